@@ -1,0 +1,82 @@
+//! Parity with scikit-learn, scikit-image and SciPy on the inputs of `fixtures/peers.py`.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
+use ndarray::ArrayView1;
+use relevox_eval::{Bootstrap, accuracy, dice, otsu, roc_auc, roc_curve, spearman};
+use serde_json::Value;
+
+fn peers(key: &str) -> Vec<Value> {
+    let all: Value = serde_json::from_str(include_str!("fixtures/peers.json")).unwrap();
+    let cases = all[key].as_array().unwrap().clone();
+    assert!(!cases.is_empty());
+    cases
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+fn flags(value: &Value) -> Vec<bool> {
+    value.as_array().unwrap().iter().map(|v| v.as_bool().unwrap()).collect()
+}
+
+fn close(ours: f64, peer: &Value) {
+    let peer = peer.as_f64().unwrap();
+    assert!((ours - peer).abs() < 1e-12, "{ours} {peer}");
+}
+
+#[test]
+fn dice_as_scipy() {
+    for case in peers("dice") {
+        let (a, b) = (flags(&case["a"]), flags(&case["b"]));
+        close(dice(ArrayView1::from(&a), ArrayView1::from(&b)).unwrap(), &case["dice"]);
+    }
+}
+
+#[test]
+fn roc_as_scikit_learn() {
+    for case in peers("roc") {
+        let (scores, labels) = (numbers(&case["scores"]), flags(&case["labels"]));
+        close(roc_auc(&scores, &labels).unwrap(), &case["auc"]);
+        close(accuracy(&scores, &labels, 0.5).unwrap(), &case["accuracy"]);
+        let curve = roc_curve(&scores, &labels).unwrap();
+        assert_eq!(curve.len(), case["fpr"].as_array().unwrap().len());
+        for (index, point) in curve.iter().enumerate() {
+            close(point.false_positive_rate, &case["fpr"][index]);
+            close(point.true_positive_rate, &case["tpr"][index]);
+        }
+    }
+}
+
+#[test]
+fn otsu_marks_as_scikit_image() {
+    for case in peers("otsu") {
+        let values = numbers(&case["values"]);
+        let threshold = otsu(&values).unwrap().unwrap();
+        let marked: Vec<bool> = values.iter().map(|value| *value >= threshold).collect();
+        assert_eq!(marked, flags(&case["marked"]));
+    }
+}
+
+#[test]
+fn spearman_as_scipy() {
+    for case in peers("spearman") {
+        close(spearman(&numbers(&case["x"]), &numbers(&case["y"])).unwrap(), &case["rho"]);
+    }
+}
+
+#[test]
+fn bootstrap_as_scipy() {
+    for case in peers("bootstrap") {
+        let values = numbers(&case["values"]);
+        let interval = Bootstrap { resamples: 20_000, seed: 3 }.mean(&values).unwrap();
+        let bounds = [case["low"].as_f64().unwrap(), case["high"].as_f64().unwrap()];
+        // Standard error of a 2.5 % quantile from 20,000 normal draws is 0.019 of their deviation, which is a
+        // quarter of the interval's width: four errors are under 2 % of the width.
+        let allowed = 0.02 * (bounds[1] - bounds[0]);
+        for (ours, peer) in interval.ci95.iter().zip(bounds) {
+            assert!((ours - peer).abs() < allowed, "{ours} {peer}");
+        }
+    }
+}

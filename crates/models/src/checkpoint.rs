@@ -1,0 +1,195 @@
+//! Checkpoints: safetensors files (<https://github.com/huggingface/safetensors>) that say what they hold.
+//!
+//! The metadata is one key, `relevox`, of JSON with sorted keys: the same content makes the same bytes.
+
+use crate::{Error, Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, frozen};
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+/// The metadata's one key.
+const KEY: &str = "relevox";
+
+/// Which network the weights are of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// A classifier.
+    Resnet(ResNetConfig),
+    /// A network from volumes to volumes.
+    Unet(UNetConfig),
+}
+
+/// What a checkpoint says about its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The network.
+    pub network: Network,
+    /// How its input was made, in the caller's terms.
+    #[serde(default)]
+    pub preprocess: Value,
+    /// Epochs of training behind the weights.
+    #[serde(default)]
+    pub epoch: usize,
+    /// The probability from which a case counts as positive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_threshold: Option<f64>,
+    /// What training needs to go on, in its own terms.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub state: Value,
+}
+
+impl Metadata {
+    /// Metadata of untrained weights.
+    pub fn new(network: Network, preprocess: Value) -> Self {
+        Self { network, preprocess, epoch: 0, decision_threshold: None, state: Value::Null }
+    }
+}
+
+/// Writes a checkpoint beside `path`, flushes it, and renames it into place.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, metadata: &Metadata) -> Result<(), Error> {
+    let json = serde_json::to_value(metadata)
+        .and_then(|value| serde_json::to_string(&sorted(value)))
+        .map_err(|error| format_error(path, "metadata that JSON can hold", error.to_string()))?;
+    let metadata = HashMap::from([(KEY.to_owned(), json)]);
+    let bytes = safetensors::serialize(tensors, Some(metadata))
+        .map_err(|error| format_error(path, "tensors that safetensors can hold", error.to_string()))?;
+    write(path, &bytes)
+}
+
+/// Reads a checkpoint, or any safetensors file, to the CPU; weights from elsewhere carry no metadata.
+///
+/// # Errors
+/// If the file cannot be read, is no safetensors file, or its metadata is not ours.
+pub fn load(path: &Path) -> Result<(BTreeMap<String, Tensor>, Option<Metadata>), Error> {
+    let bytes =
+        fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })?;
+    let refuse = |found: String| format_error(path, "a safetensors file", found);
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| refuse(error.to_string()))?;
+    let metadata = match header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)) {
+        None => None,
+        Some(json) => Some(serde_json::from_str(json).map_err(|error| {
+            format_error(path, "metadata of a network of this version", error.to_string())
+        })?),
+    };
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+        .map_err(|error| refuse(error.to_string()))?;
+    Ok((tensors.into_iter().collect(), metadata))
+}
+
+/// A network read from a file, its parameters frozen.
+#[derive(Debug, Clone)]
+pub struct Trained<N, C> {
+    /// The network; it records no gradient for its parameters.
+    pub network: N,
+    /// What it looks like.
+    pub config: C,
+    /// What the file says about it, if it does.
+    pub metadata: Option<Metadata>,
+}
+
+/// Loads a classifier. `fallback` is for weights that carry no metadata.
+///
+/// # Errors
+/// If the file cannot be read, says nothing and there is no `fallback`, holds another kind of network, or its
+/// weights do not fit (the first key and both shapes are named).
+pub fn load_resnet(
+    path: &Path,
+    fallback: Option<&ResNetConfig>,
+    device: &Device,
+) -> Result<Trained<ResNet3d, ResNetConfig>, Error> {
+    let (tensors, metadata) = load(path)?;
+    let config = match (metadata.as_ref().map(|metadata| &metadata.network), fallback) {
+        (Some(Network::Resnet(config)), _) => config.clone(),
+        (None, Some(config)) => config.clone(),
+        (found, _) => return Err(wrong_network(path, "the weights of a residual network", found)),
+    };
+    let network = frozen(weights(tensors), device, |vb| ResNet3d::new(&config, vb)).map_err(in_file(path))?;
+    Ok(Trained { network, config, metadata })
+}
+
+/// Loads a U-Net. `fallback` is for weights that carry no metadata.
+///
+/// # Errors
+/// As [`load_resnet`].
+pub fn load_unet(
+    path: &Path,
+    fallback: Option<&UNetConfig>,
+    device: &Device,
+) -> Result<Trained<UNet3d, UNetConfig>, Error> {
+    let (tensors, metadata) = load(path)?;
+    let config = match (metadata.as_ref().map(|metadata| &metadata.network), fallback) {
+        (Some(Network::Unet(config)), _) => config.clone(),
+        (None, Some(config)) => config.clone(),
+        (found, _) => return Err(wrong_network(path, "the weights of a U-Net", found)),
+    };
+    let network = frozen(weights(tensors), device, |vb| UNet3d::new(&config, vb)).map_err(in_file(path))?;
+    Ok(Trained { network, config, metadata })
+}
+
+/// Writes all parameters of a network.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save_parameters(path: &Path, parameters: &Parameters, metadata: &Metadata) -> Result<(), Error> {
+    save(path, &parameters.tensors(), metadata)
+}
+
+/// Without an optimiser's tensors, which a state of training holds too.
+pub fn weights(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    tensors.retain(|name, _| !name.starts_with("adam."));
+    tensors
+}
+
+/// Names the file an error is about.
+pub(crate) fn in_file(path: &Path) -> impl FnOnce(Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::InFile { path, source: Box::new(source) }
+}
+
+pub(crate) fn format_error(path: &Path, expected: &'static str, found: String) -> Error {
+    Error::Format { path: path.to_owned(), expected, found }
+}
+
+fn wrong_network(path: &Path, expected: &'static str, found: Option<&Network>) -> Error {
+    let found = match found {
+        None => "weights without metadata: say what network they are of",
+        Some(Network::Resnet(_)) => "a residual network",
+        Some(Network::Unet(_)) => "a U-Net",
+    };
+    format_error(path, expected, found.to_owned())
+}
+
+/// The value with the keys of every object in order, whatever map serde_json was built with.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let map: BTreeMap<String, Value> = map.into_iter().collect();
+            Value::Object(map.into_iter().map(|(key, value)| (key, sorted(value))).collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = Path::new(&beside);
+    let written = File::create(beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(beside, path));
+    written.map_err(|source| {
+        // The first failure is the one to tell.
+        let _ = fs::remove_file(beside);
+        Error::Io { path: path.to_owned(), action: "write", source }
+    })
+}

@@ -1,0 +1,222 @@
+//! Layers with parameters: 3D convolution, its transpose, batch normalisation, linear.
+
+use crate::{
+    init,
+    ops::{self, Conv3dParams, ConvTranspose3dParams},
+};
+use candle_core::{Result, Tensor, Var, bail};
+use candle_nn::{Init, VarBuilder};
+
+/// A 3D convolution with a cubic kernel.
+#[derive(Debug, Clone)]
+pub struct Conv3d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    params: Conv3dParams,
+}
+
+impl Conv3d {
+    /// A convolution without bias, for batch norm to follow: `weight [o, i, k, k, k]`.
+    ///
+    /// # Errors
+    /// If `vb` has no such parameter.
+    pub fn new(
+        channels: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let [from, to] = channels;
+        let weight = vb.get_with_hints((to, from, kernel, kernel, kernel), "weight", init::CONVOLUTION)?;
+        Ok(Self { weight, bias: None, params: Conv3dParams::cubic(stride, padding) })
+    }
+
+    /// Adds the parameter `bias [o]`.
+    ///
+    /// # Errors
+    /// If `vb` has no such parameter.
+    pub fn with_bias(mut self, vb: VarBuilder) -> Result<Self> {
+        let (to, fan_in) = (self.weight.dim(0)?, self.weight.elem_count() / self.weight.dim(0)?);
+        self.bias = Some(vb.get_with_hints(to, "bias", init::uniform(fan_in))?);
+        Ok(self)
+    }
+
+    /// The convolution of `x`; see [`ops::conv3d`].
+    ///
+    /// # Errors
+    /// If `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::conv3d(x, &self.weight, self.bias.as_ref(), self.params)
+    }
+
+    /// The kernel, `[o, i, k, k, k]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `[o]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// Stride, padding and dilation.
+    pub fn params(&self) -> Conv3dParams {
+        self.params
+    }
+}
+
+/// A transposed 3D convolution with a cubic kernel as long as its stride, with bias: it enlarges by that factor.
+#[derive(Debug, Clone)]
+pub struct ConvTranspose3d {
+    weight: Tensor,
+    bias: Tensor,
+    params: ConvTranspose3dParams,
+}
+
+impl ConvTranspose3d {
+    /// Parameters `weight [i, o, s, s, s]` and `bias [o]`.
+    ///
+    /// # Errors
+    /// If `vb` has no such parameters.
+    pub fn new(channels: [usize; 2], stride: usize, vb: VarBuilder) -> Result<Self> {
+        let [from, to] = channels;
+        let init = init::uniform(to * stride.pow(3));
+        Ok(Self {
+            weight: vb.get_with_hints((from, to, stride, stride, stride), "weight", init)?,
+            bias: vb.get_with_hints(to, "bias", init)?,
+            params: ConvTranspose3dParams::cubic(stride),
+        })
+    }
+
+    /// The enlarged `x`; see [`ops::conv_transpose3d`].
+    ///
+    /// # Errors
+    /// If `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::conv_transpose3d(x, &self.weight, Some(&self.bias), self.params)
+    }
+
+    /// The kernel, `[i, o, s, s, s]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `[o]`.
+    pub fn bias(&self) -> &Tensor {
+        &self.bias
+    }
+
+    /// Stride and the rest.
+    pub fn params(&self) -> ConvTranspose3dParams {
+        self.params
+    }
+}
+
+/// Batch normalisation by channel (Ioffe and Szegedy 2015, <https://arxiv.org/abs/1502.03167>) with running
+/// statistics as PyTorch keeps them: momentum 0.1, unbiased running variance.
+#[derive(Debug, Clone)]
+pub struct BatchNorm3d {
+    gamma: Tensor,
+    beta: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+}
+
+impl BatchNorm3d {
+    /// Added to the variance before the root.
+    pub const EPSILON: f64 = 1e-5;
+    /// The share of a batch in the running statistics.
+    pub const MOMENTUM: f64 = 0.1;
+
+    /// Parameters `weight`, `bias`, `running_mean` and `running_var`, each `[c]`.
+    ///
+    /// # Errors
+    /// If `vb` has no such parameters.
+    pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Self {
+            gamma: vb.get_with_hints(channels, "weight", Init::Const(1.0))?,
+            beta: vb.get_with_hints(channels, "bias", Init::Const(0.0))?,
+            running_mean: vb.get_with_hints(channels, "running_mean", Init::Const(0.0))?,
+            running_var: vb.get_with_hints(channels, "running_var", Init::Const(1.0))?,
+        })
+    }
+
+    /// Normalises `x`, and cuts at 0 where `relu`: by the batch's statistics where `train` (which updates the
+    /// running ones), else by the running ones.
+    ///
+    /// # Shapes
+    /// `[n, c, d, h, w]` to the same.
+    ///
+    /// # Errors
+    /// If `x` does not fit, or in training if a channel has one value only or the statistics are frozen.
+    pub fn forward_t(&self, x: &Tensor, train: bool, relu: bool) -> Result<Tensor> {
+        if !train {
+            let (gamma, beta) = (&self.gamma, &self.beta);
+            let (mean, variance) = (&self.running_mean, &self.running_var);
+            return ops::batch_norm_eval(x, gamma, beta, mean, variance, Self::EPSILON, relu);
+        }
+        let (n, _, d, h, w) = x.dims5()?;
+        let count = n * d * h * w;
+        if count < 2 {
+            bail!("batch norm: training needs more than one value by channel, found {:?}", x.dims())
+        }
+        let (y, mean, variance) = ops::batch_norm_train(x, &self.gamma, &self.beta, Self::EPSILON, relu)?;
+        update(&self.running_mean, &mean)?;
+        update(&self.running_var, &(variance * (count as f64 / (count - 1) as f64))?)?;
+        Ok(y)
+    }
+
+    /// γ and β, `[c]` each.
+    pub fn affine(&self) -> (&Tensor, &Tensor) {
+        (&self.gamma, &self.beta)
+    }
+
+    /// Running mean and variance, `[c]` each.
+    pub fn statistics(&self) -> (&Tensor, &Tensor) {
+        (&self.running_mean, &self.running_var)
+    }
+}
+
+fn update(running: &Tensor, batch: &Tensor) -> Result<()> {
+    if !running.is_variable() {
+        bail!("batch norm: running statistics are frozen, build the network from trainable parameters")
+    }
+    let kept = (running.detach() * (1.0 - BatchNorm3d::MOMENTUM))?;
+    Var::from_tensor(running)?.set(&(kept + (batch * BatchNorm3d::MOMENTUM)?)?)
+}
+
+/// A linear layer, `x · weightᵀ + bias`.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// Parameters `weight [o, i]`, uniform in ±1/√i, and `bias [o]`, from 0.
+    ///
+    /// # Errors
+    /// If `vb` has no such parameters.
+    pub fn new(channels: [usize; 2], vb: VarBuilder) -> Result<Self> {
+        let [from, to] = channels;
+        Ok(Self {
+            weight: vb.get_with_hints((to, from), "weight", init::uniform(from))?,
+            bias: vb.get_with_hints(to, "bias", Init::Const(0.0))?,
+        })
+    }
+
+    /// # Shapes
+    /// `[n, i]` to `[n, o]`.
+    ///
+    /// # Errors
+    /// If `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
+    }
+
+    /// Weight `[o, i]` and bias `[o]`.
+    pub fn parameters(&self) -> (&Tensor, &Tensor) {
+        (&self.weight, &self.bias)
+    }
+}

@@ -1,0 +1,74 @@
+//! Batch normalisation and ReLU of candle's own operations.
+
+use candle_core::{Result, Tensor};
+
+/// Normalises by the batch's own mean and (biased) variance: `(x − mean) / sqrt(var + epsilon) · γ + β`.
+///
+/// # Shapes
+/// `x [n, c, d, h, w]`, `gamma [c]`, `beta [c]`; returns `(y [n, c, d, h, w], mean [c], variance [c])`, the
+/// statistics detached.
+///
+/// # Errors
+/// If candle refuses.
+pub fn batch_norm_train(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    relu: bool,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let (_, channels, ..) = x.dims5()?;
+    let over_voxels = |x: &Tensor| x.transpose(0, 1)?.contiguous()?.flatten_from(1)?.mean(1);
+    let by_channel = |x: &Tensor| x.reshape((1, channels, 1, 1, 1));
+    let mean = over_voxels(x)?;
+    let centred = x.broadcast_sub(&by_channel(&mean)?)?;
+    let variance = over_voxels(&centred.sqr()?)?;
+    let deviation = (&variance + epsilon)?.sqrt()?;
+    let y = centred.broadcast_div(&by_channel(&deviation)?)?;
+    let y = y.broadcast_mul(&by_channel(gamma)?)?.broadcast_add(&by_channel(beta)?)?;
+    Ok((rectified(y, relu)?, mean.detach(), variance.detach()))
+}
+
+/// Normalises by the given statistics.
+///
+/// # Shapes
+/// `x [n, c, d, h, w]`, all others `[c]`; returns `[n, c, d, h, w]`.
+///
+/// # Errors
+/// If candle refuses.
+pub fn batch_norm_eval(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    epsilon: f64,
+    relu: bool,
+) -> Result<Tensor> {
+    let (_, channels, ..) = x.dims5()?;
+    let by_channel = |x: &Tensor| x.reshape((1, channels, 1, 1, 1));
+    let scale = gamma.div(&(variance + epsilon)?.sqrt()?)?;
+    let shift = (beta - (mean * &scale)?)?;
+    let y = x.broadcast_mul(&by_channel(&scale)?)?.broadcast_add(&by_channel(&shift)?)?;
+    rectified(y, relu)
+}
+
+/// `max(a + b, 0)`.
+///
+/// # Shapes
+/// `a` and `b` of one shape, which the result has.
+///
+/// # Errors
+/// If candle refuses.
+pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    rectified((a + b)?, true)
+}
+
+/// ReLU whose gradient at 0 is 0, as PyTorch's; candle's own passes it on.
+fn rectified(y: Tensor, relu: bool) -> Result<Tensor> {
+    if !relu {
+        return Ok(y);
+    }
+    let zeros = y.zeros_like()?;
+    y.detach().le(&zeros)?.where_cond(&zeros, &y)
+}

@@ -1,0 +1,104 @@
+//! The kernels against the definition, over random shapes and on every instruction set of this CPU.
+
+use super::conv;
+use super::naive::reference;
+use super::shape::{Axis, Gather};
+use super::simd::Isa;
+use proptest::prelude::*;
+
+fn axis() -> impl Strategy<Value = Axis> {
+    (1usize..16, 1usize..8, 1usize..4, 0usize..4, 1usize..3)
+        .prop_filter_map("kernel larger than the padded input", |(n, k, s, p, d)| Axis::conv(n, k, s, p, d))
+}
+
+fn gather() -> impl Strategy<Value = Gather> {
+    (1usize..3, 1usize..20, 1usize..36, [axis(), axis(), axis()])
+        .prop_map(|(batch, inputs, outputs, axes)| Gather { batch, inputs, outputs, axes })
+        .prop_filter("too much work for the plain loops", |gather| {
+            gather.batch * gather.inputs * gather.outputs * gather.output_voxels() * gather.taps() < 4_000_000
+        })
+}
+
+/// A few small integers, so that sums are exact in `f32` whatever their order.
+fn values(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..n)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 60) as f32) - 7.5
+        })
+        .collect()
+}
+
+fn same(found: &[f32], want: &[f64], what: &str) {
+    assert_eq!(found.len(), want.len());
+    for (i, (&f, &w)) in found.iter().zip(want).enumerate() {
+        assert!((f64::from(f) - w).abs() <= 1e-5 * w.abs().max(1.0), "{what}[{i}]: {f} is not {w}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn convolution_and_gradients_match_the_definition(gather in gather(), seed in any::<u64>()) {
+        let input = values(gather.batch * gather.inputs * gather.input_voxels(), seed);
+        let weight = values(gather.outputs * gather.inputs * gather.taps(), seed ^ 1);
+        let gradient = values(gather.batch * gather.outputs * gather.output_voxels(), seed ^ 2);
+        let bias = values(gather.outputs, seed ^ 3);
+        let want = reference(&gather, &input, &weight, &gradient);
+        for isa in Isa::available() {
+            let mut output = vec![f32::NAN; gradient.len()];
+            conv::forward(isa, &gather, &input, &weight, None, &mut output);
+            same(&output, &want.output, "output");
+            let mut biased = vec![f32::NAN; gradient.len()];
+            conv::forward(isa, &gather, &input, &weight, Some(&bias), &mut biased);
+            for (i, (a, b)) in biased.iter().zip(&output).enumerate() {
+                let channel = i / gather.output_voxels() % gather.outputs;
+                prop_assert!((a - b - bias[channel]).abs() <= 1e-3, "bias of {i}");
+            }
+            let mut found = vec![f32::NAN; input.len()];
+            conv::input_gradient(isa, &gather, &weight, &gradient, &mut found, None);
+            same(&found, &want.input_gradient, "input gradient");
+            let mut found = vec![f32::NAN; weight.len()];
+            conv::weight_gradient(isa, &gather, &input, &gradient, &mut found);
+            same(&found, &want.weight_gradient, "weight gradient");
+            let found = conv::channel_sums(gather.batch, gather.outputs, &gradient);
+            for (c, &sum) in found.iter().enumerate() {
+                let want: f64 = (0..gather.batch)
+                    .flat_map(|n| &gradient[(n * gather.outputs + c) * gather.output_voxels()..][..gather.output_voxels()])
+                    .map(|&g| f64::from(g))
+                    .sum();
+                prop_assert!((f64::from(sum) - want).abs() <= 1e-5 * want.abs().max(1.0));
+            }
+        }
+    }
+}
+
+/// Everything that the kernels compute for one shape.
+fn all(gather: &Gather) -> Vec<f32> {
+    let fractions = |n: usize, seed| values(n, seed).iter().map(|v| v / 7.3).collect::<Vec<_>>();
+    let input = fractions(gather.batch * gather.inputs * gather.input_voxels(), 1);
+    let weight = fractions(gather.outputs * gather.inputs * gather.taps(), 2);
+    let gradient = fractions(gather.batch * gather.outputs * gather.output_voxels(), 3);
+    let [mut a, mut b, mut c] = [vec![0.0; gradient.len()], vec![0.0; input.len()], vec![0.0; weight.len()]];
+    conv::forward(Isa::best(), gather, &input, &weight, None, &mut a);
+    conv::input_gradient(Isa::best(), gather, &weight, &gradient, &mut b, None);
+    conv::weight_gradient(Isa::best(), gather, &input, &gradient, &mut c);
+    [a, b, c].concat()
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    for (size, kernel, stride) in [(13, 3, 1), (16, 7, 2), (6, 1, 2)] {
+        let axis = Axis::conv(size, kernel, stride, kernel / 2, 1).unwrap();
+        let gather = Gather { batch: 2, inputs: 5, outputs: 24, axes: [axis; 3] };
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| all(&gather))
+        };
+        let one = on(1);
+        for threads in [2, 5] {
+            assert!(on(threads) == one, "{threads} threads, {size} voxels, kernel {kernel}, stride {stride}");
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The gradient of a convolution with respect to its weights.
+//!
+//! The image is taken in chunks of planes. For each, the output gradient is packed `[z][y][x][channel]` by blocks of
+//! output channels, and the input rows as in the forward pass; then every (block, tz, ty, group of input channels)
+//! adds its sums, in registers over a run of rows: a step loads the vectors of one voxel's output gradient and
+//! broadcasts the inputs of up to [`WIDEST`] pairs of input channel and tap along x. Chunks follow one another, so that
+//! the order of every sum is fixed.
+
+use super::scratch::SharedMut;
+use super::shape::Gather;
+use super::simd::{Isa, Kernel, Vector};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Elements that the packed rows of a chunk should keep to.
+const CHUNK_ELEMENTS: usize = 1 << 20;
+/// Voxels whose output gradients stay in the first-level cache while all pairs pass over them.
+const RUN_VOXELS: usize = 128;
+/// Jobs a chunk should have at least.
+const JOBS: usize = 16;
+/// Pairs of input channel and tap along x in one pass.
+const WIDEST: usize = 8;
+
+/// Writes the dense `[o, i, kz, ky, kx]` gradient of `Σ output · output_gradient`.
+pub(crate) fn run(isa: Isa, gather: &Gather, input: &[f32], output_gradient: &[f32], gradient: &mut [f32]) {
+    let [az, ay, ax] = gather.axes;
+    let lanes = isa.lanes();
+    let block = lanes * 2;
+    let blocks = gather.outputs.div_ceil(block);
+    let padded = gather.outputs.next_multiple_of(lanes);
+    let per_channel = ax.taps * padded;
+    let mut sums = vec![0.0; az.taps * ay.taps * gather.inputs * per_channel];
+    let groups = JOBS.div_ceil((blocks * az.taps * ay.taps).max(1)).clamp(1, gather.inputs.max(1));
+    let per_group = gather.inputs.div_ceil(groups).max(1);
+    let groups = gather.inputs.div_ceil(per_group);
+    let width = ax.row_width();
+    let plane_elements = ay.output * ax.output * padded + az.stride * ay.input * gather.inputs * width;
+    let planes = (CHUNK_ELEMENTS / plane_elements.max(1)).clamp(1, az.output.max(1));
+    let mut packed_output = Vec::new();
+    let mut packed_input = Vec::new();
+    for image in 0..gather.batch {
+        for start in (0..az.output).step_by(planes) {
+            let chunk = Chunk {
+                gather,
+                image,
+                planes: start..(start + planes).min(az.output),
+                reach: az.reach(start..(start + planes).min(az.output)),
+                block,
+                padded,
+                width,
+            };
+            packed_output.resize(chunk.planes.len() * ay.output * ax.output * padded, 0.0);
+            packed_input.resize(chunk.reach.len() * ay.input * gather.inputs * width, 0.0);
+            chunk.pack_output(output_gradient, &mut packed_output, lanes);
+            chunk.pack_input(input, &mut packed_input);
+            let shared = SharedMut::new(&mut sums);
+            (0..blocks * az.taps * ay.taps * groups).into_par_iter().for_each(|job| {
+                let (rest, group) = (job / groups, job % groups);
+                let (rest, ty) = (rest / ay.taps, rest % ay.taps);
+                let (block, tz) = (rest / az.taps, rest % az.taps);
+                let channels = group * per_group..((group + 1) * per_group).min(gather.inputs);
+                isa.run(Job {
+                    chunk: &chunk,
+                    output: &packed_output,
+                    input: &packed_input,
+                    block,
+                    taps: [tz, ty],
+                    channels,
+                    sums: shared,
+                });
+            });
+        }
+    }
+    unpack(gather, &sums, block, padded, lanes, gradient);
+}
+
+/// Where the sums of a block, a `(tz, ty)` and an input channel begin: `[block][tz][ty][input][tx][output]`.
+fn sums_at(
+    gather: &Gather,
+    block: usize,
+    block_width: usize,
+    wide: usize,
+    [tz, ty]: [usize; 2],
+    channel: usize,
+) -> usize {
+    let [az, ay, ax] = gather.axes;
+    let whole = block * block_width * az.taps * ay.taps * ax.taps * gather.inputs;
+    whole + (((tz * ay.taps + ty) * gather.inputs + channel) * ax.taps) * wide
+}
+
+/// Turns the sums into `[o, i, kz, ky, kx]`.
+fn unpack(gather: &Gather, sums: &[f32], block: usize, padded: usize, lanes: usize, gradient: &mut [f32]) {
+    let [az, ay, ax] = gather.axes;
+    let taps = gather.taps();
+    if gather.inputs * taps == 0 {
+        return;
+    }
+    gradient.par_chunks_exact_mut(gather.inputs * taps).enumerate().for_each(|(o, to)| {
+        let at = o / block;
+        let wide = (padded - at * block).min(block);
+        debug_assert!(wide.is_multiple_of(lanes));
+        for tz in 0..az.taps {
+            for ty in 0..ay.taps {
+                for i in 0..gather.inputs {
+                    let from = sums_at(gather, at, block, wide, [tz, ty], i) + o % block;
+                    for tx in 0..ax.taps {
+                        to[i * taps + (tz * ay.taps + ty) * ax.taps + tx] = sums[from + tx * wide];
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Planes of one image, and the sizes that its packed rows have.
+struct Chunk<'a> {
+    gather: &'a Gather,
+    image: usize,
+    planes: Range<usize>,
+    reach: Range<usize>,
+    block: usize,
+    padded: usize,
+    width: usize,
+}
+
+impl Chunk<'_> {
+    /// Packs `[z][block][y][x][channel]`.
+    fn pack_output(&self, output_gradient: &[f32], to: &mut [f32], lanes: usize) {
+        let [_, ay, ax] = self.gather.axes;
+        let plane = ay.output * ax.output;
+        let channel = self.gather.output_voxels();
+        let image = &output_gradient[self.image * self.gather.outputs * channel..];
+        to.par_chunks_mut((plane * self.padded).max(1)).zip(self.planes.clone()).for_each(|(to, z)| {
+            for block in 0..self.gather.outputs.div_ceil(self.block) {
+                let first = block * self.block;
+                let wide = (self.padded - first).min(self.block);
+                let to = &mut to[first * plane..][..wide * plane];
+                for (lane, c) in (first..first + wide).enumerate() {
+                    if c < self.gather.outputs {
+                        let from = &image[c * channel + z * plane..][..plane];
+                        to[lane..].iter_mut().step_by(wide).zip(from).for_each(|(to, &from)| *to = from);
+                    } else {
+                        to[lane..].iter_mut().step_by(wide).for_each(|to| *to = 0.0);
+                    }
+                }
+            }
+        });
+        debug_assert!(self.padded.is_multiple_of(lanes));
+    }
+
+    /// Packs `[z][y][channel][x]`, zeros beyond the ends of rows.
+    fn pack_input(&self, input: &[f32], to: &mut [f32]) {
+        let [_, ay, ax] = self.gather.axes;
+        let channels = self.gather.inputs;
+        let channel = self.gather.input_voxels();
+        let image = &input[self.image * channels * channel..];
+        let left = (-ax.offset).clamp(0, self.width as isize) as usize;
+        let skip = (ax.offset.max(0) as usize).min(ax.input);
+        let length = (ax.input - skip).min(self.width - left);
+        to.par_chunks_mut((ay.input * channels * self.width).max(1)).zip(self.reach.clone()).for_each(
+            |(to, z)| {
+                for (row, to) in to.chunks_exact_mut(self.width).enumerate() {
+                    let (y, c) = (row / channels, row % channels);
+                    let from = c * channel + (z * ay.input + y) * ax.input + skip;
+                    to[..left].fill(0.0);
+                    to[left..left + length].copy_from_slice(&image[from..from + length]);
+                    to[left + length..].fill(0.0);
+                }
+            },
+        );
+    }
+}
+
+/// One `(tz, ty)` of a block of outputs and a group of inputs, over a chunk.
+struct Job<'a> {
+    chunk: &'a Chunk<'a>,
+    output: &'a [f32],
+    input: &'a [f32],
+    block: usize,
+    taps: [usize; 2],
+    channels: Range<usize>,
+    sums: SharedMut<'a>,
+}
+
+/// Rows that a run of the inner loops passes over.
+#[derive(Clone, Copy)]
+struct Run {
+    rows: usize,
+    voxels: usize,
+    input_row: usize,
+    input_step: usize,
+}
+
+impl Kernel for Job<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Chunk { gather, block, padded, width, .. } = *self.chunk;
+        let [az, ay, ax] = gather.axes;
+        let [tz, ty] = self.taps;
+        let first = self.block * block;
+        let wide = (padded - first).min(block);
+        let vectors = wide / V::LANES;
+        let widest = (V::ACCUMULATORS / vectors).min(WIDEST);
+        let pairs = self.channels.len() * ax.taps;
+        let passes = pairs.div_ceil(widest);
+        let sums = sums_at(gather, self.block, block, wide, self.taps, self.channels.start);
+        let mut inside = 0..0;
+        for y in 0..ay.output {
+            if ay.taps_inside(y).contains(&ty) {
+                inside = if inside.is_empty() { y..y + 1 } else { inside.start..y + 1 };
+            }
+        }
+        let height = (RUN_VOXELS / ax.output.max(1)).max(1);
+        for z in self.chunk.planes.clone() {
+            if !az.taps_inside(z).contains(&tz) {
+                continue;
+            }
+            let in_z = (az.start(z) + (tz * az.step) as isize) as usize - self.chunk.reach.start;
+            let mut y = inside.start;
+            while y < inside.end {
+                let in_y = (ay.start(y) + (ty * ay.step) as isize) as usize;
+                let run = Run {
+                    rows: height.min(inside.end - y),
+                    voxels: ax.output,
+                    input_row: ay.stride * gather.inputs * width,
+                    input_step: ax.stride,
+                };
+                let plane = ay.output * ax.output;
+                let output =
+                    (z - self.chunk.planes.start) * plane * padded + first * plane + y * ax.output * wide;
+                let input = ((in_z * ay.input + in_y) * gather.inputs + self.channels.start) * width;
+                let mut pair = 0;
+                for pass in 0..passes {
+                    let end = (pass + 1) * pairs / passes;
+                    let mut inputs = [self.input.as_ptr(); WIDEST];
+                    for (at, pair) in inputs.iter_mut().zip(pair..end) {
+                        *at =
+                            self.input[input + pair / ax.taps * width + pair % ax.taps * ax.step..].as_ptr();
+                    }
+                    // SAFETY: rows `y..y + rows` have this tap inside the image, so the packed rows hold all that is
+                    // read; no two jobs share sums.
+                    unsafe {
+                        let sums = self.sums.at(sums + pair * wide);
+                        by_size::<V>(vectors, end - pair, &inputs, self.output[output..].as_ptr(), run, sums);
+                    }
+                    pair = end;
+                }
+                y += run.rows;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn by_size<V: Vector>(
+    vectors: usize,
+    pairs: usize,
+    inputs: &[*const f32; WIDEST],
+    output: *const f32,
+    run: Run,
+    sums: *mut f32,
+) {
+    macro_rules! pick {
+        ($(($nv:literal, $($m:literal)*))*) => {
+            match (vectors, pairs) {
+                $($(($nv, $m) if const { $nv * $m <= V::ACCUMULATORS } => {
+                    // SAFETY: the caller's contract.
+                    unsafe { V::enter(Tile::<$nv, $m> { inputs, output, run, sums }) }
+                })*)*
+                _ => unreachable!("{pairs} pairs and {vectors} vectors"),
+            }
+        };
+    }
+    pick!((1, 1 2 3 4 5 6 7 8) (2, 1 2 3 4 5 6 7 8));
+}
+
+/// `M` pairs of input channel and tap × `NV` vectors of output channels, over a run of rows.
+struct Tile<'a, const NV: usize, const M: usize> {
+    inputs: &'a [*const f32; WIDEST],
+    output: *const f32,
+    run: Run,
+    sums: *mut f32,
+}
+
+impl<const NV: usize, const M: usize> Kernel for Tile<'_, NV, M> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Tile { inputs, output, run, sums } = self;
+        // SAFETY: the caller's contract: M × NV vectors of sums, and rows that hold every voxel's inputs and gradients.
+        unsafe {
+            let mut acc = [[V::splat(0.0); NV]; M];
+            for (m, pair) in acc.iter_mut().enumerate() {
+                for (v, value) in pair.iter_mut().enumerate() {
+                    *value = V::load(sums.add((m * NV + v) * V::LANES));
+                }
+            }
+            let mut gradient = output;
+            for row in 0..run.rows {
+                let mut at = [inputs[0]; M];
+                for (m, at) in at.iter_mut().enumerate() {
+                    *at = inputs[m].add(row * run.input_row);
+                }
+                let mut x = 0;
+                for _ in 0..run.voxels {
+                    let mut g = [V::splat(0.0); NV];
+                    for (v, value) in g.iter_mut().enumerate() {
+                        *value = V::load(gradient.add(v * V::LANES));
+                    }
+                    for (m, pair) in acc.iter_mut().enumerate() {
+                        let input = V::splat(*at[m].add(x));
+                        for (v, value) in pair.iter_mut().enumerate() {
+                            *value = value.fma(input, g[v]);
+                        }
+                    }
+                    gradient = gradient.add(NV * V::LANES);
+                    x += run.input_step;
+                }
+            }
+            for (m, pair) in acc.iter().enumerate() {
+                for (v, value) in pair.iter().enumerate() {
+                    value.store(sums.add((m * NV + v) * V::LANES));
+                }
+            }
+        }
+    }
+}

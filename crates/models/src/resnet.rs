@@ -1,0 +1,228 @@
+//! 3D residual networks: "Learning Spatio-Temporal Features with 3D Residual Networks for Action Recognition",
+//! Hara, Kataoka and Satoh 2017, <https://arxiv.org/abs/1708.07632>, after He et al. 2016.
+//!
+//! Parameters have the names of MONAI's `resnet`, so that its state dicts load as they are.
+
+use crate::{
+    Error,
+    layers::{BatchNorm3d, Conv3d, Linear},
+    ops::{self, Pool3dParams},
+};
+use candle_core::{Result as TensorResult, Tensor};
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+/// How a block's input reaches its output where their shapes differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Shortcut {
+    /// Every stride-th voxel, and zeros for the channels that are more; no parameters.
+    A,
+    /// A convolution of kernel 1 with batch norm.
+    B,
+}
+
+/// What a residual network looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResNetConfig {
+    /// Layers with weights: 10, 18, 34 or 50.
+    pub depth: usize,
+    /// Sequences of a study.
+    pub in_channels: usize,
+    /// Channels of the stem and of the first stage, doubled at each later stage; 64 in the literature.
+    pub width: usize,
+    /// Stride of the first convolution.
+    pub stem_stride: usize,
+    /// How shapes are matched.
+    pub shortcut: Shortcut,
+}
+
+impl Default for ResNetConfig {
+    fn default() -> Self {
+        Self { depth: 18, in_channels: 4, width: 64, stem_stride: 2, shortcut: Shortcut::B }
+    }
+}
+
+impl ResNetConfig {
+    /// Blocks by stage, and whether they are bottlenecks.
+    fn stages(&self) -> Result<([usize; 4], bool), Error> {
+        match self.depth {
+            10 => Ok(([1, 1, 1, 1], false)),
+            18 => Ok(([2, 2, 2, 2], false)),
+            34 => Ok(([3, 4, 6, 3], false)),
+            50 => Ok(([3, 4, 6, 3], true)),
+            depth => Err(Error::Config {
+                key: "depth",
+                expected: "10, 18, 34 or 50".to_owned(),
+                found: depth.to_string(),
+            }),
+        }
+    }
+
+    /// Whether such a network can be built.
+    ///
+    /// # Errors
+    /// Names the first key that is out of range.
+    pub fn check(&self) -> Result<(), Error> {
+        self.stages()?;
+        let sizes =
+            [("in_channels", self.in_channels), ("width", self.width), ("stem_stride", self.stem_stride)];
+        for (key, value) in sizes {
+            if !(1..=4096).contains(&value) {
+                let expected = "1 to 4096".to_owned();
+                return Err(Error::Config { key, expected, found: value.to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A residual network with one logit.
+#[derive(Debug, Clone)]
+pub struct ResNet3d {
+    stem: Conv3d,
+    stem_norm: BatchNorm3d,
+    stages: Vec<Vec<Block>>,
+    head: Linear,
+}
+
+impl ResNet3d {
+    /// Builds the network with the parameters of `vb`.
+    ///
+    /// # Errors
+    /// If `config` is out of range or `vb` has not the parameters.
+    pub fn new(config: &ResNetConfig, vb: VarBuilder) -> Result<Self, Error> {
+        config.check()?;
+        let (blocks, bottleneck) = config.stages()?;
+        let stem = Conv3d::new([config.in_channels, config.width], 7, config.stem_stride, 3, vb.pp("conv1"))?;
+        let stem_norm = BatchNorm3d::new(config.width, vb.pp("bn1"))?;
+        let mut channels = config.width;
+        let mut stages = Vec::new();
+        for (stage, &count) in blocks.iter().enumerate() {
+            let planes = config.width << stage;
+            let vb = vb.pp(format!("layer{}", stage + 1));
+            let mut layers = Vec::new();
+            for index in 0..count {
+                let stride = if stage > 0 && index == 0 { 2 } else { 1 };
+                let block = Block::new(channels, planes, stride, bottleneck, config.shortcut, vb.pp(index))?;
+                channels = if bottleneck { 4 * planes } else { planes };
+                layers.push(block);
+            }
+            stages.push(layers);
+        }
+        let head = Linear::new([channels, 1], vb.pp("fc"))?;
+        Ok(Self { stem, stem_norm, stages, head })
+    }
+
+    /// Logits of the positive class.
+    ///
+    /// # Shapes
+    /// `[n, c, d, h, w]` to `[n]`.
+    ///
+    /// # Errors
+    /// If `x` does not fit.
+    pub fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
+        self.head(&self.features_t(x, train)?)
+    }
+
+    /// What the last residual stage gives.
+    ///
+    /// # Shapes
+    /// `[n, c, d, h, w]` to `[n, 8·width (·4 for depth 50), d/16·stem stride, …]`, sizes rounded up at each halving.
+    ///
+    /// # Errors
+    /// If `x` does not fit.
+    pub fn features_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
+        let x = self.stem_norm.forward_t(&self.stem.forward(x)?, train, true)?;
+        let mut x = ops::max_pool3d(&x, Pool3dParams::cubic(3, 2, 1))?;
+        for block in self.stages.iter().flatten() {
+            x = block.forward_t(&x, train)?;
+        }
+        Ok(x)
+    }
+
+    /// Logits from [`ResNet3d::features_t`]: global mean, then linear.
+    ///
+    /// # Shapes
+    /// `[n, c, d, h, w]` to `[n]`.
+    ///
+    /// # Errors
+    /// If `features` do not fit.
+    pub fn head(&self, features: &Tensor) -> TensorResult<Tensor> {
+        self.head.forward(&ops::global_avg_pool3d(features)?)?.squeeze(1)
+    }
+}
+
+/// Convolutions with batch norm, and the way round them.
+#[derive(Debug, Clone)]
+struct Block {
+    layers: Vec<(Conv3d, BatchNorm3d)>,
+    around: Around,
+}
+
+#[derive(Debug, Clone)]
+enum Around {
+    Same,
+    Padded { stride: usize, channels: usize },
+    Projected(Box<(Conv3d, BatchNorm3d)>),
+}
+
+impl Block {
+    fn new(
+        from: usize,
+        planes: usize,
+        stride: usize,
+        bottleneck: bool,
+        shortcut: Shortcut,
+        vb: VarBuilder,
+    ) -> TensorResult<Self> {
+        let to = if bottleneck { 4 * planes } else { planes };
+        // [from, to], kernel, stride
+        let shapes = if bottleneck {
+            vec![([from, planes], 1, 1), ([planes, planes], 3, stride), ([planes, to], 1, 1)]
+        } else {
+            vec![([from, planes], 3, stride), ([planes, to], 3, 1)]
+        };
+        let mut layers = Vec::new();
+        for (index, (channels, kernel, stride)) in shapes.into_iter().enumerate() {
+            let conv = vb.pp(format!("conv{}", index + 1));
+            let norm = vb.pp(format!("bn{}", index + 1));
+            layers.push((
+                Conv3d::new(channels, kernel, stride, kernel / 2, conv)?,
+                BatchNorm3d::new(channels[1], norm)?,
+            ));
+        }
+        let around = match shortcut {
+            _ if stride == 1 && from == to => Around::Same,
+            Shortcut::A => Around::Padded { stride, channels: to },
+            Shortcut::B => {
+                let (conv_vb, norm_vb) = (vb.pp("downsample.0"), vb.pp("downsample.1"));
+                let mut conv = Conv3d::new([from, to], 1, stride, 0, conv_vb.clone())?;
+                // MONAI's own weights have this bias, those that MedicalNet trained have not.
+                if conv_vb.contains_tensor("bias") {
+                    conv = conv.with_bias(conv_vb)?;
+                }
+                Around::Projected(Box::new((conv, BatchNorm3d::new(to, norm_vb)?)))
+            }
+        };
+        Ok(Self { layers, around })
+    }
+
+    fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
+        let around = match &self.around {
+            Around::Same => x.clone(),
+            Around::Padded { stride, channels } => {
+                let kept = ops::avg_pool3d(x, Pool3dParams::cubic(1, *stride, 0))?;
+                let more = channels - kept.dim(1)?;
+                kept.pad_with_zeros(1, 0, more)?
+            }
+            Around::Projected(layers) => layers.1.forward_t(&layers.0.forward(x)?, train, false)?,
+        };
+        let mut y = x.clone();
+        let last = self.layers.len() - 1;
+        for (index, (conv, norm)) in self.layers.iter().enumerate() {
+            y = norm.forward_t(&conv.forward(&y)?, train, index < last)?;
+        }
+        ops::add_relu(&y, &around)
+    }
+}

@@ -1,0 +1,158 @@
+//! A U-Net of volumes: "3D U-Net: Learning Dense Volumetric Segmentation from Sparse Annotation", Çiçek et al.
+//! 2016, <https://doi.org/10.1007/978-3-319-46723-8_49>.
+//!
+//! Each level has two convolutions of kernel 3 with batch norm and ReLU; max-pooling leads down, a transposed
+//! convolution up, where the way down's features are put beside.
+
+use crate::{
+    Error,
+    layers::{BatchNorm3d, Conv3d, ConvTranspose3d},
+    ops::{self, Pool3dParams},
+};
+use candle_core::{Result as TensorResult, Tensor};
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+/// What a U-Net looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UNetConfig {
+    /// Sequences of a study.
+    pub in_channels: usize,
+    /// Values by voxel of the output.
+    pub out_channels: usize,
+    /// Channels by level, finest first.
+    pub widths: Vec<usize>,
+}
+
+impl Default for UNetConfig {
+    fn default() -> Self {
+        Self { in_channels: 4, out_channels: 4, widths: vec![16, 32, 64, 128] }
+    }
+}
+
+impl UNetConfig {
+    /// Whether such a network can be built.
+    ///
+    /// # Errors
+    /// Names the first key that is out of range.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |key, expected: &str, found: String| {
+            Err(Error::Config { key, expected: expected.to_owned(), found })
+        };
+        if !(1..=8).contains(&self.widths.len()) {
+            return refuse("widths", "1 to 8 levels", format!("{}", self.widths.len()));
+        }
+        if let Some(width) = self.widths.iter().find(|width| !(1..=4096).contains(*width)) {
+            return refuse("widths", "1 to 4096 channels by level", width.to_string());
+        }
+        for (key, value) in [("in_channels", self.in_channels), ("out_channels", self.out_channels)] {
+            if !(1..=4096).contains(&value) {
+                return refuse(key, "1 to 4096", value.to_string());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A U-Net, up to its last convolution: what becomes of the raw values is the caller's.
+#[derive(Debug, Clone)]
+pub struct UNet3d {
+    down: Vec<Level>,
+    up: Vec<(ConvTranspose3d, Level)>,
+    last: Conv3d,
+}
+
+impl UNet3d {
+    /// Builds the network with the parameters of `vb`: `down.L.{conv1,bn1,conv2,bn2}`, `up.L.…` likewise with
+    /// `up.L.transposed`, L the level from 0, the finest, and `last`.
+    ///
+    /// # Errors
+    /// If `config` is out of range or `vb` has not the parameters.
+    pub fn new(config: &UNetConfig, vb: VarBuilder) -> Result<Self, Error> {
+        config.check()?;
+        let mut down = Vec::new();
+        let mut channels = config.in_channels;
+        for (level, &width) in config.widths.iter().enumerate() {
+            down.push(Level::new([channels, width], vb.pp("down").pp(level))?);
+            channels = width;
+        }
+        let mut up = Vec::new();
+        for (level, widths) in config.widths.windows(2).enumerate().rev() {
+            let [fine, coarse] = [widths[0], widths[1]];
+            let vb = vb.pp("up").pp(level);
+            let transposed = ConvTranspose3d::new([coarse, fine], 2, vb.pp("transposed"))?;
+            up.push((transposed, Level::new([2 * fine, fine], vb)?));
+        }
+        let vb = vb.pp("last");
+        let last =
+            Conv3d::new([config.widths[0], config.out_channels], 1, 1, 0, vb.clone())?.with_bias(vb)?;
+        Ok(Self { down, up, last })
+    }
+
+    /// The values before any sigmoid.
+    ///
+    /// Sizes that do not halve evenly down to the last level are padded with zeros at their far ends, and the
+    /// result is cut back.
+    ///
+    /// # Shapes
+    /// `[n, in, d, h, w]` to `[n, out, d, h, w]`.
+    ///
+    /// # Errors
+    /// If `x` does not fit.
+    pub fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
+        let (_, _, d, h, w) = x.dims5()?;
+        let multiple = 1usize << self.up.len();
+        let mut x = x.clone();
+        for (dim, size) in [(2, d), (3, h), (4, w)] {
+            x = x.pad_with_zeros(dim, 0, size.next_multiple_of(multiple) - size)?;
+        }
+        let mut skipped = Vec::new();
+        for (index, level) in self.down.iter().enumerate() {
+            if index > 0 {
+                x = ops::max_pool3d(&x, Pool3dParams::cubic(2, 2, 0))?;
+            }
+            x = level.forward_t(&x, train)?;
+            skipped.push(x.clone());
+        }
+        skipped.pop();
+        for (transposed, level) in &self.up {
+            let enlarged = transposed.forward(&x)?;
+            let beside = match skipped.pop() {
+                Some(beside) => beside,
+                None => candle_core::bail!("u-net: a level up has no level down"),
+            };
+            x = level.forward_t(&Tensor::cat(&[&beside, &enlarged], 1)?, train)?;
+        }
+        let y = self.last.forward(&x)?;
+        if y.dims()[2..] == [d, h, w] {
+            return Ok(y);
+        }
+        y.narrow(2, 0, d)?.narrow(3, 0, h)?.narrow(4, 0, w)?.contiguous()
+    }
+}
+
+/// Two convolutions of kernel 3, each with batch norm and ReLU.
+#[derive(Debug, Clone)]
+struct Level {
+    layers: [(Conv3d, BatchNorm3d); 2],
+}
+
+impl Level {
+    fn new(channels: [usize; 2], vb: VarBuilder) -> TensorResult<Self> {
+        let [from, to] = channels;
+        let layer = |from: usize, index: usize| -> TensorResult<(Conv3d, BatchNorm3d)> {
+            let conv = Conv3d::new([from, to], 3, 1, 1, vb.pp(format!("conv{index}")))?;
+            Ok((conv, BatchNorm3d::new(to, vb.pp(format!("bn{index}")))?))
+        };
+        Ok(Self { layers: [layer(from, 1)?, layer(to, 2)?] })
+    }
+
+    fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
+        let mut x = x.clone();
+        for (conv, norm) in &self.layers {
+            x = norm.forward_t(&conv.forward(&x)?, train, true)?;
+        }
+        Ok(x)
+    }
+}

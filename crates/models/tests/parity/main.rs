@@ -1,0 +1,9 @@
+//! This crate beside PyTorch and MONAI, on their own values; `tests/fixtures/make.py` made them.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod adam;
+mod fixture;
+mod ops;
+mod resnet;
+mod unet;

@@ -1,0 +1,163 @@
+//! The trained U-Net as a fill.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use ndarray::{Array5, ArrayView4, ArrayViewMut4, Axis};
+use relevox_models::UNet3d;
+use slic3d::Supervoxels;
+
+use crate::{Error, Fill, Perturbation, check_region};
+
+/// A fill that asks a U-Net, in evaluation mode.
+pub struct LearnedFill {
+    unet: UNet3d,
+    device: Device,
+    keep_air: bool,
+    memory: usize,
+}
+
+impl LearnedFill {
+    /// Wraps a U-Net whose parameters are on `device`.
+    pub fn new(unet: UNet3d, device: Device) -> Self {
+        Self { unet, device, keep_air: false, memory: 1 << 30 }
+    }
+
+    /// Reads a U-Net from a checkpoint.
+    ///
+    /// # Errors
+    /// A file that can't be read, holds another network, or weights that don't fit.
+    pub fn load(path: &Path, device: &Device) -> Result<Self, Error> {
+        let trained = relevox_models::checkpoint::load_unet(path, None, device)?;
+        Ok(Self::new(trained.network, device.clone()))
+    }
+
+    /// Leaves a region as it is where all its voxels are 0 in all sequences. Such a region shows the U-Net
+    /// nothing, so that its answer is the same for all of them. Off by default: the method as published
+    /// perturbs every region.
+    #[must_use]
+    pub fn keep_air(mut self, keep: bool) -> Self {
+        self.keep_air = keep;
+        self
+    }
+
+    /// How many bytes a batch of regions may take, roughly (default 1 GiB).
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// The U-Net.
+    pub fn unet(&self) -> &UNet3d {
+        &self.unet
+    }
+
+    /// Regions in one forward pass.
+    fn batch_size(&self, image: ArrayView4<'_, f32>) -> usize {
+        // The first level of 16 channels, its skip, and an operation's input, output and rearranged copy.
+        let (_, z, y, x) = image.dim();
+        let bytes = 16 * 6 * z * y * x * size_of::<f32>();
+        (self.memory / bytes.max(1)).clamp(1, 16)
+    }
+
+    fn fill_together(
+        &self,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        together: &[usize],
+    ) -> Result<Vec<Perturbation>, Error> {
+        let (c, z, y, x) = image.dim();
+        let mut seen = Array5::zeros((together.len(), c, z, y, x));
+        for (input, &region) in seen.axis_iter_mut(Axis(0)).zip(together) {
+            isolate(image, regions, region, input);
+        }
+        let seen =
+            Tensor::from_vec(seen.into_raw_vec_and_offset().0, (together.len(), c, z, y, x), &self.device)?;
+        let values = sigmoid(&self.unet.forward_t(&seen, false)?)?.detach();
+        let values =
+            Array5::from_shape_vec((together.len(), c, z, y, x), values.flatten_all()?.to_vec1::<f32>()?)
+                .map_err(|_| Error::ShapeMismatch {
+                    what: "the U-Net's output",
+                    expected: vec![together.len(), c, z, y, x],
+                    found: values.dims().to_vec(),
+                })?;
+        values
+            .axis_iter(Axis(0))
+            .zip(together)
+            .map(|(values, &region)| {
+                Perturbation::replace(self.name(), image, regions, region, |channel, [z, y, x]| {
+                    values[[channel, z, y, x]]
+                })
+            })
+            .collect()
+    }
+}
+
+impl Fill for LearnedFill {
+    fn name(&self) -> &str {
+        "learned"
+    }
+
+    fn perturb(
+        &self,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        region: usize,
+    ) -> Result<Perturbation, Error> {
+        let mut one = self.perturb_batch(image, regions, &[region])?;
+        one.pop().ok_or(Error::RegionOutOfRange { region, regions: regions.len() })
+    }
+
+    fn perturb_batch(
+        &self,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        batch: &[usize],
+    ) -> Result<Vec<Perturbation>, Error> {
+        for &region in batch {
+            check_region(image, regions, region)?;
+        }
+        let asked: Vec<usize> =
+            batch.iter().copied().filter(|&r| !(self.keep_air && is_air(image, regions, r))).collect();
+        let mut filled = Vec::with_capacity(asked.len());
+        for together in asked.chunks(self.batch_size(image)) {
+            filled.extend(self.fill_together(image, regions, together)?);
+        }
+        let mut filled = filled.into_iter().peekable();
+        batch
+            .iter()
+            .map(|&region| match filled.next_if(|change| change.region == region) {
+                Some(change) => Ok(change),
+                None => Perturbation::replace(self.name(), image, regions, region, |channel, [z, y, x]| {
+                    image[[channel, z, y, x]]
+                }),
+            })
+            .collect()
+    }
+}
+
+/// Copies a region's voxels into an image of zeros: what the U-Net sees.
+pub(super) fn isolate(
+    image: ArrayView4<'_, f32>,
+    regions: &Supervoxels,
+    region: usize,
+    mut into: ArrayViewMut4<'_, f32>,
+) {
+    for [z, y, x] in regions.voxels(region) {
+        for channel in 0..image.dim().0 {
+            into[[channel, z, y, x]] = image[[channel, z, y, x]];
+        }
+    }
+}
+
+/// All voxels of the region are 0 in all sequences.
+pub(super) fn is_air(image: ArrayView4<'_, f32>, regions: &Supervoxels, region: usize) -> bool {
+    let channels = image.dim().0;
+    regions.voxels(region).all(|[z, y, x]| (0..channels).all(|channel| image[[channel, z, y, x]] == 0.0))
+}
+
+/// The logistic function as ½ (1 + tanh ½x), whose gradient stays finite however large the input is.
+pub(super) fn sigmoid(x: &Tensor) -> Result<Tensor, Error> {
+    Ok(((x * 0.5)?.tanh()?.affine(0.5, 0.5))?)
+}

@@ -1,0 +1,59 @@
+//! The settings of a training, and what follows from them alone.
+
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use relevox_models::adam::AdamConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// How the learned fill is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FillConfig {
+    /// Passes over all regions.
+    pub passes: usize,
+    /// Regions in one step. The paper says nothing; with 1 a step follows one region alone.
+    pub batch: usize,
+    /// Adam's learning rate.
+    pub learning_rate: f64,
+    /// Adam's other constants.
+    pub adam: AdamConfig,
+    /// Bounds the loss of a region by 1/ε.
+    pub epsilon: f64,
+    /// Draws the U-Net's first parameters and the order of the regions.
+    pub seed: u64,
+}
+
+impl Default for FillConfig {
+    fn default() -> Self {
+        Self { passes: 5, batch: 1, learning_rate: 1e-3, adam: AdamConfig::default(), epsilon: 1e-3, seed: 0 }
+    }
+}
+
+impl FillConfig {
+    /// Whether a training can go by these settings.
+    ///
+    /// # Errors
+    /// Names the first that is out of range.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |key, expected, found: String| Err(Error::Config { key, expected, found });
+        if self.batch == 0 {
+            return refuse("batch", "at least 1 region", self.batch.to_string());
+        }
+        for (key, value) in [("learning_rate", self.learning_rate), ("epsilon", self.epsilon)] {
+            if !(value.is_finite() && value > 0.0) {
+                return refuse(key, "a finite number above 0", value.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// The order of a pass: it depends on the seed and the pass alone, so that resuming needs no more.
+    pub(super) fn shuffle<T>(&self, pass: usize, items: &mut [T]) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(pass as u64);
+        items.shuffle(&mut rng);
+    }
+}

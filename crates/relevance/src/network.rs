@@ -1,0 +1,63 @@
+//! Our networks as black boxes.
+
+use candle_core::{Device, Tensor};
+use ndarray::{ArrayView4, ArrayView5, Axis};
+use relevox_models::ResNet3d;
+
+use crate::{Classifier, Error};
+
+/// A residual network in evaluation mode, on the CPU or a GPU.
+pub struct NetworkClassifier {
+    network: ResNet3d,
+    device: Device,
+    memory: usize,
+}
+
+impl NetworkClassifier {
+    /// Wraps a network whose parameters are on `device`.
+    pub fn new(network: ResNet3d, device: Device) -> Self {
+        Self { network, device, memory: 1 << 30 }
+    }
+
+    /// How many bytes a batch may take, roughly (default 1 GiB): it decides how many images go together.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// The network.
+    pub fn network(&self) -> &ResNet3d {
+        &self.network
+    }
+
+    /// Where its parameters are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+impl Classifier for NetworkClassifier {
+    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
+        let logits = self.network.forward_t(&upload(batch, &self.device)?, false)?;
+        Ok(logits.detach().flatten_all()?.to_vec1()?)
+    }
+
+    fn batch_size(&self, shape: [usize; 4]) -> usize {
+        // The first stage is the largest: of a stem with stride 2 and 64 channels it is twice as large as
+        // four sequences, and an operation holds its input, its output and a rearranged copy.
+        let bytes = 8 * shape.iter().product::<usize>() * size_of::<f32>();
+        (self.memory / bytes.max(1)).clamp(1, 16)
+    }
+}
+
+/// A batch as a tensor `[n, c, z, y, x]`.
+pub(crate) fn upload(batch: ArrayView5<'_, f32>, device: &Device) -> Result<Tensor, Error> {
+    let shape: [usize; 5] = batch.dim().into();
+    Ok(Tensor::from_vec(batch.iter().copied().collect::<Vec<f32>>(), &shape, device)?)
+}
+
+/// One image as a batch of one.
+pub(crate) fn upload_one(image: ArrayView4<'_, f32>, device: &Device) -> Result<Tensor, Error> {
+    upload(image.insert_axis(Axis(0)), device)
+}

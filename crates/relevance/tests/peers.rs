@@ -1,0 +1,153 @@
+//! Grad-CAM and blank scores of a network beside MONAI's and Captum's of the same one (`fixtures/make.py`).
+#![cfg(feature = "candle")]
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use ndarray::{Array3, Array4, ArrayView4, Axis};
+use relevox_models::{Parameters, ResNet3d, ResNetConfig, Shortcut, frozen};
+use relevox_perturb::ConstantFill;
+use relevox_relevance::gradcam::{Target, grad_cam, grad_cam_for};
+use relevox_relevance::{Classifier, NetworkClassifier, score, silent};
+use slic3d::Supervoxels;
+
+const CONFIG: ResNetConfig =
+    ResNetConfig { depth: 10, in_channels: 2, width: 4, stem_stride: 1, shortcut: Shortcut::B };
+
+struct Fixture(HashMap<String, Tensor>);
+
+impl Fixture {
+    fn load() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/network.safetensors");
+        Self(candle_core::safetensors::load(path, &Device::Cpu).unwrap())
+    }
+
+    fn values(&self, name: &str) -> Vec<f32> {
+        self.0[name].to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn image(&self) -> Array4<f32> {
+        let shape = self.0["image"].dims4().unwrap();
+        Array4::from_shape_vec(shape, self.values("image")).unwrap() / 255.0
+    }
+
+    fn regions(&self) -> Supervoxels {
+        let labels = self.values("labels").iter().map(|&id| id as u32).collect();
+        let shape = self.0["labels"].dims3().unwrap();
+        Supervoxels::from_labels(Array3::from_shape_vec(shape, labels).unwrap(), None).unwrap()
+    }
+
+    fn weights(&self) -> BTreeMap<String, Tensor> {
+        let own = |(key, value): (&String, &Tensor)| {
+            Some((key.strip_prefix("network.")?.to_owned(), value.clone()))
+        };
+        self.0.iter().filter_map(own).collect()
+    }
+
+    fn network(&self) -> ResNet3d {
+        frozen(self.weights(), &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap()
+    }
+}
+
+fn assert_close(found: impl IntoIterator<Item = f32>, expected: &[f32], tolerance: f32) {
+    let found: Vec<f32> = found.into_iter().collect();
+    assert_eq!(found.len(), expected.len());
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= tolerance, "largest difference {worst}, allowed {tolerance}");
+}
+
+#[test]
+fn logits_agree_with_monai() {
+    let fixture = Fixture::load();
+    let classifier = NetworkClassifier::new(fixture.network(), Device::Cpu);
+    let image = fixture.image();
+    let logits = classifier.logits(image.view().insert_axis(Axis(0))).unwrap();
+    assert_close(logits, &fixture.values("logit"), 1e-5);
+}
+
+#[test]
+fn blank_scores_agree_with_captum() {
+    let fixture = Fixture::load();
+    let classifier = NetworkClassifier::new(fixture.network(), Device::Cpu);
+    let (image, regions) = (fixture.image(), fixture.regions());
+    let blank = ConstantFill::from_values("blank", vec![0.0; 2]).unwrap();
+    let scores = score(&classifier, image.view(), &regions, &blank, &silent).unwrap();
+    let expected = fixture.values("delta_logit");
+    let largest = expected.iter().copied().map(f32::abs).fold(0.0, f32::max);
+    assert_close(scores.rows.iter().map(|row| row.delta_logit as f32), &expected, 1e-4 * largest);
+    for (row, expected) in scores.rows.iter().zip(&expected) {
+        if *expected == 0.0 {
+            assert_eq!((row.delta_logit, row.delta_p), (0.0, 0.0), "region {} is air", row.id);
+        }
+    }
+}
+
+fn third(map: &Array3<f32>) -> Vec<f32> {
+    map.slice(ndarray::s![..;3, ..;3, ..;3]).iter().copied().collect()
+}
+
+#[test]
+fn grad_cam_agrees_with_monai_for_either_class() {
+    let fixture = Fixture::load();
+    let (network, image) = (fixture.network(), fixture.image());
+    for (target, name) in [(Target::Positive, "gradcam_positive"), (Target::Negative, "gradcam_negative")] {
+        let map = grad_cam_for(&network, image.view(), target, &Device::Cpu).unwrap();
+        assert!(!map.flat);
+        assert_close(third(&map.voxels), &fixture.values(name), 0.01);
+    }
+}
+
+#[test]
+fn the_predicted_class_is_explained_unless_asked_otherwise() {
+    let fixture = Fixture::load();
+    let (network, image) = (fixture.network(), fixture.image());
+    let target = if fixture.values("logit")[0] >= 0.0 { Target::Positive } else { Target::Negative };
+    let expected = grad_cam_for(&network, image.view(), target, &Device::Cpu).unwrap();
+    assert_eq!(grad_cam(&network, image.view(), &Device::Cpu).unwrap(), expected);
+
+    // Turned round, the network predicts the other class, for the same reasons.
+    let turned =
+        |key: &str, value: &Tensor| if key.starts_with("fc.") { value.neg().unwrap() } else { value.clone() };
+    let weights =
+        fixture.weights().into_iter().map(|(key, value)| (key.clone(), turned(&key, &value))).collect();
+    let network = frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap();
+    assert_eq!(grad_cam(&network, image.view(), &Device::Cpu).unwrap(), expected);
+}
+
+#[test]
+fn a_network_that_looks_nowhere_has_a_flat_map() {
+    let fixture = Fixture::load();
+    let still = |key: &str, value: &Tensor| {
+        if key == "fc.weight" { value.zeros_like().unwrap() } else { value.clone() }
+    };
+    let weights =
+        fixture.weights().into_iter().map(|(key, value)| (key.clone(), still(&key, &value))).collect();
+    let network = frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap();
+    let map = grad_cam(&network, fixture.image().view(), &Device::Cpu).unwrap();
+    assert!(map.flat && map.voxels.iter().all(|v| *v == 0.0));
+}
+
+#[test]
+fn a_network_in_training_explains_itself_as_a_frozen_one() {
+    let fixture = Fixture::load();
+    let parameters = Parameters::seeded(0, &Device::Cpu);
+    let network = ResNet3d::new(&CONFIG, parameters.builder()).unwrap();
+    let own = parameters.tensors();
+    parameters
+        .load(&fixture.weights().into_iter().filter(|(key, _)| own.contains_key(key)).collect())
+        .unwrap();
+    let image = fixture.image();
+    let map =
+        |network: &ResNet3d, image: ArrayView4<'_, f32>| grad_cam(network, image, &Device::Cpu).unwrap();
+    assert_eq!(map(&network, image.view()), map(&fixture.network(), image.view()));
+}
+
+#[test]
+fn an_image_with_other_sequences_is_refused() {
+    let network = Fixture::load().network();
+    let image = Array4::zeros((3, 16, 16, 16));
+    let found = grad_cam(&network, image.view(), &Device::Cpu).unwrap_err().to_string();
+    assert!(found.contains('3') && found.contains('2'), "{found}");
+}

@@ -1,0 +1,141 @@
+//! The connectivity pass in linear time: parts are found as unions of runs along x, and only those that are merged or
+//! cut are searched voxel by voxel.
+
+use std::ops::Range;
+
+use super::{Limits, plain::Search};
+use crate::kmeans::UNASSIGNED;
+
+/// Runs of one label along x, in row-major order, with the part each belongs to.
+struct Runs {
+    /// First voxel of each run.
+    start: Vec<u32>,
+    end: Vec<u32>,
+    /// The part's first run; in its own entry, once parts are flat, the run itself.
+    part: Vec<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Runs {
+    /// All runs, or none where they are so short that runs are no gain.
+    fn of(labels: &[u32], width: usize) -> Option<Runs> {
+        let most = labels.len() / 5 + 64;
+        let mut runs = Runs { start: Vec::new(), end: Vec::new(), part: Vec::new() };
+        for (row, line) in labels.chunks_exact(width).enumerate() {
+            let mut x = 0;
+            while x < width {
+                let label = line[x];
+                let end = x + line[x..].iter().take_while(|&&there| there == label).count();
+                if label != UNASSIGNED {
+                    if runs.start.len() == most {
+                        return None;
+                    }
+                    runs.part.push(runs.start.len() as u32);
+                    runs.start.push((row * width + x) as u32);
+                    runs.end.push((row * width + end) as u32);
+                }
+                x = end;
+            }
+        }
+        Some(runs)
+    }
+
+    fn voxels(&self, run: usize) -> Range<usize> {
+        self.start[run] as usize..self.end[run] as usize
+    }
+
+    fn root(&mut self, mut run: u32) -> u32 {
+        while self.part[run as usize] != run {
+            let above = self.part[self.part[run as usize] as usize];
+            self.part[run as usize] = above;
+            run = above;
+        }
+        run
+    }
+
+    /// Joins runs of equal label that touch across `distance` voxels, of the rows `pair` (ranges of runs).
+    fn join_rows(&mut self, labels: &[u32], before: Range<usize>, here: Range<usize>, distance: u32) {
+        let (mut a, mut b) = (before.start, here.start);
+        while a < before.end && b < here.end {
+            let (start, end) = (self.start[a] + distance, self.end[a] + distance);
+            if start < self.end[b]
+                && self.start[b] < end
+                && labels[self.start[a] as usize] == labels[self.start[b] as usize]
+            {
+                let (one, other) = (self.root(a as u32), self.root(b as u32));
+                self.part[one.max(other) as usize] = one.min(other);
+            }
+            if end <= self.end[b] {
+                a += 1;
+            } else {
+                b += 1;
+            }
+        }
+    }
+
+    /// Joins all runs of one part and gives each its first run.
+    fn join(&mut self, labels: &[u32], [depth, height, width]: [usize; 3]) {
+        let rows = depth * height;
+        let mut first = Vec::with_capacity(rows + 1);
+        let mut run = 0;
+        for row in 0..=rows {
+            while run < self.start.len() && (self.start[run] as usize) < row * width {
+                run += 1;
+            }
+            first.push(run);
+        }
+        for row in 0..rows {
+            let here = first[row]..first[row + 1];
+            if !row.is_multiple_of(height) {
+                self.join_rows(labels, first[row - 1]..first[row], here.clone(), width as u32);
+            }
+            if row >= height {
+                self.join_rows(
+                    labels,
+                    first[row - height]..first[row - height + 1],
+                    here,
+                    (height * width) as u32,
+                );
+            }
+        }
+        for run in 0..self.part.len() {
+            self.part[run] = self.part[self.part[run] as usize];
+        }
+    }
+}
+
+/// As [`super::plain::enforce`], for fewer than 2³² − 1 voxels; none where the labels are too noisy for runs to help.
+pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits) -> Option<Vec<u32>> {
+    let mut runs = Runs::of(labels, shape[2])?;
+    runs.join(labels, shape);
+    let count = runs.part.len();
+    let mut sizes = vec![0_u32; count];
+    let mut following = vec![NONE; count];
+    let mut last: Vec<u32> = (0..count as u32).collect();
+    for run in 0..count {
+        let part = runs.part[run] as usize;
+        sizes[part] += runs.end[run] - runs.start[run];
+        if part != run {
+            following[last[part] as usize] = run as u32;
+            last[part] = run as u32;
+        }
+    }
+    drop(last);
+    let mut search = Search::new(labels, shape, limits);
+    for run in 0..count {
+        let part = runs.part[run] as usize;
+        let size = sizes[part] as usize;
+        if size < limits.min || size > limits.max {
+            runs.voxels(run).for_each(|voxel| search.visit(voxel));
+        } else if part == run {
+            let mut at = run as u32;
+            while at != NONE {
+                search.new[runs.voxels(at as usize)].fill(search.next);
+                at = following[at as usize];
+            }
+            search.next += 1;
+        }
+    }
+    Some(search.new)
+}

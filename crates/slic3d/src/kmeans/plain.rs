@@ -1,0 +1,124 @@
+//! K-means as scikit-image runs it, cluster by cluster and voxel by voxel: the oracle of the fast form.
+
+use super::{Clusters, Course, Problem, UNASSIGNED};
+
+/// Runs all iterations, or fewer where nothing changes any more. `by_position` leaves the image out of the distance.
+pub(crate) fn run(problem: &Problem, clusters: &mut Clusters, by_position: bool) -> (Vec<u32>, Course) {
+    let mut labels = vec![UNASSIGNED; problem.voxels()];
+    let mut distance = vec![0.0; problem.voxels()];
+    let mut widest = vec![1.0; clusters.len()];
+    for iteration in 0..problem.iterations {
+        let labels_before = labels.clone();
+        let widest_before = widest.clone();
+        distance.fill(f32::INFINITY);
+        for cluster in 0..clusters.len() {
+            if clusters.alive[cluster] {
+                visit(problem, clusters, cluster, &widest, by_position, &mut labels, &mut distance);
+            }
+        }
+        move_to_means(problem, clusters, &labels);
+        if problem.slic_zero {
+            widen(problem, clusters, &labels, &mut widest);
+        }
+        if labels == labels_before && widest == widest_before {
+            return (labels, Course { iterations: iteration + 1, converged: true });
+        }
+    }
+    (labels, Course { iterations: problem.iterations, converged: false })
+}
+
+/// Squared difference between a voxel and a cluster over all channels.
+fn colour_distance(problem: &Problem, clusters: &Clusters, cluster: usize, voxel: usize) -> f32 {
+    let mut sum = 0.0;
+    for channel in 0..problem.channels {
+        let difference = problem.image[channel * problem.voxels() + voxel]
+            - clusters.colour[cluster * problem.channels + channel];
+        sum += difference * difference;
+    }
+    sum
+}
+
+/// Gives a cluster the voxels of its window to which it is nearer than all clusters before it.
+fn visit(
+    problem: &Problem,
+    clusters: &Clusters,
+    cluster: usize,
+    widest: &[f32],
+    by_position: bool,
+    labels: &mut [u32],
+    distance: &mut [f32],
+) {
+    let [_, height, width] = problem.shape;
+    let centre = clusters.position[cluster];
+    let weight = problem.spatial_weight();
+    let offset = |axis: usize, at: usize| {
+        let difference = problem.spacing[axis] * (centre[axis] - at as f32);
+        difference * difference
+    };
+    for z in problem.window(0, centre[0]) {
+        for y in problem.window(1, centre[1]) {
+            for x in problem.window(2, centre[2]) {
+                let voxel = (z * height + y) * width + x;
+                if problem.mask.is_some_and(|mask| !mask[voxel]) {
+                    continue;
+                }
+                let mut total = (offset(0, z) + offset(1, y) + offset(2, x)) * weight;
+                if !by_position {
+                    let mut colour = colour_distance(problem, clusters, cluster, voxel);
+                    if problem.slic_zero {
+                        colour /= widest[cluster];
+                    }
+                    total += colour;
+                }
+                if distance[voxel] > total {
+                    labels[voxel] = cluster as u32;
+                    distance[voxel] = total;
+                }
+            }
+        }
+    }
+}
+
+/// Moves every cluster to the mean of its voxels, summed in row-major order in `f32`; one without voxels dies.
+fn move_to_means(problem: &Problem, clusters: &mut Clusters, labels: &[u32]) {
+    let [_, height, width] = problem.shape;
+    let channels = problem.channels;
+    let mut counts = vec![0_usize; clusters.len()];
+    clusters.position.fill([0.0; 3]);
+    clusters.colour.fill(0.0);
+    for (voxel, &label) in labels.iter().enumerate() {
+        if label == UNASSIGNED {
+            continue;
+        }
+        let cluster = label as usize;
+        counts[cluster] += 1;
+        let at = [voxel / (height * width), voxel / width % height, voxel % width];
+        for (sum, at) in clusters.position[cluster].iter_mut().zip(at) {
+            *sum += at as f32;
+        }
+        for channel in 0..channels {
+            clusters.colour[cluster * channels + channel] += problem.image[channel * labels.len() + voxel];
+        }
+    }
+    for (cluster, &count) in counts.iter().enumerate() {
+        clusters.alive[cluster] = count > 0;
+        if count > 0 {
+            clusters.position[cluster] = clusters.position[cluster].map(|sum| sum / count as f32);
+            for sum in &mut clusters.colour[cluster * channels..(cluster + 1) * channels] {
+                *sum /= count as f32;
+            }
+        }
+    }
+}
+
+/// Raises each cluster's largest squared difference from its mean; it never falls.
+fn widen(problem: &Problem, clusters: &Clusters, labels: &[u32], widest: &mut [f32]) {
+    for (voxel, &label) in labels.iter().enumerate() {
+        if label != UNASSIGNED {
+            let colour = colour_distance(problem, clusters, label as usize, voxel);
+            if widest[label as usize] < colour {
+                widest[label as usize] = colour;
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The two voxel-to-world transforms a NIfTI-1 header can hold, kept as they were read, so that what is written
+//! from them lies exactly where the scan did in every viewer, whichever of the two the viewer prefers.
+//!
+//! Reference: the NIfTI-1 data format, "3D image (volume) orientation and location in space", methods 1, 2 and 3.
+
+/// Rows of an affine map on `(x, y, z, 1)` voxel indices.
+pub(crate) type Rows = [[f64; 4]; 3];
+
+/// Spatial unit codes of `xyzt_units`.
+const UNIT_METRE: u8 = 1;
+pub(crate) const UNIT_MILLIMETRE: u8 = 2;
+const UNIT_MICRON: u8 = 3;
+const SPATIAL_UNIT_BITS: u8 = 7;
+
+/// The header fields that say where voxels lie, in the header's own units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Orientation {
+    pub sform_code: i16,
+    pub qform_code: i16,
+    /// `srow_x`, `srow_y`, `srow_z`.
+    pub srow: [[f32; 4]; 3],
+    /// `quatern_b`, `quatern_c`, `quatern_d`.
+    pub quatern: [f32; 3],
+    /// `qoffset_x`, `qoffset_y`, `qoffset_z`.
+    pub qoffset: [f32; 3],
+    /// `pixdim[0]`: the handedness of the qform.
+    pub qfac: f32,
+    /// `pixdim[1..4]`, for x, y, z.
+    pub pixdim: [f32; 3],
+    pub xyzt_units: u8,
+}
+
+impl Orientation {
+    /// A grid placed by an sform alone, in millimetres.
+    pub fn from_rows(rows: Rows) -> Self {
+        Self {
+            sform_code: 1,
+            qform_code: 0,
+            srow: rows.map(|row| row.map(|v| v as f32)),
+            quatern: [0.0; 3],
+            qoffset: [0.0; 3],
+            qfac: 1.0,
+            pixdim: column_lengths(&rows).map(|v| v as f32),
+            xyzt_units: UNIT_MILLIMETRE,
+        }
+    }
+
+    /// The grid that BraTS uses: x runs to the patient's left, y to the back, z up, and the far y edge is at 0.
+    pub fn brats(shape_xyz: [usize; 3], spacing_xyz: [f64; 3]) -> Self {
+        let [dx, dy, dz] = spacing_xyz;
+        let far_y = (shape_xyz[1].saturating_sub(1)) as f64 * dy;
+        Self {
+            qform_code: 1,
+            quatern: [0.0, 0.0, 1.0],
+            qoffset: [0.0, far_y as f32, 0.0],
+            ..Self::from_rows([[-dx, 0.0, 0.0, 0.0], [0.0, -dy, 0.0, far_y], [0.0, 0.0, dz, 0.0]])
+        }
+    }
+
+    /// Millimetres from voxel indices: the sform where it is set, else the qform, else the spacing alone.
+    pub fn world_from_voxel(&self) -> Rows {
+        let rows = if self.sform_code > 0 {
+            self.srow.map(|row| row.map(f64::from))
+        } else if self.qform_code > 0 {
+            self.qform_rows()
+        } else {
+            let [dx, dy, dz] = self.pixdim.map(f64::from);
+            [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, dz, 0.0]]
+        };
+        let mm = match self.xyzt_units & SPATIAL_UNIT_BITS {
+            UNIT_METRE => 1e3,
+            UNIT_MICRON => 1e-3,
+            _ => return rows,
+        };
+        rows.map(|row| row.map(|v| v * mm))
+    }
+
+    /// The same space on the grid whose voxel 0 is the mean of the `factor`³ voxels that start at `start_xyz`.
+    pub fn window(&self, start_xyz: [isize; 3], factor: usize) -> Self {
+        let factor = factor as f64;
+        let origin = start_xyz.map(|s| s as f64 + (factor - 1.0) / 2.0);
+        let mut moved = *self;
+        if self.sform_code <= 0 && self.qform_code <= 0 {
+            // Spacing alone cannot say that a grid starts elsewhere.
+            let [dx, dy, dz] = self.pixdim;
+            moved.sform_code = 1;
+            moved.srow = [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, dz, 0.0]];
+        }
+        for row in &mut moved.srow {
+            let rows = row.map(f64::from);
+            row[3] = (rows[3] + (0..3).map(|axis| rows[axis] * origin[axis]).sum::<f64>()) as f32;
+            for value in &mut row[..3] {
+                *value = (f64::from(*value) * factor) as f32;
+            }
+        }
+        for (offset, row) in moved.qoffset.iter_mut().zip(self.qform_rows()) {
+            *offset = (row[3] + (0..3).map(|axis| row[axis] * origin[axis]).sum::<f64>()) as f32;
+        }
+        moved.pixdim = self.pixdim.map(|v| (f64::from(v) * factor) as f32);
+        moved
+    }
+
+    /// Method 2: a rotation from the unit quaternion (a, b, c, d), of which a ≥ 0 is implied.
+    fn qform_rows(&self) -> Rows {
+        let [mut b, mut c, mut d] = self.quatern.map(f64::from);
+        let rest = 1.0 - (b * b + c * c + d * d);
+        let a = if rest < 1e-7 {
+            let length = (b * b + c * c + d * d).sqrt();
+            (b, c, d) = (b / length, c / length, d / length);
+            0.0
+        } else {
+            rest.sqrt()
+        };
+        let rotation = [
+            [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
+            [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
+            [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ];
+        let [dx, dy, dz] = self.pixdim.map(f64::from);
+        let dz = if self.qfac < 0.0 { -dz } else { dz };
+        std::array::from_fn(|i| {
+            let [x, y, z] = rotation[i];
+            [x * dx, y * dy, z * dz, f64::from(self.qoffset[i])]
+        })
+    }
+}
+
+/// The lengths of an affine's first three columns: the spacing along x, y and z.
+pub(crate) fn column_lengths(rows: &Rows) -> [f64; 3] {
+    std::array::from_fn(|axis| rows.iter().map(|row| row[axis] * row[axis]).sum::<f64>().sqrt())
+}
+
+/// The determinant of an affine's linear part: 0 where the axes do not span space.
+pub(crate) fn determinant(rows: &Rows) -> f64 {
+    let [[a, b, c, _], [d, e, f, _], [g, h, i, _]] = *rows;
+    a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+}

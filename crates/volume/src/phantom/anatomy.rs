@@ -1,0 +1,164 @@
+//! Tissue by tissue: what a voxel of a brain without a tumour is made of.
+//!
+//! The cortex is a ribbon of grey matter along the outer surface and along sulci: sheets of fluid that go down from the
+//! surface, the zero surfaces of a smooth random field stretched towards the middle. Nothing here is measured on a scan.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::config::PhantomConfig;
+use super::deep::Deep;
+use super::distractors::Distractors;
+use super::head::Head;
+use super::smooth::{Part, Smooth, around, stream};
+use super::space::{Grid, Point, inside, norm};
+use super::tumour::Push;
+
+/// Shares of a voxel; what fluid, grey and deep grey matter leave is white matter.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tissue {
+    pub(super) brain: bool,
+    pub(super) fluid: f32,
+    pub(super) grey: f32,
+    pub(super) deep: f32,
+    /// Contrast agent in vessels, sinuses and choroid plexus; above 1 where blood takes up more than a tumour's rim.
+    pub(super) vessel: f32,
+    /// White-matter hyperintensity of another cause than the tumour.
+    pub(super) lesion: f32,
+    /// Fluid of the ventricles alone.
+    pub(super) ventricle: f32,
+    /// Distance to the surface of the cerebrum; below 0 outside of it.
+    pub(super) cerebral_depth_mm: f32,
+}
+
+impl Tissue {
+    pub(super) fn white(&self) -> f32 {
+        (1.0 - self.fluid - self.grey - self.deep).max(0.0)
+    }
+}
+
+/// One person's brain.
+pub(super) struct Anatomy {
+    pub(super) head: Head,
+    deep: Deep,
+    distractors: Distractors,
+    sulci: Smooth,
+    small_sulci: Smooth,
+    reach: Smooth,
+    folia: Smooth,
+    grey_mm: f32,
+    sulcus_mm: f32,
+    depth_mm: f32,
+    margin_mm: f32,
+    sylvian_z: f32,
+}
+
+impl Anatomy {
+    pub(super) fn draw(seed: u64, case: usize, config: &PhantomConfig, grid: &Grid) -> Self {
+        let head = Head::draw(&mut stream(seed, case, Part::Head, 0), config, grid);
+        let mut rng = stream(seed, case, Part::Cortex, 0);
+        let rng: &mut ChaCha8Rng = &mut rng;
+        let atrophy = rng.random::<f32>();
+        let cell = around(rng, 6.0, 0.4);
+        Self {
+            head,
+            deep: Deep::draw(rng, atrophy),
+            distractors: Distractors::draw(
+                &mut stream(seed, case, Part::Distractors, 0),
+                config.distractors as f32,
+            ),
+            sulci: Smooth::draw(rng, cell),
+            small_sulci: Smooth::draw(rng, 3.9),
+            reach: Smooth::draw(rng, 16.0),
+            folia: Smooth::draw(rng, 3.2),
+            grey_mm: around(rng, 2.9, 0.2),
+            sulcus_mm: 0.45 + 0.9 * atrophy,
+            depth_mm: around(rng, 17.0, 1.5),
+            margin_mm: rng.random_range(0.3..1.6),
+            sylvian_z: around(rng, -8.0, 1.5),
+        }
+    }
+
+    /// What lies at a point of the scan. `push` is what the tumour does to the place of things.
+    pub(super) fn tissue(&self, scan_point: Point, push: &Push, voxel_mm: f32) -> Tissue {
+        let place = self.head.standard(scan_point);
+        if norm([place[0] / 74.0, place[1] / 92.0, place[2] / 76.0]) > 1.0 {
+            return Tissue::default();
+        }
+        let outline = self.head.outline(place);
+        let near_edge = outline.brain > -1.0;
+        if near_edge && outline.brain > self.margin_mm * (1.0 + 0.5 * self.reach.at(place)) {
+            return Tissue::default();
+        }
+        let origin = push.origin(place);
+        let mut tissue = if outline.cerebrum < outline.cerebellum.min(outline.stem) {
+            self.cerebrum(origin, -outline.cerebrum, voxel_mm)
+        } else if outline.cerebellum < outline.stem {
+            self.cerebellum(origin, -outline.cerebellum, voxel_mm)
+        } else {
+            Tissue { grey: 0.25, fluid: inside(-outline.stem - 0.3, voxel_mm), ..Tissue::default() }
+        };
+        // A film of fluid parts the cerebrum from what lies under it.
+        let gap = (outline.cerebrum - outline.cerebellum.min(outline.stem)).abs() / 2.0;
+        if origin[1] > 12.0 {
+            tissue.fluid = tissue.fluid.max(inside(gap - 0.8, voxel_mm));
+        }
+        self.deep.place(&mut tissue, origin, voxel_mm);
+        tissue.grey = tissue.grey.min(1.0 - tissue.fluid);
+        tissue.deep = tissue.deep.min(1.0 - tissue.fluid - tissue.grey);
+        tissue.brain = true;
+        tissue.cerebral_depth_mm = -outline.cerebrum;
+        self.distractors.place(&mut tissue, origin, &outline, &self.deep, voxel_mm);
+        tissue
+    }
+
+    fn cerebrum(&self, p: Point, depth: f32, voxel_mm: f32) -> Tissue {
+        let sheet = self.sheet_mm(p, depth);
+        // A sheet thinner than a voxel never fills it.
+        let thin = (2.0 * self.sulcus_mm / voxel_mm).min(1.0);
+        let fluid =
+            inside(depth - self.sulcus_mm, voxel_mm).max(thin * inside(sheet - self.sulcus_mm, voxel_mm));
+        let ribbon = inside(depth.min(sheet) - self.sulcus_mm - self.grey_mm, voxel_mm);
+        Tissue { fluid, grey: (ribbon - fluid).max(0.0), ..Tissue::default() }
+    }
+
+    /// About how far the nearest sulcus or fissure lies.
+    fn sheet_mm(&self, p: Point, depth: f32) -> f32 {
+        let side = p[0].abs();
+        let bend = self.reach.at(p);
+        let meander = 1.2 * self.reach.at([0.0, p[1], p[2]]);
+        // The fissure between the hemispheres ends on the corpus callosum.
+        let callosum = (norm([0.0, (p[1] - 2.0) / 48.0, (p[2] - 2.0) / 28.0]) - 1.0) * 30.0;
+        let fissure = ((p[0] - meander).abs() - 0.4).hypot((-callosum).max(0.0));
+        // The Sylvian fissure climbs to the back and to the side.
+        let slope = self.sylvian_z + 0.45 * (p[1] + 8.0) + 0.5 * (side - 46.0) + 2.5 * bend;
+        let sylvian = ((p[2] - slope).abs() - 0.5)
+            .max(0.0)
+            .hypot((32.0 - side).max(0.0))
+            .hypot(((p[1] + 4.0).abs() - 34.0).max(0.0));
+        let mut nearest = fissure.min(sylvian);
+        let reach = self.depth_mm * (1.0 + 0.4 * bend).max(0.3);
+        // The inner faces of the hemispheres are folded like the outer ones.
+        let inner = side + 3.0 + 2.0 * (8.0 - callosum).max(0.0);
+        let radius = norm([p[0] / 67.0, p[1] / 84.0, (p[2] - 7.0) / 58.0]).clamp(0.3, 1.1);
+        // The base of the brain, near its middle, is smooth.
+        let surface = depth.min(inner) + 60.0 * (0.6 - radius).max(0.0);
+        if surface < 1.5 * self.depth_mm + 8.0 {
+            let stretch = radius.powf(-0.7);
+            let on_hull = [p[0] * stretch, p[1] * stretch, (p[2] - 7.0) * stretch];
+            let sulcus = self.sulci.distance_to_zero_mm(on_hull) / stretch;
+            nearest = nearest.min(sulcus.hypot((surface - reach).max(0.0)));
+            let small = self.small_sulci.distance_to_zero_mm(on_hull) / stretch + 0.7;
+            nearest = nearest.min(small.hypot((surface - 0.35 * reach).max(0.0)));
+        }
+        nearest
+    }
+
+    fn cerebellum(&self, p: Point, depth: f32, voxel_mm: f32) -> Tissue {
+        let leaves = self.folia.at([0.5 * p[0], 0.6 * p[1], 1.8 * p[2]]);
+        let white = inside(11.0 - depth + 4.0 * leaves.abs() - 2.0, 4.0);
+        let fluid =
+            (0.30 * inside(leaves.abs() - 0.25, 0.5) * (1.0 - white)).max(inside(depth - 0.4, voxel_mm));
+        Tissue { fluid, grey: (1.0 - white) * (1.0 - fluid), ..Tissue::default() }
+    }
+}

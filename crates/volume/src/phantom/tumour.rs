@@ -1,0 +1,306 @@
+//! Gliomas: where they lie, how far they reach and what they hold.
+//!
+//! Every case has a *malignancy* on a scale from low-grade (0) to high-grade (1), drawn around its grade; each feature
+//! follows it with a scatter of its own. High-grade tumours have a necrotic core, an enhancing rim and oedema that
+//! runs along white matter; low-grade ones are smooth and homogeneous, often dark inside on FLAIR (the T2-FLAIR
+//! mismatch, Patel et al. 2017, doi:10.1158/1078-0432.CCR-17-0560), and enhance faintly or not at all.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::anatomy::Tissue;
+use super::config::PhantomConfig;
+use super::head::Head;
+use super::smooth::{Part, Smooth, around, normal, stream};
+use super::space::{Grid, Point, inside, norm, rotate, rotation, sub};
+
+/// Places where gliomas start, in the standard brain, with how much more often each grade is found there.
+const SITES: [(Point, f32, f32); 7] = [
+    ([26.0, -44.0, 22.0], 3.0, 1.5), // frontal
+    ([20.0, -20.0, 42.0], 1.5, 1.0), // superior frontal
+    ([38.0, -8.0, 2.0], 2.0, 0.8),   // insular
+    ([42.0, 0.0, -22.0], 1.5, 2.0),  // temporal
+    ([30.0, 32.0, 30.0], 1.0, 2.0),  // parietal
+    ([26.0, 58.0, 10.0], 0.5, 1.5),  // occipital
+    ([24.0, 12.0, 26.0], 0.5, 1.5),  // periventricular
+];
+/// A brain's volume, to tell a tumour's radius before the brain is made.
+const BRAIN_ML: f32 = 1350.0;
+
+/// What a tumour does to the place of the tissue around it.
+pub(super) struct Push {
+    centre: Point,
+    radius_mm: f32,
+    strength_mm: f32,
+}
+
+impl Push {
+    /// Where the tissue that is now at `p` lay before the tumour grew.
+    pub(super) fn origin(&self, p: Point) -> Point {
+        let away = sub(p, self.centre);
+        let distance = norm(away).max(1e-3);
+        let relative = distance / self.radius_mm;
+        let shift = (self.strength_mm * relative * (1.0 - relative).exp()).min(0.8 * distance);
+        [0, 1, 2].map(|axis| p[axis] - away[axis] / distance * shift)
+    }
+}
+
+/// What was drawn for one tumour.
+pub(super) struct Tumour {
+    centre: Point,
+    radius_mm: f32,
+    axes: [Point; 3],
+    squeeze: Point,
+    core_offset: Point,
+    fraction: f32,
+    push_mm: f32,
+    /// How far oedema keeps to white matter, as a distance that grey matter adds.
+    grey_barrier_mm: f32,
+    edge_mm: f32,
+    core_edge_mm: f32,
+    core_share: f32,
+    rim_mm: f32,
+    rim_share: f32,
+    pub(super) uptake: f32,
+    pub(super) necrosis: f32,
+    pub(super) mismatch: f32,
+    pub(super) texture: f32,
+    patch_share: f32,
+}
+
+/// What a voxel holds of a tumour; each 0 to 1, `core` within `whole`, `rim` within `core`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    pub(super) whole: f32,
+    pub(super) core: f32,
+    pub(super) rim: f32,
+    /// A smooth texture of mean 0 and deviation 1.
+    pub(super) texture: f32,
+}
+
+/// BraTS's labels.
+pub(super) const CORE: u32 = 1;
+pub(super) const OEDEMA: u32 = 2;
+pub(super) const ENHANCING: u32 = 4;
+
+impl Tumour {
+    pub(super) fn draw(seed: u64, case: usize, positive: bool, config: &PhantomConfig, head: &Head) -> Self {
+        let mut rng = stream(seed, case, Part::Tumour, 0);
+        let rng = &mut rng;
+        let overlap = config.overlap as f32;
+        let middle = if positive { 0.78 } else { 0.22 };
+        let malignancy = around(rng, middle, 0.36 * overlap);
+        let trait_of = |rng: &mut ChaCha8Rng| around(rng, malignancy, 0.10).clamp(0.0, 1.0);
+
+        let [smallest, largest] = config.tumour_fraction.map(|f| f as f32);
+        // The larger half is a little more often high-grade; the range is the same.
+        let size = rng.random::<f32>().powf(if positive { 0.9 } else { 1.1 });
+        let fraction = smallest * (largest / smallest).powf(size);
+        let radius_mm = (fraction * BRAIN_ML * 1000.0 * 3.0 / (4.0 * std::f32::consts::PI)).cbrt();
+        let rim = trait_of(rng);
+        let completeness = smoothstep(0.30, 0.85, rim);
+        let core_trait = trait_of(rng);
+        Self {
+            centre: centre(rng, positive, radius_mm, head),
+            radius_mm,
+            axes: rotation([0; 3].map(|_| rng.random_range(-1.5_f32..1.5))),
+            squeeze: [0; 3].map(|_| rng.random_range(0.80..1.25_f32)),
+            core_offset: [0; 3].map(|_| 0.14 * radius_mm * normal(rng).clamp(-1.5, 1.5)),
+            fraction,
+            push_mm: config.mass_effect as f32 * radius_mm * rng.random_range(0.5..1.5_f32) * 0.6,
+            grey_barrier_mm: lerp(1.0, 6.0, trait_of(rng)),
+            edge_mm: radius_mm * lerp(0.08, 0.17, trait_of(rng)),
+            core_edge_mm: radius_mm * lerp(0.06, 0.12, trait_of(rng)),
+            core_share: rng.random_range(0.42..0.72),
+            rim_mm: lerp(2.0, 6.0, trait_of(rng)) * rng.random_range(0.85..1.2_f32),
+            rim_share: completeness * rng.random_range(0.8..1.0_f32),
+            uptake: lerp(0.15, 1.05, smoothstep(0.1, 0.9, trait_of(rng))),
+            necrosis: smoothstep(0.2, 0.8, core_trait),
+            mismatch: (1.0 - malignancy).clamp(0.0, 1.0) * rng.random::<f32>(),
+            texture: lerp(0.03, 0.10, trait_of(rng)),
+            patch_share: if rng.random::<f32>() < 0.45 { rng.random_range(0.02..0.10) } else { 0.0 },
+        }
+    }
+
+    pub(super) fn push(&self) -> Push {
+        Push { centre: self.centre, radius_mm: self.radius_mm, strength_mm: self.push_mm }
+    }
+
+    /// The tumour's share of every voxel, and its labels.
+    ///
+    /// Whole tumour and core are level sets whose volumes are the drawn ones, whatever the voxel size.
+    pub(super) fn grow(
+        &self,
+        seed: u64,
+        case: usize,
+        head: &Head,
+        grid: &Grid,
+        tissue: &[Tissue],
+    ) -> (Vec<Share>, Vec<u32>) {
+        let texture = Texture::draw(seed, case, self.radius_mm);
+        let soft = grid.voxel_mm();
+        let nowhere = f32::INFINITY;
+        let fields: Vec<[f32; 2]> = (0..grid.len())
+            .into_par_iter()
+            .map(|index| {
+                let here = &tissue[index];
+                if !here.brain || here.ventricle > 0.5 {
+                    return [nowhere; 2];
+                }
+                let p = head.standard(grid.point_at(index));
+                if norm(sub(p, self.centre)) > 2.6 * self.radius_mm {
+                    [nowhere; 2]
+                } else {
+                    self.fields(p, here, &texture)
+                }
+            })
+            .collect();
+
+        let brain = tissue.iter().filter(|t| t.brain).count();
+        let wanted = (self.fraction * brain as f32).round().max(8.0) as usize;
+        let edge = level(fields.iter().map(|f| f[0]), wanted);
+        let core_wanted = (self.core_share * wanted as f32) as usize;
+        let core_edge = level(fields.iter().filter(|f| f[0] < edge - 0.5 * soft).map(|f| f[1]), core_wanted);
+
+        let parts = |index: usize| -> (Share, u32) {
+            let [whole_field, core_field] = fields[index];
+            let whole = inside(whole_field - edge, soft);
+            if whole <= 0.0 {
+                return (Share::default(), 0);
+            }
+            let own = self.own(head.standard(grid.point_at(index)));
+            let core = inside(core_field - core_edge, soft).min(whole);
+            let rim =
+                if core > 0.0 { core * self.rim(own, core_edge - core_field, &texture, soft) } else { 0.0 };
+            let label = if whole_field > edge {
+                0
+            } else if rim > 0.5 && self.uptake > 0.22 {
+                ENHANCING
+            } else if core >= 0.5 {
+                CORE
+            } else {
+                OEDEMA
+            };
+            (Share { whole, core, rim, texture: texture.grain.at(own) }, label)
+        };
+        (0..grid.len()).into_par_iter().map(parts).unzip()
+    }
+
+    /// A place in the tumour's own axes, which differ from case to case.
+    fn own(&self, p: Point) -> Point {
+        rotate(&self.axes, sub(p, self.centre))
+    }
+
+    /// Distance-like fields of the whole tumour and of its core, smaller further inside.
+    fn fields(&self, p: Point, here: &Tissue, texture: &Texture) -> [f32; 2] {
+        let own = self.own(p);
+        let fingers = texture.fingers.at(own);
+        let whole = norm([0, 1, 2].map(|axis| own[axis] * self.squeeze[axis]))
+            + self.edge_mm * (1.4 * texture.lobes.at(own) + 0.8 * fingers);
+        let below_tentorium = f32::from(here.cerebral_depth_mm < 0.0);
+        let barrier = self.grey_barrier_mm * (here.grey + 1.5 * here.deep)
+            + 3.0 * here.fluid
+            + 12.0 * below_tentorium
+            // The falx keeps it to its own side, but for the corpus callosum.
+            + 0.6 * (-p[0] * self.centre[0].signum()).max(0.0);
+        let core = norm(
+            [0, 1, 2].map(|axis| (own[axis] - self.core_offset[axis]) * (0.5 + 0.5 * self.squeeze[2 - axis])),
+        ) + self.core_edge_mm * (1.3 * texture.core.at(own) + 0.5 * fingers);
+        let core_barrier = 1.5 * here.fluid + 0.3 * self.grey_barrier_mm * here.grey;
+        [whole + barrier, core + core_barrier]
+    }
+
+    /// How much of the core enhances at a depth below its surface.
+    fn rim(&self, own: Point, depth: f32, texture: &Texture, soft: f32) -> f32 {
+        let mut share = 0.0_f32;
+        if self.rim_share > 0.02 {
+            let thickness = self.rim_mm * (1.0 + 0.35 * texture.thickness.at(own)).max(0.3);
+            // The rim is whole where a smooth field stays under the level that leaves this share of it.
+            let present = inside(texture.gaps.at(own) - normal_quantile(self.rim_share), 0.6);
+            share = inside(depth - thickness, soft) * present;
+        }
+        if self.patch_share > 0.0 {
+            share = share.max(inside(texture.patches.at(own) - normal_quantile(self.patch_share), 0.5));
+        }
+        share
+    }
+}
+
+/// Random fields that give one tumour its shape.
+struct Texture {
+    lobes: Smooth,
+    fingers: Smooth,
+    core: Smooth,
+    thickness: Smooth,
+    gaps: Smooth,
+    patches: Smooth,
+    grain: Smooth,
+}
+
+impl Texture {
+    fn draw(seed: u64, case: usize, radius_mm: f32) -> Self {
+        let mut rng = stream(seed, case, Part::TumourTexture, 0);
+        let rng = &mut rng;
+        Self {
+            lobes: Smooth::draw(rng, 0.55 * radius_mm),
+            fingers: Smooth::draw(rng, 0.25 * radius_mm),
+            core: Smooth::draw(rng, 0.40 * radius_mm),
+            thickness: Smooth::draw(rng, 8.0),
+            gaps: Smooth::draw(rng, 0.35 * radius_mm),
+            patches: Smooth::draw(rng, 6.0),
+            grain: Smooth::draw(rng, 4.0),
+        }
+    }
+}
+
+/// A place in the cerebrum that leaves the tumour room on both sides of the surface.
+fn centre(rng: &mut ChaCha8Rng, positive: bool, radius_mm: f32, head: &Head) -> Point {
+    let weight = |&(_, low, high): &(Point, f32, f32)| if positive { high } else { low };
+    let mut left = rng.random::<f32>() * SITES.iter().map(weight).sum::<f32>();
+    let mut site = SITES[0].0;
+    for entry in &SITES {
+        site = entry.0;
+        left -= weight(entry);
+        if left < 0.0 {
+            break;
+        }
+    }
+    let side = if rng.random::<bool>() { 1.0 } else { -1.0 };
+    let jittered = |rng: &mut ChaCha8Rng| {
+        let at = [0, 1, 2].map(|axis| site[axis] + 8.0 * normal(rng).clamp(-2.0, 2.0));
+        [side * at[0].max(12.0), at[1], at[2]]
+    };
+    for _ in 0..50 {
+        let place = jittered(rng);
+        if -head.outline(place).cerebrum > 0.55 * radius_mm {
+            return place;
+        }
+    }
+    [side * site[0] * 0.8, site[1] * 0.8, site[2] * 0.8]
+}
+
+/// The value that `count` of the values stay under.
+fn level(values: impl Iterator<Item = f32>, count: usize) -> f32 {
+    let mut finite: Vec<f32> = values.filter(|v| v.is_finite()).collect();
+    if finite.is_empty() {
+        return f32::NEG_INFINITY;
+    }
+    let at = count.min(finite.len() - 1);
+    *finite.select_nth_unstable_by(at, f32::total_cmp).1
+}
+
+/// About the value that a normal number stays under with this probability (logistic approximation).
+fn normal_quantile(probability: f32) -> f32 {
+    let p = probability.clamp(0.005, 0.995);
+    (p / (1.0 - p)).ln() / 1.702
+}
+
+fn smoothstep(low: f32, high: f32, value: f32) -> f32 {
+    let t = ((value - low) / (high - low)).clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
+}
+
+fn lerp(low: f32, high: f32, t: f32) -> f32 {
+    low + (high - low) * t
+}

@@ -1,0 +1,79 @@
+//! Augmentation keeps what must be kept: air, range, order of intensities, and the image itself when off.
+
+use ndarray::Array4;
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use relevox_volume::augment::Augment;
+
+/// An image of 2 sequences whose voxels all differ, with a margin of air.
+fn image() -> Array4<f32> {
+    Array4::from_shape_fn([2, 6, 7, 8], |(c, z, y, x)| {
+        let inside = (1..5).contains(&z) && (1..6).contains(&y) && (1..7).contains(&x);
+        if inside { (c * 336 + z * 56 + y * 8 + x + 1) as f32 / 673.0 } else { 0.0 }
+    })
+}
+
+fn apply(augment: Augment, seed: u64) -> Array4<f32> {
+    augment.apply(image().view(), &mut ChaCha8Rng::seed_from_u64(seed))
+}
+
+#[test]
+fn off_changes_nothing() {
+    assert!(Augment::default().is_off());
+    assert_eq!(apply(Augment::default(), 1), image());
+}
+
+#[test]
+fn flips_mirror_x_about_half_of_the_time() {
+    let mirrored = image().slice_move(ndarray::s![.., .., .., ..;-1]).to_owned();
+    let flips = (0..100).filter(|&seed| {
+        let changed = apply(Augment { flip: true, ..Augment::default() }, seed);
+        assert!(changed == image() || changed == mirrored);
+        changed == mirrored
+    });
+    let flips = flips.count();
+    assert!((25..=75).contains(&flips), "{flips} of 100");
+}
+
+proptest! {
+    /// Both sequences move as one, by no more than asked, and air moves in.
+    #[test]
+    fn shifts_move_all_sequences_together(seed in any::<u64>(), reach in 0_usize..12) {
+        let (original, changed) = (image(), apply(Augment { shift_voxels: reach, ..Augment::default() }, seed));
+        let reach = reach as isize;
+        let fits = |shift: [isize; 3]| {
+            changed.indexed_iter().all(|((c, z, y, x), &value)| {
+                let from = [z as isize - shift[0], y as isize - shift[1], x as isize - shift[2]];
+                let inside = from.iter().zip([6, 7, 8]).all(|(i, n)| (0..n).contains(i));
+                value == if inside { original[[c, from[0] as usize, from[1] as usize, from[2] as usize]] } else { 0.0 }
+            })
+        };
+        let mut shifts = (-reach..=reach)
+            .flat_map(|z| (-reach..=reach).flat_map(move |y| (-reach..=reach).map(move |x| [z, y, x])));
+        prop_assert!(shifts.any(fits));
+    }
+
+    #[test]
+    fn intensities_keep_air_range_and_order(seed in any::<u64>(), intensity in 0.01_f32..0.9) {
+        let (original, changed) = (image(), apply(Augment { intensity, ..Augment::default() }, seed));
+        for (channel, of) in changed.outer_iter().zip(original.outer_iter()) {
+            let mut pairs: Vec<_> = of.iter().copied().zip(channel.iter().copied()).collect();
+            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+            for pair in pairs.windows(2) {
+                prop_assert!(pair[0].1 <= pair[1].1);
+            }
+            for (before, after) in pairs {
+                prop_assert!((0.0..=1.0).contains(&after));
+                prop_assert!(before != 0.0 || after == 0.0);
+            }
+        }
+        prop_assert_ne!(changed, original);
+    }
+
+    #[test]
+    fn a_seed_says_it_all(seed in any::<u64>()) {
+        let augment = Augment { shift_voxels: 2, flip: true, intensity: 0.3 };
+        prop_assert_eq!(apply(augment, seed), apply(augment, seed));
+    }
+}

@@ -1,0 +1,171 @@
+//! BraTS folders of every edition, with the defects that they come with, and manifests.
+
+use std::fs;
+use std::path::Path;
+
+use relevox_volume::{Cohort, Error, Split};
+
+use crate::scans::{brats_sequences, touch};
+
+const OLD: [&str; 5] = ["_t1.nii.gz", "_t1ce.nii.gz", "_t2.nii.gz", "_flair.nii.gz", "_seg.nii.gz"];
+const NEW: [&str; 5] = ["-t1n.nii.gz", "-t1c.nii.gz", "-t2w.nii.gz", "-t2f.nii.gz", "-seg.nii.gz"];
+
+/// A case's files in a folder of their own, all but those of `without`.
+fn case(root: &Path, folder: &str, suffixes: [&str; 5], without: &[usize]) {
+    let name = folder.rsplit('/').next().unwrap();
+    for (i, suffix) in suffixes.iter().enumerate() {
+        if !without.contains(&i) {
+            touch(root, &[&format!("{folder}/{name}{suffix}")]);
+        }
+    }
+}
+
+fn open(root: &Path) -> Result<Cohort, Error> {
+    Cohort::open(root, &brats_sequences())
+}
+
+fn names(cohort: &Cohort) -> Vec<(&str, bool)> {
+    cohort.cases.iter().map(|c| (c.case.as_str(), c.label)).collect()
+}
+
+#[test]
+fn grade_folders_of_2017_to_2019() {
+    let root = tempfile::tempdir().unwrap();
+    case(root.path(), "data/HGG/Brats18_X_B_1", OLD, &[]);
+    case(root.path(), "data/HGG/Brats18_X_A_1", OLD, &[]);
+    case(root.path(), "data/LGG/Brats18_X_C_2", OLD.map(|s| s.trim_end_matches(".gz")), &[]);
+    let cohort = open(root.path()).unwrap();
+    assert_eq!(names(&cohort), [("Brats18_X_A_1", true), ("Brats18_X_B_1", true), ("Brats18_X_C_2", false)]);
+    assert_eq!(cohort.left_out, []);
+    let first = &cohort.cases[0];
+    let files: Vec<_> =
+        first.sequences.iter().chain(&first.seg).map(|p| p.file_name().unwrap().to_owned()).collect();
+    assert_eq!(files, OLD.map(|suffix| format!("Brats18_X_A_1{suffix}")).map(std::ffi::OsString::from));
+    assert_eq!(first.group, "Brats18_X_A");
+    // A grade folder alone is a cohort of one class, which is for the caller to refuse.
+    let high = open(&root.path().join("data/HGG")).unwrap();
+    assert_eq!(high.cases.len(), 2);
+    let message = high.require_both_classes(None).unwrap_err().to_string();
+    assert!(message.contains("2 positive and 0 negative"), "{message}");
+    cohort.require_both_classes(None).unwrap();
+}
+
+#[test]
+fn name_mapping_by_any_id_column_beside_or_above() {
+    for place in ["cases/name_mapping.csv", "name_mapping.csv"] {
+        let root = tempfile::tempdir().unwrap();
+        case(root.path(), "cases/BraTS20_Training_001", OLD, &[]);
+        case(root.path(), "cases/BraTS19_X_1", OLD, &[]);
+        case(root.path(), "cases/BraTS20_Training_003", OLD, &[]);
+        case(root.path(), "cases/BraTS20_Training_004", OLD, &[]);
+        let table = "Grade,BraTS_2019_subject_ID,BraTS_2020_subject_ID\n\
+                     HGG,BraTS19_W_1,BraTS20_Training_001\nLGG,BraTS19_X_1,NA\nIII,NA,BraTS20_Training_003\n";
+        fs::write(root.path().join(place), table).unwrap();
+        let cohort = open(&root.path().join("cases")).unwrap();
+        assert_eq!(names(&cohort), [("BraTS19_X_1", false), ("BraTS20_Training_001", true)]);
+        let reasons: Vec<_> = cohort.left_out.iter().map(|l| (l.case.as_str(), l.why.as_str())).collect();
+        assert_eq!(reasons[0].0, "BraTS20_Training_003");
+        assert!(reasons[0].1.contains("\"III\""), "{reasons:?}");
+        assert_eq!(reasons[1].0, "BraTS20_Training_004");
+        assert!(reasons[1].1.contains("no grade"), "{reasons:?}");
+    }
+}
+
+#[test]
+fn names_of_2023_with_time_points() {
+    let root = tempfile::tempdir().unwrap();
+    case(root.path(), "HGG/BraTS-GLI-00001-000", NEW, &[]);
+    case(root.path(), "HGG/BraTS-GLI-00001-001", NEW, &[]);
+    case(root.path(), "LGG/BraTS-GLI-00002-000", NEW, &[]);
+    let cohort = open(root.path()).unwrap();
+    let groups: Vec<_> =
+        cohort.groups().into_iter().map(|(name, members)| (name.to_owned(), members.len())).collect();
+    assert_eq!(groups, [("BraTS-GLI-00001".to_owned(), 2), ("BraTS-GLI-00002".to_owned(), 1)]);
+}
+
+#[test]
+fn the_segmentation_of_case_355() {
+    let root = tempfile::tempdir().unwrap();
+    case(root.path(), "HGG/BraTS20_Training_355", OLD.map(|s| s.trim_end_matches(".gz")), &[4]);
+    touch(root.path(), &["HGG/BraTS20_Training_355/W39_1998.09.19_Segm.nii"]);
+    let cohort = open(root.path()).unwrap();
+    assert!(cohort.cases[0].seg.as_ref().unwrap().ends_with("W39_1998.09.19_Segm.nii"));
+}
+
+#[test]
+fn defects_are_listed_with_their_reasons() {
+    let root = tempfile::tempdir().unwrap();
+    case(root.path(), "HGG/a", OLD, &[]);
+    case(root.path(), "HGG/b", OLD, &[1, 3]);
+    case(root.path(), "HGG/c", OLD, &[4]);
+    case(root.path(), "d", OLD, &[]);
+    case(root.path(), "HGG/e", OLD, &[]);
+    touch(root.path(), &["HGG/e/other_t2.nii.gz"]);
+    case(root.path(), "HGG/f", OLD, &[4]);
+    touch(root.path(), &["HGG/f/one_seg_a.nii", "HGG/f/two_seg_b.nii"]);
+    touch(root.path(), &["atlas.nii.gz", "HGG/.DS_Store", "HGG/a/._a_t1.nii.gz", "readme.txt"]);
+    let cohort = open(root.path()).unwrap();
+    assert_eq!(names(&cohort), [("a", true)]);
+    let expected = [
+        ("b", "no t1ce scan; no flair scan"),
+        ("c", "no segmentation"),
+        ("d", "no grade: neither an HGG or LGG folder nor a row of name_mapping.csv"),
+        ("e", "more than one t2 scan: e_t2.nii.gz and other_t2.nii.gz"),
+        ("f", "more than one segmentation: one_seg_a.nii and two_seg_b.nii"),
+    ];
+    assert_eq!(
+        cohort.left_out.iter().map(|l| (l.case.as_str(), l.why.as_str())).collect::<Vec<_>>(),
+        expected
+    );
+}
+
+#[test]
+fn cohorts_without_a_usable_case() {
+    let root = tempfile::tempdir().unwrap();
+    let message = open(root.path()).unwrap_err().to_string();
+    assert!(
+        message.contains("no usable case") && message.contains(&*root.path().to_string_lossy()),
+        "{message}"
+    );
+    case(root.path(), "x", OLD, &[]);
+    case(root.path(), "y", OLD, &[]);
+    let message = open(root.path()).unwrap_err().to_string();
+    assert!(message.contains("x: no grade") && message.contains("and 1 more"), "{message}");
+    let message = open(&root.path().join("absent")).unwrap_err().to_string();
+    assert!(message.contains("absent"), "{message}");
+    touch(root.path(), &["notes.txt"]);
+    let message = open(&root.path().join("notes.txt")).unwrap_err().to_string();
+    assert!(message.contains("notes.txt") && message.contains("manifest"), "{message}");
+}
+
+#[test]
+fn two_folders_of_one_name() {
+    let root = tempfile::tempdir().unwrap();
+    case(root.path(), "HGG/a", OLD, &[]);
+    case(root.path(), "LGG/a", OLD, &[]);
+    let message = open(root.path()).unwrap_err().to_string();
+    assert!(message.contains("case a") && message.contains("HGG") && message.contains("LGG"), "{message}");
+}
+
+#[test]
+fn manifests_with_and_without_their_optional_columns() {
+    let root = tempfile::tempdir().unwrap();
+    touch(root.path(), &["b/x.nii.gz", "b/y.nii.gz", "b/s.nii.gz", "a/x.nii.gz", "a/y.nii.gz"]);
+    let text = "seg,case,group,y,x,label,split\nb/s.nii.gz,b,p,b/y.nii.gz, b/x.nii.gz ,1,train\n\
+                ,a,,a/y.nii.gz,a/x.nii.gz,LGG,\n,c,,a/y.nii.gz,,0,\n,d,,a/y.nii.gz,a/x.nii.gz,,\n";
+    fs::write(root.path().join("cohort.csv"), text).unwrap();
+    let sequences = ["x".to_owned(), "y".to_owned()];
+    let cohort = Cohort::open(root.path(), &sequences).unwrap();
+    assert_eq!(cohort, Cohort::open(&root.path().join("cohort.csv"), &sequences).unwrap());
+    assert_eq!(names(&cohort), [("a", false), ("b", true)]);
+    let [a, b] = cohort.cases.as_slice() else { panic!() };
+    assert_eq!((a.group.as_str(), a.split, a.seg.as_ref()), ("a", None, None));
+    assert_eq!((b.group.as_str(), b.split), ("p", Some(Split::Train)));
+    assert_eq!(b.sequences, ["b/x.nii.gz", "b/y.nii.gz"].map(|p| root.path().join(p)));
+    assert_eq!(b.seg, Some(root.path().join("b/s.nii.gz")));
+    assert_eq!(cohort.left_out.iter().map(|l| l.why.as_str()).collect::<Vec<_>>(), ["no x scan", "no label"]);
+
+    fs::write(root.path().join("short.csv"), "case,label,x\na,1,a/x.nii.gz\n").unwrap();
+    let short = Cohort::open(&root.path().join("short.csv"), &sequences[..1]).unwrap();
+    assert_eq!(short.cases.len(), 1);
+}

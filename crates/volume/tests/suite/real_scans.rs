@@ -1,0 +1,70 @@
+//! Real BraTS cases, read from the folder that RELEVOX_REAL_DATA names.
+
+use std::path::PathBuf;
+
+use ndarray::Axis;
+use relevox_volume::{Cohort, Preprocess, Study, nifti};
+
+use crate::scans::brats_sequences;
+
+fn real_data() -> Option<PathBuf> {
+    let folder = std::env::var_os("RELEVOX_REAL_DATA").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("skipped: RELEVOX_REAL_DATA is not set");
+    }
+    folder
+}
+
+#[test]
+fn grades_come_from_the_name_mapping() {
+    let Some(folder) = real_data() else { return };
+    let cohort = Cohort::open(&folder, &brats_sequences()).unwrap();
+    assert_eq!(cohort.left_out, []);
+    let positive = cohort.cases.iter().filter(|case| case.label).count();
+    assert_eq!((positive, cohort.cases.len() - positive), (9, 6));
+    cohort.require_both_classes(None).unwrap();
+    assert_eq!(cohort.groups().len(), 15);
+}
+
+/// Every case loads at the paper's crop, air is exactly 0, and maps come back onto the scan's own header.
+#[test]
+fn every_case_loads_with_air_at_zero() {
+    let Some(folder) = real_data() else { return };
+    let sequences = brats_sequences();
+    let preprocess =
+        Preprocess { sequences: sequences.clone(), crop: [128; 3], downsample: 1, clip_negative: true };
+    let out = tempfile::tempdir().unwrap();
+    let mut with_rings = Vec::new();
+    for files in Cohort::open(&folder, &sequences).unwrap().cases {
+        let study = Study::load(&files, &preprocess).unwrap();
+        assert_eq!(study.image.dim(), (4, 128, 128, 128));
+        assert_eq!(study.frame.start, [13, 56, 56]);
+        assert!(study.image.iter().all(|v| (0.0..=1.0).contains(v)), "{}", files.case);
+        for channel in study.image.axis_iter(Axis(0)) {
+            assert!(channel.iter().zip(&study.brain).all(|(v, brain)| *brain || *v == 0.0), "{}", files.case);
+        }
+        let brain = study.brain.iter().filter(|b| **b).count();
+        assert!((500_000..1_800_000).contains(&brain), "{}: {brain} brain voxels", files.case);
+        let tumour = study.tumour.as_ref().unwrap();
+        let in_brain = tumour.iter().zip(&study.brain).filter(|(t, b)| **t && **b).count();
+        let tumour = tumour.iter().filter(|t| **t).count();
+        assert!(tumour > 1000 && in_brain * 100 >= tumour * 99, "{}: {in_brain} of {tumour}", files.case);
+
+        let raw = nifti::read(&files.sequences[0]).unwrap();
+        let path = out.path().join("map.nii.gz");
+        nifti::write(&path, &study.frame.to_scan(study.image.index_axis(Axis(0), 0))).unwrap();
+        let map = nifti::read(&path).unwrap();
+        assert_eq!(map.geometry, raw.geometry, "{}", files.case);
+        let largest = f64::from(raw.voxels.iter().copied().fold(0.0, f32::max));
+        for ((z, y, x), &value) in map.voxels.indexed_iter().filter(|(_, v)| **v > 0.0) {
+            let expected = f64::from(raw.voxels[[z, y, x]]) / largest;
+            assert!((f64::from(value) - expected).abs() < 1e-6, "{}", files.case);
+        }
+        let negative =
+            files.sequences.iter().any(|path| nifti::read(path).unwrap().voxels.iter().any(|v| *v < 0.0));
+        if negative {
+            with_rings.push(files.case);
+        }
+    }
+    assert_eq!(with_rings, ["Brats18_TCIA10_130_1", "Brats18_TCIA12_101_1"]);
+}

@@ -1,0 +1,135 @@
+//! What a split promises: everyone has one, patients stay whole, classes are shared out, and a seed says how.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use relevox_volume::split::{Counts, Fractions, Sizes, assign, draw, folds};
+use relevox_volume::{CaseFiles, Cohort, Split};
+
+/// A cohort of (patient, label) pairs.
+fn cohort(cases: impl IntoIterator<Item = (usize, bool)>) -> Cohort {
+    let cases = cases
+        .into_iter()
+        .enumerate()
+        .map(|(i, (patient, label))| CaseFiles {
+            case: format!("case{i:04}"),
+            group: format!("patient{patient:04}"),
+            label,
+            split: None,
+            sequences: Vec::new(),
+            seg: None,
+        })
+        .collect();
+    Cohort { cases, left_out: Vec::new() }
+}
+
+fn counted(cohort: &Cohort, label: bool) -> [usize; 3] {
+    Split::ALL.map(|split| cohort.of(split).filter(|case| case.label == label).count())
+}
+
+const PAPER: Sizes = Sizes::Counts(Counts { train: 133, validation: 19, test: 38 });
+const USUAL: Sizes = Sizes::Fractions(Fractions { train: 0.7, validation: 0.1, test: 0.2 });
+
+#[test]
+fn the_papers_cohort() {
+    let mut all = cohort((0..369).map(|i| (i, i % 5 != 0 || i >= 365)));
+    let negatives = all.cases.iter().filter(|c| !c.label).count();
+    draw(&mut all, 114, negatives.min(76), 7).unwrap();
+    let mut drawn = cohort((0..190).map(|i| (i, i < 114)));
+    assert_eq!(all.cases.len(), 114 + negatives.min(76));
+    assign(&mut drawn, &PAPER, 7).unwrap();
+    // 60 % of 133, 19 and 38, in whole cases.
+    assert_eq!(counted(&drawn, true), [80, 11, 23]);
+    assert_eq!(counted(&drawn, false), [53, 8, 15]);
+}
+
+#[test]
+fn seeds_say_who_goes_where() {
+    let with = |seed| {
+        let mut cases = cohort((0..60).map(|i| (i, i % 3 == 0)));
+        draw(&mut cases, 15, 30, seed).unwrap();
+        assign(&mut cases, &USUAL, seed).unwrap();
+        cases
+    };
+    assert_eq!(with(1), with(1));
+    assert_ne!(with(1), with(2));
+}
+
+#[test]
+fn given_splits_stay_and_draw_their_patients_along() {
+    let mut cases = cohort([(0, true), (0, false), (1, true), (2, false), (3, true), (4, false)]);
+    cases.cases[0].split = Some(Split::Test);
+    assign(&mut cases, &Sizes::Fractions(Fractions { train: 0.5, validation: 0.2, test: 0.3 }), 3).unwrap();
+    assert_eq!(cases.cases[1].split, Some(Split::Test));
+    assert_eq!(cases.of(Split::Train).count(), 3);
+
+    // Where everyone has a split already, sizes say nothing.
+    let before = cases.clone();
+    assign(&mut cases, &PAPER, 3).unwrap();
+    assert_eq!(cases, before);
+}
+
+#[test]
+fn sizes_that_do_not_fit() {
+    let mut cases = cohort((0..10).map(|i| (i, i % 2 == 0)));
+    let message = assign(&mut cases, &PAPER, 0).unwrap_err().to_string();
+    assert!(message.contains("10 cases") && message.contains("190"), "{message}");
+    for (train, validation, test) in [(0.7, 0.1, 0.1), (1.2, -0.1, -0.1), (f64::NAN, 0.5, 0.5)] {
+        let sizes = Sizes::Fractions(Fractions { train, validation, test });
+        let message = assign(&mut cases, &sizes, 0).unwrap_err().to_string();
+        assert!(message.contains("add up to 1"), "{message}");
+    }
+    let message = draw(&mut cases, 6, 2, 0).unwrap_err().to_string();
+    assert!(message.contains("at least 6 positive") && message.contains("found 5"), "{message}");
+    assert_eq!(cases.cases.len(), 10);
+}
+
+proptest! {
+    #[test]
+    fn patients_stay_whole_and_everyone_has_a_split(
+        members in prop::collection::vec((0_usize..20, any::<bool>()), 1..60),
+        seed in any::<u64>(),
+    ) {
+        let mut cases = cohort(members);
+        assign(&mut cases, &USUAL, seed)?;
+        prop_assert!(cases.cases.iter().all(|case| case.split.is_some()));
+        for members in cases.groups().into_values() {
+            let splits: BTreeSet<_> = members.iter().map(|&m| cases.cases[m].split).collect();
+            prop_assert_eq!(splits.len(), 1);
+        }
+    }
+
+    /// Of patients with one case each, every split gets its share of both classes to the case.
+    #[test]
+    fn single_cases_are_shared_out_exactly(positive in 0_usize..40, negative in 0_usize..40, seed in any::<u64>()) {
+        let total = positive + negative;
+        let mut cases = cohort((0..total).map(|i| (i, i < positive)));
+        assign(&mut cases, &USUAL, seed)?;
+        let (of_positive, of_negative) = (counted(&cases, true), counted(&cases, false));
+        for (i, part) in [0.7, 0.1, 0.2].into_iter().enumerate() {
+            let near = |found: usize, of: usize, within: f64| (found as f64 - of as f64 * part).abs() < within;
+            prop_assert!(near(of_positive[i] + of_negative[i], total, 1.0));
+            prop_assert!(near(of_positive[i], positive, 2.0), "{:?}", of_positive);
+            prop_assert!(near(of_negative[i], negative, 2.0), "{:?}", of_negative);
+        }
+    }
+
+    #[test]
+    fn folds_divide_no_patient_and_are_alike(
+        members in prop::collection::vec((0_usize..30, any::<bool>()), 1..60),
+        count in 1_usize..6,
+        seed in any::<u64>(),
+    ) {
+        let cases = cohort(members);
+        let fold_of = folds(&cases, count, seed);
+        prop_assert!(fold_of.iter().all(|&fold| fold < count));
+        let groups = cases.groups();
+        let largest = groups.values().map(Vec::len).max().unwrap_or(0);
+        for members in groups.into_values() {
+            prop_assert!(members.iter().all(|&m| fold_of[m] == fold_of[members[0]]));
+        }
+        let sizes: Vec<_> = (0..count).map(|fold| fold_of.iter().filter(|&&f| f == fold).count()).collect();
+        let spread = sizes.iter().max().unwrap() - sizes.iter().min().unwrap();
+        prop_assert!(spread <= 2 * largest + 2, "{:?} with patients of up to {}", sizes, largest);
+    }
+}

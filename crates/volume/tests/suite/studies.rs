@@ -1,0 +1,178 @@
+//! What a study promises of any case: values in 0..1, air exactly 0, and a clear word on scans that show nothing.
+
+use ndarray::{Array3, Axis};
+use proptest::prelude::*;
+use relevox_volume::{Error, Geometry, Preprocess, Study, Volume};
+
+use crate::scans::{oblique, preprocess, scan, write_case};
+
+const SHAPE: [usize; 3] = [6, 7, 8];
+
+fn volume<T>(voxels: Array3<T>) -> Volume<T> {
+    let (z, y, x) = voxels.dim();
+    Volume { voxels, geometry: Geometry::axis_aligned([z, y, x], [1.0; 3]) }
+}
+
+#[track_caller]
+fn load(
+    sequences: &[Volume<f32>],
+    seg: Option<&Volume<u32>>,
+    preprocess: &Preprocess,
+) -> Result<Study, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    Study::load(&write_case(folder.path(), sequences, seg), preprocess)
+}
+
+#[track_caller]
+fn refused(sequences: &[Volume<f32>], seg: Option<&Volume<u32>>, words: &[&str]) {
+    let message = load(sequences, seg, &preprocess(sequences.len(), SHAPE, 1)).unwrap_err().to_string();
+    for word in words.iter().chain([&"case one"]) {
+        assert!(message.contains(word), "{message:?} does not say {word:?}");
+    }
+}
+
+fn usable() -> Volume<f32> {
+    scan(SHAPE, &Geometry::axis_aligned(SHAPE, [1.0; 3]))
+}
+
+#[test]
+fn the_range_is_that_of_the_whole_scan() {
+    let mut bright = usable();
+    bright.voxels[[0, 0, 0]] = 5000.0;
+    let study = load(&[bright.clone()], None, &preprocess(1, [4, 4, 4], 1)).unwrap();
+    let expected = f64::from(bright.voxels[[1, 1, 2]]) / 5000.0;
+    assert_eq!(study.image[[0, 0, 0, 0]], expected as f32);
+}
+
+#[test]
+fn rings_below_zero_become_air() {
+    let mut ringing = usable();
+    ringing.voxels[[0, 3, 3]] = -40.0;
+    let clipped = load(&[ringing.clone()], None, &preprocess(1, SHAPE, 1)).unwrap();
+    assert_eq!(clipped.image[[0, 0, 3, 3]], 0.0);
+    assert!(!clipped.brain[[0, 3, 3]]);
+    assert_eq!(clipped.image[[0, 0, 0, 0]], 0.0);
+
+    let kept =
+        load(&[ringing], None, &Preprocess { clip_negative: false, ..preprocess(1, SHAPE, 1) }).unwrap();
+    assert_eq!(kept.image[[0, 0, 3, 3]], 0.0);
+    assert!(kept.brain[[0, 3, 3]]);
+    assert!(kept.image[[0, 0, 0, 0]] > 0.0);
+}
+
+#[test]
+fn the_brain_is_where_any_sequence_shows_something() {
+    let mut second = usable();
+    second.voxels.fill(0.0);
+    second.voxels[[0, 0, 0]] = 3.0;
+    let first = usable();
+    let study = load(&[first.clone(), second], None, &preprocess(2, SHAPE, 1)).unwrap();
+    for ((z, y, x), &brain) in study.brain.indexed_iter() {
+        assert_eq!(brain, first.voxels[[z, y, x]] > 0.0 || [z, y, x] == [0, 0, 0]);
+    }
+}
+
+#[test]
+fn downsampling_takes_block_means_and_majorities() {
+    let mut tumour = Array3::zeros(SHAPE);
+    for (z, y, x) in [(0, 1, 0), (0, 1, 1), (0, 2, 0), (1, 1, 0)] {
+        tumour[[z, y, x]] = 4; // Half of the first block: y starts at floor((7 − 6) / 2) = 0, so y 0 and 1.
+    }
+    tumour[[1, 0, 0]] = 1;
+    let original = usable();
+    let study =
+        load(std::slice::from_ref(&original), Some(&volume(tumour)), &preprocess(1, [6, 6, 8], 2)).unwrap();
+    assert_eq!(study.image.dim(), (1, 3, 3, 4));
+    let largest = f64::from(original.voxels.iter().copied().fold(0.0, f32::max));
+    for ((z, y, x), &mean) in study.image.index_axis(Axis(0), 0).indexed_iter() {
+        let block = (0..8).map(|i| [2 * z + i / 4, 2 * y + i / 2 % 2, 2 * x + i % 2]);
+        let expected = block.map(|at| f64::from(original.voxels[at]) / largest).sum::<f64>() / 8.0;
+        assert!((f64::from(mean) - expected).abs() < 1e-6);
+    }
+    let tumour = study.tumour.unwrap();
+    assert!(tumour[[0, 0, 0]]);
+    assert_eq!(tumour.iter().filter(|t| **t).count(), 1);
+}
+
+#[test]
+fn voxels_that_are_no_numbers() {
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut broken = usable();
+        broken.voxels[[2, 3, 4]] = value;
+        broken.voxels[[5, 0, 0]] = value;
+        refused(&[usable(), broken], None, &["1.nii.gz", "finite", "z 2, y 3, x 4", &value.to_string()]);
+    }
+}
+
+#[test]
+fn sequences_that_show_nothing() {
+    for value in [0.0, 7.0, -2.0] {
+        let mut flat = usable();
+        flat.voxels.fill(value);
+        let found = format!("found {} throughout", if value < 0.0 { 0.0 } else { value });
+        refused(&[usable(), flat], None, &["1.nii.gz", "intensities that vary", &found]);
+    }
+}
+
+#[test]
+fn files_on_different_grids() {
+    let larger = scan([6, 7, 9], &Geometry::axis_aligned([6, 7, 9], [1.0; 3]));
+    refused(&[usable(), larger], None, &["1.nii.gz", "0.nii.gz", "8 x 7 x 6 voxels", "9 x 7 x 6 voxels"]);
+    let moved = scan(SHAPE, &Geometry::from_affine(SHAPE, oblique()));
+    refused(&[usable(), moved], None, &["1.nii.gz", "0.nii.gz", "mm away"]);
+    let short = volume(Array3::zeros([5, 7, 8]));
+    refused(&[usable()], Some(&short), &["seg.nii.gz", "8 x 7 x 6 voxels", "8 x 7 x 5 voxels"]);
+}
+
+#[test]
+fn configs_that_cannot_be_meant() {
+    let named = |names: &[&str]| Preprocess {
+        sequences: names.iter().map(|name| name.to_string()).collect(),
+        ..preprocess(0, [4, 4, 4], 1)
+    };
+    let cases: [(&str, Preprocess); 7] = [
+        ("\"t1\" again", named(&["t1", "t1"])),
+        ("\"label\"", named(&["label"])),
+        ("preprocess.crop", preprocess(1, [4, 0, 4], 1)),
+        ("preprocess.downsample", preprocess(1, [4, 4, 4], 0)),
+        ("preprocess.downsample", preprocess(1, [4, 4, 6], 4)),
+        ("preprocess.sequences", preprocess(0, [4, 4, 4], 1)),
+        ("case one", preprocess(2, [4, 4, 4], 1)),
+    ];
+    for (word, preprocess) in cases {
+        let message = load(&[usable()], None, &preprocess).unwrap_err().to_string();
+        assert!(message.contains(word), "{message}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn air_is_exactly_zero_and_values_stay_in_range(
+        raw in prop::collection::vec(prop_oneof![Just(0.0_f32), -20.0_f32..0.0, 0.0_f32..5000.0], 2 * 120),
+        blocks in [1_usize..4, 1_usize..4, 1_usize..4],
+        factor in 1_usize..4,
+    ) {
+        let sequences: Vec<_> = raw
+            .chunks(120)
+            .map(|voxels| {
+                let mut voxels = Array3::from_shape_vec([4, 5, 6], voxels.to_vec()).unwrap();
+                (voxels[[0, 0, 0]], voxels[[0, 0, 1]]) = (0.0, 1.0);
+                volume(voxels)
+            })
+            .collect();
+        let study = load(&sequences, None, &preprocess(2, blocks.map(|n| n * factor), factor))?;
+        prop_assert!(study.image.iter().all(|v| (0.0..=1.0).contains(v)));
+        for channel in study.image.axis_iter(Axis(0)) {
+            for (value, brain) in channel.iter().zip(&study.brain) {
+                prop_assert!(*brain || *value == 0.0);
+            }
+        }
+        // Where nothing is cut off, the brain has as many voxels as the scan has signal.
+        if factor == 1 && blocks == [4, 5, 6] {
+            let signal = sequences[0].voxels.iter().zip(&sequences[1].voxels).filter(|(a, b)| **a > 0.0 || **b > 0.0);
+            prop_assert_eq!(signal.count(), study.brain.iter().filter(|b| **b).count());
+        }
+    }
+}

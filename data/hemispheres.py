@@ -1,0 +1,103 @@
+"""Makes a real cohort with a weak label that few cases can teach: "does this hemisphere hold a tumour?"
+
+  hemispheres.py CASES_DIR OUT_DIR [--train REGEX] [--validation REGEX]
+
+Each BraTS-layout case of CASES_DIR is cut at the middle of its brain into two halves of 80x192x144 voxels (x,y,z, 1 mm), the
+right one mirrored, so that both look alike. A half with over 2,000 tumour voxels is positive, one with under 100 negative, the
+rest are left out. Writes NIfTI files with their true affines, and OUT_DIR/cohort.csv: case,group,label,split,t1,t1ce,t2,flair,seg
+(paths relative to OUT_DIR; group is the patient). Cases whose name matches --train train, --validation validate, the rest test.
+Needs numpy and nibabel.
+"""
+import argparse
+import csv
+import pathlib
+import re
+
+import nibabel
+import numpy as np
+
+SEQUENCES = ("t1", "t1ce", "t2", "flair")
+KINDS = (*SEQUENCES, "seg")
+SPLITS = ("train", "validation", "test")
+SHAPE = (80, 192, 144)
+POSITIVE_ABOVE = 2000
+NEGATIVE_BELOW = 100
+
+
+def halves(brain):
+    """The start (x, y, z) of each half of a brain mask, with the side it lies on."""
+    inside = np.argwhere(brain)
+    middle = (inside.min(0) + inside.max(0) + 1) // 2
+    y, z = (
+        min(max(int(centre) - length // 2, 0), size - length)
+        for centre, length, size in zip(middle[1:], SHAPE[1:], brain.shape[1:])
+    )
+    for side, x in (("L", int(middle[0]) - SHAPE[0]), ("R", int(middle[0]))):
+        if 0 <= x <= brain.shape[0] - SHAPE[0]:
+            yield side, (x, y, z)
+
+
+def cut(image, start, mirror):
+    """The half of an image that starts there, mirrored in x if asked, its affine kept true."""
+    window = tuple(slice(first, first + length) for first, length in zip(start, SHAPE))
+    data = np.asarray(image.dataobj)[window]
+    affine = image.affine.copy()
+    affine[:3, 3] = (affine @ [*start, 1])[:3]
+    if mirror:
+        data = data[::-1]
+        affine[:3, 3] += affine[:3, 0] * (SHAPE[0] - 1)
+        affine[:3, 0] *= -1
+    return nibabel.Nifti1Image(np.ascontiguousarray(data), affine)
+
+
+def split_of(case, options):
+    """The split whose pattern the case's name matches."""
+    if re.search(options.train, case):
+        return "train"
+    if re.search(options.validation, case):
+        return "validation"
+    return "test"
+
+
+def rows_of(folder, options):
+    """Writes the usable halves of a case, and yields their rows of the manifest."""
+    images = {kind: nibabel.load(next(folder.glob(f"*_{kind}.nii*"))) for kind in KINDS}
+    brain = np.any([np.asarray(images[kind].dataobj) > 0 for kind in SEQUENCES], axis=0)
+    for side, start in halves(brain):
+        parts = {kind: cut(image, start, mirror=side == "R") for kind, image in images.items()}
+        tumour = int((np.asarray(parts["seg"].dataobj) > 0).sum())
+        if NEGATIVE_BELOW <= tumour <= POSITIVE_ABOVE:
+            continue
+        case = f"{folder.name}_{side}"
+        (options.out / case).mkdir(parents=True, exist_ok=True)
+        paths = {kind: f"{case}/{case}_{kind}.nii.gz" for kind in KINDS}
+        for kind, part in parts.items():
+            part.to_filename(options.out / paths[kind])
+        label = int(tumour > POSITIVE_ABOVE)
+        yield {"case": case, "group": folder.name, "label": label, "split": split_of(case, options), **paths}
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--train", default=r"TCIA01|TCIA02_[36]|TCIA10_(1|62|637)|TCIA13")
+    parser.add_argument("--validation", default=r"TCIA12|TCIA05")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    folders = sorted(path for path in options.cases.iterdir() if path.is_dir())
+    rows = [row for folder in folders for row in rows_of(folder, options)]
+    with open(options.out / "cohort.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, ["case", "group", "label", "split", *KINDS])
+        writer.writeheader()
+        writer.writerows(rows)
+    for split in SPLITS:
+        labels = [row["label"] for row in rows if row["split"] == split]
+        print(f"{split}: {len(labels)} halves, {sum(labels)} with a tumour")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+//! Tests that cross crates stand in `tests/tests`; this library is empty.

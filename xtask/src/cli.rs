@@ -1,0 +1,181 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Profile;
+
+/// Where a 3D classifier looks, and what that is worth as a segmentation: the experiment.
+///
+/// Results meant for a program are one JSON object, the last line of stdout; all else goes to stderr. Exit
+/// codes: 0 done, 1 our fault, 2 the input's, 130 interrupted (the same command goes on).
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", version)]
+pub struct Cli {
+    /// Where networks run: cpu, cuda, cuda:N or metal.
+    #[arg(long, global = true, default_value = "cpu")]
+    pub device: String,
+    /// Threads; all of the machine's by default. Results do not depend on it.
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole experiment: every stage below that is not done yet, then the report.
+    Reproduce(RunArgs),
+    /// Makes the synthetic cohort, in BraTS's layout.
+    Phantom(RunArgs),
+    /// Trains the classifier on the cohort.
+    Train(RunArgs),
+    /// Scores partitions of many kinds (Table 3) and selects one on the validation split.
+    Grid(RunArgs),
+    /// Makes the selected partition of each case.
+    Regions(RunArgs),
+    /// Trains the learned fill on the selected partition.
+    PerturbTrain(RunArgs),
+    /// Scores the selected partition under every fill, and makes the relevance maps and Grad-CAM.
+    Score(RunArgs),
+    /// Computes tables and summary.json from scores and maps.
+    Evaluate(RunArgs),
+    /// Draws the figures and writes report.html.
+    Report(RunArgs),
+    /// Divides one NIfTI volume into supervoxels; needs no run.
+    Slic(SlicArgs),
+    /// Scores the regions of one case with given weights; needs no run.
+    Explain(ExplainArgs),
+    /// Everything that must pass before a change is done: format, lints, docs, tests, the smoke profile.
+    Ci,
+}
+
+/// Which run, and its config.
+///
+/// A run folder keeps its config in run.toml, which holds where neither --profile nor --config is given. Keys
+/// named by --set, --seed and --cohort are changes that you mean: the stages that depend on them run again,
+/// and no other. Any other difference to the folder's config (another profile, another config file, a --set
+/// left out) is refused, unless --update or --fresh is given.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The config to start from [default: that of the run folder, or desk].
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
+    /// A TOML file whose keys replace the profile's.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Replaces one key: classifier.epochs=5, preprocess.crop=[64,64,64].
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// A BraTS folder or a manifest of scans, instead of the synthetic cohort.
+    #[arg(long, value_name = "DIR|MANIFEST.csv")]
+    pub cohort: Option<PathBuf>,
+    /// The run's folder [default: runs/<profile>].
+    #[arg(long, value_name = "RUN_DIR")]
+    pub out: Option<PathBuf>,
+    /// The seed of everything drawn.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Removes what an earlier run left in the folder.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Takes the folder over under another config; stages that it does not touch are kept.
+    #[arg(long, conflicts_with = "fresh")]
+    pub update: bool,
+}
+
+/// Supervoxels of one volume. Defaults are scikit-image's.
+#[derive(Clone, Debug, Args)]
+pub struct SlicArgs {
+    /// A 3D NIfTI volume.
+    pub input: PathBuf,
+    /// Where the labels go.
+    pub output: PathBuf,
+    /// Regions asked for.
+    #[arg(long, default_value_t = 100)]
+    pub regions: usize,
+    /// Weight of nearness against likeness.
+    #[arg(long, default_value_t = 10.0)]
+    pub compactness: f64,
+    /// Most iterations of k-means.
+    #[arg(long, default_value_t = 10)]
+    pub iterations: usize,
+    /// Gaussian smoothing beforehand: one width, or z,y,x in voxels.
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    pub sigma: Vec<f64>,
+    /// Distance between voxels: z,y,x, or `header` for the file's.
+    #[arg(long, default_value = "1,1,1")]
+    pub spacing: String,
+    /// Only where this volume is not 0; ids then start at 1.
+    #[arg(long, value_name = "MASK.nii.gz")]
+    pub mask: Option<PathBuf>,
+    /// Only where the input itself is not 0.
+    #[arg(long, conflicts_with = "mask")]
+    pub masked: bool,
+    /// Leaves disconnected and small parts as they are.
+    #[arg(long)]
+    pub no_connectivity: bool,
+    /// Parts under this share of the mean size are merged.
+    #[arg(long, default_value_t = 0.5)]
+    pub min_size_factor: f64,
+    /// Parts are cut at this multiple of the mean size.
+    #[arg(long, default_value_t = 3.0)]
+    pub max_size_factor: f64,
+    /// SLIC-zero: compactness adapts to each region.
+    #[arg(long)]
+    pub slic_zero: bool,
+    /// The first id [default: 0, with a mask 1].
+    #[arg(long)]
+    pub start_label: Option<u32>,
+}
+
+/// Relevance of one case's regions. Network, crop and downsampling come from the checkpoint's metadata; the
+/// options say them for weights that carry none.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// A case's folder, in BraTS's layout.
+    pub case: PathBuf,
+    /// The classifier's weights.
+    #[arg(long, value_name = "W.safetensors")]
+    pub weights: PathBuf,
+    /// The folder for scores.csv and relevance.nii.gz.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Regions as a label volume on the crop's grid, in the stored order of axes; its affine is ignored. SLIC
+    /// makes them otherwise.
+    #[arg(long, value_name = "L.nii.gz")]
+    pub labels: Option<PathBuf>,
+    /// The label that is no region.
+    #[arg(long, requires = "labels")]
+    pub background: Option<u32>,
+    /// What replaces a region: blank, min or max.
+    #[arg(long, default_value = "blank", value_parser = ["blank", "min", "max"])]
+    pub fill: String,
+    /// The sequence that SLIC divides.
+    #[arg(long, default_value = "t2", conflicts_with = "labels")]
+    pub sequence: String,
+    /// Regions that SLIC is asked for.
+    #[arg(long, default_value_t = 100, conflicts_with = "labels")]
+    pub regions: usize,
+    /// SLIC's compactness.
+    #[arg(long, default_value_t = 10.0, conflicts_with = "labels")]
+    pub compactness: f64,
+    /// The network's depth: 10, 18, 34 or 50.
+    #[arg(long)]
+    pub depth: Option<usize>,
+    /// The stem's stride.
+    #[arg(long)]
+    pub stem_stride: Option<usize>,
+    /// Channels of the first residual stage.
+    #[arg(long)]
+    pub width: Option<usize>,
+    /// The centre crop in scan voxels: z,y,x.
+    #[arg(long, value_delimiter = ',', value_name = "Z,Y,X")]
+    pub crop: Option<Vec<usize>>,
+    /// The downsampling factor.
+    #[arg(long)]
+    pub downsample: Option<usize>,
+}

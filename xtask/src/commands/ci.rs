@@ -1,0 +1,68 @@
+//! `cargo xtask ci`: everything that must pass, in the order in which it is cheapest to fail.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::interrupt;
+use crate::progress::say;
+
+/// Runs all checks; stops at the first that fails.
+///
+/// # Errors
+/// The check that failed.
+pub fn run() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
+    let smoke = std::env::temp_dir().join(format!("relevox-smoke-{}", std::process::id()));
+    let smoke_text = smoke.to_str().context("a temporary folder whose name is UTF-8")?.to_owned();
+    let tests: &[&str] = match quiet(root, &["nextest", "--version"]) {
+        true => &["nextest", "run", "--workspace"],
+        false => &["test", "--workspace", "--lib", "--bins", "--tests"],
+    };
+    let checks: [&[&str]; 6] = [
+        &["fmt", "--all", "--check"],
+        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        &["doc", "--workspace", "--no-deps"],
+        tests,
+        &["test", "--workspace", "--doc"],
+        &["xtask", "reproduce", "--profile", "smoke", "--out", &smoke_text],
+    ];
+    let result = checks.iter().try_for_each(|check| {
+        interrupt::check()?;
+        cargo(root, check)
+    });
+    if smoke.exists() {
+        std::fs::remove_dir_all(&smoke).with_context(|| format!("removing {}", smoke.display()))?;
+    }
+    result?;
+    say("ci: all passed");
+    Ok(())
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    let line = format!("cargo {}", arguments.join(" "));
+    say(format!("ci: {line}"));
+    let start = std::time::Instant::now();
+    let status = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root)
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .status()
+        .with_context(|| format!("starting `{line}`"))?;
+    if !status.success() {
+        bail!("ci: `{line}` failed ({status})");
+    }
+    say(format!("ci: passed in {:.0} s", start.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+fn quiet(root: &Path, arguments: &[&str]) -> bool {
+    Command::new("cargo")
+        .args(arguments)
+        .current_dir(root)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}

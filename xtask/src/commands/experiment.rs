@@ -1,0 +1,212 @@
+//! The commands that work on a run: which stages each runs, and what it needs first.
+
+use std::path::PathBuf;
+
+use relevox_models::device;
+
+use crate::cli::RunArgs;
+use crate::config::{Layers, Profile, Source};
+use crate::progress::say;
+use crate::run::{Opening, Start};
+use crate::stages::cohort::PHANTOM;
+use crate::stages::learned::{self, Learned};
+use crate::stages::network::Network;
+use crate::stages::scores::{self, Scorer};
+use crate::stages::{
+    Partition, Scans, Session, Work, evaluate as numbers, focus, grid as search, leftovers, maps, partition,
+    phantom as synthetic, report as figures, stage, train as training,
+};
+use crate::tables::this_run_beside_the_paper;
+
+/// What a command does about a synthetic cohort that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cohort {
+    Make,
+    Need,
+}
+
+fn find(args: RunArgs) -> anyhow::Result<Opening> {
+    let name = args.profile.unwrap_or(Profile::Desk).name();
+    let root = args.out.unwrap_or_else(|| PathBuf::from("runs").join(name));
+    let layers = Layers {
+        base: args.profile.map(Source::profile),
+        file: args.config.as_deref().map(Source::read).transpose()?,
+        set: args.set,
+        seed: args.seed,
+        cohort: args.cohort,
+    };
+    let start = match (args.fresh, args.update) {
+        (true, _) => Start::Fresh,
+        (_, true) => Start::Update,
+        _ => Start::GoOn,
+    };
+    Opening::find(std::path::absolute(root)?, layers, start)
+}
+
+fn open(args: RunArgs, spec: &str, cohort: Cohort) -> anyhow::Result<Session> {
+    let device = device(spec)?;
+    let opening = find(args)?;
+    // Other people's scans are looked at before anything is written.
+    let given = match opening.config.cohort.source.as_str() {
+        PHANTOM => None,
+        _ => Some(Scans::find(&opening.config, &opening.root)?),
+    };
+    let (run, config) = opening.take()?;
+    run.describe(config.seed, spec, rayon::current_num_threads())?;
+    let scans = match given {
+        Some(scans) => scans,
+        None => {
+            if cohort == Cohort::Make {
+                stage(&run, "phantom", || Ok((synthetic::run(&run, &config)?, ())))?;
+            } else {
+                run.require(PHANTOM, &synthetic::inputs(&config), "phantom")?;
+            }
+            Scans::find(&config, run.root())?
+        }
+    };
+    stage(&run, "cohort", || Ok((scans.record(&run)?, ())))?;
+    for case in scans.left_out() {
+        say(format!("cohort: {} left out: {}", case.case, case.why));
+    }
+    Ok(Session { run, config, scans, device })
+}
+
+/// `reproduce`: all of it.
+///
+/// # Errors
+/// What any stage meets.
+pub fn reproduce(args: RunArgs, device: &str) -> anyhow::Result<()> {
+    let session = open(args, device, Cohort::Make)?;
+    stage(&session.run, "train", || Ok((training::run(&session)?, ())))?;
+    let network = Network::best(&session)?;
+    search_grid(&session, &network)?;
+    let partition = search::selected(&session)?;
+    divide(&session, &partition)?;
+    if wants_learned(&session) {
+        train_fill(&session, &network, &partition)?;
+    }
+    score_all(&session, &network, &partition)?;
+    leftovers::sweep(&session, &partition)?;
+    stage(&session.run, "evaluate", || Ok((numbers::run(&session)?, ())))?;
+    stage(&session.run, "report", || Ok((figures::run(&session)?, ())))?;
+    say("");
+    say(this_run_beside_the_paper(&numbers::summary(&session)?)?);
+    say(format!("report: {}", session.run.path(figures::REPORT).display()));
+    Ok(())
+}
+
+/// `phantom`: the synthetic cohort alone.
+///
+/// # Errors
+/// A folder that can't be written to.
+pub fn phantom(args: RunArgs, _device: &str) -> anyhow::Result<()> {
+    let (run, config) = find(args)?.take()?;
+    stage(&run, "phantom", || Ok((synthetic::run(&run, &config)?, ())))
+}
+
+/// `train`: the classifier.
+///
+/// # Errors
+/// What the cohort and training meet.
+pub fn train(args: RunArgs, device: &str) -> anyhow::Result<()> {
+    let session = open(args, device, Cohort::Need)?;
+    stage(&session.run, "train", || Ok((training::run(&session)?, ())))
+}
+
+/// `grid`: Table 3, and the partition that it selects.
+///
+/// # Errors
+/// A classifier that is not trained, and what the search meets.
+pub fn grid(args: RunArgs, device: &str) -> anyhow::Result<()> {
+    let session = open(args, device, Cohort::Need)?;
+    search_grid(&session, &Network::best(&session)?)
+}
+
+/// `regions`: the selected partition of every case that needs one.
+///
+/// # Errors
+/// A grid that is needed and not there.
+pub fn regions(args: RunArgs, device: &str) -> anyhow::Result<()> {
+    let session = open(args, device, Cohort::Need)?;
+    divide(&session, &search::selected(&session)?)
+}
+
+/// `perturb-train`: the learned fill.
+///
+/// # Errors
+/// What it needs and is not there, and what training meets.
+pub fn perturb_train(args: RunArgs, device: &str) -> anyhow::Result<()> {
+    let session = open(args, device, Cohort::Need)?;
+    let network = Network::best(&session)?;
+    train_fill(&session, &network, &search::selected(&session)?)
+}
+
+/// `score`: scores and maps.
+///
+/// # Errors
+/// What it needs and is not there, and what scoring meets.
+pub fn score(args: RunArgs, device: &str) -> anyhow::Result<()> {
+    let session = open(args, device, Cohort::Need)?;
+    let network = Network::best(&session)?;
+    score_all(&session, &network, &search::selected(&session)?)
+}
+
+/// `evaluate`: tables and summary.
+///
+/// # Errors
+/// Scores or maps that are not there.
+pub fn evaluate(args: RunArgs, device: &str) -> anyhow::Result<()> {
+    let session = open(args, device, Cohort::Need)?;
+    stage(&session.run, "evaluate", || Ok((numbers::run(&session)?, ())))?;
+    say(this_run_beside_the_paper(&numbers::summary(&session)?)?);
+    Ok(())
+}
+
+/// `report`: figures and report.html.
+///
+/// # Errors
+/// Numbers that are not there.
+pub fn report(args: RunArgs, device: &str) -> anyhow::Result<()> {
+    let session = open(args, device, Cohort::Need)?;
+    numbers::require(&session)?;
+    stage(&session.run, "report", || Ok((figures::run(&session)?, ())))?;
+    say(format!("report: {}", session.run.path(figures::REPORT).display()));
+    Ok(())
+}
+
+fn wants_learned(session: &Session) -> bool {
+    session.config.evaluate.fills.iter().any(|fill| fill == "learned")
+}
+
+fn search_grid(session: &Session, network: &Network) -> anyhow::Result<()> {
+    stage(&session.run, "grid", || Ok((search::run(session, network)?, ())))?;
+    let partition = search::selected(session)?;
+    say(format!("grid: {} it is", partition.name()));
+    Ok(())
+}
+
+fn divide(session: &Session, partition: &Partition) -> anyhow::Result<()> {
+    let scored = session.scored_cases().into_iter().map(|case| case.case.clone());
+    let mut cases: Vec<String> = scored.collect();
+    if wants_learned(session) {
+        cases.extend(learned::cases(session));
+    }
+    stage(&session.run, "regions", || Ok((partition::run(session, partition, &cases)?, ())))
+}
+
+fn train_fill(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<()> {
+    stage(&session.run, "perturb-train", || Ok((learned::run(session, network, partition)?, ())))
+}
+
+fn score_all(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<()> {
+    let learned = match wants_learned(session) {
+        true => Some(Learned::load(session, network, partition)?),
+        false => None,
+    };
+    let scorer = Scorer { classifier: network.classifier(), hash: &network.hash, learned: learned.as_ref() };
+    stage(&session.run, "score", || Ok((scores::run(session, &scorer, partition)?, ())))?;
+    stage(&session.run, "focus", || Ok((focus::run(session, partition)?, ())))?;
+    stage(&session.run, "maps", || -> anyhow::Result<(Work, ())> {
+        Ok((maps::run(session, network, partition)?, ()))
+    })
+}

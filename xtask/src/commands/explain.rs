@@ -1,0 +1,144 @@
+//! `cargo xtask explain`: the relevance of one case's regions, with given weights.
+
+use std::path::Path;
+use std::time::Instant;
+
+use ndarray::{Array3, Axis};
+use relevox_models::{ResNetConfig, Shortcut, checkpoint, device};
+use relevox_relevance::{NetworkClassifier, RelevanceMap, score};
+use relevox_volume::{CaseFiles, Preprocess, Study, nifti};
+use serde_json::json;
+use slic3d::{Slic, Supervoxels};
+
+use super::print_result;
+use crate::cli::ExplainArgs;
+use crate::failure::input;
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::run::replace;
+use crate::stages::scores::{constant, to_csv};
+
+/// The paper's sequences, for weights that don't say theirs.
+const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
+const CROP: [usize; 3] = [128; 3];
+
+/// Scores a case's regions; writes `scores.csv` and `relevance.nii.gz`; prints `{"logit", "probability",
+/// "regions", "seconds"}`.
+///
+/// # Errors
+/// Files that can't be read, or that don't fit each other.
+pub fn run(args: &ExplainArgs, spec: &str) -> anyhow::Result<()> {
+    let device = device(spec)?;
+    let fallback = ResNetConfig {
+        depth: args.depth.unwrap_or(18),
+        in_channels: SEQUENCES.len(),
+        width: args.width.unwrap_or(64),
+        stem_stride: args.stem_stride.unwrap_or(2),
+        shortcut: Shortcut::B,
+    };
+    let trained = checkpoint::load_resnet(&args.weights, Some(&fallback), &device)?;
+    let says = trained.metadata.as_ref().map(|metadata| &metadata.preprocess);
+    let preprocess = preprocess(args, says)?;
+    refuse_other_network(args, &trained.config)?;
+    let files = CaseFiles::in_folder(&args.case, &preprocess.sequences)?;
+    let study = Study::load(&files, &preprocess)?;
+    let regions = regions(args, &study, &preprocess)?;
+
+    let progress = Progress::start("explain", regions.len(), "regions");
+    let start = Instant::now();
+    let classifier = NetworkClassifier::new(trained.network, device);
+    let fill = constant(&args.fill, study.image.view(), study.brain.view())?;
+    let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
+        progress.advance(done);
+        interrupt::flow()
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    drop(progress);
+
+    let map = RelevanceMap::paint(&regions, &scores)?;
+    let first = scores.rows.first().ok_or_else(|| input("expected at least one region, found none"))?;
+    let probability = first.p_original;
+    let logit = relevox_relevance::Classifier::logits(&classifier, study.image.view().insert_axis(Axis(0)))?;
+    std::fs::create_dir_all(&args.out).map_err(|error| {
+        input(format!("{}: expected a folder that can be written to: {error}", args.out.display()))
+    })?;
+    replace(&args.out.join("scores.csv"), &to_csv(&scores)?)?;
+    nifti::write(&args.out.join("relevance.nii.gz"), &study.frame.to_scan(map.voxels.view()))?;
+    print_result(&json!({
+        "logit": logit.first(),
+        "probability": probability,
+        "regions": regions.len(),
+        "seconds": seconds,
+    }))
+}
+
+fn preprocess(args: &ExplainArgs, says: Option<&serde_json::Value>) -> anyhow::Result<Preprocess> {
+    let mut preprocess = match says.filter(|value| !value.is_null()) {
+        Some(value) => serde_json::from_value(value.clone()).map_err(|error| {
+            input(format!("{}: expected how its input was made: {error}", args.weights.display()))
+        })?,
+        None => Preprocess {
+            sequences: SEQUENCES.map(str::to_owned).into(),
+            crop: CROP,
+            downsample: 1,
+            clip_negative: true,
+        },
+    };
+    if let Some(crop) = &args.crop {
+        preprocess.crop = <[usize; 3]>::try_from(crop.as_slice())
+            .map_err(|_| input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))?;
+    }
+    if let Some(downsample) = args.downsample {
+        preprocess.downsample = downsample;
+    }
+    Ok(preprocess)
+}
+
+/// An option that says otherwise than the weights themselves is a mistake.
+fn refuse_other_network(args: &ExplainArgs, network: &ResNetConfig) -> anyhow::Result<()> {
+    let said = [
+        ("--depth", args.depth, network.depth),
+        ("--stem-stride", args.stem_stride, network.stem_stride),
+        ("--width", args.width, network.width),
+    ];
+    for (option, said, is) in said {
+        if let Some(said) = said.filter(|&said| said != is) {
+            let weights = args.weights.display();
+            return Err(input(format!("{option}: expected {is}, which {weights} says, found {said}")));
+        }
+    }
+    Ok(())
+}
+
+fn regions(args: &ExplainArgs, study: &Study, preprocess: &Preprocess) -> anyhow::Result<Supervoxels> {
+    if let Some(path) = &args.labels {
+        return read_labels(path, args.background, study);
+    }
+    let channel = preprocess.sequences.iter().position(|name| *name == args.sequence).ok_or_else(|| {
+        input(format!(
+            "--sequence: expected one of {}, found {}",
+            preprocess.sequences.join(", "),
+            args.sequence
+        ))
+    })?;
+    let slic = Slic::new(args.regions).compactness(args.compactness);
+    Ok(slic.segment_volume(study.image.index_axis(Axis(0), channel), None)?)
+}
+
+fn read_labels(path: &Path, background: Option<u32>, study: &Study) -> anyhow::Result<Supervoxels> {
+    let labels: Array3<u32> = nifti::read_labels(path)?.voxels;
+    let expected = study.frame.shape();
+    if labels.shape() != expected {
+        return Err(input(format!(
+            "{}: expected labels on the crop's grid, {} x {} x {} (x, y, z), found {} x {} x {}",
+            path.display(),
+            expected[2],
+            expected[1],
+            expected[0],
+            labels.shape()[2],
+            labels.shape()[1],
+            labels.shape()[0]
+        )));
+    }
+    Ok(Supervoxels::from_labels(labels, background)?)
+}

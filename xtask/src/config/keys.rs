@@ -1,0 +1,88 @@
+//! Dotted names of settings: `classifier.epochs`.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+/// Every setting of a table by its dotted name.
+pub fn flatten(table: &Table) -> BTreeMap<String, Value> {
+    let mut flat = BTreeMap::new();
+    collect("", table, &mut flat);
+    flat
+}
+
+fn collect(prefix: &str, table: &Table, flat: &mut BTreeMap<String, Value>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Table(inner) => collect(&key, inner, flat),
+            other => {
+                flat.insert(key, other.clone());
+            }
+        }
+    }
+}
+
+/// Sets a dotted key in a table; `false` where one of its parents is no section.
+pub fn set(table: &mut Table, key: &str, value: Value) -> bool {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+            true
+        }
+        Some((section, rest)) => {
+            let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            inner.as_table_mut().is_some_and(|inner| set(inner, rest, value))
+        }
+    }
+}
+
+/// The known key that a mistyped one most likely means.
+pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    known
+        .map(|key| {
+            // A right name in the wrong section is nearer than its whole dotted form says.
+            let whole = edit_distance(unknown, key);
+            let name = edit_distance(&last(unknown), &last(key)) + usize::from(whole > 0);
+            (whole.min(name), whole, key)
+        })
+        .min()
+        .map(|(_, _, key)| key)
+}
+
+/// Levenshtein's distance: fewest insertions, deletions and substitutions of characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_counts_single_edits() {
+        assert_eq!(edit_distance("", "abc"), 3);
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+        assert_eq!(edit_distance("epochs", "epochs"), 0);
+    }
+
+    #[test]
+    fn nearest_forgives_typos_and_wrong_sections() {
+        let known = ["seed", "classifier.epochs", "classifier.batch", "fill.passes"];
+        assert_eq!(nearest("classifier.epoch", known.into_iter()), Some("classifier.epochs"));
+        assert_eq!(nearest("sed", known.into_iter()), Some("seed"));
+        assert_eq!(nearest("evaluate.passes", known.into_iter()), Some("fill.passes"));
+    }
+}

@@ -1,0 +1,107 @@
+//! What ends a command, and the exit code that says so.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The user's input is at fault: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(pub String);
+
+/// The user asked to stop: exit code 130.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: the same command goes on from here")]
+pub struct Interrupted;
+
+/// An [`InputError`] from a message.
+pub fn input(message: impl fmt::Display) -> anyhow::Error {
+    InputError(message.to_string()).into()
+}
+
+/// What a program that calls us learns from the way we end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All done.
+    Done = 0,
+    /// Our fault.
+    Fault = 1,
+    /// The user's input.
+    Input = 2,
+    /// Stopped by the user.
+    Interrupted = 130,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        ExitCode::from(ending as u8)
+    }
+}
+
+/// Whose fault an error is. The libraries' errors are about what they were given: files, cases, weights,
+/// parameters; ours is what is left.
+pub fn ending(error: &anyhow::Error) -> Ending {
+    let mut ending = Ending::Fault;
+    for cause in error.chain() {
+        if cause.is::<Interrupted>() {
+            return Ending::Interrupted;
+        }
+        if matches!(cause.downcast_ref(), Some(relevox_relevance::Error::Cancelled))
+            || matches!(cause.downcast_ref(), Some(relevox_models::Error::Interrupted { .. }))
+            || matches!(cause.downcast_ref(), Some(relevox_perturb::Error::Interrupted { .. }))
+        {
+            return Ending::Interrupted;
+        }
+        let tensors = matches!(cause.downcast_ref(), Some(relevox_models::Error::Candle(_)));
+        if cause.is::<InputError>()
+            || cause.is::<relevox_volume::Error>()
+            || cause.is::<slic3d::Error>()
+            || (cause.is::<relevox_models::Error>() && !tensors)
+        {
+            ending = Ending::Input;
+        }
+    }
+    ending
+}
+
+/// The error and what caused it on one line, without what a cause repeats of the line before.
+pub fn message(error: &anyhow::Error) -> String {
+    // Where the work was when the user stopped it is no news to them.
+    if ending(error) == Ending::Interrupted {
+        return Interrupted.to_string();
+    }
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        let cause = cause.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn wrapped_errors_keep_their_ending() {
+        assert_eq!(ending(&anyhow::anyhow!("a bug")), Ending::Fault);
+        assert_eq!(ending(&input("bad key")), Ending::Input);
+        let wrapped = Err::<(), _>(input("bad key")).context("reading the config");
+        assert_eq!(ending(&wrapped.unwrap_err()), Ending::Input);
+        let stopped = Err::<(), _>(anyhow::Error::from(Interrupted)).context("training");
+        assert_eq!(ending(&stopped.unwrap_err()), Ending::Interrupted);
+    }
+
+    #[test]
+    fn a_message_is_one_line_and_repeats_nothing() {
+        let inner = input("no such file\nin here");
+        let error = Err::<(), _>(inner).context("t1.nii: no such file in here").context("case 7");
+        assert_eq!(message(&error.unwrap_err()), "case 7: t1.nii: no such file in here");
+    }
+}

@@ -1,0 +1,95 @@
+//! One slice of a scan with what lies over it, and the colour bar beside.
+
+use ndarray::Array2;
+
+use super::canvas::{Area, Canvas, Pen, Text};
+use super::colour::{BLACK, FAINT_INK, INK, Rgb, WHITE, grey, heat_over};
+use super::plane::{View, borders, nearest, smooth};
+
+/// What a map is made of, which says how to draw it between its voxels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grain {
+    /// Constant over regions: borders are real.
+    Regions,
+    /// Interpolated.
+    Smooth,
+}
+
+/// A slice to draw.
+pub(super) struct Panel<'a> {
+    /// 0 to 1.
+    pub scan: &'a Array2<f32>,
+    /// What of it is drawn white; see [`bright`].
+    pub white: f32,
+    /// 0 to 100, over the scan.
+    pub map: Option<(&'a Array2<f32>, Grain)>,
+}
+
+/// The largest area of a slice's shape that fits into a box, in its middle, on whole pixels.
+pub(super) fn fit(within: Area, size_mm: [f64; 2]) -> Area {
+    let scale = (f64::from(within.width) / size_mm[0]).min(f64::from(within.height) / size_mm[1]);
+    let (width, height) = ((size_mm[0] * scale).round() as f32, (size_mm[1] * scale).round() as f32);
+    let (x, y) = within.middle();
+    Area { x: (x - width / 2.0).round(), y: (y - height / 2.0).round(), width, height }
+}
+
+impl Panel<'_> {
+    /// Draws the slice on black.
+    pub(super) fn draw(&self, canvas: &mut Canvas, area: Area) {
+        canvas.rect(area, BLACK);
+        canvas.shade(area, |x, y| {
+            let scan = grey(smooth(self.scan, x, y) / self.white);
+            match self.map {
+                None => scan,
+                Some((map, Grain::Regions)) => heat_over(scan, nearest(map, x, y) / 100.0),
+                Some((map, Grain::Smooth)) => heat_over(scan, smooth(map, x, y) / 100.0),
+            }
+        });
+    }
+}
+
+/// Nearly the brightest value of a slice, so that a few voxels don't darken the rest.
+pub(super) fn bright(scan: &Array2<f32>) -> f32 {
+    let mut values: Vec<f32> = scan.iter().copied().filter(|value| *value > 0.0).collect();
+    values.sort_by(f32::total_cmp);
+    let at = values.len().saturating_sub(1) * 995 / 1000;
+    values.get(at).copied().unwrap_or(1.0).max(1e-6)
+}
+
+/// Draws the borders of a slice's parts, dark beneath so that they show on any ground.
+pub(super) fn outline<T: PartialEq>(
+    canvas: &mut Canvas,
+    area: Area,
+    slice: &Array2<T>,
+    around: Option<T>,
+    colour: Rgb,
+    width: f32,
+) {
+    let (rows, columns) = slice.dim();
+    let (sx, sy) = (area.width / columns as f32, area.height / rows as f32);
+    let place = |(x, y): (f32, f32)| (area.x + x * sx, area.y + y * sy);
+    let segments: Vec<[(f32, f32); 2]> =
+        borders(slice, around).into_iter().map(|[from, to]| [place(from), place(to)]).collect();
+    canvas.segments(&segments, Pen::new(width * 2.0, BLACK));
+    canvas.segments(&segments, Pen::new(width, colour));
+}
+
+/// R and L in the upper corners of a slice.
+pub(super) fn sides(canvas: &mut Canvas, area: Area, view: &View, size: f32) -> anyhow::Result<()> {
+    let Some([left, right]) = view.sides() else { return Ok(()) };
+    let (y, inset) = (area.y + size * 1.1, size * 0.4);
+    canvas.text_on_scan(area.x + inset, y, left, Text::new(size, WHITE))?;
+    canvas.text_on_scan(area.right() - inset, y, right, Text::new(size, WHITE).end())
+}
+
+/// The scale of maps, upright, as it looks over mid-grey.
+pub(super) fn colour_bar(canvas: &mut Canvas, area: Area, label: &str, size: f32) -> anyhow::Result<()> {
+    canvas.shade(area, |_, y| heat_over(grey(0.35), 1.0 - y));
+    canvas.frame(area, Pen::new(1.0, FAINT_INK));
+    for value in [0, 25, 50, 75, 100] {
+        let y = area.bottom() - area.height * value as f32 / 100.0;
+        canvas.line(&[(area.right(), y), (area.right() + 6.0, y)], Pen::new(1.5, FAINT_INK));
+        canvas.text(area.right() + 11.0, y + size * 0.35, &value.to_string(), Text::new(size, INK))?;
+    }
+    canvas.text_up(area.right() + 11.0 + size * 3.1, area.middle().1, label, Text::new(size, INK).middle())
+}

@@ -1,0 +1,166 @@
+//! Figure 1: how a relevance map is made, drawn on a case of the run.
+
+use ndarray::ArrayView3;
+
+use super::canvas::{Area, Canvas, Pen, Text};
+use super::colour::{BLUE, BORDER, FAINT_INK, GREY, INK, OUTLINE, RULE, Rgb, VERMILION};
+use super::comparison::short;
+use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
+use super::plane::View;
+use crate::tables::wording::{self, decimal};
+
+/// What the figure shows.
+#[derive(Debug)]
+pub struct Pipeline<'a> {
+    /// The case.
+    pub case: &'a str,
+    /// The sequence that is drawn, and was divided.
+    pub sequence: &'a str,
+    /// How its slices are shown.
+    pub view: View,
+    /// Which slice; one through the perturbed region.
+    pub slice: usize,
+    /// The sequence, 0 to 1.
+    pub scan: ArrayView3<'a, f32>,
+    /// Its supervoxels.
+    pub labels: ArrayView3<'a, u32>,
+    /// How many there are.
+    pub regions: usize,
+    /// The one that is perturbed, as a label.
+    pub perturbed_id: u32,
+    /// The sequence with that one replaced.
+    pub perturbed: ArrayView3<'a, f32>,
+    /// By what.
+    pub fill: &'a str,
+    /// The classifier's probability on the scan.
+    pub p_original: f64,
+    /// And with the region replaced.
+    pub p_perturbed: f64,
+    /// The case's map, 0 to 100.
+    pub relevance: ArrayView3<'a, f32>,
+    /// The expert's outline.
+    pub truth: Option<ArrayView3<'a, bool>>,
+}
+
+const PANEL: f32 = 268.0;
+const GAP: f32 = 54.0;
+const LEFT: f32 = 24.0;
+const TOP: f32 = 84.0;
+const SIZE: f32 = 21.0;
+
+impl Pipeline<'_> {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// Never for volumes with voxels.
+    pub fn png(&self) -> anyhow::Result<Vec<u8>> {
+        let width = LEFT + 5.0 * PANEL + 4.0 * GAP + 112.0;
+        let mut canvas = Canvas::new(width as u32, 434)?;
+        let shape = [0, 1, 2].map(|axis| self.scan.shape()[axis]);
+        let size_mm = self.view.size_mm(shape);
+        let step = |index: usize| Area {
+            x: LEFT + index as f32 * (PANEL + GAP),
+            y: TOP,
+            width: PANEL,
+            height: PANEL,
+        };
+        let sequence = wording::sequence(self.sequence);
+        let words: [(String, String); 5] = [
+            ("Scan".to_owned(), format!("{}, {sequence}", short(self.case))),
+            ("Supervoxels".to_owned(), format!("{} regions, on {sequence}", self.regions)),
+            ("Perturb one".to_owned(), format!("{} in all sequences", fill_words(self.fill))),
+            ("Classify".to_owned(), "for every supervoxel in turn".to_owned()),
+            ("Relevance map".to_owned(), "|Δp| of each, scaled to 0–100".to_owned()),
+        ];
+        for (index, (title, below)) in words.iter().enumerate() {
+            let area = step(index);
+            let (middle, _) = area.middle();
+            canvas.text(
+                middle,
+                40.0,
+                &format!("{}. {title}", index + 1),
+                Text::new(24.0, INK).bold().middle(),
+            )?;
+            canvas.text(middle, area.bottom() + 36.0, below, Text::new(SIZE, FAINT_INK).middle())?;
+            if index > 0 {
+                let (_, y) = area.middle();
+                let pen = Pen::new(4.0, GREY);
+                canvas.arrow((area.x - GAP + 9.0, y), (area.x - 8.0, y), pen);
+            }
+        }
+
+        let scan = self.view.cut(self.scan, self.slice);
+        let white = bright(&scan);
+        let labels = self.view.cut(self.labels, self.slice);
+        let perturbed = self.view.cut(self.perturbed, self.slice);
+        let relevance = self.view.cut(self.relevance, self.slice);
+        let region = labels.mapv(|label| label == self.perturbed_id);
+
+        let area = fit(step(0), size_mm);
+        Panel { scan: &scan, white, map: None }.draw(&mut canvas, area);
+        sides(&mut canvas, area, &self.view, SIZE)?;
+
+        let area = fit(step(1), size_mm);
+        Panel { scan: &scan, white, map: None }.draw(&mut canvas, area);
+        outline(&mut canvas, area, &labels, None, BORDER, 1.0);
+        outline(&mut canvas, area, &region, Some(false), VERMILION, 2.6);
+
+        let area = fit(step(2), size_mm);
+        Panel { scan: &perturbed, white, map: None }.draw(&mut canvas, area);
+        outline(&mut canvas, area, &region, Some(false), VERMILION, 2.6);
+
+        self.classify(&mut canvas, step(3))?;
+
+        let area = fit(step(4), size_mm);
+        Panel { scan: &scan, white, map: Some((&relevance, Grain::Regions)) }.draw(&mut canvas, area);
+        if let Some(truth) = self.truth {
+            outline(&mut canvas, area, &self.view.cut(truth, self.slice), Some(false), OUTLINE, 2.6);
+            canvas.line(&[(step(4).x + 56.0, 410.0), (step(4).x + 86.0, 410.0)], Pen::new(4.0, OUTLINE));
+            canvas.text(
+                step(4).x + 96.0,
+                410.0 + SIZE * 0.33,
+                "expert outline",
+                Text::new(SIZE, FAINT_INK),
+            )?;
+        }
+        let bar = Area { x: step(4).right() + 16.0, y: area.y, width: 18.0, height: area.height };
+        colour_bar(&mut canvas, bar, "relevance", SIZE - 2.0)?;
+        canvas.png()
+    }
+
+    /// The network as a funnel, and its two answers.
+    fn classify(&self, canvas: &mut Canvas, area: Area) -> anyhow::Result<()> {
+        let middle = area.y + 78.0;
+        for (index, half) in [66.0, 52.0, 38.0, 25.0, 14.0].into_iter().enumerate() {
+            let x = area.x + 26.0 + index as f32 * 46.0;
+            let block = Area { x, y: middle - half, width: 30.0, height: half * 2.0 };
+            canvas.rect(block, RULE.under(BLUE, 0.16 + 0.14 * index as f32));
+        }
+        let answers = [("scan", self.p_original, BLUE), ("perturbed", self.p_perturbed, VERMILION)];
+        for (index, (name, probability, colour)) in answers.into_iter().enumerate() {
+            let y = area.y + 172.0 + index as f32 * 34.0;
+            bar(canvas, Area { x: area.x + 96.0, y, width: 116.0, height: 20.0 }, probability, colour);
+            canvas.text(area.x + 88.0, y + 17.0, name, Text::new(SIZE - 1.0, INK).end())?;
+            canvas.text(area.x + 220.0, y + 17.0, &decimal(probability), Text::new(SIZE - 1.0, INK))?;
+        }
+        let delta = (self.p_original - self.p_perturbed).abs();
+        let words = format!("|Δp| = {}", wording::decimals(delta, if delta < 0.01 { 4 } else { 2 }));
+        canvas.text(area.middle().0, area.y + 262.0, &words, Text::new(22.0, INK).bold().middle())
+    }
+}
+
+fn bar(canvas: &mut Canvas, area: Area, share: f64, colour: Rgb) {
+    canvas.rect(area, RULE);
+    let width = (area.width * share.clamp(0.0, 1.0) as f32).max(1.0);
+    canvas.rect(Area { width, ..area }, colour);
+}
+
+fn fill_words(fill: &str) -> String {
+    match fill {
+        "blank" => "set to 0".to_owned(),
+        "min" => "set to the smallest value".to_owned(),
+        "max" => "set to the largest value".to_owned(),
+        "learned" => "replaced by the U-Net".to_owned(),
+        other => format!("fill “{other}”"),
+    }
+}

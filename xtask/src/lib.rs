@@ -1,0 +1,44 @@
+//! The experiment: command line, config, stages, artefacts, tables, figures, report.
+//!
+//! [`cli`] says what can be asked for, [`config`] what a run is, [`run`] what it leaves and when that still
+//! holds, [`stages`] how each part is made, [`commands`] which stages a command runs.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod failure;
+pub mod figures;
+pub mod interrupt;
+pub mod progress;
+pub mod report;
+pub mod run;
+pub mod stages;
+pub mod tables;
+
+use anyhow::Context;
+use cli::{Cli, Command};
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// See [`failure::ending`] for whose fault they are.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    interrupt::listen()?;
+    let threads = usize::from(cli.threads.unwrap_or(0));
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
+    let device = cli.device.as_str();
+    match cli.command {
+        Command::Ci => commands::ci::run(),
+        Command::Slic(args) => commands::slic::run(&args),
+        Command::Explain(args) => commands::explain::run(&args, device),
+        Command::Reproduce(args) => commands::experiment::reproduce(args, device),
+        Command::Phantom(args) => commands::experiment::phantom(args, device),
+        Command::Train(args) => commands::experiment::train(args, device),
+        Command::Grid(args) => commands::experiment::grid(args, device),
+        Command::Regions(args) => commands::experiment::regions(args, device),
+        Command::PerturbTrain(args) => commands::experiment::perturb_train(args, device),
+        Command::Score(args) => commands::experiment::score(args, device),
+        Command::Evaluate(args) => commands::experiment::evaluate(args, device),
+        Command::Report(args) => commands::experiment::report(args, device),
+    }
+}

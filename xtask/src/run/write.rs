@@ -1,0 +1,81 @@
+//! The one way in which a file of ours comes to its place: written beside it, flushed, renamed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// Replaces a file's content in one step: whoever looks, now or after we were killed, finds the old or the
+/// new, never a part.
+///
+/// # Errors
+/// A folder that can't be written to, or a full disk.
+pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    place(path, bytes, File::sync_data)
+}
+
+/// The same for a file that can be made again from others: it need not survive a power cut.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_derived(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    place(path, bytes, |_| Ok(()))
+}
+
+fn place(path: &Path, bytes: &[u8], flush: impl Fn(&File) -> std::io::Result<()>) -> anyhow::Result<()> {
+    let write = || -> std::io::Result<()> {
+        let name = path.file_name().ok_or(std::io::ErrorKind::InvalidFilename)?;
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        let beside = path.with_file_name(hidden);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut file = File::create(&beside)?;
+        file.write_all(bytes)?;
+        flush(&file)?;
+        fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}
+
+/// Files under a folder that a killed command left half-written: ours and those of the libraries, which write
+/// hidden files or `.part` beside the place, too.
+///
+/// # Errors
+/// A folder that can't be read.
+pub fn unfinished(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("reading the folder {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(unfinished(&path)?);
+        } else if path
+            .file_name()
+            .map(OsStr::as_encoded_bytes)
+            .is_some_and(|name| name.starts_with(b".") || name.ends_with(b".part"))
+        {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_leaves_the_file_alone_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/file.txt");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(unfinished(folder.path()).unwrap(), Vec::<PathBuf>::new());
+        fs::write(folder.path().join("deep/.x.nii.gz"), b"half").unwrap();
+        assert_eq!(unfinished(folder.path()).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,80 @@
+//! What the numbers and the figures of a run are made from, all of it checked to be of this config.
+
+use anyhow::Context;
+
+use crate::run::{Inputs, hash_bytes};
+use crate::stages::learned::Learned;
+use crate::stages::scores::Question;
+use crate::stages::{Partition, Session, focus, grid, maps, train};
+
+/// Every artefact that evaluation reads, by content.
+///
+/// # Errors
+/// One that is missing, or was made under another config: what to run first is said.
+fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(String, String)>> {
+    train::require(session)?;
+    let run = &session.run;
+    let classifier = run.hash(train::BEST)?;
+    let mut found = Vec::new();
+    let mut add = |artefact: String| -> anyhow::Result<()> {
+        let hash = run.hash(&artefact)?;
+        found.push((artefact, hash));
+        Ok(())
+    };
+    let learned = Learned::hash_if_wanted(session, partition)?;
+    for case in session.scored_cases() {
+        let case = case.case.as_str();
+        partition.require(run, &session.scans, case, &session.config.regions, "regions")?;
+        add(partition.regions_file(case))?;
+        for fill in &session.config.evaluate.fills {
+            let weights = if fill == "learned" { learned.as_deref() } else { None };
+            let file = partition.scores_file(case, fill);
+            let inputs = Question { case, partition, fill }.inputs(session, &classifier, weights)?;
+            run.require(&file, &inputs, "score")?;
+            add(file)?;
+            let map = maps::file(case, fill);
+            run.require(&map, &maps::fill_inputs(session, case, partition, fill)?, "score")?;
+        }
+        let map = maps::file(case, maps::GRADCAM);
+        run.require(&map, &maps::gradcam_inputs(session, case, &classifier)?, "score")?;
+        add(map)?;
+    }
+    let config = &session.config;
+    for epoch in focus::epochs(config.classifier.epochs, config.evaluate.focus_epochs) {
+        for case in focus::cases(session)? {
+            let file = focus::file(epoch, &case);
+            let weights = run.hash(&train::epoch_file(epoch))?;
+            let asked = Question { case: &case, partition, fill: focus::FILL };
+            run.require(&file, &asked.inputs(session, &weights, None)?, "score")?;
+            add(file)?;
+        }
+    }
+    if run.path(grid::GRID).exists() {
+        add(grid::GRID.to_owned())?;
+    }
+    add("classifier/predictions.csv".to_owned())?;
+    add("classifier/history.csv".to_owned())?;
+    add(crate::stages::cohort::COHORT.to_owned())?;
+    Ok(found)
+}
+
+/// What the summary is made from.
+///
+/// # Errors
+/// As [`everything`].
+pub fn inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs> {
+    let evidence = everything(session, partition)?;
+    let segmentations: Vec<Option<&str>> =
+        session.scored_cases().iter().map(|case| session.scans.seg_hash(&case.case)).collect();
+    let text = serde_json::to_string(&evidence).context("listing what was found")?;
+    let evaluate = &session.config.evaluate;
+    Ok(Inputs::new()
+        .setting("seed", &session.config.seed)
+        .setting("partition", partition)
+        .setting("fills", &evaluate.fills)
+        .setting("bootstrap", &evaluate.bootstrap)
+        .setting("random_repeats", &evaluate.random_repeats)
+        .setting("ranks", &[evaluate.ranks, evaluate.cumulative])
+        .setting("segmentations", &segmentations)
+        .file("evidence", &hash_bytes(text.as_bytes())))
+}

@@ -1,0 +1,99 @@
+//! What an earlier config left in the folders of regions, scores and maps, and nothing refers to now.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::scores::fill_record;
+use super::{Partition, Session, focus, grid, learned, maps, train};
+
+const FOLDERS: [&str; 4] = ["regions", "scores", "maps", "focus"];
+
+/// Removes it.
+///
+/// # Errors
+/// What can't be removed.
+pub fn sweep(session: &Session, partition: &Partition) -> anyhow::Result<()> {
+    let wanted = wanted(session, partition)?;
+    for folder in FOLDERS.map(|folder| session.run.path(folder)).iter().filter(|folder| folder.is_dir()) {
+        remove_others(folder, &wanted).with_context(|| format!("clearing {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+fn wanted(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let config = &session.config;
+    let mut wanted = BTreeSet::new();
+    let mut want = |artefact: String| wanted.insert(session.run.path(&artefact));
+    if session.run.path(grid::GRID).exists() {
+        for cell in grid::read(session)?.cells {
+            for case in &cell.cases {
+                want(cell.partition.regions_file(case));
+                want(cell.partition.scores_file(case, &cell.fill));
+            }
+        }
+    }
+    for case in session.scored_cases() {
+        let case = case.case.as_str();
+        want(partition.regions_file(case));
+        want(fill_record::file(partition, case));
+        want(maps::file(case, maps::GRADCAM));
+        for fill in &config.evaluate.fills {
+            want(partition.scores_file(case, fill));
+            want(maps::file(case, fill));
+        }
+    }
+    for case in learned::cases(session) {
+        want(partition.regions_file(&case));
+    }
+    let cases = focus::cases(session)?;
+    for row in train::history(session)? {
+        for case in &cases {
+            want(focus::file(row.epoch, case));
+        }
+    }
+    Ok(wanted)
+}
+
+/// Says whether the folder is gone.
+fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> std::io::Result<bool> {
+    let mut empty = true;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            empty &= remove_others(&path, wanted)?;
+            continue;
+        }
+        let text = path.to_string_lossy();
+        if wanted.contains(Path::new(text.strip_suffix(".made.json").unwrap_or(&text))) {
+            empty = false;
+        } else {
+            fs::remove_file(&path)?;
+        }
+    }
+    if empty {
+        fs::remove_dir(folder)?;
+    }
+    Ok(empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_stays_with_its_sidecar() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join("maps").join(name);
+        for name in ["a/blank.nii.gz", "a/blank.nii.gz.made.json", "a/old.nii.gz", "b/old.nii.gz.made.json"] {
+            fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+            fs::write(path(name), b"x").unwrap();
+        }
+        let wanted = BTreeSet::from([path("a/blank.nii.gz")]);
+        assert!(!remove_others(&folder.path().join("maps"), &wanted).unwrap());
+        assert!(path("a/blank.nii.gz").exists() && path("a/blank.nii.gz.made.json").exists());
+        assert!(!path("a/old.nii.gz").exists() && !path("b").exists());
+    }
+}

@@ -1,0 +1,199 @@
+//! `tables/*.csv`: numbers in full precision, one row each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+
+use super::summary::{CaseRow, METHODS, Number, Summary};
+
+/// A file of the `tables` folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name, such as `table1.csv`.
+    pub file: &'static str,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// All tables of a run.
+///
+/// # Errors
+/// Never for what fits in memory.
+pub fn all(summary: &Summary, cases: &[CaseRow]) -> anyhow::Result<Vec<Table>> {
+    Ok(vec![
+        Table { file: "table1.csv", bytes: ranks(&summary.ranked)? },
+        Table { file: "table2.csv", bytes: ranks(&summary.cumulative)? },
+        Table { file: "table3.csv", bytes: grid(summary)? },
+        Table { file: "gradcam.csv", bytes: gradcam(summary)? },
+        Table { file: "classifier.csv", bytes: classifier(summary)? },
+        Table { file: "cases.csv", bytes: case_rows(cases)? },
+    ])
+}
+
+const NUMBER: [&str; 6] = ["mean", "ci_low", "ci_high", "n", "paper", "why"];
+
+fn plain(value: Option<f64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn cells(number: &Number) -> [String; 6] {
+    [
+        plain(number.mean),
+        plain(number.ci95.map(|ci| ci[0])),
+        plain(number.ci95.map(|ci| ci[1])),
+        number.n.to_string(),
+        plain(number.paper),
+        number.why.clone().unwrap_or_default(),
+    ]
+}
+
+fn write(header: Vec<String>, rows: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&header)?;
+    for row in rows {
+        writer.write_record(&row)?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+fn header(first: &[&str]) -> Vec<String> {
+    first.iter().chain(&NUMBER).map(|name| (*name).to_owned()).collect()
+}
+
+fn row<const N: usize>(first: [&str; N], number: &Number) -> Vec<String> {
+    first.iter().map(|cell| (*cell).to_owned()).chain(cells(number)).collect()
+}
+
+fn ranks(table: &BTreeMap<String, Vec<Number>>) -> anyhow::Result<Vec<u8>> {
+    let rows = Summary::ordered(table).into_iter().flat_map(|(method, numbers)| {
+        numbers.iter().enumerate().map(move |(index, number)| row([method, &(index + 1).to_string()], number))
+    });
+    write(header(&["method", "rank"]), rows)
+}
+
+fn grid(summary: &Summary) -> anyhow::Result<Vec<u8>> {
+    let rows = summary.grid.iter().map(|cell| {
+        let number =
+            Number { mean: cell.mean, ci95: cell.ci95, n: cell.n, paper: cell.paper, why: cell.why.clone() };
+        let (regions, compactness) = (cell.regions.to_string(), cell.compactness.to_string());
+        row([&cell.split, &cell.sequence, &regions, &compactness, &cell.fill], &number)
+    });
+    write(header(&["split", "sequence", "regions", "compactness", "fill"]), rows)
+}
+
+/// Every method beside Grad-CAM, with the paired difference where one was taken.
+fn gradcam(summary: &Summary) -> anyhow::Result<Vec<u8>> {
+    let mut rows = Vec::new();
+    for (method, dice) in Summary::ordered(&summary.dice) {
+        let thresholds = [
+            ("oracle", Some(&dice.oracle)),
+            ("otsu", dice.otsu.as_ref()),
+            ("validation_threshold", dice.validation_threshold.as_ref()),
+        ];
+        rows.extend(thresholds.into_iter().filter_map(|(name, number)| Some(row([method, name], number?))));
+    }
+    for difference in &summary.differences {
+        let name = format!("oracle minus {}'s", difference.over);
+        rows.push(row([&difference.method, &name], &difference.difference));
+    }
+    write(header(&["method", "dice"]), rows)
+}
+
+fn classifier(summary: &Summary) -> anyhow::Result<Vec<u8>> {
+    let classifier = &summary.classifier;
+    let mut rows = vec![vec!["epoch".to_owned(), classifier.epoch.to_string()]];
+    rows[0].resize(1 + NUMBER.len(), String::new());
+    rows[0][5] = super::Paper::load()?.classifier.epoch.to_string();
+    for (name, number) in [
+        ("test_auc", &classifier.test_auc),
+        ("test_accuracy", &classifier.test_accuracy),
+        ("validation_auc", &classifier.validation_auc),
+    ] {
+        rows.push(row([name], number));
+    }
+    write(header(&["measure"]), rows)
+}
+
+const CASE: [&str; 7] = ["case", "split", "label", "probability", "regions", "tumour_voxels", "flat"];
+const THRESHOLDS: [&str; 3] = ["oracle", "otsu", "validation_threshold"];
+
+/// Reads `cases.csv` back.
+///
+/// # Errors
+/// Bytes that [`all`] did not write.
+pub fn read_cases(bytes: &[u8]) -> anyhow::Result<Vec<CaseRow>> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let header = reader.headers()?.clone();
+    anyhow::ensure!(
+        header.iter().take(CASE.len()).eq(CASE),
+        "expected the columns {CASE:?}, found {header:?}"
+    );
+    let dice_columns: Vec<(usize, &str, &str)> = header
+        .iter()
+        .enumerate()
+        .skip(CASE.len())
+        .map(|(index, name)| {
+            let parts = THRESHOLDS
+                .iter()
+                .find_map(|threshold| Some((name.strip_suffix(threshold)?.strip_suffix('_')?, *threshold)));
+            let (method, threshold) =
+                parts.with_context(|| format!("column {name}: expected method_threshold"))?;
+            Ok((index, method, threshold))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let mut cases = Vec::new();
+    for record in reader.records() {
+        let record = record?;
+        let cell = |index: usize| record.get(index).unwrap_or_default();
+        let mut dice: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
+        for &(index, method, threshold) in &dice_columns {
+            if !cell(index).is_empty() {
+                dice.entry(method.to_owned()).or_default().insert(threshold.to_owned(), cell(index).parse()?);
+            }
+        }
+        cases.push(CaseRow {
+            case: cell(0).to_owned(),
+            split: cell(1).to_owned(),
+            positive: cell(2) == "1",
+            probability: cell(3).parse()?,
+            regions: cell(4).parse()?,
+            tumour_voxels: if cell(5).is_empty() { None } else { Some(cell(5).parse()?) },
+            flat: cell(6).split_whitespace().map(str::to_owned).collect(),
+            dice,
+        });
+    }
+    Ok(cases)
+}
+
+fn case_rows(cases: &[CaseRow]) -> anyhow::Result<Vec<u8>> {
+    let columns: BTreeSet<(usize, &str, &str)> = cases
+        .iter()
+        .flat_map(|case| {
+            case.dice.iter().flat_map(|(method, dice)| {
+                let order = METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len());
+                dice.keys().map(move |threshold| (order, method.as_str(), threshold.as_str()))
+            })
+        })
+        .collect();
+    let mut header: Vec<String> =
+        ["case", "split", "label", "probability", "regions", "tumour_voxels", "flat"]
+            .map(str::to_owned)
+            .into();
+    header.extend(columns.iter().map(|(_, method, threshold)| format!("{method}_{threshold}")));
+    let rows = cases.iter().map(|case| {
+        let mut row = vec![
+            case.case.clone(),
+            case.split.clone(),
+            usize::from(case.positive).to_string(),
+            case.probability.to_string(),
+            case.regions.to_string(),
+            case.tumour_voxels.map(|voxels| voxels.to_string()).unwrap_or_default(),
+            case.flat.join(" "),
+        ];
+        row.extend(columns.iter().map(|(_, method, threshold)| {
+            plain(case.dice.get(*method).and_then(|dice| dice.get(*threshold)).copied())
+        }));
+        row
+    });
+    write(header, rows)
+}

@@ -1,0 +1,21 @@
+//! A run's numbers: `summary.json`, `tables/*.csv`, the table in the terminal, and the paper's own numbers to
+//! set beside them.
+
+mod csv_files;
+mod paper;
+mod summary;
+mod terminal;
+pub mod wording;
+
+pub use csv_files::{Table, all, read_cases};
+pub use paper::{Paper, PaperClassifier, PaperCohort, PaperSelected};
+pub use summary::{
+    CaseRow, ClassifierSummary, CohortSummary, DiceSummary, Difference, FillSummary, FocusSummary, GridCell,
+    LeftOut, METHODS, Number, Selected, Summary,
+};
+pub use terminal::this_run_beside_the_paper;
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;

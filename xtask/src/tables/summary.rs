@@ -1,0 +1,247 @@
+//! `summary.json`: every number of a run, for scripts to read. Keys keep their order.
+
+use std::collections::BTreeMap;
+
+use relevox_eval::Interval;
+use serde::{Deserialize, Serialize};
+
+/// Methods, in the order of tables. `ceiling` has an oracle Dice only.
+pub const METHODS: [&str; 7] = ["learned", "blank", "min", "max", "gradcam", "random", "ceiling"];
+
+/// A number with its interval over cases and what the paper has in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Number {
+    /// The number; `null` if it could not be computed.
+    pub mean: Option<f64>,
+    /// Its 95 % bootstrap interval.
+    pub ci95: Option<[f64; 2]>,
+    /// Cases.
+    pub n: usize,
+    /// The paper's number.
+    pub paper: Option<f64>,
+    /// Why there is no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Number {
+    /// A computed number.
+    pub fn new(interval: Interval, paper: Option<f64>) -> Self {
+        Self { mean: Some(interval.mean), ci95: Some(interval.ci95), n: interval.n, paper, why: None }
+    }
+
+    /// A number that could not be computed.
+    pub fn none(why: impl Into<String>, paper: Option<f64>) -> Self {
+        Self { mean: None, ci95: None, n: 0, paper, why: Some(why.into()) }
+    }
+
+    /// A number, or why there is none.
+    pub fn of(interval: Result<Interval, relevox_eval::Error>, paper: Option<f64>) -> Self {
+        match interval {
+            Ok(interval) => Self::new(interval, paper),
+            Err(error) => Self::none(error.to_string(), paper),
+        }
+    }
+
+    /// Whether the interval leaves 0 out.
+    pub fn excludes_zero(&self) -> bool {
+        self.ci95.is_some_and(|ci| ci[0] > 0.0 || ci[1] < 0.0)
+    }
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// Who was looked at.
+    pub cohort: CohortSummary,
+    /// How well the network grades.
+    pub classifier: ClassifierSummary,
+    /// The supervoxels that the grid chose on the validation split.
+    pub selected: Selected,
+    /// Dice by method.
+    pub dice: BTreeMap<String, DiceSummary>,
+    /// Table 1 by method: Dice of the region at each rank, alone.
+    pub ranked: BTreeMap<String, Vec<Number>>,
+    /// Table 2 by method: Dice of the regions up to each rank.
+    pub cumulative: BTreeMap<String, Vec<Number>>,
+    /// Table 3.
+    pub grid: Vec<GridCell>,
+    /// Figure 3's claim.
+    pub focus: FocusSummary,
+    /// Paired differences between methods in oracle Dice.
+    #[serde(default)]
+    pub differences: Vec<Difference>,
+    /// What the learned fill learned, if it was trained.
+    #[serde(default)]
+    pub fill: Option<FillSummary>,
+}
+
+/// Who was looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CohortSummary {
+    /// Usable cases.
+    pub cases: usize,
+    /// Trained on.
+    pub train: usize,
+    /// Validated on.
+    pub validation: usize,
+    /// Tested on.
+    pub test: usize,
+    /// Positive ones, over all splits.
+    pub positive: usize,
+    /// Found and not used.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A case that was found and not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// The case.
+    pub case: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// How well the network grades.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierSummary {
+    /// The epoch whose weights were kept.
+    pub epoch: usize,
+    /// Area under the ROC curve on the test split.
+    pub test_auc: Number,
+    /// Accuracy at p ≥ 0.5 on the test split.
+    pub test_accuracy: Number,
+    /// Area under the ROC curve on the validation split.
+    pub validation_auc: Number,
+}
+
+/// A choice of supervoxels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selected {
+    /// The sequence divided.
+    pub sequence: String,
+    /// Supervoxels asked for.
+    pub regions: usize,
+    /// SLIC's compactness.
+    pub compactness: f64,
+}
+
+/// A method's Dice, by how the threshold on its map was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiceSummary {
+    /// The best threshold for each case, which only the truth can tell.
+    pub oracle: Number,
+    /// Otsu's threshold on the case's scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otsu: Option<Number>,
+    /// The one threshold that is best on the validation split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_threshold: Option<Number>,
+}
+
+/// A cell of Table 3.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GridCell {
+    /// `validation` or `test`.
+    pub split: String,
+    /// The sequence divided.
+    pub sequence: String,
+    /// Supervoxels asked for.
+    pub regions: usize,
+    /// SLIC's compactness.
+    pub compactness: f64,
+    /// The fill.
+    pub fill: String,
+    /// Mean oracle Dice.
+    pub mean: Option<f64>,
+    /// Its interval.
+    pub ci95: Option<[f64; 2]>,
+    /// Cases.
+    pub n: usize,
+    /// The paper's number.
+    pub paper: Option<f64>,
+    /// Why there is no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Figure 3's claim.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FocusSummary {
+    /// Rank correlation over epochs of the mean focus with validation loss; the paper expects it below 0.
+    pub correlation: Number,
+}
+
+/// How much one method is above another, case by case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The one.
+    pub method: String,
+    /// The other.
+    pub over: String,
+    /// Mean of `method − over` in oracle Dice.
+    pub difference: Number,
+    /// Whether the interval lies above 0.
+    pub beats: bool,
+}
+
+/// Whether the learned fill is more than a saturated constant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FillSummary {
+    /// Mean absolute distance of its values from the `max` fill's, over the voxels of regions, 0 to 1.
+    pub distance_from_max: Number,
+    /// Mean over regions of the absolute change in probability, by fill.
+    pub mean_abs_delta_p: BTreeMap<String, Number>,
+}
+
+impl Summary {
+    /// The file's text.
+    ///
+    /// # Errors
+    /// Never for finite numbers.
+    pub fn to_json(&self) -> anyhow::Result<String> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Methods of a table, in the order of [`METHODS`], then any other by name.
+    pub fn ordered<T>(table: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
+        let known = METHODS.iter().filter_map(|method| table.get_key_value(*method));
+        let others = table.iter().filter(|(method, _)| !METHODS.contains(&method.as_str()));
+        known.chain(others).map(|(method, value)| (method.as_str(), value)).collect()
+    }
+}
+
+/// One case of the test split: a row of `tables/cases.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseRow {
+    /// The case.
+    pub case: String,
+    /// Its split.
+    pub split: String,
+    /// Its class.
+    pub positive: bool,
+    /// The network's probability of the positive class.
+    pub probability: f64,
+    /// Supervoxels made.
+    pub regions: usize,
+    /// Voxels of the expert's outline on the network's grid; none without one.
+    pub tumour_voxels: Option<usize>,
+    /// Dice by method and threshold (`oracle`, `otsu`, `validation_threshold`); `ceiling` and `random` too.
+    pub dice: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Methods whose map of this case is flat.
+    pub flat: Vec<String>,
+}

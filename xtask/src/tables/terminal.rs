@@ -1,0 +1,79 @@
+//! The short table at the end of a run: this run beside the paper.
+
+use super::summary::{Number, Summary};
+use super::{Paper, wording};
+
+/// Aligned plain text, without colour.
+///
+/// # Errors
+/// See [`Paper::load`].
+pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
+    let mut lines = vec![["".to_owned(), "this run".to_owned(), "n".to_owned(), "paper".to_owned()]];
+    let mut add = |name: String, number: &Number| {
+        let shown = match &number.why {
+            Some(why) => format!("– ({why})"),
+            None => wording::with_interval(number),
+        };
+        lines.push([name, shown, number.n.to_string(), wording::or_dash(number.paper)]);
+    };
+    add("test AUC".to_owned(), &summary.classifier.test_auc);
+    add("test accuracy".to_owned(), &summary.classifier.test_accuracy);
+    for (method, dice) in Summary::ordered(&summary.dice) {
+        let method = wording::method(method);
+        add(format!("{method}: oracle Dice"), &dice.oracle);
+        if let Some(number) = &dice.otsu {
+            add(format!("{method}: Dice, Otsu"), number);
+        }
+        if let Some(number) = &dice.validation_threshold {
+            add(format!("{method}: Dice, validation threshold"), number);
+        }
+    }
+    for (name, table) in
+        [("top region's Dice", &summary.ranked), ("top two regions' Dice", &summary.cumulative)]
+    {
+        let index = usize::from(name.contains("two"));
+        for (method, numbers) in Summary::ordered(table) {
+            if let Some(number) = numbers.get(index).filter(|number| number.paper.is_some()) {
+                add(format!("{}: {name}", wording::method(method)), number);
+            }
+        }
+    }
+    add("focus and validation loss, rank correlation".to_owned(), &summary.focus.correlation);
+    let selected = &summary.selected;
+    let paper = Paper::load()?;
+    let mut text = format!(
+        "supervoxels: {}, {} regions, compactness {} (paper: {}, {})\nepoch {} (paper: {})\n",
+        wording::sequence(&selected.sequence),
+        selected.regions,
+        selected.compactness,
+        wording::sequence(&paper.selected.sequence),
+        paper.selected.regions,
+        summary.classifier.epoch,
+        paper.classifier.epoch,
+    );
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2), width(3)];
+    for line in &lines {
+        text.push_str(&format!(
+            "{:<a$}  {:<b$}  {:>c$}  {:>d$}\n",
+            line[0],
+            line[1],
+            line[2],
+            line[3],
+            a = widths[0],
+            b = widths[1],
+            c = widths[2],
+            d = widths[3],
+        ));
+    }
+    for difference in &summary.differences {
+        text.push_str(&format!(
+            "{} {} {} (difference {})\n",
+            wording::method(&difference.method),
+            if difference.beats { "beats" } else { "does not beat" },
+            wording::method(&difference.over),
+            wording::with_interval(&difference.difference),
+        ));
+    }
+    Ok(text)
+}

@@ -1,0 +1,105 @@
+//! The summary, the tables and the terminal say the same numbers.
+
+use super::*;
+
+#[test]
+fn the_summary_goes_through_json() {
+    let summary = sample::summary();
+    let text = summary.to_json().unwrap();
+    assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+    assert_eq!(text, summary.to_json().unwrap());
+}
+
+/// The shape that scripts rely on.
+#[test]
+fn the_summary_has_the_documented_keys() {
+    let value: serde_json::Value = serde_json::from_str(&sample::summary().to_json().unwrap()).unwrap();
+    for pointer in [
+        "/cohort/cases",
+        "/cohort/train",
+        "/cohort/validation",
+        "/cohort/test",
+        "/cohort/positive",
+        "/cohort/left_out/0/case",
+        "/cohort/left_out/0/why",
+        "/classifier/epoch",
+        "/classifier/test_auc/mean",
+        "/classifier/test_auc/ci95/1",
+        "/classifier/test_auc/n",
+        "/classifier/test_auc/paper",
+        "/classifier/test_accuracy/mean",
+        "/classifier/validation_auc/why",
+        "/selected/sequence",
+        "/selected/regions",
+        "/selected/compactness",
+        "/dice/learned/oracle/mean",
+        "/dice/gradcam/otsu/mean",
+        "/dice/random/validation_threshold/mean",
+        "/dice/ceiling/oracle/mean",
+        "/ranked/learned/2/mean",
+        "/cumulative/blank/4/paper",
+        "/grid/0/split",
+        "/grid/0/sequence",
+        "/grid/0/regions",
+        "/grid/0/compactness",
+        "/grid/0/fill",
+        "/grid/0/mean",
+        "/grid/0/ci95",
+        "/grid/0/n",
+        "/grid/0/paper",
+        "/focus/correlation/mean",
+    ] {
+        assert!(value.pointer(pointer).is_some(), "{pointer}");
+    }
+    let missing = value.pointer("/classifier/validation_auc").unwrap();
+    assert!(missing["mean"].is_null() && missing["ci95"].is_null());
+    assert!(value.pointer("/dice/ceiling/otsu").is_none());
+    assert!(value.pointer("/classifier/test_auc/why").is_none());
+}
+
+#[test]
+fn csv_rows_hold_every_number() {
+    let tables = all(&sample::summary(), &sample::cases()).unwrap();
+    let names: Vec<&str> = tables.iter().map(|table| table.file).collect();
+    assert_eq!(
+        names,
+        ["table1.csv", "table2.csv", "table3.csv", "gradcam.csv", "classifier.csv", "cases.csv"]
+    );
+    let rows = |file: &str| -> Vec<csv::StringRecord> {
+        let table = tables.iter().find(|table| table.file == file).unwrap();
+        csv::Reader::from_reader(&table.bytes[..]).records().map(|row| row.unwrap()).collect()
+    };
+    assert_eq!(rows("table1.csv").len(), 3 * 3);
+    assert_eq!(rows("table2.csv").len(), 3 * 5);
+    assert_eq!(rows("table3.csv").len(), 2 * 4 * 3 * 3);
+    assert_eq!(rows("gradcam.csv").len(), 6 * 3 + 1 + 2);
+    let cases = rows("cases.csv");
+    assert_eq!((&cases[0][0], &cases[0][7], &cases[1][5]), ("a, \"quoted\"", "0.25", ""));
+    let classifier = rows("classifier.csv");
+    assert_eq!((&classifier[0][1], &classifier[0][5]), ("13", "81"));
+    assert_eq!((&classifier[3][1], &classifier[3][6]), ("", "one class <only>"));
+}
+
+#[test]
+fn cases_are_read_back() {
+    let mut cases = sample::cases();
+    cases[1].flat = vec!["blank".to_owned(), "max".to_owned()];
+    cases[0].probability = 0.1 + 0.2;
+    let tables = all(&sample::summary(), &cases).unwrap();
+    let bytes = &tables.iter().find(|table| table.file == "cases.csv").unwrap().bytes;
+    assert_eq!(read_cases(bytes).unwrap(), cases);
+    assert!(read_cases(b"case,why\na,b\n").is_err());
+    assert_eq!(read_cases(&all(&sample::summary(), &[]).unwrap()[5].bytes).unwrap(), []);
+}
+
+#[test]
+fn the_terminal_table_is_aligned() {
+    let text = this_run_beside_the_paper(&sample::summary()).unwrap();
+    let rows: Vec<&str> =
+        text.lines().filter(|line| line.contains("test A") || line.contains("oracle")).collect();
+    assert_eq!(rows.len(), 8);
+    assert!(rows.iter().all(|row| row.chars().count() == rows[0].chars().count()), "{text}");
+    assert!(rows[0].contains("0.88 [0.81, 0.94]") && rows[0].ends_with("0.83"), "{text}");
+    assert!(text.contains("Learned fill beats Random control"), "{text}");
+    assert!(text.contains("Blank does not beat Grad-CAM"), "{text}");
+}
