@@ -9,6 +9,8 @@ use relevox_models::{
 };
 
 const TOLERANCE: f32 = 5e-5;
+/// Batch norm takes means away on the way back, and what is left keeps fewer digits.
+const GRADIENT_TOLERANCE: f32 = 1e-4;
 
 fn check(depth: usize) {
     let expected = Fixture::read(&format!("resnet{depth}-expected"));
@@ -56,7 +58,7 @@ fn training_mode() {
     assert_close("logits", &logits, expected.get("train.y"), TOLERANCE);
     let store = (&logits * image(logits.dims())).unwrap().sum_all().unwrap().backward().unwrap();
     let of_x = store.get(x.as_tensor()).unwrap().flatten_all().unwrap().narrow(0, 0, 500).unwrap();
-    assert_close("gradient of x", &of_x, expected.get("train.grad.x.first"), TOLERANCE);
+    assert_close("gradient of x", &of_x, expected.get("train.grad.x.first"), GRADIENT_TOLERANCE);
     let trainable = parameters.trainable();
     // The mean that follows takes a bias before batch norm away again: its gradient is rounding.
     let gradients: Vec<(String, &Tensor)> =
@@ -67,7 +69,7 @@ fn training_mode() {
             let largest = gradient.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(largest < 1e-5, "{key}: {largest}");
         } else {
-            assert_close(&format!("gradient of {key}"), gradient, peer, TOLERANCE);
+            assert_close(&format!("gradient of {key}"), gradient, peer, GRADIENT_TOLERANCE);
         }
     }
     let peers = expected.under("train.grad.").filter(|(key, _)| !key.starts_with("x.")).count();

@@ -1,34 +1,46 @@
 //! Files that nibabel wrote, read as nibabel reads them: every data type, both byte orders, every way to place a grid.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use relevox_volume::{Volume, nifti};
+use tempfile::TempDir;
 
-struct Expected {
-    path: PathBuf,
+/// A file and what nibabel reads from it.
+pub struct Expected {
+    pub path: PathBuf,
     affine: Vec<f64>,
     voxels: Vec<f64>,
 }
 
-fn expected() -> Vec<Expected> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(folder.join("expected.csv")).unwrap();
+/// The fixtures' files, unpacked into a folder that lives as long as the first value.
+pub fn unpacked() -> (TempDir, Vec<Expected>) {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nibabel.csv");
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(table).unwrap();
     assert!(reader.headers().unwrap()[0].starts_with("nibabel "));
-    reader
+    let expected: Vec<Expected> = reader
         .records()
         .map(|record| {
             let record = record.unwrap();
-            let numbers: Vec<f64> = record.iter().skip(1).map(|n| n.parse().unwrap()).collect();
+            let path = folder.path().join(&record[0]);
+            fs::write(&path, bytes_of(&record[1])).unwrap();
+            let numbers: Vec<f64> = record.iter().skip(2).map(|n| n.parse().unwrap()).collect();
             let (affine, voxels) = numbers.split_at(12);
-            Expected { path: folder.join(&record[0]), affine: affine.to_vec(), voxels: voxels.to_vec() }
+            Expected { path, affine: affine.to_vec(), voxels: voxels.to_vec() }
         })
-        .collect()
+        .collect();
+    assert_eq!(expected.len(), 25);
+    (folder, expected)
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]
 fn voxels_and_affines_are_nibabels() {
-    let expected = expected();
-    assert_eq!(expected.len(), 25);
+    let (_folder, expected) = unpacked();
     for Expected { path, affine, voxels } in expected {
         let scan = nifti::read(&path).unwrap();
         assert_eq!(scan.geometry.shape, [3, 4, 5], "{}", path.display());
@@ -47,7 +59,8 @@ fn voxels_and_affines_are_nibabels() {
 
 #[test]
 fn labels_are_read_from_whole_numbers_only() {
-    for Expected { path, voxels, .. } in expected() {
+    let (_folder, expected) = unpacked();
+    for Expected { path, voxels, .. } in expected {
         let fit = voxels.iter().all(|&v| v.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&v));
         match nifti::read_labels(&path) {
             Ok(Volume { voxels: labels, .. }) => {
@@ -65,15 +78,15 @@ fn labels_are_read_from_whole_numbers_only() {
 /// What is written from a scan's geometry has the scan's header bytes wherever they say where it lies.
 #[test]
 fn placement_is_written_as_it_was_read() {
-    let folder = tempfile::tempdir().unwrap();
-    for Expected { path, .. } in expected() {
+    let (folder, expected) = unpacked();
+    for Expected { path, .. } in expected {
         let original = decompressed(&path);
         if original[0] == 0 {
             continue; // Written little-endian, whichever order was read.
         }
         let copy = folder.path().join("copy.nii");
         nifti::write(&copy, &nifti::read(&path).unwrap()).unwrap();
-        let written = std::fs::read(&copy).unwrap();
+        let written = fs::read(&copy).unwrap();
         for (what, range) in [("dim", 40..56), ("pixdim", 76..92), ("units", 123..124), ("forms", 252..328)] {
             assert_eq!(original[range.clone()], written[range], "{what} of {}", path.display());
         }
@@ -82,7 +95,7 @@ fn placement_is_written_as_it_was_read() {
 
 fn decompressed(path: &Path) -> Vec<u8> {
     use std::io::Read;
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = fs::read(path).unwrap();
     if bytes[0] != 0x1f {
         return bytes;
     }

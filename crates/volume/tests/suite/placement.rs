@@ -4,6 +4,7 @@ use ndarray::{Array3, Axis};
 use proptest::prelude::*;
 use relevox_volume::{Frame, Geometry, Study, nifti};
 
+use crate::nibabel_parity::unpacked;
 use crate::scans::{oblique, preprocess, scan, write_case};
 
 /// The channel of a study, written back, is the scan itself inside the crop and 0 outside it.
@@ -97,9 +98,8 @@ proptest! {
 
 #[test]
 fn a_crop_keeps_both_transforms() {
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/placed-both.nii");
-    let scan = nifti::read(fixture.as_ref()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, _) = unpacked();
+    let scan = nifti::read(&folder.path().join("placed-both.nii")).unwrap();
     let path = folder.path().join("crop.nii");
     let geometry = scan.geometry.window([1, 2, -1], [2, 2, 4], 2);
     let voxels = Array3::zeros(geometry.shape);

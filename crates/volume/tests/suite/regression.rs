@@ -71,12 +71,12 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         let pivot = (column..n).max_by(|&i, &j| a[i][column].abs().total_cmp(&a[j][column].abs())).unwrap();
         a.swap(column, pivot);
         b.swap(column, pivot);
-        for row in column + 1..n {
-            let factor = a[row][column] / a[column][column];
-            for k in column..n {
-                a[row][k] -= factor * a[column][k];
-            }
-            b[row] -= factor * b[column];
+        let (done, below) = a.split_at_mut(column + 1);
+        let leading = &done[column];
+        for (row, later) in below.iter_mut().enumerate() {
+            let factor = later[column] / leading[column];
+            later.iter_mut().zip(leading).for_each(|(x, pivot)| *x -= factor * pivot);
+            b[column + 1 + row] -= factor * b[column];
         }
     }
     for row in (0..n).rev() {
