@@ -67,13 +67,13 @@ pub struct RunArgs {
     /// A TOML file whose keys replace the profile's.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Replaces one key: classifier.epochs=5, preprocess.crop=[64,64,64].
+    /// Replaces one key: classifier.epochs=5, or regions.sequence=flair.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// A BraTS folder or a manifest of scans, instead of the synthetic cohort.
     #[arg(long, value_name = "DIR|MANIFEST.csv")]
     pub cohort: Option<PathBuf>,
-    /// The run's folder [default: runs/<profile>].
+    /// The run's folder [default: the profile in runs/].
     #[arg(long, value_name = "RUN_DIR")]
     pub out: Option<PathBuf>,
     /// The seed of everything drawn.

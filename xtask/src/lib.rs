@@ -1,6 +1,6 @@
 //! The experiment: command line, config, stages, artefacts, tables, figures, report.
 //!
-//! [`cli`] says what can be asked for, [`config`] what a run is, [`run`] what it leaves and when that still
+//! [`cli`] says what can be asked for, [`config`] what a run is, [`mod@run`] what it leaves and when that still
 //! holds, [`stages`] how each part is made, [`commands`] which stages a command runs.
 
 pub mod cli;

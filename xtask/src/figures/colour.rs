@@ -2,7 +2,7 @@
 //!
 //! The scale interpolates anchors of "inferno" (N. Smith and S. van der Walt, 2015, public domain, CC0), whose lightness
 //! rises evenly, so that it also reads in grey. Line colours: Okabe and Ito, "Color universal design",
-//! 2008, https://jfly.uni-koeln.de/color/.
+//! 2008, <https://jfly.uni-koeln.de/color/>.
 
 /// Red, green, blue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

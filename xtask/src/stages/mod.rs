@@ -1,5 +1,5 @@
 //! The parts of the experiment, one file each: what a stage reads, what it leaves, and what that is made
-//! from. The mechanism that skips what is current is [`crate::run`].
+//! from. The mechanism that skips what is current is [`mod@crate::run`].
 
 pub mod cohort;
 pub mod evaluate;
