@@ -257,6 +257,7 @@ pub(super) fn classifier(html: &mut Html, report: &Report<'_>) -> anyhow::Result
         ("Test AUC", &classifier.test_auc),
         ("Test accuracy, p ≥ 0.5", &classifier.test_accuracy),
         ("Validation AUC", &classifier.validation_auc),
+        ("Test AUC of brightness alone (control)", &classifier.brightness_auc),
     ] {
         rows.push(vec![
             Cell::Head(name.to_owned()),
@@ -266,6 +267,10 @@ pub(super) fn classifier(html: &mut Html, report: &Report<'_>) -> anyhow::Result
         ]);
     }
     table(html, &["", "this run", "cases", "paper"], rows);
+    html.raw(
+        "<p>The control is a logistic regression on each sequence’s mean and standard deviation, fitted on the training \
+         split: what brightness tells without looking at any place.</p>",
+    );
     html.raw("<div class=\"pair\">");
     figure(
         html,

@@ -13,6 +13,7 @@ pub mod partition;
 pub mod phantom;
 pub mod report;
 pub mod scores;
+pub mod shortcut;
 pub mod studies;
 pub mod train;
 

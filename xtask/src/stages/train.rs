@@ -19,7 +19,7 @@ use relevox_volume::{CaseFiles, Split};
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
-use super::{Scans, Session, Work};
+use super::{Scans, Session, Work, shortcut};
 use crate::config::Config;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -69,6 +69,22 @@ pub struct Prediction {
     pub probability: f64,
 }
 
+impl Prediction {
+    /// What a case of a split is told.
+    ///
+    /// # Errors
+    /// A case without a split.
+    pub fn new(case: &CaseFiles, logit: f64) -> anyhow::Result<Self> {
+        Ok(Self {
+            case: case.case.clone(),
+            split: case.split.context("a case without a split")?,
+            label: u8::from(case.label),
+            logit,
+            probability: sigmoid(logit),
+        })
+    }
+}
+
 fn inputs(session: &Session) -> Inputs {
     let config = &session.config;
     session
@@ -86,7 +102,8 @@ fn inputs(session: &Session) -> Inputs {
 pub fn require(session: &Session) -> anyhow::Result<()> {
     session.run.require(FOLDER, &inputs(session), "train")?;
     let hash = session.run.hash(BEST)?;
-    session.run.require(PREDICTIONS, &prediction_inputs(session, &hash)?, "train")
+    session.run.require(PREDICTIONS, &prediction_inputs(session, &hash)?, "train")?;
+    session.run.require(shortcut::SHORTCUT, &shortcut::inputs(session)?, "train")
 }
 
 /// The network that a config describes.
@@ -138,7 +155,7 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
     work.count(run.make(PREDICTIONS, &prediction_inputs(session, &hash)?, |path| {
         replace(path, &predictions_csv(session)?)
     })?);
-    Ok(work)
+    Ok(work + shortcut::run(session)?)
 }
 
 fn epochs(session: &Session) -> anyhow::Result<()> {
@@ -232,6 +249,14 @@ pub fn predictions(session: &Session) -> anyhow::Result<Vec<Prediction>> {
     rows(session, PREDICTIONS)
 }
 
+/// What brightness alone says of the same cases.
+///
+/// # Errors
+/// Predictions that are not there.
+pub fn by_brightness(session: &Session) -> anyhow::Result<Vec<Prediction>> {
+    rows(session, shortcut::SHORTCUT)
+}
+
 fn rows<T: for<'de> Deserialize<'de>>(session: &Session, artefact: &str) -> anyhow::Result<Vec<T>> {
     let path = session.run.path(artefact);
     let rows = csv::Reader::from_path(&path).and_then(|mut table| table.deserialize().collect());
@@ -262,13 +287,7 @@ fn predictions_csv(session: &Session) -> anyhow::Result<Vec<u8>> {
         let study = session.scans.study(&case.case)?;
         let logits = network.classifier().logits(study.image.view().insert_axis(Axis(0)))?;
         let logit = f64::from(*logits.first().context("a network without an answer")?);
-        table.serialize(Prediction {
-            case: case.case.clone(),
-            split: case.split.context("a case without a split")?,
-            label: u8::from(case.label),
-            logit,
-            probability: sigmoid(logit),
-        })?;
+        table.serialize(Prediction::new(case, logit)?)?;
         progress.advance(1);
     }
     Ok(table.into_inner()?)

@@ -108,6 +108,7 @@ fn classifier(summary: &Summary) -> anyhow::Result<Vec<u8>> {
         ("test_auc", &classifier.test_auc),
         ("test_accuracy", &classifier.test_accuracy),
         ("validation_auc", &classifier.validation_auc),
+        ("brightness_auc", &classifier.brightness_auc),
     ] {
         rows.push(row([name], number));
     }

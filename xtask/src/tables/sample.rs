@@ -68,6 +68,7 @@ pub(crate) fn summary() -> Summary {
             test_auc: number(0.875, Some(paper.classifier.test_auc)),
             test_accuracy: number(0.8125, None),
             validation_auc: Number::none("one class <only>", None),
+            brightness_auc: number(0.5625, None),
         },
         selected: Selected { sequence: "t2".to_owned(), regions: 100, compactness: 0.1 },
         dice,

@@ -118,6 +118,9 @@ pub struct ClassifierSummary {
     pub test_accuracy: Number,
     /// Area under the ROC curve on the validation split.
     pub validation_auc: Number,
+    /// The control: area under the ROC curve on the test split of a logistic regression on each sequence's mean and
+    /// deviation.
+    pub brightness_auc: Number,
 }
 
 /// A choice of supervoxels.

@@ -17,6 +17,7 @@ pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
         lines.push([name, shown, number.n.to_string(), wording::or_dash(number.paper)]);
     };
     add("test AUC".to_owned(), &summary.classifier.test_auc);
+    add("test AUC of brightness alone (control)".to_owned(), &summary.classifier.brightness_auc);
     add("test accuracy".to_owned(), &summary.classifier.test_accuracy);
     for (method, dice) in Summary::ordered(&summary.dice) {
         let method = wording::method(method);

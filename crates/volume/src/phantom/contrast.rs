@@ -86,8 +86,8 @@ impl Contrast {
     /// The four sequences of one case, in the order of [`super::SEQUENCES`]: scanners differ, and so do tissues.
     pub(super) fn draw(rng: &mut ChaCha8Rng) -> [Self; 4] {
         let tissue: [f32; 6] = std::array::from_fn(|_| around(rng, 1.0, 0.03));
-        let mut vary = |base: Self| {
-            let gain = around(rng, 1.0, 0.10);
+        let mut vary = |base: Self, by: f32| {
+            let gain = around(rng, 1.0, by);
             let away = |value: f32, by: f32| base.white + (value - base.white) * gain * by;
             Self {
                 fluid: away(base.fluid, tissue[0]).max(0.1),
@@ -100,8 +100,9 @@ impl Contrast {
                 ..base
             }
         };
-        // T1ce is often another pulse sequence than T1.
-        let [t1, t1ce, t2, flair] = [vary(T1), vary(T1), vary(T2), vary(FLAIR)];
+        // T1ce is often another pulse sequence than T1, from spin echo to inversion recovery: tissues stand out by more on
+        // one scanner than on another.
+        let [t1, t1ce, t2, flair] = [vary(T1, 0.10), vary(T1, 0.25), vary(T2, 0.10), vary(FLAIR, 0.10)];
         let agent = AGENT * around(rng, 1.0, 0.08);
         [t1, Self { agent, ..t1ce }, t2, flair]
     }

@@ -113,7 +113,7 @@ impl Tumour {
             edge_mm: radius_mm * lerp(0.08, 0.17, trait_of(rng)),
             core_edge_mm: radius_mm * lerp(0.06, 0.12, trait_of(rng)),
             core_share: rng.random_range(0.42..0.72),
-            rim_mm: lerp(2.0, 6.0, trait_of(rng)) * rng.random_range(0.85..1.2_f32),
+            rim_mm: lerp(2.5, 8.0, trait_of(rng)) * rng.random_range(0.85..1.2_f32),
             rim_share: completeness * rng.random_range(0.8..1.0_f32),
             uptake: lerp(0.15, 1.05, smoothstep(0.1, 0.9, trait_of(rng))),
             necrosis: smoothstep(0.2, 0.8, core_trait),

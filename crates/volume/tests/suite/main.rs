@@ -10,7 +10,6 @@ mod nibabel_parity;
 mod phantoms;
 mod placement;
 mod real_scans;
-mod regression;
 mod round_trip;
 mod scans;
 mod splits;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use ndarray::Zip;
+use ndarray::{Array2, Axis, Zip};
 use rayon::prelude::*;
+use relevox_eval::{Logistic, roc_auc};
 use relevox_volume::phantom::{PhantomCase, PhantomConfig, SEQUENCES, generate, write_case, write_cohort};
 use relevox_volume::{Cohort, Preprocess, Study, nifti};
 
-use crate::regression::{auc, logistic_regression};
 use crate::scans::brats_sequences;
 
 fn small() -> PhantomConfig {
@@ -193,11 +193,12 @@ fn the_grade_must_be_seen_in_the_tumour() {
     // Trained on the first cases of a cohort, tested on its last.
     let tested = |features: &dyn Fn(&Seen) -> Vec<f64>| -> f64 {
         let of_cohort = |cohort: &Vec<Seen>| {
-            let x: Vec<Vec<f64>> = cohort.iter().map(features).collect();
+            let rows: Vec<Vec<f64>> = cohort.iter().map(features).collect();
+            let x = Array2::from_shape_fn((rows.len(), rows[0].len()), |(case, k)| rows[case][k]);
             let y: Vec<bool> = cohort.iter().map(|seen| seen.positive).collect();
-            let predict = logistic_regression(&x[..TRAIN], &y[..TRAIN]);
-            let scores: Vec<f64> = x[TRAIN..].iter().map(|row| predict(row)).collect();
-            auc(&scores, &y[TRAIN..])
+            let (train, test) = x.view().split_at(Axis(0), TRAIN);
+            let scores = Logistic::fit(train, &y[..TRAIN]).unwrap().logits(test).unwrap();
+            roc_auc(&scores, &y[TRAIN..]).unwrap()
         };
         cohorts.iter().map(of_cohort).sum::<f64>() / cohorts.len() as f64
     };
@@ -227,7 +228,7 @@ fn overlap_makes_the_grades_alike() {
             PhantomConfig { shape: [20, 24, 20], spacing_mm: [8.0; 3], overlap, ..PhantomConfig::default() };
         let seen: Vec<Seen> = (0..80).into_par_iter().map(|index| see(&config, 4, index)).collect();
         let (scores, labels): (Vec<f64>, Vec<bool>) = seen.iter().map(|s| (s.enhancing, s.positive)).unzip();
-        auc(&scores, &labels)
+        roc_auc(&scores, &labels).unwrap()
     };
     let (clear, usual, hard) = (told_apart(0.0), told_apart(0.5), told_apart(1.0));
     assert!(clear > 0.98 && clear >= usual && usual > hard, "AUC {clear:.3}, {usual:.3}, {hard:.3}");

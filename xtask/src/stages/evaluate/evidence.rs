@@ -5,7 +5,7 @@ use anyhow::Context;
 use crate::run::{Inputs, hash_bytes};
 use crate::stages::learned::Learned;
 use crate::stages::scores::Question;
-use crate::stages::{Partition, Session, focus, grid, maps, train};
+use crate::stages::{Partition, Session, focus, grid, maps, shortcut, train};
 
 /// Every artefact that evaluation reads, by content.
 ///
@@ -53,6 +53,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
         add(grid::GRID.to_owned())?;
     }
     add("classifier/predictions.csv".to_owned())?;
+    add(shortcut::SHORTCUT.to_owned())?;
     add("classifier/history.csv".to_owned())?;
     add(crate::stages::cohort::COHORT.to_owned())?;
     Ok(found)

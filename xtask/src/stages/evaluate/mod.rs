@@ -142,8 +142,7 @@ fn cohort(session: &Session) -> CohortSummary {
 }
 
 fn classifier(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Result<ClassifierSummary> {
-    let predictions = train::predictions(session)?;
-    let of = |split: Split| -> (Vec<f64>, Vec<bool>) {
+    let of = |predictions: &[Prediction], split: Split| -> (Vec<f64>, Vec<bool>) {
         let rows = predictions.iter().filter(|row| row.split == split);
         // Logits rank as probabilities do, and do not saturate.
         rows.map(|row: &Prediction| (row.logit, row.label == 1)).unzip()
@@ -152,7 +151,9 @@ fn classifier(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Resu
         Ok(_) => Number::of(draw.auc(logits, labels), paper),
         Err(error) => Number::none(error.to_string(), paper),
     };
-    let (test, validation) = (of(Split::Test), of(Split::Validation));
+    let predictions = train::predictions(session)?;
+    let (test, validation) = (of(&predictions, Split::Test), of(&predictions, Split::Validation));
+    let brightness = of(&train::by_brightness(session)?, Split::Test);
     let right: Vec<f64> = test
         .0
         .iter()
@@ -164,6 +165,7 @@ fn classifier(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Resu
         test_auc: auc(&test, Some(paper.classifier.test_auc)),
         test_accuracy: Number::of(draw.mean(&right), None),
         validation_auc: auc(&validation, None),
+        brightness_auc: auc(&brightness, None),
     })
 }
 
