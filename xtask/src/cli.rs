@@ -61,7 +61,7 @@ pub enum Command {
 /// left out) is refused, unless --update or --fresh is given.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// The config to start from [default: that of the run folder, or desk].
+    /// The config to start from [default: that of the run folder, else desk, or scans with --cohort].
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
     /// A TOML file whose keys replace the profile's.

@@ -7,7 +7,7 @@ use relevox_models::device;
 use crate::cli::RunArgs;
 use crate::config::{Layers, Profile, Source};
 use crate::progress::say;
-use crate::run::{Opening, Start};
+use crate::run::{CONFIG, Opening, Start};
 use crate::stages::cohort::PHANTOM;
 use crate::stages::learned::{self, Learned};
 use crate::stages::network::Network;
@@ -26,10 +26,12 @@ enum Cohort {
 }
 
 fn find(args: RunArgs) -> anyhow::Result<Opening> {
-    let name = args.profile.unwrap_or(Profile::Desk).name();
-    let root = args.out.unwrap_or_else(|| PathBuf::from("runs").join(name));
+    // A phantom's crop would cut the middle out of a scan.
+    let usual = if args.cohort.is_some() { Profile::Scans } else { Profile::Desk };
+    let root = args.out.unwrap_or_else(|| PathBuf::from("runs").join(args.profile.unwrap_or(usual).name()));
+    let new = args.fresh || !root.join(CONFIG).exists();
     let layers = Layers {
-        base: args.profile.map(Source::profile),
+        base: args.profile.or((new && args.config.is_none()).then_some(usual)).map(Source::profile),
         file: args.config.as_deref().map(Source::read).transpose()?,
         set: args.set,
         seed: args.seed,

@@ -23,7 +23,7 @@ pub use hash::{hash_bytes, hash_file, stream_seed};
 pub use host::available_memory;
 pub use inputs::Inputs;
 pub use manifest::StageClock;
-pub use open::{Opening, Start};
+pub use open::{CONFIG, Opening, Start};
 pub use write::{replace, replace_derived, unfinished};
 
 use crate::failure::input;

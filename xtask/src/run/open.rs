@@ -14,7 +14,8 @@ use crate::config::layers::Resolved;
 use crate::config::{Config, Layers, Source, differences};
 use crate::failure::input;
 
-const CONFIG: &str = "run.toml";
+/// The effective config of a run folder.
+pub const CONFIG: &str = "run.toml";
 const LOCK: &str = ".lock";
 
 /// What a run leaves, and what `--fresh` therefore removes.

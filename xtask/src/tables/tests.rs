@@ -97,7 +97,7 @@ fn the_terminal_table_is_aligned() {
     let text = this_run_beside_the_paper(&sample::summary()).unwrap();
     let rows: Vec<&str> =
         text.lines().filter(|line| line.contains("test A") || line.contains("oracle")).collect();
-    assert_eq!(rows.len(), 8);
+    assert_eq!(rows.len(), 9);
     assert!(rows.iter().all(|row| row.chars().count() == rows[0].chars().count()), "{text}");
     assert!(rows[0].contains("0.88 [0.81, 0.94]") && rows[0].ends_with("0.83"), "{text}");
     assert!(text.contains("Learned fill beats Random control"), "{text}");
