@@ -5,8 +5,8 @@
 Each BraTS-layout case of CASES_DIR is cut at the middle of its brain into two halves of 80x192x144 voxels (x,y,z, 1 mm), the
 right one mirrored, so that both look alike. A half with over 2,000 tumour voxels is positive, one with under 100 negative, the
 rest are left out. Writes NIfTI files with their true affines, and OUT_DIR/cohort.csv: case,group,label,split,t1,t1ce,t2,flair,seg
-(paths relative to OUT_DIR; group is the patient). Cases whose name matches --train train, --validation validate, the rest test.
-Needs numpy and nibabel.
+(paths relative to OUT_DIR; group is the patient). Cases whose name matches --train train, --validation validate, the rest test;
+without patterns, split is empty, and whoever reads the manifest draws the splits. Needs numpy and nibabel.
 """
 import argparse
 import csv
@@ -18,7 +18,6 @@ import numpy as np
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 KINDS = (*SEQUENCES, "seg")
-SPLITS = ("train", "validation", "test")
 SHAPE = (80, 192, 144)
 POSITIVE_ABOVE = 2000
 NEGATIVE_BELOW = 100
@@ -51,12 +50,11 @@ def cut(image, start, mirror):
 
 
 def split_of(case, options):
-    """The split whose pattern the case's name matches."""
-    if re.search(options.train, case):
-        return "train"
-    if re.search(options.validation, case):
-        return "validation"
-    return "test"
+    """The split whose pattern the case's name matches; empty where there is no pattern."""
+    patterns = {"train": options.train, "validation": options.validation}
+    if not any(patterns.values()):
+        return ""
+    return next((split for split, pattern in patterns.items() if pattern and re.search(pattern, case)), "test")
 
 
 def rows_of(folder, options):
@@ -81,8 +79,8 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--train", default=r"TCIA01|TCIA02_[36]|TCIA10_(1|62|637)|TCIA13")
-    parser.add_argument("--validation", default=r"TCIA12|TCIA05")
+    parser.add_argument("--train", metavar="REGEX")
+    parser.add_argument("--validation", metavar="REGEX")
     return parser.parse_args()
 
 
@@ -94,9 +92,9 @@ def main():
         writer = csv.DictWriter(file, ["case", "group", "label", "split", *KINDS])
         writer.writeheader()
         writer.writerows(rows)
-    for split in SPLITS:
+    for split in sorted({row["split"] for row in rows}):
         labels = [row["label"] for row in rows if row["split"] == split]
-        print(f"{split}: {len(labels)} halves, {sum(labels)} with a tumour")
+        print(f"{split or 'all'}: {len(labels)} halves, {sum(labels)} with a tumour")
 
 
 if __name__ == "__main__":
