@@ -82,6 +82,14 @@ pub enum Error {
         /// Why it cannot be had.
         why: String,
     },
+    /// A compiled plan was handed a batch that its network does not take.
+    #[error("inference plan: expected {expected}, found {found}")]
+    Batch {
+        /// What the network takes.
+        expected: String,
+        /// What was handed in.
+        found: String,
+    },
     /// Training examples do not fit the training.
     #[error("training: expected {expected}, found {found}")]
     Examples {

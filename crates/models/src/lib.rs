@@ -3,7 +3,8 @@
 //! candle has no convolution, transposed convolution or pooling of volumes; [`ops`] adds them, with gradients,
 //! on every device. On them stand [`ResNet3d`] (Hara et al. 2018, the key names of MONAI's `resnet`, so that
 //! its weights load as they are) and [`UNet3d`] (Çiçek et al. 2016), their seeded initialisation ([`init`]),
-//! [`train`]ing with Adam, and [`checkpoint`]s in safetensors.
+//! [`train`]ing with Adam, [`checkpoint`]s in safetensors, and the inference [`plan`] that either network compiles to
+//! on the CPU.
 //!
 //! Batches are `[n, c, z, y, x]`, float32. A classifier returns one logit per example.
 //!
@@ -38,6 +39,7 @@ pub mod layers;
 pub mod loss;
 pub mod ops;
 mod parameters;
+pub mod plan;
 mod resnet;
 pub mod train;
 mod unet;

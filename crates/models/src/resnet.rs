@@ -80,13 +80,16 @@ impl ResNetConfig {
 /// A residual network with one logit.
 #[derive(Debug, Clone)]
 pub struct ResNet3d {
-    stem: Conv3d,
-    stem_norm: BatchNorm3d,
-    stages: Vec<Vec<Block>>,
-    head: Linear,
+    pub(crate) stem: Conv3d,
+    pub(crate) stem_norm: BatchNorm3d,
+    pub(crate) stages: Vec<Vec<Block>>,
+    pub(crate) head: Linear,
 }
 
 impl ResNet3d {
+    /// Window and stride of the pooling after the stem.
+    pub(crate) const POOL: Pool3dParams = Pool3dParams { kernel: [3; 3], stride: [2; 3], padding: [1; 3] };
+
     /// Builds the network with the parameters of `vb`.
     ///
     /// # Errors
@@ -134,7 +137,7 @@ impl ResNet3d {
     /// If `x` does not fit.
     pub fn features_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
         let x = self.stem_norm.forward_t(&self.stem.forward(x)?, train, true)?;
-        let mut x = ops::max_pool3d(&x, Pool3dParams::cubic(3, 2, 1))?;
+        let mut x = ops::max_pool3d(&x, Self::POOL)?;
         for block in self.stages.iter().flatten() {
             x = block.forward_t(&x, train)?;
         }
@@ -155,13 +158,13 @@ impl ResNet3d {
 
 /// Convolutions with batch norm, and the way round them.
 #[derive(Debug, Clone)]
-struct Block {
-    layers: Vec<(Conv3d, BatchNorm3d)>,
-    around: Around,
+pub(crate) struct Block {
+    pub(crate) layers: Vec<(Conv3d, BatchNorm3d)>,
+    pub(crate) around: Around,
 }
 
 #[derive(Debug, Clone)]
-enum Around {
+pub(crate) enum Around {
     Same,
     Padded { stride: usize, channels: usize },
     Projected(Box<(Conv3d, BatchNorm3d)>),

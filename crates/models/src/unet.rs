@@ -58,12 +58,15 @@ impl UNetConfig {
 /// A U-Net, up to its last convolution: what becomes of the raw values is the caller's.
 #[derive(Debug, Clone)]
 pub struct UNet3d {
-    down: Vec<Level>,
-    up: Vec<(ConvTranspose3d, Level)>,
-    last: Conv3d,
+    pub(crate) down: Vec<Level>,
+    pub(crate) up: Vec<(ConvTranspose3d, Level)>,
+    pub(crate) last: Conv3d,
 }
 
 impl UNet3d {
+    /// Window and stride of the pooling between levels.
+    pub(crate) const POOL: Pool3dParams = Pool3dParams { kernel: [2; 3], stride: [2; 3], padding: [0; 3] };
+
     /// Builds the network with the parameters of `vb`: `down.L.{conv1,bn1,conv2,bn2}`, `up.L.…` likewise with
     /// `up.L.transposed`, L the level from 0, the finest, and `last`.
     ///
@@ -110,7 +113,7 @@ impl UNet3d {
         let mut skipped = Vec::new();
         for (index, level) in self.down.iter().enumerate() {
             if index > 0 {
-                x = ops::max_pool3d(&x, Pool3dParams::cubic(2, 2, 0))?;
+                x = ops::max_pool3d(&x, Self::POOL)?;
             }
             x = level.forward_t(&x, train)?;
             skipped.push(x.clone());
@@ -134,8 +137,8 @@ impl UNet3d {
 
 /// Two convolutions of kernel 3, each with batch norm and ReLU.
 #[derive(Debug, Clone)]
-struct Level {
-    layers: [(Conv3d, BatchNorm3d); 2],
+pub(crate) struct Level {
+    pub(crate) layers: [(Conv3d, BatchNorm3d); 2],
 }
 
 impl Level {

@@ -10,7 +10,7 @@
 //! A caller never sees which one ran: both agree to rounding, forward and backward.
 
 pub mod compose;
-mod cpu;
+pub(crate) mod cpu;
 mod norm;
 mod params;
 

@@ -5,5 +5,6 @@
 mod adam;
 mod fixture;
 mod ops;
+mod plan;
 mod resnet;
 mod unet;

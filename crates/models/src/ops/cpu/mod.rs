@@ -32,9 +32,9 @@ mod direct;
 mod naive;
 #[cfg(test)]
 mod op_tests;
-mod scratch;
+pub(crate) mod scratch;
 mod shape;
-mod simd;
+pub(crate) mod simd;
 mod weight_gradient;
 mod weights;
 

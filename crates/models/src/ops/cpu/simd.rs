@@ -25,6 +25,9 @@ pub(crate) trait Vector: Copy {
     unsafe fn store(self, to: *mut f32);
     /// `self + a * b`, rounded once where the instruction set can.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    /// The larger, lane by lane; a NaN in `other` is kept.
+    unsafe fn max(self, other: Self) -> Self;
     /// Transposes a `LANES × LANES` block: `to[c * to_stride + r] = from[r * from_stride + c]`.
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
@@ -102,6 +105,19 @@ impl Isa {
         }
     }
 
+    /// See [`Vector::ACCUMULATORS`].
+    pub(crate) fn accumulators(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => x86::F32x16::ACCUMULATORS,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => x86::F32x8::ACCUMULATORS,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => neon::F32x4::ACCUMULATORS,
+            Isa::Plain => PlainX4::ACCUMULATORS,
+        }
+    }
+
     /// Lanes of this instruction set's vector.
     pub(crate) fn lanes(self) -> usize {
         match self {
@@ -153,6 +169,14 @@ impl Vector for PlainX4 {
     unsafe fn fma(self, a: Self, b: Self) -> Self {
         PlainX4(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
     }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        PlainX4(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        PlainX4(std::array::from_fn(|i| if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] }))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -181,7 +205,7 @@ mod x86 {
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one comment above speaks for all of them")]
     impl Vector for F32x16 {
         const LANES: usize = 16;
-        const ACCUMULATORS: usize = 24;
+        const ACCUMULATORS: usize = 28;
 
         #[inline(always)]
         unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
@@ -202,6 +226,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
             Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            Self(unsafe { _mm512_add_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            Self(unsafe { _mm512_max_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
@@ -248,6 +280,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
             Self(unsafe { _mm256_fmadd_ps(a.0, b.0, self.0) })
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            Self(unsafe { _mm256_add_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            Self(unsafe { _mm256_max_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
@@ -314,6 +354,14 @@ mod neon {
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
             Self(unsafe { vfmaq_f32(self.0, a.0, b.0) })
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            Self(unsafe { vaddq_f32(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            Self(unsafe { vmaxq_f32(self.0, other.0) })
         }
     }
 }

@@ -1,0 +1,192 @@
+//! A network as steps between layers, with what their sizes decide: which memory each layer takes, and until when.
+
+use super::conv::Convolution;
+use super::pool::MaxPool;
+use super::window::{BLOCK, Window};
+
+/// Blocks of a buffer: all of it, or a part beside others (a concatenation).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layer {
+    pub(crate) buffer: usize,
+    pub(crate) first_block: usize,
+    pub(crate) blocks: usize,
+}
+
+/// Memory of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Buffer {
+    pub(crate) blocks: usize,
+    pub(crate) pitch: usize,
+    /// Zeros kept before and after each row for the convolutions that read it.
+    pub(crate) halo: usize,
+}
+
+/// One computation.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) work: Work,
+    pub(crate) input: usize,
+    pub(crate) output: usize,
+    /// A layer to add, every so many voxels.
+    pub(crate) residual: Option<(usize, usize)>,
+}
+
+/// What a step computes.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Batch norm, residual and ReLU included.
+    Conv(Convolution),
+    Pool(MaxPool),
+    /// A transposed convolution as long as its stride: a pointwise convolution for each voxel of the kernel.
+    Enlarge {
+        phases: Vec<Convolution>,
+        factor: usize,
+    },
+}
+
+impl Work {
+    /// Voxels of the output, none where the kernel does not fit.
+    pub(crate) fn output_size(&self, input: [usize; 3]) -> Option<[usize; 3]> {
+        let geometry = match self {
+            Work::Enlarge { factor, .. } => return Some(input.map(|size| size * factor)),
+            Work::Conv(conv) => conv.geometry(),
+            Work::Pool(pool) => pool.geometry,
+        };
+        let mut output = [0; 3];
+        for axis in 0..3 {
+            let room = (input[axis] + 2 * geometry.padding[axis]).checked_sub(geometry.kernel[axis])?;
+            output[axis] = room / geometry.stride[axis] + 1;
+        }
+        Some(output)
+    }
+}
+
+/// What becomes of the last layer.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The mean over voxels, then a weighted sum of channels.
+    Logit { weights: Vec<f32>, bias: f32 },
+    /// All values of the first channels.
+    Values { channels: usize },
+}
+
+/// A network: layer 0 is the image, the last step's output is the last layer.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pub(crate) channels: usize,
+    /// The image is padded at its far ends to a multiple of this.
+    pub(crate) multiple: usize,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) end: End,
+}
+
+impl Graph {
+    /// The last layer.
+    pub(crate) fn last(&self) -> usize {
+        self.steps.last().map_or(0, |step| step.output)
+    }
+}
+
+/// A graph for images of one size.
+#[derive(Debug)]
+pub(crate) struct Arrangement {
+    /// What each layer's memory holds.
+    pub(crate) windows: Vec<Window>,
+    /// Which slot each buffer takes.
+    pub(crate) slots: Vec<usize>,
+    /// Values of each slot, by image.
+    pub(crate) slot_lens: Vec<usize>,
+    /// Values of each buffer, by image.
+    pub(crate) buffer_lens: Vec<usize>,
+}
+
+impl Arrangement {
+    /// Sizes and memory for images of `size` voxels, or none where a kernel does not fit.
+    pub(crate) fn new(graph: &Graph, size: [usize; 3]) -> Option<Arrangement> {
+        let mut sizes = vec![[0; 3]; graph.layers.len()];
+        sizes[0] = size.map(|size| size.next_multiple_of(graph.multiple));
+        for step in &graph.steps {
+            let output = step.work.output_size(sizes[step.input])?;
+            sizes[step.output] = output;
+            // Layers that lie beside one another are of one size.
+            let buffer = graph.layers[step.output].buffer;
+            for (layer, size) in graph.layers.iter().zip(&mut sizes) {
+                if layer.buffer == buffer {
+                    *size = output;
+                }
+            }
+        }
+        let window = |layer: &Layer, &size: &[usize; 3]| {
+            let buffer = &graph.buffers[layer.buffer];
+            Window::whole(size, layer.blocks, buffer.pitch, buffer.halo)
+        };
+        let windows: Vec<Window> =
+            graph.layers.iter().zip(&sizes).map(|(layer, size)| window(layer, size)).collect();
+        let mut buffer_lens = vec![0; graph.buffers.len()];
+        for (layer, window) in graph.layers.iter().zip(&windows) {
+            buffer_lens[layer.buffer] = window.block_len() * graph.buffers[layer.buffer].blocks;
+        }
+        let (slots, slot_lens) = share_memory(graph, &buffer_lens);
+        Some(Arrangement { windows, slots, slot_lens, buffer_lens })
+    }
+
+    /// Values by image in all.
+    pub(crate) fn len(&self) -> usize {
+        self.slot_lens.iter().sum()
+    }
+}
+
+/// Gives each buffer a slot, which it leaves after its last use.
+fn share_memory(graph: &Graph, lens: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let buffer_of = |layer: usize| graph.layers[layer].buffer;
+    let mut last_use = vec![0; graph.buffers.len()];
+    for (at, step) in graph.steps.iter().enumerate() {
+        let residual = step.residual.map(|(layer, _)| layer);
+        for layer in [step.input, step.output].into_iter().chain(residual) {
+            last_use[buffer_of(layer)] = at;
+        }
+    }
+    last_use[buffer_of(graph.last())] = usize::MAX;
+    let mut slots = vec![usize::MAX; graph.buffers.len()];
+    let mut slot_lens: Vec<usize> = Vec::new();
+    let mut free: Vec<usize> = Vec::new();
+    let mut place = |buffer: usize, free: &mut Vec<usize>, slots: &mut Vec<usize>| {
+        if slots[buffer] != usize::MAX {
+            return;
+        }
+        // The slot that has to grow least, and of those that need not the smallest.
+        let cost = |slot: usize| {
+            let held: usize = slot_lens[slot];
+            (lens[buffer].saturating_sub(held), held)
+        };
+        let best = (0..free.len()).min_by_key(|&at| cost(free[at]));
+        slots[buffer] = match best {
+            Some(at) => free.swap_remove(at),
+            None => {
+                slot_lens.push(0);
+                slot_lens.len() - 1
+            }
+        };
+        let held = &mut slot_lens[slots[buffer]];
+        *held = (*held).max(lens[buffer]);
+    };
+    place(buffer_of(0), &mut free, &mut slots);
+    for (at, step) in graph.steps.iter().enumerate() {
+        place(buffer_of(step.output), &mut free, &mut slots);
+        for buffer in 0..graph.buffers.len() {
+            if last_use[buffer] == at && slots[buffer] != usize::MAX {
+                free.push(slots[buffer]);
+            }
+        }
+    }
+    (slots, slot_lens)
+}
+
+impl Buffer {
+    /// A layer's own memory.
+    pub(crate) fn new(channels: usize) -> Buffer {
+        Buffer { blocks: channels.div_ceil(BLOCK), pitch: BLOCK, halo: 0 }
+    }
+}

@@ -1,0 +1,201 @@
+//! The register kernel of the blocked convolution.
+//!
+//! A tile is `R` rows of `M` neighbouring voxels × `NV` vectors of output channels, all in registers. It passes over
+//! spans: the taps along x and the channels of one block, which lie side by side for a voxel and its neighbours, so that
+//! a step is `NV` loads of weights, `R · M` broadcasts and `R · M · NV` multiply-adds. Whatever the tile's size, an
+//! output's sum starts at its bias and takes its products in the order of the spans: sizes, passes and boxes do not
+//! change a bit of it.
+
+use super::window::BLOCK;
+use crate::ops::cpu::simd::{Kernel, Vector};
+
+/// Rows of the tallest tile.
+pub(super) const MOST_ROWS: usize = 4;
+/// Voxels of the widest tile.
+const WIDEST: usize = 14;
+
+/// Rows that a tile should have where rows are this short: enough accumulators to hide a multiply-add's latency.
+pub(super) fn rows_for(width: usize, accumulators: usize, vectors: usize) -> usize {
+    let voxels = accumulators / vectors;
+    match width {
+        0..=3 if voxels >= 4 * width.max(1) => 4,
+        0..=7 if voxels >= 2 * width.max(1) => 2,
+        _ => 1,
+    }
+}
+
+/// What the accumulators begin with.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    /// A value by channel.
+    Bias(*const f32),
+    /// What earlier passes left in the output.
+    Sums,
+}
+
+/// The end of a sum: a residual to add by block of channels (null for none), then ReLU.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    pub(super) residual: [*const f32; 2],
+    /// Values between a row's neighbouring voxels, and between rows.
+    pub(super) steps: [usize; 2],
+    pub(super) relu: bool,
+}
+
+/// A run of tiles along `rows` rows of output.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a> {
+    /// Where each span's weights lie, `[step][NV · LANES]`.
+    pub(super) weights: &'a [*const f32],
+    /// Where the inputs of voxel 0 of each row lie for each span.
+    pub(super) inputs: &'a [[*const f32; MOST_ROWS]],
+    /// Values of a span.
+    pub(super) steps: usize,
+    /// Input values between neighbouring output voxels.
+    pub(super) stride: usize,
+    pub(super) start: Start,
+    /// Voxel 0 of row 0 of the output.
+    pub(super) output: *mut f32,
+    /// Values between a row's neighbouring voxels, between rows, and between blocks of the output.
+    pub(super) output_steps: [usize; 3],
+    /// What follows after the last pass.
+    pub(super) finish: Option<Finish>,
+}
+
+/// Computes `rows` rows of `width` voxels.
+///
+/// # Safety
+/// The CPU must have V's instructions; every pointer of `work` must be valid for `rows`, `width`, `steps` and `vectors`.
+#[inline(always)]
+pub(super) unsafe fn run<V: Vector>(vectors: usize, rows: usize, width: usize, work: &Work<'_>) {
+    let widest = (V::ACCUMULATORS / (vectors * rows)).clamp(1, WIDEST);
+    let tiles = width.div_ceil(widest);
+    let mut x = 0;
+    for tile in 0..tiles {
+        let end = (tile + 1) * width / tiles;
+        // SAFETY: the caller's contract; the tile lies inside the row.
+        unsafe { by_size::<V>(vectors, rows, end - x, x, work) };
+        x = end;
+    }
+}
+
+/// Picks the tile compiled for this size.
+#[inline(always)]
+unsafe fn by_size<V: Vector>(vectors: usize, rows: usize, width: usize, x: usize, work: &Work<'_>) {
+    macro_rules! pick {
+        ($step:literal; $(($nv:literal, $r:literal, $($m:literal)*))*) => {
+            match (vectors, rows, width) {
+                $($(($nv, $r, $m) if const { fits::<V>($nv, $r, $m) } => {
+                    // SAFETY: the caller's contract.
+                    unsafe { V::enter(Tile::<$nv, $r, $m, $step> { x, work }) }
+                })*)*
+                _ => unreachable!("a tile of {rows} rows, {width} voxels and {vectors} vectors"),
+            }
+        };
+    }
+    macro_rules! all {
+        ($step:literal) => {
+            pick!($step; (1, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14) (1, 2, 1 2 3 4 5 6 7) (1, 4, 1 2 3)
+                (2, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14) (2, 2, 1 2 3 4 5 6 7) (2, 4, 1 2 3)
+                (4, 1, 1 2 3 4 5 6) (4, 2, 1 2 3) (4, 4, 1))
+        };
+    }
+    macro_rules! single {
+        ($step:literal) => {
+            pick!($step; (1, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14) (2, 1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+                (4, 1, 1 2 3 4 5 6))
+        };
+    }
+    match (work.stride, rows) {
+        (16, _) => all!(16),
+        (32, _) => all!(32),
+        // Images of four sequences, with strides 1 and 2.
+        (4, 1) => single!(4),
+        (8, 1) => single!(8),
+        _ => all!(0),
+    }
+}
+
+/// Whether a vector type has a tile of this size.
+const fn fits<V: Vector>(vectors: usize, rows: usize, width: usize) -> bool {
+    let by_block = BLOCK / V::LANES;
+    // A tile takes one block, or two where a block is one vector.
+    let blocks = vectors == by_block || (by_block == 1 && vectors == 2);
+    blocks && vectors * rows * width <= V::ACCUMULATORS
+}
+
+/// `R` rows × `M` voxels × `NV` vectors, whose inputs are `STEP` values apart (0: as the work says).
+struct Tile<'a, const NV: usize, const R: usize, const M: usize, const STEP: usize> {
+    x: usize,
+    work: &'a Work<'a>,
+}
+
+impl<const NV: usize, const R: usize, const M: usize, const STEP: usize> Kernel for Tile<'_, NV, R, M, STEP> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Tile { x, work } = self;
+        let stride = if STEP == 0 { work.stride } else { STEP };
+        let by_block = BLOCK / V::LANES;
+        let [step, row, block] = work.output_steps;
+        // SAFETY: the caller vouches for `R` rows of inputs, weights, outputs and residuals from voxel `x` on.
+        unsafe {
+            let output = work.output.add(x * step);
+            let place = |r: usize, m: usize, v: usize| {
+                output.add(r * row + m * step + v / by_block * block + v % by_block * V::LANES)
+            };
+            let mut acc = [[[V::splat(0.0); NV]; M]; R];
+            for (r, of_row) in acc.iter_mut().enumerate() {
+                for (m, voxel) in of_row.iter_mut().enumerate() {
+                    for (v, value) in voxel.iter_mut().enumerate() {
+                        *value = match work.start {
+                            Start::Bias(bias) => V::load(bias.add(v * V::LANES)),
+                            Start::Sums => V::load(place(r, m, v)),
+                        };
+                    }
+                }
+            }
+            for (&from, inputs) in work.weights.iter().zip(work.inputs) {
+                let mut weights = from;
+                let mut input = [inputs[0]; R];
+                for (r, input) in input.iter_mut().enumerate() {
+                    *input = inputs[r].add(x * stride);
+                }
+                for _ in 0..work.steps {
+                    let mut w = [V::splat(0.0); NV];
+                    for (v, value) in w.iter_mut().enumerate() {
+                        *value = V::load(weights.add(v * V::LANES));
+                    }
+                    for (r, of_row) in acc.iter_mut().enumerate() {
+                        for (m, voxel) in of_row.iter_mut().enumerate() {
+                            let value = V::splat(*input[r].add(m * stride));
+                            for (v, sum) in voxel.iter_mut().enumerate() {
+                                *sum = sum.fma(value, w[v]);
+                            }
+                        }
+                        input[r] = input[r].add(1);
+                    }
+                    weights = weights.add(NV * V::LANES);
+                }
+            }
+            for (r, of_row) in acc.iter_mut().enumerate() {
+                for (m, voxel) in of_row.iter_mut().enumerate() {
+                    for (v, value) in voxel.iter_mut().enumerate() {
+                        if let Some(finish) = &work.finish {
+                            let residual = finish.residual[v / by_block];
+                            if !residual.is_null() {
+                                let at = (x + m) * finish.steps[0] + r * finish.steps[1];
+                                *value = value.add(V::load(residual.add(at + v % by_block * V::LANES)));
+                            }
+                            if finish.relu {
+                                *value = V::splat(0.0).max(*value);
+                            }
+                        }
+                        value.store(place(r, m, v));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Where activations lie in memory: `[block][z][y][x][channel]`, 16 channels a block, rows with zeros at both ends.
+//!
+//! A [`Window`] is the part of a layer that a buffer holds: the whole layer in a dense pass, or a box of it. Taps that
+//! fall outside the layer along z and y are skipped; along x the buffer holds zeros (the halo), so that a row of
+//! outputs is one run of the kernel.
+
+use std::ops::Range;
+
+/// Channels that lie side by side.
+pub(crate) const BLOCK: usize = 16;
+
+/// The part of a layer's activations that a buffer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Voxels of the whole layer.
+    pub(crate) layer: [usize; 3],
+    /// The first voxel held; below 0 along x where a halo is held.
+    pub(crate) start: [isize; 3],
+    /// Voxels held.
+    pub(crate) size: [usize; 3],
+    /// Blocks of channels.
+    pub(crate) blocks: usize,
+    /// Values by voxel of a block: [`BLOCK`], or an image's own channels where they are fewer.
+    pub(crate) pitch: usize,
+}
+
+impl Window {
+    /// The whole of a layer, with `halo` zeros before and after each row.
+    pub(crate) fn whole(layer: [usize; 3], blocks: usize, pitch: usize, halo: usize) -> Window {
+        let [z, y, x] = layer;
+        Window { layer, start: [0, 0, -(halo as isize)], size: [z, y, x + 2 * halo], blocks, pitch }
+    }
+
+    /// Values of one block.
+    pub(crate) fn block_len(&self) -> usize {
+        self.size.iter().product::<usize>() * self.pitch
+    }
+
+    /// Values in all.
+    pub(crate) fn len(&self) -> usize {
+        self.blocks * self.block_len()
+    }
+
+    /// Values of one row.
+    pub(crate) fn row_len(&self) -> usize {
+        self.size[2] * self.pitch
+    }
+
+    /// Values of one plane of a block.
+    pub(crate) fn plane_len(&self) -> usize {
+        self.size[1] * self.row_len()
+    }
+
+    /// Where a voxel of a block begins; it must be held.
+    pub(crate) fn at(&self, block: usize, voxel: [isize; 3]) -> usize {
+        let [z, y, x] = std::array::from_fn(|axis| (voxel[axis] - self.start[axis]) as usize);
+        debug_assert!(z < self.size[0] && y < self.size[1] && x < self.size[2] && block < self.blocks);
+        ((block * self.size[0] + z) * self.size[1] + y) * self.row_len() + x * self.pitch
+    }
+
+    /// Whether all voxels of a box are held.
+    pub(crate) fn holds(&self, region: &[Range<isize>; 3]) -> bool {
+        (0..3).all(|axis| {
+            let range = &region[axis];
+            let end = self.start[axis] + self.size[axis] as isize;
+            range.is_empty() || (range.start >= self.start[axis] && range.end <= end)
+        })
+    }
+
+    /// Zeros the halo before and after a row, given the row's memory.
+    pub(crate) fn close_row(&self, row: &mut [f32], [before, after]: [bool; 2]) {
+        if before {
+            let halo = (-self.start[2]).max(0) as usize;
+            row[..halo * self.pitch].fill(0.0);
+        }
+        if after {
+            let inside = (self.layer[2] as isize - self.start[2]).max(0) as usize;
+            row[(inside * self.pitch).min(self.row_len())..].fill(0.0);
+        }
+    }
+}
+
+/// Which inputs outputs `range` read along an axis, those outside the layer included.
+pub(crate) fn reach(range: &Range<usize>, kernel: usize, stride: usize, padding: usize) -> Range<isize> {
+    if range.is_empty() {
+        return 0..0;
+    }
+    let first = (range.start * stride) as isize - padding as isize;
+    first..((range.end - 1) * stride + kernel) as isize - padding as isize
+}
+
+/// What of a range lies inside an axis of `size` voxels.
+pub(crate) fn clip(range: Range<isize>, size: usize) -> Range<isize> {
+    let start = range.start.clamp(0, size as isize);
+    start..range.end.clamp(start, size as isize)
+}

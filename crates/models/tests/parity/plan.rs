@@ -1,0 +1,75 @@
+//! Compiled plans beside the networks that they were compiled from, with the fixtures' weights.
+
+use crate::fixture::{Fixture, assert_close, image, path};
+use candle_core::{Device, Tensor};
+use relevox_models::{
+    ResNetConfig, UNetConfig,
+    checkpoint::{load_resnet, load_unet},
+    plan::Plan,
+};
+
+const TOLERANCE: f32 = 1e-4;
+
+/// Two images of the fixture's size: its own and another.
+fn batch(size: &[usize]) -> Tensor {
+    let x = image(size);
+    Tensor::cat(&[&x, &((&x * -0.7).unwrap() + 0.1).unwrap()], 0).unwrap()
+}
+
+fn run(plan: &Plan, x: &Tensor) -> Vec<f32> {
+    let shape: [usize; 5] = x.dims().try_into().unwrap();
+    plan.forward(&x.flatten_all().unwrap().to_vec1().unwrap(), shape).unwrap()
+}
+
+fn check(depth: usize) {
+    let expected = Fixture::read(&format!("resnet{depth}-expected"));
+    let config: ResNetConfig = expected.metadata("config");
+    let network = load_resnet(&path(&format!("resnet{depth}")), Some(&config), &Device::Cpu).unwrap().network;
+    let x = batch(&expected.metadata::<Vec<usize>>("size"));
+    let plan = Plan::resnet(&network).unwrap();
+    let found = run(&plan, &x);
+    let wanted = network.forward_t(&x, false).unwrap();
+    let found = Tensor::from_vec(found, wanted.dims(), &Device::Cpu).unwrap();
+    assert_close("logits", &found, &wanted, TOLERANCE);
+    let count = x.dim(0).unwrap() / 2;
+    let own = found.narrow(0, 0, count).unwrap();
+    assert_close("logits of the peer", &own, expected.get("logits"), TOLERANCE);
+    let alone = run(&plan, &x.narrow(0, 0, 1).unwrap());
+    assert_eq!(alone[0], found.to_vec1::<f32>().unwrap()[0], "companions change a logit");
+}
+
+#[test]
+fn resnet10_shortcut_b_stride_2() {
+    check(10);
+}
+
+#[test]
+fn resnet18_shortcut_a_stride_1() {
+    check(18);
+}
+
+#[test]
+fn resnet34_shortcut_a_stride_2() {
+    check(34);
+}
+
+#[test]
+fn resnet50_shortcut_b_stride_1_without_bias() {
+    check(50);
+}
+
+#[test]
+fn unet() {
+    let expected = Fixture::read("unet-expected");
+    let config: UNetConfig = expected.metadata("config");
+    let network = load_unet(&path("unet"), Some(&config), &Device::Cpu).unwrap().network;
+    let x = batch(&expected.metadata::<Vec<usize>>("size"));
+    let wanted = network.forward_t(&x, false).unwrap();
+    let found = run(&Plan::unet(&network).unwrap(), &x);
+    assert_close(
+        "values",
+        &Tensor::from_vec(found, wanted.dims(), &Device::Cpu).unwrap(),
+        &wanted,
+        TOLERANCE,
+    );
+}
