@@ -61,6 +61,10 @@ pub enum Error {
     #[cfg(feature = "candle")]
     #[error("network: {0}")]
     Network(#[from] candle_core::Error),
+    /// A network that can't be compiled, or does not take the image.
+    #[cfg(feature = "candle")]
+    #[error(transparent)]
+    Model(#[from] relevox_models::Error),
 }
 
 impl Error {

@@ -3,20 +3,28 @@
 use candle_core::{Device, Tensor};
 use ndarray::{ArrayView4, ArrayView5, Axis};
 use relevox_models::ResNet3d;
+use relevox_models::plan::Plan;
 
 use crate::{Classifier, Error};
 
 /// A residual network in evaluation mode, on the CPU or a GPU.
+///
+/// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped.
 pub struct NetworkClassifier {
     network: ResNet3d,
+    plan: Option<Plan>,
     device: Device,
     memory: usize,
 }
 
 impl NetworkClassifier {
     /// Wraps a network whose parameters are on `device`.
-    pub fn new(network: ResNet3d, device: Device) -> Self {
-        Self { network, device, memory: 1 << 30 }
+    ///
+    /// # Errors
+    /// Parameters that can't be read.
+    pub fn new(network: ResNet3d, device: Device) -> Result<Self, Error> {
+        let plan = device.is_cpu().then(|| Plan::resnet(&network)).transpose()?;
+        Ok(Self { network, plan, device, memory: 1 << 30 })
     }
 
     /// How many bytes a batch may take, roughly (default 1 GiB): it decides how many images go together.
@@ -39,6 +47,10 @@ impl NetworkClassifier {
 
 impl Classifier for NetworkClassifier {
     fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
+        if let Some(plan) = &self.plan {
+            let (images, _) = batch.as_standard_layout().into_owned().into_raw_vec_and_offset();
+            return Ok(plan.forward(&images, batch.dim().into())?);
+        }
         let logits = self.network.forward_t(&upload(batch, &self.device)?, false)?;
         Ok(logits.detach().flatten_all()?.to_vec1()?)
     }

@@ -61,7 +61,7 @@ fn assert_close(found: impl IntoIterator<Item = f32>, expected: &[f32], toleranc
 #[test]
 fn logits_agree_with_monai() {
     let fixture = Fixture::load();
-    let classifier = NetworkClassifier::new(fixture.network(), Device::Cpu);
+    let classifier = NetworkClassifier::new(fixture.network(), Device::Cpu).unwrap();
     let image = fixture.image();
     let logits = classifier.logits(image.view().insert_axis(Axis(0))).unwrap();
     assert_close(logits, &fixture.values("logit"), 1e-5);
@@ -70,7 +70,7 @@ fn logits_agree_with_monai() {
 #[test]
 fn blank_scores_agree_with_captum() {
     let fixture = Fixture::load();
-    let classifier = NetworkClassifier::new(fixture.network(), Device::Cpu);
+    let classifier = NetworkClassifier::new(fixture.network(), Device::Cpu).unwrap();
     let (image, regions) = (fixture.image(), fixture.regions());
     let blank = ConstantFill::from_values("blank", vec![0.0; 2]).unwrap();
     let scores = score(&classifier, image.view(), &regions, &blank, &silent).unwrap();

@@ -46,7 +46,7 @@ pub fn run(args: &ExplainArgs, spec: &str) -> anyhow::Result<()> {
 
     let progress = Progress::start("explain", regions.len(), "regions");
     let start = Instant::now();
-    let classifier = NetworkClassifier::new(trained.network, device);
+    let classifier = NetworkClassifier::new(trained.network, device)?;
     let fill = constant(&args.fill, study.image.view(), study.brain.view())?;
     let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
         progress.advance(done);

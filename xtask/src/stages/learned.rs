@@ -42,7 +42,7 @@ impl Learned {
     pub fn load(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Self> {
         session.run.require(FOLDER, &inputs(session, &network.hash, partition)?, "perturb-train")?;
         let trained = checkpoint::load_unet(&session.run.path(WEIGHTS), None, &session.device)?;
-        let fill = LearnedFill::new(trained.network, session.device.clone());
+        let fill = LearnedFill::new(trained.network, session.device.clone())?;
         Ok(Self { fill: fill.keep_air(session.config.fill.keep_air), hash: weights_hash(session)? })
     }
 

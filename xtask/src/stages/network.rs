@@ -29,7 +29,7 @@ impl Network {
     /// Weights that can't be read or don't fit the config's network.
     pub fn load(session: &Session, artefact: &str) -> anyhow::Result<Self> {
         let trained = checkpoint::load_resnet(&session.run.path(artefact), None, &session.device)?;
-        let network = NetworkClassifier::new(trained.network, session.device.clone());
+        let network = NetworkClassifier::new(trained.network, session.device.clone())?;
         Ok(Self { network, hash: session.run.hash(artefact)? })
     }
 

@@ -5,13 +5,17 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use ndarray::{Array5, ArrayView4, ArrayViewMut4, Axis};
 use relevox_models::UNet3d;
+use relevox_models::plan::Plan;
 use slic3d::Supervoxels;
 
 use crate::{Error, Fill, Perturbation, check_region};
 
 /// A fill that asks a U-Net, in evaluation mode.
+///
+/// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped.
 pub struct LearnedFill {
     unet: UNet3d,
+    plan: Option<Plan>,
     device: Device,
     keep_air: bool,
     memory: usize,
@@ -19,8 +23,12 @@ pub struct LearnedFill {
 
 impl LearnedFill {
     /// Wraps a U-Net whose parameters are on `device`.
-    pub fn new(unet: UNet3d, device: Device) -> Self {
-        Self { unet, device, keep_air: false, memory: 1 << 30 }
+    ///
+    /// # Errors
+    /// Parameters that can't be read.
+    pub fn new(unet: UNet3d, device: Device) -> Result<Self, Error> {
+        let plan = device.is_cpu().then(|| Plan::unet(&unet)).transpose()?;
+        Ok(Self { unet, plan, device, keep_air: false, memory: 1 << 30 })
     }
 
     /// Reads a U-Net from a checkpoint.
@@ -29,7 +37,7 @@ impl LearnedFill {
     /// A file that can't be read, holds another network, or weights that don't fit.
     pub fn load(path: &Path, device: &Device) -> Result<Self, Error> {
         let trained = relevox_models::checkpoint::load_unet(path, None, device)?;
-        Ok(Self::new(trained.network, device.clone()))
+        Self::new(trained.network, device.clone())
     }
 
     /// Leaves a region as it is where all its voxels are 0 in all sequences. Such a region shows the U-Net
@@ -61,6 +69,15 @@ impl LearnedFill {
         (self.memory / bytes.max(1)).clamp(1, 16)
     }
 
+    /// The U-Net's output for a batch `[n, c, z, y, x]`.
+    fn logits(&self, batch: Vec<f32>, shape: [usize; 5]) -> Result<Vec<f32>, Error> {
+        if let Some(plan) = &self.plan {
+            return Ok(plan.forward(&batch, shape)?);
+        }
+        let batch = Tensor::from_vec(batch, &shape, &self.device)?;
+        Ok(self.unet.forward_t(&batch, false)?.detach().flatten_all()?.to_vec1()?)
+    }
+
     fn fill_together(
         &self,
         image: ArrayView4<'_, f32>,
@@ -72,22 +89,20 @@ impl LearnedFill {
         for (input, &region) in seen.axis_iter_mut(Axis(0)).zip(together) {
             isolate(image, regions, region, input);
         }
-        let seen =
-            Tensor::from_vec(seen.into_raw_vec_and_offset().0, (together.len(), c, z, y, x), &self.device)?;
-        let values = sigmoid(&self.unet.forward_t(&seen, false)?)?.detach();
-        let values =
-            Array5::from_shape_vec((together.len(), c, z, y, x), values.flatten_all()?.to_vec1::<f32>()?)
-                .map_err(|_| Error::ShapeMismatch {
-                    what: "the U-Net's output",
-                    expected: vec![together.len(), c, z, y, x],
-                    found: values.dims().to_vec(),
-                })?;
+        let shape = [together.len(), c, z, y, x];
+        let values = self.logits(seen.into_raw_vec_and_offset().0, shape)?;
+        let found = values.len();
+        let values = Array5::from_shape_vec(shape, values).map_err(|_| Error::ShapeMismatch {
+            what: "the U-Net's output",
+            expected: shape.to_vec(),
+            found: vec![found],
+        })?;
         values
             .axis_iter(Axis(0))
             .zip(together)
             .map(|(values, &region)| {
                 Perturbation::replace(self.name(), image, regions, region, |channel, [z, y, x]| {
-                    values[[channel, z, y, x]]
+                    logistic(values[[channel, z, y, x]])
                 })
             })
             .collect()
@@ -155,6 +170,11 @@ pub(super) fn isolate(
 pub(super) fn is_air(image: ArrayView4<'_, f32>, regions: &Supervoxels, region: usize) -> bool {
     let channels = image.dim().0;
     regions.voxels(region).all(|[z, y, x]| (0..channels).all(|channel| image[[channel, z, y, x]] == 0.0))
+}
+
+/// The logistic function as ½ (1 + tanh ½x), as training computes it.
+fn logistic(x: f32) -> f32 {
+    (0.5 * x).tanh().mul_add(0.5, 0.5)
 }
 
 /// The logistic function as ½ (1 + tanh ½x), whose gradient stays finite however large the input is.

@@ -249,7 +249,7 @@ impl FillTrainer {
     /// Whatever the tensor library meets.
     pub fn fill(&self) -> Result<LearnedFill, Error> {
         let unet = UNet3d::new(&self.network, self.parameters.frozen_builder())?;
-        Ok(LearnedFill::new(unet, self.parameters.device().clone()))
+        LearnedFill::new(unet, self.parameters.device().clone())
     }
 
     /// Writes the weights, for [`LearnedFill::load`].
