@@ -64,6 +64,9 @@ pub fn conv_transpose3d(
 /// If a window does not fit into the padded input, or the padding is more than half the kernel.
 pub fn max_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
     params.check(x)?;
+    if on_host(&[x]) {
+        return cpu::max_pool3d(x, params);
+    }
     compose::max_pool3d(x, params)
 }
 
@@ -76,6 +79,9 @@ pub fn max_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
 /// As [`max_pool3d`].
 pub fn avg_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
     params.check(x)?;
+    if on_host(&[x]) {
+        return cpu::avg_pool3d(x, params);
+    }
     compose::avg_pool3d(x, params)
 }
 
@@ -87,6 +93,9 @@ pub fn avg_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
 /// # Errors
 /// If `x` is not of rank 5.
 pub fn global_avg_pool3d(x: &Tensor) -> Result<Tensor> {
+    if on_host(&[x]) {
+        return cpu::global_avg_pool3d(x);
+    }
     compose::global_avg_pool3d(x)
 }
 
@@ -98,6 +107,9 @@ pub fn global_avg_pool3d(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If `x` is not of rank 5 or a size is 0.
 pub fn upsample3d(x: &Tensor, size: [usize; 3], mode: Mode) -> Result<Tensor> {
+    if on_host(&[x]) {
+        return cpu::upsample3d(x, size, mode);
+    }
     compose::upsample3d(x, size, mode)
 }
 

@@ -1,8 +1,8 @@
 //! The register kernel of the blocked convolution.
 //!
-//! A tile is `R` rows of `M` neighbouring voxels × `NV` vectors of output channels, all in registers. It passes over
+//! A tile is some rows of `M` neighbouring voxels, `P` in all, × `NV` vectors of output channels, all in registers. It passes over
 //! spans: the taps along x and the channels of one block, which lie side by side for a voxel and its neighbours, so that
-//! a step is `NV` loads of weights, `R · M` broadcasts and `R · M · NV` multiply-adds. Whatever the tile's size, an
+//! a step is `NV` loads of weights, `P` broadcasts and `P · NV` multiply-adds. Whatever the tile's size, an
 //! output's sum starts at its bias and takes its products in the order of the spans: sizes, passes and boxes do not
 //! change a bit of it.
 
@@ -87,7 +87,7 @@ unsafe fn by_size<V: Vector>(vectors: usize, rows: usize, width: usize, x: usize
             match (vectors, rows, width) {
                 $($(($nv, $r, $m) if const { fits::<V>($nv, $r, $m) } => {
                     // SAFETY: the caller's contract.
-                    unsafe { V::enter(Tile::<$nv, $r, $m, $step> { x, work }) }
+                    unsafe { V::enter(Tile::<$nv, $m, { $r * $m }, $step> { x, work }) }
                 })*)*
                 _ => unreachable!("a tile of {rows} rows, {width} voxels and {vectors} vectors"),
             }
@@ -124,13 +124,13 @@ const fn fits<V: Vector>(vectors: usize, rows: usize, width: usize) -> bool {
     blocks && vectors * rows * width <= V::ACCUMULATORS
 }
 
-/// `R` rows × `M` voxels × `NV` vectors, whose inputs are `STEP` values apart (0: as the work says).
-struct Tile<'a, const NV: usize, const R: usize, const M: usize, const STEP: usize> {
+/// `P` voxels in rows of `M` × `NV` vectors, whose inputs are `STEP` values apart (0: as the work says).
+struct Tile<'a, const NV: usize, const M: usize, const P: usize, const STEP: usize> {
     x: usize,
     work: &'a Work<'a>,
 }
 
-impl<const NV: usize, const R: usize, const M: usize, const STEP: usize> Kernel for Tile<'_, NV, R, M, STEP> {
+impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel for Tile<'_, NV, M, P, STEP> {
     type Output = ();
 
     #[inline(always)]
@@ -139,61 +139,70 @@ impl<const NV: usize, const R: usize, const M: usize, const STEP: usize> Kernel 
         let stride = if STEP == 0 { work.stride } else { STEP };
         let by_block = BLOCK / V::LANES;
         let [step, row, block] = work.output_steps;
-        // SAFETY: the caller vouches for `R` rows of inputs, weights, outputs and residuals from voxel `x` on.
+        // SAFETY: the caller vouches for `P / M` rows of inputs, weights, outputs and residuals from voxel `x` on.
         unsafe {
             let output = work.output.add(x * step);
-            let place = |r: usize, m: usize, v: usize| {
-                output.add(r * row + m * step + v / by_block * block + v % by_block * V::LANES)
+            let place = |p: usize, v: usize| {
+                output.add(p / M * row + p % M * step + v / by_block * block + v % by_block * V::LANES)
             };
-            let mut acc = [[[V::splat(0.0); NV]; M]; R];
-            for (r, of_row) in acc.iter_mut().enumerate() {
-                for (m, voxel) in of_row.iter_mut().enumerate() {
-                    for (v, value) in voxel.iter_mut().enumerate() {
-                        *value = match work.start {
-                            Start::Bias(bias) => V::load(bias.add(v * V::LANES)),
-                            Start::Sums => V::load(place(r, m, v)),
-                        };
+            // Loops over accumulators are kept so plain that they unroll: one index known only at run time would put
+            // all of them into memory.
+            let mut acc = [[V::splat(0.0); NV]; P];
+            match work.start {
+                Start::Bias(bias) => {
+                    for voxel in &mut acc {
+                        for (v, value) in voxel.iter_mut().enumerate() {
+                            *value = V::load(bias.add(v * V::LANES));
+                        }
+                    }
+                }
+                Start::Sums => {
+                    for (p, voxel) in acc.iter_mut().enumerate() {
+                        for (v, value) in voxel.iter_mut().enumerate() {
+                            *value = V::load(place(p, v));
+                        }
                     }
                 }
             }
             for (&from, inputs) in work.weights.iter().zip(work.inputs) {
                 let mut weights = from;
-                let mut input = [inputs[0]; R];
-                for (r, input) in input.iter_mut().enumerate() {
-                    *input = inputs[r].add(x * stride);
-                }
-                for _ in 0..work.steps {
+                let inputs = inputs.map(|input| input.wrapping_add(x * stride));
+                for at in 0..work.steps {
                     let mut w = [V::splat(0.0); NV];
                     for (v, value) in w.iter_mut().enumerate() {
                         *value = V::load(weights.add(v * V::LANES));
                     }
-                    for (r, of_row) in acc.iter_mut().enumerate() {
-                        for (m, voxel) in of_row.iter_mut().enumerate() {
-                            let value = V::splat(*input[r].add(m * stride));
-                            for (v, sum) in voxel.iter_mut().enumerate() {
-                                *sum = sum.fma(value, w[v]);
-                            }
+                    for (p, voxel) in acc.iter_mut().enumerate() {
+                        let value = V::splat(*inputs[p / M].add(at + p % M * stride));
+                        for (v, sum) in voxel.iter_mut().enumerate() {
+                            *sum = sum.fma(value, w[v]);
                         }
-                        input[r] = input[r].add(1);
                     }
                     weights = weights.add(NV * V::LANES);
                 }
             }
-            for (r, of_row) in acc.iter_mut().enumerate() {
-                for (m, voxel) in of_row.iter_mut().enumerate() {
-                    for (v, value) in voxel.iter_mut().enumerate() {
-                        if let Some(finish) = &work.finish {
-                            let residual = finish.residual[v / by_block];
-                            if !residual.is_null() {
-                                let at = (x + m) * finish.steps[0] + r * finish.steps[1];
-                                *value = value.add(V::load(residual.add(at + v % by_block * V::LANES)));
-                            }
-                            if finish.relu {
-                                *value = V::splat(0.0).max(*value);
-                            }
+            for (p, voxel) in acc.iter().enumerate() {
+                for (v, value) in voxel.iter().enumerate() {
+                    value.store(place(p, v));
+                }
+            }
+            let Some(finish) = &work.finish else { return };
+            let zero = V::splat(0.0);
+            for v in 0..NV {
+                let residual = finish.residual[v / by_block];
+                if residual.is_null() {
+                    if finish.relu {
+                        for p in 0..P {
+                            zero.max(V::load(place(p, v))).store(place(p, v));
                         }
-                        value.store(place(r, m, v));
                     }
+                    continue;
+                }
+                let lane = v % by_block * V::LANES;
+                for p in 0..P {
+                    let at = (x + p % M) * finish.steps[0] + p / M * finish.steps[1] + lane;
+                    let value = V::load(place(p, v)).add(V::load(residual.add(at)));
+                    if finish.relu { zero.max(value) } else { value }.store(place(p, v));
                 }
             }
         }

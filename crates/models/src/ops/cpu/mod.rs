@@ -5,7 +5,8 @@
 //! - [`weights`], [`direct`]: the packed weights and the forward pass; the gradient of the input is the forward pass
 //!   of the flipped weights, once for each phase of the stride ([`conv`]), and so is a transposed convolution;
 //! - [`weight_gradient`]: sums over voxels in registers, in an order that shapes alone decide;
-//! - [`conv_ops`]: candle's view of them.
+//! - [`conv_ops`]: candle's view of them;
+//! - [`pool`], [`upsample`]: pooling and resampling, which memory limits.
 //!
 //! Work is cut into tasks by the shape alone and runs on rayon's current pool: results are the same bytes whatever
 //! its size.
@@ -32,10 +33,16 @@ mod direct;
 mod naive;
 #[cfg(test)]
 mod op_tests;
+mod pool;
+#[cfg(test)]
+mod pool_tests;
 pub(crate) mod scratch;
 mod shape;
 pub(crate) mod simd;
+mod upsample;
 mod weight_gradient;
 mod weights;
 
 pub(crate) use conv_ops::{conv_transpose3d, conv3d};
+pub(crate) use pool::{avg_pool3d, global_avg_pool3d, max_pool3d};
+pub(crate) use upsample::upsample3d;
