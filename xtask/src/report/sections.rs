@@ -188,7 +188,24 @@ pub(super) fn grid(html: &mut Html, report: &Report<'_>) {
         let n = cells.iter().map(|cell| cell.n).max().unwrap_or(0);
         html.element("<h3>", &format!("{split} split, compactness {compactness}, {n} cases"), "</h3>");
         matrix(html, summary, &cells);
+        made(html, &cells);
     }
+}
+
+/// How many supervoxels were made where so many were asked for.
+fn made(html: &mut Html, cells: &[&GridCell]) {
+    let mut counts = in_order(cells, |cell| cell.regions);
+    counts.sort_unstable();
+    let ranges: Vec<String> = counts
+        .into_iter()
+        .filter_map(|count| {
+            let made = cells.iter().filter(|cell| cell.regions == count).filter_map(|cell| cell.made);
+            let (low, high) = made.fold((f64::INFINITY, 0.0_f64), |(low, high), n| (low.min(n), high.max(n)));
+            (low <= high).then(|| format!("{low:.0}–{high:.0} for {count}"))
+        })
+        .collect();
+    html.raw("<p>The columns say how many supervoxels were asked for. Made, on average, by sequence: ");
+    html.text(&ranges.join(", ")).raw(".</p>\n");
 }
 
 fn in_order<'a, T: PartialEq + Copy>(cells: &[&'a GridCell], key: impl Fn(&'a GridCell) -> T) -> Vec<T> {

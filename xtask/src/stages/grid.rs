@@ -43,6 +43,8 @@ pub struct Cell {
     pub fill: String,
     /// The cases, by name.
     pub cases: Vec<String>,
+    /// The supervoxels made of each: not always as many as were asked for.
+    pub made: Vec<usize>,
     /// Their oracle Dice.
     pub dice: Vec<f64>,
 }
@@ -51,6 +53,11 @@ impl Cell {
     /// The mean oracle Dice.
     pub fn mean(&self) -> Option<f64> {
         (!self.dice.is_empty()).then(|| self.dice.iter().sum::<f64>() / self.dice.len() as f64)
+    }
+
+    /// The mean number of supervoxels made.
+    pub fn mean_made(&self) -> Option<f64> {
+        (!self.made.is_empty()).then(|| self.made.iter().sum::<usize>() as f64 / self.made.len() as f64)
     }
 }
 
@@ -159,6 +166,7 @@ fn row(
         partition: partition.clone(),
         fill: fill.clone(),
         cases: cases.to_vec(),
+        made: Vec::with_capacity(cases.len()),
         dice: Vec::with_capacity(cases.len()),
     };
     let mut cells: Vec<Cell> = session.config.grid.fills.iter().map(cell).collect();
@@ -170,6 +178,7 @@ fn row(
             RegionOverlap::count(regions.labels(), regions.ids(), regions.background(), tumour.view())?;
         for cell in &mut cells {
             let scores = read_csv(&session.run.path(&partition.scores_file(case, &cell.fill)))?;
+            cell.made.push(overlap.len());
             cell.dice.push(overlap.sweep(&scores.relevance())?.oracle().dice);
         }
     }
@@ -262,7 +271,8 @@ mod tests {
     fn cell(split: Split, regions: usize, dice: &[f64]) -> Cell {
         let partition = Partition { sequence: "t2".into(), regions, compactness: 0.1 };
         let cases = (0..dice.len()).map(|i| format!("case {i}")).collect();
-        Cell { split, partition, fill: "blank".into(), cases, dice: dice.to_vec() }
+        let made = vec![regions - 1; dice.len()];
+        Cell { split, partition, fill: "blank".into(), cases, made, dice: dice.to_vec() }
     }
 
     #[test]

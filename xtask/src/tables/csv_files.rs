@@ -76,9 +76,9 @@ fn grid(summary: &Summary) -> anyhow::Result<Vec<u8>> {
         let number =
             Number { mean: cell.mean, ci95: cell.ci95, n: cell.n, paper: cell.paper, why: cell.why.clone() };
         let (regions, compactness) = (cell.regions.to_string(), cell.compactness.to_string());
-        row([&cell.split, &cell.sequence, &regions, &compactness, &cell.fill], &number)
+        row([&cell.split, &cell.sequence, &regions, &plain(cell.made), &compactness, &cell.fill], &number)
     });
-    write(header(&["split", "sequence", "regions", "compactness", "fill"]), rows)
+    write(header(&["split", "sequence", "regions", "regions_made", "compactness", "fill"]), rows)
 }
 
 /// Every method beside Grad-CAM, with the paired difference where one was taken.

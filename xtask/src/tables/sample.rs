@@ -42,6 +42,7 @@ pub(crate) fn summary() -> Summary {
                         split: split.to_owned(),
                         sequence: sequence.to_owned(),
                         regions,
+                        made: Some(regions as f64 - 4.5),
                         compactness: 0.1,
                         fill: fill.to_owned(),
                         mean: Some(at / 256.0 + 0.125),

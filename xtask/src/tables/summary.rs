@@ -159,6 +159,8 @@ pub struct GridCell {
     pub sequence: String,
     /// Supervoxels asked for.
     pub regions: usize,
+    /// Supervoxels made, on average over the cases.
+    pub made: Option<f64>,
     /// SLIC's compactness.
     pub compactness: f64,
     /// The fill.

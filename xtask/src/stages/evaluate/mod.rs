@@ -228,6 +228,7 @@ fn grid_cells(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Resu
             dice => Number::of(draw.mean(dice), beside),
         };
         GridCell {
+            made: cell.mean_made(),
             split: cell.split.name().to_owned(),
             sequence: cell.partition.sequence,
             regions: cell.partition.regions,
