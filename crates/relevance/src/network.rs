@@ -2,21 +2,24 @@
 
 use candle_core::{Device, Tensor};
 use ndarray::{ArrayView4, ArrayView5, Axis};
-use relevox_models::ResNet3d;
+use relevox_models::{ResNet3d, plan::Plan};
 
 use crate::{Classifier, Error};
 
-/// A residual network in evaluation mode, on the CPU or a GPU.
+/// A residual network in evaluation mode, on the CPU (compiled to a [`Plan`]) or a GPU.
 pub struct NetworkClassifier {
     network: ResNet3d,
+    plan: Option<Plan>,
     device: Device,
     memory: usize,
 }
 
 impl NetworkClassifier {
-    /// Wraps a network whose parameters are on `device`.
+    /// Wraps a network whose parameters are on `device`, as they are now.
     pub fn new(network: ResNet3d, device: Device) -> Self {
-        Self { network, device, memory: 1 << 30 }
+        // A network that can't be compiled still has its own forward pass.
+        let plan = if device.is_cpu() { Plan::resnet(&network).ok() } else { None };
+        Self { network, plan, device, memory: 1 << 30 }
     }
 
     /// How many bytes a batch may take, roughly (default 1 GiB): it decides how many images go together.
@@ -39,6 +42,12 @@ impl NetworkClassifier {
 
 impl Classifier for NetworkClassifier {
     fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
+        if let Some(plan) = &self.plan {
+            let shape: [usize; 5] = batch.dim().into();
+            let values = batch.as_standard_layout();
+            let logits = plan.forward(values.as_slice().unwrap_or_default(), shape);
+            return Ok(logits.map_err(candle_core::Error::wrap)?);
+        }
         let logits = self.network.forward_t(&upload(batch, &self.device)?, false)?;
         Ok(logits.detach().flatten_all()?.to_vec1()?)
     }
