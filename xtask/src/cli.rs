@@ -49,6 +49,9 @@ pub enum Command {
     Slic(SlicArgs),
     /// Scores the regions of one case with given weights; needs no run.
     Explain(ExplainArgs),
+    /// Times parts of this workspace; each prints one JSON line.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Everything that must pass before a change is done: format, lints, docs, tests, the smoke profile.
     Ci,
 }
@@ -85,6 +88,73 @@ pub struct RunArgs {
     /// Takes the folder over under another config; stages that it does not touch are kept.
     #[arg(long, conflicts_with = "fresh")]
     pub update: bool,
+}
+
+/// What to time.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Bench {
+    /// A forward pass of the compiled plan.
+    Forward(NetworkBenchArgs),
+    /// A training step: forward, backward, Adam.
+    Train(NetworkBenchArgs),
+    /// One convolution, as networks that are trained call it.
+    Conv(ConvBenchArgs),
+    /// All of these beside PyTorch and MONAI, in turn; renews docs/PERFORMANCE.md.
+    Models(ModelsBenchArgs),
+}
+
+/// A network and its batch.
+#[derive(Clone, Debug, Args)]
+pub struct NetworkBenchArgs {
+    /// Layers of the residual network: 10, 18, 34 or 50; 0 is the U-Net of the paper profile.
+    #[arg(long, default_value_t = 18)]
+    pub depth: usize,
+    /// Stride of the first convolution.
+    #[arg(long, default_value_t = 2)]
+    pub stem_stride: usize,
+    /// Channels of the first stage.
+    #[arg(long, default_value_t = 64)]
+    pub width: usize,
+    /// Voxels: one number for a cube, or z,y,x.
+    #[arg(long, value_delimiter = ',', default_value = "128")]
+    pub size: Vec<usize>,
+    /// Studies at once.
+    #[arg(long, default_value_t = 1)]
+    pub batch: usize,
+}
+
+/// A convolution and its batch.
+#[derive(Clone, Debug, Args)]
+pub struct ConvBenchArgs {
+    /// Channels read and written.
+    #[arg(long, num_args = 2, default_values_t = [64, 64])]
+    pub channels: Vec<usize>,
+    /// Length of the kernel.
+    #[arg(long, default_value_t = 3)]
+    pub kernel: usize,
+    /// Step between outputs.
+    #[arg(long, default_value_t = 1)]
+    pub stride: usize,
+    /// Voxels: one number for a cube, or z,y,x.
+    #[arg(long, value_delimiter = ',', default_value = "32")]
+    pub size: Vec<usize>,
+    /// Volumes at once.
+    #[arg(long, default_value_t = 1)]
+    pub batch: usize,
+}
+
+/// The comparison with PyTorch.
+#[derive(Clone, Debug, Args)]
+pub struct ModelsBenchArgs {
+    /// A Python that has torch and monai.
+    #[arg(long, value_name = "PYTHON")]
+    pub peers: PathBuf,
+    /// Samples of each side.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub samples: u16,
+    /// Only the cases whose name holds this.
+    #[arg(long, default_value = "")]
+    pub only: String,
 }
 
 /// Supervoxels of one volume. Defaults are scikit-image's.

@@ -29,6 +29,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let device = cli.device.as_str();
     match cli.command {
         Command::Ci => commands::ci::run(),
+        Command::Bench(what) => commands::bench::run(&what),
         Command::Slic(args) => commands::slic::run(&args),
         Command::Explain(args) => commands::explain::run(&args, device),
         Command::Reproduce(args) => commands::experiment::reproduce(args, device),

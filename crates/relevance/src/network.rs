@@ -48,8 +48,8 @@ impl NetworkClassifier {
 impl Classifier for NetworkClassifier {
     fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
         if let Some(plan) = &self.plan {
-            let (images, _) = batch.as_standard_layout().into_owned().into_raw_vec_and_offset();
-            return Ok(plan.forward(&images, batch.dim().into())?);
+            let images = batch.as_standard_layout();
+            return Ok(plan.forward(images.as_slice().unwrap_or_default(), batch.dim().into())?);
         }
         let logits = self.network.forward_t(&upload(batch, &self.device)?, false)?;
         Ok(logits.detach().flatten_all()?.to_vec1()?)

@@ -1,5 +1,6 @@
 //! What each command does, once the command line is read.
 
+pub mod bench;
 pub mod ci;
 pub mod experiment;
 pub mod explain;

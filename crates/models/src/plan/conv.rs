@@ -55,6 +55,8 @@ pub(crate) struct Convolution {
     /// Blocks of outputs that a tile takes together.
     group: usize,
     relu: bool,
+    /// Multiply-adds of one output voxel, those with padding channels left out.
+    products: usize,
     /// `[group][input block][tz][ty][tx][channel][output]`
     weights: Vec<f32>,
     bias: Vec<f32>,
@@ -155,12 +157,30 @@ impl Convolution {
                 }
             }
         }
-        Convolution { isa, geometry, spread, in_blocks, pitch, out_blocks, group, relu, weights, bias }
+        let products = dense.weights.len();
+        Convolution {
+            isa,
+            geometry,
+            spread,
+            in_blocks,
+            pitch,
+            out_blocks,
+            group,
+            relu,
+            products,
+            weights,
+            bias,
+        }
     }
 
     /// Kernel, stride and padding.
     pub(crate) fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// Multiply-adds of one output voxel, those with taps outside the layer included.
+    pub(crate) fn products(&self) -> usize {
+        self.products
     }
 
     /// Computes each job's box.

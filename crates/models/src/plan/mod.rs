@@ -124,6 +124,21 @@ impl Plan {
         Ok(output)
     }
 
+    /// Floating-point operations of the convolutions for one image of `size` voxels, a multiply-add counted as two and
+    /// taps outside the image included; none where the network's kernels do not fit.
+    pub fn operations(&self, size: [usize; 3]) -> Option<u64> {
+        let arrangement = Arrangement::new(&self.graph, size)?;
+        let voxels = |layer: usize| arrangement.windows[layer].layer.iter().product::<usize>();
+        let of = |step: &Step| match &step.work {
+            Work::Conv(conv) => conv.products() * voxels(step.output),
+            Work::Enlarge { phases, .. } => {
+                phases.iter().map(|phase| phase.products() * voxels(step.input)).sum()
+            }
+            Work::Pool(_) => 0,
+        };
+        Some(2 * self.graph.steps.iter().map(|step| of(step) as u64).sum::<u64>())
+    }
+
     fn take(&self) -> Vec<Vec<f32>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
