@@ -132,6 +132,12 @@ impl Arrangement {
         Some(Arrangement { windows, slots, slot_lens, buffer_lens })
     }
 
+    /// Gives each buffer a slot of its own: nothing is overwritten.
+    pub(crate) fn part(&mut self) {
+        self.slots = (0..self.buffer_lens.len()).collect();
+        self.slot_lens.clone_from(&self.buffer_lens);
+    }
+
     /// Values by image in all.
     pub(crate) fn len(&self) -> usize {
         self.slot_lens.iter().sum()

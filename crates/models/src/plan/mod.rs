@@ -6,7 +6,8 @@
 //! and until when, follows from the sizes (`graph`); the memory is kept from call to call.
 //!
 //! - `window`: the layout, and boxes of it; `tile`: the register kernel; `conv`, `pool`: a box of a layer's output;
-//! - `compile`: networks into steps; `graph`: steps, sizes, memory; `image`: images in and values out.
+//! - `compile`: networks into steps; `graph`: steps, sizes, memory; `image`: images in and values out;
+//! - `incremental`: a scan whose layers are kept, and what changes of a few voxels make of its logit.
 //!
 //! ```
 //! use relevox_models::{Parameters, ResNet3d, ResNetConfig, candle_core::Tensor, device, plan::Plan};
@@ -27,11 +28,14 @@ mod compile;
 mod conv;
 mod graph;
 mod image;
+mod incremental;
 mod pool;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod window;
+
+pub use incremental::{Change, Kept};
 
 use crate::ops::cpu::simd::Isa;
 use crate::{Error, ResNet3d, UNet3d};
@@ -83,21 +87,9 @@ impl Plan {
     /// # Errors
     /// If the batch is not as long as its shape says, has other channels than the network, or is too small for it.
     pub fn forward(&self, batch: &[f32], shape: [usize; 5]) -> Result<Vec<f32>, Error> {
+        let arrangement = self.arrange(batch.len(), shape)?;
         let [n, channels, z, y, x] = shape;
         let size = [z, y, x];
-        let refuse = |expected: String, found: String| Error::Batch { expected, found };
-        if channels != self.graph.channels {
-            let found = format!("{channels} in {shape:?}");
-            return Err(refuse(format!("{} channels", self.graph.channels), found));
-        }
-        let values: Option<usize> = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
-        if values != Some(batch.len()) {
-            return Err(refuse(format!("a batch of shape {shape:?}"), format!("{} values", batch.len())));
-        }
-        let arrangement = if size.contains(&0) { None } else { Arrangement::new(&self.graph, size) };
-        let Some(arrangement) = arrangement else {
-            return Err(refuse("images that the network's kernels fit in".into(), format!("{shape:?}")));
-        };
         let image = channels * z * y * x;
         let by_image = match self.graph.end {
             End::Logit { .. } => 1,
@@ -122,6 +114,24 @@ impl Plan {
         }
         self.give(memory);
         Ok(output)
+    }
+
+    /// Sizes and memory for a batch of so many values and this shape.
+    fn arrange(&self, values: usize, shape: [usize; 5]) -> Result<Arrangement, Error> {
+        let [_, channels, z, y, x] = shape;
+        let size = [z, y, x];
+        let refuse = |expected: String, found: String| Error::Batch { expected, found };
+        if channels != self.graph.channels {
+            let found = format!("{channels} in {shape:?}");
+            return Err(refuse(format!("{} channels", self.graph.channels), found));
+        }
+        let expected: Option<usize> = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
+        if expected != Some(values) {
+            return Err(refuse(format!("a batch of shape {shape:?}"), format!("{values} values")));
+        }
+        let arrangement = if size.contains(&0) { None } else { Arrangement::new(&self.graph, size) };
+        arrangement
+            .ok_or_else(|| refuse("images that the network's kernels fit in".into(), format!("{shape:?}")))
     }
 
     /// Floating-point operations of the convolutions for one image of `size` voxels, a multiply-add counted as two and

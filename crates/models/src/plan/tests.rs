@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::ops::Range;
 
 /// Numbers between −1 and 1 that look random.
-fn values(n: usize, seed: u64) -> Vec<f32> {
+pub(super) fn values(n: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -20,7 +20,7 @@ fn values(n: usize, seed: u64) -> Vec<f32> {
 }
 
 /// Parameters as after training: nothing at its neutral value.
-fn disturbed(parameters: &Parameters) {
+pub(super) fn disturbed(parameters: &Parameters) {
     let tensors = parameters.tensors().into_iter().enumerate().map(|(seed, (name, tensor))| {
         let noise = Tensor::from_vec(values(tensor.elem_count(), seed as u64), tensor.dims(), &Device::Cpu);
         let tensor = if name.ends_with("running_var") {
