@@ -84,16 +84,40 @@ pub fn dense<C: Classifier + ?Sized>(
     fill: &dyn Fill,
     progress: Progress<'_>,
 ) -> Result<RegionLogits, Error> {
-    check_grid(image, regions)?;
     let shape: [usize; 4] = image.dim().into();
+    check_grid(image, regions)?;
     let original =
         checked_logits(classifier, image.insert_axis(Axis(0)), |_| "the unperturbed scan".into())?[0];
+    let mut batch = Array5::<f32>::zeros((0, shape[0], shape[1], shape[2], shape[3]));
+    let size = classifier.batch_size(shape).max(1);
+    walk(image, regions, fill, progress, original, size, &mut |changes| {
+        if batch.dim().0 != changes.len() {
+            batch = Array5::zeros((changes.len(), shape[0], shape[1], shape[2], shape[3]));
+        }
+        for (mut input, change) in batch.axis_iter_mut(Axis(0)).zip(changes) {
+            input.assign(&image);
+            change.apply(&mut input);
+        }
+        checked_logits(classifier, batch.view(), |i| format!("region {}", changes[i].region))
+    })
+}
+
+/// Asks a fill for every region and a network for the logits of what it changed, `size` changes at a time. A region
+/// that the fill leaves as it is has the scan's own logit.
+pub(crate) fn walk(
+    image: ArrayView4<'_, f32>,
+    regions: &Supervoxels,
+    fill: &dyn Fill,
+    progress: Progress<'_>,
+    original: f32,
+    size: usize,
+    logits: &mut dyn FnMut(&[Perturbation]) -> Result<Vec<f32>, Error>,
+) -> Result<RegionLogits, Error> {
+    let shape: [usize; 4] = image.dim().into();
     let mut result =
         RegionLogits { original, perturbed: vec![original; regions.len()], changed: vec![0; regions.len()] };
-    let size = classifier.batch_size(shape).max(1);
     let all: Vec<usize> = (0..regions.len()).collect();
     let mut waiting: Vec<Perturbation> = Vec::with_capacity(2 * size);
-    let mut batch = Array5::<f32>::zeros((0, shape[0], shape[1], shape[2], shape[3]));
     for asked in all.chunks(size) {
         let found = fill.perturb_batch(image, regions, asked)?;
         if found.len() != asked.len() {
@@ -116,15 +140,7 @@ pub fn dense<C: Classifier + ?Sized>(
         let last = asked.last() == all.last();
         while waiting.len() >= size || (last && !waiting.is_empty()) {
             let now: Vec<Perturbation> = waiting.drain(..size.min(waiting.len())).collect();
-            if batch.dim().0 != now.len() {
-                batch = Array5::zeros((now.len(), shape[0], shape[1], shape[2], shape[3]));
-            }
-            for (mut input, change) in batch.axis_iter_mut(Axis(0)).zip(&now) {
-                input.assign(&image);
-                change.apply(&mut input);
-            }
-            let logits = checked_logits(classifier, batch.view(), |i| format!("region {}", now[i].region))?;
-            for (change, logit) in now.iter().zip(logits) {
+            for (change, logit) in now.iter().zip(logits(&now)?) {
                 result.perturbed[change.region] = logit;
             }
             finished += now.len();
@@ -137,7 +153,7 @@ pub fn dense<C: Classifier + ?Sized>(
 }
 
 /// Makes sure that a partition lies on the image's grid.
-fn check_grid(image: ArrayView4<'_, f32>, regions: &Supervoxels) -> Result<(), Error> {
+pub(crate) fn check_grid(image: ArrayView4<'_, f32>, regions: &Supervoxels) -> Result<(), Error> {
     let labels = regions.labels();
     if labels.shape() == &image.shape()[1..] {
         return Ok(());
@@ -159,9 +175,15 @@ fn checked_logits<C: Classifier + ?Sized>(
     if logits.len() != expected {
         return Err(Error::LogitCount { expected, found: logits.len() });
     }
+    finite(&logits, name)?;
+    Ok(logits)
+}
+
+/// Makes sure that all logits are numbers; `name` says whose each is.
+pub(crate) fn finite(logits: &[f32], name: impl Fn(usize) -> String) -> Result<(), Error> {
     match logits.iter().enumerate().find(|(_, logit)| !logit.is_finite()) {
         Some((i, &logit)) => Err(Error::NonFiniteLogit { input: name(i), logit }),
-        None => Ok(logits),
+        None => Ok(()),
     }
 }
 

@@ -3,18 +3,24 @@
 use candle_core::{Device, Tensor};
 use ndarray::{ArrayView4, ArrayView5, Axis};
 use relevox_models::ResNet3d;
-use relevox_models::plan::Plan;
+use relevox_models::plan::{Change, Plan};
+use relevox_perturb::{Fill, Perturbation};
+use slic3d::Supervoxels;
 
-use crate::{Classifier, Error};
+use crate::classifier::{check_grid, dense, finite, walk};
+use crate::{Classifier, Error, Progress, RegionLogits};
 
 /// A residual network in evaluation mode, on the CPU or a GPU.
 ///
-/// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped.
+/// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped; a partition is scored
+/// incrementally: of each layer that alone is computed again which a region's change reaches. The logits are those of
+/// whole forward passes, to the bit.
 pub struct NetworkClassifier {
     network: ResNet3d,
     plan: Option<Plan>,
     device: Device,
     memory: usize,
+    dense: bool,
 }
 
 impl NetworkClassifier {
@@ -24,13 +30,20 @@ impl NetworkClassifier {
     /// Parameters that can't be read.
     pub fn new(network: ResNet3d, device: Device) -> Result<Self, Error> {
         let plan = device.is_cpu().then(|| Plan::resnet(&network)).transpose()?;
-        Ok(Self { network, plan, device, memory: 1 << 30 })
+        Ok(Self { network, plan, device, memory: 1 << 30, dense: false })
     }
 
     /// How many bytes a batch may take, roughly (default 1 GiB): it decides how many images go together.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
+        self
+    }
+
+    /// Whether a partition is scored by whole forward passes, also where there is a faster way.
+    #[must_use]
+    pub fn dense(mut self, dense: bool) -> Self {
+        self.dense = dense;
         self
     }
 
@@ -53,6 +66,38 @@ impl Classifier for NetworkClassifier {
         }
         let logits = self.network.forward_t(&upload(batch, &self.device)?, false)?;
         Ok(logits.detach().flatten_all()?.to_vec1()?)
+    }
+
+    fn score_regions(
+        &self,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        fill: &dyn Fill,
+        progress: Progress<'_>,
+    ) -> Result<RegionLogits, Error> {
+        let Some(plan) = self.plan.as_ref().filter(|_| !self.dense) else {
+            return dense(self, image, regions, fill, progress);
+        };
+        check_grid(image, regions)?;
+        let voxels = image.as_standard_layout();
+        let kept = plan.keep(voxels.as_slice().unwrap_or_default(), image.dim().into())?;
+        finite(&[kept.logit()], |_| "the unperturbed scan".into())?;
+        let size = self.batch_size(image.dim().into());
+        walk(image, regions, fill, progress, kept.logit(), size, &mut |changes: &[Perturbation]| {
+            let boxes: Vec<_> = changes.iter().map(|change| change.values.as_standard_layout()).collect();
+            let boxes: Vec<Change<'_>> = changes
+                .iter()
+                .zip(&boxes)
+                .map(|(change, values)| {
+                    let (_, z, y, x) = change.values.dim();
+                    let values = values.as_slice().unwrap_or_default();
+                    Change { start: change.origin, size: [z, y, x], values }
+                })
+                .collect();
+            let logits = plan.changed(&kept, &boxes)?;
+            finite(&logits, |i| format!("region {}", changes[i].region))?;
+            Ok(logits)
+        })
     }
 
     fn batch_size(&self, shape: [usize; 4]) -> usize {
