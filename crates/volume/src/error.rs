@@ -38,6 +38,16 @@ pub enum Error {
         /// How it ended.
         why: String,
     },
+    /// The file goes on after its voxels: the header is not this image's.
+    #[error("{path}: expected {expected_bytes} bytes, which its header asks for, found {found}", path = path.display())]
+    Overlong {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of header, extensions and voxels.
+        expected_bytes: u64,
+        /// How many there are, as far as is known.
+        found: String,
+    },
     /// The compressed file's contents do not match its checksum, or are no gzip stream.
     #[error("{path}: expected an intact gzip file, found it damaged: {source}", path = path.display())]
     Damaged {

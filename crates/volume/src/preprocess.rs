@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Frame};
 
+/// The most voxels of a crop along an axis. All of its grid is held in memory, whatever the scan's size.
+const LARGEST_CROP: usize = 1024;
+
 /// How a case's scans become a network's input.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +26,7 @@ impl Preprocess {
     /// Checks what a config can get wrong.
     ///
     /// # Errors
-    /// Where there is no sequence or one twice, the crop is empty, or the downsampling does not divide the crop.
+    /// Where there is no sequence or one twice, the crop is empty or larger than any head, or the downsampling does not divide the crop.
     pub fn validate(&self) -> Result<(), Error> {
         let wrong = |key, expected, found| Err(Error::Preprocess { key, expected, found });
         if self.sequences.is_empty() {
@@ -41,8 +44,8 @@ impl Preprocess {
                 );
             }
         }
-        if self.crop.contains(&0) {
-            return wrong("crop", "at least 1 voxel along z, y and x", format!("{:?}", self.crop));
+        if !self.crop.iter().all(|size| (1..=LARGEST_CROP).contains(size)) {
+            return wrong("crop", "1 to 1024 voxels along z, y and x", format!("{:?}", self.crop));
         }
         if self.downsample == 0 || self.crop.iter().any(|n| n % self.downsample != 0) {
             let found = format!("{} for a crop of {:?}", self.downsample, self.crop);

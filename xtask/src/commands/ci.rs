@@ -37,6 +37,11 @@ pub fn run() -> anyhow::Result<()> {
     }
     result?;
     say("ci: all passed");
+    if std::env::var_os("RELEVOX_REAL_DATA").is_none() {
+        say(
+            "ci: but NO REAL SCAN was read: RELEVOX_REAL_DATA is not set, and the tests on real scans were skipped",
+        );
+    }
     Ok(())
 }
 

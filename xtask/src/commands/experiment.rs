@@ -18,11 +18,13 @@ use crate::stages::{
 };
 use crate::tables::this_run_beside_the_paper;
 
-/// What a command does about a synthetic cohort that is not there.
+/// What a command goes on from, and refuses to begin without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cohort {
-    Make,
-    Need,
+enum Needs {
+    Nothing,
+    Cohort,
+    Partition,
+    Training,
 }
 
 fn find(args: RunArgs) -> anyhow::Result<Opening> {
@@ -45,23 +47,31 @@ fn find(args: RunArgs) -> anyhow::Result<Opening> {
     Opening::find(std::path::absolute(root)?, layers, start)
 }
 
-fn open(args: RunArgs, spec: &str, cohort: Cohort) -> anyhow::Result<Session> {
+fn open(args: RunArgs, spec: &str, needs: Needs) -> anyhow::Result<Session> {
     let device = device(spec)?;
     let opening = find(args)?;
-    // Other people's scans are looked at before anything is written.
+    // What the command needs is looked at before anything is written, other people's scans too.
     let given = match opening.config.cohort.source.as_str() {
         PHANTOM => None,
         _ => Some(Scans::find(&opening.config, &opening.root)?),
     };
+    match &given {
+        Some(scans) => scans.refuse_inside(&opening.root)?,
+        None if needs != Needs::Nothing => synthetic::require(&opening.root, &opening.config)?,
+        None => {}
+    }
+    match needs {
+        Needs::Training => training::require_begun(&opening.root)?,
+        Needs::Partition => search::require_begun(&opening.root, &opening.config)?,
+        Needs::Nothing | Needs::Cohort => {}
+    }
     let (run, config) = opening.take()?;
     run.describe(config.seed, spec, rayon::current_num_threads())?;
     let scans = match given {
         Some(scans) => scans,
         None => {
-            if cohort == Cohort::Make {
+            if needs == Needs::Nothing {
                 stage(&run, "phantom", || Ok((synthetic::run(&run, &config)?, ())))?;
-            } else {
-                run.require(PHANTOM, &synthetic::inputs(&config), "phantom")?;
             }
             Scans::find(&config, run.root())?
         }
@@ -78,7 +88,7 @@ fn open(args: RunArgs, spec: &str, cohort: Cohort) -> anyhow::Result<Session> {
 /// # Errors
 /// What any stage meets.
 pub fn reproduce(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Cohort::Make)?;
+    let session = open(args, device, Needs::Nothing)?;
     stage(&session.run, "train", || Ok((training::run(&session)?, ())))?;
     let network = Network::best(&session)?;
     search_grid(&session, &network)?;
@@ -101,8 +111,9 @@ pub fn reproduce(args: RunArgs, device: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A folder that can't be written to.
-pub fn phantom(args: RunArgs, _device: &str) -> anyhow::Result<()> {
+pub fn phantom(args: RunArgs, device: &str) -> anyhow::Result<()> {
     let (run, config) = find(args)?.take()?;
+    run.describe(config.seed, device, rayon::current_num_threads())?;
     stage(&run, "phantom", || Ok((synthetic::run(&run, &config)?, ())))
 }
 
@@ -111,7 +122,7 @@ pub fn phantom(args: RunArgs, _device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// What the cohort and training meet.
 pub fn train(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Cohort::Need)?;
+    let session = open(args, device, Needs::Cohort)?;
     stage(&session.run, "train", || Ok((training::run(&session)?, ())))
 }
 
@@ -120,7 +131,7 @@ pub fn train(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// A classifier that is not trained, and what the search meets.
 pub fn grid(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Cohort::Need)?;
+    let session = open(args, device, Needs::Training)?;
     search_grid(&session, &Network::best(&session)?)
 }
 
@@ -129,7 +140,7 @@ pub fn grid(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// A grid that is needed and not there.
 pub fn regions(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Cohort::Need)?;
+    let session = open(args, device, Needs::Partition)?;
     divide(&session, &search::selected(&session)?)
 }
 
@@ -138,7 +149,7 @@ pub fn regions(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// What it needs and is not there, and what training meets.
 pub fn perturb_train(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Cohort::Need)?;
+    let session = open(args, device, Needs::Training)?;
     let network = Network::best(&session)?;
     train_fill(&session, &network, &search::selected(&session)?)
 }
@@ -148,7 +159,7 @@ pub fn perturb_train(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// What it needs and is not there, and what scoring meets.
 pub fn score(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Cohort::Need)?;
+    let session = open(args, device, Needs::Training)?;
     let network = Network::best(&session)?;
     score_all(&session, &network, &search::selected(&session)?)
 }
@@ -158,7 +169,7 @@ pub fn score(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// Scores or maps that are not there.
 pub fn evaluate(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Cohort::Need)?;
+    let session = open(args, device, Needs::Training)?;
     stage(&session.run, "evaluate", || Ok((numbers::run(&session)?, ())))?;
     say(this_run_beside_the_paper(&numbers::summary(&session)?)?);
     Ok(())
@@ -169,7 +180,7 @@ pub fn evaluate(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// Numbers that are not there.
 pub fn report(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Cohort::Need)?;
+    let session = open(args, device, Needs::Training)?;
     numbers::require(&session)?;
     stage(&session.run, "report", || Ok((figures::run(&session)?, ())))?;
     say(format!("report: {}", session.run.path(figures::REPORT).display()));

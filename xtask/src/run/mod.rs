@@ -23,10 +23,13 @@ pub use hash::{hash_bytes, hash_file, stream_seed};
 pub use host::{Host, available_memory, git_revision};
 pub use inputs::Inputs;
 pub use manifest::StageClock;
-pub use open::{CONFIG, Opening, Start};
+pub use open::{CONFIG, Opening, Start, real};
 pub use write::{replace, replace_derived, unfinished};
 
 use crate::failure::input;
+
+/// How the name of a sidecar ends, after its artefact's.
+pub const SIDECAR: &str = ".made.json";
 
 /// The folder of one run. While it is held no other command can work there.
 #[derive(Debug)]
@@ -41,6 +44,9 @@ struct Sidecar {
     /// Whether the artefact is whole; a stage that leaves several files marks its start with `false`.
     complete: bool,
     inputs: Value,
+    /// What else was left with the artefact and must be there with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    beside: Vec<String>,
 }
 
 /// How an artefact stands to the inputs that it would be made from now.
@@ -48,6 +54,8 @@ struct Sidecar {
 pub enum State {
     /// Not there.
     Missing,
+    /// There, without a file that was left with it: which.
+    Torn(String),
     /// Begun from the same inputs.
     Begun,
     /// There, made from the same inputs.
@@ -96,6 +104,19 @@ impl Run {
         inputs: &Inputs,
         make: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
+        self.make_with(artefact, inputs, |path| make(path).map(|()| Vec::new()))
+    }
+
+    /// The same for a file that others are left with. `make` names them; where one is missing all are made again.
+    ///
+    /// # Errors
+    /// What `make` meets.
+    pub fn make_with(
+        &self,
+        artefact: &str,
+        inputs: &Inputs,
+        make: impl FnOnce(&Path) -> anyhow::Result<Vec<String>>,
+    ) -> anyhow::Result<bool> {
         if self.is_current(artefact, inputs) {
             return Ok(false);
         }
@@ -105,8 +126,8 @@ impl Run {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("making the folder {}", parent.display()))?;
         }
-        make(&path)?;
-        self.vouch(artefact, inputs, true)?;
+        let beside = make(&path)?;
+        self.vouch(artefact, Sidecar { complete: true, inputs: inputs.to_value(), beside })?;
         Ok(true)
     }
 
@@ -116,15 +137,15 @@ impl Run {
     /// # Errors
     /// A sidecar that can't be written.
     pub fn begin(&self, artefact: &str, inputs: &Inputs) -> anyhow::Result<()> {
-        self.vouch(artefact, inputs, false)
+        self.vouch(artefact, Sidecar { complete: false, inputs: inputs.to_value(), beside: Vec::new() })
     }
 
-    /// Marks its end.
+    /// Marks its end, and which files it left.
     ///
     /// # Errors
     /// A sidecar that can't be written.
-    pub fn finish(&self, artefact: &str, inputs: &Inputs) -> anyhow::Result<()> {
-        self.vouch(artefact, inputs, true)
+    pub fn finish(&self, artefact: &str, inputs: &Inputs, left: Vec<String>) -> anyhow::Result<()> {
+        self.vouch(artefact, Sidecar { complete: true, inputs: inputs.to_value(), beside: left })
     }
 
     /// Says what to run first where an artefact that a stage needs is not current.
@@ -132,14 +153,7 @@ impl Run {
     /// # Errors
     /// An artefact that is missing, unfinished or made from other inputs.
     pub fn require(&self, artefact: &str, inputs: &Inputs, command: &str) -> anyhow::Result<()> {
-        let path = self.path(artefact);
-        let what = match self.state(artefact, inputs) {
-            State::Current => return Ok(()),
-            State::Missing => "is not there".to_owned(),
-            State::Begun => "is not finished".to_owned(),
-            State::Stale(why) => format!("was made from something else ({why})"),
-        };
-        Err(input(format!("{} {what}: run `cargo xtask {command}` first", path.display())))
+        require(&self.root, artefact, inputs, command)
     }
 
     /// Removes an artefact (a file or a folder) and its sidecar.
@@ -159,8 +173,7 @@ impl Run {
         sidecar_path(&self.root, artefact)
     }
 
-    fn vouch(&self, artefact: &str, inputs: &Inputs, complete: bool) -> anyhow::Result<()> {
-        let sidecar = Sidecar { complete, inputs: inputs.to_value() };
+    fn vouch(&self, artefact: &str, sidecar: Sidecar) -> anyhow::Result<()> {
         let mut text = serde_json::to_string_pretty(&sidecar)?;
         text.push('\n');
         replace_derived(&self.sidecar_path(artefact), text.as_bytes())
@@ -172,6 +185,22 @@ pub fn current(root: &Path, artefact: &str, inputs: &Inputs) -> bool {
     state(root, artefact, inputs) == State::Current
 }
 
+/// The same as [`Run::require`].
+///
+/// # Errors
+/// As [`Run::require`].
+pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> anyhow::Result<()> {
+    let path = root.join(artefact);
+    let what = match state(root, artefact, inputs) {
+        State::Current => return Ok(()),
+        State::Missing => "is not there".to_owned(),
+        State::Torn(lacks) => format!("lacks {lacks}"),
+        State::Begun => "is not finished".to_owned(),
+        State::Stale(why) => format!("was made from something else ({why})"),
+    };
+    Err(input(format!("{} {what}: run `cargo xtask {command}` first", path.display())))
+}
+
 fn state(root: &Path, artefact: &str, inputs: &Inputs) -> State {
     let sidecar = fs::read(sidecar_path(root, artefact)).ok();
     let Some(sidecar) = sidecar.and_then(|bytes| serde_json::from_slice::<Sidecar>(&bytes).ok()) else {
@@ -180,15 +209,20 @@ fn state(root: &Path, artefact: &str, inputs: &Inputs) -> State {
     if let Some(why) = inputs.differs_from(&sidecar.inputs) {
         return State::Stale(why);
     }
-    match sidecar.complete && root.join(artefact).exists() {
-        true => State::Current,
-        false if sidecar.complete => State::Missing,
-        false => State::Begun,
+    if !sidecar.complete {
+        return State::Begun;
+    }
+    if !root.join(artefact).exists() {
+        return State::Missing;
+    }
+    match sidecar.beside.into_iter().find(|name| !root.join(name).exists()) {
+        Some(lacking) => State::Torn(lacking),
+        None => State::Current,
     }
 }
 
 fn sidecar_path(root: &Path, artefact: &str) -> PathBuf {
-    root.join(format!("{artefact}.made.json"))
+    root.join(format!("{artefact}{SIDECAR}"))
 }
 
 fn remove(path: &Path) -> anyhow::Result<()> {
@@ -228,6 +262,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_with_an_artefact_is_made_again_with_it() {
+        let (_folder, run) = run();
+        let make = || {
+            run.make_with("a.txt", &inputs(1), |path| {
+                replace(&path.with_file_name("b.txt"), b"b")?;
+                replace(path, b"a")?;
+                Ok(vec!["b.txt".to_owned()])
+            })
+        };
+        assert!(make().unwrap() && !make().unwrap());
+        fs::remove_file(run.path("b.txt")).unwrap();
+        assert!(run.require("a.txt", &inputs(1), "make").unwrap_err().to_string().contains("lacks b.txt"));
+        assert!(make().unwrap() && run.path("b.txt").exists());
+    }
+
+    #[test]
     fn a_failed_artefact_is_not_vouched_for() {
         let (_folder, run) = run();
         run.make("a.txt", &inputs(1), |path| replace(path, b"old")).unwrap();
@@ -246,8 +296,11 @@ mod tests {
         fs::create_dir(run.path("stage")).unwrap();
         run.begin("stage", &inputs(1)).unwrap();
         assert_eq!(run.state("stage", &inputs(1)), State::Begun);
-        run.finish("stage", &inputs(1)).unwrap();
+        fs::write(run.path("stage/log.csv"), b"x").unwrap();
+        run.finish("stage", &inputs(1), vec!["stage/log.csv".to_owned()]).unwrap();
         assert_eq!(run.state("stage", &inputs(1)), State::Current);
+        fs::remove_file(run.path("stage/log.csv")).unwrap();
+        assert_eq!(run.state("stage", &inputs(1)), State::Torn("stage/log.csv".to_owned()));
         run.discard("stage").unwrap();
         assert_eq!(run.state("stage", &inputs(1)), State::Missing);
     }

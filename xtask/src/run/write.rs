@@ -1,6 +1,6 @@
 //! The one way in which a file of ours comes to its place: written beside it, flushed, renamed.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,23 +41,21 @@ fn place(path: &Path, bytes: &[u8], flush: impl Fn(&File) -> std::io::Result<()>
     write().with_context(|| format!("writing {}", path.display()))
 }
 
-/// Files under a folder that a killed command left half-written: ours and those of the libraries, which write
-/// hidden files or `.part` beside the place, too.
+/// Files under one of a run's own folders that a killed command left half-written: ours and those of the libraries,
+/// which write hidden files or `.part` beside the place, too. What a link leads to is not the run's.
 ///
 /// # Errors
 /// A folder that can't be read.
 pub fn unfinished(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("reading the folder {}", folder.display()))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(unfinished(&path)?);
-        } else if path
-            .file_name()
-            .map(OsStr::as_encoded_bytes)
-            .is_some_and(|name| name.starts_with(b".") || name.ends_with(b".part"))
-        {
-            found.push(path);
+        let entry = entry?;
+        let (kind, name) = (entry.file_type()?, entry.file_name());
+        let name = name.as_encoded_bytes();
+        if kind.is_dir() {
+            found.extend(unfinished(&entry.path())?);
+        } else if kind.is_file() && (name.starts_with(b".") || name.ends_with(b".part")) {
+            found.push(entry.path());
         }
     }
     Ok(found)

@@ -16,11 +16,12 @@ use crate::config::Config;
 use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::{Inputs, Run, current, hash_bytes, hash_file, replace, stream_seed};
+use crate::run::{Inputs, Run, current, hash_bytes, hash_file, real, replace, stream_seed};
 
 /// The artefact that lists the cases; a manifest that another run can take for its cohort.
 pub const COHORT: &str = "cohort.csv";
-const LEFT_OUT: &str = "left_out.csv";
+/// The artefact that lists the cases that were found and can not be used.
+pub const LEFT_OUT: &str = "left_out.csv";
 /// The folder of the synthetic cohort.
 pub const PHANTOM: &str = "phantom";
 
@@ -61,31 +62,46 @@ impl Scans {
             let wanted = |draw: usize, label| if draw == 0 { count(label) } else { draw };
             let (positive, negative) =
                 (wanted(settings.draw_positive, true), wanted(settings.draw_negative, false));
-            split::draw(&mut cohort, positive, negative, stream_seed(config.seed, "draw"))?;
+            split::draw(&mut cohort, positive, negative, stream_seed(config.seed, "draw")).map_err(
+                |error| {
+                    let key = match &error {
+                        relevox_volume::Error::TooFew { class, .. } => format!(": cohort.draw_{class}"),
+                        _ => String::new(),
+                    };
+                    anyhow::Error::from(error).context(format!("{}{key}", source.display()))
+                },
+            )?;
         }
         let shares =
             Fractions { train: settings.train, validation: settings.validation, test: settings.test };
-        split::assign(&mut cohort, &Sizes::Fractions(shares), stream_seed(config.seed, "split"))?;
+        split::assign(&mut cohort, &Sizes::Fractions(shares), stream_seed(config.seed, "split"))
+            .with_context(|| {
+                format!("{}: cohort.train, cohort.validation and cohort.test", source.display())
+            })?;
         let scans = Self::survey(config, cohort)?;
         scans.check_splits()?;
-        if !current(root, COHORT, &scans.inputs) {
+        if !current(root, COHORT, &scans.listed(root)?) {
             scans.read_all()?;
         }
         Ok(scans)
     }
 
     fn survey(config: &Config, cohort: Cohort) -> anyhow::Result<Self> {
+        let progress = Progress::start("cohort: check", cohort.cases.len(), "cases");
         let hashes: BTreeMap<String, Hashes> = cohort
             .cases
             .par_iter()
             .map(|case| {
+                interrupt::check()?;
                 let sequences: Vec<String> =
                     case.sequences.iter().map(|path| hash_file(path)).collect::<Result<_, _>>()?;
                 let seg = case.seg.as_ref().map(|path| hash_file(path)).transpose()?;
                 let hashes = Hashes { sequences: hash_bytes(sequences.join(" ").as_bytes()), seg };
+                progress.advance(1);
                 anyhow::Ok((case.case.clone(), hashes))
             })
             .collect::<Result<_, _>>()?;
+        drop(progress);
         let rows: BTreeMap<&str, serde_json::Value> = cohort
             .cases
             .iter()
@@ -138,12 +154,40 @@ impl Scans {
     /// # Errors
     /// A folder that can't be written to.
     pub fn record(&self, run: &Run) -> anyhow::Result<Work> {
-        let made = run.make(COHORT, &self.inputs, |path| {
+        let made = run.make_with(COHORT, &self.listed(run.root())?, |path| {
             replace(&run.path(LEFT_OUT), &self.left_out_csv()?)?;
-            replace(path, &self.cohort_csv(run.root())?)
+            replace(path, &self.cohort_csv(run.root())?)?;
+            Ok(vec![LEFT_OUT.to_owned()])
         })?;
         run.note_cohort(&self.fingerprint())?;
         Ok(Work::from_iter([made]))
+    }
+
+    /// What the lists are made from: more than the cases' content, which alone is what anything is computed from.
+    fn listed(&self, root: &Path) -> anyhow::Result<Inputs> {
+        let inputs = self.inputs.clone().file("left_out", &hash_bytes(&self.left_out_csv()?));
+        Ok(inputs.file("paths", &hash_bytes(&self.cohort_csv(root)?)))
+    }
+
+    /// Refuses scans that lie in a run's folder, where the run would write over or remove them.
+    ///
+    /// # Errors
+    /// The first such scan.
+    pub fn refuse_inside(&self, root: &Path) -> anyhow::Result<()> {
+        let folder = real(root);
+        for case in &self.cases {
+            for path in case.sequences.iter().chain(&case.seg) {
+                if path.canonicalize().is_ok_and(|path| path.starts_with(&folder)) {
+                    return Err(input(format!(
+                        "case {}: expected scans outside of the run folder {}, found {}: name another with --out",
+                        case.case,
+                        root.display(),
+                        path.display()
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn cohort_csv(&self, root: &Path) -> anyhow::Result<Vec<u8>> {

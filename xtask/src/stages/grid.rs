@@ -5,6 +5,8 @@
 //!
 //! Source: Rajapaksa and Khalvati (2022), appendix A.3.
 
+use std::path::Path;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -223,10 +225,21 @@ fn inputs(
 /// A search that was not done.
 pub fn read(session: &Session) -> anyhow::Result<Grid> {
     let path = session.run.path(GRID);
-    let text = std::fs::read(&path).map_err(|_| {
-        crate::failure::input(format!("{} is not there: run `cargo xtask grid` first", path.display()))
-    })?;
+    let text = std::fs::read(&path).map_err(|_| not_there(&path))?;
     Ok(serde_json::from_slice(&text)?)
+}
+
+/// Says to search first where a partition must be selected and a run folder, which nobody need hold, has none.
+///
+/// # Errors
+/// A folder without a search.
+pub fn require_begun(root: &Path, config: &Config) -> anyhow::Result<()> {
+    let path = root.join(GRID);
+    if config.regions.select == Select::Fixed || path.exists() { Ok(()) } else { Err(not_there(&path)) }
+}
+
+fn not_there(path: &Path) -> anyhow::Error {
+    crate::failure::input(format!("{} is not there: run `cargo xtask grid` first", path.display()))
 }
 
 /// The partition that everything after the grid is about: the one that the config fixes, or that of the cell

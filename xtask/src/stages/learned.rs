@@ -112,16 +112,18 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
     let run = &session.run;
     let inputs = inputs(session, &network.hash, partition)?;
     let state = run.state(FOLDER, &inputs);
-    if state == State::Current && run.path(WEIGHTS).exists() {
+    if state == State::Current {
         return Ok(Work { made: 0, kept: 1 });
     }
-    if state != State::Begun {
+    // Weights and history can be had again from the state that training left.
+    let mendable = matches!(state, State::Torn(_)) && run.path(LAST).exists();
+    if state != State::Begun && !mendable {
         run.discard(FOLDER)?;
-        run.begin(FOLDER, &inputs)?;
     }
+    run.begin(FOLDER, &inputs)?;
     fs::create_dir_all(run.path(FOLDER)).context("making the learned fill's folder")?;
     passes(session, network, partition)?;
-    run.finish(FOLDER, &inputs)?;
+    run.finish(FOLDER, &inputs, [WEIGHTS, HISTORY].map(str::to_owned).into())?;
     Ok(Work { made: 1, kept: 0 })
 }
 
@@ -173,7 +175,8 @@ fn passes(session: &Session, network: &Network, partition: &Partition) -> anyhow
         // Last of all: what it names as done is there.
         trainer.save_state(&last)?;
     }
-    Ok(())
+    trainer.save_weights(&run.path(WEIGHTS))?;
+    replace(&run.path(HISTORY), &history_csv(trainer.history())?)
 }
 
 fn history_csv(history: &[PassRecord]) -> anyhow::Result<Vec<u8>> {

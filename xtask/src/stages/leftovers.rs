@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::scores::fill_record;
 use super::{Partition, Session, focus, grid, learned, maps, train};
+use crate::run::SIDECAR;
 
 const FOLDERS: [&str; 4] = ["regions", "scores", "maps", "focus"];
 
@@ -57,20 +58,25 @@ fn wanted(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<P
     Ok(wanted)
 }
 
-/// Says whether the folder is gone.
+/// Removes what a run made there, which its sidecar or its name tells, and nothing else. Says whether the folder is gone.
 fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> std::io::Result<bool> {
     let mut empty = true;
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
+    let entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    let paths: BTreeSet<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
             empty &= remove_others(&path, wanted)?;
             continue;
         }
         let text = path.to_string_lossy();
-        if wanted.contains(Path::new(text.strip_suffix(".made.json").unwrap_or(&text))) {
-            empty = false;
-        } else {
+        let artefact = text.strip_suffix(SIDECAR);
+        let vouched = paths.contains(Path::new(&format!("{text}{SIDECAR}")));
+        let ours = kind.is_file() && (artefact.is_some() || vouched || text.ends_with(fill_record::ENDING));
+        if ours && !wanted.contains(Path::new(artefact.unwrap_or(&text))) {
             fs::remove_file(&path)?;
+        } else {
+            empty = false;
         }
     }
     if empty {
@@ -87,13 +93,23 @@ mod tests {
     fn what_is_wanted_stays_with_its_sidecar() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join("maps").join(name);
-        for name in ["a/blank.nii.gz", "a/blank.nii.gz.made.json", "a/old.nii.gz", "b/old.nii.gz.made.json"] {
+        let names = [
+            "a/blank.nii.gz",
+            "a/blank.nii.gz.made.json",
+            "a/old.nii.gz",
+            "a/old.nii.gz.made.json",
+            "a/old.values.csv",
+            "b/old.nii.gz.made.json",
+            "c/own.nii.gz",
+        ];
+        for name in names {
             fs::create_dir_all(path(name).parent().unwrap()).unwrap();
             fs::write(path(name), b"x").unwrap();
         }
         let wanted = BTreeSet::from([path("a/blank.nii.gz")]);
         assert!(!remove_others(&folder.path().join("maps"), &wanted).unwrap());
         assert!(path("a/blank.nii.gz").exists() && path("a/blank.nii.gz.made.json").exists());
-        assert!(!path("a/old.nii.gz").exists() && !path("b").exists());
+        assert!(!path("a/old.nii.gz").exists() && !path("a/old.values.csv").exists() && !path("b").exists());
+        assert!(path("c/own.nii.gz").exists(), "what no run made was removed");
     }
 }

@@ -4,6 +4,7 @@
 //! validation accuracy. Ties go to the lower validation loss, then to the earlier epoch.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context;
 use ndarray::Axis;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::network::Network;
 use super::{Scans, Session, Work, shortcut};
 use crate::config::Config;
+use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, State, replace, stream_seed};
@@ -106,6 +108,18 @@ pub fn require(session: &Session) -> anyhow::Result<()> {
     session.run.require(shortcut::SHORTCUT, &shortcut::inputs(session)?, "train")
 }
 
+/// Says to train first where a run folder, which nobody need hold, has no trace of it.
+///
+/// # Errors
+/// A folder without training.
+pub fn require_begun(root: &Path) -> anyhow::Result<()> {
+    let folder = root.join(FOLDER);
+    if folder.exists() {
+        return Ok(());
+    }
+    Err(input(format!("{} is not there: run `cargo xtask train` first", folder.display())))
+}
+
 /// The network that a config describes.
 fn network(config: &Config) -> ResNetConfig {
     let classifier = &config.classifier;
@@ -139,16 +153,22 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
     let (run, inputs) = (&session.run, inputs(session));
     let mut work = Work::default();
     let state = run.state(FOLDER, &inputs);
-    if state == State::Current && run.path(BEST).exists() {
+    if state == State::Current {
         work.count(false);
     } else {
-        if state != State::Begun {
+        let epochs_left: Vec<String> = (1..=session.config.classifier.epochs).map(epoch_file).collect();
+        // All but the epochs' weights can be had again from the state that training left.
+        let mendable = matches!(state, State::Torn(_))
+            && epochs_left.iter().all(|weights| run.path(weights).exists())
+            && run.path(LAST).exists();
+        if state != State::Begun && !mendable {
             run.discard(FOLDER)?;
-            run.begin(FOLDER, &inputs)?;
         }
+        run.begin(FOLDER, &inputs)?;
         fs::create_dir_all(run.path(FOLDER)).context("making the classifier's folder")?;
         epochs(session)?;
-        run.finish(FOLDER, &inputs)?;
+        let others = [BEST, HISTORY].map(str::to_owned);
+        run.finish(FOLDER, &inputs, epochs_left.into_iter().chain(others).collect())?;
         work.count(true);
     }
     let hash = run.hash(BEST)?;
@@ -188,6 +208,7 @@ fn epochs(session: &Session) -> anyhow::Result<()> {
         // Last of all: what it names as done is there.
         trainer.save_state(&last)?;
     }
+    replace(&run.path(HISTORY), &history_csv(trainer.history(), &validation)?)?;
     let best = best(trainer.history()).context("choosing the best of no epochs")?;
     progress.note(&format!(
         "epoch {} it is, with validation accuracy {:.3}",

@@ -5,7 +5,8 @@
 //! refused by name. NIfTI stores x fastest, which is C order `[z, y, x]`: voxels are taken as they come.
 //!
 //! A header's word on sizes is not trusted: it is compared with the length of the file first, and memory grows with
-//! the voxels that were decoded.
+//! the voxels that were decoded. Extensions stand before the voxels; a file that goes on after them was cut by another
+//! shape or type than its header says, and is refused as one that ends too early is.
 //!
 //! Reference: the NIfTI-1 data format, <https://nifti.nimh.nih.gov/nifti-1>.
 
@@ -33,7 +34,7 @@ const READ_BUFFER_BYTES: usize = 1 << 18;
 /// Reads a scan.
 ///
 /// # Errors
-/// Where the file cannot be read, is no NIfTI-1 volume of a type that is read, or ends before its voxels do.
+/// Where the file cannot be read, is no NIfTI-1 volume of a type that is read, or does not end where its voxels do.
 pub fn read(path: &Path) -> Result<Volume<f32>, Error> {
     read_as(path)
 }
@@ -56,14 +57,21 @@ fn read_as<T: Voxel>(path: &Path) -> Result<Volume<T>, Error> {
     let mut file = BufReader::with_capacity(READ_BUFFER_BYTES, file);
     if file.fill_buf().map_err(unreadable)?.starts_with(&GZIP_MAGIC) {
         let largest = metadata.len().saturating_mul(LARGEST_DEFLATE_RATIO);
-        read_stream(path, MultiGzDecoder::new(file), largest)
+        read_stream(path, MultiGzDecoder::new(file), Length::AtMost(largest))
     } else {
-        read_stream(path, file, metadata.len())
+        read_stream(path, file, Length::Exactly(metadata.len()))
     }
 }
 
-/// Reads a volume from its decompressed bytes, of which there are `largest_bytes` at most.
-fn read_stream<T: Voxel>(path: &Path, mut bytes: impl Read, largest_bytes: u64) -> Result<Volume<T>, Error> {
+/// How many bytes there are, compressed or not, once they are decompressed.
+#[derive(Clone, Copy, Debug)]
+enum Length {
+    Exactly(u64),
+    AtMost(u64),
+}
+
+/// Reads a volume from its decompressed bytes.
+fn read_stream<T: Voxel>(path: &Path, mut bytes: impl Read, length: Length) -> Result<Volume<T>, Error> {
     let header = Header::read(path, &mut bytes)?;
     let expected_bytes = header.voxel_bytes();
     let truncated = |found_bytes: u64, why: String| Error::Truncated {
@@ -72,6 +80,7 @@ fn read_stream<T: Voxel>(path: &Path, mut bytes: impl Read, largest_bytes: u64) 
         found_bytes,
         why,
     };
+    let (Length::Exactly(largest_bytes) | Length::AtMost(largest_bytes)) = length;
     let room = largest_bytes.saturating_sub(header.voxel_offset);
     if room < expected_bytes {
         let [nz, ny, nx] = header.shape;
@@ -92,9 +101,18 @@ fn read_stream<T: Voxel>(path: &Path, mut bytes: impl Read, largest_bytes: u64) 
             Error::NotLabels { path: path.to_owned(), index_zyx, found }
         }
     })?;
-    // Reading on makes the decoder compare the checksum; bytes past the voxels are nobody's.
-    if let Err(source) = bytes.read(&mut [0]) {
-        return Err(Error::Damaged { path: path.to_owned(), source });
+    // Reading on makes the decoder compare the checksum, too.
+    match bytes.read(&mut [0]) {
+        Ok(0) => {}
+        Ok(_) => {
+            let expected_bytes = header.voxel_offset + expected_bytes;
+            let found = match length {
+                Length::Exactly(bytes) => bytes.to_string(),
+                Length::AtMost(_) => "more".to_owned(),
+            };
+            return Err(Error::Overlong { path: path.to_owned(), expected_bytes, found });
+        }
+        Err(source) => return Err(Error::Damaged { path: path.to_owned(), source }),
     }
     let found = voxels.len();
     let voxels = Array3::from_shape_vec(header.shape, voxels)
@@ -140,10 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_longer_than_its_header_says_is_cut() {
+    fn a_stream_longer_than_its_header_says_is_read_no_further() {
         let mut bomb = Bomb { header: header_of([5, 4, 3]), taken: 0 };
-        let scan: Volume<f32> = read_stream(Path::new("bomb.nii.gz"), &mut bomb, u64::MAX).unwrap();
-        assert_eq!(scan.voxels.dim(), (5, 4, 3));
+        let endless = Length::AtMost(u64::MAX);
+        let error = read_stream::<f32>(Path::new("bomb.nii.gz"), &mut bomb, endless).unwrap_err();
+        assert!(error.to_string().contains("expected 592 bytes"), "{error}");
         assert_eq!(bomb.taken, 352 + 4 * 60 + 1);
     }
 
@@ -152,7 +171,8 @@ mod tests {
     fn memory_follows_what_was_decoded() {
         let mut short = header_of([32767; 3]);
         short.resize(352 + 300_000, 0);
-        let error = read_stream::<f32>(Path::new("short.nii.gz"), short.as_slice(), u64::MAX).unwrap_err();
+        let length = Length::AtMost(u64::MAX);
+        let error = read_stream::<f32>(Path::new("short.nii.gz"), short.as_slice(), length).unwrap_err();
         assert!(error.to_string().contains("found 300000"), "{error}");
     }
 }

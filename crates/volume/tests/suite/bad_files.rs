@@ -90,6 +90,26 @@ fn dimensions_that_do_not_fit() {
     patched(108, &f32::NAN.to_le_bytes(), &["voxel offset"]);
 }
 
+/// Voxels are where the header says; what follows them is part of an image that it does not describe.
+#[test]
+fn files_longer_than_their_header_says() {
+    for more in [1, 3, 48, 512] {
+        let mut bytes = zeros_nifti();
+        bytes.resize(448 + more, 0);
+        let found = format!("found {}", 448 + more);
+        refused("long.nii", &bytes, &["expected 448 bytes, which its header asks for", &found]);
+        refused("long.nii.gz", &gzip(&bytes), &["expected 448 bytes", "found more"]);
+    }
+    // A header that is one plane short of its file.
+    patched(42, &dims(&[4, 3, 1]), &["expected 400 bytes"]);
+    // An extension moves the voxels.
+    let mut extended = zeros_nifti();
+    extended[108..112].copy_from_slice(&384.0_f32.to_le_bytes());
+    extended.splice(352..352, [0; 32]);
+    let (_folder, path) = file("extended.nii", &extended);
+    assert_eq!(nifti::read(&path).unwrap().geometry.shape, [2, 3, 4]);
+}
+
 #[test]
 fn trailing_dimensions_of_one_are_none() {
     let mut bytes = zeros_nifti();

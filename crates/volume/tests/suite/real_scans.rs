@@ -1,5 +1,6 @@
 //! Real BraTS cases, read from the folder that RELEVOX_REAL_DATA names.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use ndarray::Axis;
@@ -10,7 +11,8 @@ use crate::scans::brats_sequences;
 fn real_data() -> Option<PathBuf> {
     let folder = std::env::var_os("RELEVOX_REAL_DATA").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("skipped: RELEVOX_REAL_DATA is not set");
+        // Past the harness, which keeps what a passing test prints to itself.
+        let _ = std::io::stderr().write_all(b"skipped: RELEVOX_REAL_DATA is not set, no real scan is read\n");
     }
     folder
 }

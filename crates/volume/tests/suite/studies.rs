@@ -130,10 +130,13 @@ fn configs_that_cannot_be_meant() {
         sequences: names.iter().map(|name| name.to_string()).collect(),
         ..preprocess(0, [4, 4, 4], 1)
     };
-    let cases: [(&str, Preprocess); 7] = [
+    let cases: [(&str, Preprocess); 10] = [
         ("\"t1\" again", named(&["t1", "t1"])),
         ("\"label\"", named(&["label"])),
         ("preprocess.crop", preprocess(1, [4, 0, 4], 1)),
+        ("preprocess.crop", preprocess(1, [4, 4, 1025], 1)),
+        ("preprocess.crop", preprocess(1, [2_000_000_000; 3], 1)),
+        ("preprocess.crop", preprocess(1, [usize::MAX; 3], 1)),
         ("preprocess.downsample", preprocess(1, [4, 4, 4], 0)),
         ("preprocess.downsample", preprocess(1, [4, 4, 6], 4)),
         ("preprocess.sequences", preprocess(0, [4, 4, 4], 1)),

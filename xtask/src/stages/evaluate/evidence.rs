@@ -2,10 +2,12 @@
 
 use anyhow::Context;
 
+use crate::interrupt;
+use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes};
 use crate::stages::learned::Learned;
 use crate::stages::scores::Question;
-use crate::stages::{Partition, Session, focus, grid, maps, shortcut, train};
+use crate::stages::{Partition, Session, cohort, focus, grid, maps, shortcut, train};
 
 /// Every artefact that evaluation reads, by content.
 ///
@@ -22,7 +24,10 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
         Ok(())
     };
     let learned = Learned::hash_if_wanted(session, partition)?;
-    for case in session.scored_cases() {
+    let cases = session.scored_cases();
+    let progress = Progress::start("evaluate: check", cases.len(), "cases");
+    for case in cases {
+        interrupt::check()?;
         let case = case.case.as_str();
         partition.require(run, &session.scans, case, &session.config.regions, "regions")?;
         add(partition.regions_file(case))?;
@@ -38,7 +43,9 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
         let map = maps::file(case, maps::GRADCAM);
         run.require(&map, &maps::gradcam_inputs(session, case, &classifier)?, "score")?;
         add(map)?;
+        progress.advance(1);
     }
+    drop(progress);
     let config = &session.config;
     for epoch in focus::epochs(config.classifier.epochs, config.evaluate.focus_epochs) {
         for case in focus::cases(session)? {
@@ -55,7 +62,8 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     add("classifier/predictions.csv".to_owned())?;
     add(shortcut::SHORTCUT.to_owned())?;
     add("classifier/history.csv".to_owned())?;
-    add(crate::stages::cohort::COHORT.to_owned())?;
+    add(cohort::COHORT.to_owned())?;
+    add(cohort::LEFT_OUT.to_owned())?;
     Ok(found)
 }
 

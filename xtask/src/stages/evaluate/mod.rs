@@ -35,20 +35,21 @@ pub const FOCUS: &str = "tables/focus.csv";
 pub fn run(session: &Session) -> anyhow::Result<Work> {
     let partition = grid::selected(session)?;
     let inputs = evidence::inputs(session, &partition)?;
-    if [CASES, FOCUS].iter().any(|table| !session.run.path(table).exists()) {
-        session.run.discard(SUMMARY)?;
-    }
-    let made = session.run.make(SUMMARY, &inputs, |path| {
+    let made = session.run.make_with(SUMMARY, &inputs, |path| {
         let found = cases::test_cases(session, &partition)?;
         let focus = correlation::by_epoch(session)?;
         let summary = summarise(session, &partition, &found, &focus)?;
+        let mut left = vec![FOCUS.to_owned()];
         for table in tables::all(&summary, &rows(session, &found)?)? {
-            replace(&session.run.path(&format!("tables/{}", table.file)), &table.bytes)?;
+            let name = format!("tables/{}", table.file);
+            replace(&session.run.path(&name), &table.bytes)?;
+            left.push(name);
         }
         let mut table = csv::Writer::from_writer(Vec::new());
         focus.iter().try_for_each(|row| table.serialize(row))?;
         replace(&session.run.path(FOCUS), &table.into_inner()?)?;
-        replace(path, summary.to_json()?.as_bytes())
+        replace(path, summary.to_json()?.as_bytes())?;
+        Ok(left)
     })?;
     Ok(Work::from_iter([made]))
 }

@@ -92,9 +92,13 @@ impl Fill for Watched<'_> {
     }
 }
 
+/// How the name of a record ends.
+pub const ENDING: &str = ".values.csv";
+
 /// Where a case's record lies.
 pub fn file(partition: &Partition, case: &str) -> String {
-    partition.scores_file(case, "learned").replace(".csv", ".values.csv")
+    let scores = partition.scores_file(case, "learned");
+    format!("{}{ENDING}", scores.strip_suffix(".csv").unwrap_or(&scores))
 }
 
 /// Writes a case's record.

@@ -92,7 +92,8 @@ impl Scorer<'_> {
         let Question { case, partition, fill } = asked;
         let learned = if fill == "learned" { self.learned } else { None };
         let inputs = asked.inputs(session, self.hash, learned.map(|learned| learned.hash.as_str()))?;
-        session.run.make(file, &inputs, |path| {
+        session.run.make_with(file, &inputs, |path| {
+            let mut left = Vec::new();
             let study = session.scans.study(case)?;
             let regions =
                 partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;
@@ -101,6 +102,7 @@ impl Scorer<'_> {
                     let watched = fill_record::Watched::new(&learned.fill, &study, regions.len())?;
                     let scores = self.score(&study, &regions, &watched)?;
                     fill_record::write(session, partition, case, &watched, &regions)?;
+                    left.push(fill_record::file(partition, case));
                     scores
                 }
                 None => {
@@ -108,7 +110,8 @@ impl Scorer<'_> {
                     self.score(&study, &regions, &fill)?
                 }
             };
-            replace(path, &to_csv(&scores)?)
+            replace(path, &to_csv(&scores)?)?;
+            Ok(left)
         })
     }
 

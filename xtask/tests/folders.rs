@@ -1,0 +1,139 @@
+//! What a run does to its folder: only its own, all of it, and nothing before it can begin.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod harness;
+
+use std::fs;
+
+use harness::{assert_same_tree, cohort, files, made, refuse, succeed, tiny, tree};
+
+#[test]
+fn folders_of_others_stay_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scans, thesis) = (folder.path().join("scans"), folder.path().join("thesis"));
+    cohort(&scans, 12);
+    for name in ["figures/own.png", "tables/own.csv", "cohort.csv", ".hidden", "film.part"] {
+        fs::create_dir_all(thesis.join(name).parent().unwrap()).unwrap();
+        fs::write(thesis.join(name), b"mine").unwrap();
+    }
+    let before = files(folder.path());
+    let given = ["--cohort", scans.to_str().unwrap()];
+    for more in [&[][..], &["--fresh"], &["--update"], &given] {
+        for command in ["phantom", "reproduce"] {
+            refuse(tiny(command, &thesis, more), &["thesis", "an empty or a new one", "found .hidden"]);
+        }
+    }
+    for out in ["scans", "scans/HGG/run", ""] {
+        refuse(tiny("reproduce", &folder.path().join(out), &given), &["name another"]);
+    }
+    assert!(before == files(folder.path()), "a folder of others changed");
+}
+
+#[test]
+fn scans_that_lie_in_the_run_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, list) = (folder.path().join("run"), folder.path().join("list.csv"));
+    succeed(tiny("phantom", &out, &[]));
+    succeed(tiny("train", &out, &[]));
+    let cohort = fs::read_to_string(out.join("cohort.csv")).unwrap();
+    fs::write(&list, cohort.replace("phantom/", "run/phantom/")).unwrap();
+    let given = ["--fresh", "--cohort", list.to_str().unwrap()];
+    refuse(tiny("reproduce", &out, &given), &["outside of the run folder", "run/phantom/"]);
+    assert!(out.join("phantom").exists());
+}
+
+#[test]
+fn commands_that_come_too_early_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
+    cohort(&scans, 12);
+    let given = ["--cohort", scans.to_str().unwrap()];
+    refuse(tiny("train", &out, &[]), &["run `cargo xtask phantom` first"]);
+    refuse(tiny("regions", &out, &given), &["run `cargo xtask grid` first"]);
+    for command in ["grid", "perturb-train", "score", "evaluate", "report"] {
+        refuse(tiny(command, &out, &given), &["run `cargo xtask train` first"]);
+    }
+    assert!(!out.exists(), "something was left behind");
+}
+
+#[test]
+fn the_manifest_says_how_a_cohort_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(tiny("phantom", folder.path(), &["--seed", "7"]));
+    let text = fs::read(folder.path().join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(manifest["seed"], 7);
+    assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
+    assert!(manifest["host"]["cores"].is_number() && manifest["stages"]["phantom"].is_object());
+}
+
+#[test]
+fn what_is_deleted_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    succeed(tiny("reproduce", &out, &[]));
+    let whole = tree(&out);
+    let learned = whole.keys().find(|path| path.to_str().unwrap().ends_with(".values.csv")).unwrap();
+    let scan = whole.keys().find(|path| path.to_str().unwrap().ends_with("_t1.nii.gz")).unwrap();
+    let lost = [
+        ("tables/table1.csv", "evaluate", "evaluate"),
+        ("tables/focus.csv", "evaluate", "evaluate"),
+        (learned.to_str().unwrap(), "score", "score"),
+        ("classifier/history.csv", "train", "train"),
+        ("classifier/best.safetensors", "train", "train"),
+        ("classifier/epoch-001.safetensors", "train", "train"),
+        ("perturbation/unet.safetensors", "perturb-train", "perturb-train"),
+        ("perturbation/history.csv", "perturb-train", "perturb-train"),
+        ("left_out.csv", "train", "cohort"),
+        (scan.to_str().unwrap(), "phantom", "phantom"),
+    ];
+    for (name, command, stage) in lost {
+        fs::remove_file(out.join(name)).unwrap();
+        let made = made(&succeed(tiny(command, &out, &[])));
+        assert!(made[stage] > 0, "{name}: {made:?}");
+        assert_same_tree(&tree(&out), &whole);
+    }
+    fs::remove_file(out.join("tables/table2.csv")).unwrap();
+    refuse(tiny("report", &out, &[]), &["lacks tables/table2.csv", "run `cargo xtask evaluate` first"]);
+    fs::remove_file(out.join(scan)).unwrap();
+    refuse(tiny("train", &out, &[]), &["lacks a scan", "run `cargo xtask phantom` first"]);
+}
+
+/// Lists tell what the last command found, and numbers where they come from, where no scan changed.
+#[test]
+fn lists_follow_the_cohort() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scans, moved, out) =
+        (folder.path().join("scans"), folder.path().join("moved"), folder.path().join("run"));
+    cohort(&scans, 12);
+    let run = |scans: &std::path::Path, more: &[&str]| {
+        let given = [&["--cohort", scans.to_str().unwrap()], more].concat();
+        made(&succeed(tiny("reproduce", &out, &given)))
+    };
+    run(&scans, &[]);
+    fs::create_dir_all(scans.join("HGG/stray")).unwrap();
+    fs::copy(
+        fs::read_dir(scans.join("HGG"))
+            .unwrap()
+            .flatten()
+            .find(|case| case.file_name() != "stray")
+            .map(|case| {
+                let name = case.file_name().into_string().unwrap();
+                case.path().join(format!("{name}_t1.nii.gz"))
+            })
+            .unwrap(),
+        scans.join("HGG/stray/stray_t1.nii.gz"),
+    )
+    .unwrap();
+    let now = run(&scans, &[]);
+    assert!(fs::read_to_string(out.join("left_out.csv")).unwrap().contains("stray"));
+    assert!(fs::read_to_string(out.join("summary.json")).unwrap().contains("stray"));
+    assert_eq!((now["cohort"], now["train"], now["score"], now["evaluate"]), (1, 0, 0, 1));
+    fs::rename(&scans, &moved).unwrap();
+    let given = ["--cohort", moved.to_str().unwrap()];
+    refuse(tiny("reproduce", &out, &given), &["cohort.source", "--update"]);
+    let now = run(&moved, &["--update"]);
+    assert_eq!((now["cohort"], now["train"], now["score"]), (1, 0, 0));
+    assert!(!fs::read_to_string(out.join("cohort.csv")).unwrap().contains("scans/"));
+}
