@@ -12,6 +12,7 @@ import argparse
 import csv
 import pathlib
 import re
+import sys
 
 import nibabel
 import numpy as np
@@ -59,7 +60,12 @@ def split_of(case, options):
 
 def rows_of(folder, options):
     """Writes the usable halves of a case, and yields their rows of the manifest."""
-    images = {kind: nibabel.load(next(folder.glob(f"*_{kind}.nii*"))) for kind in KINDS}
+    files = {kind: next(folder.glob(f"*_{kind}.nii*"), None) for kind in KINDS}
+    missing = [kind for kind, file in files.items() if file is None]
+    if missing:
+        print(f"{folder.name} left out: no {', '.join(missing)}", file=sys.stderr)
+        return
+    images = {kind: nibabel.load(file) for kind, file in files.items()}
     brain = np.any([np.asarray(images[kind].dataobj) > 0 for kind in SEQUENCES], axis=0)
     for side, start in halves(brain):
         parts = {kind: cut(image, start, mirror=side == "R") for kind, image in images.items()}

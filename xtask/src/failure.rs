@@ -42,25 +42,59 @@ impl From<Ending> for ExitCode {
 pub fn ending(error: &anyhow::Error) -> Ending {
     let mut ending = Ending::Fault;
     for cause in error.chain() {
-        if cause.is::<Interrupted>() {
+        // A library's error may stand for another's without showing it among its causes.
+        let of_libraries = [
+            cause.downcast_ref().map(of_relevance),
+            cause.downcast_ref().map(of_fill),
+            cause.downcast_ref().map(of_network),
+        ];
+        if cause.is::<Interrupted>() || of_libraries.contains(&Some(Ending::Interrupted)) {
             return Ending::Interrupted;
         }
-        if matches!(cause.downcast_ref(), Some(relevox_relevance::Error::Cancelled))
-            || matches!(cause.downcast_ref(), Some(relevox_models::Error::Interrupted { .. }))
-            || matches!(cause.downcast_ref(), Some(relevox_perturb::Error::Interrupted { .. }))
-        {
-            return Ending::Interrupted;
-        }
-        let tensors = matches!(cause.downcast_ref(), Some(relevox_models::Error::Candle(_)));
         if cause.is::<InputError>()
             || cause.is::<relevox_volume::Error>()
             || cause.is::<slic3d::Error>()
-            || (cause.is::<relevox_models::Error>() && !tensors)
+            || of_libraries.contains(&Some(Ending::Input))
         {
             ending = Ending::Input;
         }
     }
     ending
+}
+
+/// A network that gives no numbers has weights that hold none.
+fn of_relevance(error: &relevox_relevance::Error) -> Ending {
+    use relevox_relevance::Error;
+    match error {
+        Error::Cancelled => Ending::Interrupted,
+        Error::Fill(error) => of_fill(error),
+        Error::Model(error) => of_network(error),
+        Error::NonFiniteLogit { .. } | Error::NonFiniteMap { .. } => Ending::Input,
+        _ => Ending::Fault,
+    }
+}
+
+fn of_fill(error: &relevox_perturb::Error) -> Ending {
+    use relevox_perturb::Error;
+    match error {
+        Error::Interrupted { .. } => Ending::Interrupted,
+        Error::Network(error) => of_network(error),
+        Error::NonFinite { .. }
+        | Error::EmptyBrain { .. }
+        | Error::UnknownConstant { .. }
+        | Error::Config { .. }
+        | Error::NoRegions { .. }
+        | Error::Diverged { .. } => Ending::Input,
+        _ => Ending::Fault,
+    }
+}
+
+fn of_network(error: &relevox_models::Error) -> Ending {
+    match error {
+        relevox_models::Error::Interrupted { .. } => Ending::Interrupted,
+        relevox_models::Error::Candle(_) => Ending::Fault,
+        _ => Ending::Input,
+    }
 }
 
 /// The error and what caused it on one line, without what a cause repeats of the line before.
@@ -96,6 +130,28 @@ mod tests {
         assert_eq!(ending(&wrapped.unwrap_err()), Ending::Input);
         let stopped = Err::<(), _>(anyhow::Error::from(Interrupted)).context("training");
         assert_eq!(ending(&stopped.unwrap_err()), Ending::Interrupted);
+    }
+
+    #[test]
+    fn an_error_inside_a_library_s_error_keeps_its_ending() {
+        let weights = || relevox_models::Error::MissingKey { key: "conv1.weight".into(), expected: vec![8] };
+        let tensors =
+            || relevox_models::Error::Candle(relevox_models::candle_core::Error::Msg("shape".into()));
+        let stopped = || relevox_models::Error::Interrupted { epoch: 1 };
+        let brain = relevox_perturb::Error::EmptyBrain { fill: "min".into() };
+        let logit = relevox_relevance::Error::NonFiniteLogit { input: "region 3".into(), logit: f32::NAN };
+        let cases: [(anyhow::Error, Ending); 7] = [
+            (relevox_relevance::Error::from(weights()).into(), Ending::Input),
+            (relevox_relevance::Error::from(relevox_perturb::Error::from(weights())).into(), Ending::Input),
+            (relevox_relevance::Error::from(brain).into(), Ending::Input),
+            (logit.into(), Ending::Input),
+            (relevox_perturb::Error::from(stopped()).into(), Ending::Interrupted),
+            (relevox_perturb::Error::from(tensors()).into(), Ending::Fault),
+            (relevox_relevance::Error::from(tensors()).into(), Ending::Fault),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(ending(&error), expected, "{error}");
+        }
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! elsewhere. All of it goes to stderr.
 
 use std::io::{IsTerminal, stderr};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
@@ -31,9 +31,20 @@ struct Lines {
     last: Instant,
 }
 
+/// The bars on the terminal, which make room for what is said.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
 /// Says one line about what happens.
 pub fn say(line: impl AsRef<str>) {
-    eprintln!("{}", line.as_ref());
+    BARS.suspend(|| eprintln!("{}", line.as_ref()));
+}
+
+/// How fast it goes and how long it still takes, once there is something to tell it by.
+fn pace(done: u64, per_second: f64, seconds_left: f64) -> String {
+    match done {
+        0 => String::new(),
+        _ => format!(", {per_second:.2} per second, {seconds_left:.0} s left"),
+    }
 }
 
 impl Progress {
@@ -41,10 +52,14 @@ impl Progress {
     pub fn start(name: impl Into<String>, total: usize, unit: &'static str) -> Self {
         let (name, start, total) = (name.into(), Instant::now(), total as u64);
         let view = if stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let template = "{prefix:>14} [{bar:30}] {pos}/{len} {per_sec}, {eta} left {msg}";
+            let bar = BARS.add(ProgressBar::new(total));
+            let template = "{prefix:>14!} [{bar:30}] {pos}/{len}{pace}";
             if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("=> "));
+                let shown = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                    let left = state.eta().as_secs_f64();
+                    let _ = out.write_str(&pace(state.pos(), state.per_sec(), left));
+                };
+                bar.set_style(style.with_key("pace", shown).progress_chars("=> "));
             }
             bar.set_prefix(name.clone());
             bar.enable_steady_tick(Duration::from_millis(250));
@@ -83,7 +98,7 @@ impl Progress {
         let rate = done as f64 / seconds;
         let left = self.total.saturating_sub(done) as f64 / rate;
         let (name, total, unit) = (&self.name, self.total, self.unit);
-        format!("{name}: {done}/{total} {unit}, {rate:.2} per second, {left:.0} s left")
+        format!("{name}: {done}/{total} {unit}{}", pace(done, rate, left))
     }
 }
 
@@ -92,5 +107,16 @@ impl Drop for Progress {
         if let View::Bar(bar) = &self.view {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_told_by_what_is_done() {
+        assert_eq!(pace(0, 0.0, 0.0), "");
+        assert_eq!(pace(3, 1.0 / 3.0, 89.6), ", 0.33 per second, 90 s left");
     }
 }

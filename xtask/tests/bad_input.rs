@@ -4,15 +4,11 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{cohort, files, refuse, succeed, tiny, xtask};
 use ndarray::Array3;
-use relevox_models::candle_core::{Device, Tensor};
-use relevox_models::checkpoint::{self, Metadata, Network};
-use relevox_models::{ResNetConfig, Shortcut};
 use relevox_volume::{Geometry, Volume, nifti};
 
 fn volume(shape: [usize; 3]) -> Volume {
@@ -84,6 +80,32 @@ fn one_volume_with_bad_voxels() {
     );
 }
 
+#[test]
+fn one_volume_that_is_a_folder() {
+    slic_refuses("scan.nii.gz", |path| fs::create_dir(path).unwrap(), &["cannot read", "directory"]);
+}
+
+#[test]
+fn slic_options_and_places_that_can_not_be_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = folder.path().join("scan.nii.gz");
+    nifti::write(&scan, &volume([9, 9, 9])).unwrap();
+    let slic = |output: &str, more: &[&str]| {
+        let output = folder.path().join(output);
+        xtask(&[&["slic", scan.to_str().unwrap(), output.to_str().unwrap(), "--regions", "4"], more].concat())
+    };
+    for spacing in ["1,x,1,1", "1,1", "1,,1", "1,1,1,1", ""] {
+        refuse(slic("out.nii.gz", &[&format!("--spacing={spacing}")]), &["--spacing", "z,y,x"]);
+    }
+    refuse(slic("absent/out.nii.gz", &[]), &["absent/out.nii.gz", "expected a folder"]);
+    refuse(slic("scan.nii.gz/out.nii.gz", &[]), &["scan.nii.gz/out.nii.gz", "expected a folder"]);
+    refuse(slic("out.png", &[]), &["out.png", ".nii.gz"]);
+    #[cfg(target_os = "linux")]
+    refuse(slic("/sys/out.nii.gz", &[]), &["/sys", "folder that can be written to"]);
+    assert_eq!(files(folder.path()).len(), 1, "something was left behind");
+    succeed(slic("out.nii.gz", &["--spacing", "1, 2,1.5"]));
+}
+
 /// A synthetic cohort, and the folder of one of its cases.
 fn spoiled(spoil: impl FnOnce(&Path, &str)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -126,13 +148,40 @@ fn cases_with_bad_scans() {
         |case, name| change(case, name, "t1", |scan| scan.voxels[[0, 0, 0]] = f32::INFINITY),
         &["_t1.nii.gz", "inf"],
     );
+    cohort_refuses(
+        |case, name| change(case, name, "t1", |scan| scan.voxels[[3, 2, 1]] = f32::NAN),
+        &["case ", "_t1.nii.gz", "found NaN at voxel z 3, y 2, x 1"],
+    );
     cohort_refuses(|case, name| change(case, name, "t2", |scan| scan.voxels.fill(0.0)), &["_t2.nii.gz", "0"]);
+    cohort_refuses(
+        |case, name| change(case, name, "t2", |scan| scan.voxels.fill(7.0)),
+        &["case ", "_t2.nii.gz", "intensities that vary", "found 7 throughout"],
+    );
+    cohort_refuses(
+        |case, name| nifti::write(&case.join(format!("{name}_flair.nii.gz")), &volume([16, 20, 15])).unwrap(),
+        &["case ", "_flair.nii.gz", "20 x 16 voxels", "15 x 20 x 16 voxels"],
+    );
     cohort_refuses(|case, name| change(case, name, "flair", shift), &["_flair.nii.gz", "grid"]);
     cohort_refuses(|case, name| change(case, name, "seg", shift), &["_seg.nii.gz", "grid"]);
     cohort_refuses(
         |case, name| fs::write(case.join(format!("{name}_t1ce.nii.gz")), b"x").unwrap(),
         &["_t1ce.nii.gz"],
     );
+}
+
+/// A scan that breaks after a run was made is found by the run's next command.
+#[test]
+fn a_scan_that_breaks_later() {
+    let folder = spoiled(|_, _| {});
+    let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
+    let given = ["--cohort", scans.to_str().unwrap()];
+    succeed(tiny("train", &out, &given));
+    let before = harness::tree(&out);
+    let case = fs::read_dir(scans.join("HGG")).unwrap().next().unwrap().unwrap().path();
+    let name = case.file_name().unwrap().to_str().unwrap().to_owned();
+    change(&case, &name, "t2", |scan| scan.voxels[[0, 0, 0]] = f32::NAN);
+    refuse(tiny("grid", &out, &given), &[&name, "_t2.nii.gz", "NaN"]);
+    assert!(before == harness::tree(&out), "the folder changed");
 }
 
 #[test]
@@ -145,6 +194,10 @@ fn cohorts_with_too_few_cases() {
     fs::create_dir(&scans).unwrap();
     refuse(run(&[]), &["scans", "no usable case"]);
     cohort(&scans, 12);
+    refuse(
+        run(&["--set", "cohort.draw_negative=9"]),
+        &["scans", "cohort.draw_negative", "at least 9", "found 6"],
+    );
     refuse(run(&["--set", "cohort.min_cases=40"]), &["at least 40 usable cases", "found 12"]);
     fs::remove_dir_all(scans.join("LGG")).unwrap();
     refuse(run(&["--set", "cohort.min_cases=4"]), &["both classes"]);
@@ -185,6 +238,11 @@ fn manifests_with_mistakes() {
     let scans = "1.nii,2.nii,3.nii,4.nii,";
     check(format!("{columns},age\na,p,1,train,{scans},44\n"), &["age"]);
     check(format!("{columns}\na,p,1,train,{scans}\na,q,0,test,{scans}\n"), &["a", "once"]);
+    fs::create_dir(folder.path().join("folder.nii")).unwrap();
+    check(
+        format!("{columns}\na,p,1,train,folder.nii,2.nii,3.nii,4.nii,\n"),
+        &["case a", "a file for t1", "folder.nii"],
+    );
     check(format!("{columns}\na,p,1,training,{scans}\n"), &["training", "train"]);
     check(format!("{columns}\na,p,1,train,{scans}\nb,p,0,test,{scans}\n"), &["group p", "one split"]);
 }
@@ -203,6 +261,8 @@ fn configs_with_mistakes() {
     check("[phantom]\nnoise = 7.0\n", &["phantom.noise", "found 7"]);
     check("seed = \"one\"\n", &["seed", "one"]);
     check("seed = = 1\n", &["mine.toml"]);
+    check("[evaluate]\nfills = [\"blank\", \"blank\"]\n", &["evaluate.fills", "blank again"]);
+    refuse(tiny("reproduce", &out, &["--set", "grid.counts=[9601]"]), &["grid.counts", "1 to 9600"]);
     refuse(tiny("reproduce", &out, &["--config", "absent.toml"]), &["absent.toml"]);
     refuse(tiny("reproduce", &out, &["--device", "abacus"]), &["abacus"]);
     assert!(!out.exists(), "something was left behind");
@@ -223,27 +283,4 @@ fn folders_that_cannot_be_used() {
         &["another config", "phantom.cases (12 there, "],
     );
     assert!(before == harness::tree(Path::new(out)), "the folder changed");
-}
-
-#[test]
-fn weights_that_do_not_fit() {
-    let folder = tempfile::tempdir().unwrap();
-    let scans = folder.path().join("scans");
-    cohort(&scans, 2);
-    let case = fs::read_dir(scans.join("HGG")).unwrap().next().unwrap().unwrap().path();
-    let (weights, out) = (folder.path().join("w.safetensors"), folder.path().join("out"));
-    let explain = |more: &[&str]| {
-        let paths = [&case, &weights, &out].map(|path| path.to_str().unwrap());
-        xtask(&[&["explain", paths[0], "--weights", paths[1], "--out", paths[2]], more].concat())
-    };
-    refuse(explain(&[]), &["w.safetensors"]);
-    fs::write(&weights, b"not tensors").unwrap();
-    refuse(explain(&[]), &["w.safetensors", "safetensors file"]);
-    let stem = Tensor::zeros((8, 4, 5, 5, 5), relevox_models::candle_core::DType::F32, &Device::Cpu).unwrap();
-    let network = ResNetConfig { depth: 10, in_channels: 4, width: 8, stem_stride: 2, shortcut: Shortcut::B };
-    let metadata = Metadata::new(Network::Resnet(network), serde_json::Value::Null);
-    let tensors = BTreeMap::from([("conv1.weight".to_owned(), stem)]);
-    checkpoint::save(&weights, &tensors, &metadata).unwrap();
-    refuse(explain(&[]), &["w.safetensors", "conv1.weight", "[8, 4, 7, 7, 7]", "[8, 4, 5, 5, 5]"]);
-    assert!(!out.exists(), "something was left behind");
 }

@@ -5,6 +5,7 @@
 mod harness;
 
 use std::fs;
+use std::process::Command;
 
 use harness::{assert_same_tree, cohort, files, made, refuse, succeed, tiny, tree};
 
@@ -60,11 +61,19 @@ fn commands_that_come_too_early_leave_nothing() {
 #[test]
 fn the_manifest_says_how_a_cohort_was_made() {
     let folder = tempfile::tempdir().unwrap();
-    succeed(tiny("phantom", folder.path(), &["--seed", "7"]));
+    let mut command = tiny("phantom", folder.path(), &["--seed", "7"]);
+    command.current_dir(folder.path());
+    succeed(command);
     let text = fs::read(folder.path().join("manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(manifest["seed"], 7);
     assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
+    // The program's own revision, whatever folder it is called from.
+    let git = Command::new("git").args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"]).output();
+    if let Some(head) = git.ok().filter(|output| output.status.success()) {
+        let head = String::from_utf8(head.stdout).unwrap();
+        assert_eq!(manifest["git_revision"].as_str().unwrap().trim_end_matches('+'), head.trim());
+    }
     assert!(manifest["host"]["cores"].is_number() && manifest["stages"]["phantom"].is_object());
 }
 

@@ -1,8 +1,10 @@
 //! `cargo xtask explain`: the relevance of one case's regions, with given weights.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::Context;
 use ndarray::{Array3, Axis};
 use relevox_models::{ResNetConfig, Shortcut, checkpoint, device};
 use relevox_relevance::{NetworkClassifier, RelevanceMap, score};
@@ -15,7 +17,7 @@ use crate::cli::ExplainArgs;
 use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::replace;
+use crate::run::{probe, replace};
 use crate::stages::scores::{constant, to_csv};
 
 /// The paper's sequences, for weights that don't say theirs.
@@ -29,6 +31,7 @@ const CROP: [usize; 3] = [128; 3];
 /// Files that can't be read, or that don't fit each other.
 pub fn run(args: &ExplainArgs, spec: &str) -> anyhow::Result<()> {
     let device = device(spec)?;
+    probe(&args.out)?;
     let fallback = ResNetConfig {
         depth: args.depth.unwrap_or(18),
         in_channels: SEQUENCES.len(),
@@ -47,11 +50,12 @@ pub fn run(args: &ExplainArgs, spec: &str) -> anyhow::Result<()> {
     let progress = Progress::start("explain", regions.len(), "regions");
     let start = Instant::now();
     let classifier = NetworkClassifier::new(trained.network, device)?;
-    let fill = constant(&args.fill, study.image.view(), study.brain.view())?;
+    let fill = constant(&args.fill, &study)?;
     let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
         progress.advance(done);
         interrupt::flow()
-    })?;
+    })
+    .with_context(|| format!("case {}, with {}", study.case, args.weights.display()))?;
     let seconds = start.elapsed().as_secs_f64();
     drop(progress);
 
@@ -59,9 +63,6 @@ pub fn run(args: &ExplainArgs, spec: &str) -> anyhow::Result<()> {
     let first = scores.rows.first().ok_or_else(|| input("expected at least one region, found none"))?;
     let probability = first.p_original;
     let logit = relevox_relevance::Classifier::logits(&classifier, study.image.view().insert_axis(Axis(0)))?;
-    std::fs::create_dir_all(&args.out).map_err(|error| {
-        input(format!("{}: expected a folder that can be written to: {error}", args.out.display()))
-    })?;
     replace(&args.out.join("scores.csv"), &to_csv(&scores)?)?;
     nifti::write(&args.out.join("relevance.nii.gz"), &study.frame.to_scan(map.voxels.view()))?;
     print_result(&json!({
@@ -84,30 +85,45 @@ fn preprocess(args: &ExplainArgs, says: Option<&serde_json::Value>) -> anyhow::R
             clip_negative: true,
         },
     };
-    if let Some(crop) = &args.crop {
-        preprocess.crop = <[usize; 3]>::try_from(crop.as_slice())
-            .map_err(|_| input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))?;
+    let crop = args.crop.as_ref().map(|crop| {
+        <[usize; 3]>::try_from(crop.as_slice())
+            .map_err(|_| input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))
+    });
+    let (crop, downsample) = (crop.transpose()?, args.downsample);
+    if says.is_some_and(|value| !value.is_null()) {
+        refuse_other(args, "--crop", crop.map(zyx), zyx(preprocess.crop))?;
+        refuse_other(args, "--downsample", downsample, preprocess.downsample)?;
     }
-    if let Some(downsample) = args.downsample {
-        preprocess.downsample = downsample;
-    }
+    preprocess.crop = crop.unwrap_or(preprocess.crop);
+    preprocess.downsample = downsample.unwrap_or(preprocess.downsample);
     Ok(preprocess)
 }
 
-/// An option that says otherwise than the weights themselves is a mistake.
+/// As the command line has it.
+fn zyx(crop: [usize; 3]) -> String {
+    crop.map(|size| size.to_string()).join(",")
+}
+
 fn refuse_other_network(args: &ExplainArgs, network: &ResNetConfig) -> anyhow::Result<()> {
-    let said = [
-        ("--depth", args.depth, network.depth),
-        ("--stem-stride", args.stem_stride, network.stem_stride),
-        ("--width", args.width, network.width),
-    ];
-    for (option, said, is) in said {
-        if let Some(said) = said.filter(|&said| said != is) {
+    refuse_other(args, "--depth", args.depth, network.depth)?;
+    refuse_other(args, "--stem-stride", args.stem_stride, network.stem_stride)?;
+    refuse_other(args, "--width", args.width, network.width)
+}
+
+/// An option that says otherwise than the weights themselves is a mistake.
+fn refuse_other<T: PartialEq + Display>(
+    args: &ExplainArgs,
+    option: &str,
+    said: Option<T>,
+    is: T,
+) -> anyhow::Result<()> {
+    match said.filter(|said| *said != is) {
+        None => Ok(()),
+        Some(said) => {
             let weights = args.weights.display();
-            return Err(input(format!("{option}: expected {is}, which {weights} says, found {said}")));
+            Err(input(format!("{option}: expected {is}, which {weights} says, found {said}")))
         }
     }
-    Ok(())
 }
 
 fn regions(args: &ExplainArgs, study: &Study, preprocess: &Preprocess) -> anyhow::Result<Supervoxels> {

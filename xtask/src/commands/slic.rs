@@ -11,6 +11,8 @@ use slic3d::{Sigma, Slic, Supervoxels};
 use super::print_result;
 use crate::cli::SlicArgs;
 use crate::failure::input;
+use crate::interrupt;
+use crate::run::probe;
 
 const TIMED_RUNS: usize = 3;
 
@@ -19,12 +21,14 @@ const TIMED_RUNS: usize = 3;
 /// # Errors
 /// Files that can't be read or written, options that can't be met.
 pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
+    place(&args.output)?;
     let volume = nifti::read(&args.input)?;
     let mask = read_mask(args, &volume)?;
     let slic = parameters(args, &volume)?;
     let mut seconds = Vec::with_capacity(TIMED_RUNS);
     let mut supervoxels: Option<Supervoxels> = None;
     for _ in 0..TIMED_RUNS {
+        interrupt::check()?;
         let start = Instant::now();
         let made = slic
             .segment_volume(volume.voxels.view(), mask.as_ref().map(|mask| mask.view()))
@@ -39,6 +43,19 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
         print_result(&json!({"labels": supervoxels.len(), "seconds": seconds[TIMED_RUNS / 2]}))?;
     }
     Ok(())
+}
+
+/// Whether the labels can be written where they should go.
+fn place(output: &Path) -> anyhow::Result<()> {
+    let name = output.to_string_lossy();
+    if !name.ends_with(".nii") && !name.ends_with(".nii.gz") {
+        return Err(input(format!("{name}: expected a name ending in .nii or .nii.gz")));
+    }
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(input(format!("{name}: expected a folder, {}, that is there", folder.display())));
+    }
+    probe(folder)
 }
 
 fn read_mask(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Option<Array3<bool>>> {
@@ -88,8 +105,8 @@ fn spacing(text: &str, volume: &Volume, path: &Path) -> anyhow::Result<[f64; 3]>
     if text == "header" {
         return Ok(volume.geometry.spacing_mm);
     }
-    let values: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
-    <[f64; 3]>::try_from(values).map_err(|_| {
+    let values: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    values.ok().and_then(|values| <[f64; 3]>::try_from(values).ok()).ok_or_else(|| {
         input(format!("--spacing: expected z,y,x or `header` (of {}), found {text}", path.display()))
     })
 }

@@ -91,7 +91,9 @@ impl Config {
         if regions.select == Select::Fixed {
             one_of("regions.sequence", &regions.sequence.as_str(), &sequences)?;
         }
-        within("regions.count", regions.count, 1..=1_000_000)?;
+        // More regions than voxels can't be made.
+        let voxels = self.preprocess.shape().into_iter().product::<usize>().min(1_000_000);
+        within("regions.count", regions.count, 1..=voxels)?;
         within("regions.compactness", regions.compactness, 1e-6..=1e6)?;
         within("regions.sigma", regions.sigma, 0.0..=100.0)?;
         within("regions.iterations", regions.iterations, 1..=1_000)?;
@@ -99,20 +101,23 @@ impl Config {
         for sequence in &grid.sequences {
             one_of("grid.sequences", &sequence.as_str(), &sequences)?;
         }
+        different("grid.sequences", &grid.sequences)?;
         filled("grid.counts", !grid.counts.is_empty(), "at least one number of regions")?;
         for &count in &grid.counts {
-            within("grid.counts", count, 1..=1_000_000)?;
+            within("grid.counts", count, 1..=voxels)?;
         }
+        different("grid.counts", &grid.counts)?;
         filled("grid.compactness", !grid.compactness.is_empty(), "at least one compactness")?;
         for &compactness in &grid.compactness {
             within("grid.compactness", compactness, 1e-6..=1e6)?;
         }
+        different("grid.compactness", &grid.compactness)?;
         filled("grid.fills", !grid.fills.is_empty(), "at least one fill")?;
         for fill in &grid.fills {
             // The learned fill is trained on the partition that the grid selects.
             one_of("grid.fills", &fill.as_str(), &FILLS[1..])?;
         }
-        Ok(())
+        different("grid.fills", &grid.fills)
     }
 
     fn check_evaluation(&self) -> anyhow::Result<()> {
@@ -121,6 +126,7 @@ impl Config {
         for fill in &evaluate.fills {
             one_of("evaluate.fills", &fill.as_str(), &FILLS)?;
         }
+        different("evaluate.fills", &evaluate.fills)?;
         within("evaluate.bootstrap", evaluate.bootstrap, 100..=1_000_000)?;
         within("evaluate.random_repeats", evaluate.random_repeats, 1..=10_000)?;
         within("evaluate.ranks", evaluate.ranks, 1..=50)?;
@@ -145,6 +151,15 @@ fn one_of<T: PartialEq + Display>(key: &str, value: &T, allowed: &[T]) -> anyhow
     }
     let names: Vec<String> = allowed.iter().map(ToString::to_string).collect();
     Err(input(format!("config: {key}: expected one of {}, found {value}", names.join(", "))))
+}
+
+fn different<T: PartialEq + Display>(key: &str, values: &[T]) -> anyhow::Result<()> {
+    match values.iter().enumerate().find(|(index, value)| values[..*index].contains(value)) {
+        None => Ok(()),
+        Some((_, again)) => {
+            Err(input(format!("config: {key}: expected values that differ, found {again} again")))
+        }
+    }
 }
 
 fn filled(key: &str, holds: bool, expected: &str) -> anyhow::Result<()> {

@@ -198,6 +198,22 @@ mod tests {
             &["regions.sequence", "pet", "t1"],
         );
         refuses(&set_of(&["cohort.train=0.9"]), &["cohort.train", "cohort.test"]);
+        refuses(&set_of(&["preprocess.sequences=[\"t1\", \"t1\"]"]), &["preprocess.sequences", "\"t1\""]);
+        for (key, value, again) in [
+            ("grid.sequences", "[\"t2\", \"t1\", \"t2\"]", "t2"),
+            ("grid.counts", "[50, 100, 50]", "50"),
+            ("grid.compactness", "[0.1, 10.0, 0.1]", "0.1"),
+            ("grid.fills", "[\"blank\", \"blank\"]", "blank"),
+            ("evaluate.fills", "[\"min\", \"max\", \"min\"]", "min"),
+        ] {
+            refuses(&set_of(&[&format!("{key}={value}")]), &[key, "differ", &format!("found {again} again")]);
+        }
+        // The network sees 4 x 4 x 4 voxels.
+        let small =
+            |pair| ["preprocess.crop=[8, 8, 8]", "preprocess.downsample=2", "augment.shift_voxels=0", pair];
+        refuses(&set_of(&small("grid.counts=[10, 65]")), &["regions.count", "1 to 64", "found 100"]);
+        let counts = [&small("grid.counts=[10, 65]")[..], &["regions.count=20"]].concat();
+        refuses(&set_of(&counts), &["grid.counts", "1 to 64", "found 65"]);
         refuses(&set_of(&["epochs"]), &["epochs", "key=value"]);
     }
 }

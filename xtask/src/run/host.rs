@@ -30,10 +30,12 @@ impl Host {
     }
 }
 
-/// The git revision that the working folder stands at, with `+` where files differ from it.
+/// The git revision of this program's source, with `+` where files differ from it: not of the folder that it is
+/// called from, which may be of another repository.
 pub fn git_revision() -> Option<String> {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok()?;
+        let source = env!("CARGO_MANIFEST_DIR");
+        let output = Command::new("git").args(["-C", source]).args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let revision = git(&["rev-parse", "HEAD"])?;

@@ -24,7 +24,7 @@ pub use host::{Host, available_memory, git_revision};
 pub use inputs::Inputs;
 pub use manifest::StageClock;
 pub use open::{CONFIG, Opening, Start, real};
-pub use write::{replace, replace_derived, unfinished};
+pub use write::{probe, replace, replace_derived, unfinished};
 
 use crate::failure::input;
 
@@ -124,7 +124,7 @@ impl Run {
         remove(&self.sidecar_path(artefact))?;
         let path = self.path(artefact);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).with_context(|| format!("making the folder {}", parent.display()))?;
+            fs::create_dir_all(parent).map_err(|error| write::failed(parent, error))?;
         }
         let beside = make(&path)?;
         self.vouch(artefact, Sidecar { complete: true, inputs: inputs.to_value(), beside })?;

@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+
+use crate::failure::input;
 
 /// Replaces a file's content in one step: whoever looks, now or after we were killed, finds the old or the
 /// new, never a part.
@@ -38,7 +40,48 @@ fn place(path: &Path, bytes: &[u8], flush: impl Fn(&File) -> std::io::Result<()>
         flush(&file)?;
         fs::rename(&beside, path)
     };
-    write().with_context(|| format!("writing {}", path.display()))
+    write().map_err(|error| failed(path, error))
+}
+
+/// Why a file or a folder could not be written: a place that can't be written to is for the user to change.
+pub(super) fn failed(path: &Path, error: io::Error) -> anyhow::Error {
+    // A file in the place of a folder is said to exist already.
+    use io::ErrorKind::{
+        AlreadyExists, IsADirectory, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StorageFull,
+    };
+    let theirs = [
+        AlreadyExists,
+        PermissionDenied,
+        ReadOnlyFilesystem,
+        NotADirectory,
+        IsADirectory,
+        StorageFull,
+        QuotaExceeded,
+    ];
+    if theirs.contains(&error.kind()) {
+        let folder = path.parent().unwrap_or(path).display();
+        return input(format!(
+            "{}: expected {folder} to be a folder that can be written to: {error}",
+            path.display()
+        ));
+    }
+    anyhow::Error::from(error).context(format!("writing {}", path.display()))
+}
+
+/// Tries whether files can be written below a folder, which need not be there yet, before work whose result would
+/// have no place. Leaves nothing.
+///
+/// # Errors
+/// A folder that can't be made or written to.
+pub fn probe(folder: &Path) -> anyhow::Result<()> {
+    let whole = std::path::absolute(folder)?;
+    // Not only where something is there: a broken link is in the way, too.
+    let there = whole.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(&whole);
+    let file = there.join(format!(".relevox-{}", std::process::id()));
+    File::create(&file).and_then(|_| fs::remove_file(&file)).map_err(|error| {
+        input(format!("{}: expected a folder that can be written to: {error}", folder.display()))
+    })
 }
 
 /// Files under one of a run's own folders that a killed command left half-written: ours and those of the libraries,
@@ -64,6 +107,22 @@ pub fn unfinished(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::{Ending, ending};
+
+    #[test]
+    fn places_that_can_not_be_written_to_are_the_users() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"x").unwrap();
+        probe(&folder.path().join("new/er")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the probe left something");
+        for error in [probe(&file.join("run")).unwrap_err(), replace(&file.join("run"), b"x").unwrap_err()] {
+            assert_eq!(ending(&error), Ending::Input);
+            assert!(error.to_string().contains("a folder that can be written to"), "{error}");
+        }
+        let full = failed(&file, io::ErrorKind::StorageFull.into());
+        assert_eq!(ending(&full), Ending::Input);
+    }
 
     #[test]
     fn replacing_leaves_the_file_alone_beside() {

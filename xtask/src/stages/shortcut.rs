@@ -43,7 +43,7 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
 fn predictions(session: &Session) -> anyhow::Result<Vec<u8>> {
     let train: Vec<&CaseFiles> = session.scans.split(Split::Train).collect();
     let scored = session.scored_cases();
-    let progress = Progress::start("brightness control", train.len() + scored.len(), "cases");
+    let progress = Progress::start("brightness", train.len() + scored.len(), "cases");
     let labels: Vec<bool> = train.iter().map(|case| case.label).collect();
     let fitted = Logistic::fit(statistics(session, &train, &progress)?.view(), &labels)
         .context("fitting the brightness control")?;

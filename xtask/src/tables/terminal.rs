@@ -67,6 +67,17 @@ pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
             d = widths[3],
         ));
     }
+    if let Some(fill) = &summary.fill {
+        let moved: Vec<String> = Summary::ordered(&fill.mean_abs_delta_p)
+            .into_iter()
+            .map(|(name, number)| {
+                let mean = number.mean.map_or_else(|| "–".to_owned(), |mean| wording::decimals(mean, 4));
+                format!("{} {mean}", wording::method(name))
+            })
+            .collect();
+        let distance = wording::with_interval(&fill.distance_from_max);
+        text.push_str(&format!("learned fill: {distance} from Max; mean |Δp|: {}\n", moved.join(", ")));
+    }
     for difference in &summary.differences {
         text.push_str(&format!(
             "{} {} {} (difference {})\n",

@@ -102,4 +102,6 @@ fn the_terminal_table_is_aligned() {
     assert!(rows[0].contains("0.88 [0.81, 0.94]") && rows[0].ends_with("0.83"), "{text}");
     assert!(text.contains("Learned fill beats Random control"), "{text}");
     assert!(text.contains("Blank does not beat Grad-CAM"), "{text}");
+    let fill = text.lines().find(|line| line.starts_with("learned fill: ")).unwrap();
+    assert!(fill.contains(" from Max; mean |Δp|: Learned fill 0."), "{fill}");
 }

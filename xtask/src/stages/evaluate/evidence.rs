@@ -25,7 +25,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     };
     let learned = Learned::hash_if_wanted(session, partition)?;
     let cases = session.scored_cases();
-    let progress = Progress::start("evaluate: check", cases.len(), "cases");
+    let progress = Progress::start("evidence", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;
         let case = case.case.as_str();

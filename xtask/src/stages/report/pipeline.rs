@@ -21,9 +21,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     let top = scores.rows.iter().enumerate().max_by(|a, b| a.1.relevance.total_cmp(&b.1.relevance));
     let Some((region, score)) = top else { return Ok(None) };
     let mut perturbed = study.image.clone();
-    constant(fill, study.image.view(), study.brain.view())?
-        .perturb(study.image.view(), &regions, region)?
-        .apply(&mut perturbed.view_mut());
+    constant(fill, &study)?.perturb(study.image.view(), &regions, region)?.apply(&mut perturbed.view_mut());
     let map = RelevanceMap::paint(&regions, &scores)?;
     let inside = regions.labels().mapv(|id| id == score.id);
     let channel = picture.channel();

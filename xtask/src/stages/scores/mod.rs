@@ -7,7 +7,6 @@ pub mod fill_record;
 use std::path::Path;
 
 use anyhow::Context;
-use ndarray::{ArrayView3, ArrayView4};
 use relevox_perturb::{Constant, ConstantFill, Fill};
 use relevox_relevance::{Classifier, RegionScore, RegionScores, score};
 use relevox_volume::Study;
@@ -99,14 +98,15 @@ impl Scorer<'_> {
                 partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;
             let scores = match learned {
                 Some(learned) => {
-                    let watched = fill_record::Watched::new(&learned.fill, &study, regions.len())?;
+                    let watched = fill_record::Watched::new(&learned.fill, &study, regions.len())
+                        .with_context(|| crop_of(&study))?;
                     let scores = self.score(&study, &regions, &watched)?;
                     fill_record::write(session, partition, case, &watched, &regions)?;
                     left.push(fill_record::file(partition, case));
                     scores
                 }
                 None => {
-                    let fill = constant(fill, study.image.view(), study.brain.view())?;
+                    let fill = constant(fill, &study)?;
                     self.score(&study, &regions, &fill)?
                 }
             };
@@ -125,18 +125,20 @@ impl Scorer<'_> {
 ///
 /// # Errors
 /// Another name, or a scan without a brain.
-pub fn constant(
-    name: &str,
-    image: ArrayView4<'_, f32>,
-    brain: ArrayView3<'_, bool>,
-) -> anyhow::Result<ConstantFill> {
+pub fn constant(name: &str, study: &Study) -> anyhow::Result<ConstantFill> {
     let constant = match name {
         "blank" => Constant::Blank,
         "min" => Constant::Min,
         "max" => Constant::Max,
         other => anyhow::bail!("no constant fill is called {other}"),
     };
-    Ok(ConstantFill::new(constant, image, brain)?)
+    ConstantFill::new(constant, study.image.view(), study.brain.view()).with_context(|| crop_of(study))
+}
+
+/// A case with what is seen of it, for messages.
+fn crop_of(study: &Study) -> String {
+    let [z, y, x] = study.frame.crop;
+    format!("case {}, centre crop of {x} x {y} x {z} voxels (x, y, z)", study.case)
 }
 
 /// Scores as CSV, floats in their shortest form that reads back the same.
