@@ -102,6 +102,9 @@ pub fn dense<C: Classifier + ?Sized>(
     })
 }
 
+/// The logits of a scan after each of some changes.
+pub(crate) type Answer<'a> = &'a mut dyn FnMut(&[Perturbation]) -> Result<Vec<f32>, Error>;
+
 /// Asks a fill for every region and a network for the logits of what it changed, `size` changes at a time. A region
 /// that the fill leaves as it is has the scan's own logit.
 pub(crate) fn walk(
@@ -111,7 +114,7 @@ pub(crate) fn walk(
     progress: Progress<'_>,
     original: f32,
     size: usize,
-    logits: &mut dyn FnMut(&[Perturbation]) -> Result<Vec<f32>, Error>,
+    logits: Answer<'_>,
 ) -> Result<RegionLogits, Error> {
     let shape: [usize; 4] = image.dim().into();
     let mut result =
