@@ -59,8 +59,8 @@ pub enum Command {
 /// Which run, and its config.
 ///
 /// A run folder keeps its config in run.toml, which holds where neither --profile nor --config is given. Keys
-/// named by --set, --seed and --cohort are changes that you mean: the stages that depend on them run again,
-/// and no other. Any other difference to the folder's config (another profile, another config file, a --set
+/// named by --set and --seed are changes that you mean: the stages that depend on them run again, and no other.
+/// Any other difference to the folder's config (another cohort, another profile, another config file, a --set
 /// left out) is refused, unless --update or --fresh is given.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
@@ -76,7 +76,7 @@ pub struct RunArgs {
     /// A BraTS folder or a manifest of scans, instead of the synthetic cohort.
     #[arg(long, value_name = "DIR|MANIFEST.csv")]
     pub cohort: Option<PathBuf>,
-    /// The run's folder [default: the profile in runs/].
+    /// The run's folder, its own or an empty or new one apart from the scans [default: the profile in runs/].
     #[arg(long, value_name = "RUN_DIR")]
     pub out: Option<PathBuf>,
     /// The seed of everything drawn.

@@ -78,6 +78,28 @@ fn ctrl_c_ends_with_130_and_the_same_command_goes_on() {
 }
 
 #[test]
+fn ctrl_c_ends_slic_after_the_run_that_it_is_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let [scan, out] = ["scan.nii.gz", "out.nii.gz"].map(|name| folder.path().join(name));
+    let shape = [96; 3];
+    let voxels = ndarray::Array3::from_shape_fn(shape, |(z, y, x)| ((z * 7 + y * 5 + x * 3) % 17) as f32);
+    let geometry = relevox_volume::Geometry::axis_aligned(shape, [1.0; 3]);
+    relevox_volume::nifti::write(&scan, &relevox_volume::Volume { voxels, geometry }).unwrap();
+    // Seconds for each of the runs that are timed.
+    let child = harness::xtask(&["slic", scan.to_str().unwrap(), out.to_str().unwrap(), "--threads", "1"])
+        .args(["--regions", "500", "--iterations", "40", "--compactness", "0.01"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    sleep(Duration::from_millis(700));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(!out.exists());
+}
+
+#[test]
 fn one_changed_key_reruns_what_depends_on_it() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");

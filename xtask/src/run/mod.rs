@@ -24,7 +24,7 @@ pub use host::{Host, available_memory, git_revision};
 pub use inputs::Inputs;
 pub use manifest::StageClock;
 pub use open::{CONFIG, Opening, Start, real};
-pub use write::{probe, replace, replace_derived, unfinished};
+pub use write::{probe, replace, unfinished};
 
 use crate::failure::input;
 
@@ -176,7 +176,7 @@ impl Run {
     fn vouch(&self, artefact: &str, sidecar: Sidecar) -> anyhow::Result<()> {
         let mut text = serde_json::to_string_pretty(&sidecar)?;
         text.push('\n');
-        replace_derived(&self.sidecar_path(artefact), text.as_bytes())
+        replace(&self.sidecar_path(artefact), text.as_bytes())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening a run's folder, and what happens where another config made it.
 //!
-//! A folder keeps its config. Keys that the command line names (`--set`, `--seed`, `--cohort`) are changes
+//! A folder keeps its config. Keys that the command line names (`--set`, `--seed`) are changes
 //! that the user means: what depends on them is made again. A difference that comes from elsewhere, another
 //! profile or config file or a `--set` that was left out, would throw work away that nobody named: it is refused, unless
 //! `--update` or `--fresh` asks for it. So is another cohort, even where it is named: nothing of the run would be left.

@@ -15,18 +15,6 @@ use crate::failure::input;
 /// # Errors
 /// A folder that can't be written to, or a full disk.
 pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    place(path, bytes, File::sync_data)
-}
-
-/// The same for a file that can be made again from others: it need not survive a power cut.
-///
-/// # Errors
-/// As [`replace`].
-pub fn replace_derived(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    place(path, bytes, |_| Ok(()))
-}
-
-fn place(path: &Path, bytes: &[u8], flush: impl Fn(&File) -> std::io::Result<()>) -> anyhow::Result<()> {
     let write = || -> std::io::Result<()> {
         let name = path.file_name().ok_or(std::io::ErrorKind::InvalidFilename)?;
         let mut hidden = OsString::from(".");
@@ -37,7 +25,7 @@ fn place(path: &Path, bytes: &[u8], flush: impl Fn(&File) -> std::io::Result<()>
         }
         let mut file = File::create(&beside)?;
         file.write_all(bytes)?;
-        flush(&file)?;
+        file.sync_data()?;
         fs::rename(&beside, path)
     };
     write().map_err(|error| failed(path, error))
