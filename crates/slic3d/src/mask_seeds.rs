@@ -4,6 +4,8 @@
 //! medical images" (2016), arXiv:1606.09518. The draws are those of `numpy.random.RandomState(123)`, the k-means that of
 //! `scipy.cluster.vq.kmeans2` with five iterations.
 
+use std::ops::Range;
+
 use ndarray::ArrayView3;
 use rayon::prelude::*;
 
@@ -22,7 +24,7 @@ pub(crate) struct MaskSeeds {
 
 /// Spreads `count` seeds over the mask. `multichannel` thins the points of the k-means by ten, as scikit-image does.
 pub(crate) fn mask_seeds(mask: ArrayView3<bool>, count: usize, multichannel: bool) -> MaskSeeds {
-    let (_, height, width) = mask.dim();
+    let (depth, height, width) = mask.dim();
     let grid = [height, width];
     let voxels: Vec<u32> =
         (0..).zip(mask.iter()).filter(|(_, inside)| **inside).map(|(voxel, _)| voxel).collect();
@@ -38,8 +40,10 @@ pub(crate) fn mask_seeds(mask: ArrayView3<bool>, count: usize, multichannel: boo
     } else {
         voxels
     };
+    let bricks = Bricks::of(&voxels, [depth, height, width]);
+    drop(voxels);
     for _ in 0..KMEANS_ITERATIONS {
-        step(&voxels, grid, &mut seeds);
+        bricks.step(&mut seeds);
     }
     let steps = mean_gap(&seeds);
     MaskSeeds { seeds, steps }
@@ -47,8 +51,8 @@ pub(crate) fn mask_seeds(mask: ArrayView3<bool>, count: usize, multichannel: boo
 
 /// Where a voxel of a grid of this height and width lies, `[z, y, x]`.
 fn position(voxel: u32, [height, width]: [usize; 2]) -> [f64; 3] {
-    let voxel = voxel as usize;
-    [voxel / (height * width), voxel / width % height, voxel % width].map(|at| at as f64)
+    let row = voxel as usize / width;
+    [row / height, row % height, voxel as usize - row * width].map(|at| at as f64)
 }
 
 fn squared_distance(a: [f64; 3], b: [f64; 3]) -> f64 {
@@ -56,72 +60,174 @@ fn squared_distance(a: [f64; 3], b: [f64; 3]) -> f64 {
     square(0) + square(1) + square(2)
 }
 
-/// Points that share their search for seeds, first coarsely and then finely.
-const COARSE: usize = 4096;
-const FINE: usize = 64;
+/// Voxels along an edge of the bricks whose points share their search for seeds, first coarsely and then finely.
+const COARSE: usize = 16;
+const FINE: usize = 4;
 
 /// Sums of the coordinates of each seed's points, and their number. Coordinates are whole, so sums are exact in any order.
 type Sums = Vec<([f64; 3], u32)>;
 
-/// Moves every seed to the mean of the points nearest to it (of equally near seeds the first); one with none stays.
-fn step(voxels: &[u32], grid: [usize; 2], seeds: &mut [[f64; 3]]) {
-    let zero = || vec![([0.0; 3], 0); seeds.len()];
-    let all: Vec<u32> = (0..seeds.len() as u32).collect();
-    let sums = voxels
-        .par_chunks(COARSE)
-        .fold(zero, |mut sums: Sums, coarse| {
-            let coarse: Vec<[f64; 3]> = coarse.iter().map(|&voxel| position(voxel, grid)).collect();
-            let near = contenders(&coarse, seeds, &all);
-            for fine in coarse.chunks(FINE) {
-                add_nearest(fine, seeds, &contenders(fine, seeds, &near), &mut sums);
-            }
-            sums
-        })
-        .reduce(zero, |mut a, b| {
-            for ((sum, count), (other, more)) in a.iter_mut().zip(b) {
-                *sum = [sum[0] + other[0], sum[1] + other[1], sum[2] + other[2]];
-                *count += more;
-            }
-            a
-        });
-    for (seed, (sum, count)) in seeds.iter_mut().zip(sums) {
-        if count > 0 {
-            *seed = sum.map(|value| value / f64::from(count));
+/// A box around points.
+#[derive(Clone, Copy)]
+struct Span {
+    low: [f64; 3],
+    high: [f64; 3],
+}
+
+impl Span {
+    const NONE: Span = Span { low: [f64::INFINITY; 3], high: [f64::NEG_INFINITY; 3] };
+
+    fn join(&mut self, other: Span) {
+        for axis in 0..3 {
+            self.low[axis] = self.low[axis].min(other.low[axis]);
+            self.high[axis] = self.high[axis].max(other.high[axis]);
         }
     }
 }
 
-/// The seeds of `among`, in order, that may be nearest to one of the points: rounding is monotone, so the distances to the
-/// nearest and to the farthest corner of the points' box bound all that will be computed.
-fn contenders(points: &[[f64; 3]], seeds: &[[f64; 3]], among: &[u32]) -> Vec<u32> {
-    let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-    for point in points {
-        for axis in 0..3 {
-            low[axis] = low[axis].min(point[axis]);
-            high[axis] = high[axis].max(point[axis]);
+/// Points of one fine brick.
+struct Brick {
+    points: Range<usize>,
+    span: Span,
+    sum: [f64; 3],
+}
+
+/// The points of the k-means, fine brick by fine brick within coarse ones.
+struct Bricks {
+    grid: [usize; 2],
+    points: Vec<u32>,
+    fine: Vec<Brick>,
+    coarse: Vec<(Range<usize>, Span)>,
+}
+
+impl Bricks {
+    /// Sorts voxels of an image of this shape into bricks.
+    fn of(voxels: &[u32], shape: [usize; 3]) -> Bricks {
+        let grid = [shape[1], shape[2]];
+        // An axis shorter than a coarse brick has no more fine ones than it needs.
+        let inner = shape.map(|n| n.min(COARSE).div_ceil(FINE));
+        let outer = shape.map(|n| n.div_ceil(COARSE));
+        let in_coarse: usize = inner.iter().product();
+        let mut row = (usize::MAX, [0; 2]);
+        let mut key = |voxel: u32| {
+            let here = voxel as usize / grid[1];
+            if row.0 != here {
+                let [z, y] = [here / grid[0], here % grid[0]];
+                let coarse = (z / COARSE * outer[1] + y / COARSE) * outer[2];
+                let fine = (z % COARSE / FINE * inner[1] + y % COARSE / FINE) * inner[2];
+                row = (here, [coarse, fine]);
+            }
+            let x = voxel as usize - here * grid[1];
+            (row.1[0] + x / COARSE) * in_coarse + row.1[1] + x % COARSE / FINE
+        };
+        let mut ends = vec![0_u32; outer.iter().product::<usize>() * in_coarse];
+        voxels.iter().for_each(|&voxel| ends[key(voxel)] += 1);
+        let mut start = 0;
+        for end in &mut ends {
+            start += std::mem::replace(end, start);
+        }
+        let mut points = vec![0; voxels.len()];
+        for &voxel in voxels {
+            let place = &mut ends[key(voxel)];
+            points[*place as usize] = voxel;
+            *place += 1;
+        }
+        let mut bricks = Bricks { grid, points, fine: Vec::new(), coarse: Vec::new() };
+        let mut start = 0;
+        for ends in ends.chunks(in_coarse) {
+            let first = bricks.fine.len();
+            let mut span = Span::NONE;
+            for &end in ends.iter().filter(|&&end| end > 0) {
+                let points = start..end as usize;
+                start = points.end;
+                if !points.is_empty() {
+                    let brick = bricks.brick(points);
+                    span.join(brick.span);
+                    bricks.fine.push(brick);
+                }
+            }
+            if bricks.fine.len() > first {
+                bricks.coarse.push((first..bricks.fine.len(), span));
+            }
+        }
+        bricks
+    }
+
+    fn brick(&self, points: Range<usize>) -> Brick {
+        let mut brick = Brick { points: points.clone(), span: Span::NONE, sum: [0.0; 3] };
+        for &voxel in &self.points[points] {
+            let point = position(voxel, self.grid);
+            brick.span.join(Span { low: point, high: point });
+            brick.sum = [0, 1, 2].map(|axis| brick.sum[axis] + point[axis]);
+        }
+        brick
+    }
+
+    /// Moves every seed to the mean of the points nearest to it (of equally near seeds the first); one with none stays.
+    fn step(&self, seeds: &mut [[f64; 3]]) {
+        let zero = || vec![([0.0; 3], 0); seeds.len()];
+        let all: Vec<u32> = (0..seeds.len() as u32).collect();
+        let sums = self
+            .coarse
+            .par_iter()
+            .fold(
+                || (zero(), Vec::new(), Vec::new()),
+                |(mut sums, mut near, mut nearer), (fine, span)| {
+                    contenders(span, seeds, &all, &mut near);
+                    for brick in &self.fine[fine.clone()] {
+                        contenders(&brick.span, seeds, &near, &mut nearer);
+                        if let [only] = nearer[..] {
+                            add(&mut sums[only as usize], brick.sum, brick.points.len() as u32);
+                        } else {
+                            let points = self.points[brick.points.clone()].iter();
+                            add_nearest(points.map(|&at| position(at, self.grid)), seeds, &nearer, &mut sums);
+                        }
+                    }
+                    (sums, near, nearer)
+                },
+            )
+            .map(|(sums, _, _)| sums)
+            .reduce(zero, |mut a, b| {
+                a.iter_mut().zip(b).for_each(|(into, (sum, count))| add(into, sum, count));
+                a
+            });
+        for (seed, (sum, count)) in seeds.iter_mut().zip(sums) {
+            if count > 0 {
+                *seed = sum.map(|value| value / f64::from(count));
+            }
         }
     }
-    let corner = |seed: [f64; 3], farthest: bool| {
-        [0, 1, 2].map(|axis| {
-            let (below, above) = (seed[axis] - low[axis], seed[axis] - high[axis]);
-            match farthest {
-                true if below * below > above * above => low[axis],
-                true => high[axis],
-                false => seed[axis].clamp(low[axis], high[axis]),
-            }
-        })
+}
+
+fn add((sum, count): &mut ([f64; 3], u32), more: [f64; 3], points: u32) {
+    *sum = [sum[0] + more[0], sum[1] + more[1], sum[2] + more[2]];
+    *count += points;
+}
+
+/// Fills `left` with the seeds of `among`, in order, that may be nearest to a point of the box: rounding is monotone, so the
+/// distances to its nearest and to its farthest corner bound all that will be computed.
+fn contenders(span: &Span, seeds: &[[f64; 3]], among: &[u32], left: &mut Vec<u32>) {
+    let Span { low, high } = *span;
+    let farthest = |seed: [f64; 3]| {
+        squared_distance(
+            seed,
+            [0, 1, 2].map(|axis| {
+                let (below, above) = (seed[axis] - low[axis], seed[axis] - high[axis]);
+                if below * below > above * above { low[axis] } else { high[axis] }
+            }),
+        )
     };
-    let distance = |&seed: &u32, farthest: bool| {
-        let seed = seeds[seed as usize];
-        squared_distance(seed, corner(seed, farthest))
+    let nearest = |seed: [f64; 3]| {
+        squared_distance(seed, [0, 1, 2].map(|axis| seed[axis].clamp(low[axis], high[axis])))
     };
-    let bound = among.iter().map(|seed| distance(seed, true)).fold(f64::INFINITY, f64::min);
-    among.iter().copied().filter(|seed| distance(seed, false) <= bound).collect()
+    let bound = among.iter().map(|&seed| farthest(seeds[seed as usize])).fold(f64::INFINITY, f64::min);
+    left.clear();
+    left.extend(among.iter().copied().filter(|&seed| nearest(seeds[seed as usize]) <= bound));
 }
 
 /// Adds each point to the sums of its nearest seed.
-fn add_nearest(points: &[[f64; 3]], seeds: &[[f64; 3]], among: &[u32], sums: &mut Sums) {
-    for &point in points {
+fn add_nearest(points: impl Iterator<Item = [f64; 3]>, seeds: &[[f64; 3]], among: &[u32], sums: &mut Sums) {
+    for point in points {
         let mut nearest = 0;
         let mut least = f64::INFINITY;
         for &place in among {
@@ -131,11 +237,7 @@ fn add_nearest(points: &[[f64; 3]], seeds: &[[f64; 3]], among: &[u32], sums: &mu
                 nearest = place as usize;
             }
         }
-        let (sum, count) = &mut sums[nearest];
-        for axis in 0..3 {
-            sum[axis] += point[axis];
-        }
-        *count += 1;
+        add(&mut sums[nearest], point, 1);
     }
 }
 
@@ -167,7 +269,7 @@ mod tests {
     fn plain_step(points: &[[f64; 3]], seeds: &mut [[f64; 3]]) {
         let all: Vec<u32> = (0..seeds.len() as u32).collect();
         let mut sums = vec![([0.0; 3], 0); seeds.len()];
-        add_nearest(points, seeds, &all, &mut sums);
+        add_nearest(points.iter().copied(), seeds, &all, &mut sums);
         for (seed, (sum, count)) in seeds.iter_mut().zip(sums).filter(|(_, (_, count))| *count > 0) {
             *seed = sum.map(|value| value / f64::from(count));
         }
@@ -175,15 +277,21 @@ mod tests {
 
     #[test]
     fn leaving_far_seeds_out_changes_nothing() {
-        let grid = [24, 26];
-        let voxels: Vec<u32> = (0..20 * 24 * 26).filter(|voxel| voxel * 7 / 5 % 11 > 3).collect();
-        let points: Vec<[f64; 3]> = voxels.iter().map(|&voxel| position(voxel, grid)).collect();
-        let mut seeds: Vec<[f64; 3]> = points.iter().copied().step_by(91).collect();
-        let mut expected = seeds.clone();
-        for _ in 0..KMEANS_ITERATIONS {
-            step(&voxels, grid, &mut seeds);
-            plain_step(&points, &mut expected);
-            assert_eq!(seeds, expected);
+        for shape in [[20, 24, 26], [1, 40, 33], [1, 1, 700], [50, 3, 2]] {
+            let [depth, height, width] = shape;
+            let grid = [height, width];
+            let all = 0..(depth * height * width) as u32;
+            let voxels: Vec<u32> = all.filter(|voxel| voxel * 7 / 5 % 11 > 3).collect();
+            let points: Vec<[f64; 3]> = voxels.iter().map(|&voxel| position(voxel, grid)).collect();
+            let mut seeds: Vec<[f64; 3]> = points.iter().copied().step_by(31).collect();
+            let mut expected = seeds.clone();
+            let bricks = Bricks::of(&voxels, shape);
+            assert_eq!(bricks.fine.iter().map(|brick| brick.points.len()).sum::<usize>(), voxels.len());
+            for _ in 0..KMEANS_ITERATIONS {
+                bricks.step(&mut seeds);
+                plain_step(&points, &mut expected);
+                assert_eq!(seeds, expected);
+            }
         }
     }
 }
