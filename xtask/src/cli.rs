@@ -101,6 +101,8 @@ pub enum Bench {
     Conv(ConvBenchArgs),
     /// All of these beside PyTorch and MONAI, in turn; renews docs/PERFORMANCE.md.
     Models(ModelsBenchArgs),
+    /// Supervoxels of a real scan beside scikit-image's and SimpleITK's, in turn; renews docs/PERFORMANCE.md.
+    Slic(SlicBenchArgs),
 }
 
 /// A network and its batch.
@@ -151,6 +153,23 @@ pub struct ModelsBenchArgs {
     pub peers: PathBuf,
     /// Samples of each side.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub samples: u16,
+    /// Only the cases whose name holds this.
+    #[arg(long, default_value = "")]
+    pub only: String,
+}
+
+/// The comparison with scikit-image and SimpleITK.
+#[derive(Clone, Debug, Args)]
+pub struct SlicBenchArgs {
+    /// A Python that has skimage and SimpleITK.
+    #[arg(long, value_name = "PYTHON")]
+    pub peers: PathBuf,
+    /// A case's folder, in BraTS's layout [default: the first in the folder that RELEVOX_REAL_DATA names].
+    #[arg(long, value_name = "DIR")]
+    pub case: Option<PathBuf>,
+    /// Samples of each side.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     pub samples: u16,
     /// Only the cases whose name holds this.
     #[arg(long, default_value = "")]
