@@ -101,6 +101,8 @@ pub enum Bench {
     Conv(ConvBenchArgs),
     /// All of these beside PyTorch and MONAI, in turn; renews docs/PERFORMANCE.md.
     Models(ModelsBenchArgs),
+    /// Supervoxels of a real scan beside scikit-image's and SimpleITK's, in turn; renews docs/PERFORMANCE.md.
+    Slic(SlicBenchArgs),
 }
 
 /// A network and its batch.
@@ -157,6 +159,23 @@ pub struct ModelsBenchArgs {
     pub only: String,
 }
 
+/// The comparison with scikit-image and SimpleITK.
+#[derive(Clone, Debug, Args)]
+pub struct SlicBenchArgs {
+    /// A Python that has skimage and SimpleITK.
+    #[arg(long, value_name = "PYTHON")]
+    pub peers: PathBuf,
+    /// A case's folder, in BraTS's layout [default: the first in the folder that RELEVOX_REAL_DATA names].
+    #[arg(long, value_name = "DIR")]
+    pub case: Option<PathBuf>,
+    /// Samples of each side.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    pub samples: u16,
+    /// Only the cases whose name holds this.
+    #[arg(long, default_value = "")]
+    pub only: String,
+}
+
 /// Supervoxels of one volume. Defaults are scikit-image's.
 #[derive(Clone, Debug, Args)]
 pub struct SlicArgs {
@@ -173,16 +192,28 @@ pub struct SlicArgs {
     /// Most iterations of k-means.
     #[arg(long, default_value_t = 10)]
     pub iterations: usize,
+    /// Another channel, on the same grid; may be given several times. A region's compactness weighs all of them.
+    #[arg(long, value_name = "VOLUME.nii.gz")]
+    pub channel: Vec<PathBuf>,
     /// Gaussian smoothing beforehand: one width, or z,y,x in voxels.
-    #[arg(long, value_delimiter = ',', default_value = "0")]
+    #[arg(long, value_delimiter = ',', default_value = "0", conflicts_with_all = ["kernel_z", "kernel_y", "kernel_x"])]
     pub sigma: Vec<f64>,
+    /// Smoothing along z by these weights, symmetric and odd in number, in place of a Gaussian's.
+    #[arg(long, value_delimiter = ',', value_name = "WEIGHTS")]
+    pub kernel_z: Vec<f64>,
+    /// Smoothing along y.
+    #[arg(long, value_delimiter = ',', value_name = "WEIGHTS")]
+    pub kernel_y: Vec<f64>,
+    /// Smoothing along x.
+    #[arg(long, value_delimiter = ',', value_name = "WEIGHTS")]
+    pub kernel_x: Vec<f64>,
     /// Distance between voxels: z,y,x, or `header` for the file's.
     #[arg(long, default_value = "1,1,1")]
     pub spacing: String,
     /// Only where this volume is not 0; ids then start at 1.
     #[arg(long, value_name = "MASK.nii.gz")]
     pub mask: Option<PathBuf>,
-    /// Only where the input itself is not 0.
+    /// Only where the input itself, or another channel, is not 0.
     #[arg(long, conflicts_with = "mask")]
     pub masked: bool,
     /// Leaves disconnected and small parts as they are.
@@ -200,6 +231,15 @@ pub struct SlicArgs {
     /// The first id [default: 0, with a mask 1].
     #[arg(long)]
     pub start_label: Option<u32>,
+    /// Beyond scikit-image: every region is one 6-connected part.
+    #[arg(long)]
+    pub strict_connectivity: bool,
+    /// Beyond scikit-image: as many regions as asked for, or the nearest number that the mask's parts allow.
+    #[arg(long)]
+    pub exact_count: bool,
+    /// Beyond scikit-image: seeds and search windows laid out in the units of --spacing, for voxels that are no cubes.
+    #[arg(long)]
+    pub physical_windows: bool,
 }
 
 /// Relevance of one case's regions. Network, crop and downsampling come from the checkpoint's metadata; the

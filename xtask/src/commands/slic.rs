@@ -1,12 +1,12 @@
-//! `cargo xtask slic`: the supervoxels of one volume.
+//! `cargo xtask slic`: the supervoxels of one volume, or of several that are channels of one image.
 
 use std::path::Path;
 use std::time::Instant;
 
-use ndarray::Array3;
+use ndarray::{Array3, Array4, Axis};
 use relevox_volume::{Volume, nifti};
 use serde_json::json;
-use slic3d::{Sigma, Slic, Supervoxels};
+use slic3d::{Report, Sigma, Slic, Supervoxels};
 
 use super::print_result;
 use crate::cli::SlicArgs;
@@ -16,31 +16,41 @@ use crate::run::probe;
 
 const TIMED_RUNS: usize = 3;
 
-/// Reads, divides, writes the labels on the volume's own grid, prints `{"labels", "seconds"}`.
+/// Reads, divides, writes the labels on the volume's own grid, prints how it went: `labels` and `seconds`, and what was
+/// asked for and became of it.
 ///
 /// # Errors
 /// Files that can't be read or written, options that can't be met.
 pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
     place(&args.output)?;
     let volume = nifti::read(&args.input)?;
-    let mask = read_mask(args, &volume)?;
+    let image = channels(args, &volume)?;
+    let mask = read_mask(args, &volume, &image)?;
     let slic = parameters(args, &volume)?;
     let mut seconds = Vec::with_capacity(TIMED_RUNS);
-    let mut supervoxels: Option<Supervoxels> = None;
+    let mut found: Option<(Supervoxels, Report)> = None;
     for _ in 0..TIMED_RUNS {
         interrupt::check()?;
         let start = Instant::now();
         let made = slic
-            .segment_volume(volume.voxels.view(), mask.as_ref().map(|mask| mask.view()))
+            .segment_with_report(image.view(), mask.as_ref().map(|mask| mask.view()))
             .map_err(|error| input(format!("{}: {error}", args.input.display())))?;
         seconds.push(start.elapsed().as_secs_f64());
-        supervoxels = Some(made);
+        found = Some(made);
     }
     seconds.sort_by(f64::total_cmp);
-    if let Some(supervoxels) = supervoxels {
+    if let Some((supervoxels, report)) = found {
         let labels = supervoxels.labels().to_owned();
         nifti::write_labels(&args.output, &Volume { voxels: labels, geometry: volume.geometry })?;
-        print_result(&json!({"labels": supervoxels.len(), "seconds": seconds[TIMED_RUNS / 2]}))?;
+        print_result(&json!({
+            "labels": supervoxels.len(),
+            "seconds": seconds[TIMED_RUNS / 2],
+            "requested": report.requested,
+            "seeds": report.seeds,
+            "dead": report.dead,
+            "iterations": report.iterations,
+            "converged": report.converged,
+        }))?;
     }
     Ok(())
 }
@@ -58,21 +68,37 @@ fn place(output: &Path) -> anyhow::Result<()> {
     probe(folder)
 }
 
-fn read_mask(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Option<Array3<bool>>> {
+/// The volume and the other channels, `[c, z, y, x]`.
+fn channels(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Array4<f32>> {
+    let mut image = volume.voxels.clone().insert_axis(Axis(0));
+    for path in &args.channel {
+        let channel = on_grid(args, volume, path, "a channel")?;
+        image.append(Axis(0), channel.view().insert_axis(Axis(0)))?;
+    }
+    Ok(image)
+}
+
+fn read_mask(args: &SlicArgs, volume: &Volume, image: &Array4<f32>) -> anyhow::Result<Option<Array3<bool>>> {
     let Some(path) = &args.mask else {
-        return Ok(args.masked.then(|| volume.voxels.mapv(|value| value != 0.0)));
+        let inside = || image.map_axis(Axis(0), |values| values.iter().any(|&value| value != 0.0));
+        return Ok(args.masked.then(inside));
     };
-    let mask = nifti::read(path)?;
-    if !mask.geometry.same_grid(&volume.geometry) {
+    Ok(Some(on_grid(args, volume, path, "a mask")?.mapv(|value| value != 0.0)))
+}
+
+/// The voxels of another volume, which has to lie as the first does.
+fn on_grid(args: &SlicArgs, volume: &Volume, path: &Path, what: &str) -> anyhow::Result<Array3<f32>> {
+    let other = nifti::read(path)?;
+    if !other.geometry.same_grid(&volume.geometry) {
         return Err(input(format!(
-            "{}: expected a mask on the grid of {}, {}, found {}",
+            "{}: expected {what} on the grid of {}, {}, found {}",
             path.display(),
             args.input.display(),
             grid(volume),
-            grid(&mask)
+            grid(&other)
         )));
     }
-    Ok(Some(mask.voxels.mapv(|value| value != 0.0)))
+    Ok(other.voxels)
 }
 
 fn grid(volume: &Volume) -> String {
@@ -94,7 +120,12 @@ fn parameters(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Slic> {
         .enforce_connectivity(!args.no_connectivity)
         .min_size_factor(args.min_size_factor)
         .max_size_factor(args.max_size_factor)
-        .slic_zero(args.slic_zero);
+        .slic_zero(args.slic_zero)
+        .strict_connectivity(args.strict_connectivity)
+        .exact_count(args.exact_count)
+        .physical_windows(args.physical_windows);
+    let kernels = [&args.kernel_z, &args.kernel_y, &args.kernel_x].map(Vec::clone);
+    let slic = if kernels.iter().all(Vec::is_empty) { slic } else { slic.smoothing_kernels(kernels) };
     Ok(match args.start_label {
         Some(label) => slic.start_label(label),
         None => slic,

@@ -59,6 +59,11 @@ pub fn available_memory() -> Option<u64> {
     kibibytes("/proc/meminfo", "MemAvailable").map(|kib| kib << 10)
 }
 
+/// Processes that wanted to run during the last minute, on average, where the system says.
+pub fn load_average() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
 fn kibibytes(file: &str, name: &str) -> Option<u64> {
     field(file, name)?.split_whitespace().next()?.parse().ok()
 }

@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: how long parts of this workspace take. Each prints one JSON line; `seconds` is a median.
 
 mod models;
+mod peer;
 mod performance;
+mod slic;
 mod work;
 
 use crate::cli::{Bench, ConvBenchArgs, NetworkBenchArgs};
@@ -24,6 +26,7 @@ pub fn run(what: &Bench) -> anyhow::Result<()> {
         Bench::Train(args) => alone(&network(args, Kind::Train)?),
         Bench::Conv(args) => alone(&convolution(args)?),
         Bench::Models(args) => models::run(args),
+        Bench::Slic(args) => slic::run(args),
     }
 }
 

@@ -1,18 +1,14 @@
 //! `cargo xtask bench models`: networks and convolutions beside PyTorch and MONAI, both sides in turn.
-//!
-//! The peer is a process of its own that makes a case ready once and runs it whenever it is asked to, so that each of
-//! our samples has one of the peer's beside it under the same load.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::performance;
+use super::median;
+use super::peer::{Peer, timed};
+use super::performance::{self, Comparison, text};
 use super::work::{Case, Kind, Work};
 use crate::cli::ModelsBenchArgs;
 use crate::commands::print_result;
@@ -21,17 +17,17 @@ use crate::interrupt;
 use crate::progress::say;
 use crate::run::{Host, git_revision};
 
-/// Threads of the other side wait for work for a while before they sleep.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Its place in docs/PERFORMANCE.md.
+pub(super) const COMPARISON: Comparison = Comparison { name: "models", section };
 
 /// A case with every sample of both sides, in the order in which they were taken.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Compared {
-    pub(super) name: String,
-    pub(super) case: Case,
-    pub(super) gflop: f64,
-    pub(super) ours_seconds: Vec<f64>,
-    pub(super) peer_seconds: Vec<f64>,
+struct Compared {
+    name: String,
+    case: Case,
+    gflop: f64,
+    ours_seconds: Vec<f64>,
+    peer_seconds: Vec<f64>,
 }
 
 /// Runs all cases and renews the samples and the page that is made from them.
@@ -48,18 +44,14 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
         let name = case.name();
         say(format!("bench: {name}"));
         let mut work = Work::new(&case)?;
-        let mut peer = Peer::start(&args.peers, root, &case, threads)?;
-        versions = peer.versions.clone();
+        let mut peer =
+            Peer::start(&args.peers, root, "models.py", &serde_json::to_value(&case)?, "torch and monai")?;
+        versions.clone_from(&peer.versions);
         work.once()?;
         let (mut ours_seconds, mut peer_seconds) = (Vec::new(), Vec::new());
         for _ in 0..args.samples {
-            interrupt::check()?;
-            std::thread::sleep(PAUSE);
-            let start = Instant::now();
-            work.once()?;
-            ours_seconds.push(start.elapsed().as_secs_f64());
-            std::thread::sleep(PAUSE);
-            peer_seconds.push(peer.once()?);
+            ours_seconds.push(timed(|| work.once())?);
+            peer_seconds.push(peer.timed("run")?);
         }
         compared.push(Compared { name, case, gflop: work.gflop(), ours_seconds, peer_seconds });
     }
@@ -75,7 +67,7 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
         "cases": compared,
     });
     if args.only.is_empty() {
-        performance::write(root, &result, &compared)?;
+        performance::write(root, &COMPARISON, &result)?;
     }
     print_result(&result)
 }
@@ -116,48 +108,25 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// The other side, with one case made ready.
-struct Peer {
-    process: Child,
-    ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    versions: Value,
-}
-
-impl Peer {
-    fn start(python: &Path, root: &Path, case: &Case, threads: usize) -> anyhow::Result<Peer> {
-        let mut process = Command::new(python)
-            .arg(root.join("xtask/peers/models.py"))
-            .arg(serde_json::to_string(case)?)
-            .arg(threads.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| input(format!("--peers {}: {error}", python.display())))?;
-        let ask = process.stdin.take().context("the peer's stdin")?;
-        let mut answers = BufReader::new(process.stdout.take().context("the peer's stdout")?);
-        let mut line = String::new();
-        answers.read_line(&mut line)?;
-        let versions = serde_json::from_str(&line).map_err(|_| {
-            input(format!("--peers {}: expected a Python with torch and monai", python.display()))
-        })?;
-        Ok(Peer { process, ask, answers, versions })
+fn section(result: &Value) -> anyhow::Result<String> {
+    let versions = &result["versions"];
+    let mut section = format!(
+        "## Networks and convolutions\n\n`cargo xtask bench models --peers PYTHON`, {} threads of {}, beside PyTorch {} \
+         and MONAI {}; medians, and the quotient of the medians. Forward passes are the compiled plan's.\n\n\
+         | what | seconds | GFLOP/s | PyTorch, seconds | ours / PyTorch |\n|---|---|---|---|---|\n",
+        result["threads"],
+        text(&result["machine"], "processor"),
+        text(versions, "torch"),
+        text(versions, "monai"),
+    );
+    for case in Vec::<Compared>::deserialize(&result["cases"])? {
+        let (ours, peer) = (median(&case.ours_seconds), median(&case.peer_seconds));
+        section += &format!(
+            "| {} | {ours:.4} | {:.0} | {peer:.4} | {:.2} |\n",
+            case.name,
+            case.gflop / ours,
+            ours / peer
+        );
     }
-
-    /// Seconds of one run.
-    fn once(&mut self) -> anyhow::Result<f64> {
-        self.ask.write_all(b"run\n")?;
-        self.ask.flush()?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        line.trim().parse().with_context(|| format!("the peer said {line:?}"))
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It holds nothing but memory.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    Ok(section)
 }
