@@ -84,8 +84,8 @@ pub fn dense<C: Classifier + ?Sized>(
     fill: &dyn Fill,
     progress: Progress<'_>,
 ) -> Result<RegionLogits, Error> {
-    let shape: [usize; 4] = image.dim().into();
     check_grid(image, regions)?;
+    let shape: [usize; 4] = image.dim().into();
     let original =
         checked_logits(classifier, image.insert_axis(Axis(0)), |_| "the unperturbed scan".into())?[0];
     let mut batch = Array5::<f32>::zeros((0, shape[0], shape[1], shape[2], shape[3]));

@@ -25,7 +25,7 @@ pub use partition::Partition;
 
 use crate::config::Config;
 use crate::progress::say;
-use crate::run::{Run, StageClock};
+use crate::run::{Run, StageClock, hash_bytes};
 
 /// A run at work: its folder, its config, its scans, and where networks run.
 #[derive(Debug)]
@@ -105,5 +105,18 @@ impl Session {
     /// The cases that scores and maps are made of: those of the validation and test splits.
     pub fn scored_cases(&self) -> Vec<&CaseFiles> {
         [Split::Validation, Split::Test].into_iter().flat_map(|split| self.scans.split(split)).collect()
+    }
+
+    /// The hash of those cases: names, labels, splits and scans.
+    ///
+    /// # Errors
+    /// Scans that can't be read.
+    pub fn scored_hash(&self) -> anyhow::Result<String> {
+        let mut cases = Vec::new();
+        for case in self.scored_cases() {
+            let scan = self.scans.inputs(&case.case)?.to_value();
+            cases.push(serde_json::json!([case.case, case.label, case.split, scan]));
+        }
+        Ok(hash_bytes(serde_json::to_string(&cases)?.as_bytes()))
     }
 }

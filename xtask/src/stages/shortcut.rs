@@ -12,7 +12,7 @@ use super::train::Prediction;
 use super::{Session, Work};
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::{Inputs, hash_bytes, replace};
+use crate::run::{Inputs, replace};
 
 /// The regression's predictions.
 pub const SHORTCUT: &str = "classifier/shortcut.csv";
@@ -22,13 +22,7 @@ pub const SHORTCUT: &str = "classifier/shortcut.csv";
 /// # Errors
 /// Scans that can't be read.
 pub fn inputs(session: &Session) -> anyhow::Result<Inputs> {
-    let mut cases = Vec::new();
-    for case in session.scored_cases() {
-        let scan = session.scans.inputs(&case.case)?.to_value();
-        cases.push(serde_json::json!([case.case, case.label, case.split, scan]));
-    }
-    let scored = hash_bytes(serde_json::to_string(&cases)?.as_bytes());
-    Ok(session.scans.training_inputs().file("cases", &scored))
+    Ok(session.scans.training_inputs().file("cases", &session.scored_hash()?))
 }
 
 /// Fits it, and writes what it says of the validation and test cases.

@@ -285,17 +285,7 @@ fn rows<T: for<'de> Deserialize<'de>>(session: &Session, artefact: &str) -> anyh
 }
 
 fn prediction_inputs(session: &Session, classifier: &str) -> anyhow::Result<Inputs> {
-    let mut cases = Vec::new();
-    for case in session.scored_cases() {
-        cases.push(serde_json::json!([
-            case.case,
-            case.label,
-            case.split,
-            session.scans.inputs(&case.case)?.to_value()
-        ]));
-    }
-    let cases = crate::run::hash_bytes(serde_json::to_string(&cases)?.as_bytes());
-    Ok(Inputs::new().file("classifier", classifier).file("cases", &cases))
+    Ok(Inputs::new().file("classifier", classifier).file("cases", &session.scored_hash()?))
 }
 
 fn predictions_csv(session: &Session) -> anyhow::Result<Vec<u8>> {

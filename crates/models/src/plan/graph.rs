@@ -1,6 +1,6 @@
 //! A network as steps between layers, with what their sizes decide: which memory each layer takes, and until when.
 
-use super::conv::Convolution;
+use super::conv::{Convolution, Job};
 use super::pool::MaxPool;
 use super::window::{BLOCK, Window};
 
@@ -45,6 +45,15 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// Computes each job's box.
+    pub(crate) fn run(&self, jobs: &mut [Job<'_>]) {
+        match self {
+            Work::Conv(conv) => conv.run(jobs),
+            Work::Pool(pool) => pool.run(jobs),
+            Work::Enlarge { phases, .. } => phases.iter().for_each(|phase| phase.run(jobs)),
+        }
+    }
+
     /// Voxels of the output, none where the kernel does not fit.
     pub(crate) fn output_size(&self, input: [usize; 3]) -> Option<[usize; 3]> {
         let geometry = match self {

@@ -54,7 +54,7 @@ impl Kept {
 }
 
 /// A copy of the kept layers, and where it differs from them.
-struct Copy {
+struct Working {
     layers: Vec<Vec<f32>>,
     /// By buffer.
     changed: Vec<Option<Region>>,
@@ -137,16 +137,16 @@ impl Plan {
     }
 
     /// Makes so many copies of the kept layers.
-    fn copies(&self, kept: &Kept, wanted: usize, copies: &mut Vec<Copy>) {
+    fn copies(&self, kept: &Kept, wanted: usize, copies: &mut Vec<Working>) {
         let mut spare = kept.copies.lock().unwrap_or_else(PoisonError::into_inner);
         while copies.len() < wanted {
             let layers = spare.pop().unwrap_or_else(|| kept.layers.clone());
-            copies.push(Copy { changed: vec![None; layers.len()], layers });
+            copies.push(Working { changed: vec![None; layers.len()], layers });
         }
     }
 
     /// Puts a change into the image, with the smallest box that holds what differs.
-    fn write(&self, kept: &Kept, change: &Change<'_>, copy: &mut Copy) {
+    fn write(&self, kept: &Kept, change: &Change<'_>, copy: &mut Working) {
         let Change { start, size: [depth, height, width], values } = *change;
         let buffer = self.graph.layers[0].buffer;
         let window = &kept.arrangement.windows[0];
@@ -168,7 +168,7 @@ impl Plan {
     }
 
     /// Computes what of a step's output the changes reach.
-    fn step_boxes(&self, arrangement: &Arrangement, step: &Step, copies: &mut [Copy]) {
+    fn step_boxes(&self, arrangement: &Arrangement, step: &Step, copies: &mut [Working]) {
         let place = self.graph.layers[step.output];
         let buffer_of = |layer: usize| self.graph.layers[layer].buffer;
         let (input, output) = (&arrangement.windows[step.input], &arrangement.windows[step.output]);
@@ -191,7 +191,7 @@ impl Plan {
         let mut written: Vec<Vec<f32>> =
             copies.iter_mut().map(|copy| std::mem::take(&mut copy.layers[place.buffer])).collect();
         let skip = place.first_block * output.block_len();
-        let shown: &[Copy] = copies;
+        let shown: &[Working] = copies;
         let mut jobs: Vec<Job<'_>> = shown
             .iter()
             .zip(&mut written)
@@ -212,11 +212,7 @@ impl Plan {
                 })
             })
             .collect();
-        match &step.work {
-            Work::Conv(conv) => conv.run(&mut jobs),
-            Work::Pool(pool) => pool.run(&mut jobs),
-            Work::Enlarge { phases, .. } => phases.iter().for_each(|phase| phase.run(&mut jobs)),
-        }
+        step.work.run(&mut jobs);
         drop(jobs);
         for ((copy, written), region) in copies.iter_mut().zip(written).zip(reached) {
             copy.layers[place.buffer] = written;
@@ -231,7 +227,7 @@ impl Plan {
         }
     }
 
-    fn logit(&self, kept: &Kept, copy: &Copy) -> f32 {
+    fn logit(&self, kept: &Kept, copy: &Working) -> f32 {
         let last = self.graph.last();
         let values = self.images(&kept.arrangement, last, &copy.layers).next();
         match (&self.graph.end, values) {
@@ -243,7 +239,7 @@ impl Plan {
     }
 
     /// Makes a copy what was kept again.
-    fn restore(&self, kept: &Kept, copy: &mut Copy) {
+    fn restore(&self, kept: &Kept, copy: &mut Working) {
         for (place, window) in self.graph.layers.iter().zip(&kept.arrangement.windows) {
             let Some([z, y, x]) = &copy.changed[place.buffer] else { continue };
             let skip = place.first_block * window.block_len();

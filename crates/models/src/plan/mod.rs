@@ -229,11 +229,7 @@ impl Plan {
                     output: (output, &mut to[skip..][..output.len()]),
                 })
                 .collect();
-            match &step.work {
-                Work::Conv(conv) => conv.run(&mut jobs),
-                Work::Pool(pool) => pool.run(&mut jobs),
-                Work::Enlarge { phases, .. } => phases.iter().for_each(|phase| phase.run(&mut jobs)),
-            }
+            step.work.run(&mut jobs);
         }
         memory[slot] = written;
     }
