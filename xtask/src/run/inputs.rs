@@ -22,7 +22,8 @@ impl Inputs {
     /// Adds a setting, a section of them, or anything else that is small.
     pub fn setting(mut self, name: &str, value: &impl Serialize) -> Self {
         let value = serde_json::to_value(value).unwrap_or_else(|error| Value::String(error.to_string()));
-        self.0.insert(name.to_owned(), value);
+        let before = self.0.insert(name.to_owned(), value);
+        debug_assert!(before.is_none(), "the input {name} is named twice: the first would not count");
         self
     }
 

@@ -22,7 +22,7 @@ pub const SHORTCUT: &str = "classifier/shortcut.csv";
 /// # Errors
 /// Scans that can't be read.
 pub fn inputs(session: &Session) -> anyhow::Result<Inputs> {
-    Ok(session.scans.training_inputs().file("cases", &session.scored_hash()?))
+    Ok(session.scans.training_inputs().file("scored", &session.scored_hash()?))
 }
 
 /// Fits it, and writes what it says of the validation and test cases.
