@@ -166,14 +166,7 @@ fn boxes_give_the_values_of_whole_passes() {
     let whole = fill(true).perturb_batch(image.view(), &regions, &all).unwrap();
     // With little memory hardly a layer is kept.
     for fill in [fill(false), fill(false).memory(1)] {
-        let boxes = fill.perturb_batch(image.view(), &regions, &all).unwrap();
-        for (found, whole) in boxes.iter().zip(&whole) {
-            assert_eq!(
-                (found.region, found.origin, found.changed),
-                (whole.region, whole.origin, whole.changed)
-            );
-            assert!(found.values.iter().zip(&whole.values).all(|(a, b)| (a - b).abs() <= 1e-6));
-        }
+        assert_eq!(fill.perturb_batch(image.view(), &regions, &all).unwrap(), whole);
     }
 }
 

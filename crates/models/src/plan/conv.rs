@@ -110,6 +110,8 @@ impl Lanes {
 pub(crate) struct Job<'a> {
     /// The box, in the convolution's outputs (before any spread).
     pub(crate) region: [Range<usize>; 3],
+    /// What of each of the box's rows to compute, from `[z][y]`; all of it where there is none.
+    pub(crate) rows: Option<&'a [Range<usize>]>,
     pub(crate) input: (&'a Window, &'a [f32]),
     pub(crate) residual: Option<Residual<'a>>,
     pub(crate) output: (&'a Window, &'a mut [f32]),
@@ -207,27 +209,37 @@ impl Convolution {
                 cut.push((from, rows));
                 from += rows;
             }
-            for z in z {
-                units.extend(cut.iter().map(|&(y, rows)| Unit { part: parts.len(), z, y, rows }));
+            let part = parts.len();
+            if let Some(rows) = job.rows {
+                assert_eq!(rows.len(), z.len() * y.len(), "a range for each row");
+                for (at, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
+                    assert!(x.start <= row.start && row.end <= x.end, "{row:?} is not in {x:?}");
+                    let (z, y) = (z.start + at / y.len(), y.start + at % y.len());
+                    units.push(Unit { part, z, y, rows: 1, x: (row.start, row.end) });
+                }
+            } else if !x.is_empty() {
+                for z in z {
+                    let x = (x.start, x.end);
+                    units.extend(cut.iter().map(|&(y, rows)| Unit { part, z, y, rows, x }));
+                }
             }
             if tallest > 1 {
                 zeros = zeros.max((x.len() * self.geometry.stride[2] + self.geometry.kernel[2]) * self.pitch);
             }
-            let Job { region, input, residual, output } = job;
+            let Job { input, residual, output, .. } = job;
             parts.push(Part {
-                x: region[2].clone(),
                 input: *input,
                 residual: *residual,
                 window: output.0,
                 output: SharedMut::new(output.1),
             });
         }
-        if units.is_empty() || parts.iter().all(|part| part.x.is_empty()) {
+        if units.is_empty() {
             return;
         }
         let zeros = vec![0.0; zeros];
         let groups = self.out_blocks.div_ceil(self.group);
-        let voxels: usize = units.iter().map(|unit| unit.rows * parts[unit.part].x.len()).sum();
+        let voxels: usize = units.iter().map(|unit| unit.rows * unit.width()).sum();
         let products = voxels * self.weights.len();
         // Cut by work alone or by threads: no sum depends on it.
         let wanted = (products / TASK_PRODUCTS).max(2 * rayon::current_num_threads());
@@ -277,7 +289,6 @@ fn check_spread(geometry: Geometry, spread: Spread, [blocks, pitch, outputs]: [u
 
 /// A job as tasks share it.
 struct Part<'a> {
-    x: Range<usize>,
     input: (&'a Window, &'a [f32]),
     residual: Option<Residual<'a>>,
     window: &'a Window,
@@ -291,6 +302,14 @@ struct Unit {
     z: usize,
     y: usize,
     rows: usize,
+    /// First voxel and the one after the last.
+    x: (usize, usize),
+}
+
+impl Unit {
+    fn width(&self) -> usize {
+        self.x.1 - self.x.0
+    }
 }
 
 /// Some units of one group of output blocks.
@@ -343,9 +362,9 @@ impl Task<'_> {
         let Spread { step, offset } = conv.spread;
         let window = part.window;
         let place = |axis: usize, at: usize| (at * step + offset[axis]) as isize;
-        let [z, y, x] = [place(0, unit.z), place(1, unit.y), place(2, part.x.start)];
+        let [z, y, x] = [place(0, unit.z), place(1, unit.y), place(2, unit.x.0)];
         let residual = part.residual.map(|residual| {
-            let at = [unit.z, unit.y, part.x.start].map(|at| (at * residual.stride) as isize);
+            let at = [unit.z, unit.y, unit.x.0].map(|at| (at * residual.stride) as isize);
             let block = |block: usize| {
                 if block - first < blocks && block < residual.window.blocks {
                     residual.values[residual.window.at(block, at)..].as_ptr()
@@ -370,9 +389,9 @@ impl Task<'_> {
                 output_steps: [step * BLOCK, step * window.row_len(), window.block_len()],
                 finish: ends.then_some(Finish { residual, steps, relu: conv.relu }),
             };
-            tile::run::<V>(blocks * (BLOCK / V::LANES), unit.rows, part.x.len(), &work);
+            tile::run::<V>(blocks * (BLOCK / V::LANES), unit.rows, unit.width(), &work);
             // Of a spread's convolutions the first closes rows at their start, the last at their end.
-            let closes = [x == 0, place(2, part.x.end - 1) + 1 == window.layer[2] as isize];
+            let closes = [x == 0, place(2, unit.x.1 - 1) + 1 == window.layer[2] as isize];
             if ends && closes != [false; 2] {
                 for block in first..first + blocks {
                     for row in 0..unit.rows {
@@ -411,7 +430,7 @@ impl Spans {
         let (window, values) = part.input;
         let len = kx * conv.pitch * out_blocks * BLOCK;
         let first = |axis: usize, at: usize| (at * stride[axis]) as isize - padding[axis] as isize;
-        let x = first(2, part.x.start);
+        let x = first(2, unit.x.0);
         let inside = |at: isize, axis: usize| (0..window.layer[axis] as isize).contains(&at);
         for block in blocks.clone() {
             for tz in 0..kz {

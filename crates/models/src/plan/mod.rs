@@ -217,6 +217,7 @@ impl Plan {
                 .take(images)
                 .map(|(to, from)| Job {
                     region: region.map(|size| 0..size),
+                    rows: None,
                     input: (input, from),
                     residual: residuals.as_mut().and_then(|(layer, stride, images)| {
                         let values = images.next()?;

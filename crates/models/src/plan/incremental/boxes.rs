@@ -6,7 +6,7 @@
 //! computed.
 
 use crate::plan::conv::Geometry;
-use crate::plan::graph::{Arrangement, Graph};
+use crate::plan::graph::{Arrangement, Graph, Step, Work};
 use crate::plan::window::clip;
 use std::ops::Range;
 
@@ -15,30 +15,58 @@ pub(super) type Region = [Range<usize>; 3];
 /// A box that may stand out of its layer along x, into the zeros around it.
 pub(super) type Held = [Range<isize>; 3];
 
+/// Where an image differs from the one that was kept.
+#[derive(Clone, Debug)]
+pub(super) struct Differs {
+    /// The smallest box that holds all that differs.
+    pub(super) region: Region,
+    /// What of each of its rows differs, from `[z][y]`.
+    pub(super) rows: Vec<Range<usize>>,
+}
+
+impl Differs {
+    /// The smallest range that holds what differs in all rows of `z` and `y`.
+    fn along_x(&self, z: Range<usize>, y: Range<usize>) -> Range<usize> {
+        let [depth, height, _] = &self.region;
+        let mut all = usize::MAX..0;
+        for z in z.start.max(depth.start)..z.end.min(depth.end) {
+            for y in y.start.max(height.start)..y.end.min(height.end) {
+                let row = &self.rows[(z - depth.start) * height.len() + y - height.start];
+                if !row.is_empty() {
+                    all = all.start.min(row.start)..all.end.max(row.end);
+                }
+            }
+        }
+        if all.is_empty() { 0..0 } else { all }
+    }
+}
+
 /// What one change asks of each step and each buffer.
 #[derive(Debug)]
 pub(super) struct Boxes {
     /// By step, the outputs to compute (before they are spread); none where there are none.
     pub(super) steps: Vec<Option<Region>>,
+    /// By step, what of each row of the box to compute: of convolutions of the image, whose inputs are known to the voxel.
+    pub(super) rows: Vec<Option<Vec<Range<usize>>>>,
     /// By buffer, what has to be at hand to read from or to write to.
     pub(super) held: Vec<Option<Held>>,
 }
 
 impl Boxes {
-    /// `changed` is the box of the image that changes, `wanted` the box of the last layer that is asked for, `kept` says
+    /// `changed` is what of the image changes, `wanted` the box of the last layer that is asked for, `kept` says
     /// which buffers were kept.
     pub(super) fn new(
         graph: &Graph,
         arrangement: &Arrangement,
         kept: &[bool],
-        changed: Option<&Region>,
+        changed: Option<&Differs>,
         wanted: &Region,
     ) -> Boxes {
         let buffer_of = |layer: usize| graph.layers[layer].buffer;
         let size_of = |layer: usize| arrangement.windows[layer].layer;
 
         let mut reached: Vec<Option<Region>> = vec![None; graph.buffers.len()];
-        reached[buffer_of(0)] = changed.cloned();
+        reached[buffer_of(0)] = changed.map(|changed| changed.region.clone());
         let grown: Vec<Option<Region>> = graph
             .steps
             .iter()
@@ -51,7 +79,7 @@ impl Boxes {
                     let every = Geometry { stride: [stride; 3], ..Geometry::VOXEL };
                     reached_by(every, reached[buffer_of(layer)].as_ref()?, outputs)
                 });
-                let grown = union(through, beside);
+                let grown = union(through, beside).map(|grown| of_tiles(&grown, step, size_of(step.output)));
                 let all = &mut reached[buffer_of(step.output)];
                 *all = union(all.take(), grown.as_ref().map(|grown| scaled(grown, factor)));
                 grown
@@ -64,6 +92,7 @@ impl Boxes {
         needed[last] = Some(wanted.clone());
         held[last] = Some(signed(wanted));
         let mut steps: Vec<Option<Region>> = vec![None; graph.steps.len()];
+        let mut rows: Vec<Option<Vec<Range<usize>>>> = vec![None; graph.steps.len()];
         for (at, step) in graph.steps.iter().enumerate().rev() {
             let output = buffer_of(step.output);
             let factor = step.work.factor();
@@ -76,12 +105,7 @@ impl Boxes {
                 _ => None,
             };
             let Some(region) = region else { continue };
-            let (grid, size) = (step.work.grid(), size_of(step.output));
-            let region: Region = std::array::from_fn(|axis| {
-                let Range { start, end } = region[axis];
-                let end = if factor == 1 { end.next_multiple_of(grid[axis]).min(size[axis]) } else { end };
-                start / grid[axis] * grid[axis]..end
-            });
+            let region = of_tiles(&region, step, size_of(step.output));
             let mut read = |layer: usize, reach: Held| {
                 let whole = &arrangement.windows[layer];
                 let inside = std::array::from_fn(|axis| {
@@ -104,15 +128,44 @@ impl Boxes {
                 read(layer, every.reach(&region));
             }
             held[output] = hull(held[output].take(), signed(&scaled(&region, factor)));
+            if let (Work::Conv(conv), Some(changed)) = (&step.work, changed)
+                && kept[output]
+                && step.input == 0
+            {
+                rows[at] = Some(rows_of(conv.geometry(), changed, &region));
+            }
             steps[at] = Some(region);
         }
-        Boxes { steps, held }
+        Boxes { steps, rows, held }
     }
 
     /// Voxels that a step computes.
     pub(super) fn voxels(&self, step: usize) -> usize {
+        if let Some(rows) = &self.rows[step] {
+            return rows.iter().map(Range::len).sum();
+        }
         self.steps[step].as_ref().map_or(0, |region| region.iter().map(Range::len).product())
     }
+}
+
+/// What of each row of a box of outputs sees a changed voxel.
+fn rows_of(geometry: Geometry, changed: &Differs, region: &Region) -> Vec<Range<usize>> {
+    let [z, y, x] = region;
+    let mut rows = Vec::with_capacity(z.len() * y.len());
+    for z in z.clone() {
+        for y in y.clone() {
+            let [z, y, _] = geometry.reach(&[z..z + 1, y..y + 1, 0..1]);
+            let [z, y] = [z, y].map(|range| range.start.max(0) as usize..range.end.max(0) as usize);
+            let along = changed.along_x(z, y);
+            if along.is_empty() {
+                rows.push(x.start..x.start);
+                continue;
+            }
+            let reached = reached_by(geometry, &[0..1, 0..1, along], [usize::MAX, usize::MAX, x.end]);
+            rows.push(reached.map_or(x.start..x.start, |[_, _, row]| row.start.max(x.start)..row.end));
+        }
+    }
+    rows
 }
 
 /// The outputs that see an input of a box, if there are any.
@@ -125,6 +178,19 @@ fn reached_by(geometry: Geometry, changed: &Region, output: [usize; 3]) -> Optio
         first..past.min(output[axis])
     });
     reached.iter().all(|range| !range.is_empty()).then_some(reached)
+}
+
+/// The whole tiles that a box lies in. A change reaches a tile as a whole: in their last digits its outputs depend on all
+/// that the tile reads.
+fn of_tiles(region: &Region, step: &Step, size: [usize; 3]) -> Region {
+    let grid = step.work.grid();
+    std::array::from_fn(|axis| {
+        let (Range { start, end }, grid) = (region[axis].clone(), grid[axis]);
+        if grid == 1 {
+            return start..end;
+        }
+        start / grid * grid..end.next_multiple_of(grid).min(size[axis])
+    })
 }
 
 fn scaled(region: &Region, factor: usize) -> Region {

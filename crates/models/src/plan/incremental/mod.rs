@@ -4,9 +4,8 @@
 //! output asked for looks back at (`boxes`). They alone are computed again, in memory that holds just their boxes with
 //! what they read of the kept layers around them (`working`), many changes side by side, so that late layers, which a
 //! change reaches as a whole, are as large a piece of work as a batch. Each output's sum has the dense pass's order of
-//! operations: in the direct form the results are the dense pass's bits. In Winograd's form an output also depends, in its
-//! last digits, on inputs of its tile that its kernel does not see; what a change does not reach is left as it was kept,
-//! so that results differ from the dense pass's by rounding, within 1e-5 · max(1, |value|).
+//! operations, and of layers in Winograd's form whole tiles are computed, so that the results are the dense pass's, to the
+//! bit.
 
 mod boxes;
 #[cfg(test)]
@@ -18,8 +17,9 @@ use super::graph::{Arrangement, End, Graph, Step};
 use super::window::Window;
 use super::{Plan, logit_of};
 use crate::Error;
-use boxes::{Boxes, Region, union};
+use boxes::{Boxes, Differs, Region, union};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use working::Working;
 
@@ -139,7 +139,7 @@ impl Plan {
 
     /// The logit of the kept image after each change, each on its own.
     ///
-    /// Equal to [`Plan::forward`] of the changed images but for rounding.
+    /// Equal to [`Plan::forward`] of the changed images, to the bit.
     ///
     /// # Errors
     /// If a box does not lie in the image or has another number of values than its size says, and if the network is no
@@ -171,7 +171,7 @@ impl Plan {
 
     /// What the network gives for the kept image after each change, each on its own, in the change's own box.
     ///
-    /// Equal to [`Plan::forward`] of the changed images but for rounding.
+    /// Equal to [`Plan::forward`] of the changed images, to the bit.
     ///
     /// # Shapes
     /// `[out, z, y, x]` for each change, of the change's size.
@@ -190,7 +190,7 @@ impl Plan {
         let last = self.graph.last();
         let mut found: Vec<Vec<f32>> = vec![Vec::new(); changes.len()];
         let wanted =
-            |change: &Change<'_>, _: Option<&Region>| (!change.size.contains(&0)).then(|| change.region());
+            |change: &Change<'_>, _: Option<&Differs>| (!change.size.contains(&0)).then(|| change.region());
         self.go_through(kept, changes, wanted, &mut found, |working, change, to| {
             let Some((window, values)) = working.layer(&self.graph, last) else { return };
             let [depth, height, width] = change.size;
@@ -235,7 +235,7 @@ impl Plan {
         &self,
         kept: &Kept,
         changes: &[Change<'_>],
-        wanted: impl Fn(&Change<'_>, Option<&Region>) -> Option<Region> + Sync,
+        wanted: impl Fn(&Change<'_>, Option<&Differs>) -> Option<Region> + Sync,
         results: &mut [T],
         done: impl Fn(&Working, &Change<'_>, &mut T) + Sync,
     ) -> Result<(), Error> {
@@ -320,24 +320,30 @@ impl Plan {
         Ok(())
     }
 
-    /// The smallest box that holds what a change makes differ from the image.
-    fn differs(&self, kept: &Kept, change: &Change<'_>) -> Option<Region> {
+    /// What a change makes differ from the image.
+    fn differs(&self, kept: &Kept, change: &Change<'_>) -> Option<Differs> {
         let (window, image) = kept.layer(&self.graph, 0)?;
-        let mut differs: Option<Region> = None;
+        let [depth, height, _] = change.size;
+        let mut rows = vec![0..0; depth * height];
         change.rows(|c, [z, y, x], values| {
             let at = window.at(c / window.pitch, [z, y, x].map(|at| at as isize)) + c % window.pitch;
             let old = image[at..].iter().step_by(window.pitch);
-            let mut span: Option<(usize, usize)> = None;
-            for (at, (old, new)) in old.zip(values).enumerate() {
-                if old != new {
-                    span = Some((span.map_or(at, |(first, _)| first), at));
-                }
-            }
-            if let Some((first, last)) = span {
-                differs = union(differs.take(), Some([z..z + 1, y..y + 1, x + first..x + last + 1]));
+            let row: &mut Range<usize> = &mut rows[(z - change.start[0]) * height + y - change.start[1]];
+            for (at, _) in old.zip(values).enumerate().filter(|(_, (old, new))| old != new) {
+                let at = x + at;
+                *row = if Range::is_empty(row) { at..at + 1 } else { row.start.min(at)..row.end.max(at + 1) };
             }
         });
-        differs
+        let mut all: Option<Region> = None;
+        for (at, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
+            let (z, y) = (change.start[0] + at / height, change.start[1] + at % height);
+            all = union(all, Some([z..z + 1, y..y + 1, row.clone()]));
+        }
+        let region = all?;
+        let inside = region[0].clone().flat_map(|z| region[1].clone().map(move |y| (z, y)));
+        let rows =
+            inside.map(|(z, y)| rows[(z - change.start[0]) * height + y - change.start[1]].clone()).collect();
+        Some(Differs { region, rows })
     }
 
     /// Puts a change into the image, as far as that is needed.
@@ -383,7 +389,8 @@ impl Plan {
                 };
                 let skip = place.first_block * output.block_len();
                 let input = working.layer(&self.graph, step.input)?;
-                Some(Job { region, input, residual, output: (output, &mut to[skip..][..output.len()]) })
+                let rows = working.boxes.rows[at].as_deref();
+                Some(Job { region, rows, input, residual, output: (output, &mut to[skip..][..output.len()]) })
             })
             .collect();
         step.work.run(&mut jobs);

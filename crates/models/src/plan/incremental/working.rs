@@ -50,11 +50,14 @@ impl Working {
     pub(super) fn fill(&mut self, graph: &Graph, kept: &Kept) {
         let mut computed: Vec<Option<Region>> = vec![None; graph.layers.len()];
         let mut written = vec![false; graph.layers.len()];
-        for (step, region) in graph.steps.iter().zip(&self.boxes.steps) {
+        for ((step, region), rows) in graph.steps.iter().zip(&self.boxes.steps).zip(&self.boxes.rows) {
             let factor = step.work.factor();
             written[step.output] = true;
-            computed[step.output] =
-                region.clone().map(|region| region.map(|range| range.start * factor..range.end * factor));
+            // Beside rows that are computed in part lies what was kept.
+            computed[step.output] = region
+                .clone()
+                .filter(|_| rows.is_none())
+                .map(|region| region.map(|range| range.start * factor..range.end * factor));
         }
         // Layers that are others' memory side by side are filled as those.
         for (layer, place) in

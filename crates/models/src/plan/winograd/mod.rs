@@ -71,26 +71,25 @@ impl Winograd {
         let by_group = points * points * 3 * in_blocks * BLOCK * group * BLOCK;
         let groups = out_blocks.div_ceil(group.max(1));
         let mut weights = vec![0.0; by_group * groups];
+        let wide = group * BLOCK;
         weights.par_chunks_mut(by_group.max(1)).enumerate().for_each(|(at, weights)| {
-            let first = at * group * BLOCK;
-            for (tz, (place, channel)) in
-                (0..3).flat_map(|tz| lanes.channels.iter().enumerate().map(move |lane| (tz, lane)))
-            {
-                let Some(channel) = *channel else { continue };
-                for o in first..(first + group * BLOCK).min(channels) {
-                    let taps = &dense.weights[(o * inputs + channel) * 27 + tz * 9..][..9];
-                    let lines: Vec<Vec<f64>> = taps
-                        .chunks_exact(3)
-                        .map(|taps| {
-                            let taps = [taps[0], taps[1], taps[2]].map(f64::from);
-                            transform::kernel(points, taps)
-                        })
-                        .collect();
-                    for px in 0..points {
-                        let column = [lines[0][px], lines[1][px], lines[2][px]];
-                        for (py, value) in transform::kernel(points, column).into_iter().enumerate() {
-                            let step = ((py * points + px) * 3 + tz) * in_blocks * BLOCK + place;
-                            weights[step * group * BLOCK + o - first] = value as f32;
+            let outputs = at * wide..((at + 1) * wide).min(channels);
+            for tz in 0..3 {
+                for (place, channel) in lanes.channels.iter().enumerate() {
+                    let Some(channel) = *channel else { continue };
+                    for o in outputs.clone() {
+                        let taps = &dense.weights[(o * inputs + channel) * 27 + tz * 9..][..9];
+                        let line = |row: usize| {
+                            let [a, b, c] = [0, 1, 2].map(|tap| f64::from(taps[3 * row + tap]));
+                            transform::kernel(points, [a, b, c])
+                        };
+                        let lines = [line(0), line(1), line(2)];
+                        for px in 0..points {
+                            let column = transform::kernel(points, lines.map(|line| line[px]));
+                            for (py, value) in column.into_iter().enumerate().take(points) {
+                                let step = ((py * points + px) * 3 + tz) * in_blocks * BLOCK + place;
+                                weights[step * wide + o - outputs.start] = value as f32;
+                            }
                         }
                     }
                 }

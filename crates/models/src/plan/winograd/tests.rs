@@ -53,7 +53,8 @@ proptest! {
                     .iter()
                     .zip(&mut found)
                     .map(|(layer, found)| Job {
-                        region: region.clone(), input: (&input, layer.as_slice()), residual, output: (&output, found),
+                        region: region.clone(),
+                        rows: None, input: (&input, layer.as_slice()), residual, output: (&output, found),
                     })
                     .collect();
                 pool.install(|| work(&mut jobs));

@@ -4,13 +4,16 @@
 
 use crate::ops::cpu::simd::Vector;
 
-/// A kernel's three taps at the points, for `points` − 2 outputs.
-pub(super) fn kernel(points: usize, taps: [f64; 3]) -> Vec<f64> {
+/// Most points along an axis.
+pub(super) const POINTS: usize = 6;
+
+/// A kernel's three taps at the points, for `points` − 2 outputs; with 4 points the last two values are 0.
+pub(super) fn kernel(points: usize, taps: [f64; 3]) -> [f64; POINTS] {
     let [a, b, c] = taps;
     if points == 4 {
-        return vec![a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
+        return [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c, 0.0, 0.0];
     }
-    vec![
+    [
         a / 4.0,
         -(a + b + c) / 6.0,
         -(a - b + c) / 6.0,
