@@ -159,6 +159,17 @@ fn a_batch_is_its_regions_one_by_one() {
 }
 
 #[test]
+fn boxes_give_the_values_of_whole_passes() {
+    let (image, regions) = (image(3), regions());
+    let all: Vec<usize> = (0..regions.len()).collect();
+    let fill = |dense| trainer(&FillConfig::default()).fill().unwrap().dense(dense);
+    let whole = fill(true).perturb_batch(image.view(), &regions, &all).unwrap();
+    assert_eq!(fill(false).perturb_batch(image.view(), &regions, &all).unwrap(), whole);
+    // With little memory hardly a layer is kept.
+    assert_eq!(fill(false).memory(1).perturb_batch(image.view(), &regions, &all).unwrap(), whole);
+}
+
+#[test]
 fn it_learns_to_move_the_classifier_and_leaves_it_alone() {
     let (first, second, regions) = (image(0), image(3), regions());
     let (network, frozen) = classifier();

@@ -1,9 +1,11 @@
 //! Our networks as black boxes.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use candle_core::{Device, Tensor};
 use ndarray::{ArrayView4, ArrayView5, Axis};
 use relevox_models::ResNet3d;
-use relevox_models::plan::{Change, Plan};
+use relevox_models::plan::{self, Change, Kept, Plan};
 use relevox_perturb::{Fill, Perturbation};
 use slic3d::Supervoxels;
 
@@ -14,14 +16,19 @@ use crate::{Classifier, Error, Progress, RegionLogits};
 ///
 /// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped; a partition is scored
 /// incrementally: of each layer that alone is computed again which a region's change reaches. The logits are those of
-/// whole forward passes, to the bit.
+/// whole forward passes, to the bit. The layers of the scan scored last are kept, so that its other partitions and
+/// fills start from them.
 pub struct NetworkClassifier {
     network: ResNet3d,
     plan: Option<Plan>,
     device: Device,
     memory: usize,
     dense: bool,
+    kept: Mutex<Option<Arc<Kept>>>,
 }
+
+/// Regions that are scored side by side where only what they reach is computed.
+const TOGETHER: usize = 32;
 
 impl NetworkClassifier {
     /// Wraps a network whose parameters are on `device`.
@@ -30,10 +37,12 @@ impl NetworkClassifier {
     /// Parameters that can't be read.
     pub fn new(network: ResNet3d, device: Device) -> Result<Self, Error> {
         let plan = device.is_cpu().then(|| Plan::resnet(&network)).transpose()?;
-        Ok(Self { network, plan, device, memory: 1 << 30, dense: false })
+        let memory = plan::MEMORY;
+        Ok(Self { network, plan, device, memory, dense: false, kept: Mutex::default() })
     }
 
-    /// How many bytes a batch may take, roughly (default 1 GiB): it decides how many images go together.
+    /// How many bytes a batch, or the layers kept of a scan with the changes at work, may take (default
+    /// [`plan::MEMORY`]): it decides how many images go together, and which layers are kept.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
@@ -55,6 +64,21 @@ impl NetworkClassifier {
     /// Where its parameters are.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The layers of a scan: those kept, if they are this scan's.
+    fn keep(&self, plan: &Plan, image: ArrayView4<'_, f32>) -> Result<Arc<Kept>, Error> {
+        let voxels = image.as_standard_layout();
+        let (voxels, shape) = (voxels.as_slice().unwrap_or_default(), image.dim().into());
+        let mut last = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = last.as_ref().filter(|kept| plan.is_of(kept, voxels, shape)) {
+            return Ok(Arc::clone(kept));
+        }
+        // Two scans' layers at a time would be twice the memory.
+        *last = None;
+        let kept = Arc::new(plan.keep(voxels, shape, self.memory)?);
+        *last = Some(Arc::clone(&kept));
+        Ok(kept)
     }
 }
 
@@ -79,11 +103,11 @@ impl Classifier for NetworkClassifier {
             return dense(self, image, regions, fill, progress);
         };
         check_grid(image, regions)?;
-        let voxels = image.as_standard_layout();
-        let kept = plan.keep(voxels.as_slice().unwrap_or_default(), image.dim().into())?;
-        finite(&[kept.logit()], |_| "the unperturbed scan".into())?;
-        let size = self.batch_size(image.dim().into());
-        walk(image, regions, fill, progress, kept.logit(), size, &mut |changes: &[Perturbation]| {
+        let kept = self.keep(plan, image)?;
+        // A plan that compiles a classifier has a logit.
+        let original = kept.logit().unwrap_or(f32::NAN);
+        finite(&[original], |_| "the unperturbed scan".into())?;
+        walk(image, regions, fill, progress, original, TOGETHER, &mut |changes: &[Perturbation]| {
             let boxes: Vec<_> = changes.iter().map(|change| change.values.as_standard_layout()).collect();
             let boxes: Vec<Change<'_>> = changes
                 .iter()

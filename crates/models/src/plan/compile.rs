@@ -232,7 +232,6 @@ impl Builder {
         }
         let weights = values(transposed.weight())?;
         let bias = values(transposed.bias())?;
-        let geometry = Geometry { kernel: [1; 3], stride: [1; 3], padding: [0; 3] };
         let taps = factor.pow(3);
         let phases = (0..taps).map(|tap| {
             let of_tap: Vec<f32> = (0..outputs)
@@ -242,7 +241,7 @@ impl Builder {
             let offset = [tap / (factor * factor), tap / factor % factor, tap % factor];
             let dense = Dense { weights: &of_tap, bias: &bias };
             let spread = Spread { step: factor, offset };
-            Convolution::new(self.isa, geometry, spread, &self.lanes[input], dense, false)
+            Convolution::new(self.isa, Geometry::VOXEL, spread, &self.lanes[input], dense, false)
         });
         let phases = phases.collect();
         Ok(self.step(Work::Enlarge { phases, factor }, input, output, None))

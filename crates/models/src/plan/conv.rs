@@ -25,6 +25,9 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
+    /// One voxel to one voxel.
+    pub(crate) const VOXEL: Geometry = Geometry { kernel: [1; 3], stride: [1; 3], padding: [0; 3] };
+
     /// What outputs of a box read, per axis, those outside the layer included.
     pub(crate) fn reach(&self, region: &[Range<usize>; 3]) -> [Range<isize>; 3] {
         std::array::from_fn(|i| reach(&region[i], self.kernel[i], self.stride[i], self.padding[i]))

@@ -1,6 +1,6 @@
 //! A network as steps between layers, with what their sizes decide: which memory each layer takes, and until when.
 
-use super::conv::{Convolution, Job};
+use super::conv::{Convolution, Geometry, Job};
 use super::pool::MaxPool;
 use super::window::{BLOCK, Window};
 
@@ -54,13 +54,35 @@ impl Work {
         }
     }
 
-    /// Voxels of the output, none where the kernel does not fit.
-    pub(crate) fn output_size(&self, input: [usize; 3]) -> Option<[usize; 3]> {
-        let geometry = match self {
-            Work::Enlarge { factor, .. } => return Some(input.map(|size| size * factor)),
+    /// Kernel, stride and padding; those of a voxel alone for [`Work::Enlarge`].
+    pub(crate) fn geometry(&self) -> Geometry {
+        match self {
+            Work::Enlarge { .. } => Geometry::VOXEL,
             Work::Conv(conv) => conv.geometry(),
             Work::Pool(pool) => pool.geometry,
-        };
+        }
+    }
+
+    /// Voxels of the output layer along an axis for each voxel that is computed: more than 1 where it is enlarged.
+    pub(crate) fn factor(&self) -> usize {
+        if let Work::Enlarge { factor, .. } = self { *factor } else { 1 }
+    }
+
+    /// Multiply-adds of a voxel that is computed, those with taps outside the layer included.
+    pub(crate) fn products(&self) -> usize {
+        match self {
+            Work::Conv(conv) => conv.products(),
+            Work::Enlarge { phases, .. } => phases.iter().map(Convolution::products).sum(),
+            Work::Pool(_) => 0,
+        }
+    }
+
+    /// Voxels of the output, none where the kernel does not fit.
+    pub(crate) fn output_size(&self, input: [usize; 3]) -> Option<[usize; 3]> {
+        if let Work::Enlarge { factor, .. } = self {
+            return Some(input.map(|size| size * factor));
+        }
+        let geometry = self.geometry();
         let mut output = [0; 3];
         for axis in 0..3 {
             let room = (input[axis] + 2 * geometry.padding[axis]).checked_sub(geometry.kernel[axis])?;
@@ -137,14 +159,13 @@ impl Arrangement {
         for (layer, window) in graph.layers.iter().zip(&windows) {
             buffer_lens[layer.buffer] = window.block_len() * graph.buffers[layer.buffer].blocks;
         }
-        let (slots, slot_lens) = share_memory(graph, &buffer_lens);
+        let (slots, slot_lens) = share_memory(graph, &buffer_lens, &vec![false; buffer_lens.len()]);
         Some(Arrangement { windows, slots, slot_lens, buffer_lens })
     }
 
-    /// Gives each buffer a slot of its own: nothing is overwritten.
-    pub(crate) fn part(&mut self) {
-        self.slots = (0..self.buffer_lens.len()).collect();
-        self.slot_lens.clone_from(&self.buffer_lens);
+    /// Gives each of these buffers a slot that nothing else is written to.
+    pub(crate) fn keep(&mut self, graph: &Graph, kept: &[bool]) {
+        (self.slots, self.slot_lens) = share_memory(graph, &self.buffer_lens, kept);
     }
 
     /// Values by image in all.
@@ -153,8 +174,8 @@ impl Arrangement {
     }
 }
 
-/// Gives each buffer a slot, which it leaves after its last use.
-fn share_memory(graph: &Graph, lens: &[usize]) -> (Vec<usize>, Vec<usize>) {
+/// Gives each buffer a slot, which it leaves after its last use; one that is kept has a slot of its own.
+fn share_memory(graph: &Graph, lens: &[usize], kept: &[bool]) -> (Vec<usize>, Vec<usize>) {
     let buffer_of = |layer: usize| graph.layers[layer].buffer;
     let mut last_use = vec![0; graph.buffers.len()];
     for (at, step) in graph.steps.iter().enumerate() {
@@ -164,6 +185,7 @@ fn share_memory(graph: &Graph, lens: &[usize]) -> (Vec<usize>, Vec<usize>) {
         }
     }
     last_use[buffer_of(graph.last())] = usize::MAX;
+    last_use.iter_mut().zip(kept).filter(|(_, kept)| **kept).for_each(|(last, _)| *last = usize::MAX);
     let mut slots = vec![usize::MAX; graph.buffers.len()];
     let mut slot_lens: Vec<usize> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
@@ -176,7 +198,7 @@ fn share_memory(graph: &Graph, lens: &[usize]) -> (Vec<usize>, Vec<usize>) {
             let held: usize = slot_lens[slot];
             (lens[buffer].saturating_sub(held), held)
         };
-        let best = (0..free.len()).min_by_key(|&at| cost(free[at]));
+        let best = (0..free.len()).min_by_key(|&at| cost(free[at])).filter(|_| !kept[buffer]);
         slots[buffer] = match best {
             Some(at) => free.swap_remove(at),
             None => {

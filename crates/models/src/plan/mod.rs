@@ -7,7 +7,7 @@
 //!
 //! - `window`: the layout, and boxes of it; `tile`: the register kernel; `conv`, `pool`: a box of a layer's output;
 //! - `compile`: networks into steps; `graph`: steps, sizes, memory; `image`: images in and values out;
-//! - `incremental`: a scan whose layers are kept, and what changes of a few voxels make of its logit.
+//! - `incremental`: a scan whose layers are kept, and what changes of a few voxels make of its output.
 //!
 //! ```
 //! use relevox_models::{Parameters, ResNet3d, ResNetConfig, candle_core::Tensor, device, plan::Plan};
@@ -35,7 +35,7 @@ mod tests;
 mod tile;
 mod window;
 
-pub use incremental::{Change, Kept};
+pub use incremental::{Change, Kept, MEMORY};
 
 use crate::ops::cpu::simd::Isa;
 use crate::{Error, ResNet3d, UNet3d};
@@ -45,7 +45,7 @@ use std::sync::{Mutex, PoisonError};
 use window::Window;
 
 /// Bytes of activations that a call keeps to, where one image does not take more.
-const MEMORY: usize = 1 << 29;
+const AT_ONCE: usize = 1 << 29;
 
 /// A network compiled for the CPU; threads may share it.
 ///
@@ -96,7 +96,7 @@ impl Plan {
             End::Values { channels } => channels * z * y * x,
         };
         let mut output = vec![0.0; n * by_image];
-        let together = (MEMORY / (arrangement.len() * size_of::<f32>()).max(1)).clamp(1, n.max(1));
+        let together = (AT_ONCE / (arrangement.len() * size_of::<f32>()).max(1)).clamp(1, n.max(1));
         let mut memory = self.take();
         for (batch, output) in batch.chunks(together * image).zip(output.chunks_mut(together * by_image)) {
             let images = batch.len() / image;
@@ -139,13 +139,7 @@ impl Plan {
     pub fn operations(&self, size: [usize; 3]) -> Option<u64> {
         let arrangement = Arrangement::new(&self.graph, size)?;
         let voxels = |layer: usize| arrangement.windows[layer].layer.iter().product::<usize>();
-        let of = |step: &Step| match &step.work {
-            Work::Conv(conv) => conv.products() * voxels(step.output),
-            Work::Enlarge { phases, .. } => {
-                phases.iter().map(|phase| phase.products() * voxels(step.input)).sum()
-            }
-            Work::Pool(_) => 0,
-        };
+        let of = |step: &Step| step.work.products() * voxels(step.output) / step.work.factor().pow(3);
         Some(2 * self.graph.steps.iter().map(|step| of(step) as u64).sum::<u64>())
     }
 

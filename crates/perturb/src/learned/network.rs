@@ -1,24 +1,31 @@
 //! The trained U-Net as a fill.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
-use ndarray::{Array5, ArrayView4, ArrayViewMut4, Axis};
+use ndarray::{Array4, Array5, ArrayView4, ArrayViewMut4, Axis, s};
 use relevox_models::UNet3d;
-use relevox_models::plan::Plan;
+use relevox_models::plan::{self, Change, Kept, Plan};
 use slic3d::Supervoxels;
 
 use crate::{Error, Fill, Perturbation, check_region};
 
 /// A fill that asks a U-Net, in evaluation mode.
 ///
-/// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped.
+/// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped. What the U-Net sees is zero
+/// but for a region, and its answer counts in that region alone: of each layer that alone is computed which the region
+/// reaches and which its answer looks back at, beside the layers of an image of zeros, which are kept. The values are
+/// those of whole forward passes, to the bit.
 pub struct LearnedFill {
     unet: UNet3d,
     plan: Option<Plan>,
     device: Device,
     keep_air: bool,
     memory: usize,
+    dense: bool,
+    /// The layers of an image of zeros, of the size asked for last.
+    nothing: Mutex<Option<([usize; 4], Arc<Kept>)>>,
 }
 
 impl LearnedFill {
@@ -28,7 +35,8 @@ impl LearnedFill {
     /// Parameters that can't be read.
     pub fn new(unet: UNet3d, device: Device) -> Result<Self, Error> {
         let plan = device.is_cpu().then(|| Plan::unet(&unet)).transpose()?;
-        Ok(Self { unet, plan, device, keep_air: false, memory: 1 << 30 })
+        let memory = plan::MEMORY;
+        Ok(Self { unet, plan, device, keep_air: false, memory, dense: false, nothing: Mutex::default() })
     }
 
     /// Reads a U-Net from a checkpoint.
@@ -49,10 +57,18 @@ impl LearnedFill {
         self
     }
 
-    /// How many bytes a batch of regions may take, roughly (default 1 GiB).
+    /// How many bytes a batch of regions, or the layers kept with the regions at work, may take (default
+    /// [`plan::MEMORY`]).
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
+        self
+    }
+
+    /// Whether each region takes a whole forward pass, also where there is a faster way.
+    #[must_use]
+    pub fn dense(mut self, dense: bool) -> Self {
+        self.dense = dense;
         self
     }
 
@@ -78,6 +94,71 @@ impl LearnedFill {
         Ok(self.unet.forward_t(&batch, false)?.detach().flatten_all()?.to_vec1()?)
     }
 
+    /// The layers of an image of zeros.
+    fn nothing(&self, plan: &Plan, shape: [usize; 4]) -> Result<Arc<Kept>, Error> {
+        let mut last = self.nothing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kept)) = last.as_ref().filter(|(of, _)| *of == shape) {
+            return Ok(Arc::clone(kept));
+        }
+        *last = None;
+        let zeros = vec![0.0; shape.iter().product()];
+        let kept = Arc::new(plan.keep(&zeros, shape, self.memory)?);
+        *last = Some((shape, Arc::clone(&kept)));
+        Ok(kept)
+    }
+
+    /// Fills each region from the boxes that it reaches and looks back at.
+    fn fill_boxes(
+        &self,
+        plan: &Plan,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        together: &[usize],
+    ) -> Result<Vec<Perturbation>, Error> {
+        let kept = self.nothing(plan, image.dim().into())?;
+        let isolated: Vec<([usize; 3], Array4<f32>)> = together
+            .iter()
+            .map(|&region| {
+                let [z, y, x] = regions.bounds(region);
+                let start = [z.start, y.start, x.start];
+                let mut values = image.slice(s![.., z.clone(), y.clone(), x.clone()]).to_owned();
+                let labels = regions.labels().slice_move(s![z, y, x]);
+                for mut sequence in values.outer_iter_mut() {
+                    ndarray::Zip::from(&mut sequence).and(&labels).for_each(|value, &label| {
+                        if label != regions.ids()[region] {
+                            *value = 0.0;
+                        }
+                    });
+                }
+                (start, values)
+            })
+            .collect();
+        let changes: Vec<Change<'_>> = isolated
+            .iter()
+            .map(|(start, values)| {
+                let (_, z, y, x) = values.dim();
+                let values = values.as_slice().unwrap_or_default();
+                Change { start: *start, size: [z, y, x], values }
+            })
+            .collect();
+        let found = plan.changed_values(&kept, &changes)?;
+        let filled = found.into_iter().zip(&isolated).zip(together);
+        filled
+            .map(|((values, ([oz, oy, ox], isolated)), &region)| {
+                let (expected, len) = (isolated.dim(), values.len());
+                let values = Array4::from_shape_vec(expected, values).map_err(|_| Error::ShapeMismatch {
+                    what: "the U-Net's output",
+                    expected: vec![expected.0, expected.1, expected.2, expected.3],
+                    found: vec![len],
+                })?;
+                Perturbation::replace(self.name(), image, regions, region, |channel, [z, y, x]| {
+                    logistic(values[[channel, z - oz, y - oy, x - ox]])
+                })
+            })
+            .collect()
+    }
+
+    /// Fills each region from a forward pass.
     fn fill_together(
         &self,
         image: ArrayView4<'_, f32>,
@@ -136,8 +217,13 @@ impl Fill for LearnedFill {
         let asked: Vec<usize> =
             batch.iter().copied().filter(|&r| !(self.keep_air && is_air(image, regions, r))).collect();
         let mut filled = Vec::with_capacity(asked.len());
-        for together in asked.chunks(self.batch_size(image)) {
-            filled.extend(self.fill_together(image, regions, together)?);
+        match self.plan.as_ref().filter(|_| !self.dense) {
+            Some(plan) => filled = self.fill_boxes(plan, image, regions, &asked)?,
+            None => {
+                for together in asked.chunks(self.batch_size(image)) {
+                    filled.extend(self.fill_together(image, regions, together)?);
+                }
+            }
         }
         let mut filled = filled.into_iter().peekable();
         batch

@@ -1,0 +1,155 @@
+//! Which voxels of each layer a change makes it necessary to compute, from the geometry alone.
+//!
+//! Going forward, a change reaches the outputs whose kernels see a changed input: a box that grows from layer to layer.
+//! Going back from the outputs that are wanted, only the boxes that they look back at are needed. What lies in both is
+//! computed; the rest of what is needed is what was kept, and where a layer was not kept, all that is needed of it is
+//! computed.
+
+use crate::plan::conv::Geometry;
+use crate::plan::graph::{Arrangement, Graph};
+use crate::plan::window::clip;
+use std::ops::Range;
+
+/// A box of voxels.
+pub(super) type Region = [Range<usize>; 3];
+/// A box that may stand out of its layer along x, into the zeros around it.
+pub(super) type Held = [Range<isize>; 3];
+
+/// What one change asks of each step and each buffer.
+#[derive(Debug)]
+pub(super) struct Boxes {
+    /// By step, the outputs to compute (before they are spread); none where there are none.
+    pub(super) steps: Vec<Option<Region>>,
+    /// By buffer, what has to be at hand to read from or to write to.
+    pub(super) held: Vec<Option<Held>>,
+}
+
+impl Boxes {
+    /// `changed` is the box of the image that changes, `wanted` the box of the last layer that is asked for, `kept` says
+    /// which buffers were kept.
+    pub(super) fn new(
+        graph: &Graph,
+        arrangement: &Arrangement,
+        kept: &[bool],
+        changed: Option<&Region>,
+        wanted: &Region,
+    ) -> Boxes {
+        let buffer_of = |layer: usize| graph.layers[layer].buffer;
+        let size_of = |layer: usize| arrangement.windows[layer].layer;
+
+        let mut reached: Vec<Option<Region>> = vec![None; graph.buffers.len()];
+        reached[buffer_of(0)] = changed.cloned();
+        let grown: Vec<Option<Region>> = graph
+            .steps
+            .iter()
+            .map(|step| {
+                let factor = step.work.factor();
+                let outputs = size_of(step.output).map(|size| size / factor);
+                let through = reached[buffer_of(step.input)].as_ref();
+                let through = through.and_then(|changed| reached_by(step.work.geometry(), changed, outputs));
+                let beside = step.residual.and_then(|(layer, stride)| {
+                    let every = Geometry { stride: [stride; 3], ..Geometry::VOXEL };
+                    reached_by(every, reached[buffer_of(layer)].as_ref()?, outputs)
+                });
+                let grown = union(through, beside);
+                let all = &mut reached[buffer_of(step.output)];
+                *all = union(all.take(), grown.as_ref().map(|grown| scaled(grown, factor)));
+                grown
+            })
+            .collect();
+
+        let mut needed: Vec<Option<Region>> = vec![None; graph.buffers.len()];
+        let mut held: Vec<Option<Held>> = vec![None; graph.buffers.len()];
+        let last = buffer_of(graph.last());
+        needed[last] = Some(wanted.clone());
+        held[last] = Some(signed(wanted));
+        let mut steps: Vec<Option<Region>> = vec![None; graph.steps.len()];
+        for (at, step) in graph.steps.iter().enumerate().rev() {
+            let output = buffer_of(step.output);
+            let factor = step.work.factor();
+            let asked = needed[output].as_ref().map(|needed| {
+                std::array::from_fn(|axis| needed[axis].start / factor..needed[axis].end.div_ceil(factor))
+            });
+            let region = match (asked, &grown[at]) {
+                (Some(asked), Some(grown)) if kept[output] => intersection(&asked, grown),
+                (Some(asked), _) if !kept[output] => Some(asked),
+                _ => None,
+            };
+            let Some(region) = region else { continue };
+            let mut read = |layer: usize, reach: Held| {
+                let whole = &arrangement.windows[layer];
+                let inside = std::array::from_fn(|axis| {
+                    let Range { start, end } = clip(reach[axis].clone(), whole.layer[axis]);
+                    start as usize..end as usize
+                });
+                // With the zeros around rows that a layer has where convolutions read them.
+                let with_zeros = std::array::from_fn(|axis| {
+                    let Range { start, end } = &reach[axis];
+                    let first = whole.start[axis];
+                    (*start).max(first)..(*end).min(first + whole.size[axis] as isize)
+                });
+                let buffer = buffer_of(layer);
+                held[buffer] = hull(held[buffer].take(), with_zeros);
+                needed[buffer] = union(needed[buffer].take(), Some(inside));
+            };
+            read(step.input, step.work.geometry().reach(&region));
+            if let Some((layer, stride)) = step.residual {
+                let every = Geometry { stride: [stride; 3], ..Geometry::VOXEL };
+                read(layer, every.reach(&region));
+            }
+            held[output] = hull(held[output].take(), signed(&scaled(&region, factor)));
+            steps[at] = Some(region);
+        }
+        Boxes { steps, held }
+    }
+
+    /// Voxels that a step computes.
+    pub(super) fn voxels(&self, step: usize) -> usize {
+        self.steps[step].as_ref().map_or(0, |region| region.iter().map(Range::len).product())
+    }
+}
+
+/// The outputs that see an input of a box, if there are any.
+fn reached_by(geometry: Geometry, changed: &Region, output: [usize; 3]) -> Option<Region> {
+    let Geometry { kernel, stride, padding } = geometry;
+    let reached: Region = std::array::from_fn(|axis| {
+        let Range { start, end } = changed[axis];
+        let first = (start + padding[axis]).saturating_sub(kernel[axis] - 1).div_ceil(stride[axis]);
+        let past = (end - 1 + padding[axis]) / stride[axis] + 1;
+        first..past.min(output[axis])
+    });
+    reached.iter().all(|range| !range.is_empty()).then_some(reached)
+}
+
+fn scaled(region: &Region, factor: usize) -> Region {
+    region.clone().map(|range| range.start * factor..range.end * factor)
+}
+
+fn signed(region: &Region) -> Held {
+    region.clone().map(|range| range.start as isize..range.end as isize)
+}
+
+/// What lies in both boxes, if anything does.
+pub(super) fn intersection(a: &Region, b: &Region) -> Option<Region> {
+    let both: Region =
+        std::array::from_fn(|axis| a[axis].start.max(b[axis].start)..a[axis].end.min(b[axis].end));
+    both.iter().all(|range| !range.is_empty()).then_some(both)
+}
+
+/// The smallest box that holds both.
+pub(super) fn union(a: Option<Region>, b: Option<Region>) -> Option<Region> {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            Some(std::array::from_fn(|axis| a[axis].start.min(b[axis].start)..a[axis].end.max(b[axis].end)))
+        }
+        (a, b) => a.or(b),
+    }
+}
+
+/// The smallest box that holds both.
+fn hull(a: Option<Held>, b: Held) -> Option<Held> {
+    Some(match a {
+        Some(a) => std::array::from_fn(|axis| a[axis].start.min(b[axis].start)..a[axis].end.max(b[axis].end)),
+        None => b,
+    })
+}

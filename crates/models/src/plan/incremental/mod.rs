@@ -1,0 +1,421 @@
+//! A scan whose every layer is kept, and what changes of a few of its voxels make of the network's output.
+//!
+//! A change reaches, in each layer, the outputs whose kernels see a changed input; of those, only the ones count that an
+//! output asked for looks back at (`boxes`). They alone are computed again, in memory that holds just their boxes with
+//! what they read of the kept layers around them (`working`), many changes side by side, so that late layers, which a
+//! change reaches as a whole, are as large a piece of work as a batch. Each output's sum has the dense pass's order of
+//! operations, so that the results are the dense pass's, to the bit.
+
+mod boxes;
+#[cfg(test)]
+mod tests;
+mod working;
+
+use super::conv::{Job, Residual};
+use super::graph::{Arrangement, End, Graph, Step};
+use super::window::Window;
+use super::{Plan, logit_of};
+use crate::Error;
+use boxes::{Boxes, Region, union};
+use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
+use working::Working;
+
+/// Most changes that go through a layer together: enough for late layers' weights to be read seldom.
+const TOGETHER: usize = 32;
+
+/// Bytes that [`Plan::keep`] takes at most, unless told otherwise: 1 GiB for layers, 256 MiB for changes at work.
+pub const MEMORY: usize = 5 << 28;
+
+/// Voxels of an image as they read after a change.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// First voxel of the box, `[z, y, x]`.
+    pub start: [usize; 3],
+    /// Voxels of the box, `[z, y, x]`.
+    pub size: [usize; 3],
+    /// The box after the change, `[c, z, y, x]` in C order.
+    pub values: &'a [f32],
+}
+
+impl Change<'_> {
+    fn region(&self) -> Region {
+        std::array::from_fn(|axis| self.start[axis]..self.start[axis] + self.size[axis])
+    }
+}
+
+/// What a [`Plan`] computed of one image, layer by layer; [`Plan::changed`] and [`Plan::changed_values`] start from it.
+/// Threads may share it.
+#[derive(Debug)]
+pub struct Kept {
+    size: [usize; 3],
+    arrangement: Arrangement,
+    /// By buffer: whether it was kept.
+    kept: Vec<bool>,
+    /// By slot of the arrangement; empty where nothing of it was kept.
+    slots: Vec<Vec<f32>>,
+    logit: Option<f32>,
+    /// Bytes that changes at work keep to, where one alone does not take more.
+    working: usize,
+    /// Memory of earlier changes.
+    spare: Mutex<Vec<Vec<Vec<f32>>>>,
+}
+
+impl Kept {
+    /// The image's own logit; none for a network with an image of values.
+    pub fn logit(&self) -> Option<f32> {
+        self.logit
+    }
+
+    /// Bytes of the kept layers.
+    pub fn bytes(&self) -> usize {
+        self.slots.iter().map(|slot| slot.len() * size_of::<f32>()).sum()
+    }
+
+    /// A layer's window with its values, where it was kept.
+    fn layer(&self, graph: &Graph, layer: usize) -> Option<(&Window, &[f32])> {
+        let (place, window) = (graph.layers[layer], &self.arrangement.windows[layer]);
+        self.kept[place.buffer].then(|| {
+            let skip = place.first_block * window.block_len();
+            (window, &self.slots[self.arrangement.slots[place.buffer]][skip..][..window.len()])
+        })
+    }
+}
+
+impl Plan {
+    /// Computes an image and keeps its layers.
+    ///
+    /// `memory` bounds, in bytes, what is kept and what changes at work take besides ([`MEMORY`] is a good choice): a
+    /// fifth of it is for changes at work, and of layers that do not fit into the rest the largest are not kept;
+    /// changes compute the little that they need of them. The image and the last layer are always kept, and one change
+    /// always goes through, so that less than these take is as much as they take. Computing the image itself takes
+    /// what [`Plan::forward`] takes.
+    ///
+    /// # Shapes
+    /// `image` is `[c, z, y, x]` in C order.
+    ///
+    /// # Errors
+    /// As [`Plan::forward`].
+    pub fn keep(&self, image: &[f32], shape: [usize; 4], memory: usize) -> Result<Kept, Error> {
+        let [channels, z, y, x] = shape;
+        let size = [z, y, x];
+        let mut arrangement = self.arrange(image.len(), [1, channels, z, y, x])?;
+        let working = memory / 5;
+        let kept = choose(&self.graph, &arrangement.buffer_lens, (memory - working) / size_of::<f32>());
+        arrangement.keep(&self.graph, &kept);
+        let mut slots: Vec<Vec<f32>> = arrangement.slot_lens.iter().map(|&len| vec![0.0; len]).collect();
+        self.pack(&arrangement, image, size, &mut slots);
+        for step in &self.graph.steps {
+            self.step(&arrangement, step, 1, &mut slots);
+        }
+        let logit = match self.graph.end {
+            End::Logit { .. } => {
+                let mut logit = [0.0];
+                self.unpack(&arrangement, size, &slots, &mut logit);
+                Some(logit[0])
+            }
+            End::Values { .. } => None,
+        };
+        let mut wanted = vec![false; slots.len()];
+        for (&slot, _) in arrangement.slots.iter().zip(&kept).filter(|(_, kept)| **kept) {
+            wanted[slot] = true;
+        }
+        slots.iter_mut().zip(wanted).filter(|(_, wanted)| !wanted).for_each(|(slot, _)| *slot = Vec::new());
+        Ok(Kept { size, arrangement, kept, slots, logit, working, spare: Mutex::default() })
+    }
+
+    /// Whether `kept` was computed of this very image, `shape` being `[c, z, y, x]`.
+    pub fn is_of(&self, kept: &Kept, image: &[f32], shape: [usize; 4]) -> bool {
+        let [channels, z, y, x] = shape;
+        let whole = Change { start: [0; 3], size: [z, y, x], values: image };
+        channels == self.graph.channels
+            && kept.size == [z, y, x]
+            && kept.kept.len() == self.graph.buffers.len()
+            && self.check(kept, &whole).is_ok()
+            && self.differs(kept, &whole).is_none()
+    }
+
+    /// The logit of the kept image after each change, each on its own.
+    ///
+    /// Equal to [`Plan::forward`] of the changed images, to the bit.
+    ///
+    /// # Errors
+    /// If a box does not lie in the image or has another number of values than its size says, and if the network is no
+    /// classifier.
+    ///
+    /// # Panics
+    /// If another plan computed `kept`.
+    pub fn changed(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<Vec<f32>, Error> {
+        let (End::Logit { weights, bias }, Some(logit)) = (&self.graph.end, kept.logit) else {
+            let found = "a network with an image of values".to_owned();
+            return Err(Error::Batch { expected: "a classifier".to_owned(), found });
+        };
+        let last = self.graph.last();
+        let whole = kept.arrangement.windows[last].layer.map(|size| 0..size);
+        let mut logits = vec![logit; changes.len()];
+        self.go_through(
+            kept,
+            changes,
+            |_, differs| differs.map(|_| whole.clone()),
+            &mut logits,
+            |working, _, to| {
+                if let Some((window, values)) = working.layer(&self.graph, last) {
+                    *to = logit_of(window, values, weights, *bias);
+                }
+            },
+        )?;
+        Ok(logits)
+    }
+
+    /// What the network gives for the kept image after each change, each on its own, in the change's own box.
+    ///
+    /// Equal to [`Plan::forward`] of the changed images, to the bit.
+    ///
+    /// # Shapes
+    /// `[out, z, y, x]` for each change, of the change's size.
+    ///
+    /// # Errors
+    /// If a box does not lie in the image or has another number of values than its size says, and if the network is a
+    /// classifier.
+    ///
+    /// # Panics
+    /// If another plan computed `kept`.
+    pub fn changed_values(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<Vec<Vec<f32>>, Error> {
+        let &End::Values { channels } = &self.graph.end else {
+            let found = "a classifier".to_owned();
+            return Err(Error::Batch { expected: "a network with an image of values".to_owned(), found });
+        };
+        let last = self.graph.last();
+        let mut found: Vec<Vec<f32>> = vec![Vec::new(); changes.len()];
+        let wanted =
+            |change: &Change<'_>, _: Option<&Region>| (!change.size.contains(&0)).then(|| change.region());
+        self.go_through(kept, changes, wanted, &mut found, |working, change, to| {
+            let Some((window, values)) = working.layer(&self.graph, last) else { return };
+            let [depth, height, width] = change.size;
+            to.reserve(channels * depth * height * width);
+            for row in 0..channels * depth * height {
+                let [c, z, y] = [row / (depth * height), row / height % depth, row % height];
+                let place = [change.start[0] + z, change.start[1] + y, change.start[2]];
+                let at = window.at(c / window.pitch, place.map(|at| at as isize)) + c % window.pitch;
+                to.extend(values[at..].iter().step_by(window.pitch).take(width));
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Floating-point operations of the convolutions that changes ask for, counted as [`Plan::operations`] counts.
+    ///
+    /// # Errors
+    /// As [`Plan::changed`] or [`Plan::changed_values`], whichever is for this network.
+    pub fn changed_operations(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<u64, Error> {
+        let last = kept.arrangement.windows[self.graph.last()].layer.map(|size| 0..size);
+        let mut products = 0;
+        for change in changes {
+            self.check(kept, change)?;
+            let differs = self.differs(kept, change);
+            let wanted = match self.graph.end {
+                End::Logit { .. } => last.clone(),
+                End::Values { .. } => change.region(),
+            };
+            let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted);
+            if differs.is_some() {
+                products += (self.graph.steps.iter().enumerate())
+                    .map(|(at, step)| step.work.products() * boxes.voxels(at))
+                    .sum::<usize>();
+            }
+        }
+        Ok(2 * products as u64)
+    }
+
+    /// Computes each change for which something of the last layer is `wanted`, and hands it to `done` with its result's
+    /// place.
+    fn go_through<T: Send>(
+        &self,
+        kept: &Kept,
+        changes: &[Change<'_>],
+        wanted: impl Fn(&Change<'_>, Option<&Region>) -> Option<Region> + Sync,
+        results: &mut [T],
+        done: impl Fn(&Working, &Change<'_>, &mut T) + Sync,
+    ) -> Result<(), Error> {
+        assert_eq!(kept.kept.len(), self.graph.buffers.len(), "what another plan kept");
+        for change in changes {
+            self.check(kept, change)?;
+        }
+        let boxes: Vec<Option<Boxes>> = changes
+            .par_iter()
+            .map(|change| {
+                let differs = self.differs(kept, change);
+                let wanted = wanted(change, differs.as_ref())?;
+                Some(Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted))
+            })
+            .collect();
+        let mut waiting =
+            boxes.into_iter().zip(changes).zip(results).filter_map(|((boxes, change), result)| {
+                let boxes = boxes?;
+                let bytes = working::lens(&self.graph, &boxes.held).sum::<usize>() * size_of::<f32>();
+                Some((boxes, bytes, change, result))
+            });
+        let mut next = waiting.next();
+        while next.is_some() {
+            let mut together = Vec::new();
+            let mut room = kept.working;
+            while let Some((boxes, bytes, change, result)) = next.take() {
+                if !together.is_empty() && (bytes > room || together.len() == TOGETHER) {
+                    next = Some((boxes, bytes, change, result));
+                    break;
+                }
+                room = room.saturating_sub(bytes);
+                together.push((boxes, change, result));
+                next = waiting.next();
+            }
+            self.compute(kept, together, &done);
+        }
+        Ok(())
+    }
+
+    /// Computes some changes side by side.
+    fn compute<T: Send>(
+        &self,
+        kept: &Kept,
+        together: Vec<(Boxes, &Change<'_>, &mut T)>,
+        done: &(impl Fn(&Working, &Change<'_>, &mut T) + Sync),
+    ) {
+        let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut working, targets): (Vec<Working>, Vec<(&Change<'_>, &mut T)>) = together
+            .into_iter()
+            .map(|(boxes, change, result)| {
+                let memory = spare.pop().unwrap_or_default();
+                (Working::new(&self.graph, kept, boxes, memory), (change, result))
+            })
+            .unzip();
+        drop(spare);
+        let changes: Vec<&Change<'_>> = targets.iter().map(|(change, _)| *change).collect();
+        working.par_iter_mut().zip(changes).for_each(|(working, change)| {
+            working.fill(&self.graph, kept);
+            self.write(change, working);
+        });
+        for (at, step) in self.graph.steps.iter().enumerate() {
+            self.step_boxes(at, step, &mut working);
+        }
+        working.par_iter().zip(targets).for_each(|(working, (change, result))| done(working, change, result));
+        let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.extend(working.into_iter().map(|working| working.buffers));
+    }
+
+    fn check(&self, kept: &Kept, change: &Change<'_>) -> Result<(), Error> {
+        let Change { start, size, values } = change;
+        let inside =
+            (0..3).all(|axis| start[axis].checked_add(size[axis]).is_some_and(|end| end <= kept.size[axis]));
+        if !inside {
+            let expected = format!("a change within {:?} voxels", kept.size);
+            return Err(Error::Batch { expected, found: format!("one of {size:?} at {start:?}") });
+        }
+        let expected = self.graph.channels * size.iter().product::<usize>();
+        if values.len() != expected {
+            let found = format!("{} values for a box of {size:?}", values.len());
+            return Err(Error::Batch { expected: format!("{expected} values"), found });
+        }
+        Ok(())
+    }
+
+    /// The smallest box that holds what a change makes differ from the image.
+    fn differs(&self, kept: &Kept, change: &Change<'_>) -> Option<Region> {
+        let (window, image) = kept.layer(&self.graph, 0)?;
+        let mut differs: Option<Region> = None;
+        change.rows(|c, [z, y, x], values| {
+            let at = window.at(c / window.pitch, [z, y, x].map(|at| at as isize)) + c % window.pitch;
+            let old = image[at..].iter().step_by(window.pitch);
+            let mut span: Option<(usize, usize)> = None;
+            for (at, (old, new)) in old.zip(values).enumerate() {
+                if old != new {
+                    span = Some((span.map_or(at, |(first, _)| first), at));
+                }
+            }
+            if let Some((first, last)) = span {
+                differs = union(differs.take(), Some([z..z + 1, y..y + 1, x + first..x + last + 1]));
+            }
+        });
+        differs
+    }
+
+    /// Puts a change into the image, as far as that is needed.
+    fn write(&self, change: &Change<'_>, working: &mut Working) {
+        let Some(window) = &working.windows[0] else { return };
+        let image = &mut working.buffers[self.graph.layers[0].buffer];
+        let held = |axis: usize, at: usize| {
+            (window.start[axis]..window.start[axis] + window.size[axis] as isize).contains(&(at as isize))
+        };
+        change.rows(|c, [z, y, x], values| {
+            if !held(0, z) || !held(1, y) {
+                return;
+            }
+            let skip = (window.start[2] - x as isize).max(0) as usize;
+            let end = window.start[2] + window.size[2] as isize - x as isize;
+            let Some(values) = values.get(skip..values.len().min(end.max(0) as usize)) else { return };
+            if values.is_empty() {
+                return;
+            }
+            let at = window.at(c / window.pitch, [z, y, x + skip].map(|at| at as isize)) + c % window.pitch;
+            image[at..].iter_mut().step_by(window.pitch).zip(values).for_each(|(to, &value)| *to = value);
+        });
+    }
+
+    /// Computes what the changes ask of a step.
+    fn step_boxes(&self, at: usize, step: &Step, working: &mut [Working]) {
+        let place = self.graph.layers[step.output];
+        let mut written: Vec<Vec<f32>> =
+            working.iter_mut().map(|working| std::mem::take(&mut working.buffers[place.buffer])).collect();
+        let shown: &[Working] = working;
+        let mut jobs: Vec<Job<'_>> = shown
+            .iter()
+            .zip(&mut written)
+            .filter_map(|(working, to)| {
+                let region = working.boxes.steps[at].clone()?;
+                let output = working.windows[step.output].as_ref()?;
+                let residual = match step.residual {
+                    Some((layer, stride)) => {
+                        let (window, values) = working.layer(&self.graph, layer)?;
+                        Some(Residual { window, values, stride })
+                    }
+                    None => None,
+                };
+                let skip = place.first_block * output.block_len();
+                let input = working.layer(&self.graph, step.input)?;
+                Some(Job { region, input, residual, output: (output, &mut to[skip..][..output.len()]) })
+            })
+            .collect();
+        step.work.run(&mut jobs);
+        drop(jobs);
+        for (working, written) in working.iter_mut().zip(written) {
+            working.buffers[place.buffer] = written;
+        }
+    }
+}
+
+impl Change<'_> {
+    /// Goes over the box row by row: channel, first voxel, values.
+    fn rows(&self, mut row: impl FnMut(usize, [usize; 3], &[f32])) {
+        let Change { start, size: [depth, height, width], values } = *self;
+        for (at, values) in values.chunks_exact(width.max(1)).enumerate() {
+            let [c, z, y] = [at / (depth * height), at / height % depth, at % height];
+            row(c, [start[0] + z, start[1] + y, start[2]], values);
+        }
+    }
+}
+
+/// Which buffers are kept, given the values that each takes and those there is room for: the largest are left out.
+fn choose(graph: &Graph, lens: &[usize], room: usize) -> Vec<bool> {
+    let mut kept = vec![true; lens.len()];
+    let always = [0, graph.last()].map(|layer| graph.layers[layer].buffer);
+    let mut total: usize = lens.iter().sum();
+    let mut others: Vec<usize> = (0..lens.len()).filter(|buffer| !always.contains(buffer)).collect();
+    others.sort_by_key(|&buffer| std::cmp::Reverse(lens[buffer]));
+    for buffer in others {
+        if total <= room {
+            break;
+        }
+        kept[buffer] = false;
+        total -= lens[buffer];
+    }
+    kept
+}

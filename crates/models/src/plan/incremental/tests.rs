@@ -1,0 +1,184 @@
+//! Changes against whole passes over changed images.
+
+use super::super::tests::{disturbed, values};
+use super::*;
+use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
+use candle_core::Device;
+use proptest::prelude::*;
+
+/// Boxes of every size, at the borders too, with values for them.
+fn boxes(size: [usize; 3], channels: usize, corners: [f64; 6], count: usize, seed: u64) -> Vec<Owned> {
+    (0..count)
+        .map(|at| {
+            let of = |axis: usize| {
+                let n = size[axis] as f64;
+                let first = (corners[axis] * n + at as f64) as usize % size[axis];
+                let len = 1 + (corners[axis + 3] * (size[axis] - first) as f64 / (1 + at) as f64) as usize;
+                (first, len.min(size[axis] - first))
+            };
+            let (start, size) = ([0, 1, 2].map(|axis| of(axis).0), [0, 1, 2].map(|axis| of(axis).1));
+            let values = values(channels * size.iter().product::<usize>(), seed ^ at as u64);
+            Owned { start, size, values }
+        })
+        .collect()
+}
+
+struct Owned {
+    start: [usize; 3],
+    size: [usize; 3],
+    values: Vec<f32>,
+}
+
+impl Owned {
+    fn change(&self) -> Change<'_> {
+        Change { start: self.start, size: self.size, values: &self.values }
+    }
+
+    /// Where each of the box's values lies in an image of `size`.
+    fn places(&self, size: [usize; 3], channels: usize) -> Vec<usize> {
+        let [dz, dy, dx] = self.size;
+        (0..channels * dz * dy * dx)
+            .map(|at| {
+                let [c, z, y, x] = [at / (dz * dy * dx), at / (dy * dx) % dz, at / dx % dy, at % dx];
+                let [z, y, x] = [z + self.start[0], y + self.start[1], x + self.start[2]];
+                ((c * size[0] + z) * size[1] + y) * size[2] + x
+            })
+            .collect()
+    }
+
+    fn applied(&self, image: &[f32], size: [usize; 3]) -> Vec<f32> {
+        let mut changed = image.to_vec();
+        let channels = image.len() / size.iter().product::<usize>();
+        for (at, &value) in self.places(size, channels).into_iter().zip(&self.values) {
+            changed[at] = value;
+        }
+        changed
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_changed_box_gives_the_dense_logit_to_the_bit(
+        depth in prop::sample::select(vec![10usize, 18, 50]), channels in 1usize..18, width in 1usize..18,
+        stem_stride in 1usize..3, a in any::<bool>(), size in [7usize..30, 7usize..30, 7usize..34],
+        corners in prop::array::uniform6(0.0f64..1.0), count in 1usize..5, memory in 0.0f64..1.2, seed in any::<u64>(),
+    ) {
+        let shortcut = if a { Shortcut::A } else { Shortcut::B };
+        let config = ResNetConfig { depth, in_channels: channels, width, stem_stride, shortcut };
+        let parameters = Parameters::seeded(seed, &Device::Cpu);
+        let network = ResNet3d::new(&config, parameters.builder()).unwrap();
+        disturbed(&parameters);
+        let plan = Plan::resnet(&network).unwrap();
+        let [z, y, x] = size;
+        let image = values(channels * z * y * x, seed);
+        let all = plan.keep(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
+        let kept = plan.keep(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
+        prop_assert_eq!(kept.logit().unwrap(), plan.forward(&image, [1, channels, z, y, x]).unwrap()[0]);
+
+        let boxes = boxes(size, channels, corners, count, seed);
+        let changes: Vec<Change> = boxes.iter().map(Owned::change).collect();
+        // Twice: memory of earlier changes changes nothing.
+        for _ in 0..2 {
+            let found = plan.changed(&kept, &changes).unwrap();
+            for (change, found) in boxes.iter().zip(found) {
+                let dense = plan.forward(&change.applied(&image, size), [1, channels, z, y, x]).unwrap()[0];
+                prop_assert_eq!(found.to_bits(), dense.to_bits(), "{:?}", change.start);
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_box_gives_the_dense_values_to_the_bit(
+        channels in 1usize..6, out in 1usize..20, widths in prop::collection::vec(1usize..20, 1..5),
+        size in [1usize..26, 1usize..26, 1usize..30], corners in prop::array::uniform6(0.0f64..1.0),
+        count in 1usize..5, memory in 0.0f64..1.2, empty in any::<bool>(), seed in any::<u64>(),
+    ) {
+        let config = UNetConfig { in_channels: channels, out_channels: out, widths };
+        let parameters = Parameters::seeded(seed, &Device::Cpu);
+        let network = UNet3d::new(&config, parameters.builder()).unwrap();
+        disturbed(&parameters);
+        let plan = Plan::unet(&network).unwrap();
+        let [z, y, x] = size;
+        let image = if empty { vec![0.0; channels * z * y * x] } else { values(channels * z * y * x, seed) };
+        let all = plan.keep(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
+        let kept = plan.keep(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
+        prop_assert!(kept.logit().is_none());
+
+        let mut boxes = boxes(size, channels, corners, count, seed);
+        // A change that changes nothing, in a box that is asked for.
+        let first = &mut boxes[0];
+        first.values = first.places(size, channels).into_iter().map(|at| image[at]).collect();
+        let changes: Vec<Change> = boxes.iter().map(Owned::change).collect();
+        for _ in 0..2 {
+            let found = plan.changed_values(&kept, &changes).unwrap();
+            for (change, found) in boxes.iter().zip(found) {
+                let dense = plan.forward(&change.applied(&image, size), [1, channels, z, y, x]).unwrap();
+                let dense: Vec<f32> = change.places(size, out).into_iter().map(|at| dense[at]).collect();
+                prop_assert_eq!(bits(&found), bits(&dense), "{:?}", change.start);
+            }
+        }
+    }
+}
+
+fn plan() -> Plan {
+    let config = ResNetConfig { depth: 10, width: 4, ..ResNetConfig::default() };
+    Plan::resnet(&ResNet3d::new(&config, Parameters::seeded(1, &Device::Cpu).builder()).unwrap()).unwrap()
+}
+
+#[test]
+fn nothing_changed_is_the_logit_itself() {
+    let (plan, image) = (plan(), values(4 * 12 * 12 * 12, 3));
+    let kept = plan.keep(&image, [4, 12, 12, 12], MEMORY).unwrap();
+    let same = Change { start: [0; 3], size: [12; 3], values: &image };
+    assert_eq!(plan.changed(&kept, &[same]).unwrap(), [kept.logit().unwrap()]);
+    assert_eq!(plan.changed_operations(&kept, &[same]).unwrap(), 0);
+    assert!(plan.changed(&kept, &[]).unwrap().is_empty());
+    let none = Change { start: [3; 3], size: [2, 0, 2], values: &[] };
+    assert_eq!(plan.changed(&kept, &[none]).unwrap(), [kept.logit().unwrap()]);
+}
+
+#[test]
+fn memory_is_kept_to() {
+    let (plan, image) = (plan(), values(4 * 40 * 40 * 40, 3));
+    let shape = [4, 40, 40, 40];
+    let all = plan.keep(&image, shape, usize::MAX).unwrap().bytes();
+    let zeros = vec![0.0; 4 * 6 * 6 * 6];
+    let change = Change { start: [17; 3], size: [6; 3], values: &zeros };
+    let mut operations = 0;
+    for share in [1.0, 0.5, 0.3] {
+        let memory = (1.25 * share * all as f64) as usize;
+        let kept = plan.keep(&image, shape, memory).unwrap();
+        assert!(kept.bytes() <= memory - memory / 5, "{} of {memory}", kept.bytes());
+        let now = plan.changed_operations(&kept, &[change]).unwrap();
+        assert!(now >= operations, "less memory can't need less work");
+        operations = now;
+    }
+    assert!(operations < plan.operations([40; 3]).unwrap());
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let (plan, image) = (plan(), values(4 * 12 * 12 * 12, 3));
+    let kept = plan.keep(&image, [4, 12, 12, 12], MEMORY).unwrap();
+    let refused = |start, size, values: &[f32], word: &str| {
+        let error = plan.changed(&kept, &[Change { start, size, values }]).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    refused([11, 0, 0], [2, 1, 1], &[0.0; 8], "within [12, 12, 12] voxels");
+    refused([usize::MAX, 0, 0], [2, 1, 1], &[0.0; 8], "within");
+    refused([0; 3], [2, 1, 1], &[0.0; 7], "8 values");
+    assert!(plan.keep(&image[1..], [4, 12, 12, 12], MEMORY).is_err());
+    assert!(plan.changed_values(&kept, &[]).unwrap_err().to_string().contains("image of values"));
+    let config = UNetConfig { in_channels: 4, out_channels: 4, widths: vec![2, 4] };
+    let unet = UNet3d::new(&config, Parameters::seeded(1, &Device::Cpu).builder()).unwrap();
+    let unet = Plan::unet(&unet).unwrap();
+    let kept = unet.keep(&image, [4, 12, 12, 12], MEMORY).unwrap();
+    let error = unet.changed(&kept, &[]).unwrap_err();
+    assert!(error.to_string().contains("classifier"), "{error}");
+}

@@ -1,0 +1,105 @@
+//! The memory in which one change is computed: of each buffer the box that is needed.
+
+use super::Kept;
+use super::boxes::{Boxes, Held, Region};
+use crate::plan::graph::Graph;
+use crate::plan::window::Window;
+use std::ops::Range;
+
+/// A change's boxes with memory for them.
+#[derive(Debug)]
+pub(super) struct Working {
+    pub(super) boxes: Boxes,
+    /// By layer; none where nothing of it is needed.
+    pub(super) windows: Vec<Option<Window>>,
+    /// By buffer.
+    pub(super) buffers: Vec<Vec<f32>>,
+}
+
+impl Working {
+    /// Lays out what the boxes ask for in memory of an earlier change.
+    pub(super) fn new(graph: &Graph, kept: &Kept, boxes: Boxes, mut buffers: Vec<Vec<f32>>) -> Working {
+        let windows: Vec<Option<Window>> = graph
+            .layers
+            .iter()
+            .zip(&kept.arrangement.windows)
+            .map(|(place, whole)| {
+                let held = boxes.held[place.buffer].as_ref()?;
+                let start = std::array::from_fn(|axis| held[axis].start);
+                let size = std::array::from_fn(|axis| held[axis].len());
+                Some(Window { start, size, ..whole.clone() })
+            })
+            .collect();
+        buffers.resize_with(graph.buffers.len(), Vec::new);
+        for (buffer, len) in buffers.iter_mut().zip(lens(graph, &boxes.held)) {
+            if buffer.len() < len {
+                *buffer = vec![0.0; len];
+            }
+        }
+        Working { boxes, windows, buffers }
+    }
+
+    /// A layer's window with its values, where any of it is needed.
+    pub(super) fn layer(&self, graph: &Graph, layer: usize) -> Option<(&Window, &[f32])> {
+        let (place, window) = (graph.layers[layer], self.windows[layer].as_ref()?);
+        let skip = place.first_block * window.block_len();
+        Some((window, &self.buffers[place.buffer][skip..][..window.len()]))
+    }
+
+    /// Copies what was kept of each layer to where it is needed and not computed.
+    pub(super) fn fill(&mut self, graph: &Graph, kept: &Kept) {
+        let mut computed: Vec<Option<Region>> = vec![None; graph.layers.len()];
+        let mut written = vec![false; graph.layers.len()];
+        for (step, region) in graph.steps.iter().zip(&self.boxes.steps) {
+            let factor = step.work.factor();
+            written[step.output] = true;
+            computed[step.output] =
+                region.clone().map(|region| region.map(|range| range.start * factor..range.end * factor));
+        }
+        // Layers that are others' memory side by side are filled as those.
+        for (layer, place) in
+            graph.layers.iter().enumerate().filter(|(layer, _)| *layer == 0 || written[*layer])
+        {
+            let Some(from) = kept.layer(graph, layer) else { continue };
+            let Some(window) = &self.windows[layer] else { continue };
+            let skip = place.first_block * window.block_len();
+            let to = &mut self.buffers[place.buffer][skip..][..window.len()];
+            copy(from, (window, to), computed[layer].as_ref());
+        }
+    }
+}
+
+/// Values that each buffer's box takes.
+pub(super) fn lens<'a>(graph: &'a Graph, held: &'a [Option<Held>]) -> impl Iterator<Item = usize> + 'a {
+    graph.buffers.iter().zip(held).map(|(buffer, held)| {
+        let voxels = held.as_ref().map_or(0, |held| held.iter().map(Range::len).product::<usize>());
+        voxels * buffer.blocks * buffer.pitch
+    })
+}
+
+/// Copies all that `to` holds but for a box.
+fn copy((from, values): (&Window, &[f32]), (to, into): (&Window, &mut [f32]), but: Option<&Region>) {
+    let pitch = to.pitch;
+    let [z, y, x]: [Range<isize>; 3] =
+        std::array::from_fn(|axis| to.start[axis]..to.start[axis] + to.size[axis] as isize);
+    for block in 0..to.blocks {
+        for z in z.clone() {
+            for y in y.clone() {
+                let mut run = |x: Range<isize>| {
+                    if !x.is_empty() {
+                        let (from, at) = (from.at(block, [z, y, x.start]), to.at(block, [z, y, x.start]));
+                        let len = x.len() * pitch;
+                        into[at..at + len].copy_from_slice(&values[from..from + len]);
+                    }
+                };
+                match but {
+                    Some([bz, by, bx]) if bz.contains(&(z as usize)) && by.contains(&(y as usize)) => {
+                        run(x.start..(bx.start as isize).min(x.end));
+                        run((bx.end as isize).max(x.start)..x.end);
+                    }
+                    _ => run(x.clone()),
+                }
+            }
+        }
+    }
+}
