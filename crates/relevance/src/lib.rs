@@ -33,10 +33,12 @@ mod classifier;
 mod coalition;
 mod diffuse;
 mod error;
+mod faithfulness;
 #[cfg(feature = "candle")]
 pub mod gradcam;
 #[cfg(feature = "candle")]
 pub mod gradcam_pp;
+mod islands;
 mod lime;
 mod linear;
 mod map;
@@ -52,6 +54,8 @@ pub use classifier::{Classifier, Progress, RegionLogits, dense, silent};
 pub use coalition::Coalitions;
 pub use diffuse::{Border, RegionGraph};
 pub use error::Error;
+pub use faithfulness::{Curve, Drop, deletion, insertion, random_drops};
+pub use islands::without_islands;
 pub use lime::{Lime, Weighting, lime};
 pub use map::{RelevanceMap, mean_by_region};
 #[cfg(feature = "candle")]

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use relevox_perturb::{ConstantFill, Fill};
 use relevox_relevance::{
     Attribution, Border, Classifier, Coalitions, Error, Lime, Masks, Occlusion, OneSequence, Reading,
-    RegionGraph, RelevanceMap, Rise, Weighting, lime, mean_by_region, occlusion, rise, score,
-    score_sequences, silent,
+    RegionGraph, RelevanceMap, Rise, Weighting, deletion, insertion, lime, mean_by_region, occlusion,
+    random_drops, rise, score, score_sequences, silent,
 };
 use slic3d::Supervoxels;
 
@@ -236,6 +236,46 @@ fn a_coalition_that_lacks_one_region_is_what_scores_ask_about() {
         assert_eq!(row.delta_logit, logits[24] - logit);
     }
     assert!(matches!(coalitions.logits(&[vec![true; 3]]), Err(Error::ShapeMismatch { .. })));
+}
+
+#[test]
+fn curves_fall_and_rise_where_the_classifier_looks() {
+    let (image, regions, fill) = (image(), blocks(), blank());
+    let classifier = sum();
+    let coalitions = Coalitions::new(&classifier, image.view(), &regions, &fill).unwrap();
+    let mut best: Vec<usize> = vec![A, B];
+    best.extend((0..24).filter(|region| ![A, B].contains(region)));
+    let worst: Vec<usize> = best.iter().rev().copied().collect();
+    let gone = deletion(&coalitions, &best, 18).unwrap();
+    assert_eq!((gone.shares[0], gone.shares[18], gone.logits.len()), (0.0, 1.0, 19));
+    assert_eq!((gone.logits[0], gone.logits[1]), (2.0, -1.0));
+    assert!(gone.logits[2..].iter().all(|logit| *logit == -2.0));
+    let late = deletion(&coalitions, &worst, 18).unwrap();
+    assert!(late.logits[..17].iter().all(|logit| *logit == 2.0) && late.logits[18] == -2.0);
+    let back = insertion(&coalitions, &best, 18).unwrap();
+    assert_eq!(back.logits[..3], [-2.0, 1.0, 2.0]);
+    assert_eq!(deletion(&coalitions, &best, 3).unwrap().shares, [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]);
+    assert!(deletion(&coalitions, &[A, A], 3).is_err() && deletion(&coalitions, &[24], 3).is_err());
+}
+
+#[test]
+fn of_a_sum_the_true_parts_foretell_every_drop() {
+    let (image, regions, fill) = (image(), blocks(), blank());
+    let classifier = sum();
+    let coalitions = Coalitions::new(&classifier, image.view(), &regions, &fill).unwrap();
+    let drops = random_drops(&coalitions, 40, 2).unwrap();
+    assert_eq!(drops, random_drops(&coalitions, 40, 2).unwrap());
+    for drop in &drops {
+        assert!(drop.removed.iter().all(|&region| !is_air(region)));
+        let told: f64 = drop
+            .removed
+            .iter()
+            .map(|&region| if region == A { 3.0 } else { f64::from(u8::from(region == B)) })
+            .sum();
+        assert!((drop.fell - told).abs() < 1e-6);
+    }
+    let sizes: Vec<usize> = drops.iter().map(|drop| drop.removed.len()).collect();
+    assert!(sizes.iter().any(|size| *size < 6) && sizes.iter().any(|size| *size > 12), "{sizes:?}");
 }
 
 #[test]
