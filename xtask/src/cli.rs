@@ -103,6 +103,8 @@ pub enum Bench {
     Models(ModelsBenchArgs),
     /// Supervoxels of a real scan beside scikit-image's and SimpleITK's, in turn; renews docs/PERFORMANCE.md.
     Slic(SlicBenchArgs),
+    /// Relevance of a real case's regions beside Captum and MONAI, in turn; renews docs/PERFORMANCE.md.
+    Explain(ExplainBenchArgs),
 }
 
 /// A network and its batch.
@@ -174,6 +176,23 @@ pub struct SlicBenchArgs {
     /// Only the cases whose name holds this.
     #[arg(long, default_value = "")]
     pub only: String,
+}
+
+/// The comparison with Captum.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainBenchArgs {
+    /// A Python that has torch, monai and captum.
+    #[arg(long, value_name = "PYTHON")]
+    pub peers: PathBuf,
+    /// A case's folder, in BraTS's layout [default: the first in the folder that RELEVOX_REAL_DATA names].
+    #[arg(long, value_name = "DIR")]
+    pub case: Option<PathBuf>,
+    /// Samples of our side, and of the peer's where it does not do all regions.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub samples: u16,
+    /// Regions that the peer does of all cases but the first, of which it does all.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub peer_regions: u16,
 }
 
 /// Supervoxels of one volume. Defaults are scikit-image's.
@@ -288,4 +307,11 @@ pub struct ExplainArgs {
     /// The downsampling factor.
     #[arg(long)]
     pub downsample: Option<usize>,
+    /// A whole forward pass for each region, where the CPU would compute only what a region reaches.
+    #[arg(long)]
+    pub dense: bool,
+    /// Mebibytes that the layers kept of a scan and the regions at work may take; on a GPU, a batch. Layers that do not fit
+    /// are computed again around each region.
+    #[arg(long, default_value_t = 1280, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory: u32,
 }

@@ -16,8 +16,8 @@ use crate::{Classifier, Error, Progress, RegionLogits};
 ///
 /// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped; a partition is scored
 /// incrementally: of each layer that alone is computed again which a region's change reaches. The logits are those of
-/// whole forward passes, to the bit. The layers of the scan scored last are kept, so that its other partitions and
-/// fills start from them.
+/// whole forward passes but for rounding, within 1e-5 · max(1, |logit|). The layers of the scan scored last are kept, so
+/// that its other partitions and fills start from them.
 pub struct NetworkClassifier {
     network: ResNet3d,
     plan: Option<Plan>,

@@ -49,7 +49,9 @@ pub fn run(args: &ExplainArgs, spec: &str) -> anyhow::Result<()> {
 
     let progress = Progress::start("explain", regions.len(), "regions");
     let start = Instant::now();
-    let classifier = NetworkClassifier::new(trained.network, device)?;
+    let classifier = NetworkClassifier::new(trained.network, device)?
+        .dense(args.dense)
+        .memory((args.memory as usize) << 20);
     let fill = constant(&args.fill, &study)?;
     let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
         progress.advance(done);

@@ -3,6 +3,7 @@
 use super::conv::{Convolution, Dense, Geometry, Lanes, Spread};
 use super::graph::{Buffer, End, Graph, Layer, Step, Work};
 use super::pool::MaxPool;
+use super::winograd::Winograd;
 use crate::layers::{BatchNorm3d, Conv3d, ConvTranspose3d, Linear};
 use crate::ops::Pool3dParams;
 use crate::ops::cpu::simd::Isa;
@@ -10,9 +11,24 @@ use crate::resnet::{Around, Block, ResNet3d};
 use crate::unet::{Level, UNet3d};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+/// How convolutions are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) isa: Isa,
+    /// Whether those that it suits take Winograd's form, or all the direct one.
+    pub(super) winograd: bool,
+}
+
+impl Form {
+    /// The fastest on this CPU.
+    pub(super) fn best() -> Form {
+        Form { isa: Isa::best(), winograd: true }
+    }
+}
+
 /// The steps of a classifier.
-pub(super) fn resnet(network: &ResNet3d, isa: Isa) -> Result<Graph> {
-    let mut builder = Builder::new(network.stem.weight().dim(1)?, isa);
+pub(super) fn resnet(network: &ResNet3d, form: Form) -> Result<Graph> {
+    let mut builder = Builder::new(network.stem.weight().dim(1)?, form);
     let mut at = builder.conv(0, (&network.stem, Some(&network.stem_norm)), true, None)?;
     at = builder.pool(at, ResNet3d::POOL);
     for block in network.stages.iter().flatten() {
@@ -23,8 +39,8 @@ pub(super) fn resnet(network: &ResNet3d, isa: Isa) -> Result<Graph> {
 }
 
 /// The steps of a U-Net.
-pub(super) fn unet(network: &UNet3d, isa: Isa) -> Result<Graph> {
-    let mut builder = Builder::new(network.down[0].layers[0].0.weight().dim(1)?, isa);
+pub(super) fn unet(network: &UNet3d, form: Form) -> Result<Graph> {
+    let mut builder = Builder::new(network.down[0].layers[0].0.weight().dim(1)?, form);
     let mut at = 0;
     let mut beside = Vec::new();
     for (index, level) in network.down.iter().enumerate() {
@@ -91,9 +107,18 @@ fn logit(head: &Linear) -> Result<(Vec<f32>, f32)> {
     }
 }
 
+/// Outputs of a tile along an axis: of the latest layers, whose transformed weights are read from memory for few voxels,
+/// smaller ones.
+fn tile(weights: &[f32]) -> usize {
+    if weights.len() >= LARGE { 2 } else { 4 }
+}
+
+/// Weights from which on a layer is large: those of 512 channels, 27 MiB.
+const LARGE: usize = 27 * 512 * 512;
+
 /// Steps in the making.
 struct Builder {
-    isa: Isa,
+    form: Form,
     channels: usize,
     layers: Vec<Layer>,
     buffers: Vec<Buffer>,
@@ -103,12 +128,12 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(channels: usize, isa: Isa) -> Builder {
+    fn new(channels: usize, form: Form) -> Builder {
         let lanes = Lanes::image(channels);
         let buffer = Buffer { blocks: lanes.blocks(), pitch: lanes.pitch, halo: 0 };
         let layer = Layer { buffer: 0, first_block: 0, blocks: lanes.blocks() };
         Builder {
-            isa,
+            form,
             channels,
             layers: vec![layer],
             buffers: vec![buffer],
@@ -182,8 +207,13 @@ impl Builder {
         let halo = &mut self.buffers[self.layers[input].buffer].halo;
         *halo = (*halo).max(params.padding[2]);
         let dense = Dense { weights: &weights, bias: &bias };
-        let conv = Convolution::new(self.isa, geometry, Spread::NONE, &self.lanes[input], dense, relu);
-        Ok(self.step(Work::Conv(conv), input, output, residual))
+        let lanes = &self.lanes[input];
+        let work = if self.form.winograd && Winograd::suits(geometry, lanes) {
+            Work::Winograd(Winograd::new(self.form.isa, lanes, dense, relu, tile(&weights)))
+        } else {
+            Work::Conv(Convolution::new(self.form.isa, geometry, Spread::NONE, lanes, dense, relu))
+        };
+        Ok(self.step(work, input, output, residual))
     }
 
     fn pool(&mut self, input: usize, params: Pool3dParams) -> usize {
@@ -191,7 +221,7 @@ impl Builder {
         let channels = self.lanes[input].channels.iter().flatten().count();
         let output = self.layer(channels);
         let geometry = Geometry { kernel, stride, padding };
-        self.step(Work::Pool(MaxPool { isa: self.isa, geometry }), input, output, None)
+        self.step(Work::Pool(MaxPool { isa: self.form.isa, geometry }), input, output, None)
     }
 
     /// A residual block.
@@ -241,7 +271,7 @@ impl Builder {
             let offset = [tap / (factor * factor), tap / factor % factor, tap % factor];
             let dense = Dense { weights: &of_tap, bias: &bias };
             let spread = Spread { step: factor, offset };
-            Convolution::new(self.isa, Geometry::VOXEL, spread, &self.lanes[input], dense, false)
+            Convolution::new(self.form.isa, Geometry::VOXEL, spread, &self.lanes[input], dense, false)
         });
         let phases = phases.collect();
         Ok(self.step(Work::Enlarge { phases, factor }, input, output, None))

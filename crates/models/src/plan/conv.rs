@@ -196,7 +196,7 @@ impl Convolution {
         let vectors = self.group * (BLOCK / self.isa.lanes());
         let mut zeros = 0;
         for job in jobs {
-            self.check(job);
+            check_spread(self.geometry, self.spread, [self.in_blocks, self.pitch, self.out_blocks], job);
             let [z, y, x] = job.region.clone();
             let tallest = tile::rows_for(x.len(), self.isa.accumulators(), vectors);
             let mut cut = Vec::new();
@@ -238,35 +238,40 @@ impl Convolution {
             self.isa.run(Task { conv: self, parts: &parts, units, group, zeros: &zeros });
         });
     }
+}
 
-    /// Makes sure that all that a job reads and writes is there.
-    fn check(&self, job: &Job<'_>) {
-        let [z, y, x] = self.geometry.reach(&job.region);
-        let (input, layer) = (job.input.0, job.input.0.layer);
-        assert!(input.blocks == self.in_blocks && input.pitch == self.pitch, "input channels of {input:?}");
-        let read = [clip(z, layer[0]), clip(y, layer[1]), x];
-        assert!(input.holds(&read) && job.input.1.len() == input.len(), "{read:?} is not in {input:?}");
-        let output = job.output.0;
-        let written = std::array::from_fn(|i| {
-            let Spread { step, offset } = self.spread;
-            let Range { start, end } = job.region[i];
-            let first = start * step + offset[i];
-            first as isize..(first + (end.max(start + 1) - 1 - start) * step + 1) as isize
-        });
-        assert!(output.blocks == self.out_blocks && output.pitch == BLOCK, "output channels of {output:?}");
+/// Makes sure that all that a job reads and writes is there, given the input's blocks, their pitch and the output's
+/// blocks.
+///
+/// # Panics
+/// If it is not.
+pub(super) fn check(geometry: Geometry, channels: [usize; 3], job: &Job<'_>) {
+    check_spread(geometry, Spread::NONE, channels, job);
+}
+
+fn check_spread(geometry: Geometry, spread: Spread, [blocks, pitch, outputs]: [usize; 3], job: &Job<'_>) {
+    let [z, y, x] = geometry.reach(&job.region);
+    let (input, layer) = (job.input.0, job.input.0.layer);
+    assert!(input.blocks == blocks && input.pitch == pitch, "input channels of {input:?}");
+    let read = [clip(z, layer[0]), clip(y, layer[1]), x];
+    assert!(input.holds(&read) && job.input.1.len() == input.len(), "{read:?} is not in {input:?}");
+    let output = job.output.0;
+    let written = std::array::from_fn(|i| {
+        let Spread { step, offset } = spread;
+        let Range { start, end } = job.region[i];
+        let first = start * step + offset[i];
+        first as isize..(first + (end.max(start + 1) - 1 - start) * step + 1) as isize
+    });
+    assert!(output.blocks == outputs && output.pitch == BLOCK, "output channels of {output:?}");
+    assert!(output.holds(&written) && job.output.1.len() == output.len(), "{written:?} is not in {output:?}");
+    if let Some(residual) = &job.residual {
+        let read = std::array::from_fn(|i| reach(&job.region[i], 1, residual.stride, 0));
+        let window = residual.window;
+        assert!(window.pitch == BLOCK && window.blocks <= outputs, "residual of {window:?}");
         assert!(
-            output.holds(&written) && job.output.1.len() == output.len(),
-            "{written:?} is not in {output:?}"
+            window.holds(&read) && residual.values.len() == window.len(),
+            "{read:?} is not in {window:?}"
         );
-        if let Some(residual) = &job.residual {
-            let read = std::array::from_fn(|i| reach(&job.region[i], 1, residual.stride, 0));
-            let window = residual.window;
-            assert!(window.pitch == BLOCK && window.blocks <= self.out_blocks, "residual of {window:?}");
-            assert!(
-                window.holds(&read) && residual.values.len() == window.len(),
-                "{read:?} is not in {window:?}"
-            );
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::conv::{Convolution, Geometry, Job};
 use super::pool::MaxPool;
 use super::window::{BLOCK, Window};
+use super::winograd::Winograd;
 
 /// Blocks of a buffer: all of it, or a part beside others (a concatenation).
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Step {
 pub(crate) enum Work {
     /// Batch norm, residual and ReLU included.
     Conv(Convolution),
+    /// The same, in a form with fewer multiplications.
+    Winograd(Winograd),
     Pool(MaxPool),
     /// A transposed convolution as long as its stride: a pointwise convolution for each voxel of the kernel.
     Enlarge {
@@ -49,6 +52,7 @@ impl Work {
     pub(crate) fn run(&self, jobs: &mut [Job<'_>]) {
         match self {
             Work::Conv(conv) => conv.run(jobs),
+            Work::Winograd(conv) => conv.run(jobs),
             Work::Pool(pool) => pool.run(jobs),
             Work::Enlarge { phases, .. } => phases.iter().for_each(|phase| phase.run(jobs)),
         }
@@ -59,6 +63,7 @@ impl Work {
         match self {
             Work::Enlarge { .. } => Geometry::VOXEL,
             Work::Conv(conv) => conv.geometry(),
+            Work::Winograd(conv) => conv.geometry(),
             Work::Pool(pool) => pool.geometry,
         }
     }
@@ -68,10 +73,16 @@ impl Work {
         if let Work::Enlarge { factor, .. } = self { *factor } else { 1 }
     }
 
+    /// What boxes are multiples of along each axis, but where they end with the layer.
+    pub(crate) fn grid(&self) -> [usize; 3] {
+        if let Work::Winograd(conv) = self { [1, conv.grid(), conv.grid()] } else { [1; 3] }
+    }
+
     /// Multiply-adds of a voxel that is computed, those with taps outside the layer included.
     pub(crate) fn products(&self) -> usize {
         match self {
             Work::Conv(conv) => conv.products(),
+            Work::Winograd(conv) => conv.products(),
             Work::Enlarge { phases, .. } => phases.iter().map(Convolution::products).sum(),
             Work::Pool(_) => 0,
         }

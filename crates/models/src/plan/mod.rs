@@ -5,7 +5,8 @@
 //! the kernel reads them. Activations stay blocked (`window`) from the image to the logit. Which memory a layer takes,
 //! and until when, follows from the sizes (`graph`); the memory is kept from call to call.
 //!
-//! - `window`: the layout, and boxes of it; `tile`: the register kernel; `conv`, `pool`: a box of a layer's output;
+//! - `window`: the layout, and boxes of it; `tile`: the register kernel; `conv`, `winograd`, `pool`: a box of a layer's
+//!   output;
 //! - `compile`: networks into steps; `graph`: steps, sizes, memory; `image`: images in and values out;
 //! - `incremental`: a scan whose layers are kept, and what changes of a few voxels make of its output.
 //!
@@ -34,11 +35,12 @@ mod pool;
 mod tests;
 mod tile;
 mod window;
+mod winograd;
 
 pub use incremental::{Change, Kept, MEMORY};
 
-use crate::ops::cpu::simd::Isa;
 use crate::{Error, ResNet3d, UNet3d};
+use compile::Form;
 use conv::{Job, Residual};
 use graph::{Arrangement, End, Graph, Step, Work};
 use std::sync::{Mutex, PoisonError};
@@ -63,7 +65,7 @@ impl Plan {
     /// # Errors
     /// If its parameters can't be read.
     pub fn resnet(network: &ResNet3d) -> Result<Plan, Error> {
-        Ok(Plan::of(compile::resnet(network, Isa::best())?))
+        Ok(Plan::of(compile::resnet(network, Form::best())?))
     }
 
     /// Compiles a U-Net in evaluation mode, with its parameters as they are now.
@@ -71,7 +73,7 @@ impl Plan {
     /// # Errors
     /// If its parameters can't be read.
     pub fn unet(network: &UNet3d) -> Result<Plan, Error> {
-        Ok(Plan::of(compile::unet(network, Isa::best())?))
+        Ok(Plan::of(compile::unet(network, Form::best())?))
     }
 
     fn of(graph: Graph) -> Plan {

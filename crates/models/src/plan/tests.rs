@@ -1,8 +1,9 @@
 //! Plans against the networks that they are compiled from, boxes against the whole, threads against one.
 
+use super::Plan;
+use super::compile::{self, Form};
 use super::conv::{Convolution, Dense, Geometry, Job, Lanes, Residual, Spread};
 use super::window::{BLOCK, Window, clip};
-use super::{Plan, compile};
 use crate::ops::cpu::simd::Isa;
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
 use candle_core::{Device, Tensor};
@@ -33,6 +34,11 @@ pub(super) fn disturbed(parameters: &Parameters) {
     parameters.load(&tensors.collect()).unwrap();
 }
 
+/// Both forms for every instruction set.
+fn forms() -> impl Iterator<Item = Form> {
+    Isa::available().into_iter().flat_map(|isa| [false, true].map(|winograd| Form { isa, winograd }))
+}
+
 fn close(found: &[f32], wanted: &Tensor) {
     let wanted = wanted.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(found.len(), wanted.len());
@@ -60,8 +66,8 @@ proptest! {
         let batch = values(shape.iter().product(), seed);
         let x = Tensor::from_slice(&batch, &shape, &Device::Cpu).unwrap();
         let wanted = network.forward_t(&x, false).unwrap();
-        for isa in Isa::available() {
-            let plan = Plan::of(compile::resnet(&network, isa).unwrap());
+        for form in forms() {
+            let plan = Plan::of(compile::resnet(&network, form).unwrap());
             close(&plan.forward(&batch, shape).unwrap(), &wanted);
         }
     }
@@ -78,8 +84,8 @@ proptest! {
         let shape = [n, in_channels, size[0], size[1], size[2]];
         let batch = values(shape.iter().product(), seed);
         let wanted = network.forward_t(&Tensor::from_slice(&batch, &shape, &Device::Cpu).unwrap(), false).unwrap();
-        for isa in Isa::available() {
-            let plan = Plan::of(compile::unet(&network, isa).unwrap());
+        for form in forms() {
+            let plan = Plan::of(compile::unet(&network, form).unwrap());
             let found = plan.forward(&batch, shape).unwrap();
             close(&found, &wanted);
             // Memory of an earlier call with other sizes changes nothing.

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: how long parts of this workspace take. Each prints one JSON line; `seconds` is a median.
 
+mod explain;
+mod explain_table;
 mod models;
 mod peer;
 mod performance;
@@ -27,6 +29,7 @@ pub fn run(what: &Bench) -> anyhow::Result<()> {
         Bench::Conv(args) => alone(&convolution(args)?),
         Bench::Models(args) => models::run(args),
         Bench::Slic(args) => slic::run(args),
+        Bench::Explain(args) => explain::run(args),
     }
 }
 

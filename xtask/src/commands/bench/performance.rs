@@ -52,7 +52,7 @@ pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::bench::{models, slic};
+    use crate::commands::bench::{explain, models, slic};
 
     #[test]
     fn a_page_keeps_what_stands_around_the_markers() {
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn the_page_says_what_its_samples_say() {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-        for comparison in [models::COMPARISON, slic::COMPARISON] {
+        for comparison in [models::COMPARISON, slic::COMPARISON, explain::COMPARISON] {
             let Ok(samples) =
                 std::fs::read_to_string(docs.join(format!("performance/{}.json", comparison.name)))
             else {

@@ -70,7 +70,7 @@ struct Compared {
 /// A case or a peer that can't be used, labels that differ from scikit-image's, files that can't be written.
 pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
-    let folder = case_folder(args)?;
+    let folder = case_folder(args.case.as_ref())?;
     let cases: Vec<Case> = cases().into_iter().filter(|case| case.name().contains(&args.only)).collect();
     let mut compared = Vec::new();
     let mut versions = Value::Null;
@@ -117,8 +117,8 @@ fn cases() -> Vec<Case> {
 }
 
 /// The case that was named, or the first of the real ones.
-fn case_folder(args: &SlicBenchArgs) -> anyhow::Result<PathBuf> {
-    if let Some(folder) = &args.case {
+pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = named {
         return Ok(folder.clone());
     }
     let all = std::env::var_os("RELEVOX_REAL_DATA").map(PathBuf::from).ok_or_else(|| {

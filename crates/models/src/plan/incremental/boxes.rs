@@ -76,6 +76,12 @@ impl Boxes {
                 _ => None,
             };
             let Some(region) = region else { continue };
+            let (grid, size) = (step.work.grid(), size_of(step.output));
+            let region: Region = std::array::from_fn(|axis| {
+                let Range { start, end } = region[axis];
+                let end = if factor == 1 { end.next_multiple_of(grid[axis]).min(size[axis]) } else { end };
+                start / grid[axis] * grid[axis]..end
+            });
             let mut read = |layer: usize, reach: Held| {
                 let whole = &arrangement.windows[layer];
                 let inside = std::array::from_fn(|axis| {

@@ -4,7 +4,9 @@
 //! output asked for looks back at (`boxes`). They alone are computed again, in memory that holds just their boxes with
 //! what they read of the kept layers around them (`working`), many changes side by side, so that late layers, which a
 //! change reaches as a whole, are as large a piece of work as a batch. Each output's sum has the dense pass's order of
-//! operations, so that the results are the dense pass's, to the bit.
+//! operations: in the direct form the results are the dense pass's bits. In Winograd's form an output also depends, in its
+//! last digits, on inputs of its tile that its kernel does not see; what a change does not reach is left as it was kept,
+//! so that results differ from the dense pass's by rounding, within 1e-5 · max(1, |value|).
 
 mod boxes;
 #[cfg(test)]
@@ -137,7 +139,7 @@ impl Plan {
 
     /// The logit of the kept image after each change, each on its own.
     ///
-    /// Equal to [`Plan::forward`] of the changed images, to the bit.
+    /// Equal to [`Plan::forward`] of the changed images but for rounding.
     ///
     /// # Errors
     /// If a box does not lie in the image or has another number of values than its size says, and if the network is no
@@ -169,7 +171,7 @@ impl Plan {
 
     /// What the network gives for the kept image after each change, each on its own, in the change's own box.
     ///
-    /// Equal to [`Plan::forward`] of the changed images, to the bit.
+    /// Equal to [`Plan::forward`] of the changed images but for rounding.
     ///
     /// # Shapes
     /// `[out, z, y, x]` for each change, of the change's size.

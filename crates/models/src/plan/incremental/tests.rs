@@ -1,5 +1,6 @@
 //! Changes against whole passes over changed images.
 
+use super::super::compile::{self, Form};
 use super::super::tests::{disturbed, values};
 use super::*;
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
@@ -56,25 +57,36 @@ impl Owned {
     }
 }
 
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
+/// To the bit in the direct form. In Winograd's an output depends, in its last digits, on inputs of its tile that it does
+/// not see: a change's neighbours, which are left as they were kept, would have been rounded otherwise.
+fn same(found: &[f32], dense: &[f32], winograd: bool) -> Result<(), TestCaseError> {
+    prop_assert_eq!(found.len(), dense.len());
+    for (found, dense) in found.iter().zip(dense) {
+        if winograd {
+            prop_assert!((found - dense).abs() <= 1e-5 * dense.abs().max(1.0), "{found} is not {dense}");
+        } else {
+            prop_assert_eq!(found.to_bits(), dense.to_bits());
+        }
+    }
+    Ok(())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_changed_box_gives_the_dense_logit_to_the_bit(
+    fn a_changed_box_gives_the_dense_logit(
         depth in prop::sample::select(vec![10usize, 18, 50]), channels in 1usize..18, width in 1usize..18,
         stem_stride in 1usize..3, a in any::<bool>(), size in [7usize..30, 7usize..30, 7usize..34],
-        corners in prop::array::uniform6(0.0f64..1.0), count in 1usize..5, memory in 0.0f64..1.2, seed in any::<u64>(),
+        corners in prop::array::uniform6(0.0f64..1.0), count in 1usize..5, memory in 0.0f64..1.2,
+        winograd in any::<bool>(), seed in any::<u64>(),
     ) {
         let shortcut = if a { Shortcut::A } else { Shortcut::B };
         let config = ResNetConfig { depth, in_channels: channels, width, stem_stride, shortcut };
         let parameters = Parameters::seeded(seed, &Device::Cpu);
         let network = ResNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
-        let plan = Plan::resnet(&network).unwrap();
+        let plan = Plan::of(compile::resnet(&network, Form { winograd, ..Form::best() }).unwrap());
         let [z, y, x] = size;
         let image = values(channels * z * y * x, seed);
         let all = plan.keep(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
@@ -88,22 +100,23 @@ proptest! {
             let found = plan.changed(&kept, &changes).unwrap();
             for (change, found) in boxes.iter().zip(found) {
                 let dense = plan.forward(&change.applied(&image, size), [1, channels, z, y, x]).unwrap()[0];
-                prop_assert_eq!(found.to_bits(), dense.to_bits(), "{:?}", change.start);
+                same(&[found], &[dense], winograd)?;
             }
         }
     }
 
     #[test]
-    fn a_changed_box_gives_the_dense_values_to_the_bit(
+    fn a_changed_box_gives_the_dense_values(
         channels in 1usize..6, out in 1usize..20, widths in prop::collection::vec(1usize..20, 1..5),
         size in [1usize..26, 1usize..26, 1usize..30], corners in prop::array::uniform6(0.0f64..1.0),
-        count in 1usize..5, memory in 0.0f64..1.2, empty in any::<bool>(), seed in any::<u64>(),
+        count in 1usize..5, memory in 0.0f64..1.2, empty in any::<bool>(),
+        winograd in any::<bool>(), seed in any::<u64>(),
     ) {
         let config = UNetConfig { in_channels: channels, out_channels: out, widths };
         let parameters = Parameters::seeded(seed, &Device::Cpu);
         let network = UNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
-        let plan = Plan::unet(&network).unwrap();
+        let plan = Plan::of(compile::unet(&network, Form { winograd, ..Form::best() }).unwrap());
         let [z, y, x] = size;
         let image = if empty { vec![0.0; channels * z * y * x] } else { values(channels * z * y * x, seed) };
         let all = plan.keep(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
@@ -120,7 +133,7 @@ proptest! {
             for (change, found) in boxes.iter().zip(found) {
                 let dense = plan.forward(&change.applied(&image, size), [1, channels, z, y, x]).unwrap();
                 let dense: Vec<f32> = change.places(size, out).into_iter().map(|at| dense[at]).collect();
-                prop_assert_eq!(bits(&found), bits(&dense), "{:?}", change.start);
+                same(&found, &dense, winograd)?;
             }
         }
     }
@@ -151,7 +164,7 @@ fn memory_is_kept_to() {
     let zeros = vec![0.0; 4 * 6 * 6 * 6];
     let change = Change { start: [17; 3], size: [6; 3], values: &zeros };
     let mut operations = 0;
-    for share in [1.0, 0.5, 0.3] {
+    for share in [1.0, 0.8, 0.65] {
         let memory = (1.25 * share * all as f64) as usize;
         let kept = plan.keep(&image, shape, memory).unwrap();
         assert!(kept.bytes() <= memory - memory / 5, "{} of {memory}", kept.bytes());

@@ -1,0 +1,91 @@
+//! The page's section on relevance maps, made from the samples of `cargo xtask bench explain`.
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::explain::{Case, Compared, Grid, Growth};
+use super::median;
+use super::performance::text;
+
+/// A case's name in tables.
+pub(super) fn name(case: &Case) -> String {
+    match case.depth {
+        0 => "learned fill, U-Net of 16 to 128 channels".to_owned(),
+        depth => format!("ResNet-{depth}, stem stride {}, blank", case.stem_stride),
+    }
+}
+
+/// Seconds that the peer takes for all regions, in proportion to its passes.
+fn of_peer(case: &Compared) -> f64 {
+    median(&case.peer_seconds) * case.passes as f64 / case.peer_passes as f64
+}
+
+/// The section.
+///
+/// # Errors
+/// Samples of another form.
+pub(super) fn section(result: &Value) -> anyhow::Result<String> {
+    let versions = &result["versions"];
+    let cases = Vec::<Compared>::deserialize(&result["cases"])?;
+    let grid = Grid::deserialize(&result["grid"])?;
+    let mut section = format!(
+        "## Relevance maps\n\n`cargo xtask bench explain --peers PYTHON`, {} threads of {}, beside Captum {}, MONAI {} and \
+         PyTorch {} with the same weights and regions, on 4 × 128³ of a real case ({}), T2 regions of compactness 0.1; \
+         medians. Ours takes from loaded scan and network to scores, packing and the unperturbed pass included. Where the \
+         peer did fewer passes than the case takes, its time is given in proportion. Operations are those left, as the \
+         direct form of convolution takes them. The error is the largest of a change of the logit, as a share of the \
+         largest change.\n\n\
+         | what | regions | seconds | operations left, GFLOP | GFLOP/s | peer, seconds | passes timed | times | error | load |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
+        result["threads"],
+        text(&result["machine"], "processor"),
+        text(versions, "captum"),
+        text(versions, "monai"),
+        text(versions, "torch"),
+        text(result, "scan"),
+    );
+    for case in &cases {
+        let ours = median(&case.ours_seconds);
+        let load: Vec<f64> = case.load.iter().copied().flatten().collect();
+        let load = if load.is_empty() { "unknown".to_owned() } else { format!("{:.1}", median(&load)) };
+        section += &format!(
+            "| {} | {} | {ours:.2} | {:.0} | {:.0} | {:.1} | {} of {} | {:.1} | {} | {load} |\n",
+            name(&case.case),
+            case.regions,
+            case.gflop,
+            case.gflop / ours,
+            of_peer(case),
+            case.peer_passes,
+            case.passes,
+            of_peer(case) / ours,
+            case.error.map_or_else(String::new, |error| format!("{error:.1e}")),
+        );
+    }
+    let first = cases.first().context("a case")?;
+    let by_pass = median(&first.peer_seconds) / first.peer_passes as f64;
+    let peer = by_pass * grid.passes as f64;
+    section += &format!(
+        "| the grid of Table 3, ResNet-18, stem stride 2: {} tables | {} | {:.1} | | | {peer:.0} | {} of {} | {:.1} | | |\n",
+        grid.tables,
+        grid.passes - grid.tables,
+        grid.ours_seconds,
+        first.peer_passes,
+        grid.passes,
+        peer / grid.ours_seconds,
+    );
+    section += "\nHow the cost of ResNet-18 with a stem of stride 2 grows, blank:\n\n\
+                | what | regions | whole passes, GFLOP | operations left, GFLOP | seconds | GFLOP/s |\n|---|---|---|---|---|---|\n";
+    for row in Vec::<Growth>::deserialize(&result["growth"])? {
+        section += &format!(
+            "| {} | {} | {:.0} | {:.0} | {:.2} | {:.0} |\n",
+            row.what,
+            row.regions,
+            row.dense_gflop,
+            row.gflop,
+            row.seconds,
+            row.gflop / row.seconds
+        );
+    }
+    Ok(section)
+}
