@@ -105,7 +105,7 @@ impl Bootstrap {
 }
 
 /// Linear interpolation between order statistics (Hyndman and Fan's type 7, NumPy's default).
-fn quantile(sorted: &[f64], q: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
     let position = q * (sorted.len() - 1) as f64;
     let (low, share) = (position.floor() as usize, position.fract());
     let high = (low + 1).min(sorted.len() - 1);

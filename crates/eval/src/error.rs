@@ -33,6 +33,16 @@ pub enum Error {
         /// The value found there.
         value: f64,
     },
+    /// A value below 0 (or, for a length, not above it) where there can be none.
+    #[error("{what}: found {value} at index {index}, where values below 0 mean nothing")]
+    Negative {
+        /// The input.
+        what: &'static str,
+        /// First offending position.
+        index: usize,
+        /// The value found there.
+        value: f64,
+    },
     /// A ranking statistic needs examples of both classes.
     #[error("expected cases of both classes, found {positive} positive and {negative} negative")]
     OneClass {
@@ -83,4 +93,13 @@ pub(crate) fn finite(what: &'static str, values: &[f64]) -> Result<(), Error> {
         Some(index) => Err(Error::NotFinite { what, index, value: values[index] }),
         None => Ok(()),
     }
+}
+
+/// Weights are finite, at least 0, and not all 0.
+pub(crate) fn weights(weight: &[f64]) -> Result<(), Error> {
+    finite("weights", weight)?;
+    if let Some(index) = weight.iter().position(|weight| *weight < 0.0) {
+        return Err(Error::Negative { what: "weights", index, value: weight[index] });
+    }
+    at_least("weights above 0", 1, weight.iter().filter(|weight| **weight > 0.0).count())
 }

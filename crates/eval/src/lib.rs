@@ -1,4 +1,4 @@
-//! How good a relevance map is: Dice and its thresholds, ranks, ROC AUC, bootstrap intervals.
+//! How good a relevance map is: Dice and its thresholds, ranks, mass, surfaces, faithfulness, ROC AUC, intervals, tests.
 //!
 //! Plain arrays in, numbers out. A mask is always `map ≥ threshold`. A number that only someone who already has the
 //! truth can reach is called *oracle*.
@@ -24,20 +24,32 @@ mod bootstrap;
 mod control;
 mod dice;
 mod error;
+mod faithfulness;
+mod hausdorff;
 mod logistic;
+mod mass;
+mod mixture;
 mod otsu;
+mod paired;
 mod rank;
 mod regions;
 mod roc;
 mod sweep;
+mod volume;
 
 pub use bootstrap::{Bootstrap, Interval};
 pub use control::random_control;
 pub use dice::{dice, dice_of_counts};
 pub use error::Error;
+pub use faithfulness::{Infidelity, area_under_curve, infidelity};
+pub use hausdorff::hausdorff95;
 pub use logistic::Logistic;
-pub use otsu::otsu;
+pub use mass::{Mass, mass, mass_of_parts};
+pub use mixture::{Component, mixture_threshold, two_components};
+pub use otsu::{otsu, otsu_weighted};
+pub use paired::sign_flip;
 pub use rank::spearman;
 pub use regions::{RegionOverlap, focus};
 pub use roc::{RocPoint, accuracy, roc_auc, roc_curve};
 pub use sweep::{AtThreshold, Sweep, common_threshold, dice_at, oracle_dice};
+pub use volume::top_by_volume;

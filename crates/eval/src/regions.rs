@@ -7,6 +7,7 @@ use ndarray::{ArrayView, Dimension, Zip};
 
 use crate::dice::dice_of_counts;
 use crate::error::{Error, at_least, finite, same_shape};
+use crate::mass::{Mass, mass_of_parts};
 use crate::sweep::Sweep;
 
 /// How the truth falls on a partition's regions.
@@ -103,6 +104,11 @@ impl RegionOverlap {
     /// # Errors
     /// [`Error::Shape`] unless there is one score per region, [`Error::NotFinite`].
     pub fn sweep(&self, scores: &[f64]) -> Result<Sweep, Error> {
+        Sweep::of_parts(&self.parts(scores)?)
+    }
+
+    /// The map that these scores paint: value, voxels and those of them in the truth, by region and for what lies outside.
+    fn parts(&self, scores: &[f64]) -> Result<Vec<(f64, usize, usize)>, Error> {
         self.check(scores)?;
         let mut parts: Vec<_> = scores
             .iter()
@@ -113,7 +119,15 @@ impl RegionOverlap {
         if self.outside_voxels > 0 {
             parts.push((0.0, self.outside_voxels, self.outside_inside));
         }
-        Sweep::of_parts(&parts)
+        Ok(parts)
+    }
+
+    /// Where the mass of the map that these scores paint lies, 0 outside the regions.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there is one score per region, [`Error::NotFinite`], [`Error::Negative`].
+    pub fn mass(&self, scores: &[f64]) -> Result<Mass, Error> {
+        mass_of_parts(&self.parts(scores)?)
     }
 
     /// Dice of a union of regions.

@@ -1,13 +1,25 @@
-//! Parity with scikit-learn, scikit-image and SciPy on the inputs of `fixtures/peers.py`.
+//! Parity with scikit-learn, scikit-image, SciPy and MONAI on the inputs of `fixtures/peers.py` and
+//! `fixtures/segmentation.py`.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
-use ndarray::ArrayView1;
-use relevox_eval::{Bootstrap, accuracy, dice, otsu, roc_auc, roc_curve, spearman};
+use ndarray::{Array3, ArrayView1};
+use relevox_eval::{
+    Bootstrap, accuracy, area_under_curve, dice, hausdorff95, mixture_threshold, otsu, otsu_weighted,
+    roc_auc, roc_curve, sign_flip, spearman, two_components,
+};
 use serde_json::Value;
 
 fn peers(key: &str) -> Vec<Value> {
-    let all: Value = serde_json::from_str(include_str!("fixtures/peers.json")).unwrap();
+    cases(include_str!("fixtures/peers.json"), key)
+}
+
+fn segmentation(key: &str) -> Vec<Value> {
+    cases(include_str!("fixtures/segmentation.json"), key)
+}
+
+fn cases(text: &str, key: &str) -> Vec<Value> {
+    let all: Value = serde_json::from_str(text).unwrap();
     let cases = all[key].as_array().unwrap().clone();
     assert!(!cases.is_empty());
     cases
@@ -78,5 +90,60 @@ fn bootstrap_as_scipy() {
         for (ours, peer) in interval.ci95.iter().zip(bounds) {
             assert!((ours - peer).abs() < allowed, "{ours} {peer}");
         }
+    }
+}
+
+#[test]
+fn hausdorff95_as_monai() {
+    for case in segmentation("hausdorff95") {
+        let shape: Vec<usize> = numbers(&case["shape"]).iter().map(|n| *n as usize).collect();
+        let mask = |key: &str| {
+            let mut mask = vec![false; shape.iter().product()];
+            numbers(&case[key]).iter().for_each(|place| mask[*place as usize] = true);
+            Array3::from_shape_vec((shape[0], shape[1], shape[2]), mask).unwrap()
+        };
+        let spacing: [f64; 3] = numbers(&case["spacing"]).try_into().unwrap();
+        let found = hausdorff95(mask("a").view(), mask("b").view(), spacing).unwrap().unwrap();
+        // MONAI's quantile is taken in single precision.
+        assert!((found - case["distance"].as_f64().unwrap()).abs() < 1e-5, "{found} {}", case["distance"]);
+    }
+}
+
+#[test]
+fn mixtures_as_scikit_learn() {
+    for case in segmentation("mixture") {
+        let (values, weights) = (numbers(&case["values"]), numbers(&case["weights"]));
+        let found = two_components(&values, &weights).unwrap().unwrap();
+        for (index, part) in found.iter().enumerate() {
+            for (ours, key) in [(part.share, "share"), (part.mean, "mean"), (part.variance, "variance")] {
+                let peer = case[key][index].as_f64().unwrap();
+                assert!((ours - peer).abs() < 1e-4 * peer.abs(), "{key}: {ours} {peer}");
+            }
+        }
+        close(mixture_threshold(&values, &weights).unwrap().unwrap(), &case["threshold"]);
+    }
+}
+
+#[test]
+fn otsu_by_weight_marks_as_scikit_image() {
+    for case in segmentation("otsu_weighted") {
+        let values = numbers(&case["values"]);
+        let threshold = otsu_weighted(&values, &numbers(&case["weights"])).unwrap().unwrap();
+        let marked: Vec<bool> = values.iter().map(|value| *value >= threshold).collect();
+        assert_eq!(marked, flags(&case["marked"]));
+    }
+}
+
+#[test]
+fn sign_flips_as_scipy() {
+    for case in segmentation("sign_flip") {
+        close(sign_flip(&numbers(&case["a"]), &numbers(&case["b"]), 1, 0).unwrap(), &case["p"]);
+    }
+}
+
+#[test]
+fn areas_as_scikit_learn() {
+    for case in segmentation("auc") {
+        close(area_under_curve(&numbers(&case["x"]), &numbers(&case["y"])).unwrap(), &case["mean"]);
     }
 }

@@ -54,6 +54,18 @@ pub enum Error {
         /// What.
         value: f32,
     },
+    /// A setting of an explainer that it can't work with.
+    #[error("{explainer}: {setting}: expected {expected}, found {found}")]
+    Setting {
+        /// Which explainer.
+        explainer: &'static str,
+        /// Which of its settings.
+        setting: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What it was given.
+        found: f64,
+    },
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,

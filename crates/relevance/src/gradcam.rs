@@ -67,7 +67,17 @@ pub fn grad_cam_for(
     target: Target,
     device: &Device,
 ) -> Result<RelevanceMap, Error> {
-    let (_, z, y, x) = image.dim();
+    let (features, gradient) = last_stage(network, image, target, device)?;
+    brought_to_size(weighted_sum(&features, &gradient)?, image)
+}
+
+/// The last residual stage's channels `[1, c, d, h, w]`, and the gradient of a class's logit by them.
+pub(crate) fn last_stage(
+    network: &ResNet3d,
+    image: ArrayView4<'_, f32>,
+    target: Target,
+    device: &Device,
+) -> Result<(Tensor, Tensor), Error> {
     // Cut from what made them: only the head is differentiated.
     let features = network.features_t(&upload_one(image, device)?, false)?.detach();
     let features = Var::from_tensor(&features)?;
@@ -78,8 +88,13 @@ pub fn grad_cam_for(
         Some(gradient) => gradient.detach(),
         None => features.zeros_like()?,
     };
-    let evidence = weighted_sum(&features.detach(), &gradient)?.relu()?;
-    let map = upsample3d(&evidence, [z, y, x], Mode::Trilinear { align_corners: false })?;
+    Ok((features.detach(), gradient))
+}
+
+/// What is above 0 of evidence `[1, 1, d, h, w]`, on the input's grid.
+pub(crate) fn brought_to_size(evidence: Tensor, image: ArrayView4<'_, f32>) -> Result<RelevanceMap, Error> {
+    let (_, z, y, x) = image.dim();
+    let map = upsample3d(&evidence.relu()?, [z, y, x], Mode::Trilinear { align_corners: false })?;
     let map =
         Array3::from_shape_vec((z, y, x), map.detach().flatten_all()?.to_vec1::<f32>()?).map_err(|_| {
             Error::ShapeMismatch {

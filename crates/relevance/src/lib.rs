@@ -28,18 +28,39 @@
 //! # }
 //! ```
 
+mod attribution;
 mod classifier;
+mod coalition;
+mod diffuse;
 mod error;
+mod faithfulness;
 #[cfg(feature = "candle")]
 pub mod gradcam;
+#[cfg(feature = "candle")]
+pub mod gradcam_pp;
+mod islands;
+mod lime;
+mod linear;
 mod map;
 #[cfg(feature = "candle")]
 mod network;
+mod occlusion;
+mod rise;
 mod scores;
+mod sequences;
 
+pub use attribution::{Attribution, Reading, Settling, relevance};
 pub use classifier::{Classifier, Progress, RegionLogits, dense, silent};
+pub use coalition::Coalitions;
+pub use diffuse::{Border, RegionGraph};
 pub use error::Error;
-pub use map::RelevanceMap;
+pub use faithfulness::{Curve, Drop, deletion, insertion, random_drops};
+pub use islands::without_islands;
+pub use lime::{Lime, Weighting, lime};
+pub use map::{RelevanceMap, mean_by_region};
 #[cfg(feature = "candle")]
 pub use network::NetworkClassifier;
+pub use occlusion::{Occlusion, occlusion, occlusion_map};
+pub use rise::{Masks, Rise, rise};
 pub use scores::{RegionScore, RegionScores, scale_to_100, score, sigmoid, sigmoid_difference};
+pub use sequences::{OneSequence, score_sequences};

@@ -10,6 +10,7 @@ use ndarray::{Array3, Array4, ArrayView4, Axis};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, Shortcut, frozen};
 use relevox_perturb::ConstantFill;
 use relevox_relevance::gradcam::{Target, grad_cam, grad_cam_for};
+use relevox_relevance::gradcam_pp::grad_cam_pp;
 use relevox_relevance::{Classifier, NetworkClassifier, score, silent};
 use slic3d::Supervoxels;
 
@@ -150,4 +151,25 @@ fn an_image_with_other_sequences_is_refused() {
     let image = Array4::zeros((3, 16, 16, 16));
     let found = grad_cam(&network, image.view(), &Device::Cpu).unwrap_err().to_string();
     assert!(found.contains('3') && found.contains('2'), "{found}");
+}
+
+#[test]
+fn grad_cam_pp_agrees_with_monai_for_either_class() {
+    let fixture = Fixture::load();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gradcam_pp.safetensors");
+    let peer = Fixture(candle_core::safetensors::load(path, &Device::Cpu).unwrap());
+    let mut weights = fixture.weights();
+    for key in ["fc.weight", "fc.bias"] {
+        weights.insert(key.to_owned(), peer.0[key].clone());
+    }
+    let network = frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap();
+    for (target, name) in [(Target::Positive, "positive"), (Target::Negative, "negative")] {
+        let map = grad_cam_pp(&network, fixture.image().view(), target, &Device::Cpu).unwrap();
+        assert!(!map.flat);
+        assert_close(third(&map.voxels), &peer.values(name), 0.01);
+        // It is another map than Grad-CAM's.
+        let plain = grad_cam_for(&network, fixture.image().view(), target, &Device::Cpu).unwrap();
+        let apart = (&map.voxels - &plain.voxels).mapv(f32::abs).fold(0.0, |a: f32, &b| a.max(b));
+        assert!(apart > 1.0, "{apart}");
+    }
 }

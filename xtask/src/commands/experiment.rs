@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use relevox_models::device;
 
+use super::several;
 use crate::cli::RunArgs;
 use crate::config::{Layers, Profile, Source};
 use crate::progress::say;
@@ -13,8 +14,8 @@ use crate::stages::learned::{self, Learned};
 use crate::stages::network::Network;
 use crate::stages::scores::{self, Scorer};
 use crate::stages::{
-    Partition, Scans, Session, Work, evaluate as numbers, focus, grid as search, leftovers, maps, partition,
-    phantom as synthetic, report as figures, stage, train as training,
+    Partition, Scans, Session, Work, diffuse, evaluate as numbers, explain, focus, grid as search, leftovers,
+    maps, partition, phantom as synthetic, report as figures, stage, train as training,
 };
 use crate::tables::this_run_beside_the_paper;
 
@@ -27,7 +28,7 @@ enum Needs {
     Training,
 }
 
-fn find(args: RunArgs) -> anyhow::Result<Opening> {
+pub(super) fn find(args: RunArgs) -> anyhow::Result<Opening> {
     // A phantom's crop would cut the middle out of a scan.
     let usual = if args.cohort.is_some() { Profile::Scans } else { Profile::Desk };
     let root = args.out.unwrap_or_else(|| PathBuf::from("runs").join(args.profile.unwrap_or(usual).name()));
@@ -47,9 +48,9 @@ fn find(args: RunArgs) -> anyhow::Result<Opening> {
     Opening::find(std::path::absolute(root)?, layers, start)
 }
 
-fn open(args: RunArgs, spec: &str, needs: Needs) -> anyhow::Result<Session> {
+fn open(opening: Opening, spec: &str, needs: Needs) -> anyhow::Result<Session> {
     let device = device(spec)?;
-    let opening = find(args)?;
+    several::refuse(&opening.config)?;
     // What the command needs is looked at before anything is written, other people's scans too.
     let given = match opening.config.cohort.source.as_str() {
         PHANTOM => None,
@@ -88,7 +89,15 @@ fn open(args: RunArgs, spec: &str, needs: Needs) -> anyhow::Result<Session> {
 /// # Errors
 /// What any stage meets.
 pub fn reproduce(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Needs::Nothing)?;
+    several::reproduce(find(args)?, device)
+}
+
+/// All of one run.
+///
+/// # Errors
+/// What any stage meets.
+pub(super) fn reproduce_one(opening: Opening, device: &str) -> anyhow::Result<()> {
+    let session = open(opening, device, Needs::Nothing)?;
     stage(&session.run, "train", || Ok((training::run(&session)?, ())))?;
     let network = Network::best(&session)?;
     search_grid(&session, &network)?;
@@ -122,7 +131,7 @@ pub fn phantom(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// What the cohort and training meet.
 pub fn train(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Needs::Cohort)?;
+    let session = open(find(args)?, device, Needs::Cohort)?;
     stage(&session.run, "train", || Ok((training::run(&session)?, ())))
 }
 
@@ -131,7 +140,7 @@ pub fn train(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// A classifier that is not trained, and what the search meets.
 pub fn grid(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Needs::Training)?;
+    let session = open(find(args)?, device, Needs::Training)?;
     search_grid(&session, &Network::best(&session)?)
 }
 
@@ -140,7 +149,7 @@ pub fn grid(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// A grid that is needed and not there.
 pub fn regions(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Needs::Partition)?;
+    let session = open(find(args)?, device, Needs::Partition)?;
     divide(&session, &search::selected(&session)?)
 }
 
@@ -149,7 +158,7 @@ pub fn regions(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// What it needs and is not there, and what training meets.
 pub fn perturb_train(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Needs::Training)?;
+    let session = open(find(args)?, device, Needs::Training)?;
     let network = Network::best(&session)?;
     train_fill(&session, &network, &search::selected(&session)?)
 }
@@ -159,7 +168,7 @@ pub fn perturb_train(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// What it needs and is not there, and what scoring meets.
 pub fn score(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Needs::Training)?;
+    let session = open(find(args)?, device, Needs::Training)?;
     let network = Network::best(&session)?;
     score_all(&session, &network, &search::selected(&session)?)
 }
@@ -169,7 +178,7 @@ pub fn score(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// Scores or maps that are not there.
 pub fn evaluate(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Needs::Training)?;
+    let session = open(find(args)?, device, Needs::Training)?;
     stage(&session.run, "evaluate", || Ok((numbers::run(&session)?, ())))?;
     say(this_run_beside_the_paper(&numbers::summary(&session)?)?);
     Ok(())
@@ -180,7 +189,7 @@ pub fn evaluate(args: RunArgs, device: &str) -> anyhow::Result<()> {
 /// # Errors
 /// Numbers that are not there.
 pub fn report(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(args, device, Needs::Training)?;
+    let session = open(find(args)?, device, Needs::Training)?;
     numbers::require(&session)?;
     stage(&session.run, "report", || Ok((figures::run(&session)?, ())))?;
     say(format!("report: {}", session.run.path(figures::REPORT).display()));
@@ -218,6 +227,8 @@ fn score_all(session: &Session, network: &Network, partition: &Partition) -> any
     };
     let scorer = Scorer { classifier: network.classifier(), hash: &network.hash, learned: learned.as_ref() };
     stage(&session.run, "score", || Ok((scores::run(session, &scorer, partition)?, ())))?;
+    stage(&session.run, "diffuse", || Ok((diffuse::run(session, partition)?, ())))?;
+    stage(&session.run, "explain", || Ok((explain::run(session, network, partition)?, ())))?;
     stage(&session.run, "focus", || Ok((focus::run(session, partition)?, ())))?;
     stage(&session.run, "maps", || -> anyhow::Result<(Work, ())> {
         Ok((maps::run(session, network, partition)?, ()))

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod ci;
 pub mod experiment;
 pub mod explain;
+mod several;
 pub mod slic;
 
 use std::io::Write;

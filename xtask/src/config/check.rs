@@ -6,6 +6,9 @@ use std::ops::RangeInclusive;
 use super::{Config, Select};
 use crate::failure::input;
 
+/// Explainers by name, as `explain.methods` lists them.
+pub const EXPLAINERS: [&str; 6] = ["lime", "rise", "gradcam_pp", "occlusion", "partitions", "random_weights"];
+
 /// Fills by name, as `evaluate.fills` and `grid.fills` list them.
 pub const FILLS: [&str; 4] = ["learned", "blank", "min", "max"];
 
@@ -18,6 +21,7 @@ impl Config {
         self.check_cohort()?;
         self.check_networks()?;
         self.check_partitions()?;
+        self.check_explainers()?;
         self.check_evaluation()
     }
 
@@ -37,6 +41,11 @@ impl Config {
                 "config: cohort.train, cohort.validation and cohort.test: expected shares that add up to 1, found {sum}"
             )));
         }
+        if cohort.folds != 0 {
+            within("cohort.folds", cohort.folds, 3..=100)?;
+        }
+        within("cohort.fold", cohort.fold, 0..=cohort.folds)?;
+        different("seeds", &self.seeds)?;
         let preprocess = &self.preprocess;
         filled("preprocess.sequences", !preprocess.sequences.is_empty(), "at least one sequence")?;
         for (i, name) in preprocess.sequences.iter().enumerate() {
@@ -120,6 +129,37 @@ impl Config {
         different("grid.fills", &grid.fills)
     }
 
+    fn check_explainers(&self) -> anyhow::Result<()> {
+        let diffuse = &self.diffuse;
+        filled("diffuse.scores", !diffuse.scores.is_empty(), "at least one kind of score")?;
+        filled("diffuse.lambdas", !diffuse.lambdas.is_empty(), "at least one lambda")?;
+        for &lambda in &diffuse.lambdas {
+            within("diffuse.lambdas", lambda, 0.0..=1e6)?;
+        }
+        different("diffuse.lambdas", &diffuse.lambdas)?;
+        filled("diffuse.scales", !diffuse.scales.is_empty(), "at least one scale")?;
+        for &scale in &diffuse.scales {
+            within("diffuse.scales", scale, 1e-3..=1e3)?;
+        }
+        different("diffuse.scales", &diffuse.scales)?;
+        filled("diffuse.borders", !diffuse.borders.is_empty(), "false, true or both")?;
+        let explain = &self.explain;
+        for method in &explain.methods {
+            one_of("explain.methods", &method.as_str(), &EXPLAINERS)?;
+        }
+        different("explain.methods", &explain.methods)?;
+        one_of("explain.fill", &explain.fill.as_str(), &FILLS[1..])?;
+        within("explain.lime_samples", explain.lime_samples, 1..=1_000_000)?;
+        within("explain.lime_ridge", explain.lime_ridge, 1e-12..=1e6)?;
+        within("explain.rise_samples", explain.rise_samples, 2..=1_000_000)?;
+        within("explain.rise_keep", explain.rise_keep, 0.01..=0.99)?;
+        within("explain.rise_cells", explain.rise_cells, 0..=64)?;
+        within("explain.occlusion_size", explain.occlusion_size, 1..=512)?;
+        within("explain.occlusion_overlap", explain.occlusion_overlap, 1..=explain.occlusion_size.min(8))?;
+        within("explain.curve_points", explain.curve_points, 0..=1_000)?;
+        within("explain.infidelity_samples", explain.infidelity_samples, 1..=100_000)
+    }
+
     fn check_evaluation(&self) -> anyhow::Result<()> {
         let evaluate = &self.evaluate;
         filled("evaluate.fills", !evaluate.fills.is_empty(), "at least one fill")?;
@@ -129,6 +169,11 @@ impl Config {
         different("evaluate.fills", &evaluate.fills)?;
         within("evaluate.bootstrap", evaluate.bootstrap, 100..=1_000_000)?;
         within("evaluate.random_repeats", evaluate.random_repeats, 1..=10_000)?;
+        let sequences: Vec<&str> = self.preprocess.sequences.iter().map(String::as_str).collect();
+        if !evaluate.intensity.is_empty() {
+            one_of("evaluate.intensity", &evaluate.intensity.as_str(), &sequences)?;
+        }
+        within("evaluate.island", evaluate.island, 0.0..=1.0)?;
         within("evaluate.ranks", evaluate.ranks, 1..=50)?;
         within("evaluate.cumulative", evaluate.cumulative, 1..=50)?;
         within("evaluate.focus_epochs", evaluate.focus_epochs, 0..=10_000)?;

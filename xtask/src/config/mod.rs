@@ -27,6 +27,8 @@ pub use profiles::Profile;
 pub struct Config {
     /// The one seed that everything drawn comes from.
     pub seed: u64,
+    /// Seeds of several whole runs, each in a folder of its own; none means one run, with `seed`.
+    pub seeds: Vec<u64>,
     /// Whose scans, and which split.
     pub cohort: CohortConfig,
     /// The synthetic cohort, where that is the source.
@@ -43,6 +45,10 @@ pub struct Config {
     pub fill: FillConfig,
     /// The search over partitions and fills (Table 3).
     pub grid: GridConfig,
+    /// Scores smoothed over regions that look alike.
+    pub diffuse: DiffuseConfig,
+    /// Further explainers.
+    pub explain: ExplainConfig,
     /// What is computed from scores and maps.
     pub evaluate: EvaluateConfig,
 }
@@ -65,6 +71,10 @@ pub struct CohortConfig {
     pub validation: f64,
     /// Share of the test split.
     pub test: f64,
+    /// Parts of a cross-validation; 0 means that the shares above divide the cohort once.
+    pub folds: usize,
+    /// The part that a run tests on, from 1; 0 means each in turn, pooled.
+    pub fold: usize,
 }
 
 /// The network that grades, and its training.
@@ -161,6 +171,84 @@ pub struct GridConfig {
     pub cases: usize,
 }
 
+/// What of a region's score is smoothed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scores {
+    /// The signed change of the probability.
+    DeltaP,
+    /// The signed change of the logit.
+    DeltaLogit,
+}
+
+/// Scores smoothed over regions that look alike: every combination is tried on the validation split, and the best kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffuseConfig {
+    /// What is smoothed.
+    pub scores: Vec<Scores>,
+    /// How strongly.
+    pub lambdas: Vec<f64>,
+    /// Deviations of likeness, in units of the median distance between neighbours.
+    pub scales: Vec<f64>,
+    /// Whether an edge weighs by the length of the border.
+    pub borders: Vec<bool>,
+}
+
+/// How LIME draws and weighs coalitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimeWeights {
+    /// By nearness to the whole scan.
+    Lime,
+    /// KernelSHAP's.
+    KernelShap,
+}
+
+/// Further explainers, on some cases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainConfig {
+    /// Which.
+    pub methods: Vec<String>,
+    /// Cases with a tumour of each of the validation and test splits; 0 takes all.
+    pub cases: usize,
+    /// The fill that regions are replaced by.
+    pub fill: String,
+    /// LIME's coalitions.
+    pub lime_samples: usize,
+    /// How they are drawn.
+    pub lime_weights: LimeWeights,
+    /// LIME's ridge.
+    pub lime_ridge: f64,
+    /// RISE's masks.
+    pub rise_samples: usize,
+    /// The chance that a mask keeps a region or a cell.
+    pub rise_keep: f64,
+    /// Cells of RISE's own masks along each axis; 0 masks whole regions.
+    pub rise_cells: usize,
+    /// Voxels along each side of the occluding box.
+    pub occlusion_size: usize,
+    /// Steps that it takes along each axis until it has left its place.
+    pub occlusion_overlap: usize,
+    /// Steps of a deletion and of an insertion curve; 0 draws none.
+    pub curve_points: usize,
+    /// Random perturbations that infidelity is measured on.
+    pub infidelity_samples: usize,
+}
+
+/// A threshold that needs no label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelFree {
+    /// Otsu's, each region weighing the same.
+    Otsu,
+    /// Otsu's, regions weighted by their volume of brain.
+    OtsuVolume,
+    /// A mixture of two normal distributions, weighted so.
+    Mixture,
+}
+
 /// What is computed from scores and maps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,6 +259,12 @@ pub struct EvaluateConfig {
     pub bootstrap: usize,
     /// Shuffles of the random control, per case.
     pub random_repeats: usize,
+    /// The sequence whose brightness is a control.
+    pub intensity: String,
+    /// The threshold of the masks that a run leaves.
+    pub mask: LabelFree,
+    /// Parts of a mask smaller than this share of its largest part are removed.
+    pub island: f64,
     /// Ranks of Table 1.
     pub ranks: usize,
     /// Ranks of Table 2.

@@ -4,7 +4,7 @@ use super::html::Html;
 use super::table::{Cell, row, table};
 use super::{FigureKind, Report};
 use crate::tables::wording::{self, decimal, with_interval};
-use crate::tables::{DiceSummary, GridCell, Number, Paper, Summary};
+use crate::tables::{GridCell, Number, Paper, Summary, THRESHOLDS};
 
 fn figure(html: &mut Html, report: &Report<'_>, kind: FigureKind, title: &str, caption: &str) {
     let Some(figure) = report.figure(kind) else { return };
@@ -51,8 +51,8 @@ pub(super) fn paper(html: &mut Html, report: &Report<'_>) -> anyhow::Result<()> 
     html.raw("<p>Supervoxels: ").text(&words(&summary.selected.sequence, summary.selected.regions));
     html.text(&format!(", compactness {}", summary.selected.compactness));
     html.raw(" (paper: ").text(&words(&paper.selected.sequence, paper.selected.regions)).raw("). ");
-    html.text(&format!("Epoch kept: {} (paper: {}).", summary.classifier.epoch, paper.classifier.epoch))
-        .raw("</p>\n");
+    let epoch = summary.classifier.epoch.map_or_else(|| "–".to_owned(), |epoch| epoch.to_string());
+    html.text(&format!("Epoch kept: {epoch} (paper: {}).", paper.classifier.epoch)).raw("</p>\n");
     Ok(())
 }
 
@@ -60,23 +60,21 @@ pub(super) fn paper(html: &mut Html, report: &Report<'_>) -> anyhow::Result<()> 
 pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
     let summary = report.summary;
     html.raw("<h2 id=\"localisation\">Localisation of the tumour</h2>");
-    html.raw("<p>Dice of each method’s mask with the expert’s whole tumour. The <b>oracle</b> threshold is the best for each case, which only the expert’s outline can tell: it is an upper bound for the map, not a segmentation. <b>Otsu</b>’s and the <b>validation</b> threshold (one value, fixed on the validation split) need no outline of the case. The <b>random control</b> has the same supervoxels with shuffled scores; the <b>ceiling</b> is the best that any choice of supervoxels could reach.</p>");
+    html.raw("<p>Dice of each method’s mask with the expert’s whole tumour. The <b>oracle</b> threshold is the best for each case, which only the expert’s outline can tell: it is an upper bound for the map, not a segmentation. <b>Otsu</b>’s and the <b>validation</b> threshold (one value, fixed on the validation split) need no outline of the case. The <b>validation volume</b> marks the highest regions up to the mean volume of the validation split’s tumours. <b>Otsu by volume</b> and the <b>mixture</b> of two normal distributions weigh each region by its volume of brain; the <b>mask</b> is what the run leaves in <code>maps/</code>, small islands removed. The <b>random control</b> has the same supervoxels with shuffled scores; the <b>brightness control</b> ranks supervoxels by their mean in one sequence and knows no classifier; the <b>ceiling</b> is the best that any choice of supervoxels could reach. Methods with fewer cases were run on some of them only.</p>");
     let rows = Summary::ordered(&summary.dice).into_iter().map(|(method, dice)| {
-        let DiceSummary { oracle, otsu, validation_threshold } = dice;
-        let optional = |number: &Option<Number>| match number {
+        let mut cells = vec![Cell::Head(wording::method(method).to_owned())];
+        cells.extend(THRESHOLDS.iter().map(|name| match dice.get(name) {
             Some(number) => Cell::Number(number.clone()),
             None => Cell::Plain(None),
-        };
-        vec![
-            Cell::Head(wording::method(method).to_owned()),
-            Cell::Number(oracle.clone()),
-            optional(validation_threshold),
-            optional(otsu),
-            Cell::Count(oracle.n),
-            Cell::Plain(oracle.paper),
-        ]
+        }));
+        cells.extend([Cell::Count(dice.oracle.n), Cell::Plain(dice.oracle.paper)]);
+        cells
     });
-    table(html, &["", "oracle", "validation threshold", "Otsu", "cases", "paper, oracle"], rows);
+    let mut heads = vec![""];
+    heads.extend(THRESHOLDS.iter().map(|name| wording::threshold(name)));
+    heads.extend(["cases", "paper, oracle"]);
+    table(html, &heads, rows);
+    diffusion(html, summary);
     figure(
         html,
         report,
@@ -85,7 +83,7 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
         "Dots: means over the test cases; bars: 95 % bootstrap intervals; diamonds: the paper’s oracle Dice.",
     );
     if !summary.differences.is_empty() {
-        html.raw("<h3>What beats what</h3><p>Mean difference in oracle Dice, case by case. One method <em>beats</em> another if the paired bootstrap interval lies above 0.</p>");
+        html.raw("<h3>What beats what</h3><p>Mean difference in Dice, case by case. One method <em>beats</em> another if the paired bootstrap interval lies above 0 and p, that of a two-sided paired permutation test, under 0.05.</p>");
         let rows = summary.differences.iter().map(|one| {
             let verdict = if one.beats { "beats" } else { "does not beat" };
             vec![
@@ -94,12 +92,15 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
                     wording::method(&one.method),
                     wording::method(&one.over)
                 )),
+                Cell::Words(wording::threshold(&one.dice).to_owned()),
                 Cell::Number(one.difference.clone()),
+                Cell::Words(one.p.map_or_else(|| "–".to_owned(), |p| wording::decimals(p, 3))),
                 Cell::Count(one.difference.n),
             ]
         });
-        table(html, &["", "difference", "cases"], rows);
+        table(html, &["", "Dice", "difference", "p", "cases"], rows);
     }
+    measures(html, summary);
     if let Some(fill) = &summary.fill {
         html.raw("<h3>What the learned fill learned</h3><p>A U-Net whose sigmoid saturates is the <em>max</em> fill by another name: its distance from <em>max</em> would be near 0. Values are 0 to 1.</p>");
         let mut rows = vec![vec![
@@ -113,6 +114,47 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
         }));
         table(html, &["", "mean", "cases"], rows);
     }
+}
+
+/// How the diffused scores came about.
+fn diffusion(html: &mut Html, summary: &Summary) {
+    let Some(chosen) = &summary.diffusion else { return };
+    html.raw("<p>Diffused relevance: ").text(&format!(
+        "{} of {}, λ {}, likeness within {} medians{}, chosen on {} validation cases.",
+        if chosen.scores == "delta_p" { "Δp" } else { "Δlogit" },
+        wording::method(&chosen.fill),
+        chosen.lambda,
+        chosen.scale,
+        if chosen.border { ", by length of border" } else { "" },
+        chosen.cases
+    ));
+    html.raw("</p>\n");
+}
+
+/// Mass, surfaces, faithfulness.
+fn measures(html: &mut Html, summary: &Summary) {
+    let methods = Summary::ordered(&summary.measures);
+    let mut names: Vec<&str> = Vec::new();
+    for name in methods.iter().flat_map(|(_, measures)| measures.keys()) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return;
+    }
+    html.raw("<h3>Mass, surface, faithfulness</h3><p><b>Activation precision</b>: the share of the map’s mass inside the tumour. <b>Pointing game</b>: whether its highest voxels lie inside. <b>Deletion</b> and <b>insertion</b>: the mean probability of the predicted class as supervoxels are taken away, or put back, the most relevant first: low and high are good. <b>Infidelity</b>: the share of what random perturbations do that the map does not foretell; 1 is a map that foretells nothing.</p>");
+    let mut heads = vec![""];
+    heads.extend(names.iter().map(|name| wording::measure(name)));
+    let rows = methods.iter().map(|(method, measures)| {
+        let mut cells = vec![Cell::Head(wording::method(method).to_owned())];
+        cells.extend(names.iter().map(|name| match measures.get(*name) {
+            Some(number) => Cell::Number(number.clone()),
+            None => Cell::Plain(None),
+        }));
+        cells
+    });
+    table(html, &heads, rows);
 }
 
 /// Figures 1 and 2.
@@ -266,7 +308,7 @@ pub(super) fn classifier(html: &mut Html, report: &Report<'_>) -> anyhow::Result
     html.raw("<h2 id=\"classifier\">The classifier</h2>");
     let mut rows = vec![vec![
         Cell::Head("Epoch kept, by validation accuracy".to_owned()),
-        Cell::Count(classifier.epoch),
+        classifier.epoch.map_or(Cell::Plain(None), Cell::Count),
         Cell::Words(String::new()),
         Cell::Count(paper.classifier.epoch),
     ]];

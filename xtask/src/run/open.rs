@@ -22,7 +22,7 @@ pub const CONFIG: &str = "run.toml";
 const LOCK: &str = ".lock";
 
 /// What a run leaves beside its config, and what `--fresh` therefore removes.
-const LEAVINGS: [&str; 15] = [
+const LEAVINGS: [&str; 19] = [
     "manifest.json",
     "phantom",
     "cohort.csv",
@@ -33,10 +33,14 @@ const LEAVINGS: [&str; 15] = [
     "grid.json",
     "regions",
     "scores",
+    "diffusion.json",
+    "explained",
     "maps",
     "tables",
     "figures",
+    "cases.json",
     "summary.json",
+    "spread.json",
     "report.html",
 ];
 
@@ -85,6 +89,17 @@ impl Opening {
             refuse_among_scans(&root, Path::new(&config.cohort.source))?;
         }
         Ok(Self { root, config, start })
+    }
+
+    /// A run in a folder below this one's, under its config with some keys changed. What is there goes on under it.
+    ///
+    /// # Errors
+    /// As [`Opening::find`].
+    pub fn below(&self, folder: &str, set: Vec<String>) -> anyhow::Result<Self> {
+        let base =
+            Source { name: self.root.join(CONFIG).display().to_string(), text: self.config.to_toml()? };
+        let start = if self.start == Start::Fresh { Start::Fresh } else { Start::Update };
+        Self::find(self.root.join(folder), Layers { base: Some(base), set, ..Layers::default() }, start)
     }
 
     /// Makes the folder and takes it, so that no other command can work there meanwhile.

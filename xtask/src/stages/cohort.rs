@@ -72,6 +72,18 @@ impl Scans {
                 },
             )?;
         }
+        if settings.folds > 0 {
+            // Of the whole cohort: splits that a manifest gives would leave cases that are never tested.
+            let fold_of = split::folds(&cohort, settings.folds, stream_seed(config.seed, "folds"));
+            let (test, next) = (settings.fold.max(1) - 1, settings.fold.max(1) % settings.folds);
+            for (case, fold) in cohort.cases.iter_mut().zip(fold_of) {
+                case.split = Some(match fold {
+                    fold if fold == test => Split::Test,
+                    fold if fold == next => Split::Validation,
+                    _ => Split::Train,
+                });
+            }
+        }
         let shares =
             Fractions { train: settings.train, validation: settings.validation, test: settings.test };
         split::assign(&mut cohort, &Sizes::Fractions(shares), stream_seed(config.seed, "split"))

@@ -76,15 +76,17 @@ pub fn partitions(config: &Config) -> Vec<Partition> {
     all
 }
 
-/// The cases of a split that the search looks at: those with a tumour, as many as the config says.
-fn cases(session: &Session, split: Split) -> anyhow::Result<Vec<String>> {
+/// Cases of a split with a tumour, as many as wanted (0: all), drawn with the seed. Fewer are some of more.
+///
+/// # Errors
+/// A scan that can't be read.
+pub fn cases(session: &Session, split: Split, wanted: usize) -> anyhow::Result<Vec<String>> {
     let mut cases = Vec::new();
     for case in session.scans.split(split) {
         if tumour_voxels(session, &case.case)? > 0 {
             cases.push(case.case.clone());
         }
     }
-    let wanted = session.config.grid.cases;
     if wanted > 0 && cases.len() > wanted {
         let seed = stream_seed(session.config.seed, &format!("grid/{split}"));
         cases.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
@@ -111,7 +113,7 @@ pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
     let (config, partitions) = (&session.config, partitions(&session.config));
     let splits: Vec<(Split, Vec<String>)> = [Split::Validation, Split::Test]
         .into_iter()
-        .map(|split| Ok((split, cases(session, split)?)))
+        .map(|split| Ok((split, cases(session, split, config.grid.cases)?)))
         .collect::<anyhow::Result<_>>()?;
     let pairs: Vec<(&String, &Partition)> = splits
         .iter()

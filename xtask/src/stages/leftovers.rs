@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::explained::{self, SETTLING};
+use super::methods::of_case;
 use super::scores::fill_record;
-use super::{Partition, Session, focus, grid, learned, maps, train};
+use super::{Partition, Session, explain, focus, grid, learned, maps, train};
 use crate::run::SIDECAR;
 
-const FOLDERS: [&str; 4] = ["regions", "scores", "maps", "focus"];
+const FOLDERS: [&str; 5] = ["regions", "scores", "explained", "maps", "focus"];
 
 /// Removes it.
 ///
@@ -36,14 +38,24 @@ fn wanted(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<P
             }
         }
     }
+    let explained = explain::cases(session)?;
     for case in session.scored_cases() {
         let case = case.case.as_str();
         want(partition.regions_file(case));
         want(fill_record::file(partition, case));
-        want(maps::file(case, maps::GRADCAM));
-        for fill in &config.evaluate.fills {
-            want(partition.scores_file(case, fill));
-            want(maps::file(case, fill));
+        for method in of_case(session, explained.contains(case)) {
+            want(maps::file(case, &method.name));
+            want(maps::mask_file(case, &method.name));
+            want(explained::settling_file(partition, case, &method.name));
+            method.table(partition, case).map(&mut want);
+        }
+    }
+    if config.explain.methods.iter().any(|method| method == explain::PARTITIONS) {
+        for (case, partition) in
+            explained.iter().flat_map(|case| grid::partitions(config).into_iter().map(move |p| (case, p)))
+        {
+            want(partition.regions_file(case));
+            want(partition.scores_file(case, &config.explain.fill));
         }
     }
     for case in learned::cases(session) {
@@ -72,7 +84,10 @@ fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> std::io::Result<b
         let text = path.to_string_lossy();
         let artefact = text.strip_suffix(SIDECAR);
         let vouched = paths.contains(Path::new(&format!("{text}{SIDECAR}")));
-        let ours = kind.is_file() && (artefact.is_some() || vouched || text.ends_with(fill_record::ENDING));
+        let ours = kind.is_file()
+            && (artefact.is_some()
+                || vouched
+                || [fill_record::ENDING, SETTLING].iter().any(|ending| text.ends_with(ending)));
         if ours && !wanted.contains(Path::new(artefact.unwrap_or(&text))) {
             fs::remove_file(&path)?;
         } else {

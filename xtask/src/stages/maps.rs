@@ -1,12 +1,15 @@
-//! Relevance maps: 0..100, on the scan's own grid and affine, one file for each case and method.
+//! Relevance maps: 0..100, on the scan's own grid and affine, one file for each case and method; beside each its mask.
 
 use ndarray::Array3;
-use relevox_relevance::RelevanceMap;
+use relevox_eval::{mixture_threshold, otsu, otsu_weighted};
+use relevox_relevance::{RelevanceMap, without_islands};
 use relevox_volume::{Frame, Study, nifti};
+use slic3d::Supervoxels;
 
+use super::methods::{Method, brain_voxels, of_case};
 use super::network::Network;
-use super::scores::read_csv;
-use super::{Partition, Session, Work};
+use super::{Partition, Session, Work, explain};
+use crate::config::LabelFree;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::Inputs;
@@ -19,21 +22,6 @@ pub fn file(case: &str, method: &str) -> String {
     format!("maps/{case}/{method}.nii.gz")
 }
 
-/// What a fill's map is made from.
-///
-/// # Errors
-/// Scores or labels that are not there.
-pub fn fill_inputs(
-    session: &Session,
-    case: &str,
-    partition: &Partition,
-    fill: &str,
-) -> anyhow::Result<Inputs> {
-    let labels = session.run.hash(&partition.regions_file(case))?;
-    let scores = session.run.hash(&partition.scores_file(case, fill))?;
-    Ok(session.scans.inputs(case)?.file("labels", &labels).file("scores", &scores))
-}
-
 /// What a Grad-CAM map is made from.
 ///
 /// # Errors
@@ -42,40 +30,145 @@ pub fn gradcam_inputs(session: &Session, case: &str, classifier: &str) -> anyhow
     Ok(session.scans.inputs(case)?.file("classifier", classifier).setting("method", &GRADCAM))
 }
 
-/// Makes the maps of every fill, and Grad-CAM's.
+/// A case's mask by a method.
+pub fn mask_file(case: &str, method: &str) -> String {
+    format!("maps/{case}/{method}-mask.nii.gz")
+}
+
+/// What a mask is made from.
+///
+/// # Errors
+/// A map that is not there.
+pub fn mask_inputs(
+    session: &Session,
+    partition: &Partition,
+    case: &str,
+    method: &str,
+) -> anyhow::Result<Inputs> {
+    let evaluate = &session.config.evaluate;
+    Ok(Inputs::new()
+        .file("map", &session.run.hash(&file(case, method))?)
+        .file("labels", &session.run.hash(&partition.regions_file(case))?)
+        .setting("mask", &evaluate.mask)
+        .setting("island", &evaluate.island))
+}
+
+/// Makes the maps of every method, and a mask of each.
 ///
 /// # Errors
 /// What reading scores and writing maps meets.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
-    let cases = session.scored_cases();
-    let fills = &session.config.evaluate.fills;
-    let progress = Progress::start("maps", cases.len() * (fills.len() + 1), "maps");
+    let (cases, explained) = (session.scored_cases(), explain::cases(session)?);
+    let progress = Progress::start("maps", cases.len(), "cases");
     let mut work = Work::default();
     for case in cases {
-        let name = &case.case;
-        for fill in fills {
+        let name = case.case.as_str();
+        for method in of_case(session, explained.contains(name)) {
             interrupt::check()?;
-            let inputs = fill_inputs(session, name, partition, fill)?;
-            work.count(session.run.make(&file(name, fill), &inputs, |path| {
+            let map = file(name, &method.name);
+            if let Some(inputs) = method.map_inputs(session, partition, name)? {
+                work.count(session.run.make(&map, &inputs, |path| {
+                    let study = session.scans.study(name)?;
+                    let regions = partition.read(
+                        &session.run,
+                        &session.scans,
+                        name,
+                        &session.config.regions,
+                        "regions",
+                    )?;
+                    let relevance = method.relevance(session, partition, name)?.unwrap_or_default();
+                    let map = RelevanceMap::paint_relevance(&regions, &relevance)?;
+                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
+                })?);
+            } else if method.name == GRADCAM {
+                let inputs = gradcam_inputs(session, name, &network.hash)?;
+                work.count(session.run.make(&map, &inputs, |path| {
+                    let study = session.scans.study(name)?;
+                    let map = network.grad_cam(study.image.view())?;
+                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
+                })?);
+            }
+            let inputs = mask_inputs(session, partition, name, &method.name)?;
+            work.count(session.run.make(&mask_file(name, &method.name), &inputs, |path| {
                 let study = session.scans.study(name)?;
-                let regions =
-                    partition.read(&session.run, &session.scans, name, &session.config.regions, "regions")?;
-                let scores = read_csv(&session.run.path(&partition.scores_file(name, fill)))?;
-                let map = RelevanceMap::paint(&regions, &scores)?;
-                Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
+                let mask = mask(session, &study, partition, &method)?.mapv(u32::from);
+                Ok(nifti::write_labels(path, &study.frame.labels_to_scan(mask.view()))?)
             })?);
-            progress.advance(1);
         }
-        interrupt::check()?;
-        let inputs = gradcam_inputs(session, name, &network.hash)?;
-        work.count(session.run.make(&file(name, GRADCAM), &inputs, |path| {
-            let study = session.scans.study(name)?;
-            let map = network.grad_cam(study.image.view())?;
-            Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
-        })?);
         progress.advance(1);
     }
     Ok(work)
+}
+
+/// A map cut at the config's label-free threshold, without small islands, on the network's grid.
+///
+/// # Errors
+/// A map or a table that can't be read.
+pub fn mask(
+    session: &Session,
+    study: &Study,
+    partition: &Partition,
+    method: &Method,
+) -> anyhow::Result<Array3<bool>> {
+    let map = read(session, study, &method.name)?;
+    let regions =
+        partition.read(&session.run, &session.scans, &study.case, &session.config.regions, "regions")?;
+    let relevance = method.relevance(session, partition, &study.case)?;
+    let values = Values::of(&map, study, &regions, relevance);
+    let cut = values.threshold(session.config.evaluate.mask)?;
+    // What a file holds has single precision.
+    let marked = map.mapv(|value| cut.is_some_and(|cut| value >= cut as f32));
+    Ok(without_islands(marked.view(), session.config.evaluate.island))
+}
+
+/// The values that a threshold without a label is found from, each with its volume of brain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values {
+    /// By region, or by voxel for a map that knows no regions.
+    pub values: Vec<f64>,
+    /// Voxels of the brain that have each.
+    pub brain: Vec<f64>,
+}
+
+/// A map by voxel is counted in so many steps of its range where every value counts by its volume.
+const LEVELS: f64 = 256.0;
+
+impl Values {
+    /// Those of a map: by region where there is a relevance for each.
+    pub fn of(map: &Array3<f32>, study: &Study, regions: &Supervoxels, relevance: Option<Vec<f64>>) -> Self {
+        match relevance {
+            Some(values) => Self { brain: brain_voxels(regions, study.brain.view()), values },
+            None => Self {
+                values: map.iter().map(|&value| f64::from(value)).collect(),
+                brain: study.brain.iter().map(|&inside| f64::from(u8::from(inside))).collect(),
+            },
+        }
+    }
+
+    /// The threshold, where anything stands out.
+    ///
+    /// # Errors
+    /// Values that are not finite.
+    pub fn threshold(&self, kind: LabelFree) -> Result<Option<f64>, relevox_eval::Error> {
+        if kind == LabelFree::Otsu || self.brain.iter().sum::<f64>() == 0.0 {
+            return otsu(&self.values);
+        }
+        match kind {
+            LabelFree::Mixture if self.values.len() > LEVELS as usize * 4 => {
+                // Relevance is 0 to 100.
+                let level = |value: f64| (value / 100.0 * LEVELS).floor().min(LEVELS - 1.0);
+                let mut counts = vec![0.0; LEVELS as usize];
+                self.values
+                    .iter()
+                    .zip(&self.brain)
+                    .for_each(|(value, brain)| counts[level(*value) as usize] += brain);
+                let levels: Vec<f64> = (0..counts.len()).map(|level| level as f64 * 100.0 / LEVELS).collect();
+                mixture_threshold(&levels, &counts)
+            }
+            LabelFree::Mixture => mixture_threshold(&self.values, &self.brain),
+            _ => otsu_weighted(&self.values, &self.brain),
+        }
+    }
 }
 
 /// A map of the run back on the network's grid, exactly as it was before it was laid on the scan's: a block

@@ -2,12 +2,16 @@
 //! from. The mechanism that skips what is current is [`mod@crate::run`].
 
 pub mod cohort;
+pub mod diffuse;
 pub mod evaluate;
+pub mod explain;
+pub mod explained;
 pub mod focus;
 pub mod grid;
 pub mod learned;
 pub mod leftovers;
 pub mod maps;
+pub mod methods;
 pub mod network;
 pub mod partition;
 pub mod phantom;

@@ -121,7 +121,7 @@ pub fn require_begun(root: &Path) -> anyhow::Result<()> {
 }
 
 /// The network that a config describes.
-fn network(config: &Config) -> ResNetConfig {
+pub fn network(config: &Config) -> ResNetConfig {
     let classifier = &config.classifier;
     ResNetConfig {
         depth: classifier.depth,
@@ -249,7 +249,7 @@ fn history_csv(history: &[EpochRecord], validation: &Images<'_>) -> anyhow::Resu
 /// # Errors
 /// One that is not there.
 pub fn history(session: &Session) -> anyhow::Result<Vec<HistoryRow>> {
-    rows(session, HISTORY)
+    rows(session.run.root(), HISTORY)
 }
 
 /// The best epoch.
@@ -262,24 +262,24 @@ pub fn best_epoch(session: &Session) -> anyhow::Result<usize> {
     Ok(metadata.with_context(|| format!("{}: weights without metadata", path.display()))?.epoch)
 }
 
-/// What the best epoch says of the validation and test cases.
+/// What the best epoch of a run folder says of the validation and test cases.
 ///
 /// # Errors
 /// Predictions that are not there.
-pub fn predictions(session: &Session) -> anyhow::Result<Vec<Prediction>> {
-    rows(session, PREDICTIONS)
+pub fn predictions(root: &Path) -> anyhow::Result<Vec<Prediction>> {
+    rows(root, PREDICTIONS)
 }
 
 /// What brightness alone says of the same cases.
 ///
 /// # Errors
 /// Predictions that are not there.
-pub fn by_brightness(session: &Session) -> anyhow::Result<Vec<Prediction>> {
-    rows(session, shortcut::SHORTCUT)
+pub fn by_brightness(root: &Path) -> anyhow::Result<Vec<Prediction>> {
+    rows(root, shortcut::SHORTCUT)
 }
 
-fn rows<T: for<'de> Deserialize<'de>>(session: &Session, artefact: &str) -> anyhow::Result<Vec<T>> {
-    let path = session.run.path(artefact);
+fn rows<T: for<'de> Deserialize<'de>>(root: &Path, artefact: &str) -> anyhow::Result<Vec<T>> {
+    let path = root.join(artefact);
     let rows = csv::Reader::from_path(&path).and_then(|mut table| table.deserialize().collect());
     rows.with_context(|| format!("reading {}", path.display()))
 }

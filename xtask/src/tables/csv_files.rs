@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 
-use super::summary::{CaseRow, METHODS, Number, Summary};
+use super::summary::{CaseRow, METHODS, Number, Summary, THRESHOLDS};
 
 /// A file of the `tables` folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub fn all(summary: &Summary, cases: &[CaseRow]) -> anyhow::Result<Vec<Table>> {
         Table { file: "table3.csv", bytes: grid(summary)? },
         Table { file: "gradcam.csv", bytes: gradcam(summary)? },
         Table { file: "classifier.csv", bytes: classifier(summary)? },
+        Table { file: "measures.csv", bytes: measures(summary)? },
         Table { file: "cases.csv", bytes: case_rows(cases)? },
     ])
 }
@@ -85,23 +86,27 @@ fn grid(summary: &Summary) -> anyhow::Result<Vec<u8>> {
 fn gradcam(summary: &Summary) -> anyhow::Result<Vec<u8>> {
     let mut rows = Vec::new();
     for (method, dice) in Summary::ordered(&summary.dice) {
-        let thresholds = [
-            ("oracle", Some(&dice.oracle)),
-            ("otsu", dice.otsu.as_ref()),
-            ("validation_threshold", dice.validation_threshold.as_ref()),
-        ];
-        rows.extend(thresholds.into_iter().filter_map(|(name, number)| Some(row([method, name], number?))));
+        rows.extend(THRESHOLDS.into_iter().filter_map(|name| Some(row([method, name], dice.get(name)?))));
     }
     for difference in &summary.differences {
-        let name = format!("oracle minus {}'s", difference.over);
+        let name = format!("{} minus {}'s", difference.dice, difference.over);
         rows.push(row([&difference.method, &name], &difference.difference));
     }
     write(header(&["method", "dice"]), rows)
 }
 
+/// Mass, surfaces and faithfulness of every method.
+fn measures(summary: &Summary) -> anyhow::Result<Vec<u8>> {
+    let rows = Summary::ordered(&summary.measures).into_iter().flat_map(|(method, measures)| {
+        measures.iter().map(move |(name, number)| row([method, name], number))
+    });
+    write(header(&["method", "measure"]), rows)
+}
+
 fn classifier(summary: &Summary) -> anyhow::Result<Vec<u8>> {
     let classifier = &summary.classifier;
-    let mut rows = vec![vec!["epoch".to_owned(), classifier.epoch.to_string()]];
+    let mut rows =
+        vec![vec!["epoch".to_owned(), classifier.epoch.map(|epoch| epoch.to_string()).unwrap_or_default()]];
     rows[0].resize(1 + NUMBER.len(), String::new());
     rows[0][5] = super::Paper::load()?.classifier.epoch.to_string();
     for (name, number) in [
@@ -116,7 +121,6 @@ fn classifier(summary: &Summary) -> anyhow::Result<Vec<u8>> {
 }
 
 const CASE: [&str; 7] = ["case", "split", "label", "probability", "regions", "tumour_voxels", "flat"];
-const THRESHOLDS: [&str; 3] = ["oracle", "otsu", "validation_threshold"];
 
 /// Reads `cases.csv` back.
 ///
@@ -134,9 +138,11 @@ pub fn read_cases(bytes: &[u8]) -> anyhow::Result<Vec<CaseRow>> {
         .enumerate()
         .skip(CASE.len())
         .map(|(index, name)| {
+            // One threshold's name may end as another's does: the longest is meant.
             let parts = THRESHOLDS
                 .iter()
-                .find_map(|threshold| Some((name.strip_suffix(threshold)?.strip_suffix('_')?, *threshold)));
+                .filter_map(|threshold| Some((name.strip_suffix(threshold)?.strip_suffix('_')?, *threshold)))
+                .max_by_key(|(_, threshold)| threshold.len());
             let (method, threshold) =
                 parts.with_context(|| format!("column {name}: expected method_threshold"))?;
             Ok((index, method, threshold))

@@ -10,8 +10,8 @@ pub mod wording;
 pub use csv_files::{Table, all, read_cases};
 pub use paper::{Paper, PaperClassifier, PaperCohort, PaperSelected};
 pub use summary::{
-    CaseRow, ClassifierSummary, CohortSummary, DiceSummary, Difference, FillSummary, FocusSummary, GridCell,
-    LeftOut, METHODS, Number, Selected, Summary,
+    CaseRow, ClassifierSummary, CohortSummary, DiceSummary, Difference, DiffusionSummary, FillSummary,
+    FocusSummary, FoldSummary, GridCell, LeftOut, METHODS, Number, Selected, Summary, THRESHOLDS,
 };
 pub use terminal::this_run_beside_the_paper;
 

@@ -6,7 +6,28 @@ use relevox_eval::Interval;
 use serde::{Deserialize, Serialize};
 
 /// Methods, in the order of tables. `ceiling` has an oracle Dice only.
-pub const METHODS: [&str; 7] = ["learned", "blank", "min", "max", "gradcam", "random", "ceiling"];
+pub const METHODS: [&str; 16] = [
+    "learned",
+    "blank",
+    "min",
+    "max",
+    "diffused",
+    "lime",
+    "rise",
+    "occlusion",
+    "partitions",
+    "gradcam",
+    "gradcam_pp",
+    "intensity",
+    "random",
+    "random_diffused",
+    "random_weights",
+    "ceiling",
+];
+
+/// Names of thresholds, in the order of tables.
+pub const THRESHOLDS: [&str; 7] =
+    ["oracle", "validation_threshold", "volume", "otsu", "otsu_volume", "mixture", "mask"];
 
 /// A number with its interval over cases and what the paper has in its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +97,52 @@ pub struct Summary {
     /// What the learned fill learned, if it was trained.
     #[serde(default)]
     pub fill: Option<FillSummary>,
+    /// By method and name: `activation_precision`, `pointing`, `hausdorff95_mm`, and on the cases that further explainers
+    /// explain `deletion`, `insertion` and `infidelity`.
+    #[serde(default)]
+    pub measures: BTreeMap<String, BTreeMap<String, Number>>,
+    /// How scores were diffused, as the validation split chose it.
+    #[serde(default)]
+    pub diffusion: Option<DiffusionSummary>,
+    /// The parts of a cross-validation, of which all other numbers are pooled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<FoldSummary>,
+}
+
+/// How scores were diffused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffusionSummary {
+    /// The fill whose scores they are.
+    pub fill: String,
+    /// What was smoothed: `delta_p` or `delta_logit`.
+    pub scores: String,
+    /// How strongly.
+    pub lambda: f64,
+    /// The deviation of likeness, in units of the median distance between neighbours.
+    pub scale: f64,
+    /// Whether an edge weighs by the length of the border.
+    pub border: bool,
+    /// Validation cases that chose it.
+    pub cases: usize,
+}
+
+/// One part of a cross-validation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoldSummary {
+    /// From 1.
+    pub fold: usize,
+    /// Cases that were tested.
+    pub test: usize,
+    /// The epoch whose weights were kept.
+    pub epoch: Option<usize>,
+    /// The supervoxels that were chosen.
+    pub selected: Selected,
+    /// How scores were diffused.
+    pub diffusion: Option<DiffusionSummary>,
+    /// Area under the ROC curve on its own test cases.
+    pub test_auc: Number,
 }
 
 /// Who was looked at.
@@ -110,8 +177,8 @@ pub struct LeftOut {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierSummary {
-    /// The epoch whose weights were kept.
-    pub epoch: usize,
+    /// The epoch whose weights were kept; none where several networks are pooled.
+    pub epoch: Option<usize>,
     /// Area under the ROC curve on the test split.
     pub test_auc: Number,
     /// Accuracy at p ≥ 0.5 on the test split.
@@ -147,6 +214,34 @@ pub struct DiceSummary {
     /// The one threshold that is best on the validation split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_threshold: Option<Number>,
+    /// Otsu's threshold with regions weighted by their volume of brain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otsu_volume: Option<Number>,
+    /// That of a mixture of two normal distributions, weighted so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<Number>,
+    /// The highest regions up to the mean volume of the validation split's tumours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Number>,
+    /// The mask that the run leaves: the config's label-free threshold, small islands removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Number>,
+}
+
+impl DiceSummary {
+    /// Dice by the name of its threshold, as far as there is one.
+    pub fn get(&self, threshold: &str) -> Option<&Number> {
+        match threshold {
+            "oracle" => Some(&self.oracle),
+            "otsu" => self.otsu.as_ref(),
+            "validation_threshold" => self.validation_threshold.as_ref(),
+            "otsu_volume" => self.otsu_volume.as_ref(),
+            "mixture" => self.mixture.as_ref(),
+            "volume" => self.volume.as_ref(),
+            "mask" => self.mask.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 /// A cell of Table 3.
@@ -194,9 +289,15 @@ pub struct Difference {
     pub method: String,
     /// The other.
     pub over: String,
-    /// Mean of `method − over` in oracle Dice.
+    /// The threshold whose Dice is compared.
+    #[serde(default = "oracle")]
+    pub dice: String,
+    /// Mean of `method − over` over the cases that have both.
     pub difference: Number,
-    /// Whether the interval lies above 0.
+    /// Two-sided p-value of a paired permutation test (signs flipped).
+    #[serde(default)]
+    pub p: Option<f64>,
+    /// Whether the interval lies above 0, and p under 0.05.
     pub beats: bool,
 }
 
@@ -208,6 +309,10 @@ pub struct FillSummary {
     pub distance_from_max: Number,
     /// Mean over regions of the absolute change in probability, by fill.
     pub mean_abs_delta_p: BTreeMap<String, Number>,
+}
+
+fn oracle() -> String {
+    "oracle".to_owned()
 }
 
 impl Summary {
@@ -245,7 +350,7 @@ pub struct CaseRow {
     pub regions: usize,
     /// Voxels of the expert's outline on the network's grid; none without one.
     pub tumour_voxels: Option<usize>,
-    /// Dice by method and threshold (`oracle`, `otsu`, `validation_threshold`); `ceiling` and `random` too.
+    /// Dice by method and threshold (see [`THRESHOLDS`]); `ceiling` and the controls too.
     pub dice: BTreeMap<String, BTreeMap<String, f64>>,
     /// Methods whose map of this case is flat.
     pub flat: Vec<String>,

@@ -49,7 +49,7 @@ pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
         selected.compactness,
         wording::sequence(&paper.selected.sequence),
         paper.selected.regions,
-        summary.classifier.epoch,
+        summary.classifier.epoch.map_or_else(|| "–".to_owned(), |epoch| epoch.to_string()),
         paper.classifier.epoch,
     );
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
@@ -80,10 +80,11 @@ pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
     }
     for difference in &summary.differences {
         text.push_str(&format!(
-            "{} {} {} (difference {})\n",
+            "{} {} {} ({}: difference {})\n",
             wording::method(&difference.method),
             if difference.beats { "beats" } else { "does not beat" },
             wording::method(&difference.over),
+            wording::threshold(&difference.dice),
             wording::with_interval(&difference.difference),
         ));
     }

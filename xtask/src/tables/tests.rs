@@ -36,6 +36,14 @@ fn the_summary_has_the_documented_keys() {
         "/dice/gradcam/otsu/mean",
         "/dice/random/validation_threshold/mean",
         "/dice/ceiling/oracle/mean",
+        "/dice/diffused/otsu_volume/mean",
+        "/dice/lime/mixture/mean",
+        "/dice/rise/volume/mean",
+        "/dice/intensity/mask/mean",
+        "/dice/random_weights/oracle/mean",
+        "/measures/diffused/pointing/mean",
+        "/diffusion/lambda",
+        "/differences/0/p",
         "/ranked/learned/2/mean",
         "/cumulative/blank/4/paper",
         "/grid/0/split",
@@ -63,7 +71,15 @@ fn csv_rows_hold_every_number() {
     let names: Vec<&str> = tables.iter().map(|table| table.file).collect();
     assert_eq!(
         names,
-        ["table1.csv", "table2.csv", "table3.csv", "gradcam.csv", "classifier.csv", "cases.csv"]
+        [
+            "table1.csv",
+            "table2.csv",
+            "table3.csv",
+            "gradcam.csv",
+            "classifier.csv",
+            "measures.csv",
+            "cases.csv"
+        ]
     );
     let rows = |file: &str| -> Vec<csv::StringRecord> {
         let table = tables.iter().find(|table| table.file == file).unwrap();
@@ -72,7 +88,8 @@ fn csv_rows_hold_every_number() {
     assert_eq!(rows("table1.csv").len(), 3 * 3);
     assert_eq!(rows("table2.csv").len(), 3 * 5);
     assert_eq!(rows("table3.csv").len(), 2 * 4 * 3 * 3);
-    assert_eq!(rows("gradcam.csv").len(), 6 * 3 + 1 + 2);
+    assert_eq!(rows("gradcam.csv").len(), 15 * 7 + 1 + 2);
+    assert_eq!(rows("measures.csv").len(), 3);
     let cases = rows("cases.csv");
     assert_eq!((&cases[0][0], &cases[0][7], &cases[1][5]), ("a, \"quoted\"", "0.25", ""));
     let classifier = rows("classifier.csv");
@@ -89,15 +106,15 @@ fn cases_are_read_back() {
     let bytes = &tables.iter().find(|table| table.file == "cases.csv").unwrap().bytes;
     assert_eq!(read_cases(bytes).unwrap(), cases);
     assert!(read_cases(b"case,why\na,b\n").is_err());
-    assert_eq!(read_cases(&all(&sample::summary(), &[]).unwrap()[5].bytes).unwrap(), []);
+    assert_eq!(read_cases(&all(&sample::summary(), &[]).unwrap()[6].bytes).unwrap(), []);
 }
 
 #[test]
 fn the_terminal_table_is_aligned() {
     let text = this_run_beside_the_paper(&sample::summary()).unwrap();
     let rows: Vec<&str> =
-        text.lines().filter(|line| line.contains("test A") || line.contains("oracle")).collect();
-    assert_eq!(rows.len(), 9);
+        text.lines().filter(|line| line.contains("test A") || line.contains("oracle Dice")).collect();
+    assert_eq!(rows.len(), 2 + 16);
     assert!(rows.iter().all(|row| row.chars().count() == rows[0].chars().count()), "{text}");
     assert!(rows[0].contains("0.88 [0.81, 0.94]") && rows[0].ends_with("0.83"), "{text}");
     assert!(text.contains("Learned fill beats Random control"), "{text}");

@@ -40,9 +40,41 @@ pub fn method(name: &str) -> &str {
         "blank" => "Blank",
         "min" => "Min",
         "max" => "Max",
+        "diffused" => "Diffused",
+        "lime" => "LIME",
+        "rise" => "RISE",
+        "occlusion" => "Occlusion",
+        "partitions" => "Partitions averaged",
         "gradcam" => "Grad-CAM",
+        "gradcam_pp" => "Grad-CAM++",
+        "intensity" => "Brightness control",
+        "random_diffused" => "Random, diffused",
+        "random_weights" => "Untrained network",
         "random" => "Random control",
         "ceiling" => "Supervoxel ceiling",
+        other => other,
+    }
+}
+
+/// What a reader calls a threshold.
+pub fn threshold(name: &str) -> &str {
+    match name {
+        "validation_threshold" => "validation threshold",
+        "volume" => "validation volume",
+        "otsu" => "Otsu",
+        "otsu_volume" => "Otsu by volume",
+        other => other,
+    }
+}
+
+/// What a reader calls a measure.
+pub fn measure(name: &str) -> &str {
+    match name {
+        "activation_precision" => "activation precision",
+        "pointing" => "pointing game",
+        "hausdorff95_mm" => "Hausdorff 95 of the mask, mm",
+        "deletion" => "deletion area",
+        "insertion" => "insertion area",
         other => other,
     }
 }

@@ -6,8 +6,11 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes};
 use crate::stages::learned::Learned;
+use crate::stages::methods::{Kind, of_case};
 use crate::stages::scores::Question;
-use crate::stages::{Partition, Session, cohort, focus, grid, maps, shortcut, train};
+use crate::stages::{
+    Partition, Session, cohort, diffuse, explain, explained, focus, grid, maps, shortcut, train,
+};
 
 /// Every artefact that evaluation reads, by content.
 ///
@@ -37,12 +40,46 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
             let inputs = Question { case, partition, fill }.inputs(session, &classifier, weights)?;
             run.require(&file, &inputs, "score")?;
             add(file)?;
-            let map = maps::file(case, fill);
-            run.require(&map, &maps::fill_inputs(session, case, partition, fill)?, "score")?;
         }
-        let map = maps::file(case, maps::GRADCAM);
-        run.require(&map, &maps::gradcam_inputs(session, case, &classifier)?, "score")?;
-        add(map)?;
+        progress.advance(1);
+    }
+    drop(progress);
+    let chosen = match diffuse::wanted(&session.config) {
+        true => {
+            run.require(diffuse::DIFFUSION, &diffuse::choice_inputs(session, partition)?, "score")?;
+            add(diffuse::DIFFUSION.to_owned())?;
+            Some(diffuse::read(session)?.chosen)
+        }
+        false => None,
+    };
+    let (cases, explained) = (session.scored_cases(), explain::cases(session)?);
+    let progress = Progress::start("evidence: maps", cases.len(), "cases");
+    for case in cases {
+        interrupt::check()?;
+        let case = case.case.as_str();
+        for method in of_case(session, explained.contains(case)) {
+            let name = method.name.as_str();
+            let map = maps::file(case, name);
+            if method.kind == Kind::Explained {
+                let file = explained::file(partition, case, name);
+                let inputs = match (&chosen, name) {
+                    (Some(chosen), diffuse::DIFFUSED) => diffuse::inputs(session, partition, case, chosen)?,
+                    (_, diffuse::INTENSITY) => diffuse::intensity_inputs(session, partition, case)?,
+                    _ => explain::inputs(session, partition, case, name, &classifier)?,
+                };
+                run.require(&file, &inputs, "score")?;
+                add(file)?;
+            }
+            let inputs = match method.map_inputs(session, partition, case)? {
+                Some(inputs) => inputs,
+                None if name == maps::GRADCAM => maps::gradcam_inputs(session, case, &classifier)?,
+                None => explain::inputs(session, partition, case, name, &classifier)?,
+            };
+            run.require(&map, &inputs, "score")?;
+            let mask = maps::mask_file(case, name);
+            run.require(&mask, &maps::mask_inputs(session, partition, case, name)?, "score")?;
+            add(map)?;
+        }
         progress.advance(1);
     }
     drop(progress);
@@ -83,6 +120,7 @@ pub fn inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs
         .setting("fills", &evaluate.fills)
         .setting("bootstrap", &evaluate.bootstrap)
         .setting("random_repeats", &evaluate.random_repeats)
+        .setting("mask", &serde_json::json!([evaluate.mask, evaluate.island]))
         .setting("ranks", &[evaluate.ranks, evaluate.cumulative])
         .setting("segmentations", &segmentations)
         .file("evidence", &hash_bytes(text.as_bytes())))

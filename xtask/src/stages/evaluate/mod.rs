@@ -1,28 +1,36 @@
 //! From scores and maps to numbers: `summary.json` and `tables/*.csv`.
 
 mod cases;
+mod controls;
 mod correlation;
+mod differences;
 mod evidence;
 mod fill;
+pub mod pool;
+pub mod spread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use relevox_eval::{Bootstrap, accuracy, roc_auc};
 use relevox_volume::Split;
 
-use self::cases::{CEILING, CaseDice, MethodDice, RANDOM};
+pub use self::cases::CaseDice;
+use self::cases::{CEILING, MethodDice, RANDOM};
 use super::maps::GRADCAM;
+use super::methods::everywhere;
 use super::train::Prediction;
-use super::{Partition, Session, Work, grid, train};
+use super::{Partition, Session, Work, diffuse, grid, train};
 use crate::run::{replace, stream_seed};
 use crate::tables::{
-    self, CaseRow, ClassifierSummary, CohortSummary, DiceSummary, Difference, FocusSummary, GridCell,
+    self, CaseRow, ClassifierSummary, CohortSummary, DiceSummary, DiffusionSummary, FocusSummary, GridCell,
     LeftOut, Number, Paper, Selected, Summary,
 };
 
 /// The artefact that all numbers are in.
 pub const SUMMARY: &str = "summary.json";
+/// Everything that each test case with a tumour says of each method.
+pub const FOUND: &str = "cases.json";
 /// A row for each test case.
 pub const CASES: &str = "tables/cases.csv";
 /// Focus and validation loss by epoch.
@@ -48,6 +56,8 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
         let mut table = csv::Writer::from_writer(Vec::new());
         focus.iter().try_for_each(|row| table.serialize(row))?;
         replace(&session.run.path(FOCUS), &table.into_inner()?)?;
+        replace(&session.run.path(FOUND), serde_json::to_string_pretty(&found)?.as_bytes())?;
+        left.push(FOUND.to_owned());
         replace(path, summary.to_json()?.as_bytes())?;
         Ok(left)
     })?;
@@ -92,7 +102,7 @@ fn summarise(
     found: &[CaseDice],
     focus: &[correlation::EpochFocus],
 ) -> anyhow::Result<Summary> {
-    let (paper, draw) = (Paper::load()?, bootstrap(session));
+    let (paper, draw, known) = (Paper::load()?, bootstrap(session), known(session));
     Ok(Summary {
         cohort: cohort(session),
         classifier: classifier(session, &paper, draw)?,
@@ -101,18 +111,18 @@ fn summarise(
             regions: partition.regions,
             compactness: partition.compactness,
         },
-        dice: dice(session, found, &paper, draw),
+        dice: dice(found, &known, &paper, draw),
         ranked: ranks(
-            session,
             found,
+            &known,
             draw,
             |dice| &dice.ranked,
             session.config.evaluate.ranks,
             |method, rank| paper.ranked(method, rank),
         ),
         cumulative: ranks(
-            session,
             found,
+            &known,
             draw,
             |dice| &dice.cumulative,
             session.config.evaluate.cumulative,
@@ -120,9 +130,22 @@ fn summarise(
         ),
         grid: grid_cells(session, &paper, draw)?,
         focus: FocusSummary { correlation: correlation::correlation(focus) },
-        differences: differences(session, found, draw),
+        differences: differences::of(found, draw),
         fill: fill::summary(session, partition, found, draw)?,
+        measures: measures(found, draw),
+        diffusion: diffusion(session)?,
+        folds: Vec::new(),
     })
+}
+
+fn diffusion(session: &Session) -> anyhow::Result<Option<DiffusionSummary>> {
+    if !diffuse::wanted(&session.config) {
+        return Ok(None);
+    }
+    let diffuse::Diffusion { chosen, cases, .. } = diffuse::read(session)?;
+    let scores = serde_json::to_value(chosen.scores)?.as_str().unwrap_or_default().to_owned();
+    let diffuse::Setting { fill, lambda, scale, border, .. } = chosen;
+    Ok(Some(DiffusionSummary { fill, scores, lambda, scale, border, cases }))
 }
 
 fn cohort(session: &Session) -> CohortSummary {
@@ -143,6 +166,20 @@ fn cohort(session: &Session) -> CohortSummary {
 }
 
 fn classifier(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Result<ClassifierSummary> {
+    let predictions = train::predictions(session.run.root())?;
+    let brightness = train::by_brightness(session.run.root())?;
+    let epoch = Some(train::best_epoch(session)?);
+    graded(&predictions, &brightness, epoch, paper, draw)
+}
+
+/// How well a network grades, from what it says of each case, and what brightness alone does.
+fn graded(
+    predictions: &[Prediction],
+    brightness: &[Prediction],
+    epoch: Option<usize>,
+    paper: &Paper,
+    draw: Bootstrap,
+) -> anyhow::Result<ClassifierSummary> {
     let of = |predictions: &[Prediction], split: Split| -> (Vec<f64>, Vec<bool>) {
         let rows = predictions.iter().filter(|row| row.split == split);
         // Logits rank as probabilities do, and do not saturate.
@@ -152,9 +189,7 @@ fn classifier(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Resu
         Ok(_) => Number::of(draw.auc(logits, labels), paper),
         Err(error) => Number::none(error.to_string(), paper),
     };
-    let predictions = train::predictions(session)?;
-    let (test, validation) = (of(&predictions, Split::Test), of(&predictions, Split::Validation));
-    let brightness = of(&train::by_brightness(session)?, Split::Test);
+    let (test, validation) = (of(predictions, Split::Test), of(predictions, Split::Validation));
     let right: Vec<f64> = test
         .0
         .iter()
@@ -162,51 +197,82 @@ fn classifier(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Resu
         .map(|(&logit, &label)| accuracy(&[logit], &[label], 0.0))
         .collect::<Result<_, _>>()?;
     Ok(ClassifierSummary {
-        epoch: train::best_epoch(session)?,
+        epoch,
         test_auc: auc(&test, Some(paper.classifier.test_auc)),
         test_accuracy: Number::of(draw.mean(&right), None),
         validation_auc: auc(&validation, None),
-        brightness_auc: auc(&brightness, None),
+        brightness_auc: auc(&of(brightness, Split::Test), None),
     })
 }
 
-/// Every method of this run.
-fn methods(session: &Session) -> Vec<String> {
-    let fills = session.config.evaluate.fills.iter().cloned();
-    fills.chain([GRADCAM, RANDOM, CEILING].map(str::to_owned)).collect()
+/// Every method of some case, and those that every case should have.
+fn methods(found: &[CaseDice], known: &[String]) -> BTreeSet<String> {
+    found.iter().flat_map(|case| case.methods.keys()).chain(known).cloned().collect()
+}
+
+/// The methods that every case of a run should have.
+fn known(session: &Session) -> Vec<String> {
+    let methods = everywhere(session).into_iter().map(|method| method.name);
+    methods.chain([RANDOM, CEILING].map(str::to_owned)).collect()
 }
 
 fn values(found: &[CaseDice], method: &str, of: impl Fn(&MethodDice) -> Option<f64>) -> Vec<f64> {
     found.iter().filter_map(|case| of(case.methods.get(method)?)).collect()
 }
 
+/// Dice by method, over the cases that have it.
 fn dice(
-    session: &Session,
     found: &[CaseDice],
+    known: &[String],
     paper: &Paper,
     draw: Bootstrap,
 ) -> BTreeMap<String, DiceSummary> {
     let of = |method: String| {
-        let oracle = mean(draw, &values(found, &method, |dice| dice.oracle), paper.oracle(&method));
-        let other = |of: fn(&MethodDice) -> Option<f64>| {
-            (method != CEILING).then(|| mean(draw, &values(found, &method, of), None))
+        let at = |threshold: &str| values(found, &method, |dice| dice.dice.get(threshold).copied());
+        let other = |threshold: &str| (method != CEILING).then(|| mean(draw, &at(threshold), None));
+        let summary = DiceSummary {
+            oracle: mean(draw, &at("oracle"), paper.oracle(&method)),
+            otsu: other("otsu"),
+            validation_threshold: other("validation_threshold"),
+            otsu_volume: other("otsu_volume"),
+            mixture: other("mixture"),
+            volume: other("volume"),
+            // Controls that are means over shuffles leave no mask.
+            mask: Some(at("mask")).filter(|dice| !dice.is_empty()).map(|dice| mean(draw, &dice, None)),
         };
-        let (otsu, validation_threshold) = (other(|dice| dice.otsu), other(|dice| dice.validation));
-        (method, DiceSummary { oracle, otsu, validation_threshold })
+        (method, summary)
     };
-    methods(session).into_iter().map(of).collect()
+    methods(found, known).into_iter().map(of).collect()
+}
+
+fn measures(found: &[CaseDice], draw: Bootstrap) -> BTreeMap<String, BTreeMap<String, Number>> {
+    let mut all: BTreeMap<String, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
+    for (method, dice) in found.iter().flat_map(|case| &case.methods) {
+        for (name, &value) in &dice.measures {
+            all.entry(method.clone()).or_default().entry(name.clone()).or_default().push(value);
+        }
+    }
+    let numbers = |measures: BTreeMap<String, Vec<f64>>| {
+        measures.into_iter().map(|(name, values)| (name, mean(draw, &values, None))).collect()
+    };
+    all.into_iter().map(|(method, measures)| (method, numbers(measures))).collect()
 }
 
 fn ranks(
-    session: &Session,
     found: &[CaseDice],
+    known: &[String],
     draw: Bootstrap,
     of: impl Fn(&MethodDice) -> &Vec<Option<f64>>,
     count: usize,
     paper: impl Fn(&str, usize) -> Option<f64>,
 ) -> BTreeMap<String, Vec<Number>> {
-    let ranked = methods(session).into_iter().filter(|method| method != GRADCAM && method != CEILING);
-    ranked
+    let some = |method: &String| {
+        let mut cases = found.iter().filter_map(|case| case.methods.get(method)).peekable();
+        cases.peek().is_none() || cases.any(|dice| of(dice).iter().any(Option::is_some))
+    };
+    methods(found, known)
+        .into_iter()
+        .filter(|method| method != GRADCAM && method != CEILING && some(method))
         .map(|method| {
             let number = |rank: usize| {
                 let values = values(found, &method, |dice| of(dice).get(rank - 1).copied().flatten());
@@ -245,34 +311,10 @@ fn grid_cells(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Resu
     Ok(cells.collect())
 }
 
-/// What the better of the paper's two methods, and each of them, is worth beside Grad-CAM and the control.
-fn differences(session: &Session, found: &[CaseDice], draw: Bootstrap) -> Vec<Difference> {
-    let fills = &session.config.evaluate.fills;
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    for fill in fills {
-        pairs.extend([GRADCAM, RANDOM].map(|other| (fill.clone(), other.to_owned())));
-    }
-    if ["learned", "blank"].iter().all(|fill| fills.iter().any(|known| known == fill)) {
-        pairs.push(("learned".into(), "blank".into()));
-    }
-    let oracle = |method: &str| values(found, method, |dice| dice.oracle);
-    pairs
-        .into_iter()
-        .map(|(method, over)| {
-            let difference = match oracle(&method) {
-                values if values.is_empty() => mean(draw, &values, None),
-                values => Number::of(draw.paired_difference(&values, &oracle(&over)), None),
-            };
-            let beats = difference.excludes_zero() && difference.mean.is_some_and(|mean| mean > 0.0);
-            Difference { method, over, difference, beats }
-        })
-        .collect()
-}
-
 /// A row for each test case, with a tumour or not.
 fn rows(session: &Session, found: &[CaseDice]) -> anyhow::Result<Vec<CaseRow>> {
     let partition = grid::selected(session)?;
-    let predictions = train::predictions(session)?;
+    let predictions = train::predictions(session.run.root())?;
     let mut rows = Vec::new();
     for prediction in predictions.into_iter().filter(|row| row.split == Split::Test) {
         let study = session.scans.study(&prediction.case)?;
@@ -284,7 +326,7 @@ fn rows(session: &Session, found: &[CaseDice]) -> anyhow::Result<Vec<CaseRow>> {
                 .len(),
         };
         let methods = case.map(|case| &case.methods);
-        let dice = methods.into_iter().flatten().map(|(method, dice)| (method.clone(), thresholds(dice)));
+        let dice = methods.into_iter().flatten().map(|(method, dice)| (method.clone(), dice.dice.clone()));
         let flat = methods.into_iter().flatten().filter(|(_, dice)| dice.flat);
         rows.push(CaseRow {
             split: prediction.split.name().to_owned(),
@@ -301,11 +343,4 @@ fn rows(session: &Session, found: &[CaseDice]) -> anyhow::Result<Vec<CaseRow>> {
         });
     }
     Ok(rows)
-}
-
-fn thresholds(dice: &MethodDice) -> BTreeMap<String, f64> {
-    [("oracle", dice.oracle), ("otsu", dice.otsu), ("validation_threshold", dice.validation)]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
 }

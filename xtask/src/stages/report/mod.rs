@@ -88,7 +88,7 @@ impl Picture<'_> {
             FigureKind::Methods => figures::methods(&self.summary).map(Some),
             FigureKind::Roc => self.roc(),
             FigureKind::Training => {
-                figures::training(&self.points(), self.summary.classifier.epoch).map(Some)
+                figures::training(&self.points(), self.summary.classifier.epoch.unwrap_or_default()).map(Some)
             }
         }
     }
@@ -128,7 +128,7 @@ impl Picture<'_> {
     }
 
     fn roc(&self) -> Drawn {
-        let predictions = train::predictions(self.session)?;
+        let predictions = train::predictions(self.session.run.root())?;
         let (logits, labels): (Vec<f64>, Vec<bool>) = predictions
             .iter()
             .filter(|row| row.split == Split::Test)
