@@ -1,7 +1,7 @@
 //! `cargo xtask bench explain`: relevance of a real case's regions beside Captum with a MONAI network, both sides in turn,
 //! and how its cost grows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use ndarray::{Array4, ArrayView4, Axis};
@@ -319,7 +319,7 @@ fn grid(network: &NetworkClassifier, study: &Study) -> anyhow::Result<Grid> {
 }
 
 /// Ours alone: over the count of regions, the size of the volume, and threads.
-fn growth(folder: &PathBuf, network: &NetworkClassifier, cube: &Study) -> anyhow::Result<Vec<Growth>> {
+fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::Result<Vec<Growth>> {
     let plan = Plan::resnet(network.network())?;
     let mut rows = Vec::new();
     let mut row =

@@ -26,18 +26,21 @@ pub(super) struct Differs {
 
 impl Differs {
     /// The smallest range that holds what differs in all rows of `z` and `y`.
-    fn along_x(&self, z: Range<usize>, y: Range<usize>) -> Range<usize> {
+    fn along_x(&self, z: Range<usize>, y: Range<usize>) -> Option<Range<usize>> {
         let [depth, height, _] = &self.region;
-        let mut all = usize::MAX..0;
+        let mut all: Option<Range<usize>> = None;
         for z in z.start.max(depth.start)..z.end.min(depth.end) {
             for y in y.start.max(height.start)..y.end.min(height.end) {
                 let row = &self.rows[(z - depth.start) * height.len() + y - height.start];
                 if !row.is_empty() {
-                    all = all.start.min(row.start)..all.end.max(row.end);
+                    all = Some(match all {
+                        Some(all) => all.start.min(row.start)..all.end.max(row.end),
+                        None => row.clone(),
+                    });
                 }
             }
         }
-        if all.is_empty() { 0..0 } else { all }
+        all
     }
 }
 
@@ -156,12 +159,9 @@ fn rows_of(geometry: Geometry, changed: &Differs, region: &Region) -> Vec<Range<
         for y in y.clone() {
             let [z, y, _] = geometry.reach(&[z..z + 1, y..y + 1, 0..1]);
             let [z, y] = [z, y].map(|range| range.start.max(0) as usize..range.end.max(0) as usize);
-            let along = changed.along_x(z, y);
-            if along.is_empty() {
-                rows.push(x.start..x.start);
-                continue;
-            }
-            let reached = reached_by(geometry, &[0..1, 0..1, along], [usize::MAX, usize::MAX, x.end]);
+            let reached = changed.along_x(z, y).and_then(|along| {
+                reached_by(geometry, &[0..1, 0..1, along], [usize::MAX, usize::MAX, x.end])
+            });
             rows.push(reached.map_or(x.start..x.start, |[_, _, row]| row.start.max(x.start)..row.end));
         }
     }
