@@ -134,7 +134,11 @@ mod tests {
             for size in [0, 1, n as usize / 3, n as usize] {
                 let (mut fast, mut plain) = (RandomState::new(n), RandomState::new(n));
                 for _ in 0..3 {
-                    assert_eq!(fast.sorted_choice(n, size), plain_choice(&mut plain, n, size), "{size} of {n}");
+                    assert_eq!(
+                        fast.sorted_choice(n, size),
+                        plain_choice(&mut plain, n, size),
+                        "{size} of {n}"
+                    );
                 }
             }
         }

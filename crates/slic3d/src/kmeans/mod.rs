@@ -49,6 +49,14 @@ impl Problem<'_> {
         let high = (centre + reach + 1.0).min(self.shape[axis] as f32) as usize;
         low..high.max(low)
     }
+
+    fn windows(&self, clusters: &Clusters) -> Vec<[std::ops::Range<usize>; 3]> {
+        clusters
+            .position
+            .iter()
+            .map(|&centre| [0, 1, 2].map(|axis| self.window(axis, centre[axis])))
+            .collect()
+    }
 }
 
 /// The clusters: where they are and what they look like.

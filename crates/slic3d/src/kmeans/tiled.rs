@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::kernel::{Instructions, Kernel, Tile, kernel};
+use super::kernel::{Instructions, Kernel, Room, Tile, kernel};
 use super::means::{label_range, move_to_means, widen};
-use super::tiles::{Field, Search, TILE, pieces};
+use super::tiles::{Field, Search, TILE, Window, pieces};
 use super::{Clusters, Course, Problem, UNASSIGNED};
 
 /// Runs all iterations, or fewer where no cluster moves any more. `by_position` leaves the image out of the distance
@@ -27,20 +27,22 @@ pub(crate) fn run(
     let mut rows = vec![0..0; depth * height];
     let mut widest = vec![1.0; clusters.len()];
     let mut moved = vec![true; clusters.len()];
+    let mut windows = problem.windows(clusters);
     for iteration in 1..=problem.iterations {
-        let windows: Vec<[Range<usize>; 3]> = clusters
-            .position
-            .iter()
-            .map(|&centre| [0, 1, 2].map(|axis| problem.window(axis, centre[axis])))
-            .collect();
+        let before = std::mem::replace(&mut windows, problem.windows(clusters));
+        let around = |(now, before): (&Window, &Window)| {
+            [0, 1, 2].map(|axis| now[axis].start.min(before[axis].start)..now[axis].end.max(before[axis].end))
+        };
+        let boxes = windows.iter().zip(&before).map(around).zip(&moved);
+        let boxes: Vec<Window> = boxes.filter(|(_, moved)| **moved).map(|(window, _)| window).collect();
         // At first all count as changed, so that those which win no voxel die.
         let changed: Vec<AtomicBool> = moved.iter().map(|_| AtomicBool::new(iteration == 1)).collect();
-        let field = Field { problem, clusters, windows: &windows, widest: &widest, moved: &moved, channels };
+        let field = Field { problem, clusters, windows: &windows, widest: &widest, moved: &boxes, channels };
         labels.par_chunks_mut(slab).zip(rows.par_chunks_mut(TILE[0] * height)).enumerate().for_each_init(
-            || (Search::default(), vec![[0.0; TILE[2]]; channels]),
-            |(search, values), (index, (labels, rows))| {
+            || (Search::default(), Room::new(channels)),
+            |(search, room), (index, (labels, rows))| {
                 let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
-                if assign_slab(&field, search, values, &ranges, kernel, z, labels, &changed) {
+                if assign_slab(&field, search, room, &ranges, kernel, z, labels, &changed) {
                     for (row, labels) in rows.iter_mut().zip(labels.chunks(width)) {
                         *row = label_range(labels);
                     }
@@ -68,7 +70,7 @@ pub(crate) fn run(
 fn assign_slab(
     field: &Field,
     search: &mut Search,
-    values: &mut [[f32; TILE[2]]],
+    room: &mut Room,
     ranges: &Ranges,
     kernel: Kernel,
     z: Range<usize>,
@@ -96,7 +98,7 @@ fn assign_slab(
                     weight,
                     span: &tile,
                 };
-                any |= kernel(&tile, values, labels, changed);
+                any |= kernel(&tile, room, labels, changed);
             }
         }
     }
@@ -124,26 +126,27 @@ impl Ranges {
                 for y in pieces(height, TILE[1]) {
                     for x in pieces(width, TILE[2]) {
                         let tile = [z.clone(), y.clone(), x];
-                        let mut any = false;
-                        let mut tile_ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; channels];
-                        for_each_row(problem.shape, &tile, |row| {
-                            let mask = problem.mask.map(|mask| &mask[row.clone()]);
-                            any |= mask.is_none_or(|mask| mask.contains(&true));
-                            for (channel, range) in tile_ranges.iter_mut().enumerate() {
-                                let first = channel * problem.voxels();
-                                let values = &problem.image[first + row.start..first + row.end];
-                                *range =
-                                    values.iter().enumerate().fold(*range, |[low, high], (i, &value)| {
-                                        let takes_part = mask.is_none_or(|mask| mask[i]);
-                                        if takes_part {
-                                            [low.min(value), high.max(value)]
-                                        } else {
-                                            [low, high]
-                                        }
-                                    });
-                            }
-                        });
-                        ranges.extend(tile_ranges);
+                        let mut any = problem.mask.is_none();
+                        if let Some(mask) = problem.mask {
+                            for_each_row(problem.shape, &tile, |row| any |= mask[row].contains(&true));
+                        }
+                        for channel in 0..channels {
+                            let first = channel * problem.voxels();
+                            let mut extremes = [[f32::INFINITY; TILE[2]], [f32::NEG_INFINITY; TILE[2]]];
+                            for_each_row(problem.shape, &tile, |row| {
+                                let mask = problem.mask.map(|mask| &mask[row.clone()]);
+                                widen_by_row(
+                                    &mut extremes,
+                                    &problem.image[first + row.start..first + row.end],
+                                    mask,
+                                );
+                            });
+                            let [low, high] = extremes;
+                            ranges.push([
+                                low.into_iter().fold(f32::INFINITY, f32::min),
+                                high.into_iter().fold(f32::NEG_INFINITY, f32::max),
+                            ]);
+                        }
                         inside.push(any);
                     }
                 }
@@ -158,6 +161,23 @@ impl Ranges {
         let [z, y, x] = [0, 1, 2].map(|axis| tile[axis].start / TILE[axis]);
         let place = (z * self.tiles[1] + y) * self.tiles[2] + x;
         self.inside[place].then(|| &self.ranges[place * self.channels..(place + 1) * self.channels])
+    }
+}
+
+/// Takes the values of a row, where it is in the mask, into the least and the greatest at each place along x.
+fn widen_by_row([low, high]: &mut [[f32; TILE[2]]; 2], row: &[f32], mask: Option<&[bool]>) {
+    let mut take = |place: usize, value: f32, inside: bool| {
+        low[place] = if inside & (value < low[place]) { value } else { low[place] };
+        high[place] = if inside & (value > high[place]) { value } else { high[place] };
+    };
+    match (row.first_chunk::<{ TILE[2] }>(), mask.map(|mask| mask.first_chunk::<{ TILE[2] }>())) {
+        (Some(row), None) => (0..TILE[2]).for_each(|place| take(place, row[place], true)),
+        (Some(row), Some(Some(mask))) => (0..TILE[2]).for_each(|place| take(place, row[place], mask[place])),
+        _ => {
+            for (place, &value) in row.iter().enumerate() {
+                take(place, value, mask.is_none_or(|mask| mask[place]));
+            }
+        }
     }
 }
 
