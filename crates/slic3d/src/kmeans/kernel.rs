@@ -1,4 +1,4 @@
-//! The inner loop: a tile's rows against the tile's contenders, all voxels of a row at once.
+//! The inner loop: slabs of planes, tile by tile, each row against the tile's contenders, all voxels of a row at once.
 //!
 //! One source, instantiated for each instruction set; lanes are independent and nothing is contracted, so every
 //! instantiation rounds as the plain one does.
@@ -6,25 +6,39 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::tiles::{Contender, TILE, pieces};
+use super::ranges::Ranges;
+use super::tiles::{Contender, Field, Search, TILE, Window, pieces};
 use super::{Problem, UNASSIGNED};
 
 const LANES: usize = TILE[2];
 
+/// Planes whose voxels are to be assigned, and what one thread needs for it.
+pub(crate) struct Slab<'a> {
+    pub(crate) field: &'a Field<'a>,
+    pub(crate) ranges: &'a Ranges,
+    pub(crate) search: &'a mut Search,
+    pub(crate) room: &'a mut Room,
+    pub(crate) z: Range<usize>,
+    /// Labels of these planes.
+    pub(crate) labels: &'a mut [u32],
+    /// Is set for clusters that win or lose voxels.
+    pub(crate) changed: &'a [AtomicBool],
+}
+
 /// A tile whose voxels are to be assigned.
-pub(crate) struct Tile<'a> {
-    pub(crate) problem: &'a Problem<'a>,
-    pub(crate) contenders: &'a [Contender],
+struct Tile<'a> {
+    problem: &'a Problem<'a>,
+    contenders: &'a [Contender],
     /// Colours of all clusters.
-    pub(crate) colour: &'a [f32],
-    pub(crate) weight: f32,
-    pub(crate) span: &'a [Range<usize>; 3],
+    colour: &'a [f32],
+    weight: f32,
+    span: &'a Window,
 }
 
 /// Planes and rows of a tile that are held against the bounds once more.
 const BLOCK: [usize; 2] = [2, 4];
 /// Fewer contenders than this are not worth another look.
-const FEW: usize = 6;
+const FEW: usize = 4;
 
 /// Room that a kernel works in.
 pub(crate) struct Room {
@@ -40,10 +54,6 @@ impl Room {
         Room { values: vec![[0.0; LANES]; channels], left: Vec::new(), lower: Vec::new() }
     }
 }
-
-/// Gives each voxel that a contender reaches the label of the nearest, of equally near ones the first. Marks clusters
-/// that won or lost voxels, and returns whether there were some. `labels` are those of the tile's slab.
-pub(crate) type Kernel = fn(&Tile, room: &mut Room, labels: &mut [u32], changed: &[AtomicBool]) -> bool;
 
 /// The voxels of a tile's row; where the tile is cut short, `rest` stands for those outside.
 #[inline(always)]
@@ -106,25 +116,44 @@ fn contenders_of_block(tile: &Tile, z: Range<usize>, y: Range<usize>, room: &mut
     room.left.extend(left.map(|(place, _)| place));
 }
 
-/// `CHANNELS` is the number of channels, or `usize::MAX` for any.
+/// Gives each voxel of the slab the label of the nearest cluster in reach, of equally near ones the first, and returns
+/// whether any label has changed. `CHANNELS` is the number of channels, or `usize::MAX` for any.
 #[inline(always)]
-fn tile<const CHANNELS: usize, const ZERO: bool>(
-    tile: &Tile,
-    room: &mut Room,
-    labels: &mut [u32],
-    changed: &[AtomicBool],
-) -> bool {
-    let [z, y, _] = tile.span;
+pub(super) fn assign<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
+    let Slab { field, ranges, search, room, z, labels, changed } = slab;
+    let [_, height, width] = field.problem.shape;
     let mut any = false;
-    for z in pieces(z.len(), BLOCK[0]) {
-        for y in pieces(y.len(), BLOCK[1]) {
-            contenders_of_block(tile, z.clone(), y.clone(), room);
-            any |= block::<CHANNELS, ZERO>(tile, z.clone(), y, room, labels, changed);
+    if !search.enter_slab(field, &z) {
+        return false;
+    }
+    for y in pieces(height, TILE[1]) {
+        if !search.enter_band(field, &y) {
+            continue;
+        }
+        for x in pieces(width, TILE[2]) {
+            let span = [z.clone(), y.clone(), x];
+            let Some(range) = ranges.get(&span) else { continue };
+            if search.enter_tile(field, &span, range) {
+                let tile = Tile {
+                    problem: field.problem,
+                    contenders: &search.contenders,
+                    colour: &field.clusters.colour,
+                    weight: field.problem.spatial_weight(),
+                    span: &span,
+                };
+                for z in pieces(z.len(), BLOCK[0]) {
+                    for y in pieces(y.len(), BLOCK[1]) {
+                        contenders_of_block(&tile, z.clone(), y.clone(), room);
+                        any |= block::<CHANNELS, ZERO>(&tile, z.clone(), y, room, labels, changed);
+                    }
+                }
+            }
         }
     }
     any
 }
 
+/// Assigns the voxels of these planes and rows of the tile; `labels` are those of its slab.
 #[inline(always)]
 fn block<const CHANNELS: usize, const ZERO: bool>(
     tile: &Tile,
@@ -221,96 +250,4 @@ fn nearest<const CHANNELS: usize, const ZERO: bool>(
         }
     }
     nearest
-}
-
-macro_rules! instantiate {
-    ($name:ident, $($feature:literal)?) => {
-        /// The kernel for this many channels.
-        pub(super) fn $name(channels: usize, zero: bool) -> Kernel {
-            $(#[target_feature(enable = $feature)])?
-            fn inner<const CHANNELS: usize, const ZERO: bool>(
-                of: &Tile,
-                room: &mut Room,
-                labels: &mut [u32],
-                changed: &[AtomicBool],
-            ) -> bool {
-                tile::<CHANNELS, ZERO>(of, room, labels, changed)
-            }
-            fn outer<const CHANNELS: usize, const ZERO: bool>(
-                of: &Tile,
-                room: &mut Room,
-                labels: &mut [u32],
-                changed: &[AtomicBool],
-            ) -> bool {
-                // SAFETY: `kernel` hands this function out only where the processor has the feature.
-                #[allow(unused_unsafe, unsafe_code, reason = "without a feature the call is safe")]
-                unsafe { inner::<CHANNELS, ZERO>(of, room, labels, changed) }
-            }
-            match (channels, zero) {
-                (0, _) => outer::<0, false>,
-                (1, false) => outer::<1, false>,
-                (1, true) => outer::<1, true>,
-                (4, false) => outer::<4, false>,
-                (_, false) => outer::<{ usize::MAX }, false>,
-                (_, true) => outer::<{ usize::MAX }, true>,
-            }
-        }
-    };
-}
-
-mod plain {
-    use super::*;
-    instantiate!(kernel,);
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::*;
-    instantiate!(kernel, "avx2");
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use super::*;
-    instantiate!(kernel, "avx512f,avx512vl,avx512dq,avx512bw");
-}
-
-/// Instruction sets the kernel is instantiated for. On AArch64 the plain one is NEON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Instructions {
-    Plain,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-/// The instruction sets that this processor has, the best last.
-pub(crate) fn available() -> Vec<Instructions> {
-    #[allow(unused_mut, reason = "only x86-64 adds to it")]
-    let mut sets = vec![Instructions::Plain];
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx2") {
-            sets.push(Instructions::Avx2);
-        }
-        let wide = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
-        if wide && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512bw") {
-            sets.push(Instructions::Avx512);
-        }
-    }
-    sets
-}
-
-/// The kernel for the best of this processor's instruction sets that `at_most` allows.
-pub(crate) fn kernel(channels: usize, zero: bool, at_most: Option<Instructions>) -> Kernel {
-    let sets = available();
-    let chosen = at_most.filter(|set| sets.contains(set)).or(sets.last().copied());
-    match chosen.unwrap_or(Instructions::Plain) {
-        Instructions::Plain => plain::kernel(channels, zero),
-        #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => avx2::kernel(channels, zero),
-        #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512 => avx512::kernel(channels, zero),
-    }
 }

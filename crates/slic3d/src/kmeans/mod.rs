@@ -3,10 +3,12 @@
 //! R. Achanta et al.: "SLIC superpixels compared to state-of-the-art superpixel methods", IEEE TPAMI 34 (2012),
 //! DOI 10.1109/TPAMI.2012.120. Operations, their order and their precision are those of scikit-image 0.26.
 
+mod instructions;
 mod kernel;
 mod means;
 #[cfg(test)]
 mod plain;
+mod ranges;
 #[cfg(test)]
 mod tests;
 mod tiled;

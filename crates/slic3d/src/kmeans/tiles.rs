@@ -2,13 +2,15 @@
 //!
 //! Rounding is monotone, so the distance computed from the least (greatest) of each term is a bound below (above) on every
 //! distance computed in the tile. A cluster whose lower bound exceeds another's upper bound wins no voxel there.
+//!
+//! All is inlined into the kernel, so that it is compiled for the kernel's instruction set.
 
 use std::ops::Range;
 
 use super::{Clusters, Problem};
 
 /// Most voxels of a tile along z, y and x.
-pub(crate) const TILE: [usize; 3] = [4, 8, 16];
+pub(crate) const TILE: [usize; 3] = [8, 8, 16];
 
 /// A box of voxels.
 pub(crate) type Window = [Range<usize>; 3];
@@ -67,6 +69,7 @@ pub(crate) struct Field<'a> {
 }
 
 impl Field<'_> {
+    #[inline(always)]
     fn offset(&self, axis: usize, cluster: u32, at: usize) -> f32 {
         let centre = self.clusters.position[cluster as usize][axis];
         let difference = self.problem.spacing[axis] * (centre - at as f32);
@@ -74,6 +77,7 @@ impl Field<'_> {
     }
 
     /// Adds the bounds along `axis` over `span` for a cluster, if its window reaches the span.
+    #[inline(always)]
     fn narrow(&self, axis: usize, span: &Range<usize>, near: Near) -> Option<Near> {
         let window = &self.windows[near.cluster as usize][axis];
         if !meet(window, span) {
@@ -91,6 +95,7 @@ impl Field<'_> {
         })
     }
 
+    #[inline(always)]
     fn offsets<const N: usize>(&self, axis: usize, span: &Range<usize>, cluster: u32) -> [f32; N] {
         let centre = self.clusters.position[cluster as usize][axis];
         let spacing = self.problem.spacing[axis];
@@ -105,6 +110,7 @@ impl Field<'_> {
     }
 
     /// Bounds on the squared colour difference, given the least and greatest value of each channel.
+    #[inline(always)]
     fn colour_bounds(&self, cluster: u32, range: &[[f32; 2]]) -> [f32; 2] {
         if self.channels == 0 {
             return [0.0; 2];
@@ -126,11 +132,13 @@ impl Field<'_> {
     }
 }
 
+#[inline(always)]
 fn meet(one: &Range<usize>, other: &Range<usize>) -> bool {
     one.start < other.end && other.start < one.end
 }
 
 impl Band {
+    #[inline(always)]
     fn clear(&mut self) {
         let Band { cluster, centre, window, least, greatest, lower, upper } = self;
         cluster.clear();
@@ -138,6 +146,7 @@ impl Band {
         [centre, least, greatest, lower, upper].into_iter().for_each(Vec::clear);
     }
 
+    #[inline(always)]
     fn push(&mut self, field: &Field, near: Near) {
         let window = &field.windows[near.cluster as usize][2];
         self.cluster.push(near.cluster);
@@ -150,6 +159,7 @@ impl Band {
     }
 
     /// Fills the bounds by position for the voxels `x`, and returns the place of the least from above.
+    #[inline(always)]
     fn bound(&mut self, x: &Range<usize>, spacing: f32, weight: f32) -> usize {
         let (start, end) = (x.start as i32, x.end as i32);
         let (first_x, last_x) = (x.start as f32, (x.end - 1) as f32);
@@ -193,6 +203,7 @@ pub(crate) struct Search {
 
 impl Search {
     /// Takes up the planes `z`; false where nothing has changed for any cluster.
+    #[inline(always)]
     pub(crate) fn enter_slab(&mut self, field: &Field, z: &Range<usize>) -> bool {
         self.moved_in_slab.clear();
         let moved = (0..).zip(field.moved).filter(|(_, window)| meet(&window[0], z));
@@ -209,6 +220,7 @@ impl Search {
     }
 
     /// Takes up the rows `y` of the slab; false where nothing has changed for any cluster.
+    #[inline(always)]
     pub(crate) fn enter_band(&mut self, field: &Field, y: &Range<usize>) -> bool {
         self.moved_in_band.clear();
         let moved = self.moved_in_slab.iter().filter(|&&place| meet(&field.moved[place as usize][1], y));
@@ -226,6 +238,7 @@ impl Search {
     /// Fills `contenders`, ascending, for the tile; false where nothing has changed for any cluster.
     ///
     /// `range` holds the least and greatest value of each channel over the tile's voxels.
+    #[inline(always)]
     pub(crate) fn enter_tile(
         &mut self,
         field: &Field,
@@ -274,6 +287,7 @@ impl Search {
 }
 
 /// The least and the greatest.
+#[inline(always)]
 fn bounds(values: &[f32]) -> [f32; 2] {
     let low = values.iter().fold(f32::INFINITY, |low, &value| if value < low { value } else { low });
     let high = values.iter().fold(0.0, |high, &value| if value > high { value } else { high });
