@@ -113,18 +113,19 @@ impl Bricks {
         let inner = shape.map(|n| n.min(COARSE).div_ceil(FINE));
         let outer = shape.map(|n| n.div_ceil(COARSE));
         let in_coarse: usize = inner.iter().product();
-        let mut row = (usize::MAX, [0; 2], 0);
-        // The fine brick of a voxel, and its place there.
+        let mut row = (0..0, 0, 0);
+        // The fine brick of a voxel, and its place there. Voxels ascend: their row is seldom another.
         let mut key = |voxel: u32| {
-            let here = voxel as usize / grid[1];
-            if row.0 != here {
+            if !row.0.contains(&voxel) {
+                let here = voxel as usize / grid[1];
                 let [z, y] = [here / grid[0], here % grid[0]];
-                let coarse = (z / COARSE * outer[1] + y / COARSE) * outer[2];
+                let coarse = (z / COARSE * outer[1] + y / COARSE) * outer[2] * in_coarse;
                 let fine = (z % COARSE / FINE * inner[1] + y % COARSE / FINE) * inner[2];
-                row = (here, [coarse, fine], (z % FINE * FINE + y % FINE) * FINE);
+                let first = (here * grid[1]) as u32;
+                row = (first..first + grid[1] as u32, coarse + fine, (z % FINE * FINE + y % FINE) * FINE);
             }
-            let x = voxel as usize - here * grid[1];
-            ((row.1[0] + x / COARSE) * in_coarse + row.1[1] + x % COARSE / FINE, (row.2 + x % FINE) as u8)
+            let x = (voxel - row.0.start) as usize;
+            (row.1 + x / COARSE * in_coarse + x % COARSE / FINE, (row.2 + x % FINE) as u8)
         };
         let mut ends = vec![0_u32; outer.iter().product::<usize>() * in_coarse];
         voxels.iter().for_each(|&voxel| ends[key(voxel).0] += 1);
@@ -187,21 +188,8 @@ impl Bricks {
             .fold(
                 || (zero(), Search::default()),
                 |(mut sums, mut search), (fine, span)| {
-                    let Search { near, nearer, bounds, room } = &mut search;
-                    all.contenders(span, bounds, near);
-                    for brick in &self.fine[fine.clone()] {
-                        near.contenders(&brick.span, bounds, nearer);
-                        if let [only] = nearer.seed[..] {
-                            add(&mut sums[only as usize], brick.sum, brick.points.len() as u32);
-                        } else {
-                            room.add_nearest(
-                                &self.points[brick.points.clone()],
-                                brick.origin,
-                                nearer,
-                                &mut sums,
-                            );
-                        }
-                    }
+                    let fine = Fine { bricks: &self.fine[fine.clone()], points: &self.points, span };
+                    add_bricks(&fine, &all, &mut search, &mut sums);
                     (sums, search)
                 },
             )
@@ -214,6 +202,45 @@ impl Bricks {
             if count > 0 {
                 *seed = sum.map(|value| value / f64::from(count));
             }
+        }
+    }
+}
+
+/// The fine bricks of a coarse one.
+struct Fine<'a> {
+    bricks: &'a [Brick],
+    /// Of all bricks.
+    points: &'a [u8],
+    span: &'a Span,
+}
+
+/// Adds the points of the bricks to the sums of their nearest seeds.
+fn add_bricks(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn wide(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
+            add_bricks_plainly(fine, all, search, sums);
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the feature.
+            #[expect(unsafe_code, reason = "the plain form, compiled for wider vectors")]
+            return unsafe { wide(fine, all, search, sums) };
+        }
+    }
+    add_bricks_plainly(fine, all, search, sums);
+}
+
+#[inline(always)]
+fn add_bricks_plainly(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
+    let Search { near, nearer, bounds, room } = search;
+    all.contenders(fine.span, bounds, near);
+    for brick in fine.bricks {
+        near.contenders(&brick.span, bounds, nearer);
+        if let [only] = nearer.seed[..] {
+            add(&mut sums[only as usize], brick.sum, brick.points.len() as u32);
+        } else {
+            room.add_nearest(&fine.points[brick.points.clone()], brick.origin, nearer, sums);
         }
     }
 }
@@ -238,6 +265,7 @@ impl Near {
 
     /// Fills `left` with those that may be nearest to a point of the box: rounding is monotone, so the distances to its
     /// nearest and to its farthest corner bound all that will be computed.
+    #[inline(always)]
     fn contenders(&self, span: &Span, bounds: &mut [Vec<f64>; 2], left: &mut Near) {
         let [nearest, farthest] = bounds;
         nearest.clear();
@@ -290,6 +318,7 @@ impl Default for Room {
 
 impl Room {
     /// Adds each point to the sums of its nearest seed.
+    #[inline(always)]
     fn add_nearest(&mut self, points: &[u8], origin: [f64; 3], near: &Near, sums: &mut Sums) {
         let Room { least, nearest, won } = self;
         *least = [f64::INFINITY; IN_FINE];
