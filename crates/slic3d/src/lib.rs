@@ -74,6 +74,7 @@ mod mask_seeds;
 mod params;
 mod random_state;
 mod rescale;
+mod row_runs;
 mod segment;
 mod supervoxels;
 

@@ -63,6 +63,9 @@ fn squared_distance(a: [f64; 3], b: [f64; 3]) -> f64 {
 /// Voxels along an edge of the bricks whose points share their search for seeds, first coarsely and then finely.
 const COARSE: usize = 16;
 const FINE: usize = 4;
+const IN_FINE: usize = FINE * FINE * FINE;
+/// With as many points as this, all voxels of a fine brick are compared at once.
+const MANY: usize = 16;
 
 /// Sums of the coordinates of each seed's points, and their number. Coordinates are whole, so sums are exact in any order.
 type Sums = Vec<([f64; 3], u32)>;
@@ -88,14 +91,16 @@ impl Span {
 /// Points of one fine brick.
 struct Brick {
     points: Range<usize>,
+    /// Its first voxel.
+    origin: [f64; 3],
     span: Span,
     sum: [f64; 3],
 }
 
 /// The points of the k-means, fine brick by fine brick within coarse ones.
 struct Bricks {
-    grid: [usize; 2],
-    points: Vec<u32>,
+    /// Where in its fine brick each point lies, row-major.
+    points: Vec<u8>,
     fine: Vec<Brick>,
     coarse: Vec<(Range<usize>, Span)>,
 }
@@ -108,40 +113,48 @@ impl Bricks {
         let inner = shape.map(|n| n.min(COARSE).div_ceil(FINE));
         let outer = shape.map(|n| n.div_ceil(COARSE));
         let in_coarse: usize = inner.iter().product();
-        let mut row = (usize::MAX, [0; 2]);
+        let mut row = (0..0, 0, 0);
+        // The fine brick of a voxel, and its place there. Voxels ascend: their row is seldom another.
         let mut key = |voxel: u32| {
-            let here = voxel as usize / grid[1];
-            if row.0 != here {
+            if !row.0.contains(&voxel) {
+                let here = voxel as usize / grid[1];
                 let [z, y] = [here / grid[0], here % grid[0]];
-                let coarse = (z / COARSE * outer[1] + y / COARSE) * outer[2];
+                let coarse = (z / COARSE * outer[1] + y / COARSE) * outer[2] * in_coarse;
                 let fine = (z % COARSE / FINE * inner[1] + y % COARSE / FINE) * inner[2];
-                row = (here, [coarse, fine]);
+                let first = (here * grid[1]) as u32;
+                row = (first..first + grid[1] as u32, coarse + fine, (z % FINE * FINE + y % FINE) * FINE);
             }
-            let x = voxel as usize - here * grid[1];
-            (row.1[0] + x / COARSE) * in_coarse + row.1[1] + x % COARSE / FINE
+            let x = (voxel - row.0.start) as usize;
+            (row.1 + x / COARSE * in_coarse + x % COARSE / FINE, (row.2 + x % FINE) as u8)
         };
         let mut ends = vec![0_u32; outer.iter().product::<usize>() * in_coarse];
-        voxels.iter().for_each(|&voxel| ends[key(voxel)] += 1);
+        voxels.iter().for_each(|&voxel| ends[key(voxel).0] += 1);
         let mut start = 0;
         for end in &mut ends {
             start += std::mem::replace(end, start);
         }
         let mut points = vec![0; voxels.len()];
         for &voxel in voxels {
-            let place = &mut ends[key(voxel)];
-            points[*place as usize] = voxel;
-            *place += 1;
+            let (brick, place) = key(voxel);
+            points[ends[brick] as usize] = place;
+            ends[brick] += 1;
         }
-        let mut bricks = Bricks { grid, points, fine: Vec::new(), coarse: Vec::new() };
+        let mut bricks = Bricks { points, fine: Vec::new(), coarse: Vec::new() };
         let mut start = 0;
-        for ends in ends.chunks(in_coarse) {
+        let unravel = |place: usize, [_, height, width]: [usize; 3]| {
+            [place / (height * width), place / width % height, place % width]
+        };
+        for (place, ends) in ends.chunks(in_coarse).enumerate() {
+            let outside = unravel(place, outer);
             let first = bricks.fine.len();
             let mut span = Span::NONE;
-            for &end in ends.iter().filter(|&&end| end > 0) {
+            for (place, &end) in ends.iter().enumerate() {
                 let points = start..end as usize;
-                start = points.end;
+                start = points.end.max(start);
                 if !points.is_empty() {
-                    let brick = bricks.brick(points);
+                    let inside = unravel(place, inner);
+                    let origin = [0, 1, 2].map(|axis| (outside[axis] * COARSE + inside[axis] * FINE) as f64);
+                    let brick = bricks.brick(points, origin);
                     span.join(brick.span);
                     bricks.fine.push(brick);
                 }
@@ -153,10 +166,11 @@ impl Bricks {
         bricks
     }
 
-    fn brick(&self, points: Range<usize>) -> Brick {
-        let mut brick = Brick { points: points.clone(), span: Span::NONE, sum: [0.0; 3] };
-        for &voxel in &self.points[points] {
-            let point = position(voxel, self.grid);
+    fn brick(&self, points: Range<usize>, origin: [f64; 3]) -> Brick {
+        let mut brick = Brick { points: points.clone(), origin, span: Span::NONE, sum: [0.0; 3] };
+        for &place in &self.points[points] {
+            let inside = [place / 16, place / 4 % 4, place % 4];
+            let point = [0, 1, 2].map(|axis| origin[axis] + f64::from(inside[axis]));
             brick.span.join(Span { low: point, high: point });
             brick.sum = [0, 1, 2].map(|axis| brick.sum[axis] + point[axis]);
         }
@@ -166,27 +180,20 @@ impl Bricks {
     /// Moves every seed to the mean of the points nearest to it (of equally near seeds the first); one with none stays.
     fn step(&self, seeds: &mut [[f64; 3]]) {
         let zero = || vec![([0.0; 3], 0); seeds.len()];
-        let all: Vec<u32> = (0..seeds.len() as u32).collect();
+        let mut all = Near::default();
+        (0..).zip(seeds.iter()).for_each(|(seed, &at)| all.push(seed, at));
         let sums = self
             .coarse
             .par_iter()
             .fold(
-                || (zero(), Vec::new(), Vec::new()),
-                |(mut sums, mut near, mut nearer), (fine, span)| {
-                    contenders(span, seeds, &all, &mut near);
-                    for brick in &self.fine[fine.clone()] {
-                        contenders(&brick.span, seeds, &near, &mut nearer);
-                        if let [only] = nearer[..] {
-                            add(&mut sums[only as usize], brick.sum, brick.points.len() as u32);
-                        } else {
-                            let points = self.points[brick.points.clone()].iter();
-                            add_nearest(points.map(|&at| position(at, self.grid)), seeds, &nearer, &mut sums);
-                        }
-                    }
-                    (sums, near, nearer)
+                || (zero(), Search::default()),
+                |(mut sums, mut search), (fine, span)| {
+                    let fine = Fine { bricks: &self.fine[fine.clone()], points: &self.points, span };
+                    add_bricks(&fine, &all, &mut search, &mut sums);
+                    (sums, search)
                 },
             )
-            .map(|(sums, _, _)| sums)
+            .map(|(sums, _)| sums)
             .reduce(zero, |mut a, b| {
                 a.iter_mut().zip(b).for_each(|(into, (sum, count))| add(into, sum, count));
                 a
@@ -199,45 +206,162 @@ impl Bricks {
     }
 }
 
+/// The fine bricks of a coarse one.
+struct Fine<'a> {
+    bricks: &'a [Brick],
+    /// Of all bricks.
+    points: &'a [u8],
+    span: &'a Span,
+}
+
+/// Adds the points of the bricks to the sums of their nearest seeds.
+fn add_bricks(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn wide(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
+            add_bricks_plainly(fine, all, search, sums);
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the feature.
+            #[expect(unsafe_code, reason = "the plain form, compiled for wider vectors")]
+            return unsafe { wide(fine, all, search, sums) };
+        }
+    }
+    add_bricks_plainly(fine, all, search, sums);
+}
+
+#[inline(always)]
+fn add_bricks_plainly(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
+    let Search { near, nearer, bounds, room } = search;
+    all.contenders(fine.span, bounds, near);
+    for brick in fine.bricks {
+        near.contenders(&brick.span, bounds, nearer);
+        if let [only] = nearer.seed[..] {
+            add(&mut sums[only as usize], brick.sum, brick.points.len() as u32);
+        } else {
+            room.add_nearest(&fine.points[brick.points.clone()], brick.origin, nearer, sums);
+        }
+    }
+}
+
 fn add((sum, count): &mut ([f64; 3], u32), more: [f64; 3], points: u32) {
     *sum = [sum[0] + more[0], sum[1] + more[1], sum[2] + more[2]];
     *count += points;
 }
 
-/// Fills `left` with the seeds of `among`, in order, that may be nearest to a point of the box: rounding is monotone, so the
-/// distances to its nearest and to its farthest corner bound all that will be computed.
-fn contenders(span: &Span, seeds: &[[f64; 3]], among: &[u32], left: &mut Vec<u32>) {
-    let Span { low, high } = *span;
-    let farthest = |seed: [f64; 3]| {
-        squared_distance(
-            seed,
-            [0, 1, 2].map(|axis| {
-                let (below, above) = (seed[axis] - low[axis], seed[axis] - high[axis]);
-                if below * below > above * above { low[axis] } else { high[axis] }
-            }),
-        )
-    };
-    let nearest = |seed: [f64; 3]| {
-        squared_distance(seed, [0, 1, 2].map(|axis| seed[axis].clamp(low[axis], high[axis])))
-    };
-    let bound = among.iter().map(|&seed| farthest(seeds[seed as usize])).fold(f64::INFINITY, f64::min);
-    left.clear();
-    left.extend(among.iter().copied().filter(|&seed| nearest(seeds[seed as usize]) <= bound));
+/// Seeds that may be nearest to a point of a box, in order, axis by axis.
+#[derive(Default)]
+struct Near {
+    seed: Vec<u32>,
+    at: [Vec<f64>; 3],
 }
 
-/// Adds each point to the sums of its nearest seed.
-fn add_nearest(points: impl Iterator<Item = [f64; 3]>, seeds: &[[f64; 3]], among: &[u32], sums: &mut Sums) {
-    for point in points {
-        let mut nearest = 0;
-        let mut least = f64::INFINITY;
-        for &place in among {
-            let distance = squared_distance(seeds[place as usize], point);
-            if distance < least {
-                least = distance;
-                nearest = place as usize;
+impl Near {
+    fn push(&mut self, seed: u32, at: [f64; 3]) {
+        self.seed.push(seed);
+        self.at.iter_mut().zip(at).for_each(|(axis, at)| axis.push(at));
+    }
+
+    /// Fills `left` with those that may be nearest to a point of the box: rounding is monotone, so the distances to its
+    /// nearest and to its farthest corner bound all that will be computed.
+    #[inline(always)]
+    fn contenders(&self, span: &Span, bounds: &mut [Vec<f64>; 2], left: &mut Near) {
+        let [nearest, farthest] = bounds;
+        nearest.clear();
+        nearest.resize(self.seed.len(), 0.0);
+        farthest.clear();
+        farthest.resize(self.seed.len(), 0.0);
+        for axis in 0..3 {
+            let (low, high) = (span.low[axis], span.high[axis]);
+            for ((&at, nearest), farthest) in self.at[axis].iter().zip(&mut *nearest).zip(&mut *farthest) {
+                let (below, above) = (low - at, at - high);
+                let outside = if below > above { below } else { above };
+                let outside = if outside > 0.0 { outside } else { 0.0 };
+                let across = if at - low > high - at { at - low } else { high - at };
+                *nearest += outside * outside;
+                *farthest += across * across;
             }
         }
-        add(&mut sums[nearest], point, 1);
+        let bound = farthest.iter().fold(f64::INFINITY, |bound, &far| if far < bound { far } else { bound });
+        left.seed.clear();
+        left.at.iter_mut().for_each(Vec::clear);
+        for (place, _) in nearest.iter().enumerate().filter(|(_, near)| **near <= bound) {
+            left.push(self.seed[place], [0, 1, 2].map(|axis| self.at[axis][place]));
+        }
+    }
+}
+
+/// What one thread works with.
+#[derive(Default)]
+struct Search {
+    near: Near,
+    nearer: Near,
+    bounds: [Vec<f64>; 2],
+    room: Room,
+}
+
+/// For each voxel of a fine brick, or each of its points where they are few, the nearest contender.
+struct Room {
+    least: [f64; IN_FINE],
+    /// Its place among the contenders: a float, so that it is chosen as the distance is.
+    nearest: [f64; IN_FINE],
+    /// Points of each contender, and the sums of their places in the brick along each axis, 16 bits each.
+    won: Vec<u64>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room { least: [0.0; IN_FINE], nearest: [0.0; IN_FINE], won: Vec::new() }
+    }
+}
+
+impl Room {
+    /// Adds each point to the sums of its nearest seed.
+    #[inline(always)]
+    fn add_nearest(&mut self, points: &[u8], origin: [f64; 3], near: &Near, sums: &mut Sums) {
+        let Room { least, nearest, won } = self;
+        *least = [f64::INFINITY; IN_FINE];
+        let many = points.len() >= MANY;
+        for contender in 0..near.seed.len() {
+            let [dz, dy, dx] = [0, 1, 2].map(|axis| -> [f64; FINE] {
+                std::array::from_fn(|place| {
+                    let offset = near.at[axis][contender] - (origin[axis] + place as f64);
+                    offset * offset
+                })
+            });
+            let rows: [f64; FINE * FINE] = std::array::from_fn(|row| dz[row / FINE] + dy[row % FINE]);
+            let place = contender as f64;
+            if many {
+                for voxel in 0..IN_FINE {
+                    let distance = rows[voxel / FINE] + dx[voxel % FINE];
+                    let nearer = distance < least[voxel];
+                    least[voxel] = if nearer { distance } else { least[voxel] };
+                    nearest[voxel] = if nearer { place } else { nearest[voxel] };
+                }
+            } else {
+                for ((&point, least), nearest) in points.iter().zip(&mut *least).zip(&mut *nearest) {
+                    let distance =
+                        rows[usize::from(point) / FINE % (FINE * FINE)] + dx[usize::from(point) % FINE];
+                    let nearer = distance < *least;
+                    *least = if nearer { distance } else { *least };
+                    *nearest = if nearer { place } else { *nearest };
+                }
+            }
+        }
+        won.clear();
+        won.resize(near.seed.len(), 0);
+        for (number, &point) in points.iter().enumerate() {
+            let voxel = if many { usize::from(point) % IN_FINE } else { number };
+            let [z, y, x] = [point / 16, point / 4 % 4, point % 4].map(u64::from);
+            won[nearest[voxel] as usize] += 1 | z << 16 | y << 32 | x << 48;
+        }
+        for (&seed, &won) in near.seed.iter().zip(&*won).filter(|(_, won)| **won > 0) {
+            let count = f64::from(won as u16);
+            let sum =
+                [0, 1, 2].map(|axis| origin[axis] * count + f64::from((won >> (16 * (axis + 1))) as u16));
+            add(&mut sums[seed as usize], sum, u32::from(won as u16));
+        }
     }
 }
 
@@ -267,9 +391,19 @@ mod tests {
 
     /// The step without leaving any seed out.
     fn plain_step(points: &[[f64; 3]], seeds: &mut [[f64; 3]]) {
-        let all: Vec<u32> = (0..seeds.len() as u32).collect();
         let mut sums = vec![([0.0; 3], 0); seeds.len()];
-        add_nearest(points.iter().copied(), seeds, &all, &mut sums);
+        for &point in points {
+            let mut nearest = 0;
+            let mut least = f64::INFINITY;
+            for (place, &seed) in seeds.iter().enumerate() {
+                let distance = squared_distance(seed, point);
+                if distance < least {
+                    least = distance;
+                    nearest = place;
+                }
+            }
+            add(&mut sums[nearest], point, 1);
+        }
         for (seed, (sum, count)) in seeds.iter_mut().zip(sums).filter(|(_, (_, count))| *count > 0) {
             *seed = sum.map(|value| value / f64::from(count));
         }

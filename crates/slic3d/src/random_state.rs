@@ -9,6 +9,8 @@ const MIDDLE: usize = 397;
 /// A Mersenne twister seeded as `numpy.random.RandomState(seed)` is.
 pub(crate) struct RandomState {
     words: [u32; WORDS],
+    /// The words, tempered.
+    draws: [u32; WORDS],
     next: usize,
 }
 
@@ -19,14 +21,25 @@ impl RandomState {
             let before = words[i - 1];
             words[i] = (before ^ (before >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i as u32);
         }
-        RandomState { words, next: WORDS }
+        RandomState { words, draws: words, next: WORDS }
     }
 
+    /// The next draws, all at once: no word depends on a recent one, so the loops are vectorised.
     fn twist(&mut self) {
-        for i in 0..WORDS {
-            let joined = (self.words[i] & 0x8000_0000) | (self.words[(i + 1) % WORDS] & 0x7fff_ffff);
-            let odd = if joined & 1 == 1 { 0x9908_b0df } else { 0 };
-            self.words[i] = self.words[(i + MIDDLE) % WORDS] ^ (joined >> 1) ^ odd;
+        let words = &mut self.words;
+        let mixed = |here: u32, after: u32| {
+            let joined = (here & 0x8000_0000) | (after & 0x7fff_ffff);
+            (joined >> 1) ^ ((joined & 1) * 0x9908_b0df)
+        };
+        for i in 0..WORDS - MIDDLE {
+            words[i] = words[i + MIDDLE] ^ mixed(words[i], words[i + 1]);
+        }
+        for i in WORDS - MIDDLE..WORDS - 1 {
+            words[i] = words[i + MIDDLE - WORDS] ^ mixed(words[i], words[i + 1]);
+        }
+        words[WORDS - 1] = words[MIDDLE - 1] ^ mixed(words[WORDS - 1], words[0]);
+        for (draw, &word) in self.draws.iter_mut().zip(words.iter()) {
+            *draw = tempered(word);
         }
         self.next = 0;
     }
@@ -35,39 +48,59 @@ impl RandomState {
         if self.next == WORDS {
             self.twist();
         }
-        let mut word = self.words[self.next];
+        let draw = self.draws[self.next];
         self.next += 1;
-        word ^= word >> 11;
-        word ^= (word << 7) & 0x9d2c_5680;
-        word ^= (word << 15) & 0xefc6_0000;
-        word ^ (word >> 18)
+        draw
     }
 
-    /// A uniform integer of 0..=max, by rejection under the smallest mask of ones that covers `max`.
-    fn up_to(&mut self, max: u32) -> u32 {
-        if max == 0 {
-            return 0;
-        }
-        let mask = u32::MAX >> max.leading_zeros();
-        loop {
-            let value = self.next_u32() & mask;
-            if value <= max {
-                return value;
+    /// For each `i` from `n − 1` down to 1, a uniform integer of 0..=i, by rejection under the smallest mask of ones that
+    /// covers `i`: the places that a shuffle of `n` swaps with place `i`.
+    fn swaps(&mut self, n: u32) -> Vec<u32> {
+        let mut swaps = vec![0; n as usize];
+        let mut i = n.saturating_sub(1);
+        while i > 0 {
+            let mask = u32::MAX >> i.leading_zeros();
+            // A rejected draw is written over by the next: every other draw would be a branch mispredicted.
+            while i > mask >> 1 {
+                let place = self.next_u32() & mask;
+                swaps[i as usize] = place;
+                i -= u32::from(place <= i);
             }
         }
+        swaps
     }
 
     /// `choice(n, size, replace=False)`, sorted: the head of a shuffled 0..n.
+    ///
+    /// The shuffle is followed backwards from the `size` places of the head, as bits of a set: what stands in place `i` after
+    /// the swap with place `j` stood in `j` before.
     pub(crate) fn sorted_choice(&mut self, n: u32, size: usize) -> Vec<u32> {
-        let mut indices: Vec<u32> = (0..n).collect();
-        for i in (1..n).rev() {
-            let j = self.up_to(i);
-            indices.swap(i as usize, j as usize);
+        let swaps = self.swaps(n);
+        let mut chosen = vec![0_u64; (n as usize).div_ceil(64)];
+        (0..size.min(n as usize)).for_each(|place| chosen[place / 64] |= 1 << (place % 64));
+        for (place, &other) in swaps.iter().enumerate().skip(size) {
+            let other = other as usize;
+            let bit = chosen[other / 64] >> (other % 64) & 1;
+            chosen[other / 64] ^= bit << (other % 64);
+            chosen[place / 64] |= bit << (place % 64);
         }
-        indices.truncate(size);
-        indices.sort_unstable();
-        indices
+        let bits = |(word, &bits): (usize, &u64)| {
+            let mut left = bits;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(word as u32 * 64 + bit)
+            })
+        };
+        chosen.iter().enumerate().flat_map(bits).collect()
     }
+}
+
+fn tempered(mut word: u32) -> u32 {
+    word ^= word >> 11;
+    word ^= (word << 7) & 0x9d2c_5680;
+    word ^= (word << 15) & 0xefc6_0000;
+    word ^ (word >> 18)
 }
 
 #[cfg(test)]
@@ -80,6 +113,35 @@ mod tests {
         let mut state = RandomState::new(5489);
         let last = (0..10_000).map(|_| state.next_u32()).last();
         assert_eq!(last, Some(4_123_659_995));
+    }
+
+    /// The shuffle as NumPy writes it.
+    fn plain_choice(state: &mut RandomState, n: u32, size: usize) -> Vec<u32> {
+        let mut indices: Vec<u32> = (0..n).collect();
+        for i in (1..n).rev() {
+            let mask = u32::MAX >> i.leading_zeros();
+            let place = std::iter::repeat_with(|| state.next_u32() & mask).find(|&place| place <= i);
+            indices.swap(i as usize, place.unwrap() as usize);
+        }
+        indices.truncate(size);
+        indices.sort_unstable();
+        indices
+    }
+
+    #[test]
+    fn choice_is_the_head_of_a_shuffle() {
+        for n in [1, 2, 3, 64, 65, 1000, 4097] {
+            for size in [0, 1, n as usize / 3, n as usize] {
+                let (mut fast, mut plain) = (RandomState::new(n), RandomState::new(n));
+                for _ in 0..3 {
+                    assert_eq!(
+                        fast.sorted_choice(n, size),
+                        plain_choice(&mut plain, n, size),
+                        "{size} of {n}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -43,6 +43,13 @@ fn plane_range(plane: ArrayView2<f32>, mask: Option<ArrayView2<bool>>, everywher
                     range[1] = if value > range[1] { value } else { range[1] };
                 }
             }
+            (Some(mask), Some(row)) if mask.row(y).as_slice().is_some() => {
+                for (&value, &inside) in row.iter().zip(mask.row(y).as_slice().unwrap_or_default()) {
+                    finite &= (value.abs() < f32::INFINITY) | !(inside | everywhere);
+                    range[0] = if inside & (value < range[0]) { value } else { range[0] };
+                    range[1] = if inside & (value > range[1]) { value } else { range[1] };
+                }
+            }
             _ => {
                 for (x, &value) in row.iter().enumerate() {
                     let inside = mask.as_ref().is_none_or(|mask| mask[[y, x]]);

@@ -1,5 +1,7 @@
 //! From image to supervoxels, in scikit-image's steps.
 
+use std::borrow::Cow;
+
 use ndarray::{ArrayView3, ArrayView4};
 
 use rayon::prelude::*;
@@ -44,7 +46,7 @@ pub(crate) fn segment(
     let range = rescale::range(image, mask, smoothed)?;
     let (seeds, step) = seeds(params, shape, mask, channels > 1);
     let scaled = prepare(params, image, range, smoothed);
-    let mask = mask.map(|mask| mask.iter().copied().collect::<Vec<_>>());
+    let mask = mask.as_ref().map(row_major);
     let problem = Problem {
         shape,
         image: &scaled,
@@ -64,7 +66,6 @@ pub(crate) fn segment(
         kmeans::spread(&problem, &mut clusters);
     }
     let (mut labels, course) = kmeans::assign(&problem, &mut clusters);
-    drop(scaled);
     let dead = seeds.len() - distinct(&labels, seeds.len());
     let size = voxels as f64 / seeds.len() as f64;
     let limits = Limits {
@@ -73,7 +74,11 @@ pub(crate) fn segment(
     };
     let strict = params.strict_connectivity || params.exact_count;
     if params.enforce_connectivity || strict {
-        labels = connectivity::enforce(&labels, shape, limits);
+        // Fresh memory costs as much as all that the connectivity pass does: the image's is taken.
+        let mut room: Vec<u32> = scaled.into_iter().map(|_| UNASSIGNED).collect();
+        room.truncate(labels.len());
+        room.shrink_to_fit();
+        labels = connectivity::enforce(&labels, shape, limits, room);
     }
     if strict {
         let demand = Demand { min: limits.min, count: params.exact_count.then_some(params.regions) };
@@ -107,6 +112,20 @@ fn distinct(labels: &[u32], count: usize) -> usize {
     seen.into_iter().filter(|&seen| seen).count()
 }
 
+/// The voxels of a mask in row-major order.
+fn row_major<'a>(mask: &'a ArrayView3<bool>) -> Cow<'a, [bool]> {
+    match mask.as_slice() {
+        Some(mask) => Cow::Borrowed(mask),
+        None => Cow::Owned(mask.iter().copied().collect()),
+    }
+}
+
+/// How many voxels of the mask are set.
+fn count(mask: &[bool]) -> usize {
+    // Pieces that a byte can count.
+    mask.chunks(255).map(|piece| usize::from(piece.iter().map(|&inside| u8::from(inside)).sum::<u8>())).sum()
+}
+
 /// The number of voxels to segment.
 fn taking_part(image: ArrayView4<f32>, mask: Option<ArrayView3<bool>>) -> Result<usize, Error> {
     if image.is_empty() {
@@ -118,7 +137,7 @@ fn taking_part(image: ArrayView4<f32>, mask: Option<ArrayView3<bool>>) -> Result
     if (z, y, x) != (depth, height, width) {
         return Err(Error::Shape { what: "mask", expected: [depth, height, width], found: [z, y, x] });
     }
-    match mask.iter().filter(|&&inside| inside).count() {
+    match count(&row_major(&mask)) {
         0 => Err(Error::EmptyMask { voxels: mask.len() }),
         inside => Ok(inside),
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4, s};
 
 use crate::Error;
+use crate::row_runs::run_end;
 
 /// Every voxel belongs to exactly one region, or to the background where there is one.
 ///
@@ -232,7 +233,7 @@ fn for_each_run(labels: ArrayView3<u32>, mut each: impl FnMut(u32, usize, usize,
             let Some(row) = row.to_slice() else { continue };
             let mut start = 0;
             while start < row.len() {
-                let end = start + row[start..].iter().take_while(|&&there| there == row[start]).count();
+                let end = run_end(row, start);
                 each(row[start], z, y, start..end);
                 start = end;
             }

@@ -12,8 +12,11 @@ pub(crate) struct Limits {
 }
 
 /// Relabels connected parts from 0 in the order of their first voxels, as scikit-image does.
-pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits) -> Vec<u32> {
-    runs::enforce(labels, shape, limits).unwrap_or_else(|| plain::enforce(labels, shape, limits))
+///
+/// The new labels come to lie in `room`, unassigned voxels of the labels' number.
+pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits, room: Vec<u32>) -> Vec<u32> {
+    runs::enforce(labels, shape, limits, room)
+        .unwrap_or_else(|room| plain::enforce(labels, shape, limits, room))
 }
 
 #[cfg(test)]
@@ -44,8 +47,9 @@ mod tests {
                 })
                 .collect();
             let limits = Limits { min, max };
-            let expected = plain::enforce(&labels, shape, limits);
-            if let Some(found) = runs::enforce(&labels, shape, limits) {
+            let room = || vec![UNASSIGNED; labels.len()];
+            let expected = plain::enforce(&labels, shape, limits, room());
+            if let Ok(found) = runs::enforce(&labels, shape, limits, room()) {
                 prop_assert_eq!(found, expected);
             }
         }

@@ -3,9 +3,9 @@
 use super::Limits;
 use crate::kmeans::UNASSIGNED;
 
-/// New labels from 0; unassigned voxels stay so.
-pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits) -> Vec<u32> {
-    let mut search = Search::new(labels, shape, limits);
+/// New labels from 0, in `room`; unassigned voxels stay so.
+pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits, room: Vec<u32>) -> Vec<u32> {
+    let mut search = Search::new(labels, shape, limits, room);
     (0..labels.len()).for_each(|voxel| search.visit(voxel));
     search.new
 }
@@ -27,8 +27,8 @@ pub(crate) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(labels: &'a [u32], shape: [usize; 3], limits: Limits) -> Self {
-        Search { labels, shape, limits, queue: Vec::new(), new: vec![UNASSIGNED; labels.len()], next: 0 }
+    pub(crate) fn new(labels: &'a [u32], shape: [usize; 3], limits: Limits, room: Vec<u32>) -> Self {
+        Search { labels, shape, limits, queue: Vec::new(), new: room, next: 0 }
     }
 
     /// Labels the part that starts at `voxel`, unless it has a label.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::{Limits, plain::Search};
 use crate::kmeans::UNASSIGNED;
+use crate::row_runs::run_end;
 
 /// Runs of one label along x, in row-major order, with the part each belongs to.
 struct Runs {
@@ -26,7 +27,7 @@ impl Runs {
             let mut x = 0;
             while x < width {
                 let label = line[x];
-                let end = x + line[x..].iter().take_while(|&&there| there == label).count();
+                let end = run_end(line, x);
                 if label != UNASSIGNED {
                     if runs.start.len() == most {
                         return None;
@@ -105,9 +106,15 @@ impl Runs {
     }
 }
 
-/// As [`super::plain::enforce`], for fewer than 2³² − 1 voxels; none where the labels are too noisy for runs to help.
-pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits) -> Option<Vec<u32>> {
-    let mut runs = Runs::of(labels, shape[2])?;
+/// As [`super::plain::enforce`], for fewer than 2³² − 1 voxels; gives the room back where the labels are too noisy for runs
+/// to help.
+pub(crate) fn enforce(
+    labels: &[u32],
+    shape: [usize; 3],
+    limits: Limits,
+    room: Vec<u32>,
+) -> Result<Vec<u32>, Vec<u32>> {
+    let Some(mut runs) = Runs::of(labels, shape[2]) else { return Err(room) };
     runs.join(labels, shape);
     let count = runs.part.len();
     let mut sizes = vec![0_u32; count];
@@ -122,7 +129,7 @@ pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits) -> Opti
         }
     }
     drop(last);
-    let mut search = Search::new(labels, shape, limits);
+    let mut search = Search::new(labels, shape, limits, room);
     for run in 0..count {
         let part = runs.part[run] as usize;
         let size = sizes[part] as usize;
@@ -137,5 +144,5 @@ pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits) -> Opti
             search.next += 1;
         }
     }
-    Some(search.new)
+    Ok(search.new)
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{Clusters, Problem};
+use crate::row_runs::run_end;
 
 /// Whole numbers up to here are exact in `f32`.
 const EXACT: f32 = 16_777_216.0;
@@ -88,7 +89,7 @@ fn for_each_run(
         let mut start = 0;
         while start < width {
             let label = labels[start];
-            let end = start + labels[start..].iter().take_while(|&&there| there == label).count();
+            let end = run_end(labels, start);
             if group.contains(&(label as usize)) && changed[label as usize] {
                 each(label as usize, row, start..end);
             }

@@ -3,10 +3,12 @@
 //! R. Achanta et al.: "SLIC superpixels compared to state-of-the-art superpixel methods", IEEE TPAMI 34 (2012),
 //! DOI 10.1109/TPAMI.2012.120. Operations, their order and their precision are those of scikit-image 0.26.
 
+mod instructions;
 mod kernel;
 mod means;
 #[cfg(test)]
 mod plain;
+mod ranges;
 #[cfg(test)]
 mod tests;
 mod tiled;
@@ -48,6 +50,14 @@ impl Problem<'_> {
         let low = (centre - reach).max(0.0) as usize;
         let high = (centre + reach + 1.0).min(self.shape[axis] as f32) as usize;
         low..high.max(low)
+    }
+
+    fn windows(&self, clusters: &Clusters) -> Vec<[std::ops::Range<usize>; 3]> {
+        clusters
+            .position
+            .iter()
+            .map(|&centre| [0, 1, 2].map(|axis| self.window(axis, centre[axis])))
+            .collect()
     }
 }
 

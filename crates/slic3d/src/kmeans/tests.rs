@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Clusters, Problem, kernel, plain, tiled};
+use super::{Clusters, Problem, instructions, plain, tiled};
 use crate::grid::regular_grid;
 
 /// Values of a 32-bit hash, some of them equal.
@@ -40,12 +40,12 @@ proptest! {
         let start = Clusters::at(&seeds, channels);
         let mut expected_clusters = start.clone();
         let (expected, _) = plain::run(&problem, &mut expected_clusters, by_position);
-        for instructions in kernel::available() {
+        for set in instructions::available() {
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let mut clusters = start.clone();
-                let (found, _) = pool.install(|| tiled::run(&problem, &mut clusters, by_position, Some(instructions)));
-                prop_assert_eq!(&found, &expected, "{:?}", instructions);
+                let (found, _) = pool.install(|| tiled::run(&problem, &mut clusters, by_position, Some(set)));
+                prop_assert_eq!(&found, &expected, "{:?}", set);
                 if by_position {
                     for cluster in (0..clusters.len()).filter(|&cluster| clusters.alive[cluster]) {
                         prop_assert!(expected_clusters.alive[cluster]);

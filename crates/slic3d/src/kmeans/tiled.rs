@@ -1,13 +1,14 @@
 //! K-means tile by tile, in parallel over slabs of planes: the same labels as the plain form, for any number of threads.
 
-use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::kernel::{Instructions, Kernel, Tile, kernel};
+use super::instructions::{Instructions, kernel};
+use super::kernel::{Room, Slab};
 use super::means::{label_range, move_to_means, widen};
-use super::tiles::{Field, Search, TILE, pieces};
+use super::ranges::Ranges;
+use super::tiles::{Field, Search, TILE, Window};
 use super::{Clusters, Course, Problem, UNASSIGNED};
 
 /// Runs all iterations, or fewer where no cluster moves any more. `by_position` leaves the image out of the distance
@@ -27,20 +28,23 @@ pub(crate) fn run(
     let mut rows = vec![0..0; depth * height];
     let mut widest = vec![1.0; clusters.len()];
     let mut moved = vec![true; clusters.len()];
+    let mut windows = problem.windows(clusters);
     for iteration in 1..=problem.iterations {
-        let windows: Vec<[Range<usize>; 3]> = clusters
-            .position
-            .iter()
-            .map(|&centre| [0, 1, 2].map(|axis| problem.window(axis, centre[axis])))
-            .collect();
+        let before = std::mem::replace(&mut windows, problem.windows(clusters));
+        let around = |(now, before): (&Window, &Window)| {
+            [0, 1, 2].map(|axis| now[axis].start.min(before[axis].start)..now[axis].end.max(before[axis].end))
+        };
+        let boxes = windows.iter().zip(&before).map(around).zip(&moved);
+        let boxes: Vec<Window> = boxes.filter(|(_, moved)| **moved).map(|(window, _)| window).collect();
         // At first all count as changed, so that those which win no voxel die.
         let changed: Vec<AtomicBool> = moved.iter().map(|_| AtomicBool::new(iteration == 1)).collect();
-        let field = Field { problem, clusters, windows: &windows, widest: &widest, moved: &moved, channels };
+        let field = Field { problem, clusters, windows: &windows, widest: &widest, moved: &boxes, channels };
         labels.par_chunks_mut(slab).zip(rows.par_chunks_mut(TILE[0] * height)).enumerate().for_each_init(
-            || (Search::default(), vec![[0.0; TILE[2]]; channels]),
-            |(search, values), (index, (labels, rows))| {
+            || (Search::default(), Room::new(channels)),
+            |(search, room), (index, (labels, rows))| {
                 let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
-                if assign_slab(&field, search, values, &ranges, kernel, z, labels, &changed) {
+                if kernel(Slab { field: &field, ranges: &ranges, search, room, z, labels, changed: &changed })
+                {
                     for (row, labels) in rows.iter_mut().zip(labels.chunks(width)) {
                         *row = label_range(labels);
                     }
@@ -61,116 +65,4 @@ pub(crate) fn run(
         }
     }
     (labels, Course { iterations: problem.iterations, converged: false })
-}
-
-/// Assigns the voxels of the planes `z`, marks clusters that won or lost any, and returns whether there were some.
-#[expect(clippy::too_many_arguments, reason = "the state of one thread and of all")]
-fn assign_slab(
-    field: &Field,
-    search: &mut Search,
-    values: &mut [[f32; TILE[2]]],
-    ranges: &Ranges,
-    kernel: Kernel,
-    z: Range<usize>,
-    labels: &mut [u32],
-    changed: &[AtomicBool],
-) -> bool {
-    let [_, height, width] = field.problem.shape;
-    let weight = field.problem.spatial_weight();
-    let mut any = false;
-    if !search.enter_slab(field, &z) {
-        return false;
-    }
-    for y in pieces(height, TILE[1]) {
-        if !search.enter_band(field, &y) {
-            continue;
-        }
-        for x in pieces(width, TILE[2]) {
-            let tile = [z.clone(), y.clone(), x];
-            let Some(range) = ranges.get(&tile) else { continue };
-            if search.enter_tile(field, &tile, range) {
-                let tile = Tile {
-                    problem: field.problem,
-                    contenders: &search.contenders,
-                    colour: &field.clusters.colour,
-                    weight,
-                    span: &tile,
-                };
-                any |= kernel(&tile, values, labels, changed);
-            }
-        }
-    }
-    any
-}
-
-/// The least and greatest value of each channel over each tile's voxels; none for a tile outside the mask.
-struct Ranges {
-    tiles: [usize; 3],
-    channels: usize,
-    ranges: Vec<[f32; 2]>,
-    inside: Vec<bool>,
-}
-
-impl Ranges {
-    fn of(problem: &Problem, channels: usize) -> Ranges {
-        let tiles = [0, 1, 2].map(|axis| problem.shape[axis].div_ceil(TILE[axis]));
-        let [depth, height, width] = problem.shape;
-        let slabs: Vec<Range<usize>> = pieces(depth, TILE[0]).collect();
-        let found: Vec<(Vec<[f32; 2]>, Vec<bool>)> = slabs
-            .into_par_iter()
-            .map(|z| {
-                let mut ranges = Vec::new();
-                let mut inside = Vec::new();
-                for y in pieces(height, TILE[1]) {
-                    for x in pieces(width, TILE[2]) {
-                        let tile = [z.clone(), y.clone(), x];
-                        let mut any = false;
-                        let mut tile_ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; channels];
-                        for_each_row(problem.shape, &tile, |row| {
-                            let mask = problem.mask.map(|mask| &mask[row.clone()]);
-                            any |= mask.is_none_or(|mask| mask.contains(&true));
-                            for (channel, range) in tile_ranges.iter_mut().enumerate() {
-                                let first = channel * problem.voxels();
-                                let values = &problem.image[first + row.start..first + row.end];
-                                *range =
-                                    values.iter().enumerate().fold(*range, |[low, high], (i, &value)| {
-                                        let takes_part = mask.is_none_or(|mask| mask[i]);
-                                        if takes_part {
-                                            [low.min(value), high.max(value)]
-                                        } else {
-                                            [low, high]
-                                        }
-                                    });
-                            }
-                        });
-                        ranges.extend(tile_ranges);
-                        inside.push(any);
-                    }
-                }
-                (ranges, inside)
-            })
-            .collect();
-        let (ranges, inside): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        Ranges { tiles, channels, ranges: ranges.concat(), inside: inside.concat() }
-    }
-
-    fn get(&self, tile: &[Range<usize>; 3]) -> Option<&[[f32; 2]]> {
-        let [z, y, x] = [0, 1, 2].map(|axis| tile[axis].start / TILE[axis]);
-        let place = (z * self.tiles[1] + y) * self.tiles[2] + x;
-        self.inside[place].then(|| &self.ranges[place * self.channels..(place + 1) * self.channels])
-    }
-}
-
-/// Calls `each` with the voxels of every row of the tile.
-fn for_each_row(
-    [_, height, width]: [usize; 3],
-    [z, y, x]: &[Range<usize>; 3],
-    mut each: impl FnMut(Range<usize>),
-) {
-    for z in z.clone() {
-        for y in y.clone() {
-            let row = (z * height + y) * width;
-            each(row + x.start..row + x.end);
-        }
-    }
 }
