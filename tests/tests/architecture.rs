@@ -183,8 +183,7 @@ fn unsafe_code_stands_in_kernels_and_says_why_it_is_safe() {
         "crates/models/src/ops/cpu",
         "crates/models/src/plan",
         "crates/slic3d/src/kmeans",
-        // The passes over a mask's bricks, compiled for wider vectors.
-        "crates/slic3d/src/mask_seeds",
+        "crates/slic3d/src/mask_seeds/nearest.rs",
         // A counting allocator, to test peak memory.
         "crates/slic3d/tests/memory.rs",
         // What is looked for stands here as text.

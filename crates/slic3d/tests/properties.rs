@@ -105,6 +105,20 @@ proptest! {
     }
 
     #[test]
+    fn clusters_without_voxels_are_dead_and_counted((slic, image, mask, _) in setting(), iterations in 1_usize..40) {
+        let slic = slic.enforce_connectivity(false).iterations(iterations);
+        let (found, report) =
+            slic.segment_with_report(image.view(), mask.as_ref().map(|m| m.view())).unwrap();
+        prop_assert_eq!(found.len() + report.dead, report.seeds);
+        prop_assert!(report.iterations <= iterations && (report.converged || report.iterations == iterations));
+        // A mask's clusters are first spread, for as many iterations.
+        if report.converged && mask.is_none() {
+            let longer = slic.iterations(iterations + 20);
+            prop_assert_eq!(longer.segment(image.view(), mask.as_ref().map(|m| m.view())).unwrap(), found);
+        }
+    }
+
+    #[test]
     fn scaling_by_a_power_of_two_changes_nothing((slic, image, mask, _) in setting(), exponent in -20_i32..20) {
         let mask = mask.as_ref().map(|mask| mask.view());
         let scaled = image.mapv(|value| value * (exponent as f32).exp2());
@@ -133,4 +147,15 @@ fn physical_windows_make_regions_compact_in_millimetres() {
     let slic = Slic::new(64).spacing([4.0, 1.0, 1.0]);
     let (z, y) = extent(&slic.clone().physical_windows(true));
     assert!(z / y < 1.5 && y / z < 1.5, "{z} mm by {y} mm");
+}
+
+#[test]
+fn a_cluster_can_die() {
+    // Two values at random: a cluster's colour is soon that of all its neighbours' voxels.
+    let image =
+        Array3::from_shape_fn((6, 12, 12), |(z, y, x)| (hash(5, (z * 12 + y) * 12 + x) >> 9 & 1) as f32);
+    let slic = Slic::new(200).compactness(0.001).enforce_connectivity(false);
+    let (found, report) = slic.segment_with_report(image.view().insert_axis(ndarray::Axis(0)), None).unwrap();
+    assert!(report.dead > 0, "{report:?}");
+    assert_eq!(found.len() + report.dead, report.seeds);
 }

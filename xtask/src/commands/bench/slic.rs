@@ -110,7 +110,9 @@ fn cases() -> Vec<Case> {
         case(CROP, 250, false),
         case(CROP, 1000, false),
         case(SCAN, 100, false),
+        case(CROP, 50, true),
         case(CROP, 100, true),
+        case(CROP, 250, true),
         case(CROP, 1000, true),
         case(SCAN, 100, true),
     ]
