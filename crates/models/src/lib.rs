@@ -31,6 +31,7 @@
 //! (`tests/training.rs` trains in processes with 1, 2 and 3).
 
 pub mod adam;
+mod blocked;
 pub mod checkpoint;
 mod device;
 mod error;
@@ -41,6 +42,7 @@ pub mod ops;
 mod parameters;
 pub mod plan;
 mod resnet;
+mod simd;
 pub mod train;
 mod unet;
 

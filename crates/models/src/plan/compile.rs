@@ -1,13 +1,13 @@
 //! Networks into steps: batch norm into weights, residual and ReLU into the step before.
 
-use super::conv::{Convolution, Dense, Geometry, Lanes, Spread};
 use super::graph::{Buffer, End, Graph, Layer, Step, Work};
-use super::pool::MaxPool;
-use super::winograd::Winograd;
+use crate::blocked::conv::{Convolution, Dense, Geometry, Lanes, Spread};
+use crate::blocked::pool::MaxPool;
+use crate::blocked::winograd::{Shape, Winograd};
 use crate::layers::{BatchNorm3d, Conv3d, ConvTranspose3d, Linear};
 use crate::ops::Pool3dParams;
-use crate::ops::cpu::simd::Isa;
 use crate::resnet::{Around, Block, ResNet3d};
+use crate::simd::Isa;
 use crate::unet::{Level, UNet3d};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
@@ -208,10 +208,12 @@ impl Builder {
         *halo = (*halo).max(params.padding[2]);
         let dense = Dense { weights: &weights, bias: &bias };
         let lanes = &self.lanes[input];
-        let work = if self.form.winograd && Winograd::suits(geometry, lanes) {
-            Work::Winograd(Winograd::new(self.form.isa, lanes, dense, relu, tile(&weights)))
-        } else {
-            Work::Conv(Convolution::new(self.form.isa, geometry, Spread::NONE, lanes, dense, relu))
+        let work = match Shape::of(geometry, lanes).filter(|_| self.form.winograd) {
+            Some(shape) => {
+                let shape = if shape == Shape::Stem { shape } else { Shape::Cube(tile(&weights)) };
+                Work::Winograd(Winograd::new(self.form.isa, shape, lanes, dense, relu))
+            }
+            None => Work::Conv(Convolution::new(self.form.isa, geometry, Spread::NONE, lanes, dense, relu)),
         };
         Ok(self.step(work, input, output, residual))
     }

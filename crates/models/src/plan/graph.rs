@@ -1,9 +1,9 @@
 //! A network as steps between layers, with what their sizes decide: which memory each layer takes, and until when.
 
-use super::conv::{Convolution, Geometry, Job};
-use super::pool::MaxPool;
-use super::window::{BLOCK, Window};
-use super::winograd::Winograd;
+use crate::blocked::conv::{Convolution, Geometry, Job};
+use crate::blocked::pool::MaxPool;
+use crate::blocked::window::{BLOCK, Window};
+use crate::blocked::winograd::Winograd;
 
 /// Blocks of a buffer: all of it, or a part beside others (a concatenation).
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,10 @@
 //!
 //! A [`Plan`] is what a network in evaluation mode computes, as a list of steps: batch norm is folded into the weights
 //! before it, bias, residual and ReLU are the end of a convolution's sums, weights are packed once in the order in which
-//! the kernel reads them. Activations stay blocked (`window`) from the image to the logit. Which memory a layer takes,
+//! the kernel reads them. Activations stay blocked (`crate::blocked`) from the image to the logit. Which memory a layer takes,
 //! and until when, follows from the sizes (`graph`); the memory is kept from call to call.
 //!
-//! - `window`: the layout, and boxes of it; `tile`: the register kernel; `conv`, `winograd`, `pool`: a box of a layer's
-//!   output;
-//! - `compile`: networks into steps; `graph`: steps, sizes, memory; `image`: images in and values out;
+//! - `compile`: networks into steps; `graph`: steps, sizes, memory;
 //! - `incremental`: a scan whose layers are kept, and what changes of a few voxels make of its output.
 //!
 //! ```
@@ -20,31 +18,22 @@
 //! assert_eq!(logits.len(), 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![allow(
-    unsafe_code,
-    reason = "SIMD kernels and disjoint writes from several tasks; each block says why it holds"
-)]
 
 mod compile;
-mod conv;
 mod graph;
-mod image;
 mod incremental;
-mod pool;
 #[cfg(test)]
 mod tests;
-mod tile;
-mod window;
-mod winograd;
 
 pub use incremental::{Change, Kept, MEMORY};
 
+use crate::blocked::conv::{Job, Residual};
+use crate::blocked::image;
+use crate::blocked::window::Window;
 use crate::{Error, ResNet3d, UNet3d};
 use compile::Form;
-use conv::{Job, Residual};
 use graph::{Arrangement, End, Graph, Step, Work};
 use std::sync::{Mutex, PoisonError};
-use window::Window;
 
 /// Bytes of activations that a call keeps to, where one image does not take more.
 const AT_ONCE: usize = 1 << 29;

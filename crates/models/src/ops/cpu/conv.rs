@@ -2,9 +2,9 @@
 
 use super::direct::{self, Target};
 use super::shape::{Axis, Gather, Phase};
-use super::simd::Isa;
 use super::weight_gradient;
 use super::weights::{PackedWeights, WeightStrides};
+use crate::simd::Isa;
 use rayon::prelude::*;
 
 /// `output[n, o] = bias[o] + Σ weight[o, i] ⋆ input[n, i]`.

@@ -3,10 +3,10 @@
 //! A backward pass computes the gradients of those arguments only that stand on a variable: the first layer's image
 //! and frozen weights cost nothing.
 
-use super::conv;
 use super::shape::{Axis, Gather};
-use super::simd::Isa;
+use super::{conv, form};
 use crate::ops::{Conv3dParams, ConvTranspose3dParams};
+use crate::simd::Isa;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// [`crate::ops::conv3d`] of `f32` tensors on the CPU.
@@ -111,9 +111,9 @@ impl Convolution {
         };
         let mut output = vec![0.0; gather.batch * channels * d * h * w];
         match self {
-            Convolution::Direct(_) => conv::forward(isa, &gather, input, weight, bias, &mut output),
+            Convolution::Direct(_) => form::forward(isa, &gather, input, weight, bias, &mut output),
             Convolution::Transposed(_) => {
-                conv::input_gradient(isa, &gather, weight, input, &mut output, bias)
+                form::input_gradient(isa, &gather, weight, input, &mut output, bias)
             }
         }
         Ok((CpuStorage::F32(output), Shape::from((gather.batch, channels, d, h, w))))
@@ -127,16 +127,16 @@ impl Convolution {
         let input_gradient = |weight: &[f32], gradient: &[f32]| {
             let mut to = vec![0.0; x.elem_count()];
             match self {
-                Convolution::Direct(_) => conv::input_gradient(isa, &gather, weight, gradient, &mut to, None),
-                Convolution::Transposed(_) => conv::forward(isa, &gather, gradient, weight, None, &mut to),
+                Convolution::Direct(_) => form::input_gradient(isa, &gather, weight, gradient, &mut to, None),
+                Convolution::Transposed(_) => form::forward(isa, &gather, gradient, weight, None, &mut to),
             }
             to
         };
         let weight_gradient = |x: &[f32], gradient: &[f32]| {
             let mut to = vec![0.0; weight.elem_count()];
             match self {
-                Convolution::Direct(_) => conv::weight_gradient(isa, &gather, x, gradient, &mut to),
-                Convolution::Transposed(_) => conv::weight_gradient(isa, &gather, gradient, x, &mut to),
+                Convolution::Direct(_) => form::weight_gradient(isa, &gather, x, gradient, &mut to),
+                Convolution::Transposed(_) => form::weight_gradient(isa, &gather, gradient, x, &mut to),
             }
             to
         };

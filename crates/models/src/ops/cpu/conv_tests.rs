@@ -3,7 +3,7 @@
 use super::conv;
 use super::naive::reference;
 use super::shape::{Axis, Gather};
-use super::simd::Isa;
+use crate::simd::Isa;
 use proptest::prelude::*;
 
 fn axis() -> impl Strategy<Value = Axis> {

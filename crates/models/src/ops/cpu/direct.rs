@@ -7,10 +7,10 @@
 //! neither alias in the cache nor cost a page each), then, for each block of output channels and each block of input
 //! channels whose weights fit into half of the first-level cache, passes over its tiles.
 
-use super::scratch::{Scratch, SharedMut};
 use super::shape::Gather;
-use super::simd::{Isa, Kernel, Vector};
 use super::weights::PackedWeights;
+use crate::simd::scratch::{Scratch, SharedMut};
+use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
 

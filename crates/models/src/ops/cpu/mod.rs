@@ -1,10 +1,10 @@
 //! Kernels for the CPU: `f32` convolutions at the rate of the chip's multiply-adds, as candle operations.
 //!
-//! - [`simd`]: one vector trait, implemented by AVX-512, AVX2 with FMA, NEON and plain code, chosen at run time;
 //! - [`shape`]: a convolution and its gradients in one form, a gather along three axes;
 //! - [`weights`], [`direct`]: the packed weights and the forward pass; the gradient of the input is the forward pass
 //!   of the flipped weights, once for each phase of the stride ([`conv`]), and so is a transposed convolution;
 //! - [`weight_gradient`]: sums over voxels in registers, in an order that shapes alone decide;
+//! - [`winograd`]: 3³ convolutions with stride 1, and both gradients, with fewer multiplications; [`form`] picks;
 //! - [`conv_ops`]: candle's view of them;
 //! - [`pool`], [`upsample`]: pooling and resampling, which memory limits.
 //!
@@ -29,6 +29,7 @@ mod conv_ops;
 #[cfg(test)]
 mod conv_tests;
 mod direct;
+mod form;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
@@ -36,12 +37,13 @@ mod op_tests;
 mod pool;
 #[cfg(test)]
 mod pool_tests;
-pub(crate) mod scratch;
 mod shape;
-pub(crate) mod simd;
 mod upsample;
 mod weight_gradient;
 mod weights;
+mod winograd;
+#[cfg(test)]
+mod winograd_tests;
 
 pub(crate) use conv_ops::{conv_transpose3d, conv3d};
 pub(crate) use pool::{avg_pool3d, global_avg_pool3d, max_pool3d};

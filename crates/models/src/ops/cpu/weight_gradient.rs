@@ -6,9 +6,9 @@
 //! broadcasts the inputs of up to [`WIDEST`] pairs of input channel and tap along x. Chunks follow one another, so that
 //! the order of every sum is fixed.
 
-use super::scratch::SharedMut;
 use super::shape::Gather;
-use super::simd::{Isa, Kernel, Vector};
+use crate::simd::scratch::SharedMut;
+use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Weights in the order in which the direct convolution reads them.
 
-use super::scratch::SharedMut;
 use super::shape::Gather;
-use super::simd::Isa;
+use crate::simd::Isa;
+use crate::simd::scratch::SharedMut;
 use rayon::prelude::*;
 use std::ops::Range;
 

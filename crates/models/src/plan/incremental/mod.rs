@@ -12,11 +12,11 @@ mod boxes;
 mod tests;
 mod working;
 
-use super::conv::{Job, Residual};
 use super::graph::{Arrangement, End, Graph, Step};
-use super::window::Window;
 use super::{Plan, logit_of};
 use crate::Error;
+use crate::blocked::conv::{Job, Residual};
+use crate::blocked::window::Window;
 use boxes::{Boxes, Differs, Region, union};
 use rayon::prelude::*;
 use std::ops::Range;

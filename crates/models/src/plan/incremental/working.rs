@@ -2,8 +2,8 @@
 
 use super::Kept;
 use super::boxes::{Boxes, Held, Region};
+use crate::blocked::window::Window;
 use crate::plan::graph::Graph;
-use crate::plan::window::Window;
 use std::ops::Range;
 
 /// A change's boxes with memory for them.

@@ -7,7 +7,7 @@
 //! change a bit of it.
 
 use super::window::BLOCK;
-use crate::ops::cpu::simd::{Kernel, Vector};
+use crate::simd::{Kernel, Vector};
 
 /// Rows of the tallest tile.
 pub(super) const MOST_ROWS: usize = 4;

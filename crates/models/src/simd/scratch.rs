@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
 
 thread_local! {
     static BUFFERS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
@@ -37,6 +39,60 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let buffers = (std::mem::take(&mut self.first), std::mem::take(&mut self.second));
         BUFFERS.with(|kept| kept.replace(buffers));
+    }
+}
+
+/// Memory that calls take and give back, so that none is asked of the system for each call.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(Mutex<Vec<Vec<f32>>>);
+
+impl Spare {
+    pub(crate) const fn new() -> Spare {
+        Spare(Mutex::new(Vec::new()))
+    }
+
+    /// `len` values, unspecified ones.
+    pub(crate) fn take(&self, len: usize) -> Lent<'_> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = kept.iter().position(|values| values.len() >= len);
+        let mut values = match fits {
+            Some(at) => kept.swap_remove(at),
+            None => kept.pop().unwrap_or_default(),
+        };
+        drop(kept);
+        if values.len() < len {
+            // What was there is of no use: a new piece need not be copied into.
+            values = vec![0.0; len];
+        }
+        Lent { of: self, values, len }
+    }
+}
+
+/// Memory of a [`Spare`] until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lent<'a> {
+    of: &'a Spare,
+    values: Vec<f32>,
+    len: usize,
+}
+
+impl Deref for Lent<'_> {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.values[..self.len]
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[..self.len]
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let values = std::mem::take(&mut self.values);
+        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).push(values);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::conv::{Geometry, Job};
 use super::window::{BLOCK, Window, clip};
-use crate::ops::cpu::scratch::SharedMut;
-use crate::ops::cpu::simd::{Isa, Kernel, Vector};
+use crate::simd::scratch::SharedMut;
+use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
 

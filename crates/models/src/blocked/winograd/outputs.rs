@@ -1,10 +1,10 @@
 //! Products at the points, and the way back from them to a layer's outputs.
 
-use super::{GAP, Item, Part, Segment, Winograd, transform};
-use crate::ops::cpu::scratch::{Scratch, SharedMut};
-use crate::ops::cpu::simd::{Kernel, Vector};
-use crate::plan::tile::{self, Start, Work};
-use crate::plan::window::BLOCK;
+use super::{GAP, Item, Part, Segment, Shape, Winograd, transform};
+use crate::blocked::tile::{self, Start, Work};
+use crate::blocked::window::BLOCK;
+use crate::simd::scratch::{Scratch, SharedMut};
+use crate::simd::{Kernel, Vector};
 use std::ops::Range;
 
 /// Products and outputs of some columns and groups of output blocks.
@@ -31,9 +31,10 @@ impl Kernel for Outputs<'_> {
         // SAFETY: the caller has V's instructions; sums are as long as the groups' points take.
         unsafe {
             self.products::<V>(sums, columns, by_point);
-            match conv.outputs {
-                2 => V::enter(Back::<4, 2> { of: &self, sums, columns, by_point }),
-                _ => V::enter(Back::<6, 4> { of: &self, sums, columns, by_point }),
+            match conv.shape {
+                Shape::Cube(2) => V::enter(Back::<4, 2> { of: &self, sums, columns, by_point }),
+                Shape::Cube(_) => V::enter(Back::<6, 4> { of: &self, sums, columns, by_point }),
+                Shape::Stem => V::enter(Back::<7, 4> { of: &self, sums, columns, by_point }),
             }
         }
     }
@@ -47,24 +48,28 @@ impl Outputs<'_> {
         let zeros = [0.0f32; 2 * BLOCK];
         let span = BLOCK * conv.group * BLOCK;
         let by_tap = conv.in_blocks * span;
-        let mut weights: Vec<*const f32> = Vec::with_capacity(3 * conv.in_blocks);
-        let mut inputs: Vec<[*const f32; tile::MOST_ROWS]> = Vec::with_capacity(3 * conv.in_blocks);
+        let depth = conv.shape.depth();
+        let spans = depth * conv.in_blocks;
+        let mut weights: Vec<*const f32> = Vec::with_capacity(spans);
+        let mut inputs: Vec<[*const f32; tile::MOST_ROWS]> = Vec::with_capacity(spans);
         for point in 0..conv.points() {
             for (at, group) in self.groups.clone().enumerate() {
                 let blocks = conv.group.min(conv.out_blocks - group * conv.group);
-                let of_point = &conv.weights[(group * conv.points() + point) * 3 * by_tap..][..3 * by_tap];
+                let of_point =
+                    &conv.weights[(group * conv.points() + point) * depth * by_tap..][..depth * by_tap];
                 weights.clear();
-                weights.extend((0..3 * conv.in_blocks).map(|at| of_point[at * span..].as_ptr()));
+                weights.extend((0..spans).map(|at| of_point[at * span..].as_ptr()));
                 for segment in self.segments {
                     let item = &self.items[segment.item];
-                    let (planes, tiles) = (item.z.len() + 2, item.by_plane());
+                    let (planes, tiles) = (conv.shape.planes(item.z.len()), item.by_plane());
                     let first = item.values + point * conv.by_point(item) + segment.first * BLOCK;
                     inputs.clear();
-                    for tz in 0..3 {
+                    for tz in 0..depth {
+                        let place = conv.shape.place(tz, planes);
                         for block in 0..conv.in_blocks {
-                            // SAFETY: the transformed inputs of the item hold the columns of all three planes.
+                            // SAFETY: the transformed inputs of the item hold the columns of all planes that it sees.
                             let from =
-                                unsafe { self.values.at(first + (block * planes + tz) * tiles * BLOCK) };
+                                unsafe { self.values.at(first + (block * planes + place) * tiles * BLOCK) };
                             inputs.push([from.cast_const(); tile::MOST_ROWS]);
                         }
                     }

@@ -10,21 +10,25 @@ proptest! {
 
     #[test]
     fn it_is_the_direct_form(
-        from in 1usize..50, to in 1usize..40, size in [1usize..12, 1usize..15, 1usize..19], four in any::<bool>(),
+        stem in any::<bool>(), from in 1usize..50, to in 1usize..40, size in [1usize..12, 1usize..15, 1usize..19], four in any::<bool>(),
         residual in prop::option::of(1usize..3), relu in any::<bool>(), images in 1usize..4,
         corners in prop::array::uniform6(0.0f64..1.0), seed in any::<u64>(),
     ) {
-        let (weights, bias) = (values(27 * from * to, seed), values(to, seed ^ 1));
-        let lanes = Lanes::parts(&[from]);
-        let input = Window::whole(size, lanes.blocks(), BLOCK, 1);
+        let shape = if stem { Shape::Stem } else { Shape::Cube(if four { 4 } else { 2 }) };
+        let (from, size) = if stem { (4, size.map(|n| 2 * n - usize::from(four))) } else { (from, size) };
+        let geometry = shape.geometry();
+        let (weights, bias) = (values(geometry.kernel[0].pow(3) * from * to, seed), values(to, seed ^ 1));
+        let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
+        let input = Window::whole(size, lanes.blocks(), lanes.pitch, geometry.padding[2]);
         let layers: Vec<Vec<f32>> = (0..images as u64)
             .map(|image| {
                 let mut layer = vec![f32::NAN; input.len()];
                 let dense = values(from * size.iter().product::<usize>(), seed ^ (2 + image));
-                super::super::image::pack(&dense, from, size, &input, &mut layer);
+                crate::blocked::image::pack(&dense, from, size, &input, &mut layer);
                 layer
             })
             .collect();
+        let size = size.map(|n| (n - 1) / geometry.stride[0] + 1);
         let output = Window::whole(size, to.div_ceil(BLOCK), BLOCK, 2);
         let residual = residual.map(|stride| {
             let window = Window::whole(size.map(|n| n * stride), output.blocks.div_ceil(stride), BLOCK, 1);
@@ -32,8 +36,7 @@ proptest! {
             (window, values, stride)
         });
         let residual = residual.as_ref().map(|(window, values, stride)| Residual { window, values, stride: *stride });
-        let tile = if four { 4 } else { 2 };
-        let geometry = Geometry { kernel: [3; 3], stride: [1; 3], padding: [1; 3] };
+        let tile = shape.outputs();
         let whole = size.map(|n| 0..n);
         let region: [Range<usize>; 3] = std::array::from_fn(|axis| {
             let n = size[axis] as f64;
@@ -45,7 +48,7 @@ proptest! {
         for isa in Isa::available() {
             let dense = Dense { weights: &weights, bias: &bias };
             let direct = Convolution::new(isa, geometry, Spread::NONE, &lanes, dense, relu);
-            let conv = Winograd::new(isa, &lanes, dense, relu, tile);
+            let conv = Winograd::new(isa, shape, &lanes, dense, relu);
             let run = |region: &[Range<usize>; 3], threads: usize, work: &(dyn Fn(&mut [Job<'_>]) + Sync)| {
                 let mut found = vec![vec![7.0; output.len()]; images];
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -6,8 +6,8 @@
 
 use super::tile::{self, Finish, MOST_ROWS, Start, Work};
 use super::window::{BLOCK, Window, clip, reach};
-use crate::ops::cpu::scratch::SharedMut;
-use crate::ops::cpu::simd::{Isa, Kernel, Vector};
+use crate::simd::scratch::SharedMut;
+use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
 

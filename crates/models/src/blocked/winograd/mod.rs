@@ -1,29 +1,37 @@
-//! A 3 × 3 × 3 convolution with stride 1 with fewer multiplications: Winograd's algorithm along y and x, its taps along z
-//! summed among the transformed values (Lavin and Gray 2016, <https://arxiv.org/abs/1509.09308>).
+//! Convolutions with fewer multiplications: Winograd's algorithm along y and x, the taps along z summed among the
+//! transformed values (Lavin and Gray 2016, <https://arxiv.org/abs/1509.09308>).
 //!
-//! A tile is `M × M` outputs of a plane, seen through the `(M + 2)²` *points* of its transformed inputs. A tile of 4 × 4
-//! outputs takes 36 · 3 multiplications an input channel where the direct form takes 16 · 27: a quarter. Tiles lie on the
+//! A tile is `M × M` outputs of a plane, seen through the `A²` *points* of its transformed inputs. Of a 3³ kernel, a tile of
+//! 4 × 4 outputs takes 36 · 3 multiplications an input channel where the direct form takes 16 · 27: a quarter; and so does
+//! one of a 7³ kernel with stride 2, whose inputs are taken two by two along y and x ([`Shape::Stem`]). Tiles lie on the
 //! layer's own grid, so that a box is the bits of the whole; boxes are as tiles are.
 //!
 //! Inputs are transformed plane by plane (`inputs`), then each point is a matrix product over channels and the taps
 //! along z, done by the register kernel of the direct form on columns that are tiles (`outputs`), whose sums are turned
-//! back into outputs while they are still in the cache.
+//! back into outputs while they are still in the cache. The gradient of the weights (`gradient`) is the same the other way
+//! round.
 
+mod gradient;
 mod inputs;
 mod outputs;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod weights;
+
+pub(crate) use gradient::WeightGradient;
+pub(crate) use shape::Shape;
 
 use super::conv::{Dense, Geometry, Job, Lanes, Residual, check};
 use super::window::{BLOCK, Window};
-use crate::ops::cpu::scratch::SharedMut;
-use crate::ops::cpu::simd::Isa;
+use crate::simd::Isa;
+use crate::simd::scratch::{SharedMut, Spare};
 use inputs::Inputs;
 use outputs::Outputs;
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use weights::Weights;
 
 /// Transformed inputs that are in memory together, about: 16 MiB.
 const TOGETHER: usize = 1 << 22;
@@ -33,15 +41,15 @@ const SUMS: usize = 1 << 16;
 /// the same lines of the first-level cache.
 const GAP: usize = 2 * BLOCK;
 
-/// Memory of transformed inputs, from call to call.
-static SPARE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+/// Memory of transformed values, from call to call.
+static SPARE: Spare = Spare::new();
 
 /// A convolution with transformed weights.
 #[derive(Debug)]
 pub(crate) struct Winograd {
     isa: Isa,
-    /// Outputs of a tile along y and x: 2 or 4.
-    outputs: usize,
+    shape: Shape,
+    /// Of what is transformed.
     in_blocks: usize,
     out_blocks: usize,
     /// Blocks of outputs that a tile of the register kernel takes together.
@@ -55,61 +63,38 @@ pub(crate) struct Winograd {
 }
 
 impl Winograd {
-    /// Whether a convolution has the form that this is for.
-    pub(crate) fn suits(geometry: Geometry, lanes: &Lanes) -> bool {
-        let Geometry { kernel, stride, padding } = geometry;
-        kernel == [3; 3] && stride == [1; 3] && padding == [1; 3] && lanes.pitch == BLOCK
-    }
-
-    /// Transforms the weights. A tile has `outputs` outputs along y and x, 2 or 4.
-    pub(crate) fn new(isa: Isa, lanes: &Lanes, dense: Dense<'_>, relu: bool, outputs: usize) -> Winograd {
-        assert!(outputs == 2 || outputs == 4, "tiles of {outputs} outputs");
+    /// Transforms the weights.
+    pub(crate) fn new(isa: Isa, shape: Shape, lanes: &Lanes, dense: Dense<'_>, relu: bool) -> Winograd {
+        assert!(lanes.pitch == shape.pitch(), "{shape:?} of {lanes:?}");
         let channels = dense.bias.len();
+        let taps = shape.depth().pow(3);
+        let inputs = dense.weights.len() / (channels * taps).max(1);
+        let cells = Lanes::parts(&[BLOCK]);
+        let lanes = if shape == Shape::Stem { &cells } else { lanes };
         let (in_blocks, out_blocks) = (lanes.blocks(), channels.div_ceil(BLOCK));
-        let inputs = dense.weights.len() / (channels * 27).max(1);
         let group = if isa.lanes() == BLOCK { out_blocks.min(2) } else { 1 };
-        let points = outputs + 2;
         let mut bias = dense.bias.to_vec();
         bias.resize(out_blocks * BLOCK, 0.0);
-        let by_group = points * points * 3 * in_blocks * BLOCK * group * BLOCK;
+        let by_group = shape.points().pow(2) * shape.depth() * in_blocks * BLOCK * group * BLOCK;
         let groups = out_blocks.div_ceil(group.max(1));
         let mut weights = vec![0.0; by_group * groups];
         let wide = group * BLOCK;
         weights.par_chunks_mut(by_group.max(1)).enumerate().for_each(|(at, weights)| {
             let outputs = at * wide..((at + 1) * wide).min(channels);
-            for tz in 0..3 {
-                for (place, channel) in lanes.channels.iter().enumerate() {
-                    let Some(channel) = *channel else { continue };
-                    for o in outputs.clone() {
-                        let taps = &dense.weights[(o * inputs + channel) * 27 + tz * 9..][..9];
-                        let line = |row: usize| {
-                            let [a, b, c] = [0, 1, 2].map(|tap| f64::from(taps[3 * row + tap]));
-                            transform::kernel(points, [a, b, c])
-                        };
-                        let lines = [line(0), line(1), line(2)];
-                        for px in 0..points {
-                            let column = transform::kernel(points, lines.map(|line| line[px]));
-                            for (py, value) in column.into_iter().enumerate().take(points) {
-                                let step = ((py * points + px) * 3 + tz) * in_blocks * BLOCK + place;
-                                weights[step * wide + o - outputs.start] = value as f32;
-                            }
-                        }
-                    }
-                }
-            }
+            isa.run(Weights { shape, lanes, dense: dense.weights, inputs, outputs, wide, weights });
         });
         let products = dense.weights.len();
-        Winograd { isa, outputs, in_blocks, out_blocks, group, relu, products, weights, bias }
+        Winograd { isa, shape, in_blocks, out_blocks, group, relu, products, weights, bias }
     }
 
     /// Kernel, stride and padding.
     pub(crate) fn geometry(&self) -> Geometry {
-        Geometry { kernel: [3; 3], stride: [1; 3], padding: [1; 3] }
+        self.shape.geometry()
     }
 
     /// What boxes are multiples of, along y and x, but where they end with the layer.
     pub(crate) fn grid(&self) -> usize {
-        self.outputs
+        self.shape.outputs()
     }
 
     /// Multiply-adds of one output voxel as the direct form takes them.
@@ -118,7 +103,7 @@ impl Winograd {
     }
 
     fn points(&self) -> usize {
-        (self.outputs + 2).pow(2)
+        self.shape.points().pow(2)
     }
 
     /// Computes each job's box.
@@ -129,26 +114,17 @@ impl Winograd {
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(jobs.len());
         let mut items: Vec<Item> = Vec::new();
         for job in jobs {
-            check(self.geometry(), [self.in_blocks, BLOCK, self.out_blocks], job);
+            check(self.geometry(), [self.in_blocks, self.shape.pitch(), self.out_blocks], job);
             let layer = job.output.0.layer;
+            let grid = self.grid();
             for axis in [1, 2] {
                 let Range { start, end } = job.region[axis];
-                let whole = start % self.outputs == 0 && (end % self.outputs == 0 || end == layer[axis]);
+                let whole = start % grid == 0 && (end % grid == 0 || end == layer[axis]);
                 assert!(whole, "{:?} is not of whole tiles of {layer:?}", job.region);
             }
-            let [z, y, x] = job.region.clone();
-            let tiles = [y, x].map(|range| range.start / self.outputs..range.end.div_ceil(self.outputs));
-            let by_plane = tiles[0].len() * tiles[1].len();
-            let values = self.points() * self.in_blocks * BLOCK * by_plane;
-            // Planes that are in memory together: as many as there is room for, but for those before and after.
-            let planes = (TOGETHER / values.max(1)).max(3) - 2;
-            let pieces = z.len().div_ceil(planes).max(1);
-            if by_plane > 0 {
-                items.extend((0..pieces).map(|piece| {
-                    let z = z.start + piece * z.len() / pieces..z.start + (piece + 1) * z.len() / pieces;
-                    Item { part: parts.len(), z, tiles: tiles.clone(), values: 0 }
-                }));
-            }
+            let part = parts.len();
+            let pieces = pieces(self.shape, &job.region, self.in_blocks).into_iter();
+            items.extend(pieces.map(|[z, y, x]| Item { part, z, tiles: [y, x], values: 0 }));
             let Job { input, residual, output, .. } = job;
             parts.push(Part {
                 input: *input,
@@ -157,8 +133,6 @@ impl Winograd {
                 output: SharedMut::new(output.1),
             });
         }
-        items.retain(|item| !item.z.is_empty());
-        let mut memory = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         let mut rest = items.as_mut_slice();
         while !rest.is_empty() {
             let mut total = 0;
@@ -172,19 +146,15 @@ impl Winograd {
                 total += values;
                 count += 1;
             }
-            if memory.len() < total {
-                memory = vec![0.0; total];
-            }
             let (now, later) = rest.split_at_mut(count);
-            self.compute(&parts, now, &mut memory[..total]);
+            self.compute(&parts, now, &mut SPARE.take(total));
             rest = later;
         }
-        SPARE.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 
     /// Values of one point's inputs, the gap included.
     fn by_point(&self, item: &Item) -> usize {
-        self.in_blocks * (item.z.len() + 2) * item.by_plane() * BLOCK + GAP
+        item.by_point(self.shape, self.in_blocks)
     }
 
     fn values_of(&self, item: &Item) -> usize {
@@ -198,13 +168,21 @@ impl Winograd {
             .iter()
             .enumerate()
             .flat_map(|(at, item)| {
-                let planes = item.z.len() + 2;
+                let planes = self.shape.planes(item.z.len());
                 (0..self.in_blocks * planes).map(move |task| (at, task / planes, task % planes))
             })
             .collect();
         planes.into_par_iter().with_min_len(1).for_each(|(at, block, plane)| {
             let item = &items[at];
-            self.isa.run(Inputs { conv: self, part: &parts[item.part], item, block, plane, values: shared });
+            self.isa.run(Inputs {
+                shape: self.shape,
+                by_point: self.by_point(item),
+                from: parts[item.part].input,
+                item,
+                block,
+                plane,
+                values: shared,
+            });
         });
 
         // Columns side by side, as many as there is room for the sums of.
@@ -260,14 +238,18 @@ struct Item {
     z: Range<usize>,
     /// Along y and x.
     tiles: [Range<usize>; 2],
-    /// Where its transformed inputs begin: `[point][block][plane][tile][channel]`, from the plane before `z` to that
-    /// after.
+    /// Where its transformed inputs begin: `[point][block][plane][tile][channel]`, of all planes that `z` sees.
     values: usize,
 }
 
 impl Item {
     fn by_plane(&self) -> usize {
         self.tiles[0].len() * self.tiles[1].len()
+    }
+
+    /// Values of one point's inputs, the gap included.
+    fn by_point(&self, shape: Shape, blocks: usize) -> usize {
+        blocks * shape.planes(self.z.len()) * self.by_plane() * BLOCK + GAP
     }
 
     /// Tiles of all planes.
@@ -284,4 +266,29 @@ struct Segment {
     len: usize,
     /// Its first column among a batch's.
     place: usize,
+}
+
+/// Cuts a box of whole tiles into boxes along z and, in tiles, y and x, of about [`TOGETHER`] transformed values of `blocks`
+/// blocks each. What is cut follows from the sizes alone.
+pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) -> Vec<[Range<usize>; 3]> {
+    let tiles = |range: &Range<usize>| range.start / shape.outputs()..range.end.div_ceil(shape.outputs());
+    let [z, y, x] = [region[0].clone(), tiles(&region[1]), tiles(&region[2])];
+    if z.is_empty() || y.is_empty() || x.is_empty() {
+        return Vec::new();
+    }
+    // Rows of tiles of one plane that there is room for.
+    let room = TOGETHER / (shape.points().pow(2) * BLOCK * blocks * x.len()).max(1);
+    let outputs = |planes: usize| (1..=z.len()).rev().find(|&n| shape.planes(n) <= planes).unwrap_or(1);
+    // Planes beyond those that are computed are transformed too: deep boxes, then, a few rows high, as callers pack two
+    // more of those.
+    let high = (room / 7).isqrt().clamp(1, y.len());
+    let deep = outputs(room / high);
+    let high = (room / shape.planes(deep)).clamp(1, y.len());
+    let (along_z, along_y) = (z.len().div_ceil(deep), y.len().div_ceil(high));
+    let part = |of: &Range<usize>, parts: usize, at: usize| {
+        of.start + at * of.len() / parts..of.start + (at + 1) * of.len() / parts
+    };
+    (0..along_z * along_y)
+        .map(|at| [part(&z, along_z, at / along_y), part(&y, along_y, at % along_y), x.clone()])
+        .collect()
 }

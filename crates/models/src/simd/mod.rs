@@ -4,6 +4,12 @@
 //! that enables the instruction set, where everything inlines, so that the same Rust becomes AVX-512, AVX2, NEON or
 //! plain code. Kernels keep at most [`Vector::ACCUMULATORS`] vectors alive besides their operands, so that none
 //! spills.
+#![allow(
+    unsafe_code,
+    reason = "SIMD intrinsics and disjoint writes from several tasks; each block says why it holds"
+)]
+
+pub(crate) mod scratch;
 
 use std::sync::OnceLock;
 
