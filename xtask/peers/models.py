@@ -1,9 +1,10 @@
 """PyTorch's and MONAI's side of `cargo xtask bench models`.
 
-models.py CASE_JSON THREADS makes the case ready, prints the versions as one JSON line, then runs the case once for every
-line on stdin and prints its seconds.
+models.py CASE_JSON THREADS makes the case ready, prints the versions as one JSON line, then answers each line on stdin:
+`run` runs the case once, the answer is its seconds; that to `memory` is the most memory held so far, in MiB.
 """
 import json
+import resource
 import sys
 import time
 
@@ -92,7 +93,10 @@ def main():
     once()
     versions = {"python": sys.version.split()[0], "torch": torch.__version__, "monai": monai.__version__}
     print(json.dumps(versions), flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        if line.strip() == "memory":
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, flush=True)
+            continue
         start = time.perf_counter()
         once()
         print(time.perf_counter() - start, flush=True)

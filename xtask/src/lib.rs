@@ -9,6 +9,7 @@ pub mod config;
 pub mod failure;
 pub mod figures;
 pub mod interrupt;
+pub mod memory;
 pub mod progress;
 pub mod report;
 pub mod run;

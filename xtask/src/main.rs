@@ -8,6 +8,7 @@ use xtask::failure::{Ending, ending, message};
 use xtask::progress::say;
 
 fn main() -> ExitCode {
+    xtask::memory::keep();
     match xtask::run(Cli::parse()) {
         Ok(()) => Ending::Done.into(),
         Err(error) => {

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use serde::Serialize;
 
+use crate::memory;
+
 /// The machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Host {
@@ -45,6 +47,7 @@ pub fn git_revision() -> Option<String> {
 
 /// Starts the measure of peak memory anew, where the system can.
 pub fn reset_peak_memory() {
+    memory::give_back();
     // 5 resets the peak (proc(5), clear_refs). Without it the peak is that of the whole process so far.
     let _ = fs::write("/proc/self/clear_refs", "5");
 }

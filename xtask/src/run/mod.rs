@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use hash::{hash_bytes, hash_file, stream_seed};
-pub use host::{Host, available_memory, git_revision, load_average};
+pub use host::{Host, available_memory, git_revision, load_average, peak_memory_mib};
 pub use inputs::Inputs;
 pub use manifest::StageClock;
 pub use open::{CONFIG, Opening, Start, real};

@@ -11,6 +11,7 @@ mod work;
 use crate::cli::{Bench, ConvBenchArgs, NetworkBenchArgs};
 use crate::commands::print_result;
 use crate::failure::input;
+use crate::run::peak_memory_mib;
 use serde_json::json;
 use std::time::Instant;
 use work::{Case, Kind, Work};
@@ -48,6 +49,7 @@ fn alone(case: &Case) -> anyhow::Result<()> {
         "seconds": seconds,
         "gflops": work.gflop() / seconds,
         "threads": rayon::current_num_threads(),
+        "peak_memory_mib": peak_memory_mib(),
     }))
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench models`: networks and convolutions beside PyTorch and MONAI, both sides in turn.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ struct Compared {
     gflop: f64,
     ours_seconds: Vec<f64>,
     peer_seconds: Vec<f64>,
+    /// Of training: the most memory that a process held which did nothing else, in MiB.
+    ours_peak_mib: Option<u64>,
+    peer_peak_mib: Option<u64>,
 }
 
 /// Runs all cases and renews the samples and the page that is made from them.
@@ -53,7 +57,21 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
             ours_seconds.push(timed(|| work.once())?);
             peer_seconds.push(peer.timed("run")?);
         }
-        compared.push(Compared { name, case, gflop: work.gflop(), ours_seconds, peer_seconds });
+        let (mut ours_peak_mib, mut peer_peak_mib) = (None, None);
+        if case.kind == Kind::Train {
+            peer_peak_mib = Some(peer.ask("memory")? as u64);
+            ours_peak_mib = peak_of(&case)?;
+        }
+        let gflop = work.gflop();
+        compared.push(Compared {
+            name,
+            case,
+            gflop,
+            ours_seconds,
+            peer_seconds,
+            ours_peak_mib,
+            peer_peak_mib,
+        });
     }
     if compared.is_empty() {
         return Err(input(format!("--only: no case is named like {}", args.only)));
@@ -70,6 +88,28 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
         performance::write(root, &COMPARISON, &result)?;
     }
     print_result(&result)
+}
+
+/// The peak memory of a training step in a process of its own, with this many threads.
+fn peak_of(case: &Case) -> anyhow::Result<Option<u64>> {
+    let [z, y, x] = case.size;
+    let program = std::env::current_exe().context("finding this program")?;
+    let output = Command::new(program)
+        .args([
+            "bench",
+            "train",
+            "--depth",
+            &case.depth.to_string(),
+            "--stem-stride",
+            &case.stem_stride.to_string(),
+        ])
+        .args(["--width", &case.width.to_string(), "--batch", &case.batch.to_string()])
+        .args(["--size", &format!("{z},{y},{x}"), "--threads", &rayon::current_num_threads().to_string()])
+        .output()
+        .context("measuring memory")?;
+    let found: Value = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("measuring memory: {}", String::from_utf8_lossy(&output.stderr)))?;
+    Ok(found["peak_memory_mib"].as_u64())
 }
 
 /// What the comparison is made of.
@@ -112,8 +152,9 @@ fn section(result: &Value) -> anyhow::Result<String> {
     let versions = &result["versions"];
     let mut section = format!(
         "## Networks and convolutions\n\n`cargo xtask bench models --peers PYTHON`, {} threads of {}, beside PyTorch {} \
-         and MONAI {}; medians, and the quotient of the medians. Forward passes are the compiled plan's.\n\n\
-         | what | seconds | GFLOP/s | PyTorch, seconds | ours / PyTorch |\n|---|---|---|---|---|\n",
+         and MONAI {}; medians, and the quotient of the medians. Forward passes are the compiled plan's; GFLOP/s \
+         count the direct form's operations. Memory is the most that a process held which did nothing but that step.\n\n\
+         | what | seconds | GFLOP/s | PyTorch, seconds | ours / PyTorch | MiB | PyTorch, MiB |\n|---|---|---|---|---|---|---|\n",
         result["threads"],
         text(&result["machine"], "processor"),
         text(versions, "torch"),
@@ -121,8 +162,10 @@ fn section(result: &Value) -> anyhow::Result<String> {
     );
     for case in Vec::<Compared>::deserialize(&result["cases"])? {
         let (ours, peer) = (median(&case.ours_seconds), median(&case.peer_seconds));
+        let [ours_peak, peer_peak] = [case.ours_peak_mib, case.peer_peak_mib]
+            .map(|peak| peak.map_or_else(String::new, |mib| mib.to_string()));
         section += &format!(
-            "| {} | {ours:.4} | {:.0} | {peer:.4} | {:.2} |\n",
+            "| {} | {ours:.4} | {:.0} | {peer:.4} | {:.2} | {ours_peak} | {peer_peak} |\n",
             case.name,
             case.gflop / ours,
             ours / peer
