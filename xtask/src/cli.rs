@@ -49,6 +49,8 @@ pub enum Command {
     Slic(SlicArgs),
     /// Scores the regions of one case with given weights; needs no run.
     Explain(ExplainArgs),
+    /// Renews docs/RESULTS.md from the summaries of finished runs.
+    Results(ResultsArgs),
     /// Times parts of this workspace; each prints one JSON line.
     #[command(subcommand)]
     Bench(Bench),
@@ -88,6 +90,14 @@ pub struct RunArgs {
     /// Takes the folder over under another config; stages that it does not touch are kept.
     #[arg(long, conflicts_with = "fresh")]
     pub update: bool,
+}
+
+/// Finished runs.
+#[derive(Clone, Debug, Args)]
+pub struct ResultsArgs {
+    /// Folders of runs; each makes the section of its name.
+    #[arg(required = true, value_name = "RUN_DIR")]
+    pub runs: Vec<PathBuf>,
 }
 
 /// What to time.

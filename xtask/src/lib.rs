@@ -10,6 +10,7 @@ pub mod failure;
 pub mod figures;
 pub mod interrupt;
 pub mod memory;
+pub mod page;
 pub mod progress;
 pub mod report;
 pub mod run;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let device = cli.device.as_str();
     match cli.command {
         Command::Ci => commands::ci::run(),
+        Command::Results(args) => commands::results::run(&args),
         Command::Bench(what) => commands::bench::run(&what),
         Command::Slic(args) => commands::slic::run(&args),
         Command::Explain(args) => commands::explain::run(&args, device),

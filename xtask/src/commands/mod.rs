@@ -4,6 +4,7 @@ pub mod bench;
 pub mod ci;
 pub mod experiment;
 pub mod explain;
+pub mod results;
 mod several;
 pub mod slic;
 
