@@ -102,19 +102,50 @@ impl Comparison<'_> {
     }
 }
 
+/// Panels of a row where one case's maps stand side by side.
+const ACROSS: usize = 5;
+/// Room above such a panel for its title.
+const ABOVE: f32 = 40.0;
+
 impl ComparisonCase<'_> {
+    /// The outline, then every map on the same scale, in rows.
+    ///
+    /// # Errors
+    /// Never for volumes with voxels.
+    pub fn side_by_side(&self) -> anyhow::Result<Vec<u8>> {
+        let rows = (1 + self.maps.len()).div_ceil(ACROSS);
+        let place = |panel: usize| Area {
+            x: LEFT + (panel % ACROSS) as f32 * (PANEL + 3.0 * GAP),
+            y: ABOVE + (panel / ACROSS) as f32 * (PANEL + ABOVE + BELOW),
+            width: PANEL,
+            height: PANEL,
+        };
+        let end = place(ACROSS - 1);
+        let height = place((rows - 1) * ACROSS).bottom() + BELOW;
+        let mut canvas = Canvas::new((end.x + PANEL + 124.0) as u32, height as u32)?;
+        let (_, middle) = place(0).middle();
+        canvas.text_up(LEFT - 40.0, middle, &short(self.case), Text::new(SIZE - 5.0, INK).bold().middle())?;
+        canvas.text_up(LEFT - 14.0, middle, &self.about, Text::new(SIZE - 6.0, FAINT_INK).middle())?;
+        let titles = std::iter::once("Expert outline").chain(self.maps.iter().map(|map| map.title));
+        for (panel, title) in titles.enumerate() {
+            let (middle, _) = place(panel).middle();
+            let words = Text::new(SIZE - 2.0, INK).bold().middle();
+            canvas.text(middle, place(panel).y - 12.0, title, words)?;
+        }
+        self.draw_maps(&mut canvas, place)?;
+        let bar = Area { x: end.x + PANEL + 14.0, y: end.y, width: 18.0, height: PANEL };
+        colour_bar(&mut canvas, bar, "relevance", SIZE - 2.0)?;
+        canvas.png()
+    }
+
     fn draw(
         &self,
         canvas: &mut Canvas,
         sequences: usize,
         place: impl Fn(usize) -> Area,
     ) -> anyhow::Result<()> {
-        let Some(scan) = self.scans.get(self.under) else { return Ok(()) };
-        let shape = [0, 1, 2].map(|axis| scan.shape()[axis]);
-        let size_mm = self.view.size_mm(shape);
-        let ground = self.view.cut(*scan, self.slice);
-        let white = bright(&ground);
-        let truth = self.truth.map(|truth| self.view.cut(truth, self.slice));
+        let Some(scan) = self.scans.first() else { return Ok(()) };
+        let size_mm = self.size_mm(scan);
         for (column, scan) in self.scans.iter().enumerate() {
             let area = fit(place(column), size_mm);
             let scan = self.view.cut(*scan, self.slice);
@@ -123,13 +154,27 @@ impl ComparisonCase<'_> {
                 sides(canvas, area, &self.view, SIZE - 2.0)?;
             }
         }
-        let area = fit(place(sequences), size_mm);
+        self.draw_maps(canvas, |panel| place(sequences + panel))
+    }
+
+    fn size_mm(&self, scan: &ArrayView3<'_, f32>) -> [f64; 2] {
+        self.view.size_mm([0, 1, 2].map(|axis| scan.shape()[axis]))
+    }
+
+    /// The outline, then the maps.
+    fn draw_maps(&self, canvas: &mut Canvas, place: impl Fn(usize) -> Area) -> anyhow::Result<()> {
+        let Some(scan) = self.scans.get(self.under) else { return Ok(()) };
+        let size_mm = self.size_mm(scan);
+        let ground = self.view.cut(*scan, self.slice);
+        let white = bright(&ground);
+        let truth = self.truth.map(|truth| self.view.cut(truth, self.slice));
+        let area = fit(place(0), size_mm);
         Panel { scan: &ground, white, map: None }.draw(canvas, area);
         if let Some(truth) = &truth {
             outline(canvas, area, truth, Some(false), OUTLINE, 2.2);
         }
         for (index, map) in self.maps.iter().enumerate() {
-            let column = place(sequences + 1 + index);
+            let column = place(1 + index);
             let area = fit(column, size_mm);
             let slice = self.view.cut(map.map, self.slice);
             let grain = if map.by_region { Grain::Regions } else { Grain::Smooth };

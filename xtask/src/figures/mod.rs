@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `figure1.png` | the pipeline on a case of the run: [`Pipeline`] | Figure 1 |
 //! | `figure2.png` | slices through the tumour, outline, Grad-CAM, relevance: [`Comparison`] | Figure 2 |
+//! | `explainers.png` | one case under every method, side by side: [`ComparisonCase::side_by_side`] | |
 //! | `figure3.png` | maps over epochs with losses and focus: [`Epochs`] | Figure 3 |
 //! | `methods.png` | Dice of every method with its interval: [`methods`] | section C |
 //! | `roc.png` | the ROC curve: [`Roc`] | section B |

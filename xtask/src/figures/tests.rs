@@ -72,9 +72,8 @@ fn draw_pipeline(scene: &Scene) -> Vec<u8> {
     pipeline.png().unwrap()
 }
 
-fn draw_comparison(scene: &Scene, truth: bool) -> Vec<u8> {
-    let sequences = ["t1", "t1ce", "t2", "flair"].map(str::to_owned);
-    let case = |case| ComparisonCase {
+fn comparison_case<'a>(scene: &'a Scene, truth: bool, case: &'a str) -> ComparisonCase<'a> {
+    ComparisonCase {
         case,
         about: "HGG, p = 0.94".to_owned(),
         view: scene.view,
@@ -91,7 +90,20 @@ fn draw_comparison(scene: &Scene, truth: bool) -> Vec<u8> {
             },
             ComparisonMap { title: "Blank", map: scene.relevance.view(), by_region: true, dice: None },
         ],
-    };
+    }
+}
+
+fn draw_side_by_side(scene: &Scene, truth: bool) -> Vec<u8> {
+    let mut case = comparison_case(scene, truth, "one");
+    let map =
+        || ComparisonMap { title: "LIME", map: scene.relevance.view(), by_region: true, dice: Some(0.5) };
+    case.maps.extend([map(), map(), map()]);
+    case.side_by_side().unwrap()
+}
+
+fn draw_comparison(scene: &Scene, truth: bool) -> Vec<u8> {
+    let sequences = ["t1", "t1ce", "t2", "flair"].map(str::to_owned);
+    let case = |case| comparison_case(scene, truth, case);
     Comparison { sequences: &sequences, cases: vec![case("one"), case("two")] }.png().unwrap()
 }
 
@@ -141,6 +153,7 @@ fn figures_are_png_files_of_their_size_and_not_blank() {
         (draw_pipeline(&scene), (1692, 434)),
         (draw_comparison(&scene, true), (70 + 7 * 222 + 118, 48 + 2 * 254 + 4)),
         (draw_comparison(&scene, false), (70 + 7 * 222 + 118, 48 + 2 * 254 + 4)),
+        (draw_side_by_side(&scene, true), (70 + 5 * 214 + 4 * 24 + 124, 2 * (40 + 214 + 40))),
         (draw_epochs(&scene, &correlation), (1600, 1043)),
         (draw_roc(), (760, 740)),
         (training(&history(), 9).unwrap(), (1500, 560)),
@@ -173,6 +186,8 @@ fn other_values_give_another_picture() {
     assert_ne!(draw_pipeline(&before), draw_pipeline(&after));
     assert_ne!(draw_comparison(&before, true), draw_comparison(&after, true));
     assert_ne!(draw_comparison(&before, true), draw_comparison(&before, false));
+    assert_ne!(draw_side_by_side(&before, true), draw_side_by_side(&after, true));
+    assert_ne!(draw_side_by_side(&before, true), draw_side_by_side(&before, false));
     let mut after = scene();
     after.perturbed.fill(0.5);
     assert_ne!(draw_pipeline(&before), draw_pipeline(&after));

@@ -15,6 +15,8 @@ pub enum FigureKind {
     Pipeline,
     /// Slices with outline and maps.
     Comparison,
+    /// One case under all methods.
+    Explainers,
     /// Maps over epochs.
     Epochs,
     /// Dice by method.
@@ -27,14 +29,22 @@ pub enum FigureKind {
 
 impl FigureKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Pipeline, Self::Comparison, Self::Epochs, Self::Methods, Self::Roc, Self::Training];
+    pub const ALL: [Self; 7] = [
+        Self::Pipeline,
+        Self::Comparison,
+        Self::Explainers,
+        Self::Epochs,
+        Self::Methods,
+        Self::Roc,
+        Self::Training,
+    ];
 
     /// Its file in the run's `figures` folder.
     pub fn file(self) -> &'static str {
         match self {
             Self::Pipeline => "figure1.png",
             Self::Comparison => "figure2.png",
+            Self::Explainers => "explainers.png",
             Self::Epochs => "figure3.png",
             Self::Methods => "methods.png",
             Self::Roc => "roc.png",

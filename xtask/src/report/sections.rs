@@ -174,6 +174,13 @@ pub(super) fn maps(html: &mut Html, report: &Report<'_>) {
         "Figure 2. Slices through the tumour.",
         "The sequences, the expert’s outline (turquoise), Grad-CAM and relevance maps over the scan, 0 to 100 within each case. Axial slices as radiologists look at them: anterior up, the patient’s right at the left.",
     );
+    figure(
+        html,
+        report,
+        FigureKind::Explainers,
+        "One case under every method.",
+        "The same slice on the same scale, 0 to 100 within each map; each map’s own oracle Dice is of the whole volume. The brightness control and the untrained network know nothing of grades.",
+    );
 }
 
 /// Tables 1 and 2.

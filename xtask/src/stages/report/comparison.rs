@@ -1,4 +1,5 @@
-//! Figure 2: slices through the tumours of a few test cases, with Grad-CAM and relevance maps.
+//! Figure 2: slices through the tumours of a few test cases, with Grad-CAM and relevance maps; and one case under all
+//! methods.
 
 use std::sync::Arc;
 
@@ -8,10 +9,13 @@ use relevox_volume::Study;
 use super::{Drawn, Picture};
 use crate::figures::{Comparison, ComparisonCase, ComparisonMap, View, widest_slice};
 use crate::stages::maps;
-use crate::tables::{CaseRow, wording};
+use crate::tables::{CaseRow, METHODS as ALL, wording};
 
 /// The methods that are shown, as far as the run has them.
 const METHODS: [&str; 3] = [maps::GRADCAM, "learned", "blank"];
+
+/// Methods whose maps are interpolated; all others are constant over regions or boxes.
+const SMOOTH: [&str; 2] = [maps::GRADCAM, "gradcam_pp"];
 
 struct Shown<'a> {
     row: &'a CaseRow,
@@ -23,13 +27,31 @@ struct Shown<'a> {
 /// Draws it: half of the cases positive, half negative, where there are both.
 pub fn draw(picture: &Picture<'_>) -> Drawn {
     let shown: Vec<Shown<'_>> =
-        chosen(picture).into_iter().map(|row| load(picture, row)).collect::<anyhow::Result<_>>()?;
+        chosen(picture).into_iter().map(|row| load(picture, row, &METHODS)).collect::<anyhow::Result<_>>()?;
     if shown.is_empty() {
         return Ok(None);
     }
     let cases = shown.iter().map(|case| row(picture, case)).collect();
     let figure = Comparison { sequences: picture.session.scans.sequences(), cases };
     figure.png().map(Some)
+}
+
+/// Draws the positive case that most methods have a map of, the first of those.
+pub fn draw_all(picture: &Picture<'_>) -> Drawn {
+    let cases = picture.shown_cases();
+    let has = |row: &CaseRow| {
+        let exists = |method: &&&str| picture.session.run.path(&maps::file(&row.case, method)).exists();
+        ALL.iter().filter(exists).count()
+    };
+    // `max_by_key` would take the last of several.
+    let Some(row) = cases.into_iter().rev().max_by_key(|row| (row.positive, has(row))) else {
+        return Ok(None);
+    };
+    let shown = load(picture, row, &ALL)?;
+    if shown.maps.is_empty() {
+        return Ok(None);
+    }
+    self::row(picture, &shown).side_by_side().map(Some)
 }
 
 fn chosen<'a>(picture: &'a Picture<'_>) -> Vec<&'a CaseRow> {
@@ -40,16 +62,15 @@ fn chosen<'a>(picture: &'a Picture<'_>) -> Vec<&'a CaseRow> {
     all.iter().take(front).chain(back).copied().collect()
 }
 
-fn load<'a>(picture: &Picture<'_>, row: &'a CaseRow) -> anyhow::Result<Shown<'a>> {
+fn load<'a>(picture: &Picture<'_>, row: &'a CaseRow, methods: &[&'static str]) -> anyhow::Result<Shown<'a>> {
     let session = picture.session;
     let study = session.scans.study(&row.case)?;
     let class = if row.positive { "positive" } else { "negative" };
     let about = format!("{class}, p = {}", wording::decimal(row.probability));
-    let fills = &session.config.evaluate.fills;
-    let has = |method: &&str| *method == maps::GRADCAM || fills.iter().any(|fill| fill == method);
-    let maps = METHODS
-        .into_iter()
-        .filter(has)
+    let maps = methods
+        .iter()
+        .copied()
+        .filter(|method| session.run.path(&maps::file(&row.case, method)).exists())
         .map(|method| Ok((method, maps::read(session, &study, method)?)))
         .collect::<anyhow::Result<_>>()?;
     Ok(Shown { row, study, about, maps })
@@ -71,7 +92,7 @@ fn row<'a>(picture: &Picture<'_>, shown: &'a Shown<'_>) -> ComparisonCase<'a> {
             .map(|(method, map)| ComparisonMap {
                 title: wording::method(method),
                 map: map.view(),
-                by_region: *method != maps::GRADCAM,
+                by_region: !SMOOTH.contains(method),
                 dice: shown.row.dice.get(*method).and_then(|dice| dice.get("oracle")).copied(),
             })
             .collect(),

@@ -84,6 +84,7 @@ impl Picture<'_> {
         match kind {
             FigureKind::Pipeline => pipeline::draw(self),
             FigureKind::Comparison => comparison::draw(self),
+            FigureKind::Explainers => comparison::draw_all(self),
             FigureKind::Epochs => epochs::draw(self),
             FigureKind::Methods => figures::methods(&self.summary).map(Some),
             FigureKind::Roc => self.roc(),
