@@ -130,7 +130,7 @@ fn section(result: &Shown) -> String {
                 wording::method(&one.over),
                 wording::threshold(&one.dice),
                 with_interval(&one.difference),
-                one.p.map_or_else(String::new, |p| decimals(p, 3)),
+                one.p.map_or_else(String::new, probability),
                 one.difference.n,
                 if one.beats { "yes" } else { "no" },
             );
@@ -161,6 +161,10 @@ fn measures(summary: &Summary) -> String {
         text += "\n";
     }
     text
+}
+
+fn probability(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { decimals(p, 3) }
 }
 
 /// With three decimals: some measures are small.

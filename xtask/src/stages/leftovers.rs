@@ -9,10 +9,10 @@ use anyhow::Context;
 use super::explained::{self, SETTLING};
 use super::methods::of_case;
 use super::scores::fill_record;
-use super::{Partition, Session, explain, focus, grid, learned, maps, train};
+use super::{Partition, Session, explain, faithfulness, focus, grid, learned, maps, train};
 use crate::run::SIDECAR;
 
-const FOLDERS: [&str; 5] = ["regions", "scores", "explained", "maps", "focus"];
+const FOLDERS: [&str; 6] = ["regions", "scores", "explained", "maps", "faithfulness", "focus"];
 
 /// Removes it.
 ///
@@ -57,6 +57,9 @@ fn wanted(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<P
             want(partition.regions_file(case));
             want(partition.scores_file(case, &config.explain.fill));
         }
+    }
+    for case in faithfulness::cases(session)? {
+        want(faithfulness::file(partition, &case));
     }
     for case in learned::cases(session) {
         want(partition.regions_file(&case));

@@ -24,7 +24,7 @@ use crate::run::stream_seed;
 use crate::stages::maps::{self, Values};
 use crate::stages::methods::{Kind, of_case};
 use crate::stages::scores::read_csv;
-use crate::stages::{Partition, Session, diffuse, explain};
+use crate::stages::{Partition, Session, diffuse, explain, faithfulness};
 
 /// The control: the same regions, shuffled scores.
 pub const RANDOM: &str = "random";
@@ -207,6 +207,13 @@ fn measured(
         };
         let threshold = fixed.thresholds.get(diffuse::DIFFUSED);
         methods.insert(RANDOM_DIFFUSED.to_owned(), random(session, case, &raw, threshold, &smooth)?);
+    }
+    if faithfulness::cases(session)?.contains(&case.study.case) {
+        for (method, measures) in faithfulness::read(session, partition, &case.study.case)? {
+            if let Some(found) = methods.get_mut(&method) {
+                found.measures.extend(measures);
+            }
+        }
     }
     let ceiling = BTreeMap::from([("oracle".to_owned(), case.overlap.ceiling())]);
     methods.insert(CEILING.to_owned(), MethodDice { dice: ceiling, ..MethodDice::default() });
