@@ -6,6 +6,7 @@
 //! selected partition: a map of voxels is ranked by its mean over each region.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use anyhow::Context;
 use rand::SeedableRng;
@@ -179,17 +180,19 @@ fn to_csv(measures: &Measures) -> anyhow::Result<Vec<u8>> {
 /// A file that can't be read or is no such table.
 pub fn read(session: &Session, partition: &Partition, case: &str) -> anyhow::Result<Measures> {
     let path = session.run.path(&file(partition, case));
-    let read = || -> anyhow::Result<Measures> {
-        let mut all = Measures::new();
-        for record in csv::Reader::from_path(&path)?.deserialize() {
-            let (method, values): (String, [Option<f64>; 3]) = record?;
-            let values = COLUMNS[1..].iter().zip(values);
-            let values = values.filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
-            all.insert(method, values.collect());
-        }
-        Ok(all)
-    };
+    let read = || from_csv(&fs::read(&path)?);
     read().with_context(|| format!("reading {}", path.display()))
+}
+
+fn from_csv(table: &[u8]) -> anyhow::Result<Measures> {
+    let mut all = Measures::new();
+    for record in csv::Reader::from_reader(table).deserialize() {
+        let (method, values): (String, [Option<f64>; 3]) = record?;
+        let values = COLUMNS[1..].iter().zip(values);
+        let values = values.filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
+        all.insert(method, values.collect());
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -234,7 +237,9 @@ mod tests {
             ("blank".to_owned(), row(&[("deletion", 0.125), ("insertion", 0.5), ("infidelity", 0.75)])),
             ("gradcam".to_owned(), row(&[("infidelity", 1.0)])),
         ]);
-        let text = String::from_utf8(to_csv(&measures).unwrap()).unwrap();
+        let table = to_csv(&measures).unwrap();
+        let text = String::from_utf8(table.clone()).unwrap();
         assert_eq!(text, "method,deletion,insertion,infidelity\nblank,0.125,0.5,0.75\ngradcam,,,1\n");
+        assert_eq!(from_csv(&table).unwrap(), measures);
     }
 }

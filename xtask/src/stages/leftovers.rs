@@ -130,4 +130,11 @@ mod tests {
         assert!(!path("a/old.nii.gz").exists() && !path("a/old.values.csv").exists() && !path("b").exists());
         assert!(path("c/own.nii.gz").exists(), "what no run made was removed");
     }
+
+    #[test]
+    fn what_is_swept_is_what_fresh_removes() {
+        for folder in FOLDERS {
+            assert!(crate::run::LEAVINGS.contains(&folder), "{folder}");
+        }
+    }
 }
