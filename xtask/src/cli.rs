@@ -39,7 +39,7 @@ pub enum Command {
     Regions(RunArgs),
     /// Trains the learned fill on the selected partition.
     PerturbTrain(RunArgs),
-    /// Scores the selected partition under every fill, and makes the relevance maps and Grad-CAM.
+    /// Scores the selected partition under every fill and explainer, makes the relevance maps, and asks how faithful they are.
     Score(RunArgs),
     /// Computes tables and summary.json from scores and maps.
     Evaluate(RunArgs),

@@ -4,13 +4,14 @@
 //! back at once, and every page of it has to be mapped and zeroed anew: a quarter of a step's time.
 #![allow(unsafe_code, reason = "two calls of the C library, each with its reason")]
 
-/// From here on, freed memory stays with the program, where the system's allocator can be told so.
+/// From here on, freed memory stays with the program, where the system's allocator can be told so. To be called before there
+/// are threads.
 pub fn keep() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: `mallopt` takes any numbers; it is called before there are threads.
+    // SAFETY: `mallopt` takes any numbers; the caller sees to it that there are no threads.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
     }
 }

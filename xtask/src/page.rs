@@ -29,7 +29,10 @@ impl Page {
         std::fs::write(&kept, serde_json::to_string_pretty(from)? + "\n")
             .with_context(|| format!("writing {}", kept.display()))?;
         let path = root.join(self.file);
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|_| self.head.to_owned());
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.head.to_owned(),
+            read => read.with_context(|| format!("reading {}", path.display()))?,
+        };
         let text = self.with_section(&text, name, section);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     }

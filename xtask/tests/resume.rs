@@ -114,6 +114,7 @@ fn one_changed_key_reruns_what_depends_on_it() {
         "score",
         "focus",
         "maps",
+        "faithfulness",
         "evaluate",
         "report",
     ];
@@ -126,14 +127,35 @@ fn one_changed_key_reruns_what_depends_on_it() {
         ("", &[]),
         ("evaluate.bootstrap=120", &["evaluate", "report"]),
         ("evaluate.focus_cases=2", &["focus", "evaluate", "report"]),
-        ("fill.passes=2", &["perturb-train", "score", "maps", "evaluate", "report"]),
+        ("fill.passes=2", &["perturb-train", "score", "maps", "faithfulness", "evaluate", "report"]),
         (
             "regions.sigma=1.0",
-            &["grid", "regions", "perturb-train", "score", "focus", "maps", "evaluate", "report"],
+            &[
+                "grid",
+                "regions",
+                "perturb-train",
+                "score",
+                "focus",
+                "maps",
+                "faithfulness",
+                "evaluate",
+                "report",
+            ],
         ),
         (
             "classifier.learning_rate=0.004",
-            &["train", "grid", "regions", "perturb-train", "score", "focus", "maps", "evaluate", "report"],
+            &[
+                "train",
+                "grid",
+                "regions",
+                "perturb-train",
+                "score",
+                "focus",
+                "maps",
+                "faithfulness",
+                "evaluate",
+                "report",
+            ],
         ),
     ];
     for (key, depend) in changes {

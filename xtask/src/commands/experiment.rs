@@ -14,8 +14,8 @@ use crate::stages::learned::{self, Learned};
 use crate::stages::network::Network;
 use crate::stages::scores::{self, Scorer};
 use crate::stages::{
-    Partition, Scans, Session, Work, diffuse, evaluate as numbers, explain, focus, grid as search, leftovers,
-    maps, partition, phantom as synthetic, report as figures, stage, train as training,
+    Partition, Scans, Session, diffuse, evaluate as numbers, explain, faithfulness, focus, grid as search,
+    leftovers, maps, partition, phantom as synthetic, report as figures, stage, train as training,
 };
 use crate::tables::this_run_beside_the_paper;
 
@@ -230,7 +230,6 @@ fn score_all(session: &Session, network: &Network, partition: &Partition) -> any
     stage(&session.run, "diffuse", || Ok((diffuse::run(session, partition)?, ())))?;
     stage(&session.run, "explain", || Ok((explain::run(session, network, partition)?, ())))?;
     stage(&session.run, "focus", || Ok((focus::run(session, partition)?, ())))?;
-    stage(&session.run, "maps", || -> anyhow::Result<(Work, ())> {
-        Ok((maps::run(session, network, partition)?, ()))
-    })
+    stage(&session.run, "maps", || Ok((maps::run(session, network, partition)?, ())))?;
+    stage(&session.run, "faithfulness", || Ok((faithfulness::run(session, network, partition)?, ())))
 }

@@ -10,14 +10,15 @@ use crate::cli::ResultsArgs;
 use crate::commands::print_result;
 use crate::failure::input;
 use crate::page::Page;
+use crate::stages::cohort::PHANTOM;
 use crate::stages::evaluate::SUMMARY;
 use crate::tables::wording::{self, decimals, with_interval};
 use crate::tables::{Number, Summary};
 
 const PAGE: Page = Page {
     file: "docs/RESULTS.md",
-    head: "# Results\n\nEach section is made by `cargo xtask results RUN_DIR` from the run's `summary.json`, which lies in \
-           `docs/results/`. Numbers are means over test cases with their 95 % bootstrap interval; \
+    head: "# Results\n\nEach section is made by `cargo xtask results RUN_DIR` from the run's `summary.json`, which is kept in \
+           `docs/results/RUN.json`. Numbers are means over test cases with their 95 % bootstrap interval; \
            [METHOD.md](METHOD.md) says what they mean.\n",
     folder: "docs/results",
     marker: "results",
@@ -72,7 +73,7 @@ fn read(folder: &Path) -> anyhow::Result<Shown> {
     let name = folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned());
     Ok(Shown {
         run: name.ok_or_else(|| input(format!("{}: expected a run's folder", folder.display())))?,
-        synthetic: source == Some("phantom"),
+        synthetic: source == Some(PHANTOM),
         seed: manifest["seed"].as_u64().unwrap_or_default(),
         revision: manifest["git_revision"].as_str().map(str::to_owned),
         summary,
@@ -92,7 +93,10 @@ fn section(result: &Shown) -> String {
         ),
         folds => format!(", {folds} folds by patient, {} cases tested", cohort.test),
     };
-    text += &revision.as_ref().map_or_else(String::new, |revision| format!(", at revision `{revision:.12}`"));
+    text += &revision.as_ref().map_or_else(String::new, |revision| {
+        // A tree with changes of its own ends in a plus.
+        format!(", at revision `{revision:.12}{}`", if revision.ends_with('+') { "+" } else { "" })
+    });
     let classifier = &summary.classifier;
     text += &format!(
         ".\n\nTest AUC {}, accuracy {}; that of brightness alone {}. Supervoxels: {}, {} asked for.",
@@ -130,7 +134,7 @@ fn section(result: &Shown) -> String {
                 wording::method(&one.over),
                 wording::threshold(&one.dice),
                 with_interval(&one.difference),
-                one.p.map_or_else(String::new, |p| decimals(p, 3)),
+                one.p.map_or_else(String::new, probability),
                 one.difference.n,
                 if one.beats { "yes" } else { "no" },
             );
@@ -161,6 +165,10 @@ fn measures(summary: &Summary) -> String {
         text += "\n";
     }
     text
+}
+
+fn probability(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { decimals(p, 3) }
 }
 
 /// With three decimals: some measures are small.

@@ -157,7 +157,7 @@ impl Config {
         within("explain.occlusion_size", explain.occlusion_size, 1..=512)?;
         within("explain.occlusion_overlap", explain.occlusion_overlap, 1..=explain.occlusion_size.min(8))?;
         within("explain.curve_points", explain.curve_points, 0..=1_000)?;
-        within("explain.infidelity_samples", explain.infidelity_samples, 1..=100_000)
+        within("explain.infidelity_samples", explain.infidelity_samples, 0..=100_000)
     }
 
     fn check_evaluation(&self) -> anyhow::Result<()> {

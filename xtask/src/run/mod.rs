@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use hash::{hash_bytes, hash_file, stream_seed};
-pub use host::{Host, available_memory, git_revision, load_average, peak_memory_mib};
+pub use host::{Host, available_memory, git_revision, load_average, peak_memory_mib, reset_peak_memory};
 pub use inputs::Inputs;
 pub use manifest::StageClock;
+#[cfg(test)]
+pub(crate) use open::LEAVINGS;
 pub use open::{CONFIG, Opening, Start, real};
 pub use write::{probe, replace, unfinished};
 

@@ -22,7 +22,7 @@ pub const CONFIG: &str = "run.toml";
 const LOCK: &str = ".lock";
 
 /// What a run leaves beside its config, and what `--fresh` therefore removes.
-const LEAVINGS: [&str; 19] = [
+pub(crate) const LEAVINGS: [&str; 20] = [
     "manifest.json",
     "phantom",
     "cohort.csv",
@@ -36,6 +36,7 @@ const LEAVINGS: [&str; 19] = [
     "diffusion.json",
     "explained",
     "maps",
+    "faithfulness",
     "tables",
     "figures",
     "cases.json",

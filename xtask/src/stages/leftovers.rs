@@ -9,10 +9,10 @@ use anyhow::Context;
 use super::explained::{self, SETTLING};
 use super::methods::of_case;
 use super::scores::fill_record;
-use super::{Partition, Session, explain, focus, grid, learned, maps, train};
+use super::{Partition, Session, explain, faithfulness, focus, grid, learned, maps, train};
 use crate::run::SIDECAR;
 
-const FOLDERS: [&str; 5] = ["regions", "scores", "explained", "maps", "focus"];
+const FOLDERS: [&str; 6] = ["regions", "scores", "explained", "maps", "faithfulness", "focus"];
 
 /// Removes it.
 ///
@@ -57,6 +57,9 @@ fn wanted(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<P
             want(partition.regions_file(case));
             want(partition.scores_file(case, &config.explain.fill));
         }
+    }
+    for case in faithfulness::cases(session)? {
+        want(faithfulness::file(partition, &case));
     }
     for case in learned::cases(session) {
         want(partition.regions_file(&case));
@@ -126,5 +129,12 @@ mod tests {
         assert!(path("a/blank.nii.gz").exists() && path("a/blank.nii.gz.made.json").exists());
         assert!(!path("a/old.nii.gz").exists() && !path("a/old.values.csv").exists() && !path("b").exists());
         assert!(path("c/own.nii.gz").exists(), "what no run made was removed");
+    }
+
+    #[test]
+    fn what_is_swept_is_what_fresh_removes() {
+        for folder in FOLDERS {
+            assert!(crate::run::LEAVINGS.contains(&folder), "{folder}");
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod diffuse;
 pub mod evaluate;
 pub mod explain;
 pub mod explained;
+pub mod faithfulness;
 pub mod focus;
 pub mod grid;
 pub mod learned;

@@ -60,7 +60,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// The same voxels in a window of another extent, with what the window does not hold left as it is.
-fn copied((from, values): (&Window, &[f32]), to: &Window, into: &mut [f32]) {
+pub(crate) fn copied((from, values): (&Window, &[f32]), to: &Window, into: &mut [f32]) {
     let range = |axis: usize| {
         let end = |window: &Window| window.start[axis] + window.size[axis] as isize;
         from.start[axis].max(to.start[axis])..end(from).min(end(to))
@@ -80,7 +80,7 @@ fn copied((from, values): (&Window, &[f32]), to: &Window, into: &mut [f32]) {
 }
 
 /// A window that holds a box and nothing else.
-fn around(layer: [usize; 3], region: &[Range<isize>; 3], blocks: usize, pitch: usize) -> Window {
+pub(crate) fn around(layer: [usize; 3], region: &[Range<isize>; 3], blocks: usize, pitch: usize) -> Window {
     Window {
         layer,
         start: std::array::from_fn(|axis| region[axis].start),

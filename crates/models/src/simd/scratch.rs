@@ -54,16 +54,16 @@ impl Spare {
     /// `len` values, unspecified ones.
     pub(crate) fn take(&self, len: usize) -> Lent<'_> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = kept.iter().position(|values| values.len() >= len);
-        let mut values = match fits {
+        let fits = (0..kept.len()).filter(|&at| kept[at].len() >= len).min_by_key(|&at| kept[at].len());
+        let values = match fits {
             Some(at) => kept.swap_remove(at),
-            None => kept.pop().unwrap_or_default(),
+            None => {
+                // One that is too small gives way to the new one.
+                kept.pop();
+                drop(kept);
+                vec![0.0; len]
+            }
         };
-        drop(kept);
-        if values.len() < len {
-            // What was there is of no use: a new piece need not be copied into.
-            values = vec![0.0; len];
-        }
         Lent { of: self, values, len }
     }
 }

@@ -11,7 +11,7 @@ mod work;
 use crate::cli::{Bench, ConvBenchArgs, NetworkBenchArgs};
 use crate::commands::print_result;
 use crate::failure::input;
-use crate::run::peak_memory_mib;
+use crate::run::{peak_memory_mib, reset_peak_memory};
 use serde_json::json;
 use std::time::Instant;
 use work::{Case, Kind, Work};
@@ -36,6 +36,8 @@ pub fn run(what: &Bench) -> anyhow::Result<()> {
 
 fn alone(case: &Case) -> anyhow::Result<()> {
     let mut work = Work::new(case)?;
+    // Counting a training step's operations takes a compiled plan, which is gone.
+    reset_peak_memory();
     work.once()?;
     let mut seconds = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {

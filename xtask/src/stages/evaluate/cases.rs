@@ -24,7 +24,7 @@ use crate::run::stream_seed;
 use crate::stages::maps::{self, Values};
 use crate::stages::methods::{Kind, of_case};
 use crate::stages::scores::read_csv;
-use crate::stages::{Partition, Session, diffuse, explain};
+use crate::stages::{Partition, Session, diffuse, explain, faithfulness};
 
 /// The control: the same regions, shuffled scores.
 pub const RANDOM: &str = "random";
@@ -117,10 +117,12 @@ pub fn test_cases(session: &Session, partition: &Partition) -> anyhow::Result<Ve
         fixed.volume = Some(volumes.iter().sum::<f64>() / volumes.len() as f64);
     }
     let shuffler = RandomDiffused::find(session)?;
+    let faithful = faithfulness::cases(session)?;
     let mut found = Vec::new();
     each(session, Split::Test, |name| {
         if let Some(case) = load(session, partition, name, explained.contains(name))? {
-            found.push(measured(session, partition, &case, &fixed, shuffler.as_ref())?);
+            let of = [explained.contains(name), faithful.iter().any(|case| case == name)];
+            found.push(measured(session, partition, &case, &fixed, shuffler.as_ref(), of)?);
         }
         Ok(())
     })?;
@@ -179,8 +181,8 @@ fn measured(
     case: &Case,
     fixed: &Fixed,
     shuffler: Option<&RandomDiffused>,
+    [explained, faithful]: [bool; 2],
 ) -> anyhow::Result<CaseDice> {
-    let explained = explain::cases(session)?.contains(&case.study.case);
     let mut methods = BTreeMap::new();
     for method in of_case(session, explained) {
         let Some(evidence) = case.maps.get(&method.name) else { continue };
@@ -207,6 +209,13 @@ fn measured(
         };
         let threshold = fixed.thresholds.get(diffuse::DIFFUSED);
         methods.insert(RANDOM_DIFFUSED.to_owned(), random(session, case, &raw, threshold, &smooth)?);
+    }
+    if faithful {
+        for (method, measures) in faithfulness::read(session, partition, &case.study.case)? {
+            if let Some(found) = methods.get_mut(&method) {
+                found.measures.extend(measures);
+            }
+        }
     }
     let ceiling = BTreeMap::from([("oracle".to_owned(), case.overlap.ceiling())]);
     methods.insert(CEILING.to_owned(), MethodDice { dice: ceiling, ..MethodDice::default() });

@@ -9,7 +9,7 @@ use crate::stages::learned::Learned;
 use crate::stages::methods::{Kind, of_case};
 use crate::stages::scores::Question;
 use crate::stages::{
-    Partition, Session, cohort, diffuse, explain, explained, focus, grid, maps, shortcut, train,
+    Partition, Session, cohort, diffuse, explain, explained, faithfulness, focus, grid, maps, shortcut, train,
 };
 
 /// Every artefact that evaluation reads, by content.
@@ -83,6 +83,11 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
         progress.advance(1);
     }
     drop(progress);
+    for case in faithfulness::cases(session)? {
+        let file = faithfulness::file(partition, &case);
+        run.require(&file, &faithfulness::inputs(session, partition, &case, &classifier)?, "score")?;
+        add(file)?;
+    }
     let config = &session.config;
     for epoch in focus::epochs(config.classifier.epochs, config.evaluate.focus_epochs) {
         for case in focus::cases(session)? {

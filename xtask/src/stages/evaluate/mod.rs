@@ -16,7 +16,8 @@ use relevox_eval::{Bootstrap, accuracy, roc_auc};
 use relevox_volume::Split;
 
 pub use self::cases::CaseDice;
-use self::cases::{CEILING, MethodDice, RANDOM};
+pub(super) use self::cases::RANDOM;
+use self::cases::{CEILING, MethodDice};
 use super::maps::GRADCAM;
 use super::methods::everywhere;
 use super::train::Prediction;

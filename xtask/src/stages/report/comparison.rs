@@ -1,6 +1,7 @@
 //! Figure 2: slices through the tumours of a few test cases, with Grad-CAM and relevance maps; and one case under all
 //! methods.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ndarray::{Array3, Axis};
@@ -8,7 +9,8 @@ use relevox_volume::Study;
 
 use super::{Drawn, Picture};
 use crate::figures::{Comparison, ComparisonCase, ComparisonMap, View, widest_slice};
-use crate::stages::maps;
+use crate::stages::methods::of_case;
+use crate::stages::{explain, maps};
 use crate::tables::{CaseRow, METHODS as ALL, wording};
 
 /// The methods that are shown, as far as the run has them.
@@ -39,12 +41,13 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
 /// Draws the positive case that most methods have a map of, the first of those.
 pub fn draw_all(picture: &Picture<'_>) -> Drawn {
     let cases = picture.shown_cases();
-    let has = |row: &CaseRow| {
-        let exists = |method: &&&str| picture.session.run.path(&maps::file(&row.case, method)).exists();
-        ALL.iter().filter(exists).count()
-    };
+    let mut counted = Vec::new();
+    for row in cases {
+        counted.push((row.positive, known(picture, row)?.len(), row));
+    }
     // `max_by_key` would take the last of several.
-    let Some(row) = cases.into_iter().rev().max_by_key(|row| (row.positive, has(row))) else {
+    let Some((_, _, row)) = counted.into_iter().rev().max_by_key(|&(positive, maps, _)| (positive, maps))
+    else {
         return Ok(None);
     };
     let shown = load(picture, row, &ALL)?;
@@ -52,6 +55,13 @@ pub fn draw_all(picture: &Picture<'_>) -> Drawn {
         return Ok(None);
     }
     self::row(picture, &shown).side_by_side().map(Some)
+}
+
+/// The methods that have a map of a case under the run's config.
+fn known(picture: &Picture<'_>, row: &CaseRow) -> anyhow::Result<BTreeSet<String>> {
+    let session = picture.session;
+    let explained = explain::cases(session)?.contains(&row.case);
+    Ok(of_case(session, explained).into_iter().map(|method| method.name).collect())
 }
 
 fn chosen<'a>(picture: &'a Picture<'_>) -> Vec<&'a CaseRow> {
@@ -67,10 +77,11 @@ fn load<'a>(picture: &Picture<'_>, row: &'a CaseRow, methods: &[&'static str]) -
     let study = session.scans.study(&row.case)?;
     let class = if row.positive { "positive" } else { "negative" };
     let about = format!("{class}, p = {}", wording::decimal(row.probability));
+    let known = known(picture, row)?;
     let maps = methods
         .iter()
         .copied()
-        .filter(|method| session.run.path(&maps::file(&row.case, method)).exists())
+        .filter(|method| known.contains(*method))
         .map(|method| Ok((method, maps::read(session, &study, method)?)))
         .collect::<anyhow::Result<_>>()?;
     Ok(Shown { row, study, about, maps })

@@ -47,8 +47,8 @@ impl WeightGradient {
         region: &[Range<usize>; 3],
     ) {
         let (shape, layer) = (self.shape, gradient.0.layer);
-        let [z, y, _] = shape.geometry().reach(region);
-        let read = [clip(z, input.0.layer[0]), clip(y, input.0.layer[1]), 0..input.0.layer[2] as isize];
+        let [z, y, x] = shape.geometry().reach(region);
+        let read = [clip(z, input.0.layer[0]), clip(y, input.0.layer[1]), x];
         let written = region.clone().map(|range| range.start as isize..range.end as isize);
         assert!(input.0.holds(&read) && gradient.0.holds(&written), "{region:?} is not held");
         let pitches = [shape.pitch(), BLOCK];

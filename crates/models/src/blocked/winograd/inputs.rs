@@ -128,6 +128,9 @@ unsafe fn voxels<V: Vector, const A: usize>(
 }
 
 /// The same of a stem's cells.
+///
+/// The first row of the first cells and their first voxels are seen by no output: they count as zeros, and a window need not
+/// hold them.
 #[inline(always)]
 unsafe fn cells<V: Vector, const A: usize>(
     window: &Window,
@@ -136,48 +139,51 @@ unsafe fn cells<V: Vector, const A: usize>(
     corner: [usize; 2],
     lane: usize,
 ) -> [[V; A]; A] {
-    // Values of a cell's row: two voxels of four channels.
+    // Values of a cell's row, two voxels of four channels, and of one of them.
     const ROW: usize = 8;
+    const VOXEL: usize = ROW / 2;
     let [y, x] = corner.map(|at| at as isize - 2);
     let [height, width] = [window.layer[1] as isize, window.layer[2] as isize];
     let columns = (-x).max(0) as usize..((width + 1) / 2 - x).clamp(0, A as isize) as usize;
-    // SAFETY: the caller has V's instructions, and the window holds what the tile reads of the image; beyond a row of odd
-    // length lies a zero.
+    let halved = columns.start == 0;
+    let whole = columns.start + usize::from(halved)..columns.end;
+    // SAFETY: the caller has V's instructions, and the window holds what the tile's outputs see of the image; beyond a row
+    // of odd length lies a zero.
     unsafe {
         let zero = V::splat(0.0);
         let mut lines = [[zero; A]; A];
         for (row, to) in lines.iter_mut().enumerate() {
-            let cell =
-                |voxel: isize| from.as_ptr().add(window.at(0, [z, voxel, 2 * (x + columns.start as isize)]));
-            let inside = |voxel: isize| (0..height).contains(&voxel) && !columns.is_empty();
-            let voxel = |of_cell: usize| 2 * (y + row as isize) + of_cell as isize;
+            // Where a row of the cells begins, from the first voxel that is seen; none where nothing is.
+            let begins = |of_cell: usize| {
+                let voxel = 2 * (y + row as isize) + of_cell as isize;
+                let seen = (row, of_cell) != (0, 0) && (0..height).contains(&voxel) && !columns.is_empty();
+                let first = 2 * (x + columns.start as isize) + isize::from(halved);
+                seen.then(|| from.as_ptr().add(window.at(0, [z, voxel, first])))
+            };
+            // Values from there to a whole column.
+            let skip = |column: usize| (column - columns.start) * ROW - if halved { VOXEL } else { 0 };
             let mut line = [zero; A];
             if V::LANES == ROW {
-                let of_cell = lane / ROW;
-                // The first row of the first cell is seen by no output.
-                if (row, of_cell) == (0, 0) || !inside(voxel(of_cell)) {
-                    continue;
+                let Some(from) = begins(lane / ROW) else { continue };
+                if halved {
+                    let mut values = [0.0; ROW];
+                    values.as_mut_ptr().add(VOXEL).copy_from_nonoverlapping(from, VOXEL);
+                    line[0] = V::load(values.as_ptr());
                 }
-                let from = cell(voxel(of_cell));
-                for (at, value) in line[columns.clone()].iter_mut().enumerate() {
-                    *value = V::load(from.add(at * ROW));
-                }
-                if columns.start == 0 {
-                    line[0] = first_column(from, ROW);
+                for column in whole.clone() {
+                    line[column] = V::load(from.add(skip(column)));
                 }
             } else {
                 let mut values = [[0.0; BLOCK]; A];
                 for of_cell in 0..2 {
-                    if (row, of_cell) == (0, 0) || !inside(voxel(of_cell)) {
-                        continue;
+                    let Some(from) = begins(of_cell) else { continue };
+                    if halved {
+                        let to = values[0].as_mut_ptr().add(of_cell * ROW + VOXEL);
+                        to.copy_from_nonoverlapping(from, VOXEL);
                     }
-                    let from = cell(voxel(of_cell));
-                    for (at, value) in values[columns.clone()].iter_mut().enumerate() {
-                        let to = value.as_mut_ptr().add(of_cell * ROW);
-                        to.copy_from_nonoverlapping(from.add(at * ROW), ROW);
-                    }
-                    if columns.start == 0 {
-                        values[0][of_cell * ROW..][..ROW / 2].fill(0.0);
+                    for column in whole.clone() {
+                        let to = values[column].as_mut_ptr().add(of_cell * ROW);
+                        to.copy_from_nonoverlapping(from.add(skip(column)), ROW);
                     }
                 }
                 for (value, from) in line.iter_mut().zip(&values) {
@@ -187,16 +193,5 @@ unsafe fn cells<V: Vector, const A: usize>(
             *to = transform::input(line);
         }
         lines
-    }
-}
-
-/// The row of the first cell, whose first voxel is seen by no output.
-#[inline(always)]
-unsafe fn first_column<V: Vector>(from: *const f32, row: usize) -> V {
-    let mut values = [0.0; BLOCK];
-    // SAFETY: the caller has V's instructions and a row's values.
-    unsafe {
-        values.as_mut_ptr().add(row / 2).copy_from_nonoverlapping(from.add(row / 2), row / 2);
-        V::load(values.as_ptr())
     }
 }

@@ -268,7 +268,7 @@ struct Segment {
     place: usize,
 }
 
-/// Cuts a box of whole tiles into boxes along z and, in tiles, y and x, of about [`TOGETHER`] transformed values of `blocks`
+/// Cuts a box of whole tiles along z and y into boxes, in tiles along y and x, of about [`TOGETHER`] transformed values of `blocks`
 /// blocks each. What is cut follows from the sizes alone.
 pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) -> Vec<[Range<usize>; 3]> {
     let tiles = |range: &Range<usize>| range.start / shape.outputs()..range.end.div_ceil(shape.outputs());
@@ -279,8 +279,8 @@ pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) ->
     // Rows of tiles of one plane that there is room for.
     let room = TOGETHER / (shape.points().pow(2) * BLOCK * blocks * x.len()).max(1);
     let outputs = |planes: usize| (1..=z.len()).rev().find(|&n| shape.planes(n) <= planes).unwrap_or(1);
-    // Planes beyond those that are computed are transformed too: deep boxes, then, a few rows high, as callers pack two
-    // more of those.
+    // Planes beyond those that are computed are transformed too, and rows beyond are packed: deep boxes, then, and a few
+    // tiles high.
     let high = (room / 7).isqrt().clamp(1, y.len());
     let deep = outputs(room / high);
     let high = (room / shape.planes(deep)).clamp(1, y.len());

@@ -54,7 +54,6 @@ impl Outputs<'_> {
         let mut inputs: Vec<[*const f32; tile::MOST_ROWS]> = Vec::with_capacity(spans);
         for point in 0..conv.points() {
             for (at, group) in self.groups.clone().enumerate() {
-                let blocks = conv.group.min(conv.out_blocks - group * conv.group);
                 let of_point =
                     &conv.weights[(group * conv.points() + point) * depth * by_tap..][..depth * by_tap];
                 weights.clear();
@@ -84,8 +83,9 @@ impl Outputs<'_> {
                         output_steps: [BLOCK, 0, columns * BLOCK],
                         finish: None,
                     };
+                    // The last group may have fewer blocks than it has room and weights for; what fills it up is not read.
                     // SAFETY: the caller has V's instructions; inputs, weights and sums are as long as a segment asks.
-                    unsafe { tile::run::<V>(blocks * (BLOCK / V::LANES), 1, segment.len, &work) };
+                    unsafe { tile::run::<V>(conv.group * (BLOCK / V::LANES), 1, segment.len, &work) };
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! Winograd's form against the direct one, boxes against the whole, threads against one.
 
 use super::super::conv::{Convolution, Spread};
-use super::super::tests::values;
+use super::super::tests::{around, copied, values};
+use super::super::window::clip;
 use super::*;
 use proptest::prelude::*;
 
@@ -71,7 +72,17 @@ proptest! {
                 prop_assert!((found - wanted).abs() <= 2e-5 * scale, "{found} is not {wanted}, of {scale}");
             }
             prop_assert_eq!(&found, &run(&whole, 3, &|jobs| conv.run(jobs)));
+            // From a window that holds just what the box reads.
+            let [z, y, x] = geometry.reach(&region);
+            let read = [clip(z, input.layer[0]), clip(y, input.layer[1]), x];
+            let near = around(input.layer, &read, lanes.blocks(), lanes.pitch);
+            let mut kept = vec![0.0; near.len()];
+            copied((&input, &layers[0]), &near, &mut kept);
+            let mut boxed = vec![7.0; output.len()];
+            let (input, output_of) = ((&near, kept.as_slice()), (&output, boxed.as_mut_slice()));
+            conv.run(&mut [Job { region: region.clone(), rows: None, input, residual, output: output_of }]);
             let boxes = run(&region, 2, &|jobs| conv.run(jobs));
+            prop_assert_eq!(&boxed, &boxes[0]);
             for (found, boxed) in found.iter().zip(&boxes) {
                 for block in 0..output.blocks {
                     for (z, y, x) in voxels(size) {

@@ -4,7 +4,8 @@
 //! - [`weights`], [`direct`]: the packed weights and the forward pass; the gradient of the input is the forward pass
 //!   of the flipped weights, once for each phase of the stride ([`conv`]), and so is a transposed convolution;
 //! - [`weight_gradient`]: sums over voxels in registers, in an order that shapes alone decide;
-//! - [`winograd`]: 3³ convolutions with stride 1, and both gradients, with fewer multiplications; [`form`] picks;
+//! - [`winograd`]: 3³ convolutions with stride 1 and the 7³ stem with stride 2, and their gradients, with fewer
+//!   multiplications; [`form`] picks;
 //! - [`conv_ops`]: candle's view of them;
 //! - [`pool`], [`upsample`]: pooling and resampling, which memory limits.
 //!
@@ -12,13 +13,17 @@
 //! its size.
 //!
 //! # The account
-//! The floor of a 3³ convolution is its multiply-adds: a tile of 6 voxels × 16 channels (AVX2) takes 12 of them for
+//! The floor of a direct 3³ convolution is its multiply-adds: a tile of 6 voxels × 16 channels (AVX2) takes 12 of them for
 //! 2 loads and 6 broadcasts, so that multiply-adds, two a cycle, are what limits; AVX-512 has tiles of 12 × 32. A
 //! Zen 4 core ran an AVX2 loop of nothing but multiply-adds at 90 GFLOP/s (wall time); by CPU time on one thread, 3³
 //! convolutions with stride 1 of 16 to 64 channels on 32³ and 64³ ran at 67 to 73 forward and 55 to 81 for the input's
 //! gradient. Less is reached where weights outweigh voxels (35 for 512 channels on 4³: they are packed for every call)
-//! and for strided input gradients (27), each of whose phases packs the output gradient again. The weight's gradient,
-//! AVX-512 and NEON have not been timed.
+//! and for strided input gradients (27), each of whose phases packs the output gradient again.
+//!
+//! Winograd's form takes a quarter of these multiply-adds, and adds memory: a tile's 16 voxels become 36 values a channel,
+//! written and read once each way. Counted as the direct form's, it reached more than twice PyTorch's rate for 64 channels
+//! on 32³ and 64³ and just under twice for 32 channels on 128³, where there are half as many products for each value
+//! (docs/PERFORMANCE.md). AVX-512 and NEON have not been timed.
 #![allow(
     unsafe_code,
     reason = "SIMD intrinsics and disjoint writes from several tasks; each block says why it holds"

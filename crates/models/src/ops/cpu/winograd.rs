@@ -1,7 +1,9 @@
 //! Convolutions and their gradients in Winograd's form, of dense images.
 //!
 //! The image passes piece by piece through the blocked layout: a piece's planes and rows are packed, computed and written
-//! back while they are in the cache. What is computed, and in which order, follows from the shape alone.
+//! back while they are in the cache; the stem's image, of four channels, is packed as a whole. What is computed, and in which
+//! order, follows from the shape alone, that of the batch included: a small image may take this form among others and the
+//! direct one alone.
 
 use super::shape::{Axis, Gather};
 use crate::blocked::conv::{Dense, Geometry, Job, Lanes};
@@ -95,8 +97,16 @@ pub(super) fn weight_gradient(
     let mut sums = WeightGradient::new(isa, shape, in_blocks, out_blocks);
     let (by_input, by_output) = (gather.inputs * volume(before), gather.outputs * volume(after));
     for (input, output) in input.chunks(by_input.max(1)).zip(output_gradient.chunks(by_output.max(1))) {
+        let stem = (shape == Shape::Stem).then(|| whole(shape, input, gather.inputs, before));
         for region in regions(shape, after, in_blocks + out_blocks) {
-            let (near, from) = packed(isa, shape, (input, gather.inputs), before, &region);
+            let part;
+            let (near, from) = match &stem {
+                Some(stem) => stem,
+                None => {
+                    part = packed(isa, shape, (input, gather.inputs), before, &region);
+                    &part
+                }
+            };
             let window = around(
                 after,
                 region.clone().map(|range| range.start as isize..range.end as isize),
@@ -104,7 +114,7 @@ pub(super) fn weight_gradient(
             );
             let mut gradient = SPARE.take(window.len());
             pack_box(isa, output, gather.outputs, &window, &mut gradient);
-            sums.add((&near, &from), (&window, &gradient), &region);
+            sums.add((near, from), (&window, &gradient), &region);
         }
     }
     sums.finish(gather.inputs, gradient);
@@ -129,8 +139,16 @@ fn convolve(isa: Isa, pass: Pass, input: &[f32], weight: &[f32], bias: Option<&[
     for image in 0..batch {
         let input = &input[image * by_input..][..by_input];
         let output = &mut output[image * by_output..][..by_output];
+        let stem = (shape == Shape::Stem).then(|| whole(shape, input, inputs, before));
         for region in regions(shape, after, inputs.div_ceil(BLOCK)) {
-            let (near, from) = packed(isa, shape, (input, inputs), before, &region);
+            let part;
+            let (near, from) = match &stem {
+                Some(stem) => stem,
+                None => {
+                    part = packed(isa, shape, (input, inputs), before, &region);
+                    &part
+                }
+            };
             let window = around(
                 after,
                 region.clone().map(|range| range.start as isize..range.end as isize),
@@ -140,7 +158,7 @@ fn convolve(isa: Isa, pass: Pass, input: &[f32], weight: &[f32], bias: Option<&[
             let job = Job {
                 region: region.clone(),
                 rows: None,
-                input: (&near, &from),
+                input: (near, from),
                 residual: None,
                 output: (&window, &mut to),
             };
@@ -159,6 +177,14 @@ fn lanes(shape: Shape, channels: usize) -> Lanes {
     if shape == Shape::Stem { Lanes::image(channels) } else { Lanes::parts(&[channels]) }
 }
 
+/// A stem's image, of few channels, as a whole.
+fn whole(shape: Shape, image: &[f32], channels: usize, layer: [usize; 3]) -> (Window, Lent<'static>) {
+    let window = Window::whole(layer, 1, channels, shape.geometry().padding[2]);
+    let mut values = SPARE.take(window.len());
+    pack(image, channels, layer, &window, &mut values);
+    (window, values)
+}
+
 /// What of an image a box of outputs reads.
 fn packed(
     isa: Isa,
@@ -167,13 +193,6 @@ fn packed(
     layer: [usize; 3],
     region: &[Range<usize>; 3],
 ) -> (Window, Lent<'static>) {
-    if shape == Shape::Stem {
-        // An image of few channels: all of it.
-        let window = Window::whole(layer, 1, channels, shape.geometry().padding[2]);
-        let mut values = SPARE.take(window.len());
-        pack(image, channels, layer, &window, &mut values);
-        return (window, values);
-    }
     let [z, y, x] = shape.geometry().reach(region);
     let window = around(layer, [clip(z, layer[0]), clip(y, layer[1]), x], channels.div_ceil(BLOCK));
     let mut values = SPARE.take(window.len());

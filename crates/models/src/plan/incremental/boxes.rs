@@ -49,7 +49,7 @@ impl Differs {
 pub(super) struct Boxes {
     /// By step, the outputs to compute (before they are spread); none where there are none.
     pub(super) steps: Vec<Option<Region>>,
-    /// By step, what of each row of the box to compute: of convolutions of the image, whose inputs are known to the voxel.
+    /// By step, what of each row of the box to compute: of convolutions of the image in the direct form, whose inputs are known to the voxel.
     pub(super) rows: Vec<Option<Vec<Range<usize>>>>,
     /// By buffer, what has to be at hand to read from or to write to.
     pub(super) held: Vec<Option<Held>>,
