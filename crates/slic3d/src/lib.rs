@@ -60,6 +60,11 @@
 //! show that about 30 % of the processor's time goes to tiles' rows, mostly waiting for memory (a tile touches 32 rows, one
 //! cache line of each), 15 % to the bounds, 25 % to the sums and 10 % to connectivity.
 //!
+//! How far it is: on a shared machine with two AVX2 cores, 128³ and 100 regions at compactness 10 took 122 ms, four times that
+//! floor (docs/PERFORMANCE.md, `cargo xtask bench slic`). A mask costs twice the iterations, since its clusters are first spread
+//! by position alone: 1.3 million of those voxels took 342 ms. There, 48 % of the processor's time goes to tiles' rows, 20 % to
+//! the sums, and 6 % to the seeds (draws, and k-means over them), a share that grows with the regions asked for.
+//!
 //! # Memory
 //!
 //! Beyond the input, per voxel: 4 bytes a channel for the scaled image and 4 for labels while k-means runs; then 4 + 4 for old
