@@ -74,6 +74,48 @@ proptest! {
     }
 }
 
+/// The definition's own gradients: the loss is linear in each input and each weight, so that a step of 1 gives its slope.
+#[test]
+fn the_definitions_gradients_are_finite_differences() {
+    let axis =
+        |size, taps, stride, padding, dilation| Axis::conv(size, taps, stride, padding, dilation).unwrap();
+    let axes = [
+        [axis(5, 3, 1, 1, 1), axis(6, 3, 2, 1, 1), axis(7, 3, 1, 2, 2)],
+        [axis(9, 7, 2, 3, 1), axis(8, 7, 2, 3, 1), axis(7, 7, 2, 3, 1)],
+        [axis(4, 1, 2, 0, 1), axis(5, 2, 3, 1, 1), axis(6, 4, 1, 0, 1)],
+    ];
+    for axes in axes {
+        let gather = Gather { batch: 2, inputs: 3, outputs: 2, axes };
+        let input = values(gather.batch * gather.inputs * gather.input_voxels(), 1);
+        let weight = values(gather.outputs * gather.inputs * gather.taps(), 2);
+        let direction = values(gather.batch * gather.outputs * gather.output_voxels(), 3);
+        let loss = |input: &[f32], weight: &[f32]| -> f64 {
+            let output = reference(&gather, input, weight, &direction).output;
+            output.iter().zip(&direction).map(|(value, &along)| value * f64::from(along)).sum()
+        };
+        let (before, gradients) = (loss(&input, &weight), reference(&gather, &input, &weight, &direction));
+        let stepped = |of: &[f32], at: usize| {
+            let mut of = of.to_vec();
+            of[at] += 1.0;
+            of
+        };
+        for at in (0..input.len()).step_by(17) {
+            assert_eq!(
+                loss(&stepped(&input, at), &weight) - before,
+                gradients.input_gradient[at],
+                "input {at}"
+            );
+        }
+        for at in (0..weight.len()).step_by(11) {
+            assert_eq!(
+                loss(&input, &stepped(&weight, at)) - before,
+                gradients.weight_gradient[at],
+                "weight {at}"
+            );
+        }
+    }
+}
+
 /// Everything that the kernels compute for one shape.
 fn all(gather: &Gather) -> Vec<f32> {
     let fractions = |n: usize, seed| values(n, seed).iter().map(|v| v / 7.3).collect::<Vec<_>>();
