@@ -204,8 +204,10 @@ impl<const A: usize> Kernel for Plane<'_, A> {
                             *line = transform::output_gradient(values);
                         }
                         for column in 0..A {
-                            let line =
-                                [lines[0][column], lines[1][column], lines[2][column], lines[3][column]];
+                            let mut line = [zero; OUTPUTS];
+                            for (value, row) in line.iter_mut().zip(&lines) {
+                                *value = row[column];
+                            }
                             let points: [V; A] = transform::output_gradient(line);
                             for (row, value) in points.into_iter().enumerate() {
                                 value.store(values.at(to + (row * A + column) * by_point + lane));

@@ -97,25 +97,19 @@ pub(super) fn weight_gradient(
     let mut sums = WeightGradient::new(isa, shape, in_blocks, out_blocks);
     let (by_input, by_output) = (gather.inputs * volume(before), gather.outputs * volume(after));
     for (input, output) in input.chunks(by_input.max(1)).zip(output_gradient.chunks(by_output.max(1))) {
-        let stem = (shape == Shape::Stem).then(|| whole(shape, input, gather.inputs, before));
-        for region in regions(shape, after, in_blocks + out_blocks) {
-            let part;
-            let (near, from) = match &stem {
-                Some(stem) => stem,
-                None => {
-                    part = packed(isa, shape, (input, gather.inputs), before, &region);
-                    &part
-                }
-            };
-            let window = around(
-                after,
-                region.clone().map(|range| range.start as isize..range.end as isize),
-                out_blocks,
-            );
-            let mut gradient = SPARE.take(window.len());
-            pack_box(isa, output, gather.outputs, &window, &mut gradient);
-            sums.add((near, from), (&window, &gradient), &region);
-        }
+        each_region(
+            isa,
+            shape,
+            (input, gather.inputs),
+            [before, after],
+            in_blocks + out_blocks,
+            |region, near| {
+                let window = around(after, signed(region), out_blocks);
+                let mut gradient = SPARE.take(window.len());
+                pack_box(isa, output, gather.outputs, &window, &mut gradient);
+                sums.add(near, (&window, &gradient), region);
+            },
+        );
     }
     sums.finish(gather.inputs, gradient);
 }
@@ -139,34 +133,40 @@ fn convolve(isa: Isa, pass: Pass, input: &[f32], weight: &[f32], bias: Option<&[
     for image in 0..batch {
         let input = &input[image * by_input..][..by_input];
         let output = &mut output[image * by_output..][..by_output];
-        let stem = (shape == Shape::Stem).then(|| whole(shape, input, inputs, before));
-        for region in regions(shape, after, inputs.div_ceil(BLOCK)) {
-            let part;
-            let (near, from) = match &stem {
-                Some(stem) => stem,
-                None => {
-                    part = packed(isa, shape, (input, inputs), before, &region);
-                    &part
-                }
-            };
-            let window = around(
-                after,
-                region.clone().map(|range| range.start as isize..range.end as isize),
-                out_blocks,
-            );
+        each_region(isa, shape, (input, inputs), [before, after], inputs.div_ceil(BLOCK), |region, input| {
+            let window = around(after, signed(region), out_blocks);
             let mut to = SPARE.take(window.len());
-            let job = Job {
-                region: region.clone(),
-                rows: None,
-                input: (near, from),
-                residual: None,
-                output: (&window, &mut to),
-            };
+            let output_of = (&window, &mut *to);
+            let job = Job { region: region.clone(), rows: None, input, residual: None, output: output_of };
             conv.run(&mut [job]);
-            let [z, y, _] = region;
+            let [z, y, _] = region.clone();
             unpack_box(isa, &window, &to, outputs, &[z, y], output);
+        });
+    }
+}
+
+/// Calls `each` with every box of outputs that is computed on its own, and with the inputs that it reads.
+fn each_region(
+    isa: Isa,
+    shape: Shape,
+    (image, channels): (&[f32], usize),
+    [before, after]: [[usize; 3]; 2],
+    blocks: usize,
+    mut each: impl FnMut(&[Range<usize>; 3], (&Window, &[f32])),
+) {
+    let stem = (shape == Shape::Stem).then(|| whole(shape, image, channels, before));
+    for region in regions(shape, after, blocks) {
+        if let Some((window, values)) = &stem {
+            each(&region, (window, values));
+        } else {
+            let (window, values) = packed(isa, shape, (image, channels), before, &region);
+            each(&region, (&window, &values));
         }
     }
+}
+
+fn signed(region: &[Range<usize>; 3]) -> [Range<isize>; 3] {
+    region.clone().map(|range| range.start as isize..range.end as isize)
 }
 
 fn volume(size: [usize; 3]) -> usize {
