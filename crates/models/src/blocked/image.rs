@@ -1,6 +1,6 @@
 //! Images into blocked activations, and back.
 
-use super::window::{BLOCK, Window};
+use super::window::{BLOCK, Window, signed};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
@@ -48,9 +48,7 @@ pub(crate) fn unpack(window: &Window, values: &[f32], size: [usize; 3], to: &mut
 /// Writes what of an image `[c, z, y, x]` a window of whole blocks holds; it may hold any box along z and y, and rows as
 /// a whole with zeros around.
 pub(crate) fn pack_box(isa: Isa, image: &[f32], channels: usize, window: &Window, to: &mut [f32]) {
-    let whole = [0..window.size[0], 0..window.size[1]].map(|held| held.start as isize..held.end as isize);
-    let moved = std::array::from_fn(|axis| shifted(&whole[axis], window.start[axis]));
-    check(window, to.len(), image.len(), channels, &moved);
+    check(window, to.len(), image.len(), channels, &[0, 1].map(|axis| window.held(axis)));
     let planes = window.size[0];
     to.par_chunks_mut(window.plane_len().max(1)).enumerate().for_each(|(task, to)| {
         let (block, plane) = (task / planes, task % planes);
@@ -68,18 +66,13 @@ pub(crate) fn unpack_box(
     region: &[Range<usize>; 2],
     to: &mut [f32],
 ) {
-    let signed = region.clone().map(|range| range.start as isize..range.end as isize);
-    check(window, values.len(), to.len(), channels, &signed);
+    check(window, values.len(), to.len(), channels, &signed(region));
     let to = SharedMut::new(to);
     let planes = region[0].len();
     (0..window.blocks * planes).into_par_iter().with_min_len(1).for_each(|task| {
         let (block, z) = (task / planes, region[0].start + task % planes);
         isa.run(Unpack { window, values, channels, block, z, rows: region[1].clone(), to });
     });
-}
-
-fn shifted(range: &Range<isize>, by: isize) -> Range<isize> {
-    range.start + by..range.end + by
 }
 
 fn check(window: &Window, values: usize, image: usize, channels: usize, region: &[Range<isize>; 2]) {

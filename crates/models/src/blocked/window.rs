@@ -58,12 +58,16 @@ impl Window {
         ((block * self.size[0] + z) * self.size[1] + y) * self.row_len() + x * self.pitch
     }
 
+    /// What is held along an axis.
+    pub(crate) fn held(&self, axis: usize) -> Range<isize> {
+        self.start[axis]..self.start[axis] + self.size[axis] as isize
+    }
+
     /// Whether all voxels of a box are held.
     pub(crate) fn holds(&self, region: &[Range<isize>; 3]) -> bool {
         (0..3).all(|axis| {
-            let range = &region[axis];
-            let end = self.start[axis] + self.size[axis] as isize;
-            range.is_empty() || (range.start >= self.start[axis] && range.end <= end)
+            let (range, held) = (&region[axis], self.held(axis));
+            range.is_empty() || (range.start >= held.start && range.end <= held.end)
         })
     }
 
@@ -93,4 +97,9 @@ pub(crate) fn reach(range: &Range<usize>, kernel: usize, stride: usize, padding:
 pub(crate) fn clip(range: Range<isize>, size: usize) -> Range<isize> {
     let start = range.start.clamp(0, size as isize);
     start..range.end.clamp(start, size as isize)
+}
+
+/// A box in the coordinates of windows, which may begin before their layer.
+pub(crate) fn signed<const N: usize>(region: &[Range<usize>; N]) -> [Range<isize>; N] {
+    region.clone().map(|range| range.start as isize..range.end as isize)
 }

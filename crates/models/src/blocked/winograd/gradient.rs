@@ -6,7 +6,7 @@
 
 use super::inputs::Inputs;
 use super::{GAP, Item, SPARE, Shape, transform};
-use crate::blocked::window::{BLOCK, Window, clip};
+use crate::blocked::window::{BLOCK, Window, clip, signed};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
@@ -49,19 +49,15 @@ impl WeightGradient {
         let (shape, layer) = (self.shape, gradient.0.layer);
         let [z, y, x] = shape.geometry().reach(region);
         let read = [clip(z, input.0.layer[0]), clip(y, input.0.layer[1]), x];
-        let written = region.clone().map(|range| range.start as isize..range.end as isize);
-        assert!(input.0.holds(&read) && gradient.0.holds(&written), "{region:?} is not held");
+        assert!(input.0.holds(&read) && gradient.0.holds(&signed(region)), "{region:?} is not held");
         let pitches = [shape.pitch(), BLOCK];
         let blocks = [self.in_blocks, self.out_blocks];
         for (((window, values), pitch), blocks) in [input, gradient].into_iter().zip(pitches).zip(blocks) {
             assert!(window.pitch == pitch && window.blocks == blocks && values.len() == window.len());
         }
-        for axis in [1, 2] {
-            let Range { start, end } = region[axis];
-            assert!(start % OUTPUTS == 0 && (end % OUTPUTS == 0 || end == layer[axis]), "{region:?}");
-        }
+        shape.check_tiles(region, layer);
         let [z, y, x] = region.clone();
-        let tiles = [y, x].map(|range| range.start / OUTPUTS..range.end.div_ceil(OUTPUTS));
+        let tiles = [shape.tiles(&y), shape.tiles(&x)];
         let item = Item { part: 0, z, tiles, values: 0 };
         let (planes, columns) = (item.z.len(), item.columns());
         let (seen, points) = (shape.planes(planes), shape.points().pow(2));

@@ -115,13 +115,7 @@ impl Winograd {
         let mut items: Vec<Item> = Vec::new();
         for job in jobs {
             check(self.geometry(), [self.in_blocks, self.shape.pitch(), self.out_blocks], job);
-            let layer = job.output.0.layer;
-            let grid = self.grid();
-            for axis in [1, 2] {
-                let Range { start, end } = job.region[axis];
-                let whole = start % grid == 0 && (end % grid == 0 || end == layer[axis]);
-                assert!(whole, "{:?} is not of whole tiles of {layer:?}", job.region);
-            }
+            self.shape.check_tiles(&job.region, job.output.0.layer);
             let part = parts.len();
             let pieces = pieces(self.shape, &job.region, self.in_blocks).into_iter();
             items.extend(pieces.map(|[z, y, x]| Item { part, z, tiles: [y, x], values: 0 }));
@@ -271,8 +265,7 @@ struct Segment {
 /// Cuts a box of whole tiles along z and y into boxes, in tiles along y and x, of about [`TOGETHER`] transformed values of `blocks`
 /// blocks each. What is cut follows from the sizes alone.
 pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) -> Vec<[Range<usize>; 3]> {
-    let tiles = |range: &Range<usize>| range.start / shape.outputs()..range.end.div_ceil(shape.outputs());
-    let [z, y, x] = [region[0].clone(), tiles(&region[1]), tiles(&region[2])];
+    let [z, y, x] = [region[0].clone(), shape.tiles(&region[1]), shape.tiles(&region[2])];
     if z.is_empty() || y.is_empty() || x.is_empty() {
         return Vec::new();
     }

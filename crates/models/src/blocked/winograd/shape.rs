@@ -2,6 +2,7 @@
 
 use crate::blocked::conv::{Geometry, Lanes};
 use crate::blocked::window::BLOCK;
+use std::ops::Range;
 
 /// A convolution's kernel and stride, with the tiles that it is computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,24 @@ impl Shape {
         match self {
             Shape::Cube(outputs) => outputs,
             Shape::Stem => 4,
+        }
+    }
+
+    /// The tiles of a range of outputs along y or x.
+    pub(super) fn tiles(self, range: &Range<usize>) -> Range<usize> {
+        range.start / self.outputs()..range.end.div_ceil(self.outputs())
+    }
+
+    /// Makes sure that a box is of whole tiles, but where it ends with the layer.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub(super) fn check_tiles(self, region: &[Range<usize>; 3], layer: [usize; 3]) {
+        let grid = self.outputs();
+        for axis in [1, 2] {
+            let Range { start, end } = region[axis];
+            let whole = start % grid == 0 && (end % grid == 0 || end == layer[axis]);
+            assert!(whole, "{region:?} is not of whole tiles of {layer:?}");
         }
     }
 

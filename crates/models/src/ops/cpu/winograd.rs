@@ -8,7 +8,7 @@
 use super::shape::{Axis, Gather};
 use crate::blocked::conv::{Dense, Geometry, Job, Lanes};
 use crate::blocked::image::{pack, pack_box, unpack_box};
-use crate::blocked::window::{BLOCK, Window, clip};
+use crate::blocked::window::{BLOCK, Window, clip, signed};
 use crate::blocked::winograd::{Shape, WeightGradient, Winograd, pieces};
 use crate::simd::Isa;
 use crate::simd::scratch::{Lent, Spare};
@@ -163,10 +163,6 @@ fn each_region(
             each(&region, (&window, &values));
         }
     }
-}
-
-fn signed(region: &[Range<usize>; 3]) -> [Range<isize>; 3] {
-    region.clone().map(|range| range.start as isize..range.end as isize)
 }
 
 fn volume(size: [usize; 3]) -> usize {

@@ -6,7 +6,7 @@
 //! computed.
 
 use crate::blocked::conv::Geometry;
-use crate::blocked::window::clip;
+use crate::blocked::window::{clip, signed};
 use crate::plan::graph::{Arrangement, Graph, Step, Work};
 use std::ops::Range;
 
@@ -195,10 +195,6 @@ fn of_tiles(region: &Region, step: &Step, size: [usize; 3]) -> Region {
 
 fn scaled(region: &Region, factor: usize) -> Region {
     region.clone().map(|range| range.start * factor..range.end * factor)
-}
-
-fn signed(region: &Region) -> Held {
-    region.clone().map(|range| range.start as isize..range.end as isize)
 }
 
 /// What lies in both boxes, if anything does.

@@ -83,8 +83,7 @@ pub(super) fn lens<'a>(graph: &'a Graph, held: &'a [Option<Held>]) -> impl Itera
 /// Copies all that `to` holds but for a box.
 fn copy((from, values): (&Window, &[f32]), (to, into): (&Window, &mut [f32]), but: Option<&Region>) {
     let pitch = to.pitch;
-    let [z, y, x]: [Range<isize>; 3] =
-        std::array::from_fn(|axis| to.start[axis]..to.start[axis] + to.size[axis] as isize);
+    let [z, y, x] = [0, 1, 2].map(|axis| to.held(axis));
     for block in 0..to.blocks {
         for z in z.clone() {
             for y in y.clone() {
