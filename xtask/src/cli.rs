@@ -113,6 +113,8 @@ pub enum Bench {
     Models(ModelsBenchArgs),
     /// Supervoxels of a real scan beside scikit-image's and SimpleITK's, in turn; renews docs/PERFORMANCE.md.
     Slic(SlicBenchArgs),
+    /// Where the time of a real case's relevance map goes, layer by layer.
+    Regions(RegionsBenchArgs),
     /// Relevance of a real case's regions beside Captum and MONAI, in turn; renews docs/PERFORMANCE.md.
     Explain(ExplainBenchArgs),
 }
@@ -186,6 +188,26 @@ pub struct SlicBenchArgs {
     /// Only the cases whose name holds this.
     #[arg(long, default_value = "")]
     pub only: String,
+}
+
+/// A network, a case and its regions.
+#[derive(Clone, Debug, Args)]
+pub struct RegionsBenchArgs {
+    /// A case's folder, in BraTS's layout [default: the first in the folder that RELEVOX_REAL_DATA names].
+    #[arg(long, value_name = "DIR")]
+    pub case: Option<PathBuf>,
+    /// Layers of the residual network: 10, 18, 34 or 50; 0 is the learned fill's U-Net of the paper profile.
+    #[arg(long, default_value_t = 18)]
+    pub depth: usize,
+    /// Stride of the first convolution.
+    #[arg(long, default_value_t = 2)]
+    pub stem_stride: usize,
+    /// Voxels of the cube.
+    #[arg(long, default_value_t = 128)]
+    pub size: usize,
+    /// Regions asked for.
+    #[arg(long, default_value_t = 100)]
+    pub regions: usize,
 }
 
 /// The comparison with Captum.

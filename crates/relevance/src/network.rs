@@ -16,7 +16,7 @@ use crate::{Classifier, Error, Progress, RegionLogits};
 ///
 /// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped; a partition is scored
 /// incrementally: of each layer that alone is computed again which a region's change reaches. The logits are those of
-/// whole forward passes, to the bit. The layers of the scan scored last are kept, so that its other partitions and fills
+/// whole forward passes, within rounding. The layers of the scan scored last are kept, so that its other partitions and fills
 /// start from them.
 pub struct NetworkClassifier {
     network: ResNet3d,

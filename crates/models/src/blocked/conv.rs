@@ -11,8 +11,9 @@ use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Weights that one pass over a task's voxels reads: a quarter of a 1 MiB second-level cache.
-const PASS_ELEMENTS: usize = 1 << 16;
+/// Weights that one pass over a task's voxels reads: those of one block of inputs and 3³ taps, which a first-level cache
+/// holds, or as many.
+const PASS_ELEMENTS: usize = 1 << 13;
 /// Multiply-adds of a task: some milliseconds, so that threads end together.
 const TASK_PRODUCTS: usize = 1 << 25;
 
@@ -110,11 +111,26 @@ impl Lanes {
 pub(crate) struct Job<'a> {
     /// The box, in the convolution's outputs (before any spread).
     pub(crate) region: [Range<usize>; 3],
-    /// What of each of the box's rows to compute, from `[z][y]`; all of it where there is none.
-    pub(crate) rows: Option<&'a [Range<usize>]>,
+    /// Boxes within it that alone are to be computed, none of them twice; all of it where there are none.
+    pub(crate) parts: Option<&'a [[Range<usize>; 3]]>,
     pub(crate) input: (&'a Window, &'a [f32]),
     pub(crate) residual: Option<Residual<'a>>,
     pub(crate) output: (&'a Window, &'a mut [f32]),
+}
+
+impl Job<'_> {
+    /// The boxes to compute.
+    ///
+    /// # Panics
+    /// If one is not in the region.
+    pub(super) fn boxes(&self) -> &[[Range<usize>; 3]] {
+        let Some(parts) = self.parts else { return std::slice::from_ref(&self.region) };
+        for part in parts {
+            let inside = part.iter().zip(&self.region).all(|(a, b)| b.start <= a.start && a.end <= b.end);
+            assert!(inside, "{part:?} is not in {:?}", self.region);
+        }
+        parts
+    }
 }
 
 /// What is added to the sums: voxel `o · stride` of a layer; its blocks are as many as the output's, or fewer (zeros).
@@ -199,32 +215,23 @@ impl Convolution {
         let mut zeros = 0;
         for job in jobs {
             check_spread(self.geometry, self.spread, [self.in_blocks, self.pitch, self.out_blocks], job);
-            let [z, y, x] = job.region.clone();
-            let tallest = tile::rows_for(x.len(), self.isa.accumulators(), vectors);
-            let mut cut = Vec::new();
-            let mut from = y.start;
-            while from < y.end {
-                // A tile has 1, 2 or 4 rows.
-                let rows = tallest.min(1 << (y.end - from).ilog2());
-                cut.push((from, rows));
-                from += rows;
-            }
             let part = parts.len();
-            if let Some(rows) = job.rows {
-                assert_eq!(rows.len(), z.len() * y.len(), "a range for each row");
-                for (at, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
-                    assert!(x.start <= row.start && row.end <= x.end, "{row:?} is not in {x:?}");
-                    let (z, y) = (z.start + at / y.len(), y.start + at % y.len());
-                    units.push(Unit { part, z, y, rows: 1, x: (row.start, row.end) });
+            for [z, y, x] in job.boxes() {
+                let tallest = tile::rows_for(x.len(), self.isa.accumulators(), vectors);
+                let ends = (x.start, x.end);
+                for z in z.clone() {
+                    let mut from = y.start;
+                    while from < y.end && !x.is_empty() {
+                        // A tile has 1, 2 or 4 rows.
+                        let rows = tallest.min(1 << (y.end - from).ilog2());
+                        units.push(Unit { part, z, y: from, rows, x: ends });
+                        from += rows;
+                    }
                 }
-            } else if !x.is_empty() {
-                for z in z {
-                    let x = (x.start, x.end);
-                    units.extend(cut.iter().map(|&(y, rows)| Unit { part, z, y, rows, x }));
+                if tallest > 1 {
+                    let read = x.len() * self.geometry.stride[2] + self.geometry.kernel[2];
+                    zeros = zeros.max(read * self.pitch);
                 }
-            }
-            if tallest > 1 {
-                zeros = zeros.max((x.len() * self.geometry.stride[2] + self.geometry.kernel[2]) * self.pitch);
             }
             let Job { input, residual, output, .. } = job;
             parts.push(Part {

@@ -120,7 +120,7 @@ proptest! {
                 let mut found = vec![f32::NAN; output.len()];
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let region = case.outputs.map(|n| 0..n);
-                let job = Job { region, rows: None, input: (&input, &image), residual, output: (&output, &mut found) };
+                let job = Job { region, parts: None, input: (&input, &image), residual, output: (&output, &mut found) };
                 pool.install(|| conv.run(&mut [job]));
                 found
             };
@@ -165,7 +165,7 @@ proptest! {
             let target = around(case.outputs, &written, output.blocks, BLOCK);
             let mut found = vec![f32::NAN; target.len()];
             let region = case.region.clone();
-            conv.run(&mut [Job { region, rows: None, input: (&near, &kept), residual, output: (&target, &mut found) }]);
+            conv.run(&mut [Job { region, parts: None, input: (&near, &kept), residual, output: (&target, &mut found) }]);
             let mut wanted = vec![f32::NAN; target.len()];
             copied((&output, &whole), &target, &mut wanted);
             prop_assert_eq!(found, wanted);

@@ -25,7 +25,7 @@ mod incremental;
 #[cfg(test)]
 mod tests;
 
-pub use incremental::{Change, Kept, MEMORY};
+pub use incremental::{Change, Kept, LayerCost, MEMORY};
 
 use crate::blocked::conv::{Job, Residual};
 use crate::blocked::image;
@@ -206,7 +206,7 @@ impl Plan {
                 .take(images)
                 .map(|(to, from)| Job {
                     region: region.map(|size| 0..size),
-                    rows: None,
+                    parts: None,
                     input: (input, from),
                     residual: residuals.as_mut().and_then(|(layer, stride, images)| {
                         let values = images.next()?;

@@ -16,7 +16,7 @@ use crate::{Error, Fill, Perturbation, check_region};
 /// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped. What the U-Net sees is zero
 /// but for a region, and its answer counts in that region alone: of each layer that alone is computed which the region
 /// reaches and which its answer looks back at, beside the layers of an image of zeros, which are kept. The values are
-/// those of whole forward passes, to the bit.
+/// those of whole forward passes, within rounding.
 pub struct LearnedFill {
     unet: UNet3d,
     plan: Option<Plan>,

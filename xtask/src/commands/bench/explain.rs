@@ -4,20 +4,21 @@
 use std::path::Path;
 
 use anyhow::Context;
-use ndarray::{Array4, ArrayView4, Axis};
-use relevox_models::plan::{Change, MEMORY, Plan};
+use ndarray::Array4;
+use relevox_models::plan::Plan;
 use relevox_models::{Parameters, ResNetConfig, UNet3d, UNetConfig, checkpoint, device};
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::{Constant, ConstantFill, Fill};
 use relevox_relevance::{Classifier, NetworkClassifier, silent};
-use relevox_volume::{CaseFiles, Preprocess, Study};
+use relevox_volume::Study;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use slic3d::{Slic, Supervoxels};
+use slic3d::Supervoxels;
 
 use super::explain_table;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison};
+use super::scan::{Layer, SEQUENCES, T2, blank, blanked, divide, isolated, load, operations, profile};
 use super::slic::case_folder;
 use crate::cli::ExplainBenchArgs;
 use crate::commands::print_result;
@@ -29,9 +30,6 @@ use crate::run::{Host, git_revision, load_average};
 /// Its place in docs/PERFORMANCE.md.
 pub(super) const COMPARISON: Comparison = Comparison { name: "explain", section: explain_table::section };
 
-const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
-const T2: usize = 2;
-const COMPACTNESS: f64 = 0.1;
 /// Table 3's counts.
 const COUNTS: [usize; 3] = [50, 100, 250];
 
@@ -63,6 +61,8 @@ pub(super) struct Compared {
     pub(super) passes: usize,
     /// Largest error of a change of the logit against the peer's, as a share of the largest change.
     pub(super) error: Option<f64>,
+    /// Where our time goes, in a pass of its own.
+    pub(super) layers: Vec<Layer>,
 }
 
 /// The whole of Table 3 for one scan.
@@ -141,22 +141,6 @@ fn cases(peer_regions: usize) -> Vec<Case> {
     ]
 }
 
-/// The centre of a case as the experiment sees it.
-fn load(folder: &Path, size: usize) -> anyhow::Result<Study> {
-    let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
-    let files = CaseFiles::in_folder(folder, &sequences)?;
-    Ok(Study::load(&files, &Preprocess { sequences, crop: [size; 3], downsample: 1, clip_negative: true })?)
-}
-
-fn divide(study: &Study, sequence: usize, count: usize) -> anyhow::Result<Supervoxels> {
-    let slic = Slic::new(count).compactness(COMPACTNESS);
-    Ok(slic.segment_volume(study.image.index_axis(Axis(0), sequence), None)?)
-}
-
-fn blank(study: &Study) -> anyhow::Result<ConstantFill> {
-    Ok(ConstantFill::new(Constant::Blank, study.image.view(), study.brain.view())?)
-}
-
 /// Both sides of a case, the peer's versions, and our network with the peer's weights.
 fn compare(
     args: &ExplainBenchArgs,
@@ -187,6 +171,7 @@ fn compare(
         peer_passes: count,
         passes: regions.len(),
         error: None,
+        layers: Vec::new(),
     };
     if case.depth == 0 {
         let unet =
@@ -202,7 +187,8 @@ fn compare(
         }
         let plan = Plan::unet(&unet)?;
         let zeros = Array4::zeros(study.image.dim());
-        compared.gflop = operations(&plan, zeros.view(), &isolated(study, regions))? / 1e9;
+        compared.layers = profile(&plan, zeros.view(), &isolated(study, regions))?;
+        compared.gflop = compared.layers.iter().map(|layer| layer.gflop).sum();
         return Ok((compared, versions, None));
     }
 
@@ -236,61 +222,17 @@ fn compare(
     let theirs: Vec<f32> =
         theirs.chunks_exact(4).filter_map(|bytes| bytes.try_into().ok().map(f32::from_le_bytes)).collect();
     let pairs = || logits.perturbed.iter().zip(&theirs).take(count).map(|(p, d)| (logits.original - p, *d));
-    let largest = pairs().map(|(_, theirs)| theirs.abs()).fold(f32::MIN_POSITIVE, f32::max);
+    // Of all regions: those that the peer does may hardly move the network.
+    let changes = logits.perturbed.iter().map(|perturbed| (logits.original - perturbed).abs());
+    let largest = changes.fold(f32::MIN_POSITIVE, f32::max);
     let error = pairs().map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
     compared.error = Some(f64::from(error / largest));
     let network = network()?;
-    compared.gflop = blank_operations(&network, study, regions)? / 1e9;
-    Ok((compared, versions, Some(network)))
-}
-
-/// Boxes and their values.
-type Boxes = Vec<([usize; 3], Array4<f32>)>;
-
-/// Each region's box, zero but for the region.
-fn isolated(study: &Study, regions: &Supervoxels) -> Boxes {
-    (0..regions.len())
-        .map(|region| {
-            let [z, y, x] = regions.bounds(region);
-            let id = regions.ids()[region];
-            let labels = regions.labels();
-            let values =
-                Array4::from_shape_fn((SEQUENCES.len(), z.len(), y.len(), x.len()), |(c, dz, dy, dx)| {
-                    let voxel = [z.start + dz, y.start + dy, x.start + dx];
-                    if labels[voxel] == id { study.image[[c, voxel[0], voxel[1], voxel[2]]] } else { 0.0 }
-                });
-            ([z.start, y.start, x.start], values)
-        })
-        .collect()
-}
-
-fn operations(plan: &Plan, image: ArrayView4<'_, f32>, boxes: &Boxes) -> anyhow::Result<f64> {
-    let kept = plan.keep(image.as_slice().context("a stack in C order")?, image.dim().into(), MEMORY)?;
-    let changes: Vec<Change<'_>> = boxes
-        .iter()
-        .map(|(start, values)| {
-            let (_, z, y, x) = values.dim();
-            Change { start: *start, size: [z, y, x], values: values.as_slice().unwrap_or_default() }
-        })
-        .collect();
-    Ok(plan.changed_operations(&kept, &changes)? as f64)
-}
-
-/// Operations that blank leaves.
-fn blank_operations(
-    network: &NetworkClassifier,
-    study: &Study,
-    regions: &Supervoxels,
-) -> anyhow::Result<f64> {
-    let fill = blank(study)?;
-    let boxes: Boxes = (0..regions.len())
-        .map(|region| {
-            let change = fill.perturb(study.image.view(), regions, region)?;
-            Ok((change.origin, change.values.as_standard_layout().into_owned()))
-        })
-        .collect::<anyhow::Result<_>>()?;
+    let plan = Plan::resnet(network.network())?;
     let image = study.image.as_standard_layout();
-    operations(&Plan::resnet(network.network())?, image.view(), &boxes)
+    compared.layers = profile(&plan, image.view(), &blanked(study, regions)?)?;
+    compared.gflop = compared.layers.iter().map(|layer| layer.gflop).sum();
+    Ok((compared, versions, Some(network)))
 }
 
 /// Table 3 for one scan: every sequence, count and constant fill.
@@ -331,11 +273,12 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
             let seconds = timed(|| {
                 Ok(pool.install(|| network.score_regions(study.image.view(), regions, &fill, &silent))?)
             })?;
+            let image = study.image.as_standard_layout();
             let dense = plan.operations(study.frame.shape()).context("a volume that the network fits in")?;
             rows.push(Growth {
                 what,
                 regions: regions.len(),
-                gflop: blank_operations(&network, study, regions)? / 1e9,
+                gflop: operations(&plan, image.view(), &blanked(study, regions)?)? / 1e9,
                 dense_gflop: dense as f64 * regions.len() as f64 / 1e9,
                 seconds,
             });

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::explain::{Case, Compared, Grid, Growth};
 use super::median;
 use super::performance::text;
+use super::scan::Layer;
 
 /// A case's name in tables.
 pub(super) fn name(case: &Case) -> String {
@@ -74,6 +75,9 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
         grid.passes,
         peer / grid.ours_seconds,
     );
+    for case in &cases {
+        section += &profile(case);
+    }
     section += "\nHow the cost of ResNet-18 with a stem of stride 2 grows, blank:\n\n\
                 | what | regions | whole passes, GFLOP | operations left, GFLOP | seconds | GFLOP/s |\n|---|---|---|---|---|---|\n";
     for row in Vec::<Growth>::deserialize(&result["growth"])? {
@@ -88,4 +92,42 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
         );
     }
     Ok(section)
+}
+
+/// Where the time of one case goes; layers that are alike have one row.
+fn profile(case: &Compared) -> String {
+    let mut rows: Vec<(usize, Layer)> = Vec::new();
+    for layer in &case.layers {
+        let alike = rows.iter_mut().find(|(_, of)| of.layer == layer.layer && of.size == layer.size);
+        match alike {
+            Some((count, of)) => {
+                *count += 1;
+                of.dense_gflop += layer.dense_gflop;
+                of.gflop += layer.gflop;
+                of.seconds += layer.seconds;
+            }
+            None => rows.push((1, layer.clone())),
+        }
+    }
+    let mut table = format!(
+        "\nWhere the time of {} goes, in a pass of its own (`cargo xtask bench regions`):\n\n\
+         | layers | of voxels | how many | operations left, GFLOP | of whole passes, % | seconds | GFLOP/s |\n\
+         |---|---|---|---|---|---|---|\n",
+        name(&case.case)
+    );
+    for (count, Layer { layer, size: [z, y, x], dense_gflop, gflop, seconds }) in rows {
+        let counted = if dense_gflop > 0.0 {
+            [
+                format!("{gflop:.0}"),
+                format!("{:.1}", 100.0 * gflop / dense_gflop),
+                format!("{:.0}", gflop / seconds),
+            ]
+        } else {
+            Default::default()
+        };
+        let [gflop, share, rate] = counted;
+        table +=
+            &format!("| {layer} | {z}×{y}×{x} | {count} | {gflop} | {share} | {seconds:.2} | {rate} |\n");
+    }
+    table
 }

@@ -5,6 +5,8 @@ mod explain_table;
 mod models;
 mod peer;
 mod performance;
+mod regions;
+mod scan;
 mod slic;
 mod work;
 
@@ -30,6 +32,7 @@ pub fn run(what: &Bench) -> anyhow::Result<()> {
         Bench::Conv(args) => alone(&convolution(args)?),
         Bench::Models(args) => models::run(args),
         Bench::Slic(args) => slic::run(args),
+        Bench::Regions(args) => regions::run(args),
         Bench::Explain(args) => explain::run(args),
     }
 }

@@ -5,7 +5,7 @@
 //! which begins at 0, in an order that shapes alone decide.
 
 use super::inputs::Inputs;
-use super::{GAP, Item, SPARE, Shape, transform};
+use super::{GAP, Item, SPARE, Shape, Stack, transform};
 use crate::blocked::window::{BLOCK, Window, clip, signed};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
@@ -56,10 +56,9 @@ impl WeightGradient {
             assert!(window.pitch == pitch && window.blocks == blocks && values.len() == window.len());
         }
         shape.check_tiles(region, layer);
-        let [z, y, x] = region.clone();
-        let tiles = [shape.tiles(&y), shape.tiles(&x)];
-        let item = Item { part: 0, z, tiles, values: 0 };
-        let (planes, columns) = (item.z.len(), item.columns());
+        let mut item = Item { depth: region[0].len(), stacks: Vec::new(), values: 0 };
+        shape.stacks(0, region, usize::MAX, |_, stack| item.stacks.push(stack));
+        let (planes, columns) = (item.depth, item.columns());
         let (seen, points) = (shape.planes(planes), shape.points().pow(2));
         let by_point = item.by_point(shape, self.in_blocks);
         let by_gradient_point = self.out_blocks * columns * BLOCK + GAP;
@@ -70,8 +69,8 @@ impl WeightGradient {
         (0..first + self.out_blocks * planes).into_par_iter().with_min_len(1).for_each(|task| {
             if task < first {
                 let (block, plane) = (task / seen, task % seen);
-                let (from, values) = (input, inputs);
-                self.isa.run(Inputs { shape, by_point, from, item: &item, block, plane, values });
+                let (blocks, from) = (self.in_blocks, &[input]);
+                self.isa.run(Inputs { shape, blocks, from, item: &item, block, plane, values: inputs });
             } else {
                 let (block, plane) = ((task - first) / planes, (task - first) % planes);
                 let by_point = by_gradient_point;
@@ -90,7 +89,7 @@ impl WeightGradient {
         self.sums.par_chunks_mut(pair(shape)).enumerate().for_each(|(task, sums)| {
             let (point, pair) = (task / (in_blocks * out_blocks), task % (in_blocks * out_blocks));
             let (i, o) = (pair / out_blocks, pair % out_blocks);
-            let input = point * by_point + i * seen * item.by_plane() * BLOCK;
+            let input = point * by_point + i * seen * item.stacks.len() * BLOCK;
             let gradient = point * by_gradient_point + o * columns * BLOCK;
             // SAFETY: both lie inside what the transforms have written, and nothing writes there now.
             let (inputs, gradients) = unsafe { (inputs.at(input), gradients.at(gradient)) };
@@ -178,40 +177,36 @@ impl<const A: usize> Kernel for Plane<'_, A> {
     unsafe fn run<V: Vector>(self) {
         let Gradients { by_point, from: (window, from), item, block, plane, values, .. } = self.of;
         let [_, height, width] = window.layer;
-        let z = (item.z.start + plane) as isize;
-        let mut to = (block * item.z.len() + plane) * item.by_plane() * BLOCK;
-        for ty in item.tiles[0].clone() {
-            for tx in item.tiles[1].clone() {
-                let [y, x] = [ty, tx].map(|tile| tile * OUTPUTS);
-                let (rows, columns) = ((height - y).min(OUTPUTS), (width - x).min(OUTPUTS));
-                for lane in (0..BLOCK).step_by(V::LANES) {
-                    // SAFETY: the caller has V's instructions; `add` saw that the window holds the box, and a tile's place
-                    // among the transformed values is this task's alone.
-                    unsafe {
-                        let zero = V::splat(0.0);
-                        let mut lines = [[zero; A]; OUTPUTS];
-                        for (row, line) in lines.iter_mut().enumerate().take(rows) {
-                            let at = window.at(block, [z, (y + row) as isize, x as isize]) + lane;
-                            let from = from.as_ptr().add(at);
-                            let mut values = [zero; OUTPUTS];
-                            for (column, value) in values.iter_mut().enumerate().take(columns) {
-                                *value = V::load(from.add(column * BLOCK));
-                            }
-                            *line = transform::output_gradient(values);
+        let first = (block * item.depth + plane) * item.stacks.len() * BLOCK;
+        for (at, &Stack { first: [z, y, x], .. }) in item.stacks.iter().enumerate() {
+            let (z, to) = ((z + plane) as isize, first + at * BLOCK);
+            let (rows, columns) = ((height - y).min(OUTPUTS), (width - x).min(OUTPUTS));
+            for lane in (0..BLOCK).step_by(V::LANES) {
+                // SAFETY: the caller has V's instructions; `add` saw that the window holds the box, and a tile's place
+                // among the transformed values is this task's alone.
+                unsafe {
+                    let zero = V::splat(0.0);
+                    let mut lines = [[zero; A]; OUTPUTS];
+                    for (row, line) in lines.iter_mut().enumerate().take(rows) {
+                        let at = window.at(block, [z, (y + row) as isize, x as isize]) + lane;
+                        let from = from.as_ptr().add(at);
+                        let mut values = [zero; OUTPUTS];
+                        for (column, value) in values.iter_mut().enumerate().take(columns) {
+                            *value = V::load(from.add(column * BLOCK));
                         }
-                        for column in 0..A {
-                            let mut line = [zero; OUTPUTS];
-                            for (value, row) in line.iter_mut().zip(&lines) {
-                                *value = row[column];
-                            }
-                            let points: [V; A] = transform::output_gradient(line);
-                            for (row, value) in points.into_iter().enumerate() {
-                                value.store(values.at(to + (row * A + column) * by_point + lane));
-                            }
+                        *line = transform::output_gradient(values);
+                    }
+                    for column in 0..A {
+                        let mut line = [zero; OUTPUTS];
+                        for (value, row) in line.iter_mut().zip(&lines) {
+                            *value = row[column];
+                        }
+                        let points: [V; A] = transform::output_gradient(line);
+                        for (row, value) in points.into_iter().enumerate() {
+                            value.store(values.at(to + (row * A + column) * by_point + lane));
                         }
                     }
                 }
-                to += BLOCK;
             }
         }
     }
@@ -233,8 +228,8 @@ impl Kernel for Products<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let Products { shape, inputs, gradients, item, sums } = self;
-        let (columns, by_plane) = (item.columns(), item.by_plane());
-        let planes = shape.planes(item.z.len());
+        let columns = item.columns();
+        let planes = shape.planes(item.depth);
         let vectors = BLOCK / V::LANES;
         let widest = (V::ACCUMULATORS / vectors).min(BLOCK);
         let passes = BLOCK.div_ceil(widest);
@@ -247,7 +242,7 @@ impl Kernel for Products<'_> {
                     // SAFETY: the caller has V's instructions; the inputs hold all planes that the gradients' taps see, and
                     // the sums all inputs of all taps.
                     unsafe {
-                        let inputs = inputs.add((place * by_plane + first) * BLOCK + start);
+                        let inputs = inputs.add((place * item.stacks.len() + first) * BLOCK + start);
                         let gradients = gradients.add(first * BLOCK);
                         let sums = sums.as_mut_ptr().add((tz * BLOCK + start) * BLOCK);
                         by_size::<V>(vectors, end - start, Outer { inputs, gradients, tiles, sums });

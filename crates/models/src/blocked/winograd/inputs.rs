@@ -1,6 +1,6 @@
 //! Planes of a layer's inputs at the points of their tiles.
 
-use super::{Item, Shape, transform};
+use super::{Item, Shape, Stack, transform};
 use crate::blocked::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Kernel, Vector};
@@ -8,9 +8,10 @@ use crate::simd::{Kernel, Vector};
 /// Transforms one plane of one block.
 pub(super) struct Inputs<'a> {
     pub(super) shape: Shape,
-    /// Values between a point's inputs and the next point's.
-    pub(super) by_point: usize,
-    pub(super) from: (&'a Window, &'a [f32]),
+    /// Of the layers.
+    pub(super) blocks: usize,
+    /// By part.
+    pub(super) from: &'a [(&'a Window, &'a [f32])],
     pub(super) item: &'a Item,
     pub(super) block: usize,
     /// From the first plane that the item sees.
@@ -44,42 +45,37 @@ impl<const A: usize> Kernel for Plane<'_, A> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Inputs { shape, by_point, from: (window, from), item, block, plane, values } = self.of;
-        let outputs = shape.outputs();
-        let tiles = item.by_plane();
-        let planes = shape.planes(item.z.len());
-        let first = item.values + (block * planes + shape.place(plane, planes)) * tiles * BLOCK;
-        let z = shape.first_plane(item.z.start) + plane as isize;
-        if !(0..window.layer[0] as isize).contains(&z) {
-            for point in 0..A * A {
-                // SAFETY: the point's plane is this task's alone.
-                unsafe { values.at(first + point * by_point).write_bytes(0, tiles * BLOCK) };
+        let Inputs { shape, blocks, from, item, block, plane, values } = self.of;
+        let by_point = item.by_point(shape, blocks);
+        let planes = shape.planes(item.depth);
+        let first = item.values + (block * planes + shape.place(plane, planes)) * item.stacks.len() * BLOCK;
+        for (at, &Stack { part, first: [z, y, x] }) in item.stacks.iter().enumerate() {
+            let (window, from) = from[part];
+            let to = first + at * BLOCK;
+            let z = shape.first_plane(z) + plane as isize;
+            if !(0..window.layer[0] as isize).contains(&z) {
+                for point in 0..A * A {
+                    // SAFETY: a tile's place among the transformed values is this task's alone.
+                    unsafe { values.at(to + point * by_point).write_bytes(0, BLOCK) };
+                }
+                continue;
             }
-            return;
-        }
-        let mut tile = 0;
-        for ty in item.tiles[0].clone() {
-            for tx in item.tiles[1].clone() {
-                let to = first + tile * BLOCK;
-                let corner = [ty * outputs, tx * outputs];
-                tile += 1;
-                for lane in (0..BLOCK).step_by(V::LANES) {
-                    // SAFETY: the caller has V's instructions; `Winograd::run` saw that the window holds what its box
-                    // reads, and a tile's place among the transformed values is this task's alone.
-                    unsafe {
-                        let lines: [[V; A]; A] = if shape == Shape::Stem {
-                            cells(window, from, z, corner, lane)
-                        } else {
-                            voxels(window, from, block, z, corner, lane)
-                        };
-                        for column in 0..A {
-                            let mut line = lines[0];
-                            for (value, row) in line.iter_mut().zip(&lines) {
-                                *value = row[column];
-                            }
-                            for (row, value) in transform::input(line).into_iter().enumerate() {
-                                value.store(values.at(to + (row * A + column) * by_point + lane));
-                            }
+            for lane in (0..BLOCK).step_by(V::LANES) {
+                // SAFETY: the caller has V's instructions; `Winograd::run` saw that the window holds what its box
+                // reads, and a tile's place among the transformed values is this task's alone.
+                unsafe {
+                    let lines: [[V; A]; A] = if shape == Shape::Stem {
+                        cells(window, from, z, [y, x], lane)
+                    } else {
+                        voxels(window, from, block, z, [y, x], lane)
+                    };
+                    for column in 0..A {
+                        let mut line = lines[0];
+                        for (value, row) in line.iter_mut().zip(&lines) {
+                            *value = row[column];
+                        }
+                        for (row, value) in transform::input(line).into_iter().enumerate() {
+                            value.store(values.at(to + (row * A + column) * by_point + lane));
                         }
                     }
                 }

@@ -4,9 +4,10 @@
 //! A tile is `M × M` outputs of a plane, seen through the `A²` *points* of its transformed inputs. Of a 3³ kernel, a tile of
 //! 4 × 4 outputs takes 36 · 3 multiplications an input channel where the direct form takes 16 · 27: a quarter; and so does
 //! one of a 7³ kernel with stride 2, whose inputs are taken two by two along y and x ([`Shape::Stem`]). Tiles lie on the
-//! layer's own grid, so that a box is the bits of the whole; boxes are as tiles are.
+//! layer's own grid, so that a box of whole tiles has the bits of the whole.
 //!
-//! Inputs are transformed plane by plane (`inputs`), then each point is a matrix product over channels and the taps
+//! The tiles to compute, of however many images and boxes, are put side by side as *stacks* of neighbouring planes. Inputs
+//! are transformed plane by plane (`inputs`), then each point is a matrix product over channels and the taps
 //! along z, done by the register kernel of the direct form on columns that are tiles (`outputs`), whose sums are turned
 //! back into outputs while they are still in the cache. The gradient of the weights (`gradient`) is the same the other way
 //! round.
@@ -30,13 +31,24 @@ use crate::simd::scratch::{SharedMut, Spare};
 use inputs::Inputs;
 use outputs::Outputs;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use weights::Weights;
 
-/// Transformed inputs that are in memory together, about: 16 MiB.
-const TOGETHER: usize = 1 << 22;
-/// Values of a task's sums at the points: a quarter MiB, which a second-level cache holds.
-const SUMS: usize = 1 << 16;
+/// Transformed inputs that are in memory together, about: 4 MiB, which a third-level cache holds, and 16 MiB where
+/// weights are so many that all columns should have them at once.
+const TOGETHER: [usize; 2] = [1 << 20, 1 << 22];
+/// Products of a sum from which on weights are so many.
+const MANY_WEIGHTS: usize = 768;
+/// Planes of outputs that a stack has at most: beyond, the planes around it that are transformed too are few.
+const DEEPEST: usize = 32;
+/// Values of a task's sums at the points: a quarter MiB, which a second-level cache holds, and 4 MiB where there are so
+/// many products for each that they may leave it.
+const SUMS: [usize; 2] = [1 << 16, 1 << 20];
+/// Products of a sum from which on it may leave.
+const MANY_PRODUCTS: usize = 384;
+/// Values of one point's inputs, of all columns of a task, that a second-level cache holds while groups of outputs pass.
+const INPUTS: usize = 100_000;
 /// Values between the end of one point's inputs and the next point's: without them a tile's points would all fall on
 /// the same lines of the first-level cache.
 const GAP: usize = 2 * BLOCK;
@@ -106,34 +118,43 @@ impl Winograd {
         self.shape.points().pow(2)
     }
 
-    /// Computes each job's box.
+    /// Computes each job's boxes.
     ///
     /// # Panics
-    /// If a job's windows do not hold what its box reads and writes, or a box is not of whole tiles.
+    /// If a job's windows do not hold what its region reads and writes, or a box is not of whole tiles.
     pub(crate) fn run(&self, jobs: &mut [Job<'_>]) {
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(jobs.len());
-        let mut items: Vec<Item> = Vec::new();
-        for job in jobs {
+        let mut inputs = Vec::with_capacity(jobs.len());
+        // By depth, so that stacks of different jobs lie side by side.
+        let mut stacks: BTreeMap<usize, Vec<Stack>> = BTreeMap::new();
+        for (part, job) in jobs.iter_mut().enumerate() {
             check(self.geometry(), [self.in_blocks, self.shape.pitch(), self.out_blocks], job);
             self.shape.check_tiles(&job.region, job.output.0.layer);
-            let part = parts.len();
-            let pieces = pieces(self.shape, &job.region, self.in_blocks).into_iter();
-            items.extend(pieces.map(|[z, y, x]| Item { part, z, tiles: [y, x], values: 0 }));
+            for region in job.boxes() {
+                self.shape.check_tiles(region, job.output.0.layer);
+                self.shape.stacks(part, region, DEEPEST, |depth, stack| {
+                    stacks.entry(depth).or_default().push(stack);
+                });
+            }
             let Job { input, residual, output, .. } = job;
-            parts.push(Part {
-                input: *input,
-                residual: *residual,
-                window: output.0,
-                output: SharedMut::new(output.1),
-            });
+            inputs.push(*input);
+            parts.push(Part { residual: *residual, window: output.0, output: SharedMut::new(output.1) });
+        }
+        let mut items: Vec<Item> = Vec::new();
+        let room = TOGETHER[usize::from(self.products_of_sum() >= MANY_WEIGHTS)];
+        for (depth, stacks) in stacks {
+            let by_stack = self.points() * self.shape.planes(depth) * self.in_blocks * BLOCK;
+            for stacks in stacks.chunks((room / by_stack).max(1)) {
+                items.push(Item { depth, stacks: stacks.to_vec(), values: 0 });
+            }
         }
         let mut rest = items.as_mut_slice();
         while !rest.is_empty() {
             let mut total = 0;
             let mut count = 0;
             for item in rest.iter_mut() {
-                let values = self.values_of(item);
-                if count > 0 && total + values > TOGETHER {
+                let values = self.points() * self.by_point(item);
+                if count > 0 && total + values > room {
                     break;
                 }
                 item.values = total;
@@ -141,7 +162,7 @@ impl Winograd {
                 count += 1;
             }
             let (now, later) = rest.split_at_mut(count);
-            self.compute(&parts, now, &mut SPARE.take(total));
+            self.compute(&inputs, &parts, now, &mut SPARE.take(total));
             rest = later;
         }
     }
@@ -151,18 +172,14 @@ impl Winograd {
         item.by_point(self.shape, self.in_blocks)
     }
 
-    fn values_of(&self, item: &Item) -> usize {
-        self.points() * self.by_point(item)
-    }
-
     /// Transforms the inputs of some items and computes their outputs.
-    fn compute(&self, parts: &[Part<'_>], items: &[Item], values: &mut [f32]) {
+    fn compute(&self, inputs: &[(&Window, &[f32])], parts: &[Part<'_>], items: &[Item], values: &mut [f32]) {
         let shared = SharedMut::new(values);
         let planes: Vec<(usize, usize, usize)> = items
             .iter()
             .enumerate()
             .flat_map(|(at, item)| {
-                let planes = self.shape.planes(item.z.len());
+                let planes = self.shape.planes(item.depth);
                 (0..self.in_blocks * planes).map(move |task| (at, task / planes, task % planes))
             })
             .collect();
@@ -170,8 +187,8 @@ impl Winograd {
             let item = &items[at];
             self.isa.run(Inputs {
                 shape: self.shape,
-                by_point: self.by_point(item),
-                from: parts[item.part].input,
+                blocks: self.in_blocks,
+                from: inputs,
                 item,
                 block,
                 plane,
@@ -179,11 +196,9 @@ impl Winograd {
             });
         });
 
-        // Columns side by side, as many as there is room for the sums of.
         let groups = self.out_blocks.div_ceil(self.group);
-        let together = if groups > 1 { 2 } else { 1 };
-        let room = (SUMS / (self.points() * self.group * BLOCK * together)).max(12);
         let total: usize = items.iter().map(Item::columns).sum();
+        let (room, together) = self.task(total, groups);
         let wanted = total.div_ceil(room).max(1);
         let mut batches: Vec<Vec<Segment>> = vec![Vec::new(); wanted];
         let (mut batch, mut before) = (0, 0);
@@ -201,10 +216,10 @@ impl Winograd {
                 }
             }
         }
-        let pairs = groups.div_ceil(together);
-        (0..batches.len() * pairs).into_par_iter().for_each(|task| {
-            let (batch, pair) = (task / pairs, task % pairs);
-            let groups = pair * together..((pair + 1) * together).min(groups);
+        let shares = groups.div_ceil(together);
+        (0..batches.len() * shares).into_par_iter().for_each(|task| {
+            let (batch, share) = (task / shares, task % shares);
+            let groups = share * together..((share + 1) * together).min(groups);
             self.isa.run(Outputs {
                 conv: self,
                 parts,
@@ -215,40 +230,61 @@ impl Winograd {
             });
         });
     }
+
+    /// Multiply-adds of a sum at a point.
+    fn products_of_sum(&self) -> usize {
+        self.shape.depth() * self.in_blocks * BLOCK
+    }
+
+    /// How many columns and how many groups of output blocks a task takes, so that it reads few inputs and weights for its
+    /// products: weights are read once for all columns, inputs once for each group.
+    fn task(&self, columns: usize, groups: usize) -> (usize, usize) {
+        let products = self.products_of_sum();
+        let sums = SUMS[usize::from(products >= MANY_PRODUCTS)] / (self.points() * self.group * BLOCK);
+        // For each product a group reads 16 weights, and a column, whose planes overlap, about half an input: fewest are
+        // read where columns are 32 times as many as groups.
+        let together = ((sums as f64 / 32.0).sqrt().round() as usize).clamp(1, groups);
+        let room = (sums / together).min(2 * INPUTS / products).max(12);
+        let tasks = 4 * rayon::current_num_threads();
+        let batches = columns.div_ceil(room).max(1);
+        (room, together.min((groups * batches).div_ceil(tasks)).max(1))
+    }
 }
 
-/// A job as tasks share it.
+/// A job's outputs as tasks share them.
 struct Part<'a> {
-    input: (&'a Window, &'a [f32]),
     residual: Option<Residual<'a>>,
     window: &'a Window,
     output: SharedMut<'a>,
 }
 
-/// Some planes of a job.
+/// Tiles of neighbouring planes, one above the other.
+#[derive(Clone, Copy, Debug)]
+struct Stack {
+    part: usize,
+    /// First plane of outputs, and the tiles' first voxels along y and x.
+    first: [usize; 3],
+}
+
+/// Stacks of one depth, from any jobs.
 #[derive(Debug)]
 struct Item {
-    part: usize,
-    z: Range<usize>,
-    /// Along y and x.
-    tiles: [Range<usize>; 2],
-    /// Where its transformed inputs begin: `[point][block][plane][tile][channel]`, of all planes that `z` sees.
+    /// Planes of outputs.
+    depth: usize,
+    stacks: Vec<Stack>,
+    /// Where its transformed inputs begin: `[point][block][plane][stack][channel]`, of all planes that outputs see.
     values: usize,
 }
 
 impl Item {
-    fn by_plane(&self) -> usize {
-        self.tiles[0].len() * self.tiles[1].len()
-    }
-
     /// Values of one point's inputs, the gap included.
     fn by_point(&self, shape: Shape, blocks: usize) -> usize {
-        blocks * shape.planes(self.z.len()) * self.by_plane() * BLOCK + GAP
+        shape.planes(self.depth) * self.stacks.len() * blocks * BLOCK + GAP
     }
 
     /// Tiles of all planes.
     fn columns(&self) -> usize {
-        self.z.len() * self.by_plane()
+        self.depth * self.stacks.len()
     }
 }
 
@@ -262,7 +298,7 @@ struct Segment {
     place: usize,
 }
 
-/// Cuts a box of whole tiles along z and y into boxes, in tiles along y and x, of about [`TOGETHER`] transformed values of `blocks`
+/// Cuts a box of whole tiles along z and y into boxes, in tiles along y and x, of about 16 MiB transformed values of `blocks`
 /// blocks each. What is cut follows from the sizes alone.
 pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) -> Vec<[Range<usize>; 3]> {
     let [z, y, x] = [region[0].clone(), shape.tiles(&region[1]), shape.tiles(&region[2])];
@@ -270,7 +306,7 @@ pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) ->
         return Vec::new();
     }
     // Rows of tiles of one plane that there is room for.
-    let room = TOGETHER / (shape.points().pow(2) * BLOCK * blocks * x.len()).max(1);
+    let room = TOGETHER[1] / (shape.points().pow(2) * BLOCK * blocks * x.len()).max(1);
     let outputs = |planes: usize| (1..=z.len()).rev().find(|&n| shape.planes(n) <= planes).unwrap_or(1);
     // Planes beyond those that are computed are transformed too, and rows beyond are packed: deep boxes, then, and a few
     // tiles high.

@@ -1,6 +1,6 @@
 //! Products at the points, and the way back from them to a layer's outputs.
 
-use super::{GAP, Item, Part, Segment, Shape, Winograd, transform};
+use super::{GAP, Item, Part, Segment, Shape, Stack, Winograd, transform};
 use crate::blocked::tile::{self, Start, Work};
 use crate::blocked::window::BLOCK;
 use crate::simd::scratch::{Scratch, SharedMut};
@@ -46,21 +46,20 @@ impl Outputs<'_> {
     unsafe fn products<V: Vector>(&self, sums: &mut [f32], columns: usize, by_point: usize) {
         let conv = self.conv;
         let zeros = [0.0f32; 2 * BLOCK];
-        let span = BLOCK * conv.group * BLOCK;
-        let by_tap = conv.in_blocks * span;
         let depth = conv.shape.depth();
+        let span = BLOCK * conv.group * BLOCK;
         let spans = depth * conv.in_blocks;
         let mut weights: Vec<*const f32> = Vec::with_capacity(spans);
         let mut inputs: Vec<[*const f32; tile::MOST_ROWS]> = Vec::with_capacity(spans);
         for point in 0..conv.points() {
             for (at, group) in self.groups.clone().enumerate() {
                 let of_point =
-                    &conv.weights[(group * conv.points() + point) * depth * by_tap..][..depth * by_tap];
+                    &conv.weights[(group * conv.points() + point) * spans * span..][..spans * span];
                 weights.clear();
-                weights.extend((0..spans).map(|at| of_point[at * span..].as_ptr()));
+                weights.extend(of_point.chunks_exact(span).map(<[f32]>::as_ptr));
                 for segment in self.segments {
                     let item = &self.items[segment.item];
-                    let (planes, tiles) = (conv.shape.planes(item.z.len()), item.by_plane());
+                    let (planes, stacks) = (conv.shape.planes(item.depth), item.stacks.len());
                     let first = item.values + point * conv.by_point(item) + segment.first * BLOCK;
                     inputs.clear();
                     for tz in 0..depth {
@@ -68,7 +67,7 @@ impl Outputs<'_> {
                         for block in 0..conv.in_blocks {
                             // SAFETY: the transformed inputs of the item hold the columns of all planes that it sees.
                             let from =
-                                unsafe { self.values.at(first + (block * planes + place) * tiles * BLOCK) };
+                                unsafe { self.values.at(first + (block * planes + place) * stacks * BLOCK) };
                             inputs.push([from.cast_const(); tile::MOST_ROWS]);
                         }
                     }
@@ -109,16 +108,13 @@ impl<const A: usize, const M: usize> Kernel for Back<'_, '_, A, M> {
         let conv = of.conv;
         for segment in of.segments {
             let item = &of.items[segment.item];
-            let part = &of.parts[item.part];
-            let [along_y, along_x] = [item.tiles[0].len(), item.tiles[1].len()];
-            for column in 0..segment.len {
-                let place = segment.first + column;
-                let z = item.z.start + place / (along_y * along_x);
-                let y = (item.tiles[0].start + place / along_x % along_y) * M;
-                let x = (item.tiles[1].start + place % along_x) * M;
-                for (at, group) in of.groups.clone().enumerate() {
-                    let first = group * conv.group;
-                    for block in first..(first + conv.group).min(conv.out_blocks) {
+            for (at, group) in of.groups.clone().enumerate() {
+                let first = group * conv.group;
+                for block in first..(first + conv.group).min(conv.out_blocks) {
+                    for column in 0..segment.len {
+                        let place = segment.first + column;
+                        let Stack { part, first: [z, y, x] } = item.stacks[place % item.stacks.len()];
+                        let (part, z) = (&of.parts[part], z + place / item.stacks.len());
                         let from = at * A * A * by_point
                             + ((block - first) * columns + segment.place + column) * BLOCK;
                         // SAFETY: the caller has V's instructions; sums hold all points of the column, and the output

@@ -1,5 +1,6 @@
 //! The convolutions that there are tiles for.
 
+use super::Stack;
 use crate::blocked::conv::{Geometry, Lanes};
 use crate::blocked::window::BLOCK;
 use std::ops::Range;
@@ -42,6 +43,26 @@ impl Shape {
     /// The tiles of a range of outputs along y or x.
     pub(super) fn tiles(self, range: &Range<usize>) -> Range<usize> {
         range.start / self.outputs()..range.end.div_ceil(self.outputs())
+    }
+
+    /// Cuts a box of whole tiles into stacks of at most so many planes, about equally deep.
+    pub(super) fn stacks(
+        self,
+        part: usize,
+        [z, y, x]: &[Range<usize>; 3],
+        deepest: usize,
+        mut each: impl FnMut(usize, Stack),
+    ) {
+        let slabs = z.len().div_ceil(deepest);
+        for slab in 0..slabs {
+            let [start, end] = [slab, slab + 1].map(|at| z.start + at * z.len() / slabs);
+            for y in self.tiles(y) {
+                for x in self.tiles(x) {
+                    let first = [start, y * self.outputs(), x * self.outputs()];
+                    each(end - start, Stack { part, first });
+                }
+            }
+        }
     }
 
     /// Makes sure that a box is of whole tiles, but where it ends with the layer.

@@ -58,7 +58,7 @@ proptest! {
                     .zip(&mut found)
                     .map(|(layer, found)| Job {
                         region: region.clone(),
-                        rows: None, input: (&input, layer.as_slice()), residual, output: (&output, found),
+                        parts: None, input: (&input, layer.as_slice()), residual, output: (&output, found),
                     })
                     .collect();
                 pool.install(|| work(&mut jobs));
@@ -80,7 +80,7 @@ proptest! {
             copied((&input, &layers[0]), &near, &mut kept);
             let mut boxed = vec![7.0; output.len()];
             let (input, output_of) = ((&near, kept.as_slice()), (&output, boxed.as_mut_slice()));
-            conv.run(&mut [Job { region: region.clone(), rows: None, input, residual, output: output_of }]);
+            conv.run(&mut [Job { region: region.clone(), parts: None, input, residual, output: output_of }]);
             let boxes = run(&region, 2, &|jobs| conv.run(jobs));
             prop_assert_eq!(&boxed, &boxes[0]);
             for (found, boxed) in found.iter().zip(&boxes) {

@@ -137,7 +137,7 @@ fn convolve(isa: Isa, pass: Pass, input: &[f32], weight: &[f32], bias: Option<&[
             let window = around(after, signed(region), out_blocks);
             let mut to = SPARE.take(window.len());
             let output_of = (&window, &mut *to);
-            let job = Job { region: region.clone(), rows: None, input, residual: None, output: output_of };
+            let job = Job { region: region.clone(), parts: None, input, residual: None, output: output_of };
             conv.run(&mut [job]);
             let [z, y, _] = region.clone();
             unpack_box(isa, &window, &to, outputs, &[z, y], output);

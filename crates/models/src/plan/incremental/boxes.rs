@@ -49,8 +49,8 @@ impl Differs {
 pub(super) struct Boxes {
     /// By step, the outputs to compute (before they are spread); none where there are none.
     pub(super) steps: Vec<Option<Region>>,
-    /// By step, what of each row of the box to compute: of convolutions of the image in the direct form, whose inputs are known to the voxel.
-    pub(super) rows: Vec<Option<Vec<Range<usize>>>>,
+    /// By step, boxes that what to compute lies in: of convolutions of the image, whose changes are known to the voxel.
+    pub(super) parts: Vec<Option<Vec<Region>>>,
     /// By buffer, what has to be at hand to read from or to write to.
     pub(super) held: Vec<Option<Held>>,
 }
@@ -82,7 +82,7 @@ impl Boxes {
                     let every = Geometry { stride: [stride; 3], ..Geometry::VOXEL };
                     reached_by(every, reached[buffer_of(layer)].as_ref()?, outputs)
                 });
-                let grown = union(through, beside).map(|grown| of_tiles(&grown, step, size_of(step.output)));
+                let grown = union(through, beside);
                 let all = &mut reached[buffer_of(step.output)];
                 *all = union(all.take(), grown.as_ref().map(|grown| scaled(grown, factor)));
                 grown
@@ -95,7 +95,7 @@ impl Boxes {
         needed[last] = Some(wanted.clone());
         held[last] = Some(signed(wanted));
         let mut steps: Vec<Option<Region>> = vec![None; graph.steps.len()];
-        let mut rows: Vec<Option<Vec<Range<usize>>>> = vec![None; graph.steps.len()];
+        let mut parts: Vec<Option<Vec<Region>>> = vec![None; graph.steps.len()];
         for (at, step) in graph.steps.iter().enumerate().rev() {
             let output = buffer_of(step.output);
             let factor = step.work.factor();
@@ -131,23 +131,26 @@ impl Boxes {
                 read(layer, every.reach(&region));
             }
             held[output] = hull(held[output].take(), signed(&scaled(&region, factor)));
-            if let (Work::Conv(conv), Some(changed)) = (&step.work, changed)
-                && kept[output]
-                && step.input == 0
-            {
-                rows[at] = Some(rows_of(conv.geometry(), changed, &region));
+            if let Some(changed) = changed.filter(|_| kept[output] && step.input == 0) {
+                let rows = rows_of(step.work.geometry(), changed, &region);
+                parts[at] = match step.work {
+                    Work::Conv(_) => Some(boxes_of_rows(&region, &rows)),
+                    Work::Winograd(_) => Some(boxes_of_tiles(&region, &rows, step, size_of(step.output))),
+                    Work::Pool(_) | Work::Enlarge { .. } => None,
+                };
             }
             steps[at] = Some(region);
         }
-        Boxes { steps, rows, held }
+        Boxes { steps, parts, held }
     }
 
     /// Voxels that a step computes.
     pub(super) fn voxels(&self, step: usize) -> usize {
-        if let Some(rows) = &self.rows[step] {
-            return rows.iter().map(Range::len).sum();
-        }
-        self.steps[step].as_ref().map_or(0, |region| region.iter().map(Range::len).product())
+        let all = match &self.parts[step] {
+            Some(parts) => parts,
+            None => self.steps[step].as_slice(),
+        };
+        all.iter().map(|region| region.iter().map(Range::len).product::<usize>()).sum()
     }
 }
 
@@ -166,6 +169,44 @@ fn rows_of(geometry: Geometry, changed: &Differs, region: &Region) -> Vec<Range<
         }
     }
     rows
+}
+
+/// Each row's part that is not empty.
+fn boxes_of_rows([z, y, _]: &Region, rows: &[Range<usize>]) -> Vec<Region> {
+    let voxels = z.clone().flat_map(|z| y.clone().map(move |y| [z, y]));
+    voxels
+        .zip(rows)
+        .filter(|(_, row)| !row.is_empty())
+        .map(|([z, y], row)| [z..z + 1, y..y + 1, row.clone()])
+        .collect()
+}
+
+/// Boxes of whole tiles that hold all that is not empty of a box's rows: for each place of a tile the planes between the
+/// first and the last that it is needed in.
+fn boxes_of_tiles(region: &Region, rows: &[Range<usize>], step: &Step, size: [usize; 3]) -> Vec<Region> {
+    let [z, y, x] = region;
+    let [_, high, wide] = step.work.grid();
+    let mut boxes = Vec::new();
+    for tile_y in y.clone().step_by(high) {
+        let tile_y = tile_y..(tile_y + high).min(y.end);
+        let mut planes: Vec<Option<Range<usize>>> = vec![None; x.len().div_ceil(wide)];
+        for (plane, rows) in z.clone().zip(rows.chunks_exact(y.len().max(1))) {
+            let rows = &rows[tile_y.start - y.start..tile_y.end - y.start];
+            for row in rows.iter().filter(|row| !row.is_empty()) {
+                let tiles = (row.start - x.start) / wide..(row.end - x.start).div_ceil(wide);
+                for planes in &mut planes[tiles] {
+                    let first = planes.as_ref().map_or(plane, |planes| planes.start);
+                    *planes = Some(first..plane + 1);
+                }
+            }
+        }
+        for (tile, planes) in planes.into_iter().enumerate() {
+            let Some(planes) = planes else { continue };
+            let start = x.start + tile * wide;
+            boxes.push([planes, tile_y.clone(), start..(start + wide).min(size[2])]);
+        }
+    }
+    boxes
 }
 
 /// The outputs that see an input of a box, if there are any.

@@ -3,11 +3,15 @@
 //! A change reaches, in each layer, the outputs whose kernels see a changed input; of those, only the ones count that an
 //! output asked for looks back at (`boxes`). They alone are computed again, in memory that holds just their boxes with
 //! what they read of the kept layers around them (`working`), many changes side by side, so that late layers, which a
-//! change reaches as a whole, are as large a piece of work as a batch. Each output's sum has the dense pass's order of
-//! operations, and of layers in Winograd's form whole tiles are computed, so that the results are the dense pass's, to the
-//! bit.
+//! change reaches as a whole, are as large a piece of work as a batch.
+//!
+//! Each output that is computed has the dense pass's order of operations. In Winograd's form an output's last digits
+//! depend on all that its tile reads, though its value does not: an output that no changed voxel reaches keeps what was
+//! kept, where a dense pass would round it anew. A network without such layers gives the dense pass's bits, one with them
+//! its values within rounding.
 
 mod boxes;
+mod costs;
 #[cfg(test)]
 mod tests;
 mod working;
@@ -18,9 +22,12 @@ use crate::Error;
 use crate::blocked::conv::{Job, Residual};
 use crate::blocked::window::Window;
 use boxes::{Boxes, Differs, Region, union};
+use costs::Clock;
+pub use costs::LayerCost;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 use working::Working;
 
 /// Most changes that go through a layer together: enough for late layers' weights to be read seldom.
@@ -61,6 +68,7 @@ pub struct Kept {
     working: usize,
     /// Memory of earlier changes.
     spare: Mutex<Vec<Vec<Vec<f32>>>>,
+    clock: Mutex<Clock>,
 }
 
 impl Kept {
@@ -118,12 +126,13 @@ impl Plan {
             }
             End::Values { .. } => None,
         };
+        let clock = Mutex::new(Clock::new(&self.graph));
         let mut wanted = vec![false; slots.len()];
         for (&slot, _) in arrangement.slots.iter().zip(&kept).filter(|(_, kept)| **kept) {
             wanted[slot] = true;
         }
         slots.iter_mut().zip(wanted).filter(|(_, wanted)| !wanted).for_each(|(slot, _)| *slot = Vec::new());
-        Ok(Kept { size, arrangement, kept, slots, logit, working, spare: Mutex::default() })
+        Ok(Kept { size, arrangement, kept, slots, logit, working, spare: Mutex::default(), clock })
     }
 
     /// Whether `kept` was computed of this very image, `shape` being `[c, z, y, x]`.
@@ -139,7 +148,8 @@ impl Plan {
 
     /// The logit of the kept image after each change, each on its own.
     ///
-    /// Equal to [`Plan::forward`] of the changed images, to the bit.
+    /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
+    /// rounding (1e-5 · max(1, |value|) is tested).
     ///
     /// # Errors
     /// If a box does not lie in the image or has another number of values than its size says, and if the network is no
@@ -171,7 +181,8 @@ impl Plan {
 
     /// What the network gives for the kept image after each change, each on its own, in the change's own box.
     ///
-    /// Equal to [`Plan::forward`] of the changed images, to the bit.
+    /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
+    /// rounding (1e-5 · max(1, |value|) is tested).
     ///
     /// # Shapes
     /// `[out, z, y, x]` for each change, of the change's size.
@@ -282,6 +293,8 @@ impl Plan {
         together: Vec<(Boxes, &Change<'_>, &mut T)>,
         done: &(impl Fn(&Working, &Change<'_>, &mut T) + Sync),
     ) {
+        let mut clock = Clock { changes: together.len() as u64, ..Clock::new(&self.graph) };
+        let start = Instant::now();
         let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut working, targets): (Vec<Working>, Vec<(&Change<'_>, &mut T)>) = together
             .into_iter()
@@ -296,9 +309,13 @@ impl Plan {
             working.fill(&self.graph, kept);
             self.write(change, working);
         });
+        clock.copies = start.elapsed();
         for (at, step) in self.graph.steps.iter().enumerate() {
+            let start = Instant::now();
             self.step_boxes(at, step, &mut working);
+            clock.step(at, &working, start.elapsed());
         }
+        kept.clock.lock().unwrap_or_else(PoisonError::into_inner).add(&clock);
         working.par_iter().zip(targets).for_each(|(working, (change, result))| done(working, change, result));
         let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
         spare.extend(working.into_iter().map(|working| working.buffers));
@@ -389,8 +406,14 @@ impl Plan {
                 };
                 let skip = place.first_block * output.block_len();
                 let input = working.layer(&self.graph, step.input)?;
-                let rows = working.boxes.rows[at].as_deref();
-                Some(Job { region, rows, input, residual, output: (output, &mut to[skip..][..output.len()]) })
+                let parts = working.boxes.parts[at].as_deref();
+                Some(Job {
+                    region,
+                    parts,
+                    input,
+                    residual,
+                    output: (output, &mut to[skip..][..output.len()]),
+                })
             })
             .collect();
         step.work.run(&mut jobs);

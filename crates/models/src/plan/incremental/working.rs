@@ -50,13 +50,13 @@ impl Working {
     pub(super) fn fill(&mut self, graph: &Graph, kept: &Kept) {
         let mut computed: Vec<Option<Region>> = vec![None; graph.layers.len()];
         let mut written = vec![false; graph.layers.len()];
-        for ((step, region), rows) in graph.steps.iter().zip(&self.boxes.steps).zip(&self.boxes.rows) {
+        for ((step, region), parts) in graph.steps.iter().zip(&self.boxes.steps).zip(&self.boxes.parts) {
             let factor = step.work.factor();
             written[step.output] = true;
-            // Beside rows that are computed in part lies what was kept.
+            // Between parts that are computed lies what was kept.
             computed[step.output] = region
                 .clone()
-                .filter(|_| rows.is_none())
+                .filter(|_| parts.is_none())
                 .map(|region| region.map(|range| range.start * factor..range.end * factor));
         }
         // Layers that are others' memory side by side are filled as those.
