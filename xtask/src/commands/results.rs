@@ -164,6 +164,22 @@ fn measures(summary: &Summary) -> String {
         }
         text += "\n";
     }
+    if !summary.measure_differences.is_empty() {
+        text += "\nPaired, over the same cases (p of a permutation test):\n\n\
+                 | method | over | measure | difference | p | n | better |\n|---|---|---|---|---|---|---|\n";
+        for one in &summary.measure_differences {
+            text += &format!(
+                "| {} | {} | {} | {} | {} | {} | {} |\n",
+                wording::method(&one.method),
+                wording::method(&one.over),
+                wording::measure(&one.measure),
+                finely(&one.difference),
+                one.p.map_or_else(String::new, probability),
+                one.difference.n,
+                if one.better { "yes" } else { "no" },
+            );
+        }
+    }
     text
 }
 
@@ -223,6 +239,7 @@ mod tests {
         assert_eq!(
             text.matches("| yes |").count(),
             summary.differences.iter().filter(|one| one.beats).count()
+                + summary.measure_differences.iter().filter(|one| one.better).count()
         );
     }
 }

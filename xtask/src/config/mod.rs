@@ -101,6 +101,18 @@ pub struct ClassifierConfig {
     pub weight_decay: f64,
     /// Weight of a positive scan in the loss, where a negative one has 1.
     pub positive_weight: f64,
+    /// Which epoch's weights are kept.
+    pub keep: Keep,
+}
+
+/// Which epoch's weights are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// The best validation accuracy; ties go to the lower validation loss, then to the earlier epoch.
+    Accuracy,
+    /// The last: for validation splits of a few scans, whose accuracy is a matter of chance.
+    Last,
 }
 
 /// How a partition is chosen.

@@ -9,6 +9,7 @@
 //! | `methods.png` | Dice of every method with its interval: [`methods`] | section C |
 //! | `roc.png` | the ROC curve: [`Roc`] | section B |
 //! | `training.png` | losses, accuracy and AUC by epoch: [`training`] | |
+//! | `convergence.png` | how far sampled explanations still move: [`convergence`] | |
 //!
 //! Slices are drawn with the geometry's spacing, anterior up and the patient's right at the left, as radiologists
 //! look at them.
@@ -17,6 +18,7 @@ mod axes;
 mod canvas;
 mod colour;
 mod comparison;
+mod convergence;
 mod epochs;
 mod lettering;
 mod methods;
@@ -27,6 +29,7 @@ mod roc;
 mod training;
 
 pub use comparison::{Comparison, ComparisonCase, ComparisonMap};
+pub use convergence::{Settled, convergence};
 pub use epochs::{EpochMap, Epochs, FocusPoint};
 pub use methods::methods;
 pub use pipeline::Pipeline;

@@ -25,11 +25,13 @@ pub enum FigureKind {
     Roc,
     /// Training curves.
     Training,
+    /// How explainers that sample settle.
+    Convergence,
 }
 
 impl FigureKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pipeline,
         Self::Comparison,
         Self::Explainers,
@@ -37,6 +39,7 @@ impl FigureKind {
         Self::Methods,
         Self::Roc,
         Self::Training,
+        Self::Convergence,
     ];
 
     /// Its file in the run's `figures` folder.
@@ -49,6 +52,7 @@ impl FigureKind {
             Self::Methods => "methods.png",
             Self::Roc => "roc.png",
             Self::Training => "training.png",
+            Self::Convergence => "convergence.png",
         }
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
         });
         table(html, &["", "Dice", "difference", "p", "cases"], rows);
     }
-    measures(html, summary);
+    measures(html, report);
     if let Some(fill) = &summary.fill {
         html.raw("<h3>What the learned fill learned</h3><p>A U-Net whose sigmoid saturates is the <em>max</em> fill by another name: its distance from <em>max</em> would be near 0. Values are 0 to 1.</p>");
         let mut rows = vec![vec![
@@ -132,7 +132,8 @@ fn diffusion(html: &mut Html, summary: &Summary) {
 }
 
 /// Mass, surfaces, faithfulness.
-fn measures(html: &mut Html, summary: &Summary) {
+fn measures(html: &mut Html, report: &Report<'_>) {
+    let summary = report.summary;
     let methods = Summary::ordered(&summary.measures);
     let mut names: Vec<&str> = Vec::new();
     for name in methods.iter().flat_map(|(_, measures)| measures.keys()) {
@@ -155,6 +156,31 @@ fn measures(html: &mut Html, summary: &Summary) {
         cells
     });
     table(html, &heads, rows);
+    if !summary.measure_differences.is_empty() {
+        html.raw("<p>Mean differences, case by case. One method is <em>better</em> than another if the paired bootstrap interval lies on the better side of 0 and p, that of a two-sided paired permutation test, under 0.05.</p>");
+        let rows = summary.measure_differences.iter().map(|one| {
+            let verdict = if one.better { "better than" } else { "not better than" };
+            vec![
+                Cell::Head(format!(
+                    "{} {verdict} {}",
+                    wording::method(&one.method),
+                    wording::method(&one.over)
+                )),
+                Cell::Words(wording::measure(&one.measure).to_owned()),
+                Cell::Number(one.difference.clone()),
+                Cell::Words(one.p.map_or_else(|| "–".to_owned(), |p| wording::decimals(p, 3))),
+                Cell::Count(one.difference.n),
+            ]
+        });
+        table(html, &["", "measure", "difference", "p", "cases"], rows);
+    }
+    figure(
+        html,
+        report,
+        FigureKind::Convergence,
+        "When sampling has settled.",
+        "How far the region values of LIME and RISE moved between two counts of samples, as a share of their length; thin lines are test cases, thick ones their median. A map whose values still move by much of their length is not to be read: ask for more samples.",
+    );
 }
 
 /// Figures 1 and 2.

@@ -76,6 +76,22 @@ pub fn write_settling(path: &Path, steps: &[Settling]) -> anyhow::Result<()> {
     replace(path, &table.into_inner()?)
 }
 
+/// Reads it back: samples, and the change since the count before.
+///
+/// # Errors
+/// A file that can't be read or is no such table.
+pub fn read_settling(path: &Path) -> anyhow::Result<Vec<Settling>> {
+    let read = || -> anyhow::Result<Vec<Settling>> {
+        let mut table = csv::Reader::from_path(path)?;
+        let rows = table.deserialize().map(|row| {
+            let (samples, change): (usize, f64) = row?;
+            Ok(Settling { samples, change })
+        });
+        rows.collect()
+    };
+    read().with_context(|| format!("reading {}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::Array3;
@@ -91,5 +107,9 @@ mod tests {
         let explained = Explained { values: vec![-0.1, 1.0 / 3.0], relevance: vec![0.0, 100.0] };
         write(&path, &regions, &explained).unwrap();
         assert_eq!(read(&path).unwrap(), explained);
+        let steps = [(10, 0.75), (20, 1.0 / 3.0)].map(|(samples, change)| Settling { samples, change });
+        let path = folder.path().join(format!("lime{SETTLING}"));
+        write_settling(&path, &steps).unwrap();
+        assert_eq!(read_settling(&path).unwrap(), steps);
     }
 }

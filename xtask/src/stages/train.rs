@@ -1,7 +1,7 @@
 //! Training of the classifier: a checkpoint an epoch, a state to go on from, and the best epoch kept.
 //!
 //! Source: Rajapaksa and Khalvati (2022), section B: Adam, binary cross-entropy, the epoch with the highest
-//! validation accuracy. Ties go to the lower validation loss, then to the earlier epoch.
+//! validation accuracy, or by config the last. Ties go to the lower validation loss, then to the earlier epoch.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Network;
 use super::{Scans, Session, Work, shortcut};
-use crate::config::Config;
+use crate::config::{Config, Keep};
 use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -209,7 +209,7 @@ fn epochs(session: &Session) -> anyhow::Result<()> {
         trainer.save_state(&last)?;
     }
     replace(&run.path(HISTORY), &history_csv(trainer.history(), &validation)?)?;
-    let best = best(trainer.history()).context("choosing the best of no epochs")?;
+    let best = kept(trainer.history(), config.classifier.keep).context("choosing one of no epochs")?;
     progress.note(&format!(
         "epoch {} it is, with validation accuracy {:.3}",
         best.epoch, best.validation_accuracy
@@ -217,7 +217,10 @@ fn epochs(session: &Session) -> anyhow::Result<()> {
     replace(&run.path(BEST), &fs::read(run.path(&epoch_file(best.epoch)))?)
 }
 
-fn best(history: &[EpochRecord]) -> Option<&EpochRecord> {
+fn kept(history: &[EpochRecord], keep: Keep) -> Option<&EpochRecord> {
+    if keep == Keep::Last {
+        return history.last();
+    }
     history.iter().reduce(|best, record| {
         let order = record
             .validation_accuracy
@@ -375,7 +378,8 @@ mod tests {
             record(4, 0.9, 0.3),
             record(5, 0.7, 0.1),
         ];
-        assert_eq!(best(&history).unwrap().epoch, 3);
-        assert!(best(&[]).is_none());
+        assert_eq!(kept(&history, Keep::Accuracy).unwrap().epoch, 3);
+        assert_eq!(kept(&history, Keep::Last).unwrap().epoch, 5);
+        assert!(kept(&[], Keep::Accuracy).is_none());
     }
 }

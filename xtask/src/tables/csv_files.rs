@@ -95,12 +95,16 @@ fn gradcam(summary: &Summary) -> anyhow::Result<Vec<u8>> {
     write(header(&["method", "dice"]), rows)
 }
 
-/// Mass, surfaces and faithfulness of every method.
+/// Mass, surfaces and faithfulness of every method, and the paired differences.
 fn measures(summary: &Summary) -> anyhow::Result<Vec<u8>> {
-    let rows = Summary::ordered(&summary.measures).into_iter().flat_map(|(method, measures)| {
+    let numbers = Summary::ordered(&summary.measures).into_iter().flat_map(|(method, measures)| {
         measures.iter().map(move |(name, number)| row([method, name], number))
     });
-    write(header(&["method", "measure"]), rows)
+    let differences = summary.measure_differences.iter().map(|one| {
+        let name = format!("{} minus {}'s", one.measure, one.over);
+        row([&one.method, &name], &one.difference)
+    });
+    write(header(&["method", "measure"]), numbers.chain(differences))
 }
 
 fn classifier(summary: &Summary) -> anyhow::Result<Vec<u8>> {

@@ -11,7 +11,8 @@ pub use csv_files::{Table, all, read_cases};
 pub use paper::{Paper, PaperClassifier, PaperCohort, PaperSelected};
 pub use summary::{
     CaseRow, ClassifierSummary, CohortSummary, DiceSummary, Difference, DiffusionSummary, FillSummary,
-    FocusSummary, FoldSummary, GridCell, LeftOut, METHODS, Number, Selected, Summary, THRESHOLDS,
+    FocusSummary, FoldSummary, GridCell, LeftOut, METHODS, MeasureDifference, Number, Selected, Summary,
+    THRESHOLDS,
 };
 pub use terminal::this_run_beside_the_paper;
 

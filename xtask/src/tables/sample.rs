@@ -99,6 +99,14 @@ pub(crate) fn summary() -> Summary {
                 beats: false,
             },
         ],
+        measure_differences: vec![MeasureDifference {
+            method: "diffused".to_owned(),
+            over: "random".to_owned(),
+            measure: "deletion".to_owned(),
+            difference: number(-0.0625, None),
+            p: Some(0.03125),
+            better: true,
+        }],
         fill: Some(FillSummary {
             distance_from_max: number(0.25, None),
             mean_abs_delta_p: [("learned", 0.125), ("blank", 0.0625)]

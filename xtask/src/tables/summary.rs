@@ -94,6 +94,9 @@ pub struct Summary {
     /// Paired differences between methods in oracle Dice.
     #[serde(default)]
     pub differences: Vec<Difference>,
+    /// Paired differences between methods in each measure.
+    #[serde(default)]
+    pub measure_differences: Vec<MeasureDifference>,
     /// What the learned fill learned, if it was trained.
     #[serde(default)]
     pub fill: Option<FillSummary>,
@@ -299,6 +302,24 @@ pub struct Difference {
     pub p: Option<f64>,
     /// Whether the interval lies above 0, and p under 0.05.
     pub beats: bool,
+}
+
+/// How much one method is above another in a measure, case by case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasureDifference {
+    /// The one.
+    pub method: String,
+    /// The other.
+    pub over: String,
+    /// The measure, as [`Summary::measures`] names it.
+    pub measure: String,
+    /// Mean of `method − over` over the cases that have both.
+    pub difference: Number,
+    /// Two-sided p-value of a paired permutation test (signs flipped).
+    pub p: Option<f64>,
+    /// Whether the interval lies wholly on the better side of 0, and p under 0.05.
+    pub better: bool,
 }
 
 /// Whether the learned fill is more than a saturated constant.

@@ -79,6 +79,11 @@ pub fn measure(name: &str) -> &str {
     }
 }
 
+/// Whether less of a measure is better.
+pub fn less_is_better(measure: &str) -> bool {
+    ["hausdorff95_mm", "deletion", "infidelity"].contains(&measure)
+}
+
 /// What a radiologist calls a sequence, in the paper's spelling.
 pub fn sequence(name: &str) -> &str {
     match name {

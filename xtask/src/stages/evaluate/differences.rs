@@ -1,11 +1,13 @@
 //! What one method is worth beside another, case by case.
 
+use std::collections::BTreeSet;
+
 use relevox_eval::{Bootstrap, sign_flip};
 
-use super::cases::{CaseDice, RANDOM, RANDOM_DIFFUSED};
+use super::cases::{CaseDice, MethodDice, RANDOM, RANDOM_DIFFUSED};
 use crate::stages::diffuse::{DIFFUSED, INTENSITY};
 use crate::stages::maps::GRADCAM;
-use crate::tables::{Difference, Number};
+use crate::tables::{Difference, MeasureDifference, Number, wording};
 
 /// Draws of a permutation test of more cases than are gone through.
 const DRAWS: usize = 20_000;
@@ -37,17 +39,8 @@ fn difference(
     over: &str,
     dice: &str,
 ) -> Option<Difference> {
-    let at = |case: &CaseDice, method: &str| case.methods.get(method)?.dice.get(dice).copied();
-    let pairs: Vec<(f64, f64)> =
-        found.iter().filter_map(|case| Some((at(case, method)?, at(case, over)?))).collect();
-    if pairs.is_empty() {
-        return None;
-    }
-    let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-    let difference = Number::of(draw.paired_difference(&a, &b), None);
-    let p = sign_flip(&a, &b, DRAWS, draw.seed).ok();
-    // The bootstrap of a few cases has too short an interval, and that of one case none.
-    let certain = difference.excludes_zero() && p.is_some_and(|p| p < 0.05);
+    let at = |found: &MethodDice| found.dice.get(dice).copied();
+    let Paired { difference, p, certain } = paired(found, draw, method, over, at)?;
     let beats = certain && difference.mean.is_some_and(|mean| mean > 0.0);
     Some(Difference {
         method: method.to_owned(),
@@ -59,12 +52,70 @@ fn difference(
     })
 }
 
+/// Every method's measures beside those of shuffled scores, and the diffused ones' beside those of what they were made of.
+pub fn of_measures(found: &[CaseDice], draw: Bootstrap) -> Vec<MeasureDifference> {
+    let methods = found.iter().flat_map(|case| &case.methods);
+    let measures: BTreeSet<&str> =
+        methods.clone().flat_map(|(_, of)| of.measures.keys()).map(String::as_str).collect();
+    let methods: BTreeSet<&str> = methods.map(|(method, _)| method.as_str()).collect();
+    let beside_random = methods.iter().filter(|method| **method != RANDOM).map(|method| (*method, RANDOM));
+    let pairs: Vec<(&str, &str)> =
+        beside_random.chain([(DIFFUSED, "blank"), ("blank", INTENSITY), ("blank", GRADCAM)]).collect();
+    let mut all = Vec::new();
+    for measure in measures {
+        for &(method, over) in &pairs {
+            let at = |found: &MethodDice| found.measures.get(measure).copied();
+            let Some(Paired { difference, p, certain }) = paired(found, draw, method, over, at) else {
+                continue;
+            };
+            let better = certain
+                && difference.mean.is_some_and(|mean| (mean < 0.0) == wording::less_is_better(measure));
+            all.push(MeasureDifference {
+                method: method.to_owned(),
+                over: over.to_owned(),
+                measure: measure.to_owned(),
+                difference,
+                p,
+                better,
+            });
+        }
+    }
+    all
+}
+
+struct Paired {
+    difference: Number,
+    p: Option<f64>,
+    certain: bool,
+}
+
+/// What two methods' values differ by over the cases that have both; nothing where there is none.
+fn paired(
+    found: &[CaseDice],
+    draw: Bootstrap,
+    method: &str,
+    over: &str,
+    value: impl Fn(&MethodDice) -> Option<f64>,
+) -> Option<Paired> {
+    let at = |case: &CaseDice, method: &str| value(case.methods.get(method)?);
+    let pairs: Vec<(f64, f64)> =
+        found.iter().filter_map(|case| Some((at(case, method)?, at(case, over)?))).collect();
+    if pairs.is_empty() {
+        return None;
+    }
+    let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+    let difference = Number::of(draw.paired_difference(&a, &b), None);
+    let p = sign_flip(&a, &b, DRAWS, draw.seed).ok();
+    // The bootstrap of a few cases has too short an interval, and that of one case none.
+    let certain = difference.excludes_zero() && p.is_some_and(|p| p < 0.05);
+    Some(Paired { difference, p, certain })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::stages::evaluate::cases::MethodDice;
 
     fn case(name: &str, methods: &[(&str, f64)]) -> CaseDice {
         let dice = |value: f64| MethodDice {
@@ -92,5 +143,38 @@ mod tests {
         assert!((all[0].difference.mean.unwrap() - 0.35).abs() < 1e-12);
         // Two cases are too few for any p below 0.5.
         assert_eq!((all[0].p, all[0].beats), (Some(0.5), false));
+    }
+
+    #[test]
+    fn less_of_some_measures_is_better() {
+        let found: Vec<CaseDice> = (0..8)
+            .map(|at| {
+                let mut case = case(&at.to_string(), &[("blank", 0.5), (RANDOM, 0.5)]);
+                let low = 0.1 + f64::from(at) / 100.0;
+                for (method, [deletion, insertion]) in [("blank", [low, 0.9]), (RANDOM, [0.6, 0.5 + low])] {
+                    let measures = &mut case.methods.get_mut(method).unwrap().measures;
+                    measures.insert("deletion".to_owned(), deletion);
+                    measures.insert("insertion".to_owned(), insertion);
+                }
+                case
+            })
+            .collect();
+        let all = of_measures(&found, Bootstrap { resamples: 200, seed: 1 });
+        let told: Vec<_> =
+            all.iter().map(|one| (one.method.as_str(), one.over.as_str(), one.measure.as_str())).collect();
+        assert_eq!(told, [("blank", RANDOM, "deletion"), ("blank", RANDOM, "insertion")]);
+        assert!(all.iter().all(|one| one.better), "{all:?}");
+        assert!(all[0].difference.mean.unwrap() < 0.0 && all[1].difference.mean.unwrap() > 0.0);
+        assert_eq!(all[0].p, Some(2.0 / 256.0));
+        let reversed: Vec<CaseDice> = found
+            .into_iter()
+            .map(|mut case| {
+                let (a, b) = (case.methods.remove("blank").unwrap(), case.methods.remove(RANDOM).unwrap());
+                case.methods.extend([("blank".to_owned(), b), (RANDOM.to_owned(), a)]);
+                case
+            })
+            .collect();
+        let all = of_measures(&reversed, Bootstrap { resamples: 200, seed: 1 });
+        assert!(all.len() == 2 && all.iter().all(|one| !one.better), "{all:?}");
     }
 }

@@ -132,6 +132,7 @@ fn summarise(
         grid: grid_cells(session, &paper, draw)?,
         focus: FocusSummary { correlation: correlation::correlation(focus) },
         differences: differences::of(found, draw),
+        measure_differences: differences::of_measures(found, draw),
         fill: fill::summary(session, partition, found, draw)?,
         measures: measures(found, draw),
         diffusion: diffusion(session)?,

@@ -107,6 +107,7 @@ fn pooled(config: &Config, parts: &[Part], found: &[CaseDice]) -> anyhow::Result
         grid: Vec::new(),
         focus: FocusSummary { correlation: Number::none(own, None) },
         differences: differences::of(found, draw),
+        measure_differences: differences::of_measures(found, draw),
         fill: None,
         measures: measures(found, draw),
         diffusion: None,

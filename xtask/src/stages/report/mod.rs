@@ -1,6 +1,7 @@
 //! Figures, and the report that holds everything in one file.
 
 mod comparison;
+mod convergence;
 mod epochs;
 mod pipeline;
 
@@ -88,6 +89,7 @@ impl Picture<'_> {
             FigureKind::Epochs => epochs::draw(self),
             FigureKind::Methods => figures::methods(&self.summary).map(Some),
             FigureKind::Roc => self.roc(),
+            FigureKind::Convergence => convergence::draw(self),
             FigureKind::Training => {
                 figures::training(&self.points(), self.summary.classifier.epoch.unwrap_or_default()).map(Some)
             }
