@@ -1,6 +1,6 @@
 """Captum's and PyTorch's side of `cargo xtask bench explain`.
 
-explain.py CASE_JSON THREADS reads image.f32 `[c, z, y, x]` and labels.i32 of the case's folder. A classifier is MONAI's, its
+explain.py CASE_JSON THREADS reads image.f32 `[c, z, y, x]` of the case's folder, and its labels.i32 anew for each line. A classifier is MONAI's, its
 weights and statistics drawn with a seed; they are written to weights.safetensors for the other side. It prints the versions as
 one JSON line, then for each line `ablate K` on stdin the seconds that Captum's FeatureAblation takes for the first K regions
 (and all others as one more where there are more), and for each `fill K` those of K passes of the U-Net, each seeing one region.
@@ -26,7 +26,6 @@ def main():
     torch.set_num_threads(int(sys.argv[2]))
     folder, size = pathlib.Path(case["folder"]), case["size"]
     image = torch.from_numpy(np.fromfile(folder / "image.f32", "<f4").reshape(1, -1, *size))
-    labels = torch.from_numpy(np.fromfile(folder / "labels.i32", "<i4").astype(np.int64).reshape(1, 1, *size))
     torch.manual_seed(0)
     net = (resnet(case) if case["depth"] else UNet()).eval()
     for module in net.modules():
@@ -47,6 +46,7 @@ def main():
     for line in sys.stdin:
         what, count = line.split()
         count = int(count)
+        labels = torch.from_numpy(np.fromfile(folder / "labels.i32", "<i4").astype(np.int64).reshape(1, 1, *size))
         start = time.perf_counter()
         with torch.inference_mode():
             if what == "fill":

@@ -18,7 +18,8 @@ pub struct Attribution {
 pub struct Settling {
     /// Samples so far.
     pub samples: usize,
-    /// `‖v − v′‖ / ‖v‖`, where `v` are the values now and `v′` those at the step before. 0 where nothing moved.
+    /// `‖v − v′‖ / ‖v‖`, where `v` are the values now and `v′` those at the step before. 0 where nothing moved, 1 where all
+    /// values became 0.
     pub change: f64,
 }
 
@@ -87,7 +88,11 @@ impl Track {
             let norm = |squares: f64| squares.sqrt();
             let moved = norm(values.iter().zip(last).map(|(a, b)| (a - b) * (a - b)).sum());
             let length = norm(values.iter().map(|a| a * a).sum());
-            let change = if moved == 0.0 { 0.0 } else { moved / length.max(f64::MIN_POSITIVE) };
+            let change = match (moved, length) {
+                (0.0, _) => 0.0,
+                (_, 0.0) => 1.0,
+                _ => moved / length,
+            };
             self.steps.push(Settling { samples, change });
         }
         self.last = Some(values.to_vec());
@@ -120,9 +125,10 @@ mod tests {
         track.note(1, &[3.0, 0.0]);
         track.note(2, &[3.0, 4.0]);
         track.note(3, &[3.0, 4.0]);
+        track.note(4, &[0.0, 0.0]);
         let found = track.finish();
-        assert_eq!(found.values, [3.0, 4.0]);
-        let steps = [Settling { samples: 2, change: 0.8 }, Settling { samples: 3, change: 0.0 }];
+        assert_eq!(found.values, [0.0, 0.0]);
+        let steps = [(2, 0.8), (3, 0.0), (4, 1.0)].map(|(samples, change)| Settling { samples, change });
         assert_eq!(found.convergence, steps);
     }
 }

@@ -165,7 +165,7 @@ fn measures(summary: &Summary) -> String {
         text += "\n";
     }
     if !summary.measure_differences.is_empty() {
-        text += "\nPaired, over the same cases (p of a permutation test):\n\n\
+        text += "\nPaired, over the same cases (p of a permutation test; p is of each comparison alone: of many, one in twenty is under 0.05 by chance):\n\n\
                  | method | over | measure | difference | p | n | better |\n|---|---|---|---|---|---|---|\n";
         for one in &summary.measure_differences {
             text += &format!(

@@ -157,7 +157,7 @@ fn measures(html: &mut Html, report: &Report<'_>) {
     });
     table(html, &heads, rows);
     if !summary.measure_differences.is_empty() {
-        html.raw("<p>Mean differences, case by case. One method is <em>better</em> than another if the paired bootstrap interval lies on the better side of 0 and p, that of a two-sided paired permutation test, under 0.05.</p>");
+        html.raw("<p>Mean differences, case by case. One method is <em>better</em> than another if the paired bootstrap interval lies on the better side of 0 and p, that of a two-sided paired permutation test, under 0.05; p is of each comparison alone: of many, one in twenty is under 0.05 by chance.</p>");
         let rows = summary.measure_differences.iter().map(|one| {
             let verdict = if one.better { "better than" } else { "not better than" };
             vec![
@@ -179,7 +179,7 @@ fn measures(html: &mut Html, report: &Report<'_>) {
         report,
         FigureKind::Convergence,
         "When sampling has settled.",
-        "How far the region values of LIME and RISE moved between two counts of samples, as a share of their length; thin lines are test cases, thick ones their median. A map whose values still move by much of their length is not to be read: ask for more samples.",
+        "How far the region values of explainers that sample moved between two counts of samples, as a share of their length; thin lines are test cases, thick ones their median. A map whose values still move by much of their length is not to be read: ask for more samples.",
     );
 }
 

@@ -14,7 +14,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// The classifier of the best epoch.
+    /// The classifier of the kept epoch.
     ///
     /// # Errors
     /// A classifier that is not trained yet, or on something else.

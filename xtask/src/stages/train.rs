@@ -1,7 +1,7 @@
-//! Training of the classifier: a checkpoint an epoch, a state to go on from, and the best epoch kept.
+//! Training of the classifier: a checkpoint an epoch, a state to go on from, and one epoch kept.
 //!
 //! Source: Rajapaksa and Khalvati (2022), section B: Adam, binary cross-entropy, the epoch with the highest
-//! validation accuracy, or by config the last. Ties go to the lower validation loss, then to the earlier epoch.
+//! validation accuracy, ties going to the lower validation loss, then to the earlier epoch. Config may keep the last.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, State, replace, stream_seed};
 
-/// The weights of the best epoch.
+/// The weights of the epoch that is kept.
 pub const BEST: &str = "classifier/best.safetensors";
 const FOLDER: &str = "classifier";
 const LAST: &str = "classifier/last.safetensors";
@@ -65,7 +65,7 @@ pub struct Prediction {
     pub split: Split,
     /// 1 is positive.
     pub label: u8,
-    /// The best epoch's logit.
+    /// The kept epoch's logit.
     pub logit: f64,
     /// Of the positive class.
     pub probability: f64,
@@ -255,7 +255,7 @@ pub fn history(session: &Session) -> anyhow::Result<Vec<HistoryRow>> {
     rows(session.run.root(), HISTORY)
 }
 
-/// The best epoch.
+/// The epoch that is kept.
 ///
 /// # Errors
 /// A history that is not there.
@@ -265,7 +265,7 @@ pub fn best_epoch(session: &Session) -> anyhow::Result<usize> {
     Ok(metadata.with_context(|| format!("{}: weights without metadata", path.display()))?.epoch)
 }
 
-/// What the best epoch of a run folder says of the validation and test cases.
+/// What the kept epoch of a run folder says of the validation and test cases.
 ///
 /// # Errors
 /// Predictions that are not there.

@@ -11,8 +11,8 @@ use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Weights that one pass over a task's voxels reads: those of one block of inputs and 3³ taps, which a first-level cache
-/// holds, or as many.
+/// Weights that one pass over a task's voxels reads, about, and at least those of one block of inputs: 27 KiB of 3³ taps
+/// and 16 outputs, which a first-level cache holds.
 const PASS_ELEMENTS: usize = 1 << 13;
 /// Multiply-adds of a task: some milliseconds, so that threads end together.
 const TASK_PRODUCTS: usize = 1 << 25;
@@ -61,6 +61,8 @@ pub(crate) struct Convolution {
     relu: bool,
     /// Multiply-adds of one output voxel, those with padding channels left out.
     products: usize,
+    /// Read and written, those that only fill blocks up left out.
+    channels: [usize; 2],
     /// `[group][input block][tz][ty][tx][channel][output]`
     weights: Vec<f32>,
     bias: Vec<f32>,
@@ -111,7 +113,7 @@ impl Lanes {
 pub(crate) struct Job<'a> {
     /// The box, in the convolution's outputs (before any spread).
     pub(crate) region: [Range<usize>; 3],
-    /// Boxes within it that alone are to be computed, none of them twice; all of it where there are none.
+    /// Boxes within it that alone are to be computed, of which no two share a voxel; all of it where there are none.
     pub(crate) parts: Option<&'a [[Range<usize>; 3]]>,
     pub(crate) input: (&'a Window, &'a [f32]),
     pub(crate) residual: Option<Residual<'a>>,
@@ -122,15 +124,27 @@ impl Job<'_> {
     /// The boxes to compute.
     ///
     /// # Panics
-    /// If one is not in the region.
+    /// If one is not in the region; in builds with debug assertions, if two share a voxel.
     pub(super) fn boxes(&self) -> &[[Range<usize>; 3]] {
         let Some(parts) = self.parts else { return std::slice::from_ref(&self.region) };
         for part in parts {
             let inside = part.iter().zip(&self.region).all(|(a, b)| b.start <= a.start && a.end <= b.end);
             assert!(inside, "{part:?} is not in {:?}", self.region);
         }
+        debug_assert!(disjoint(parts), "{parts:?} overlap");
         parts
     }
+}
+
+/// Whether no two boxes share a voxel.
+fn disjoint(boxes: &[[Range<usize>; 3]]) -> bool {
+    let apart = |a: &Range<usize>, b: &Range<usize>| a.start.max(b.start) >= a.end.min(b.end);
+    let mut sorted: Vec<&[Range<usize>; 3]> = boxes.iter().collect();
+    sorted.sort_by_key(|[z, ..]| z.start);
+    sorted.iter().enumerate().all(|(at, a)| {
+        let near = sorted[at + 1..].iter().take_while(|b| b[0].start < a[0].end);
+        near.into_iter().all(|b| (0..3).any(|axis| apart(&a[axis], &b[axis])))
+    })
 }
 
 /// What is added to the sums: voxel `o · stride` of a layer; its blocks are as many as the output's, or fewer (zeros).
@@ -189,6 +203,7 @@ impl Convolution {
             group,
             relu,
             products,
+            channels: [inputs, outputs],
             weights,
             bias,
         }
@@ -199,15 +214,20 @@ impl Convolution {
         self.geometry
     }
 
+    /// Channels read and written.
+    pub(crate) fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
+
     /// Multiply-adds of one output voxel, those with taps outside the layer included.
     pub(crate) fn products(&self) -> usize {
         self.products
     }
 
-    /// Computes each job's box.
+    /// Computes each job's boxes.
     ///
     /// # Panics
-    /// If a job's windows do not hold what its box reads and writes.
+    /// If a job's windows do not hold what its region reads and writes, or a box is not in it.
     pub(crate) fn run(&self, jobs: &mut [Job<'_>]) {
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(jobs.len());
         let mut units = Vec::new();
@@ -347,7 +367,7 @@ impl Kernel for Task<'_> {
             for unit in self.units {
                 spans.fill(conv, &self.parts[unit.part], unit, &inputs, weights, blocks, self.zeros);
                 // SAFETY: the caller has V's instructions, and `Convolution::run` checked that the windows hold what the
-                // unit reads and writes; no two tasks share a row of a block.
+                // unit reads and writes; no two units share a voxel of a block, nor the zeros beside a row's end.
                 unsafe { self.unit::<V>(unit, &spans, first, blocks, pass == 0, pass + 1 == passes) };
             }
         }
@@ -403,8 +423,11 @@ impl Task<'_> {
                 for block in first..first + blocks {
                     for row in 0..unit.rows {
                         let at = window.at(block, [z, y + (row * step) as isize, window.start[2]]);
-                        let row = std::slice::from_raw_parts_mut(part.output.at(at), window.row_len());
-                        window.close_row(row, closes);
+                        for (zeros, closes) in window.halos().into_iter().zip(closes) {
+                            if closes && !zeros.is_empty() {
+                                part.output.at(at + zeros.start).write_bytes(0, zeros.len());
+                            }
+                        }
                     }
                 }
             }

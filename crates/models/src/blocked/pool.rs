@@ -21,6 +21,7 @@ impl MaxPool {
     /// If a job's windows do not hold what its box reads and writes.
     pub(crate) fn run(&self, jobs: &mut [Job<'_>]) {
         for job in jobs {
+            assert!(job.parts.is_none(), "pooling computes whole boxes");
             let reach = self.geometry.reach(&job.region);
             let (input, output) = (job.input.0, job.output.0);
             let read: [Range<isize>; 3] = std::array::from_fn(|i| clip(reach[i].clone(), input.layer[i]));
@@ -103,9 +104,13 @@ impl Kernel for Plane<'_> {
                     }
                 }
             }
-            // SAFETY: the row is this task's alone.
-            let memory = unsafe { std::slice::from_raw_parts_mut(self.shared.at(row), output.row_len()) };
-            output.close_row(memory, [self.x.start == 0, self.x.end == output.layer[2]]);
+            let closes = [self.x.start == 0, self.x.end == output.layer[2]];
+            for (zeros, closes) in output.halos().into_iter().zip(closes) {
+                if closes && !zeros.is_empty() {
+                    // SAFETY: the row is this task's alone.
+                    unsafe { self.shared.at(row + zeros.start).write_bytes(0, zeros.len()) };
+                }
+            }
         }
     }
 }

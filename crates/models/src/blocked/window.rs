@@ -71,16 +71,12 @@ impl Window {
         })
     }
 
-    /// Zeros the halo before and after a row, given the row's memory.
-    pub(crate) fn close_row(&self, row: &mut [f32], [before, after]: [bool; 2]) {
-        if before {
-            let halo = (-self.start[2]).max(0) as usize;
-            row[..halo * self.pitch].fill(0.0);
-        }
-        if after {
-            let inside = (self.layer[2] as isize - self.start[2]).max(0) as usize;
-            row[(inside * self.pitch).min(self.row_len())..].fill(0.0);
-        }
+    /// The values of a row that stand for the zeros before the layer and after it.
+    pub(crate) fn halos(&self) -> [Range<usize>; 2] {
+        let before = (-self.start[2]).max(0) as usize;
+        let inside = (self.layer[2] as isize - self.start[2]).max(0) as usize;
+        let len = self.row_len();
+        [0..(before * self.pitch).min(len), (inside * self.pitch).min(len)..len]
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench explain`: relevance of a real case's regions beside Captum with a MONAI network, both sides in turn,
 //! and how its cost grows.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -62,6 +63,7 @@ pub(super) struct Compared {
     /// Largest error of a change of the logit against the peer's, as a share of the largest change.
     pub(super) error: Option<f64>,
     /// Where our time goes, in a pass of its own.
+    #[serde(default)]
     pub(super) layers: Vec<Layer>,
 }
 
@@ -153,8 +155,7 @@ fn compare(
     say(format!("bench: {}", explain_table::name(case)));
     let bytes: Vec<u8> = study.image.iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(shared.join("image.f32"), bytes)?;
-    let labels: Vec<u8> = regions.labels().iter().flat_map(|label| label.to_le_bytes()).collect();
-    std::fs::write(shared.join("labels.i32"), labels)?;
+    write_labels(shared, regions, &(0..regions.len()).collect::<Vec<_>>())?;
     let mut told = serde_json::to_value(case)?;
     told["folder"] = json!(shared);
     let mut peer = Peer::start(&args.peers, root, "explain.py", &told, "torch, monai and captum")?;
@@ -202,7 +203,12 @@ fn compare(
     compared.peer_passes = (count + 1).min(regions.len()) + 1;
     compared.passes = regions.len() + 1;
     let fill = blank(study)?;
-    let mut logits = None;
+    // The peer's first regions are those that move the network most.
+    let first = network()?.score_regions(study.image.view(), regions, &fill, &silent)?;
+    let moved = |region: usize| (first.original - first.perturbed[region]).abs();
+    let mut order: Vec<usize> = (0..regions.len()).collect();
+    order.sort_by(|&a, &b| moved(b).total_cmp(&moved(a)));
+    write_labels(shared, regions, &order)?;
     // All regions by the peer take minutes: once is enough.
     let samples = if count == regions.len() { 1 } else { args.samples };
     for _ in 0..args.samples {
@@ -210,21 +216,19 @@ fn compare(
         let network = network()?;
         compared.ours_seconds.push(timed(|| {
             let network = NetworkClassifier::new(network.network().clone(), device("cpu")?)?;
-            logits = Some(network.score_regions(study.image.view(), regions, &fill, &silent)?);
+            network.score_regions(study.image.view(), regions, &fill, &silent)?;
             Ok(())
         })?);
         if compared.peer_seconds.len() < usize::from(samples) {
             compared.peer_seconds.push(peer.timed(&format!("ablate {count}"))?);
         }
     }
-    let logits = logits.context("a sample")?;
     let theirs = std::fs::read(shared.join("delta.f32"))?;
     let theirs: Vec<f32> =
         theirs.chunks_exact(4).filter_map(|bytes| bytes.try_into().ok().map(f32::from_le_bytes)).collect();
-    let pairs = || logits.perturbed.iter().zip(&theirs).take(count).map(|(p, d)| (logits.original - p, *d));
-    // Of all regions: those that the peer does may hardly move the network.
-    let changes = logits.perturbed.iter().map(|perturbed| (logits.original - perturbed).abs());
-    let largest = changes.fold(f32::MIN_POSITIVE, f32::max);
+    let ours = order.iter().map(|&region| first.original - first.perturbed[region]);
+    let pairs = || ours.clone().zip(theirs.iter().copied()).take(count);
+    let largest = pairs().map(|(_, theirs)| theirs.abs()).fold(f32::MIN_POSITIVE, f32::max);
     let error = pairs().map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
     compared.error = Some(f64::from(error / largest));
     let network = network()?;
@@ -233,6 +237,18 @@ fn compare(
     compared.layers = profile(&plan, image.view(), &blanked(study, regions)?)?;
     compared.gflop = compared.layers.iter().map(|layer| layer.gflop).sum();
     Ok((compared, versions, Some(network)))
+}
+
+/// Hands the peer the partition, its regions numbered in this order.
+fn write_labels(shared: &Path, regions: &Supervoxels, order: &[usize]) -> anyhow::Result<()> {
+    let numbers: HashMap<u32, i32> =
+        order.iter().zip(0..).map(|(&region, number)| (regions.ids()[region], number)).collect();
+    let number = |label| numbers.get(label).context("a label without a region");
+    let mut labels = Vec::with_capacity(4 * regions.labels().len());
+    for label in regions.labels() {
+        labels.extend(number(label)?.to_le_bytes());
+    }
+    Ok(std::fs::write(shared.join("labels.i32"), labels)?)
 }
 
 /// Table 3 for one scan: every sequence, count and constant fill.

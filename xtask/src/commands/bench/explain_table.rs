@@ -35,8 +35,9 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
          PyTorch {} with the same weights and regions, on 4 × 128³ of a real case ({}), T2 regions of compactness 0.1; \
          medians. Ours takes from loaded scan and network to scores, packing and the unperturbed pass included. Where the \
          peer did fewer passes than the case takes, its time is given in proportion. Operations are those left, as the \
-         direct form of convolution takes them. The error is the largest of a change of the logit, as a share of the \
-         largest change.\n\n\
+         direct form of convolution takes them. Where it did some \
+         regions only, they are those that move the network most. The error is the largest of a change of the logit, as a \
+         share of the largest change.\n\n\
          | what | regions | seconds | operations left, GFLOP | GFLOP/s | peer, seconds | passes timed | times | error | load |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
         result["threads"],
@@ -75,7 +76,7 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
         grid.passes,
         peer / grid.ours_seconds,
     );
-    for case in &cases {
+    for case in cases.iter().filter(|case| !case.layers.is_empty()) {
         section += &profile(case);
     }
     section += "\nHow the cost of ResNet-18 with a stem of stride 2 grows, blank:\n\n\
@@ -110,7 +111,8 @@ fn profile(case: &Compared) -> String {
         }
     }
     let mut table = format!(
-        "\nWhere the time of {} goes, in a pass of its own (`cargo xtask bench regions`):\n\n\
+        "\nWhere the time of {} goes, in a pass of its own (`cargo xtask bench regions`; the unperturbed pass and the packing \
+         of weights are not in it):\n\n\
          | layers | of voxels | how many | operations left, GFLOP | of whole passes, % | seconds | GFLOP/s |\n\
          |---|---|---|---|---|---|---|\n",
         name(&case.case)

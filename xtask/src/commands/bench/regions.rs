@@ -31,8 +31,6 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
         let image = study.image.as_standard_layout().into_owned();
         (Plan::resnet(&network)?, image, blanked(&study, &regions)?)
     };
-    // Once for the memory that later runs find again.
-    profile(&plan, image.view(), &boxes)?;
     let layers = profile(&plan, image.view(), &boxes)?;
     for Layer { layer, size: [z, y, x], dense_gflop, gflop, seconds } in &layers {
         let share = if *dense_gflop > 0.0 { 100.0 * gflop / dense_gflop } else { 0.0 };

@@ -1,10 +1,11 @@
 //! A real case as relevance is benchmarked on it: its centre, its regions, and what blank makes of each.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ndarray::{Array4, ArrayView4, Axis};
-use relevox_models::plan::{Change, Kept, LayerCost, MEMORY, Plan};
+use relevox_models::plan::{Change, Costs, Kept, MEMORY, Plan};
 use relevox_perturb::{Constant, ConstantFill, Fill};
 use relevox_volume::{CaseFiles, Preprocess, Study};
 use serde::{Deserialize, Serialize};
@@ -97,27 +98,41 @@ pub(super) struct Layer {
     pub(super) seconds: f64,
 }
 
-/// Computes all changes of an image, in groups as a classifier does, and says what each layer took.
+/// Computes all changes of an image, in groups as a classifier does, and says what each layer took; then what the copies
+/// between layers took, and all else: finding which voxels differ, and what each layer has to compute for them.
 pub(super) fn profile(plan: &Plan, image: ArrayView4<'_, f32>, boxes: &Boxes) -> anyhow::Result<Vec<Layer>> {
+    // Once for the memory that later changes find again.
+    changed(plan, &keep(plan, image)?, boxes)?;
     let kept = keep(plan, image)?;
-    let changes = changes(boxes);
-    for together in changes.chunks(TOGETHER) {
+    let start = Instant::now();
+    changed(plan, &kept, boxes)?;
+    let all = start.elapsed();
+    let Costs { copies, layers, .. } = plan.costs(&kept);
+    let named = |layer: &str, time: Duration| Layer {
+        layer: layer.to_owned(),
+        size: [image.len_of(Axis(1)), image.len_of(Axis(2)), image.len_of(Axis(3))],
+        dense_gflop: 0.0,
+        gflop: 0.0,
+        seconds: time.as_secs_f64(),
+    };
+    let rest = layers.iter().fold(all.saturating_sub(copies), |rest, layer| rest.saturating_sub(layer.time));
+    let of_layers = layers.into_iter().map(|cost| Layer {
+        layer: cost.layer,
+        size: cost.size,
+        dense_gflop: cost.whole_operations as f64 * boxes.len() as f64 / 1e9,
+        gflop: cost.operations as f64 / 1e9,
+        seconds: cost.time.as_secs_f64(),
+    });
+    Ok(of_layers.chain([named("copies of what is kept", copies), named("all else", rest)]).collect())
+}
+
+fn changed(plan: &Plan, kept: &Kept, boxes: &Boxes) -> anyhow::Result<()> {
+    for together in changes(boxes).chunks(TOGETHER) {
         interrupt::check()?;
         match kept.logit() {
-            Some(_) => plan.changed(&kept, together).map(drop)?,
-            None => plan.changed_values(&kept, together).map(drop)?,
+            Some(_) => plan.changed(kept, together).map(drop)?,
+            None => plan.changed_values(kept, together).map(drop)?,
         }
     }
-    let layer = |cost: LayerCost| {
-        let whole = cost.size.iter().product::<usize>() as f64 * boxes.len() as f64;
-        let by_voxel = cost.operations as f64 / (cost.voxels as f64).max(1.0);
-        Layer {
-            layer: cost.layer,
-            size: cost.size,
-            dense_gflop: by_voxel * whole / 1e9,
-            gflop: cost.operations as f64 / 1e9,
-            seconds: cost.time.as_secs_f64(),
-        }
-    };
-    Ok(plan.costs(&kept).into_iter().map(layer).collect())
+    Ok(())
 }

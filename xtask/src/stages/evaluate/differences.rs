@@ -58,9 +58,12 @@ pub fn of_measures(found: &[CaseDice], draw: Bootstrap) -> Vec<MeasureDifference
     let measures: BTreeSet<&str> =
         methods.clone().flat_map(|(_, of)| of.measures.keys()).map(String::as_str).collect();
     let methods: BTreeSet<&str> = methods.map(|(method, _)| method.as_str()).collect();
-    let beside_random = methods.iter().filter(|method| **method != RANDOM).map(|method| (*method, RANDOM));
-    let pairs: Vec<(&str, &str)> =
-        beside_random.chain([(DIFFUSED, "blank"), ("blank", INTENSITY), ("blank", GRADCAM)]).collect();
+    let controls = [RANDOM, RANDOM_DIFFUSED, "random_weights"];
+    let beside_random =
+        methods.iter().filter(|method| !controls.contains(method)).map(|method| (*method, RANDOM));
+    let others = [(DIFFUSED, "blank"), (DIFFUSED, RANDOM_DIFFUSED), ("blank", INTENSITY), ("blank", GRADCAM)];
+    let pairs: Vec<(&str, &str)> = beside_random.chain(others).collect();
+
     let mut all = Vec::new();
     for measure in measures {
         for &(method, over) in &pairs {

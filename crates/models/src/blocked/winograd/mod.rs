@@ -69,6 +69,8 @@ pub(crate) struct Winograd {
     relu: bool,
     /// Multiply-adds of one output voxel as the direct form would take them.
     products: usize,
+    /// Read and written, those that only fill blocks up left out.
+    channels: [usize; 2],
     /// `[group][point][tz][input block][channel][output]`
     weights: Vec<f32>,
     bias: Vec<f32>,
@@ -96,7 +98,18 @@ impl Winograd {
             isa.run(Weights { shape, lanes, dense: dense.weights, inputs, outputs, wide, weights });
         });
         let products = dense.weights.len();
-        Winograd { isa, shape, in_blocks, out_blocks, group, relu, products, weights, bias }
+        Winograd {
+            isa,
+            shape,
+            in_blocks,
+            out_blocks,
+            group,
+            relu,
+            products,
+            channels: [inputs, channels],
+            weights,
+            bias,
+        }
     }
 
     /// Kernel, stride and padding.
@@ -107,6 +120,11 @@ impl Winograd {
     /// What boxes are multiples of, along y and x, but where they end with the layer.
     pub(crate) fn grid(&self) -> usize {
         self.shape.outputs()
+    }
+
+    /// Channels read and written.
+    pub(crate) fn channels(&self) -> [usize; 2] {
+        self.channels
     }
 
     /// Multiply-adds of one output voxel as the direct form takes them.
@@ -121,7 +139,7 @@ impl Winograd {
     /// Computes each job's boxes.
     ///
     /// # Panics
-    /// If a job's windows do not hold what its region reads and writes, or a box is not of whole tiles.
+    /// If a job's windows do not hold what its region reads and writes, or a box is not in it or not of whole tiles.
     pub(crate) fn run(&self, jobs: &mut [Job<'_>]) {
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(jobs.len());
         let mut inputs = Vec::with_capacity(jobs.len());
@@ -298,8 +316,8 @@ struct Segment {
     place: usize,
 }
 
-/// Cuts a box of whole tiles along z and y into boxes, in tiles along y and x, of about 16 MiB transformed values of `blocks`
-/// blocks each. What is cut follows from the sizes alone.
+/// Cuts a box of whole tiles along z and y into boxes, in tiles along y and x, of about as many transformed values of `blocks`
+/// blocks each as are in memory together. What is cut follows from the sizes alone.
 pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) -> Vec<[Range<usize>; 3]> {
     let [z, y, x] = [region[0].clone(), shape.tiles(&region[1]), shape.tiles(&region[2])];
     if z.is_empty() || y.is_empty() || x.is_empty() {

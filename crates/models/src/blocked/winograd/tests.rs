@@ -101,3 +101,122 @@ proptest! {
 fn voxels([depth, height, width]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
     (0..depth).flat_map(move |z| (0..height).flat_map(move |y| (0..width).map(move |x| (z, y, x))))
 }
+
+/// A layer, its boxes and what was computed of it.
+struct Layer {
+    size: [usize; 3],
+    input: (Window, Vec<f32>),
+    output: Window,
+    boxes: Vec<[Range<usize>; 3]>,
+}
+
+impl Layer {
+    /// Boxes at some of the places of a tile, or in some of the rows where there are no tiles.
+    fn new(
+        lanes: &Lanes,
+        geometry: Geometry,
+        grid: usize,
+        size: [usize; 3],
+        out_blocks: usize,
+        seed: u64,
+    ) -> Layer {
+        let input = Window::whole(size, lanes.blocks(), lanes.pitch, geometry.padding[2]);
+        let channels = lanes.channels.iter().flatten().count();
+        let mut image = vec![f32::NAN; input.len()];
+        let dense = values(channels * size.iter().product::<usize>(), seed);
+        crate::blocked::image::pack(&dense, channels, size, &input, &mut image);
+        let size = std::array::from_fn(|axis| (size[axis] - 1) / geometry.stride[axis] + 1);
+        let output = Window::whole(size, out_blocks, BLOCK, 2);
+        let mut draw =
+            values(3 * size.iter().product::<usize>(), seed ^ 5).into_iter().map(|value| value.abs() % 1.0);
+        let mut part = |range: Range<usize>| {
+            let [first, len] = [(); 2].map(|()| draw.next().unwrap() * range.len() as f32);
+            let start = range.start + first as usize;
+            start..(start + 1 + len as usize).min(range.end)
+        };
+        let [depth, height, width] = size;
+        let mut boxes = Vec::new();
+        if grid == 1 {
+            for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))).step_by(3) {
+                boxes.push([z..z + 1, y..y + 1, part(0..width)]);
+            }
+        } else {
+            let tiles = |n: usize| (0..n).step_by(grid).map(move |first| first..(first + grid).min(n));
+            for (y, x) in tiles(height).flat_map(|y| tiles(width).map(move |x| (y.clone(), x))).step_by(2) {
+                boxes.push([part(0..depth), y, x]);
+            }
+        }
+        Layer { size, input: (input, image), output, boxes }
+    }
+
+    fn job<'a>(&'a self, parts: bool, found: &'a mut [f32]) -> Job<'a> {
+        Job {
+            region: self.size.map(|n| 0..n),
+            parts: parts.then_some(self.boxes.as_slice()),
+            input: (&self.input.0, &self.input.1),
+            residual: None,
+            output: (&self.output, found),
+        }
+    }
+
+    /// Whether what was computed in boxes is the whole's bits there, and nothing else was touched.
+    fn holds(&self, boxed: &[f32], whole: &[f32]) -> bool {
+        (0..self.output.blocks).all(|block| {
+            voxels(self.size).all(|(z, y, x)| {
+                let inside = |part: &[Range<usize>; 3]| {
+                    part[0].contains(&z) && part[1].contains(&y) && part[2].contains(&x)
+                };
+                let at = self.output.at(block, [z, y, x].map(|at| at as isize));
+                let wanted =
+                    if self.boxes.iter().any(inside) { &whole[at..at + BLOCK] } else { &[7.0; BLOCK][..] };
+                boxed[at..at + BLOCK] == *wanted
+            })
+        })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn boxes_of_several_layers_are_the_bits_of_each(
+        stem in any::<bool>(), from in 1usize..40, to in 1usize..40, deep in 33usize..75,
+        sizes in prop::array::uniform3([1usize..14, 1usize..15, 1usize..19]), seed in any::<u64>(),
+    ) {
+        let shape = if stem { Shape::Stem } else { Shape::Cube(4) };
+        let from = if stem { 4 } else { from };
+        let geometry = shape.geometry();
+        let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
+        let (weights, bias) = (values(geometry.kernel[0].pow(3) * from * to, seed), values(to, seed ^ 1));
+        let dense = Dense { weights: &weights, bias: &bias };
+        let mut sizes = sizes;
+        // Deeper than a stack may be.
+        sizes[0][0] = deep;
+        for isa in Isa::available() {
+            let winograd = Winograd::new(isa, shape, &lanes, dense, true);
+            let direct = Convolution::new(isa, geometry, Spread::NONE, &lanes, dense, true);
+            let forms: [(usize, &(dyn Fn(&mut [Job<'_>]) + Sync)); 2] =
+                [(shape.outputs(), &|jobs| winograd.run(jobs)), (1, &|jobs| direct.run(jobs))];
+            for (grid, run) in forms {
+                let layers: Vec<Layer> = sizes
+                    .iter()
+                    .zip((0..3).map(|at| seed ^ at << 7))
+                    .map(|(&size, seed)| Layer::new(&lanes, geometry, grid, size, to.div_ceil(BLOCK), seed))
+                    .collect();
+                let computed = |parts: bool, threads: usize| {
+                    let mut found: Vec<Vec<f32>> = layers.iter().map(|layer| vec![7.0; layer.output.len()]).collect();
+                    let mut jobs: Vec<Job<'_>> =
+                        layers.iter().zip(&mut found).map(|(layer, found)| layer.job(parts, found)).collect();
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    pool.install(|| run(&mut jobs));
+                    drop(jobs);
+                    found
+                };
+                let (whole, boxed) = (computed(false, 1), computed(true, 3));
+                for ((layer, whole), boxed) in layers.iter().zip(&whole).zip(&boxed) {
+                    prop_assert!(layer.holds(boxed, whole), "{:?} in boxes {:?}", layer.size, layer.boxes);
+                }
+            }
+        }
+    }
+}

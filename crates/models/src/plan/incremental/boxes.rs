@@ -131,7 +131,9 @@ impl Boxes {
                 read(layer, every.reach(&region));
             }
             held[output] = hull(held[output].take(), signed(&scaled(&region, factor)));
-            if let Some(changed) = changed.filter(|_| kept[output] && step.input == 0) {
+            if let Some(changed) =
+                changed.filter(|_| kept[output] && step.input == 0 && step.residual.is_none())
+            {
                 let rows = rows_of(step.work.geometry(), changed, &region);
                 parts[at] = match step.work {
                     Work::Conv(_) => Some(boxes_of_rows(&region, &rows)),
@@ -221,8 +223,7 @@ fn reached_by(geometry: Geometry, changed: &Region, output: [usize; 3]) -> Optio
     reached.iter().all(|range| !range.is_empty()).then_some(reached)
 }
 
-/// The whole tiles that a box lies in. A change reaches a tile as a whole: in their last digits its outputs depend on all
-/// that the tile reads.
+/// The whole tiles that a box lies in: only those can be computed.
 fn of_tiles(region: &Region, step: &Step, size: [usize; 3]) -> Region {
     let grid = step.work.grid();
     std::array::from_fn(|axis| {

@@ -2,6 +2,7 @@
 
 use super::Kept;
 use super::working::Working;
+use crate::blocked::conv::Convolution;
 use crate::plan::Plan;
 use crate::plan::graph::{Graph, Step, Work};
 use std::sync::PoisonError;
@@ -10,16 +11,29 @@ use std::time::Duration;
 /// What all changes of a [`Kept`] image have cost in one layer.
 #[derive(Clone, Debug)]
 pub struct LayerCost {
-    /// What the layer computes, from which channels to which.
+    /// What the layer computes.
     pub layer: String,
     /// Voxels of the whole layer, `[z, y, x]`.
     pub size: [usize; 3],
+    /// Floating-point operations of the whole layer, counted as [`Plan::operations`] counts.
+    pub whole_operations: u64,
     /// Voxels computed, of all changes.
     pub voxels: u64,
-    /// Floating-point operations, counted as [`Plan::operations`] counts.
+    /// Floating-point operations of those.
     pub operations: u64,
-    /// Time that the layer took.
+    /// Time that the layer took; of changes that threads ask for at once, the sum.
     pub time: Duration,
+}
+
+/// What all changes of a [`Kept`] image have cost.
+#[derive(Clone, Debug)]
+pub struct Costs {
+    /// Changes that went through the layers.
+    pub changes: u64,
+    /// Time to copy what was kept around what is computed.
+    pub copies: Duration,
+    /// By layer.
+    pub layers: Vec<LayerCost>,
 }
 
 /// Where the time of changes went, and for how much work.
@@ -27,7 +41,7 @@ pub struct LayerCost {
 pub(super) struct Clock {
     /// Changes that went through the layers.
     pub(super) changes: u64,
-    /// Laying out boxes and copying what was kept around them.
+    /// Copying what was kept around what is computed.
     pub(super) copies: Duration,
     /// By step: voxels and time.
     pub(super) steps: Vec<(u64, Duration)>,
@@ -56,40 +70,41 @@ impl Clock {
 }
 
 impl Plan {
-    /// What the changes of `kept` have cost since it was made: first the copies of what was kept around what is computed,
-    /// whose voxels are the changes' count, then each layer.
-    pub fn costs(&self, kept: &Kept) -> Vec<LayerCost> {
+    /// What the changes of `kept` have cost since it was made.
+    pub fn costs(&self, kept: &Kept) -> Costs {
         let clock = kept.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let copies = LayerCost {
-            layer: "copies of what is kept".to_owned(),
-            size: kept.size,
-            voxels: clock.changes,
-            operations: 0,
-            time: clock.copies,
-        };
-        let layers = self.graph.steps.iter().zip(&clock.steps).map(|(step, &(voxels, time))| LayerCost {
-            layer: describe(&self.graph, step),
-            size: kept.arrangement.windows[step.output].layer.map(|size| size / step.work.factor()),
-            voxels,
-            operations: 2 * step.work.products() as u64 * voxels,
-            time,
+        let layers = self.graph.steps.iter().zip(&clock.steps).map(|(step, &(voxels, time))| {
+            let size = kept.arrangement.windows[step.output].layer.map(|size| size / step.work.factor());
+            let by_voxel = 2 * step.work.products() as u64;
+            LayerCost {
+                layer: describe(step),
+                size,
+                whole_operations: by_voxel * size.iter().product::<usize>() as u64,
+                voxels,
+                operations: by_voxel * voxels,
+                time,
+            }
         });
-        std::iter::once(copies).chain(layers).collect()
+        Costs { changes: clock.changes, copies: clock.copies, layers: layers.collect() }
     }
 }
 
-fn describe(graph: &Graph, step: &Step) -> String {
-    let channels = |layer: usize| {
-        let place = graph.layers[layer];
-        place.blocks * graph.buffers[place.buffer].pitch
-    };
-    let [from, to] = [step.input, step.output].map(channels);
+fn describe(step: &Step) -> String {
     let geometry = step.work.geometry();
-    let what = match &step.work {
-        Work::Conv(_) => "convolution",
-        Work::Winograd(_) => "convolution (Winograd)",
-        Work::Pool(_) => "max-pool",
-        Work::Enlarge { .. } => "transposed convolution",
-    };
-    format!("{what} {from}→{to}, {}³, stride {}", geometry.kernel[0], geometry.stride[0])
+    let (kernel, stride) = (geometry.kernel[0], geometry.stride[0]);
+    match &step.work {
+        Work::Conv(conv) => {
+            let [from, to] = conv.channels();
+            format!("convolution {from}→{to}, {kernel}³, stride {stride}")
+        }
+        Work::Winograd(conv) => {
+            let [from, to] = conv.channels();
+            format!("convolution (Winograd) {from}→{to}, {kernel}³, stride {stride}")
+        }
+        Work::Pool(_) => format!("max-pool, {kernel}³, stride {stride}"),
+        Work::Enlarge { phases, factor } => {
+            let [from, to] = phases.first().map_or([0; 2], Convolution::channels);
+            format!("transposed convolution {from}→{to}, {factor}³, stride {factor}")
+        }
+    }
 }

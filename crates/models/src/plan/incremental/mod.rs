@@ -23,7 +23,7 @@ use crate::blocked::conv::{Job, Residual};
 use crate::blocked::window::Window;
 use boxes::{Boxes, Differs, Region, union};
 use costs::Clock;
-pub use costs::LayerCost;
+pub use costs::{Costs, LayerCost};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -149,7 +149,8 @@ impl Plan {
     /// The logit of the kept image after each change, each on its own.
     ///
     /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
-    /// rounding (1e-5 · max(1, |value|) is tested).
+    /// rounding: 1e-5 of the largest value, or of 1, is tested. The last digits may depend on the memory that
+    /// [`Plan::keep`] was given.
     ///
     /// # Errors
     /// If a box does not lie in the image or has another number of values than its size says, and if the network is no
@@ -182,7 +183,8 @@ impl Plan {
     /// What the network gives for the kept image after each change, each on its own, in the change's own box.
     ///
     /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
-    /// rounding (1e-5 · max(1, |value|) is tested).
+    /// rounding: 1e-5 of the largest value, or of 1, is tested. The last digits may depend on the memory that
+    /// [`Plan::keep`] was given.
     ///
     /// # Shapes
     /// `[out, z, y, x]` for each change, of the change's size.
@@ -227,15 +229,14 @@ impl Plan {
             self.check(kept, change)?;
             let differs = self.differs(kept, change);
             let wanted = match self.graph.end {
+                End::Logit { .. } if differs.is_none() => continue,
                 End::Logit { .. } => last.clone(),
                 End::Values { .. } => change.region(),
             };
             let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted);
-            if differs.is_some() {
-                products += (self.graph.steps.iter().enumerate())
-                    .map(|(at, step)| step.work.products() * boxes.voxels(at))
-                    .sum::<usize>();
-            }
+            products += (self.graph.steps.iter().enumerate())
+                .map(|(at, step)| step.work.products() * boxes.voxels(at))
+                .sum::<usize>();
         }
         Ok(2 * products as u64)
     }

@@ -58,6 +58,16 @@ impl Owned {
     }
 }
 
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// What reads the memory of earlier changes is no number any more.
+fn poison(kept: &Kept) {
+    let mut spare = kept.spare.lock().unwrap();
+    spare.iter_mut().flatten().for_each(|buffer| buffer.fill(f32::NAN));
+}
+
 /// Whether values are the dense ones: to the bit, or where Winograd's form rounds otherwise within 1e-5 of the largest.
 fn same(found: &[f32], dense: &[f32], winograd: bool) -> bool {
     let scale = dense.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
@@ -92,9 +102,12 @@ proptest! {
 
         let boxes = boxes(size, channels, corners, count, seed);
         let changes: Vec<Change> = boxes.iter().map(Owned::change).collect();
-        // Twice: memory of earlier changes changes nothing.
+        let mut first = None;
+        // Twice: nothing is read of the memory of earlier changes.
         for _ in 0..2 {
             let found = plan.changed(&kept, &changes).unwrap();
+            poison(&kept);
+            prop_assert_eq!(bits(first.get_or_insert(found.clone())), bits(&found));
             for (change, found) in boxes.iter().zip(found) {
                 let dense = plan.forward(&change.applied(&image, size), [1, channels, z, y, x]).unwrap()[0];
                 prop_assert!(same(&[found], &[dense], winograd), "{found}, {dense}: {:?}", change.start);
@@ -125,8 +138,11 @@ proptest! {
         let first = &mut boxes[0];
         first.values = first.places(size, channels).into_iter().map(|at| image[at]).collect();
         let changes: Vec<Change> = boxes.iter().map(Owned::change).collect();
+        let mut first = None;
         for _ in 0..2 {
             let found = plan.changed_values(&kept, &changes).unwrap();
+            poison(&kept);
+            prop_assert_eq!(bits(&first.get_or_insert(found.clone()).concat()), bits(&found.concat()));
             for (change, found) in boxes.iter().zip(found) {
                 let dense = plan.forward(&change.applied(&image, size), [1, channels, z, y, x]).unwrap();
                 let dense: Vec<f32> = change.places(size, out).into_iter().map(|at| dense[at]).collect();
@@ -180,14 +196,14 @@ fn costs_are_those_of_the_changes() {
     let change = |start| Change { start, size: [5, 6, 7], values: &zeros };
     let changes = [change([0; 3]), change([9, 11, 2]), change([19, 18, 17])];
     plan.changed(&kept, &changes).unwrap();
-    let costs = plan.costs(&kept);
-    assert_eq!(costs[0].voxels, 3, "{costs:?}");
-    let operations: u64 = costs.iter().map(|cost| cost.operations).sum();
-    assert_eq!(operations, plan.changed_operations(&kept, &changes).unwrap());
-    assert_eq!(costs[1].layer, "convolution (Winograd) 4→16, 7³, stride 2");
-    assert_eq!(costs[1].size, [12; 3]);
-    // The stem's parts are tighter than its box, and every layer after it was reached.
-    assert!(costs[1].voxels < 3 * 12 * 12 * 12 && costs[1..].iter().all(|cost| cost.voxels > 0), "{costs:?}");
+    let Costs { changes: count, layers, .. } = plan.costs(&kept);
+    assert_eq!(count, 3);
+    let sum = |of: fn(&LayerCost) -> u64| layers.iter().map(of).sum::<u64>();
+    assert_eq!(sum(|layer| layer.operations), plan.changed_operations(&kept, &changes).unwrap());
+    assert_eq!(sum(|layer| layer.whole_operations), plan.operations([24; 3]).unwrap());
+    assert_eq!(layers[0].layer, "convolution (Winograd) 4→4, 7³, stride 2");
+    assert_eq!(layers[0].size, [12; 3]);
+    assert!(layers[0].voxels < 3 * 12 * 12 * 12 && layers.iter().all(|layer| layer.voxels > 0), "{layers:?}");
 }
 
 #[test]
