@@ -131,6 +131,10 @@ impl Config {
 
     fn check_explainers(&self) -> anyhow::Result<()> {
         let diffuse = &self.diffuse;
+        for fill in &diffuse.fills {
+            one_of("diffuse.fills", &fill.as_str(), &FILLS[1..])?;
+        }
+        different("diffuse.fills", &diffuse.fills)?;
         filled("diffuse.scores", !diffuse.scores.is_empty(), "at least one kind of score")?;
         filled("diffuse.lambdas", !diffuse.lambdas.is_empty(), "at least one lambda")?;
         for &lambda in &diffuse.lambdas {

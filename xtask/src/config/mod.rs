@@ -197,6 +197,8 @@ pub enum Scores {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiffuseConfig {
+    /// Whose scores are smoothed, of `evaluate.fills`.
+    pub fills: Vec<String>,
     /// What is smoothed.
     pub scores: Vec<Scores>,
     /// How strongly.

@@ -3,7 +3,6 @@
 
 use anyhow::Context;
 use relevox_eval::{RegionOverlap, otsu};
-use relevox_perturb::Constant;
 use relevox_relevance::{Border, Reading, RegionGraph, RegionScores, relevance};
 use relevox_volume::{Split, Study};
 use serde::{Deserialize, Serialize};
@@ -76,12 +75,12 @@ impl Setting {
     }
 }
 
-/// Every setting that the config asks for; none where no fixed fill scores.
+/// Every setting that the config asks for; none where none of its fills scores.
 fn settings(config: &Config) -> Vec<Setting> {
-    let fixed = |fill: &&String| Constant::ALL.iter().any(|constant| constant.name() == fill.as_str());
     let diffuse = &config.diffuse;
+    let smoothed = |fill: &&String| diffuse.fills.contains(fill);
     let mut all = Vec::new();
-    for fill in config.evaluate.fills.iter().filter(fixed) {
+    for fill in config.evaluate.fills.iter().filter(smoothed) {
         for &scores in &diffuse.scores {
             for &scale in &diffuse.scales {
                 for &border in &diffuse.borders {
