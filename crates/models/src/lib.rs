@@ -46,6 +46,7 @@ mod resnet;
 mod simd;
 pub mod train;
 mod unet;
+pub mod windows;
 
 pub use device::{Precision, device, device_with};
 pub use error::Error;
