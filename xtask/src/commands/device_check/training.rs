@@ -29,7 +29,7 @@ impl Examples for Blobs {
     }
 
     fn label(&self, index: usize) -> bool {
-        (self.first + index) % 2 == 0
+        (self.first + index).is_multiple_of(2)
     }
 
     fn image(
