@@ -17,8 +17,8 @@ fn the_cpu_computes_what_the_cpu_does() {
         .collect();
     let named =
         |part: &str| lines.iter().filter(|line| line["figure"].as_str().unwrap().contains(part)).count();
-    // Output, and the gradients of input and weight.
-    assert_eq!(named("conv3d 7³"), 3);
+    // How many gradients there are, the output, and the gradients of input and weight.
+    assert_eq!(named("conv3d 7³"), 4);
     for part in ["conv_transpose3d", "max_pool3d", "batch norm", "upsample3d", "ten steps", "phantom, whole"]
     {
         assert!(named(part) > 0, "no figure of {part}");

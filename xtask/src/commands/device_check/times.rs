@@ -31,7 +31,7 @@ struct Sizes {
 pub(super) fn run(figures: &Figures, device: &Device, quick: bool) -> anyhow::Result<()> {
     let sizes = if quick {
         let config = ResNetConfig { depth: 10, width: 4, ..ResNetConfig::default() };
-        Sizes { config, size: [20, 24, 20], spacing_mm: 8.0, regions: 12 }
+        Sizes { config, size: [36, 40, 36], spacing_mm: 5.0, regions: 12 }
     } else {
         Sizes { config: ResNetConfig::default(), size: [128; 3], spacing_mm: 1.3, regions: 112 }
     };
