@@ -181,7 +181,9 @@ fn every_file_has_one_subject_and_says_it() {
 fn unsafe_code_stands_in_kernels_and_says_why_it_is_safe() {
     let kernels = [
         "crates/models/src/blocked",
+        "crates/models/src/device/cuda.rs",
         "crates/models/src/ops/cpu",
+        "crates/models/src/ops/cuda",
         "crates/models/src/simd",
         "crates/slic3d/src/kmeans",
         "crates/slic3d/src/mask_seeds/nearest.rs",

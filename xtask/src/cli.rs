@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use relevox_models::Precision;
 
 use crate::config::Profile;
 
@@ -16,6 +17,9 @@ pub struct Cli {
     /// Where networks run: cpu, cuda, cuda:N or metal.
     #[arg(long, global = true, default_value = "cpu")]
     pub device: String,
+    /// How CUDA computes the products of convolutions: f32 (as the CPU does), tf32 or bf16.
+    #[arg(long, global = true, default_value = "f32", value_name = "f32|tf32|bf16")]
+    pub precision: Precision,
     /// Threads; all of the machine's by default. Results do not depend on it.
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
@@ -55,7 +59,26 @@ pub enum Command {
     #[command(subcommand)]
     Bench(Bench),
     /// Everything that must pass before a change is done: format, lints, docs, tests, the smoke profile.
-    Ci,
+    Ci(CiArgs),
+    /// Compares the device with the CPU (operations, training, relevance) and times it; one JSON line a figure.
+    DeviceCheck(DeviceCheckArgs),
+}
+
+/// What must pass.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CiArgs {
+    /// Instead of all that: type-checks and links the program for CUDA, without running it (docs/DEVICES.md says how to
+    /// have a toolkit for it).
+    #[arg(long)]
+    pub cuda: bool,
+}
+
+/// How much of a device to look at.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DeviceCheckArgs {
+    /// Tiny networks and volumes, and nothing is timed at its own size: seconds on a CPU.
+    #[arg(long)]
+    pub quick: bool,
 }
 
 /// Which run, and its config.

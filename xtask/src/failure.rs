@@ -70,6 +70,7 @@ fn of_relevance(error: &relevox_relevance::Error) -> Ending {
         Error::Fill(error) => of_fill(error),
         Error::Model(error) => of_network(error),
         Error::NonFiniteLogit { .. } | Error::NonFiniteMap { .. } => Ending::Input,
+        Error::Network(error) => of_tensors(error),
         _ => Ending::Fault,
     }
 }
@@ -79,6 +80,7 @@ fn of_fill(error: &relevox_perturb::Error) -> Ending {
     match error {
         Error::Interrupted { .. } => Ending::Interrupted,
         Error::Network(error) => of_network(error),
+        Error::Tensor(error) => of_tensors(error),
         Error::NonFinite { .. }
         | Error::EmptyBrain { .. }
         | Error::UnknownConstant { .. }
@@ -92,9 +94,14 @@ fn of_fill(error: &relevox_perturb::Error) -> Ending {
 fn of_network(error: &relevox_models::Error) -> Ending {
     match error {
         relevox_models::Error::Interrupted { .. } => Ending::Interrupted,
-        relevox_models::Error::Candle(_) => Ending::Fault,
+        relevox_models::Error::Candle(error) => of_tensors(error),
         _ => Ending::Input,
     }
+}
+
+/// One example that is too large for the device's memory is the user's, who can take another device.
+fn of_tensors(error: &relevox_models::candle_core::Error) -> Ending {
+    if relevox_models::memory::is_exhausted(error) { Ending::Input } else { Ending::Fault }
 }
 
 /// The error and what caused it on one line, without what a cause repeats of the line before.
@@ -140,7 +147,11 @@ mod tests {
         let stopped = || relevox_models::Error::Interrupted { epoch: 1 };
         let brain = relevox_perturb::Error::EmptyBrain { fill: "min".into() };
         let logit = relevox_relevance::Error::NonFiniteLogit { input: "region 3".into(), logit: f32::NAN };
-        let cases: [(anyhow::Error, Ending); 7] = [
+        let full = || relevox_models::candle_core::Error::Cuda("CUDA_ERROR_OUT_OF_MEMORY".into());
+        let cases: [(anyhow::Error, Ending); 10] = [
+            (relevox_relevance::Error::from(full()).into(), Ending::Input),
+            (relevox_perturb::Error::from(full()).into(), Ending::Input),
+            (relevox_models::Error::from(full()).into(), Ending::Input),
             (relevox_relevance::Error::from(weights()).into(), Ending::Input),
             (relevox_relevance::Error::from(relevox_perturb::Error::from(weights())).into(), Ending::Input),
             (relevox_relevance::Error::from(brain).into(), Ending::Input),

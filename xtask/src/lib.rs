@@ -11,6 +11,7 @@ pub mod figures;
 pub mod interrupt;
 pub mod memory;
 pub mod page;
+pub mod place;
 pub mod progress;
 pub mod report;
 pub mod run;
@@ -19,6 +20,7 @@ pub mod tables;
 
 use anyhow::Context;
 use cli::{Cli, Command};
+use place::Place;
 
 /// Does what the command line asks for.
 ///
@@ -28,21 +30,22 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     interrupt::listen()?;
     let threads = usize::from(cli.threads.unwrap_or(0));
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
-    let device = cli.device.as_str();
+    let place = &Place { device: cli.device, precision: cli.precision };
     match cli.command {
-        Command::Ci => commands::ci::run(),
+        Command::Ci(args) => commands::ci::run(args),
+        Command::DeviceCheck(args) => commands::device_check::run(args, place),
         Command::Results(args) => commands::results::run(&args),
         Command::Bench(what) => commands::bench::run(&what),
         Command::Slic(args) => commands::slic::run(&args),
-        Command::Explain(args) => commands::explain::run(&args, device),
-        Command::Reproduce(args) => commands::experiment::reproduce(args, device),
-        Command::Phantom(args) => commands::experiment::phantom(args, device),
-        Command::Train(args) => commands::experiment::train(args, device),
-        Command::Grid(args) => commands::experiment::grid(args, device),
-        Command::Regions(args) => commands::experiment::regions(args, device),
-        Command::PerturbTrain(args) => commands::experiment::perturb_train(args, device),
-        Command::Score(args) => commands::experiment::score(args, device),
-        Command::Evaluate(args) => commands::experiment::evaluate(args, device),
-        Command::Report(args) => commands::experiment::report(args, device),
+        Command::Explain(args) => commands::explain::run(&args, place),
+        Command::Reproduce(args) => commands::experiment::reproduce(args, place),
+        Command::Phantom(args) => commands::experiment::phantom(args, place),
+        Command::Train(args) => commands::experiment::train(args, place),
+        Command::Grid(args) => commands::experiment::grid(args, place),
+        Command::Regions(args) => commands::experiment::regions(args, place),
+        Command::PerturbTrain(args) => commands::experiment::perturb_train(args, place),
+        Command::Score(args) => commands::experiment::score(args, place),
+        Command::Evaluate(args) => commands::experiment::evaluate(args, place),
+        Command::Report(args) => commands::experiment::report(args, place),
     }
 }

@@ -1,7 +1,7 @@
 //! 3D residual networks and U-Nets on candle: operations, training, checkpoints, inference.
 //!
 //! candle has no convolution, transposed convolution or pooling of volumes; [`ops`] adds them, with gradients,
-//! on every device. On them stand [`ResNet3d`] (Hara et al. 2018, the key names of MONAI's `resnet`, so that
+//! on every device (`cuda`, with cuDNN, and `metal` are features). On them stand [`ResNet3d`] (Hara et al. 2018, the key names of MONAI's `resnet`, so that
 //! its weights load as they are) and [`UNet3d`] (Çiçek et al. 2016), their seeded initialisation ([`init`]),
 //! [`train`]ing with Adam, [`checkpoint`]s in safetensors, and the inference [`plan`] that either network compiles to
 //! on the CPU.
@@ -38,6 +38,7 @@ mod error;
 pub mod init;
 pub mod layers;
 pub mod loss;
+pub mod memory;
 pub mod ops;
 mod parameters;
 pub mod plan;
@@ -45,8 +46,9 @@ mod resnet;
 mod simd;
 pub mod train;
 mod unet;
+pub mod windows;
 
-pub use device::device;
+pub use device::{Precision, device, device_with};
 pub use error::Error;
 pub use parameters::{Parameters, frozen};
 pub use resnet::{ResNet3d, ResNetConfig, Shortcut};

@@ -51,6 +51,17 @@ impl Parameters {
             .collect()
     }
 
+    /// What batch norm has measured, with a copy of each as it is now.
+    ///
+    /// # Errors
+    /// If candle refuses.
+    pub fn statistics(&self) -> Result<Vec<(Var, Tensor)>, Error> {
+        let measured = |name: &str| STATISTICS.iter().any(|suffix| name.ends_with(suffix));
+        let tensors = self.lock();
+        let copy = |var: &Var| Ok((var.clone(), var.as_detached_tensor().copy()?));
+        tensors.iter().filter(|(name, _)| measured(name)).map(|(_, var)| copy(var)).collect()
+    }
+
     /// All values, running statistics included, as they are now; they share memory with the parameters.
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
         self.lock().iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()

@@ -47,6 +47,27 @@ fn every_fill_gives_the_dense_logits() {
     }
 }
 
+/// The way of a GPU, on the CPU.
+#[test]
+fn windows_give_the_whole_passes_logits_to_rounding() {
+    let image = scan();
+    let regions = Slic::new(40).compactness(0.1).segment(image.view(), None).unwrap();
+    let fill = ConstantFill::from_values("bright", vec![0.9; 4]).unwrap();
+    for (depth, stem_stride) in [(10, 2), (18, 1)] {
+        let network = classifier(depth, stem_stride).compiled(false).unwrap();
+        let whole = dense(&network, image.view(), &regions, &fill, &silent).unwrap();
+        // The second time the scan's layers are there.
+        for _ in 0..2 {
+            let quick = network.score_regions(image.view(), &regions, &fill, &silent).unwrap();
+            assert_eq!(quick.original, whole.original);
+            assert_eq!(quick.changed, whole.changed);
+            for (quick, whole) in quick.perturbed.iter().zip(&whole.perturbed) {
+                assert!((quick - whole).abs() <= 1e-5 * whole.abs().max(1.0), "{quick} and {whole}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_partition_on_another_grid_is_refused() {
     let image = scan();

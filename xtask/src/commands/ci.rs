@@ -1,10 +1,13 @@
-//! `cargo xtask ci`: everything that must pass, in the order in which it is cheapest to fail.
+//! `cargo xtask ci`: everything that must pass, in the order in which it is cheapest to fail; `--cuda`: what can be said
+//! of the program for CUDA where there is no GPU.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+use crate::cli::CiArgs;
+use crate::failure::input;
 use crate::interrupt;
 use crate::progress::say;
 
@@ -12,8 +15,45 @@ use crate::progress::say;
 ///
 /// # Errors
 /// The check that failed.
-pub fn run() -> anyhow::Result<()> {
+pub fn run(args: CiArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
+    if args.cuda { cuda(root) } else { default_build(root) }
+}
+
+/// Lints and links what needs a CUDA toolkit; nothing of it runs. A folder of its own keeps the default build as it is.
+fn cuda(root: &Path) -> anyhow::Result<()> {
+    if Command::new("nvcc").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        return Err(input(
+            "ci --cuda: found no nvcc on PATH: put a CUDA toolkit there, or make one by `xtask/cuda/toolkit.sh DIR` and \
+             `. DIR/env.sh`",
+        ));
+    }
+    let checks: [&[&str]; 2] = [
+        &[
+            "clippy",
+            "--package",
+            "xtask",
+            "--features",
+            "cuda",
+            "--target-dir",
+            "target/cuda",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &["build", "--release", "--package", "xtask", "--features", "cuda", "--target-dir", "target/cuda"],
+    ];
+    checks.iter().try_for_each(|check| {
+        interrupt::check()?;
+        cargo(root, check)
+    })?;
+    say(
+        "ci: the program for CUDA was checked and linked, not run: `device-check --device cuda` runs it on a GPU",
+    );
+    Ok(())
+}
+
+fn default_build(root: &Path) -> anyhow::Result<()> {
     let smoke = std::env::temp_dir().join(format!("relevox-smoke-{}", std::process::id()));
     let smoke_text = smoke.to_str().context("a temporary folder whose name is UTF-8")?.to_owned();
     let tests: &[&str] = match quiet(root, &["nextest", "--version"]) {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use relevox_models::device;
-
 use super::several;
 use crate::cli::RunArgs;
 use crate::config::{Layers, Profile, Source};
+use crate::place::Place;
 use crate::progress::say;
 use crate::run::{CONFIG, Opening, Start};
 use crate::stages::cohort::PHANTOM;
@@ -48,8 +47,8 @@ pub(super) fn find(args: RunArgs) -> anyhow::Result<Opening> {
     Opening::find(std::path::absolute(root)?, layers, start)
 }
 
-fn open(opening: Opening, spec: &str, needs: Needs) -> anyhow::Result<Session> {
-    let device = device(spec)?;
+fn open(opening: Opening, place: &Place, needs: Needs) -> anyhow::Result<Session> {
+    let device = place.open()?;
     several::refuse(&opening.config)?;
     // What the command needs is looked at before anything is written, other people's scans too.
     let given = match opening.config.cohort.source.as_str() {
@@ -67,7 +66,7 @@ fn open(opening: Opening, spec: &str, needs: Needs) -> anyhow::Result<Session> {
         Needs::Nothing | Needs::Cohort => {}
     }
     let (run, config) = opening.take()?;
-    run.describe(config.seed, spec, rayon::current_num_threads())?;
+    run.describe(config.seed, &place.to_string(), rayon::current_num_threads())?;
     let scans = match given {
         Some(scans) => scans,
         None => {
@@ -88,16 +87,16 @@ fn open(opening: Opening, spec: &str, needs: Needs) -> anyhow::Result<Session> {
 ///
 /// # Errors
 /// What any stage meets.
-pub fn reproduce(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    several::reproduce(find(args)?, device)
+pub fn reproduce(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    several::reproduce(find(args)?, place)
 }
 
 /// All of one run.
 ///
 /// # Errors
 /// What any stage meets.
-pub(super) fn reproduce_one(opening: Opening, device: &str) -> anyhow::Result<()> {
-    let session = open(opening, device, Needs::Nothing)?;
+pub(super) fn reproduce_one(opening: Opening, place: &Place) -> anyhow::Result<()> {
+    let session = open(opening, place, Needs::Nothing)?;
     stage(&session.run, "train", || Ok((training::run(&session)?, ())))?;
     let network = Network::best(&session)?;
     search_grid(&session, &network)?;
@@ -120,9 +119,9 @@ pub(super) fn reproduce_one(opening: Opening, device: &str) -> anyhow::Result<()
 ///
 /// # Errors
 /// A folder that can't be written to.
-pub fn phantom(args: RunArgs, device: &str) -> anyhow::Result<()> {
+pub fn phantom(args: RunArgs, place: &Place) -> anyhow::Result<()> {
     let (run, config) = find(args)?.take()?;
-    run.describe(config.seed, device, rayon::current_num_threads())?;
+    run.describe(config.seed, &place.to_string(), rayon::current_num_threads())?;
     stage(&run, "phantom", || Ok((synthetic::run(&run, &config)?, ())))
 }
 
@@ -130,8 +129,8 @@ pub fn phantom(args: RunArgs, device: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// What the cohort and training meet.
-pub fn train(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(find(args)?, device, Needs::Cohort)?;
+pub fn train(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    let session = open(find(args)?, place, Needs::Cohort)?;
     stage(&session.run, "train", || Ok((training::run(&session)?, ())))
 }
 
@@ -139,8 +138,8 @@ pub fn train(args: RunArgs, device: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A classifier that is not trained, and what the search meets.
-pub fn grid(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(find(args)?, device, Needs::Training)?;
+pub fn grid(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    let session = open(find(args)?, place, Needs::Training)?;
     search_grid(&session, &Network::best(&session)?)
 }
 
@@ -148,8 +147,8 @@ pub fn grid(args: RunArgs, device: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A grid that is needed and not there.
-pub fn regions(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(find(args)?, device, Needs::Partition)?;
+pub fn regions(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    let session = open(find(args)?, place, Needs::Partition)?;
     divide(&session, &search::selected(&session)?)
 }
 
@@ -157,8 +156,8 @@ pub fn regions(args: RunArgs, device: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// What it needs and is not there, and what training meets.
-pub fn perturb_train(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(find(args)?, device, Needs::Training)?;
+pub fn perturb_train(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    let session = open(find(args)?, place, Needs::Training)?;
     let network = Network::best(&session)?;
     train_fill(&session, &network, &search::selected(&session)?)
 }
@@ -167,8 +166,8 @@ pub fn perturb_train(args: RunArgs, device: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// What it needs and is not there, and what scoring meets.
-pub fn score(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(find(args)?, device, Needs::Training)?;
+pub fn score(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    let session = open(find(args)?, place, Needs::Training)?;
     let network = Network::best(&session)?;
     score_all(&session, &network, &search::selected(&session)?)
 }
@@ -177,8 +176,8 @@ pub fn score(args: RunArgs, device: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Scores or maps that are not there.
-pub fn evaluate(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(find(args)?, device, Needs::Training)?;
+pub fn evaluate(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    let session = open(find(args)?, place, Needs::Training)?;
     stage(&session.run, "evaluate", || Ok((numbers::run(&session)?, ())))?;
     say(this_run_beside_the_paper(&numbers::summary(&session)?)?);
     Ok(())
@@ -188,8 +187,8 @@ pub fn evaluate(args: RunArgs, device: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Numbers that are not there.
-pub fn report(args: RunArgs, device: &str) -> anyhow::Result<()> {
-    let session = open(find(args)?, device, Needs::Training)?;
+pub fn report(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    let session = open(find(args)?, place, Needs::Training)?;
     numbers::require(&session)?;
     stage(&session.run, "report", || Ok((figures::run(&session)?, ())))?;
     say(format!("report: {}", session.run.path(figures::REPORT).display()));

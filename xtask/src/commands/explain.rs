@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use ndarray::{Array3, Axis};
-use relevox_models::{ResNetConfig, Shortcut, checkpoint, device};
+use relevox_models::{ResNetConfig, Shortcut, checkpoint};
 use relevox_relevance::{NetworkClassifier, RelevanceMap, score};
 use relevox_volume::{CaseFiles, Preprocess, Study, nifti};
 use serde_json::json;
@@ -16,6 +16,7 @@ use super::print_result;
 use crate::cli::ExplainArgs;
 use crate::failure::input;
 use crate::interrupt;
+use crate::place::{Place, say_smaller_batches};
 use crate::progress::Progress;
 use crate::run::{probe, replace};
 use crate::stages::scores::{constant, to_csv};
@@ -29,8 +30,8 @@ const CROP: [usize; 3] = [128; 3];
 ///
 /// # Errors
 /// Files that can't be read, or that don't fit each other.
-pub fn run(args: &ExplainArgs, spec: &str) -> anyhow::Result<()> {
-    let device = device(spec)?;
+pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
+    let device = place.open()?;
     probe(&args.out)?;
     let fallback = ResNetConfig {
         depth: args.depth.unwrap_or(18),
@@ -51,6 +52,7 @@ pub fn run(args: &ExplainArgs, spec: &str) -> anyhow::Result<()> {
     let start = Instant::now();
     let classifier = NetworkClassifier::new(trained.network, device)?
         .dense(args.dense)
+        .on_smaller_batches(say_smaller_batches("explain"))
         .memory((args.memory as usize) << 20);
     let fill = constant(&args.fill, &study)?;
     let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {

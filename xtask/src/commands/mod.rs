@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod ci;
+pub mod device_check;
 pub mod experiment;
 pub mod explain;
 pub mod results;

@@ -3,6 +3,7 @@
 use super::experiment::reproduce_one;
 use crate::config::Config;
 use crate::failure::input;
+use crate::place::Place;
 use crate::progress::say;
 use crate::run::Opening;
 use crate::stages::evaluate::{SUMMARY, pool, spread};
@@ -32,9 +33,9 @@ pub fn refuse(config: &Config) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// What any stage of any of them meets.
-pub fn reproduce(opening: Opening, device: &str) -> anyhow::Result<()> {
+pub fn reproduce(opening: Opening, place: &Place) -> anyhow::Result<()> {
     if !is_several(&opening.config) {
-        return reproduce_one(opening, device);
+        return reproduce_one(opening, place);
     }
     let config = &opening.config;
     let below: Vec<(String, Vec<String>)> = if config.seeds.is_empty() {
@@ -49,10 +50,10 @@ pub fn reproduce(opening: Opening, device: &str) -> anyhow::Result<()> {
         runs.push(opening.below(folder, set.clone())?);
     }
     let (run, config) = opening.take()?;
-    run.describe(config.seed, device, rayon::current_num_threads())?;
+    run.describe(config.seed, &place.to_string(), rayon::current_num_threads())?;
     for (opening, (folder, _)) in runs.into_iter().zip(&below) {
         say(format!("{folder}:"));
-        reproduce(opening, device)?;
+        reproduce(opening, place)?;
     }
     let folders: Vec<String> = below.into_iter().map(|(folder, _)| folder).collect();
     if !config.seeds.is_empty() {

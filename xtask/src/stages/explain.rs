@@ -22,6 +22,7 @@ use super::scores::{Question, Scorer, constant, read_csv};
 use super::{Partition, Session, Work, grid, maps, train};
 use crate::config::LimeWeights;
 use crate::interrupt;
+use crate::place::say_smaller_batches;
 use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes, stream_seed};
 
@@ -210,7 +211,8 @@ fn random(session: &Session) -> anyhow::Result<NetworkClassifier> {
     let seed = stream_seed(session.config.seed, "random_weights");
     let parameters = Parameters::seeded(seed, &session.device);
     let network = ResNet3d::new(&train::network(&session.config), parameters.builder())?;
-    Ok(NetworkClassifier::new(network, session.device.clone())?)
+    let classifier = NetworkClassifier::new(network, session.device.clone())?;
+    Ok(classifier.on_smaller_batches(say_smaller_batches("random weights")))
 }
 
 /// Makes and scores the grid's partitions of the cases that the grid did not look at.

@@ -18,6 +18,7 @@ use slic3d::Supervoxels;
 use super::network::Network;
 use super::{Partition, Session, Work, train};
 use crate::interrupt;
+use crate::place::say_smaller_batches;
 use crate::progress::Progress;
 use crate::run::{Inputs, State, replace, stream_seed};
 
@@ -42,7 +43,8 @@ impl Learned {
     pub fn load(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Self> {
         session.run.require(FOLDER, &inputs(session, &network.hash, partition)?, "perturb-train")?;
         let trained = checkpoint::load_unet(&session.run.path(WEIGHTS), None, &session.device)?;
-        let fill = LearnedFill::new(trained.network, session.device.clone())?;
+        let fill = LearnedFill::new(trained.network, session.device.clone())?
+            .on_smaller_batches(say_smaller_batches("learned fill"));
         Ok(Self { fill: fill.keep_air(session.config.fill.keep_air), hash: weights_hash(session)? })
     }
 
@@ -151,14 +153,18 @@ fn passes(session: &Session, network: &Network, partition: &Partition) -> anyhow
         let preprocess = serde_json::to_value(&config.preprocess)?;
         FillTrainer::new(&unet, &plan, preprocess, &session.device)?
     };
+    let mut together = plan.batch;
     while !trainer.is_finished() {
         let mut progress: Option<Progress> = None;
         let record = trainer.run_pass(network.resnet(), &cases, &mut |step| {
-            progress
-                .get_or_insert_with(|| {
-                    Progress::start(format!("fill {}/{}", step.pass, plan.passes), step.steps, "steps")
-                })
-                .advance(1);
+            let progress = progress.get_or_insert_with(|| {
+                Progress::start(format!("fill {}/{}", step.pass, plan.passes), step.steps, "steps")
+            });
+            progress.advance(1);
+            if step.together < together {
+                together = step.together;
+                progress.note(&format!("out of GPU memory, going on with {together} regions at a time"));
+            }
             interrupt::flow()
         })?;
         if let Some(progress) = progress {

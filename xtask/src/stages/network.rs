@@ -5,6 +5,7 @@ use relevox_models::{ResNet3d, checkpoint};
 use relevox_relevance::{Classifier, NetworkClassifier, RelevanceMap, gradcam};
 
 use super::{Session, train};
+use crate::place::say_smaller_batches;
 
 /// A network with the content hash of its weights.
 pub struct Network {
@@ -29,7 +30,8 @@ impl Network {
     /// Weights that can't be read or don't fit the config's network.
     pub fn load(session: &Session, artefact: &str) -> anyhow::Result<Self> {
         let trained = checkpoint::load_resnet(&session.run.path(artefact), None, &session.device)?;
-        let network = NetworkClassifier::new(trained.network, session.device.clone())?;
+        let network = NetworkClassifier::new(trained.network, session.device.clone())?
+            .on_smaller_batches(say_smaller_batches("classifier"));
         Ok(Self { network, hash: session.run.hash(artefact)? })
     }
 

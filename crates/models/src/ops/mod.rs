@@ -1,20 +1,28 @@
 //! Operations on volumes that candle lacks, on batches `[n, c, d, h, w]`, with gradients.
 //!
-//! Each public function checks its arguments, then picks between two implementations that share no code:
+//! Each public function checks its arguments, then picks between implementations that share no code:
 //!
-//! - a kernel of this crate (`ops::cpu`, a candle `CustomOp` with its own backward), where one exists for the
-//!   tensors' device and type;
-//! - [`compose`], a composition of candle's own operations: it runs on every device and is the oracle that the
-//!   kernels are tested against.
+//! - a kernel of this crate (`ops::cpu`, a candle `CustomOp` with its own backward) for float32 on the CPU;
+//! - for convolutions of float32 on CUDA, cuDNN (`ops::cuda`, in builds with the feature `cuda`); of another type
+//!   there they are an error;
+//! - [`compose`], a composition of candle's own operations: it runs on every device, is what all else on CUDA and
+//!   everything on Metal is computed by, and is the oracle that the others are tested against.
 //!
-//! A caller never sees which one ran: both agree to rounding, forward and backward.
+//! A caller never sees which one ran: they agree to rounding, forward and backward. [`convolution_form`] says it.
 
 pub mod compose;
 pub(crate) mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod form;
 mod norm;
 mod params;
 
 use candle_core::{DType, Result, Tensor, bail};
+
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::open as open_cuda;
+pub use form::{Form, convolution_form, cudnn_runs};
 
 pub use params::{Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams};
 
@@ -25,13 +33,18 @@ pub use params::{Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams};
 /// `d' = (d + 2·padding − dilation·(kd − 1) − 1) / stride + 1`.
 ///
 /// # Errors
-/// If ranks, channels, types or devices disagree, or the kernel does not fit into the padded input.
+/// If ranks, channels, types or devices disagree, the kernel does not fit into the padded input, or the device has no
+/// form of it for the type.
 pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3dParams) -> Result<Tensor> {
     params.check(x, weight, bias)?;
-    if on_host(&[x, weight, bias.unwrap_or(x)]) {
-        return cpu::conv3d(x, weight, bias, params);
+    match form::of("conv3d", &[x, weight, bias.unwrap_or(x)])? {
+        Form::Kernel => cpu::conv3d(x, weight, bias, params),
+        #[cfg(feature = "cuda")]
+        Form::Cudnn => cuda::conv3d(x, weight, bias, params),
+        #[cfg(not(feature = "cuda"))]
+        Form::Cudnn => bail!("conv3d: this build has no CUDA"),
+        Form::Composed => compose::conv3d(x, weight, bias, params),
     }
-    compose::conv3d(x, weight, bias, params)
 }
 
 /// The transpose of [`conv3d`] with respect to its input, as PyTorch's `conv_transpose3d` with one group.
@@ -41,7 +54,8 @@ pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3d
 /// `d' = (d − 1)·stride − 2·padding + dilation·(kd − 1) + output_padding + 1`.
 ///
 /// # Errors
-/// If ranks, channels, types or devices disagree, or the output would be empty.
+/// If ranks, channels, types or devices disagree, the output would be empty, or the device has no form of it for the
+/// type.
 pub fn conv_transpose3d(
     x: &Tensor,
     weight: &Tensor,
@@ -49,10 +63,14 @@ pub fn conv_transpose3d(
     params: ConvTranspose3dParams,
 ) -> Result<Tensor> {
     params.check(x, weight, bias)?;
-    if on_host(&[x, weight, bias.unwrap_or(x)]) {
-        return cpu::conv_transpose3d(x, weight, bias, params);
+    match form::of("conv_transpose3d", &[x, weight, bias.unwrap_or(x)])? {
+        Form::Kernel => cpu::conv_transpose3d(x, weight, bias, params),
+        #[cfg(feature = "cuda")]
+        Form::Cudnn => cuda::conv_transpose3d(x, weight, bias, params),
+        #[cfg(not(feature = "cuda"))]
+        Form::Cudnn => bail!("conv_transpose3d: this build has no CUDA"),
+        Form::Composed => compose::conv_transpose3d(x, weight, bias, params),
     }
-    compose::conv_transpose3d(x, weight, bias, params)
 }
 
 /// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.

@@ -2,6 +2,7 @@
 //! to the same bytes.
 
 mod config;
+mod parts;
 mod trainer;
 
 pub use config::{Schedule, TrainConfig};

@@ -1,11 +1,13 @@
 //! The training loop.
 
+use super::parts::{Learner, Parts};
 use super::{Examples, TrainConfig};
 use crate::{
     Error, Parameters, ResNet3d, ResNetConfig,
     adam::Adam,
     checkpoint::{self, Metadata, Network},
     loss,
+    memory::{Fitting, is_exhausted},
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -52,6 +54,9 @@ pub struct Step {
     pub batches: usize,
     /// Mean loss of this pass so far.
     pub loss: f64,
+    /// How many parts a batch to learn from is done in, because a GPU's memory is too small for all of it: 1 where it is
+    /// not. Gradients are those of the whole batch, but for batch norm, which sees a part alone.
+    pub parts: usize,
 }
 
 /// Training of one classifier, epoch by epoch.
@@ -64,6 +69,8 @@ pub struct Trainer {
     judged: ResNet3d,
     adam: Adam,
     history: Vec<EpochRecord>,
+    parts: Parts,
+    fitting: Fitting,
 }
 
 /// What the metadata of a state holds beside the tensors.
@@ -92,7 +99,17 @@ impl Trainer {
         let judged = ResNet3d::new(network, parameters.frozen_builder())?;
         let adam = Adam::new(parameters.trainable(), config.adam)?;
         let metadata = Metadata::new(Network::Resnet(network.clone()), preprocess);
-        Ok(Self { config: config.clone(), metadata, parameters, learning, judged, adam, history: Vec::new() })
+        Ok(Self {
+            config: config.clone(),
+            metadata,
+            parameters,
+            learning,
+            judged,
+            adam,
+            history: Vec::new(),
+            parts: Parts::default(),
+            fitting: Fitting::default(),
+        })
     }
 
     /// Goes on from what [`Trainer::save_state`] wrote, under the config it was written with.
@@ -147,17 +164,21 @@ impl Trainer {
         for (index, range) in batches.iter().enumerate() {
             let indices = &order[range.clone()];
             let (images, labels) = batch(train, indices, Some(epoch), self.parameters.device())?;
-            let logits = self.learning.forward_t(&images, true)?;
-            let loss = loss::bce_with_logits(&logits, &labels, self.config.positive_weight)?;
-            let value = loss.to_scalar::<f32>()?;
-            if !value.is_finite() {
+            let learner = Learner {
+                network: &self.learning,
+                parameters: &self.parameters,
+                positive_weight: self.config.positive_weight,
+            };
+            let (value, gradients) = self.parts.learn(&learner, &images, &labels)?;
+            let Some(gradients) = gradients else {
                 return Err(Error::Diverged { epoch, batch: index + 1, loss: value });
-            }
-            self.adam.step(&loss.backward()?, learning_rate)?;
+            };
+            self.adam.step(&gradients, learning_rate)?;
             loss_sum += f64::from(value) * indices.len() as f64;
             let seen = range.end as f64;
             let (phase, batch, batches) = (Phase::Train, index + 1, batches.len());
-            if progress(Step { epoch, phase, batch, batches, loss: loss_sum / seen }).is_break() {
+            let (loss, parts) = (loss_sum / seen, self.parts.count());
+            if progress(Step { epoch, phase, batch, batches, loss, parts }).is_break() {
                 return Err(Error::Interrupted { epoch });
             }
         }
@@ -194,12 +215,17 @@ impl Trainer {
         for (index, range) in batches.iter().enumerate() {
             let indices: Vec<usize> = range.clone().collect();
             let (images, labels) = batch(examples, &indices, None, self.parameters.device())?;
-            let logits = self.judged.forward_t(&images, false)?;
-            let loss = loss::bce_with_logits(&logits, &labels, self.config.positive_weight)?;
+            let exhausted = |error: &candle_core::Error| is_exhausted(error);
+            let logits = self.fitting.run(indices.len(), exhausted, |part| {
+                self.judged.forward_t(&images.narrow(0, part.start, part.len())?, false)?.to_vec1::<f32>()
+            })?;
+            let known = Tensor::new(logits.as_slice(), &Device::Cpu)?;
+            let loss = loss::bce_with_logits(&known, &labels, self.config.positive_weight)?;
             loss_sum += f64::from(loss.to_scalar::<f32>()?) * indices.len() as f64;
-            all.extend(logits.to_vec1::<f32>()?);
+            all.extend(logits);
             let (phase, batch, batches) = (Phase::Validate, index + 1, batches.len());
-            if progress(Step { epoch, phase, batch, batches, loss: loss_sum / range.end as f64 }).is_break() {
+            let (loss, parts) = (loss_sum / range.end as f64, self.parts.count());
+            if progress(Step { epoch, phase, batch, batches, loss, parts }).is_break() {
                 return Err(Error::Interrupted { epoch });
             }
         }

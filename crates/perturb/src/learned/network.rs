@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{Device, Tensor};
 use ndarray::{Array4, Array5, ArrayView4, ArrayViewMut4, Axis, s};
 use relevox_models::UNet3d;
+use relevox_models::memory::{Fitting, Notice, is_exhausted};
 use relevox_models::plan::{self, Change, Kept, Plan};
 use slic3d::Supervoxels;
 
@@ -24,6 +25,7 @@ pub struct LearnedFill {
     keep_air: bool,
     memory: usize,
     dense: bool,
+    fitting: Fitting,
     /// The layers of an image of zeros, of the size asked for last.
     nothing: Mutex<Option<([usize; 4], Arc<Kept>)>>,
 }
@@ -36,7 +38,8 @@ impl LearnedFill {
     pub fn new(unet: UNet3d, device: Device) -> Result<Self, Error> {
         let plan = device.is_cpu().then(|| Plan::unet(&unet)).transpose()?;
         let memory = plan::MEMORY;
-        Ok(Self { unet, plan, device, keep_air: false, memory, dense: false, nothing: Mutex::default() })
+        let (fitting, nothing) = (Fitting::default(), Mutex::default());
+        Ok(Self { unet, plan, device, keep_air: false, memory, dense: false, fitting, nothing })
     }
 
     /// Reads a U-Net from a checkpoint.
@@ -72,6 +75,13 @@ impl LearnedFill {
         self
     }
 
+    /// Tells `notice` where a batch did not fit into a GPU's memory and was halved, as those after it are.
+    #[must_use]
+    pub fn on_smaller_batches(mut self, notice: Notice) -> Self {
+        self.fitting = Fitting::with_notice(notice);
+        self
+    }
+
     /// The U-Net.
     pub fn unet(&self) -> &UNet3d {
         &self.unet
@@ -82,7 +92,7 @@ impl LearnedFill {
         // The first level of 16 channels, its skip, and an operation's input, output and rearranged copy.
         let (_, z, y, x) = image.dim();
         let bytes = 16 * 6 * z * y * x * size_of::<f32>();
-        (self.memory / bytes.max(1)).clamp(1, 16)
+        (self.memory / bytes.max(1)).clamp(1, 16).min(self.fitting.most())
     }
 
     /// The U-Net's output for a batch `[n, c, z, y, x]`.
@@ -90,8 +100,14 @@ impl LearnedFill {
         if let Some(plan) = &self.plan {
             return Ok(plan.forward(&batch, shape)?);
         }
-        let batch = Tensor::from_vec(batch, &shape, &self.device)?;
-        Ok(self.unet.forward_t(&batch, false)?.detach().flatten_all()?.to_vec1()?)
+        let [count, c, z, y, x] = shape;
+        let each = c * z * y * x;
+        let exhausted = |error: &Error| matches!(error, Error::Tensor(error) if is_exhausted(error));
+        self.fitting.run(count, exhausted, |range| {
+            let images = &batch[range.start * each..range.end * each];
+            let images = Tensor::from_slice(images, (range.len(), c, z, y, x), &self.device)?;
+            Ok(self.unet.forward_t(&images, false)?.detach().flatten_all()?.to_vec1()?)
+        })
     }
 
     /// The layers of an image of zeros.

@@ -101,7 +101,7 @@ pub fn conv3d_by_taps(
 }
 
 /// `y + bias` by channel.
-pub(super) fn add_bias(y: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+pub(in crate::ops) fn add_bias(y: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     match bias {
         None => Ok(y.clone()),
         Some(bias) => y.broadcast_add(&bias.reshape((1, bias.dim(0)?, 1, 1, 1))?),

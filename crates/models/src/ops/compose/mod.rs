@@ -12,6 +12,8 @@ mod upsample;
 
 use candle_core::{Device, Result, Tensor};
 
+#[cfg(feature = "cuda")]
+pub(super) use conv::add_bias;
 pub use conv::{conv3d, conv3d_by_taps};
 pub use conv_transpose::conv_transpose3d;
 pub use norm::{add_relu, batch_norm_eval, batch_norm_train};

@@ -6,7 +6,8 @@ use candle_core::{D, Result, Tensor};
 
 /// [`crate::ops::max_pool3d`] of candle's own operations.
 ///
-/// Axes are reduced from x to z, each keeping its first maximum, which leaves the first in row-major order.
+/// Axes are reduced from x to z, each keeping its first maximum, which leaves the first in row-major order. The taps of a
+/// window are compared one by one: of equal values candle's `argmax` gives the first on the CPU alone.
 ///
 /// # Shapes
 /// As [`crate::ops::max_pool3d`].
@@ -14,14 +15,10 @@ use candle_core::{D, Result, Tensor};
 /// # Errors
 /// If candle refuses.
 pub fn max_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
-    let mut y = x.clone();
-    for axis in [2, 1, 0] {
-        let windows = windows(&y, axis, params, f64::NEG_INFINITY)?;
-        let window = dimension(axis) + 1;
-        let largest = windows.detach().argmax_keepdim(window)?;
-        y = windows.gather(&largest.contiguous()?, window)?.squeeze(window)?;
-    }
-    Ok(y)
+    fold(x, params, f64::NEG_INFINITY, |largest, tap| {
+        // What is no number is not at most anything, and so taken.
+        tap.detach().le(&largest.detach())?.where_cond(largest, tap)
+    })
 }
 
 /// [`crate::ops::avg_pool3d`] of candle's own operations.
@@ -32,11 +29,8 @@ pub fn max_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
 /// # Errors
 /// If candle refuses.
 pub fn avg_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
-    let mut y = x.clone();
-    for axis in [2, 1, 0] {
-        y = windows(&y, axis, params, 0.0)?.mean(dimension(axis) + 1)?;
-    }
-    Ok(y)
+    let taps = params.kernel.iter().product::<usize>();
+    fold(x, params, 0.0, |sum, tap| sum + tap)?.affine(1.0 / taps as f64, 0.0)
 }
 
 /// [`crate::ops::global_avg_pool3d`] of candle's own operations.
@@ -51,18 +45,24 @@ pub fn global_avg_pool3d(x: &Tensor) -> Result<Tensor> {
     x.flatten_from(2)?.mean(D::Minus1)
 }
 
-/// The windows along one axis, as one more dimension after it.
-fn windows(x: &Tensor, axis: usize, params: Pool3dParams, fill: f64) -> Result<Tensor> {
-    let (kernel, stride, padding) = (params.kernel[axis], params.stride[axis], params.padding[axis]);
-    let dim = dimension(axis);
-    let padded = pad_with(x, dim, padding, fill)?;
-    let count = (padded.dim(dim)? - kernel) / stride + 1;
-    let at = (0..count).flat_map(|window| (0..kernel).map(move |tap| window * stride + tap));
-    let gathered = gather_axis(&padded, axis, at)?;
-    let mut dims = gathered.dims().to_vec();
-    dims[dim] = count;
-    dims.insert(dim + 1, kernel);
-    gathered.contiguous()?.reshape(dims)
+/// Takes the values of each window together, first along x, then along y, then along z.
+fn fold(
+    x: &Tensor,
+    params: Pool3dParams,
+    fill: f64,
+    together: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let mut y = x.clone();
+    for axis in [2, 1, 0] {
+        let (kernel, stride) = (params.kernel[axis], params.stride[axis]);
+        let padded = pad_with(&y, dimension(axis), params.padding[axis], fill)?;
+        let count = (padded.dim(dimension(axis))? - kernel) / stride + 1;
+        let tap = |tap: usize| {
+            gather_axis(&padded, axis, (0..count).map(|window| window * stride + tap))?.contiguous()
+        };
+        y = (1..kernel).try_fold(tap(0)?, |before, next| together(&before, &tap(next)?))?;
+    }
+    Ok(y)
 }
 
 fn pad_with(x: &Tensor, dim: usize, padding: usize, fill: f64) -> Result<Tensor> {

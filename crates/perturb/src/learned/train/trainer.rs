@@ -3,10 +3,12 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use ndarray::Axis;
 use relevox_models::adam::Adam;
 use relevox_models::checkpoint::{self, Metadata, Network};
+use relevox_models::memory::is_exhausted;
 use relevox_models::{Parameters, ResNet3d, UNet3d, UNetConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,6 +50,9 @@ pub struct FillStep {
     pub loss: f64,
     /// Mean |p − p′| of this pass so far.
     pub delta_p: f64,
+    /// Regions that go through the networks together: fewer than a step's where a GPU's memory is too small for those. The
+    /// gradients are a step's all the same, but for batch norm, which sees these alone.
+    pub together: usize,
 }
 
 /// Training of one learned fill.
@@ -60,6 +65,7 @@ pub struct FillTrainer {
     unet: UNet3d,
     adam: Adam,
     history: Vec<PassRecord>,
+    together: usize,
 }
 
 /// What the metadata of a state holds beside the tensors.
@@ -94,8 +100,8 @@ impl FillTrainer {
         let unet = UNet3d::new(network, parameters.builder())?;
         let adam = Adam::new(parameters.trainable(), config.adam)?;
         let metadata = Metadata::new(Network::Unet(network.clone()), preprocess);
-        let (config, network) = (config.clone(), network.clone());
-        Ok(Self { config, network, metadata, parameters, unet, adam, history: Vec::new() })
+        let (config, network, together) = (config.clone(), network.clone(), config.batch);
+        Ok(Self { config, network, metadata, parameters, unet, adam, history: Vec::new(), together })
     }
 
     /// Goes on from what [`FillTrainer::save_state`] wrote, under the config it was written with: the same bytes
@@ -160,7 +166,8 @@ impl FillTrainer {
                 return Err(Error::Diverged { pass, step, loss });
             }
             let (loss, delta_p) = (sums.mean(sums.loss), sums.mean(sums.delta_p));
-            if progress(FillStep { pass, step, steps, loss, delta_p }).is_break() {
+            let together = self.together;
+            if progress(FillStep { pass, step, steps, loss, delta_p, together }).is_break() {
                 return Err(Error::Interrupted { pass });
             }
         }
@@ -199,28 +206,73 @@ impl FillTrainer {
         original: &[f32],
         sums: &mut Sums,
     ) -> Result<f64, Error> {
-        let device = self.parameters.device().clone();
-        let batch = Batch::new(cases, items, &device)?;
-        let values = sigmoid(&self.unet.forward_t(&batch.isolated, true)?)?;
-        let logits = classifier.forward_t(&batch.filled(&values)?, false)?;
-        let original: Vec<f32> = items.iter().map(|item| original[item.case]).collect();
-        let perturbed = sigmoid(&logits.detach())?.to_vec1::<f32>()?;
-        let moved: f64 = original.iter().zip(perturbed).map(|(p, q)| f64::from((p - q).abs())).sum();
-        let original = Tensor::from_vec(original, items.len(), &device)?;
-        let loss = perturbation_loss(&original, &logits, self.config.epsilon)?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        if !value.is_finite() {
-            return Ok(value);
+        // An attempt that fails half-way has moved the running statistics of some layers.
+        let on_host = self.parameters.device().is_cpu();
+        let before = if on_host { Vec::new() } else { self.parameters.statistics()? };
+        let (found, gradients) = loop {
+            match self.learn(classifier, cases, items, original) {
+                Err(Error::Tensor(error)) if self.together.min(items.len()) > 1 && is_exhausted(&error) => {
+                    self.together = self.together.min(items.len()) / 2;
+                    for (var, value) in &before {
+                        var.set(value)?;
+                    }
+                }
+                result => break result?,
+            }
+        };
+        let Some(gradients) = gradients else { return Ok(found.loss) };
+        self.adam.step(&gradients, self.config.learning_rate)?;
+        sums.add(&found);
+        Ok(found.loss)
+    }
+
+    /// What a step comes to, and its gradients where the loss is finite.
+    fn learn(
+        &self,
+        classifier: &ResNet3d,
+        cases: &[FillCase<'_>],
+        items: &[Item],
+        original: &[f32],
+    ) -> Result<(Sums, Option<GradStore>), Error> {
+        let device = self.parameters.device();
+        let (mut found, mut total) = (Sums::default(), None::<GradStore>);
+        for items in items.chunks(self.together) {
+            let batch = Batch::new(cases, items, device)?;
+            let values = sigmoid(&self.unet.forward_t(&batch.isolated, true)?)?;
+            let logits = classifier.forward_t(&batch.filled(&values)?, false)?;
+            let original: Vec<f32> = items.iter().map(|item| original[item.case]).collect();
+            let perturbed = sigmoid(&logits.detach())?.to_vec1::<f32>()?;
+            found.delta_p +=
+                original.iter().zip(perturbed).map(|(p, q)| f64::from((p - q).abs())).sum::<f64>();
+            let original = Tensor::from_vec(original, items.len(), device)?;
+            let loss = perturbation_loss(&original, &logits, self.config.epsilon)?;
+            found.loss += f64::from(loss.to_scalar::<f32>()?);
+            if !found.loss.is_finite() {
+                return Ok((found, None));
+            }
+            // The loss is a sum over regions, and so are its gradients.
+            let gradients = loss.backward()?;
+            total = Some(match total {
+                None => gradients,
+                Some(total) => self.sum(total, &gradients)?,
+            });
+            found.regions += items.len();
+            for look in looks(cases, items, &values.detach())? {
+                found.from_max += look.from_max;
+                found.saturated += f64::from(u8::from(look.saturated));
+            }
         }
-        self.adam.step(&loss.backward()?, self.config.learning_rate)?;
-        sums.regions += items.len();
-        sums.loss += value;
-        sums.delta_p += moved;
-        for look in looks(cases, items, &values.detach())? {
-            sums.from_max += look.from_max;
-            sums.saturated += f64::from(u8::from(look.saturated));
+        Ok((found, total))
+    }
+
+    fn sum(&self, mut total: GradStore, more: &GradStore) -> Result<GradStore, Error> {
+        for (_, var) in self.parameters.trainable() {
+            if let (Some(a), Some(b)) = (total.get(&var), more.get(&var)) {
+                let sum = (a + b)?;
+                total.insert(&var, sum);
+            }
         }
-        Ok(value)
+        Ok(total)
     }
 
     /// Passes that are done.
@@ -289,6 +341,14 @@ struct Sums {
 }
 
 impl Sums {
+    fn add(&mut self, step: &Sums) {
+        self.regions += step.regions;
+        self.loss += step.loss;
+        self.delta_p += step.delta_p;
+        self.saturated += step.saturated;
+        self.from_max += step.from_max;
+    }
+
     fn mean(&self, sum: f64) -> f64 {
         sum / self.regions.max(1) as f64
     }

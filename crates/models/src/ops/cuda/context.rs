@@ -1,0 +1,229 @@
+//! What is kept of a CUDA device: cuDNN's handle, one workspace, and the algorithm chosen for each convolution.
+
+use super::algorithms::{self, Addresses, Algorithm, Candidate};
+use super::descriptors::Descriptors;
+use super::geometry::{Geometry, Pass};
+use crate::Precision;
+use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtrMut, DriverError};
+use candle_core::cuda_backend::{CudaDevice, DeviceId};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+
+/// The most bytes that an algorithm may take beside its tensors: FFTs would take many times as much.
+const MOST_WORKSPACE: usize = 1 << 30;
+/// The stream that is another one in each thread.
+const PER_THREAD: usize = 2;
+
+/// The devices that were opened.
+static CONTEXTS: Mutex<Vec<(DeviceId, Arc<Context>)>> = Mutex::new(Vec::new());
+
+/// What can go wrong in a call.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("{0}")]
+    Cudnn(#[from] CudnnError),
+    #[error("{0}")]
+    Driver(#[from] DriverError),
+    #[error("cuDNN has no algorithm for it with {0} arithmetic")]
+    NoAlgorithm(Precision),
+}
+
+/// A device as convolutions need it.
+pub(super) struct Context {
+    precision: Precision,
+    runs: AtomicU64,
+    state: Mutex<State>,
+}
+
+impl Context {
+    /// Prepares a device whose convolutions have this precision; it has it from now on.
+    pub(super) fn open(device: &CudaDevice, precision: Precision) -> Result<Arc<Self>, Fault> {
+        let context = Arc::new(Self {
+            precision,
+            runs: AtomicU64::new(0),
+            state: Mutex::new(State::new(device.cuda_stream())?),
+        });
+        let mut contexts = contexts();
+        contexts.retain(|(id, _)| *id != device.id());
+        contexts.push((device.id(), Arc::clone(&context)));
+        Ok(context)
+    }
+
+    /// That of a device, which is opened for float32 where nobody opened it.
+    pub(super) fn of(device: &CudaDevice) -> Result<Arc<Self>, Fault> {
+        let found =
+            contexts().iter().find(|(id, _)| *id == device.id()).map(|(_, context)| Arc::clone(context));
+        match found {
+            Some(context) => Ok(context),
+            None => Self::open(device, Precision::F32),
+        }
+    }
+
+    /// How products are computed.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Convolutions and gradients that were computed.
+    pub(super) fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// Computes a pass on the device's stream.
+    ///
+    /// # Safety
+    /// `tensors` are the addresses, on this device, of contiguous tensors of the geometry's shapes and type (its
+    /// workspace is not looked at); what the pass computes is written by nobody else.
+    pub(super) unsafe fn run(
+        &self,
+        geometry: &Geometry,
+        pass: Pass,
+        tensors: Addresses,
+    ) -> Result<(), Fault> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.enter()?;
+        let key = (*geometry, pass);
+        if !state.prepared.contains_key(&key) {
+            // SAFETY: the handle is used under the lock alone; the tensors are as the caller promises.
+            let prepared = unsafe { state.prepare(geometry, pass, self.precision, tensors) }?;
+            state.prepared.insert(key, prepared);
+        }
+        let memory = state.prepared[&key].memory;
+        let workspace = state.room(memory)?;
+        let Prepared { descriptors, algorithm, .. } = &state.prepared[&key];
+        let at = Addresses { workspace, room: memory, ..tensors };
+        // SAFETY: the handle is used under the lock alone; the tensors are as the caller promises, and the workspace
+        // has `memory` bytes that no run on the stream before this one still uses when this one begins.
+        unsafe { algorithms::run(state.handle, *algorithm, descriptors, at) }?;
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn contexts() -> MutexGuard<'static, Vec<(DeviceId, Arc<Context>)>> {
+    CONTEXTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A convolution that was met before.
+struct Prepared {
+    descriptors: Descriptors,
+    algorithm: Algorithm,
+    /// Bytes of workspace.
+    memory: usize,
+}
+
+struct State {
+    handle: sys::cudnnHandle_t,
+    stream: Arc<CudaStream>,
+    workspace: Option<CudaSlice<u8>>,
+    prepared: HashMap<(Geometry, Pass), Prepared>,
+    /// Who came last.
+    thread: ThreadId,
+}
+
+// SAFETY: cuDNN's handles and descriptors may be used by any thread, one at a time; a `State` is reached through the
+// mutex of its `Context` alone, and its stream and workspace are `Send` themselves.
+unsafe impl Send for State {}
+
+impl State {
+    fn new(stream: Arc<CudaStream>) -> Result<Self, Fault> {
+        stream.context().bind_to_thread()?;
+        let state = Self {
+            handle: result::create_handle()?,
+            workspace: None,
+            prepared: HashMap::new(),
+            thread: std::thread::current().id(),
+            stream,
+        };
+        // SAFETY: the handle was just made, and the stream lives as long as it does.
+        unsafe { result::set_stream(state.handle, state.stream.cu_stream().cast()) }?;
+        Ok(state)
+    }
+
+    /// Makes the calling thread one that can use the device.
+    fn enter(&mut self) -> Result<(), Fault> {
+        self.stream.context().bind_to_thread()?;
+        let thread = std::thread::current().id();
+        if thread != self.thread {
+            // The workspace is shared, and on a stream of its own the thread before may not be done with it.
+            if self.stream.cu_stream() as usize == PER_THREAD {
+                self.stream.context().synchronize()?;
+            }
+            self.thread = thread;
+        }
+        Ok(())
+    }
+
+    /// A workspace of at least so many bytes.
+    fn room(&mut self, bytes: usize) -> Result<*mut c_void, Fault> {
+        if bytes == 0 {
+            return Ok(std::ptr::null_mut());
+        }
+        if self.workspace.as_ref().is_none_or(|workspace| workspace.len() < bytes) {
+            // Two at a time would be twice the memory. What runs still holds the old one until it is done: memory is
+            // given back in the stream's order.
+            self.workspace = None;
+            // SAFETY: bytes have no invalid values, and algorithms write before they read.
+            self.workspace = Some(unsafe { self.stream.alloc::<u8>(bytes) }?);
+        }
+        let Some(workspace) = &mut self.workspace else { return Ok(std::ptr::null_mut()) };
+        let (address, _) = workspace.device_ptr_mut(&self.stream);
+        Ok(address as *mut c_void)
+    }
+
+    /// Chooses an algorithm: that which was fastest here on the tensors themselves, or where nothing could be tried,
+    /// that which cuDNN expects to be.
+    ///
+    /// # Safety
+    /// As [`Context::run`], under the context's lock.
+    unsafe fn prepare(
+        &mut self,
+        geometry: &Geometry,
+        pass: Pass,
+        precision: Precision,
+        tensors: Addresses,
+    ) -> Result<Prepared, Fault> {
+        let descriptors = Descriptors::new(geometry, precision)?;
+        let fits =
+            |candidate: &Candidate| candidate.is_allowed(precision) && candidate.memory <= MOST_WORKSPACE;
+        // SAFETY: as the caller promises.
+        let expected = unsafe { algorithms::expected(self.handle, pass, &descriptors) }?;
+        let mut sizes: Vec<usize> = expected.iter().filter(|one| fits(one)).map(|one| one.memory).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        // On a device that is nearly full, less room leaves the slower algorithms.
+        let mut room = (std::ptr::null_mut(), 0);
+        while let Some(bytes) = sizes.pop() {
+            if let Ok(workspace) = self.room(bytes) {
+                room = (workspace, bytes);
+                break;
+            }
+        }
+        let at = Addresses { workspace: room.0, room: room.1, ..tensors };
+        // SAFETY: as the caller promises; the workspace has the bytes that are announced.
+        let measured =
+            unsafe { algorithms::measured(self.handle, pass, &descriptors, at) }.unwrap_or_default();
+        let best = measured
+            .into_iter()
+            .chain(expected)
+            .find(|candidate| fits(candidate) && candidate.memory <= room.1)
+            .ok_or(Fault::NoAlgorithm(precision))?;
+        if precision != Precision::F32 {
+            descriptors.set_math(best.math)?;
+        }
+        Ok(Prepared { descriptors, algorithm: best.algorithm, memory: best.memory })
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // Descriptors first, while the library that made them is surely there.
+        self.prepared.clear();
+        // SAFETY: made by `new`, and freed here alone. An error would mean a device that is gone.
+        let _ = unsafe { result::destroy_handle(self.handle) };
+    }
+}

@@ -1,0 +1,141 @@
+//! A convolution, its transpose and their gradients as one candle operation.
+
+use super::algorithms::Addresses;
+use super::context::{Context, Fault};
+use super::geometry::{Geometry, Pass};
+use candle_core::backend::{BackendDevice, BackendStorage};
+use candle_core::cuda_backend::cudarc::driver::{CudaStream, DevicePtr, DevicePtrMut, SyncOnDrop};
+use candle_core::cuda_backend::{CudaStorage, CudaStorageSlice};
+use candle_core::{CpuStorage, CustomOp2, Error, Layout, Result, Shape, Tensor, bail};
+use std::ffi::c_void;
+
+/// One pass of a convolution; the others are its gradients.
+#[derive(Clone, Copy)]
+pub(super) struct Convolve {
+    pub geometry: Geometry,
+    pub pass: Pass,
+    /// What it is called in errors.
+    pub name: &'static str,
+}
+
+/// Why a convolution could not be computed.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} on CUDA, from {from:?} to {to:?}: {fault}")]
+struct Failure {
+    name: &'static str,
+    from: [[usize; 5]; 2],
+    to: [usize; 5],
+    fault: Fault,
+}
+
+impl Convolve {
+    /// Computes it, recorded for a backward pass.
+    pub(super) fn record(self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        a.contiguous()?.apply_op2(&b.contiguous()?, self)
+    }
+
+    /// Another pass of the same convolution, which is no more differentiated.
+    fn gradient(&self, pass: Pass, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        a.contiguous()?.apply_op2_no_bwd(&b.contiguous()?, &Self { pass, ..*self })
+    }
+
+    fn failed(&self, fault: Fault) -> Error {
+        let (from, to) = (self.geometry.read(self.pass), self.geometry.computed(self.pass));
+        Error::Cuda(Box::new(Failure { name: self.name, from, to, fault }))
+    }
+}
+
+impl CustomOp2 for Convolve {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("{}: this form is for CUDA", self.name)
+    }
+
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (device, dtype) = (a.device(), self.geometry.dtype);
+        let fail = |fault: Fault| self.failed(fault);
+        let read = self.geometry.read(self.pass);
+        for ((storage, layout), shape) in [(a, a_layout), (b, b_layout)].into_iter().zip(read) {
+            if layout.dims() != shape || !layout.is_contiguous() || storage.dtype() != dtype {
+                bail!("{}: expected contiguous {dtype:?} of shape {shape:?}, found {layout:?}", self.name)
+            }
+            if storage.device().id() != device.id() {
+                bail!("{}: its tensors lie on different devices", self.name)
+            }
+        }
+        let context = Context::of(device).map_err(fail)?;
+        let shape = Shape::from(self.geometry.computed(self.pass).to_vec());
+        // SAFETY: the pass writes every element, and before it has run nobody has the storage.
+        let mut computed = unsafe { device.alloc_uninit(&shape, dtype) }?;
+        let stream = device.cuda_stream();
+        {
+            let (first, _first) = address(a, a_layout, &stream)?;
+            let (second, _second) = address(b, b_layout, &stream)?;
+            let (target, _target) = address_mut(&mut computed, &stream)?;
+            let nothing = std::ptr::null_mut();
+            let at = |input, output, weight| Addresses { input, output, weight, workspace: nothing, room: 0 };
+            let tensors = match self.pass {
+                Pass::Output => at(first, target, second),
+                Pass::Input => at(target, first, second),
+                Pass::Weight => at(first, second, target),
+            };
+            // SAFETY: all three are contiguous, of the shapes and the type that were compared with the geometry's
+            // above, on the context's device, and alive until the guards drop; the target is this call's own.
+            unsafe { context.run(&self.geometry, self.pass, tensors) }.map_err(fail)?;
+        }
+        Ok((computed, shape))
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        // A backward pass computes the gradients of those arguments only that stand on a variable.
+        let wanted = |x: &Tensor, pass, first: &Tensor, second: &Tensor| {
+            x.track_op().then(|| self.gradient(pass, first, second)).transpose()
+        };
+        match self.pass {
+            Pass::Output => Ok((wanted(a, Pass::Input, gradient, b)?, wanted(b, Pass::Weight, a, gradient)?)),
+            Pass::Input => Ok((wanted(a, Pass::Output, gradient, b)?, wanted(b, Pass::Weight, gradient, a)?)),
+            Pass::Weight => Err(Error::BackwardNotSupported { op: self.name }),
+        }
+    }
+}
+
+/// Where a contiguous tensor begins, and a guard that keeps the stream in order.
+fn address<'a>(
+    storage: &'a CudaStorage,
+    layout: &Layout,
+    stream: &'a CudaStream,
+) -> Result<(*mut c_void, SyncOnDrop<'a>)> {
+    let (start, (address, guard)) = match &storage.slice {
+        CudaStorageSlice::F32(slice) => (layout.start_offset() * size_of::<f32>(), slice.device_ptr(stream)),
+        CudaStorageSlice::BF16(slice) => (layout.start_offset() * 2, slice.device_ptr(stream)),
+        _ => bail!("convolutions on CUDA take float32 and bfloat16, found {:?}", storage.dtype()),
+    };
+    Ok(((address as usize + start) as *mut c_void, guard))
+}
+
+fn address_mut<'a>(
+    storage: &'a mut CudaStorage,
+    stream: &'a CudaStream,
+) -> Result<(*mut c_void, SyncOnDrop<'a>)> {
+    let (address, guard) = match &mut storage.slice {
+        CudaStorageSlice::F32(slice) => slice.device_ptr_mut(stream),
+        CudaStorageSlice::BF16(slice) => slice.device_ptr_mut(stream),
+        _ => bail!("convolutions on CUDA give float32 and bfloat16"),
+    };
+    Ok((address as *mut c_void, guard))
+}

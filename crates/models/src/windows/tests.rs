@@ -1,0 +1,101 @@
+//! Windows against whole forward passes.
+
+use super::*;
+use crate::{Parameters, ResNetConfig, Shortcut};
+use proptest::prelude::*;
+
+/// The image after a change.
+fn after(image: &[f32], [c, z, y, x]: [usize; 4], change: &Change<'_>) -> Vec<f32> {
+    let mut image = image.to_vec();
+    let mut values = change.values.iter();
+    for channel in 0..c {
+        for dz in 0..change.size[0] {
+            for dy in 0..change.size[1] {
+                for (dx, value) in (0..change.size[2]).zip(&mut values) {
+                    let at = [change.start[0] + dz, change.start[1] + dy, change.start[2] + dx];
+                    image[((channel * z + at[0]) * y + at[1]) * x + at[2]] = *value;
+                }
+            }
+        }
+    }
+    image
+}
+
+/// Asks about boxes as shares of the image, both ways.
+fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[([f32; 3], [f32; 3])]) {
+    let shape = [config.in_channels, size[0], size[1], size[2]];
+    let parameters = Parameters::seeded(5, &Device::Cpu);
+    let network = ResNet3d::new(config, parameters.builder()).unwrap();
+    let count = shape.iter().product::<usize>();
+    let image: Vec<f32> = (0..count).map(|i| ((i * 7919) % 97) as f32 / 97.0).collect();
+    let values: Vec<f32> = (0..count).map(|i| ((i * 31) % 17) as f32 / 5.0 - 1.0).collect();
+    let changes: Vec<Change<'_>> = boxes
+        .iter()
+        .map(|(start, part)| {
+            let start: [usize; 3] =
+                std::array::from_fn(|axis| (start[axis] * (size[axis] - 1) as f32) as usize);
+            let size: [usize; 3] = std::array::from_fn(|axis| {
+                ((part[axis] * size[axis] as f32).ceil() as usize).clamp(1, size[axis] - start[axis])
+            });
+            Change { start, size, values: &values[..shape[0] * size.iter().product::<usize>()] }
+        })
+        .collect();
+    let windows = Windows::new(network.clone(), Device::Cpu);
+    let kept = windows.keep(&image, shape).unwrap();
+    let found = windows.changed(&kept, &changes, &Fitting::default()).unwrap();
+    let whole = |image: Vec<f32>| {
+        let image = Tensor::from_vec(image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
+        network.forward_t(&image, false).unwrap().to_vec1::<f32>().unwrap()[0]
+    };
+    assert_eq!(kept.logit(), whole(image.clone()));
+    for (found, change) in found.iter().zip(&changes) {
+        let expected = whole(after(&image, shape, change));
+        assert!(
+            (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+            "{:?} from {:?}: {found}, whole {expected}",
+            change.size,
+            change.start
+        );
+    }
+}
+
+fn config(depth: usize, stem_stride: usize, shortcut: Shortcut) -> ResNetConfig {
+    ResNetConfig { depth, in_channels: 2, width: 2, stem_stride, shortcut }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn windows_give_the_whole_pass_s_logits(
+        size in [17usize..40, 17usize..40, 17usize..40], stem_stride in 1usize..3, padded in any::<bool>(),
+        boxes in prop::collection::vec(
+            ([0f32..1.0, 0f32..1.0, 0f32..1.0], [0f32..0.5, 0f32..0.5, 0f32..0.5]), 1..6,
+        ),
+    ) {
+        let shortcut = if padded { Shortcut::A } else { Shortcut::B };
+        agree(&config(10, stem_stride, shortcut), size, &boxes);
+    }
+}
+
+#[test]
+fn every_depth_has_windows() {
+    let boxes = [([0.0; 3], [0.1; 3]), ([0.4, 0.9, 0.2], [0.2, 0.1, 0.6]), ([0.0; 3], [1.0; 3])];
+    for depth in [18, 34, 50] {
+        agree(&config(depth, 2, Shortcut::B), [40, 33, 36], &boxes);
+    }
+}
+
+#[test]
+fn a_box_outside_the_image_is_refused() {
+    let parameters = Parameters::seeded(5, &Device::Cpu);
+    let network = ResNet3d::new(&config(10, 2, Shortcut::B), parameters.builder()).unwrap();
+    let windows = Windows::new(network, Device::Cpu);
+    let kept = windows.keep(&vec![0.5; 2 * 20 * 20 * 20], [2, 20, 20, 20]).unwrap();
+    let values = [0.0; 16];
+    for (start, size) in [([19, 0, 0], [2, 2, 2]), ([0, 0, 0], [2, 2, 1]), ([0, 0, 0], [0, 2, 2])] {
+        let found = windows.changed(&kept, &[Change { start, size, values: &values }], &Fitting::default());
+        assert!(matches!(found, Err(Error::Batch { .. })));
+    }
+    assert!(windows.changed(&kept, &[], &Fitting::default()).unwrap().is_empty());
+}

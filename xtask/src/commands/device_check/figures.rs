@@ -1,0 +1,105 @@
+//! What is found, one JSON line each.
+
+use std::cell::RefCell;
+
+use serde_json::{Value, json};
+
+use crate::commands::print_result;
+use crate::interrupt;
+use crate::place::Place;
+
+/// The figures so far.
+pub(super) struct Figures {
+    device: String,
+    precision: String,
+    failed: RefCell<Vec<String>>,
+}
+
+impl Figures {
+    /// None yet, about a device.
+    pub(super) fn new(place: &Place) -> Self {
+        let (device, precision) = (place.device.clone(), place.precision.to_string());
+        Self { device, precision, failed: RefCell::default() }
+    }
+
+    /// How far a result is from the CPU's, and how far it may be.
+    ///
+    /// # Errors
+    /// A stdout that nobody reads; the user's wish to stop.
+    pub(super) fn off(&self, what: &str, off: f64, allowed: f64) -> anyhow::Result<()> {
+        // What is no number is never near enough.
+        let passed = off <= allowed;
+        self.line(what, json!({ "off": finite(off), "allowed": allowed }), Some(passed))
+    }
+
+    /// A fact that must hold.
+    ///
+    /// # Errors
+    /// As [`Figures::off`].
+    pub(super) fn note(&self, what: &str, found: Value, passed: bool) -> anyhow::Result<()> {
+        self.line(what, json!({ "found": found }), Some(passed))
+    }
+
+    /// How long something takes.
+    ///
+    /// # Errors
+    /// As [`Figures::off`].
+    pub(super) fn seconds(&self, what: &str, seconds: f64) -> anyhow::Result<()> {
+        self.line(what, json!({ "seconds": seconds }), None)
+    }
+
+    /// What did not hold.
+    pub(super) fn failed(&self) -> Vec<String> {
+        self.failed.borrow().clone()
+    }
+
+    fn line(&self, what: &str, mut line: Value, passed: Option<bool>) -> anyhow::Result<()> {
+        interrupt::check()?;
+        line["figure"] = json!(what);
+        line["device"] = json!(self.device);
+        line["precision"] = json!(self.precision);
+        if let Some(passed) = passed {
+            line["passed"] = json!(passed);
+            if !passed {
+                self.failed.borrow_mut().push(what.to_owned());
+            }
+        }
+        print_result(&line)
+    }
+}
+
+/// JSON has no NaN.
+fn finite(value: f64) -> Value {
+    if value.is_finite() { json!(value) } else { json!(value.to_string()) }
+}
+
+/// The largest difference of two lists, as a share of the largest number of the second, at least of `least`.
+pub(super) fn distance(found: &[f32], expected: &[f32], least: f64) -> f64 {
+    if found.len() != expected.len() {
+        return f64::INFINITY;
+    }
+    let scale = expected.iter().fold(least, |most, value| most.max(f64::from(value.abs())));
+    let mut off = 0.0f64;
+    for (&found, &expected) in found.iter().zip(expected) {
+        let this = f64::from(found - expected).abs();
+        // `max` would drop a NaN.
+        off = if this <= off { off } else { this };
+        if off.is_nan() {
+            return off;
+        }
+    }
+    off / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_shares_and_no_number_is_far() {
+        assert_eq!(distance(&[1.0, 6.0], &[1.0, 8.0], 1.0), 0.25);
+        assert_eq!(distance(&[0.5], &[0.0], 1.0), 0.5);
+        assert!(distance(&[f32::NAN, 1.0], &[1.0, 1.0], 1.0).is_nan());
+        assert!(distance(&[1.0], &[], 1.0).is_infinite());
+    }
+}

@@ -1,0 +1,221 @@
+//! Every operation and its gradients, on the device beside its plain composition on the CPU.
+
+use relevox_models::Precision;
+use relevox_models::candle_core::{DType, Device, Result, Tensor, Var};
+use relevox_models::ops::{
+    self, Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, compose, cudnn_runs,
+};
+use serde_json::json;
+
+use super::Allowed;
+use super::figures::{Figures, distance};
+
+type Operation = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
+
+/// An operation in both forms, and the shapes of its arguments.
+struct Case {
+    name: String,
+    shapes: Vec<Vec<usize>>,
+    ours: Operation,
+    plain: Operation,
+    /// Convolutions and gradients of convolutions in it.
+    convolutions: u64,
+}
+
+/// Compares all of them.
+///
+/// # Errors
+/// What an operation meets on the device.
+pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> anyhow::Result<()> {
+    let allowed = Allowed::at(precision).operation;
+    for case in convolutions().into_iter().chain(others()) {
+        let before = cudnn_runs(device)?;
+        let (found, expected) = (both(&case, true, device)?, both(&case, false, &Device::Cpu)?);
+        let as_many = found.len() == expected.len();
+        figures.note(&format!("{}, gradients", case.name), json!(found.len() - 1), as_many)?;
+        // Pooling and norms are float32 at every precision.
+        let allowed = if case.convolutions > 0 { allowed } else { Allowed::at(Precision::F32).operation };
+        for ((what, found), (_, expected)) in found.iter().zip(&expected) {
+            figures.off(&format!("{}, {what}", case.name), distance(found, expected, 1.0), allowed)?;
+        }
+        if let (Some(before), Some(after)) = (before, cudnn_runs(device)?) {
+            let runs = after - before;
+            figures.note(&format!("{}, runs of cuDNN", case.name), json!(runs), runs == case.convolutions)?;
+        }
+    }
+    if precision == Precision::F32 {
+        exact(figures, device)?;
+    }
+    Ok(())
+}
+
+/// The output and the gradient of each argument.
+fn both(case: &Case, ours: bool, device: &Device) -> Result<Vec<(String, Vec<f32>)>> {
+    let vars: Vec<Var> = case
+        .shapes
+        .iter()
+        .enumerate()
+        .map(|(index, shape)| Var::from_tensor(&rough(shape, 3 + 4 * index)?.to_device(device)?))
+        .collect::<Result<_>>()?;
+    let arguments: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+    let y = if ours { (case.ours)(&arguments)? } else { (case.plain)(&arguments)? };
+    let direction = rough(y.dims(), 11)?.to_device(device)?;
+    let gradients = (&y * direction)?.sum_all()?.backward()?;
+    let mut found = vec![("output".to_owned(), list(&y)?)];
+    for (index, var) in vars.iter().enumerate() {
+        if let Some(gradient) = gradients.get(var) {
+            found.push((format!("gradient {index}"), list(gradient)?));
+        }
+    }
+    Ok(found)
+}
+
+fn list(x: &Tensor) -> Result<Vec<f32>> {
+    x.detach().flatten_all()?.to_vec1()
+}
+
+/// Numbers from −1 to 1 among which few are equal.
+fn rough(shape: &[usize], seed: usize) -> Result<Tensor> {
+    let count = shape.iter().product();
+    let values: Vec<f32> =
+        (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu)
+}
+
+/// Three times as large, and rounded: many are equal. The gradient passes through.
+fn stepped(x: &Tensor) -> Result<Tensor> {
+    (x.detach() * 3.0)?.round()? + (x - x.detach())?
+}
+
+/// Numbers of 13 bits, all of which TF32, with 11, would round down by 1: float32 must not.
+fn exact(figures: &Figures, device: &Device) -> anyhow::Result<()> {
+    let values: Vec<f32> = (0..4 * 6 * 6 * 6).map(|i| (4097 + 4 * (i % 125)) as f32).collect();
+    let x = Tensor::from_vec(values, (1, 4, 6, 6, 6), device)?;
+    let weight = Tensor::ones((8, 4, 3, 3, 3), DType::F32, device)?;
+    let found = ops::conv3d(&x, &weight, None, Conv3dParams::cubic(1, 1))?;
+    let [x, weight] = [x.to_device(&Device::Cpu)?, weight.to_device(&Device::Cpu)?];
+    let expected = compose::conv3d(&x, &weight, None, Conv3dParams::cubic(1, 1))?;
+    // TF32 would be off by 2e-4.
+    figures.off("conv3d of 13-bit integers, no TF32", distance(&list(&found)?, &list(&expected)?, 1.0), 3e-5)
+}
+
+fn convolutions() -> Vec<Case> {
+    let direct = |name: &str, x: [usize; 5], weight: [usize; 5], params: Conv3dParams, bias: bool| {
+        let mut shapes = vec![x.to_vec(), weight.to_vec()];
+        if bias {
+            shapes.push(vec![weight[0]]);
+        }
+        Case {
+            name: format!("conv3d {name}"),
+            shapes,
+            ours: Box::new(move |t| ops::conv3d(&t[0], &t[1], t.get(2), params)),
+            plain: Box::new(move |t| compose::conv3d(&t[0], &t[1], t.get(2), params)),
+            convolutions: 3,
+        }
+    };
+    let transposed = |name: &str, x: [usize; 5], weight: [usize; 5], params: ConvTranspose3dParams| Case {
+        name: format!("conv_transpose3d {name}"),
+        shapes: vec![x.to_vec(), weight.to_vec(), vec![weight[1]]],
+        ours: Box::new(move |t| ops::conv_transpose3d(&t[0], &t[1], t.get(2), params)),
+        plain: Box::new(move |t| compose::conv_transpose3d(&t[0], &t[1], t.get(2), params)),
+        convolutions: 3,
+    };
+    let uneven = Conv3dParams { stride: [2, 1, 3], padding: [1, 0, 2], dilation: [1, 2, 1] };
+    let padded = ConvTranspose3dParams {
+        stride: [2, 3, 1],
+        padding: [1, 0, 1],
+        output_padding: [1, 2, 0],
+        dilation: [1, 1, 2],
+    };
+    vec![
+        direct("3³", [2, 8, 9, 10, 11], [16, 8, 3, 3, 3], Conv3dParams::cubic(1, 1), false),
+        direct("3³, stride 2", [2, 8, 9, 10, 11], [16, 8, 3, 3, 3], Conv3dParams::cubic(2, 1), false),
+        direct("7³, stride 2", [1, 4, 17, 18, 19], [8, 4, 7, 7, 7], Conv3dParams::cubic(2, 3), false),
+        direct("1³, stride 2, bias", [2, 8, 7, 8, 9], [16, 8, 1, 1, 1], Conv3dParams::cubic(2, 0), true),
+        direct("one channel", [1, 1, 8, 8, 8], [1, 1, 3, 3, 3], Conv3dParams::cubic(1, 1), true),
+        direct("uneven", [1, 3, 8, 9, 10], [5, 3, 3, 2, 3], uneven, true),
+        transposed("2³, stride 2", [2, 16, 4, 5, 6], [16, 8, 2, 2, 2], ConvTranspose3dParams::cubic(2)),
+        transposed("uneven", [1, 3, 4, 5, 6], [3, 4, 3, 3, 2], padded),
+    ]
+}
+
+fn others() -> Vec<Case> {
+    let case = |name: &str, shapes: &[&[usize]], ours: Operation, plain: Operation| Case {
+        name: name.to_owned(),
+        shapes: shapes.iter().map(|shape| shape.to_vec()).collect(),
+        ours,
+        plain,
+        convolutions: 0,
+    };
+    let (x, c): (&[usize], &[usize]) = (&[2, 3, 9, 8, 7], &[3]);
+    let (three, two) = (Pool3dParams::cubic(3, 2, 1), Pool3dParams::cubic(2, 2, 0));
+    let size = [12, 11, 10];
+    let mut cases = vec![
+        case(
+            "max_pool3d 3³, stride 2",
+            &[x],
+            Box::new(move |t| ops::max_pool3d(&t[0], three)),
+            Box::new(move |t| compose::max_pool3d(&t[0], three)),
+        ),
+        case(
+            "max_pool3d of equal values",
+            &[x],
+            Box::new(move |t| ops::max_pool3d(&stepped(&t[0])?, two)),
+            Box::new(move |t| compose::max_pool3d(&stepped(&t[0])?, two)),
+        ),
+        case(
+            "avg_pool3d",
+            &[x],
+            Box::new(move |t| ops::avg_pool3d(&t[0], three)),
+            Box::new(move |t| compose::avg_pool3d(&t[0], three)),
+        ),
+        case(
+            "global_avg_pool3d",
+            &[x],
+            Box::new(|t| ops::global_avg_pool3d(&t[0])),
+            Box::new(|t| compose::global_avg_pool3d(&t[0])),
+        ),
+        case(
+            "batch norm in training, ReLU",
+            &[x, c, c],
+            Box::new(|t| Ok(ops::batch_norm_train(&t[0], &t[1], &t[2], 1e-5, true)?.0)),
+            Box::new(|t| Ok(compose::batch_norm_train(&t[0], &t[1], &t[2], 1e-5, true)?.0)),
+        ),
+        case(
+            "batch norm in evaluation",
+            &[x, c, c, c, c],
+            Box::new(|t| ops::batch_norm_eval(&t[0], &t[1], &t[2], &t[3], &t[4].sqr()?, 1e-5, false)),
+            Box::new(|t| {
+                compose::batch_norm_eval(
+                    &t[0],
+                    &t[1],
+                    &t[2],
+                    &t[3].detach(),
+                    &t[4].sqr()?.detach(),
+                    1e-5,
+                    false,
+                )
+            }),
+        ),
+        case(
+            "add_relu",
+            &[x, x],
+            Box::new(|t| ops::add_relu(&t[0], &t[1])),
+            Box::new(|t| compose::add_relu(&t[0], &t[1])),
+        ),
+    ];
+    let modes = [
+        ("nearest", Mode::Nearest),
+        ("trilinear", Mode::Trilinear { align_corners: false }),
+        ("trilinear, corners aligned", Mode::Trilinear { align_corners: true }),
+    ];
+    for (name, mode) in modes {
+        cases.push(case(
+            &format!("upsample3d {name}"),
+            &[x],
+            Box::new(move |t| ops::upsample3d(&t[0], size, mode)),
+            Box::new(move |t| compose::upsample3d(&t[0], size, mode)),
+        ));
+    }
+    cases
+}

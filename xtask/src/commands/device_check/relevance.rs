@@ -1,0 +1,75 @@
+//! The relevance of a phantom's regions, whole and incremental, beside the CPU's.
+
+use ndarray::{Array4, Axis};
+use relevox_models::candle_core::Device;
+use relevox_models::{Parameters, Precision, ResNet3d, ResNetConfig};
+use relevox_perturb::{Constant, ConstantFill};
+use relevox_relevance::{Classifier, NetworkClassifier, RegionLogits, silent};
+use relevox_volume::phantom::{PhantomConfig, generate};
+use slic3d::{Slic, Supervoxels};
+
+use super::Allowed;
+use super::figures::{Figures, distance};
+
+/// A phantom's four sequences, each from 0 to 1, and regions of the third.
+///
+/// # Errors
+/// A partition that can't be made.
+pub(super) fn phantom(
+    shape: [usize; 3],
+    spacing_mm: f64,
+    regions: usize,
+) -> anyhow::Result<(Array4<f32>, Supervoxels)> {
+    let config = PhantomConfig { shape, spacing_mm: [spacing_mm; 3], ..PhantomConfig::default() };
+    let case = generate(&config, 1, 0);
+    let [z, y, x] = shape;
+    let mut image = Array4::zeros((case.sequences.len(), z, y, x));
+    for (mut into, (_, sequence)) in image.outer_iter_mut().zip(&case.sequences) {
+        let largest = sequence.iter().copied().fold(1.0f32, f32::max);
+        into.assign(&sequence.mapv(|value| value / largest));
+    }
+    let slic = Slic::new(regions).compactness(0.1).exact_count(true);
+    let regions = slic.segment_volume(image.index_axis(Axis(0), 2), None)?;
+    Ok((image, regions))
+}
+
+/// A network with the same weights on every device.
+///
+/// # Errors
+/// What candle meets.
+pub(super) fn network(config: &ResNetConfig, device: &Device) -> anyhow::Result<ResNet3d> {
+    Ok(ResNet3d::new(config, Parameters::seeded(2, device).frozen_builder())?)
+}
+
+/// Scores a phantom's regions.
+///
+/// # Errors
+/// What scoring meets.
+pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> anyhow::Result<()> {
+    let (image, regions) = phantom([30, 36, 30], 5.5, 24)?;
+    let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
+    let fill = ConstantFill::new(Constant::Max, image.view(), brain.view())?;
+    let config = ResNetConfig { depth: 18, width: 8, ..ResNetConfig::default() };
+    let ask = |classifier: NetworkClassifier| -> anyhow::Result<RegionLogits> {
+        Ok(classifier.score_regions(image.view(), &regions, &fill, &silent)?)
+    };
+    let on = |device: &Device| -> anyhow::Result<NetworkClassifier> {
+        Ok(NetworkClassifier::new(network(&config, device)?, device.clone())?)
+    };
+    let expected = ask(on(&Device::Cpu)?.dense(true))?;
+    // The CPU, too, is asked as a GPU is.
+    let forms = [
+        ("whole", ask(on(device)?.compiled(false)?.dense(true))?),
+        ("incremental", ask(on(device)?.compiled(false)?)?),
+    ];
+    let allowed = Allowed::at(precision).network;
+    for (name, found) in forms {
+        let off = distance(&[found.original], &[expected.original], 1.0);
+        figures.off(&format!("phantom, {name}: logit"), off, allowed)?;
+        let off = distance(&found.perturbed, &expected.perturbed, 1.0);
+        figures.off(&format!("phantom, {name}: logits of {} regions", regions.len()), off, allowed)?;
+        let same = found.changed == expected.changed;
+        figures.note(&format!("phantom, {name}: voxels changed"), serde_json::json!(same), same)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! How long a forward pass, a training step and a relevance map take on the device.
+
+use std::time::Instant;
+
+use ndarray::Axis;
+use relevox_models::adam::{Adam, AdamConfig};
+use relevox_models::candle_core::{Device, Tensor};
+use relevox_models::{Parameters, ResNet3d, ResNetConfig, loss};
+use relevox_perturb::{Constant, ConstantFill};
+use relevox_relevance::{Classifier, NetworkClassifier, silent};
+
+use super::figures::Figures;
+use super::relevance::{network, phantom};
+use crate::interrupt;
+
+/// Timed runs, after two that choose algorithms and fill the memory's pool.
+const RUNS: usize = 5;
+
+/// What is timed.
+struct Sizes {
+    config: ResNetConfig,
+    size: [usize; 3],
+    spacing_mm: f64,
+    regions: usize,
+}
+
+/// Times all three.
+///
+/// # Errors
+/// What the network meets.
+pub(super) fn run(figures: &Figures, device: &Device, quick: bool) -> anyhow::Result<()> {
+    let sizes = if quick {
+        let config = ResNetConfig { depth: 10, width: 4, ..ResNetConfig::default() };
+        Sizes { config, size: [36, 40, 36], spacing_mm: 5.0, regions: 12 }
+    } else {
+        Sizes { config: ResNetConfig::default(), size: [128; 3], spacing_mm: 1.3, regions: 112 }
+    };
+    let Sizes { config, size: [z, y, x], .. } = &sizes;
+    let about = format!("ResNet-{}, width {}, 4×{z}×{y}×{x}", config.depth, config.width);
+    let batch = Tensor::full(0.5f32, (1, 4, *z, *y, *x), device)?;
+    let forward = network(config, device)?;
+    let seconds = median(|| {
+        forward.forward_t(&batch, false)?.to_vec1::<f32>()?;
+        Ok(())
+    })?;
+    figures.seconds(&format!("forward, {about}"), seconds)?;
+    figures.seconds(&format!("training step, {about}"), training_step(config, &batch, device)?)?;
+    relevance(figures, &sizes, &about, device)
+}
+
+fn training_step(config: &ResNetConfig, batch: &Tensor, device: &Device) -> anyhow::Result<f64> {
+    let parameters = Parameters::seeded(2, device);
+    let network = ResNet3d::new(config, parameters.builder())?;
+    let mut adam = Adam::new(parameters.trainable(), AdamConfig::default())?;
+    median(|| {
+        let loss = loss::bce_with_logits(&network.forward_t(batch, true)?, &[true], 1.0)?;
+        adam.step(&loss.backward()?, 1e-4)?;
+        Ok(device.synchronize()?)
+    })
+}
+
+fn relevance(figures: &Figures, sizes: &Sizes, about: &str, device: &Device) -> anyhow::Result<()> {
+    let (image, regions) = phantom(sizes.size, sizes.spacing_mm, sizes.regions)?;
+    let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
+    let fill = ConstantFill::new(Constant::Max, image.view(), brain.view())?;
+    let other = image.mapv(|value| 1.0 - value);
+    for (name, dense) in [("whole", true), ("incremental", false)] {
+        let classifier =
+            NetworkClassifier::new(network(&sizes.config, device)?, device.clone())?.dense(dense);
+        // Two scans in turn, so that neither finds its layers kept.
+        let mut scans = [image.view(), other.view()].into_iter().cycle();
+        let seconds = median(|| {
+            if let Some(scan) = scans.next() {
+                classifier.score_regions(scan, &regions, &fill, &silent)?;
+            }
+            Ok(())
+        })?;
+        figures.seconds(&format!("relevance of {} regions, {name}, {about}", regions.len()), seconds)?;
+    }
+    Ok(())
+}
+
+fn median(mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    work()?;
+    work()?;
+    let mut seconds = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        interrupt::check()?;
+        let start = Instant::now();
+        work()?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[RUNS / 2])
+}

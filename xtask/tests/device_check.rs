@@ -1,0 +1,42 @@
+//! `device-check` on the CPU, where everything must hold, and devices that are not there.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod harness;
+
+use harness::{refuse, succeed, xtask};
+use serde_json::Value;
+
+#[test]
+fn the_cpu_computes_what_the_cpu_does() {
+    let output = succeed(xtask(&["device-check", "--quick"]));
+    let lines: Vec<Value> = output
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
+    let named =
+        |part: &str| lines.iter().filter(|line| line["figure"].as_str().unwrap().contains(part)).count();
+    // How many gradients there are, the output, and the gradients of input and weight.
+    assert_eq!(named("conv3d 7³"), 4);
+    for part in ["conv_transpose3d", "max_pool3d", "batch norm", "upsample3d", "ten steps", "phantom, whole"]
+    {
+        assert!(named(part) > 0, "no figure of {part}");
+    }
+    for line in &lines {
+        assert!(line["passed"] == true || line["seconds"].as_f64().is_some_and(|s| s > 0.0), "{line}");
+        assert_eq!(line["device"], "cpu");
+    }
+}
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn a_device_that_the_build_lacks_is_the_user_s() {
+    refuse(xtask(&["device-check", "--device", "cuda:1"]), &["device cuda:1: ", "--features cuda"]);
+    refuse(xtask(&["device-check", "--device", "metal"]), &["device metal: ", "--features metal"]);
+}
+
+#[test]
+fn a_precision_that_the_device_lacks_is_the_user_s() {
+    refuse(xtask(&["device-check", "--precision", "tf32"]), &["device cpu: ", "tf32 is for cuda"]);
+}
