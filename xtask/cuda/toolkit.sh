@@ -26,7 +26,7 @@ else
   "$dir/venv/bin/pip" install -q \
     nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 \
     nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 nvidia-cuda-nvrtc==13.0.88 \
-    nvidia-curand nvidia-cublas nvidia-cudnn-cu13
+    nvidia-curand==10.4.5.25 nvidia-cublas==13.10.0.20 nvidia-cudnn-cu13==9.28.1.4
   site=$("$dir/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nvidia
   cuda=$site/cu13
   libraries=$dir/link

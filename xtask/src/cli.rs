@@ -362,11 +362,11 @@ pub struct ExplainArgs {
     /// The downsampling factor.
     #[arg(long)]
     pub downsample: Option<usize>,
-    /// A whole forward pass for each region, where the CPU would compute only what a region reaches.
+    /// A whole forward pass for each region, where only what a region reaches would be computed.
     #[arg(long)]
     pub dense: bool,
-    /// Mebibytes that the layers kept of a scan and the regions at work may take; on a GPU, a batch. Layers that do not fit
-    /// are computed again around each region.
-    #[arg(long, default_value_t = 1280, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
-    pub memory: u32,
+    /// Mebibytes that the layers kept of a scan and the regions at work may take [default: 1280]; on a GPU, a batch of whole
+    /// scans [default: 8192]. Layers that do not fit are computed again around each region.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory: Option<u32>,
 }

@@ -33,6 +33,11 @@ fn the_cpu_computes_what_the_cpu_does() {
 #[cfg(not(feature = "cuda"))]
 fn a_device_that_the_build_lacks_is_the_user_s() {
     refuse(xtask(&["device-check", "--device", "cuda:1"]), &["device cuda:1: ", "--features cuda"]);
+}
+
+#[test]
+#[cfg(not(feature = "metal"))]
+fn so_is_a_mac_s() {
     refuse(xtask(&["device-check", "--device", "metal"]), &["device metal: ", "--features metal"]);
 }
 

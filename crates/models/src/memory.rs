@@ -5,6 +5,9 @@ use candle_core::Error;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Bytes that a batch may take on a GPU unless told otherwise: it is filled by several images at once.
+pub const ON_GPU: usize = 8 << 30;
+
 /// What is told of a batch that was halved: how many examples go together from now on.
 pub type Notice = Box<dyn Fn(usize) + Send + Sync>;
 
@@ -19,14 +22,15 @@ pub fn is_exhausted(error: &Error) -> bool {
             is_exhausted(inner)
         }
         // What the device's libraries said arrives as text: CUDA_ERROR_OUT_OF_MEMORY, CUDNN_STATUS_ALLOC_FAILED,
-        // CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, CUBLAS_STATUS_ALLOC_FAILED.
+        // CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, CUBLAS_STATUS_ALLOC_FAILED,
+        // CURAND_STATUS_ALLOCATION_FAILED.
         Error::Cuda(_)
         | Error::Metal(_)
         | Error::Wrapped(_)
         | Error::WrappedContext { .. }
         | Error::Msg(_) => {
             let text = error.to_string();
-            ["OUT_OF_MEMORY", "ALLOC_FAILED", "DEVICE_ALLOCATION_FAILED", TOO_LARGE]
+            ["OUT_OF_MEMORY", "ALLOC_FAILED", "ALLOCATION_FAILED", TOO_LARGE]
                 .iter()
                 .any(|sign| text.contains(sign))
         }
@@ -141,6 +145,7 @@ mod tests {
     fn exhaustion_is_seen_through_context() {
         assert!(is_exhausted(&out_of_memory().context("conv3d")));
         assert!(is_exhausted(&Error::msg(format!("conv3d: [1] has {TOO_LARGE}"))));
+        assert!(is_exhausted(&Error::Cuda("CURAND_STATUS_ALLOCATION_FAILED".into())));
         assert!(!is_exhausted(&Error::msg("conv3d: channels differ")));
     }
 }

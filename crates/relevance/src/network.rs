@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{Device, Tensor};
 use ndarray::{ArrayView4, ArrayView5, Axis, s};
 use relevox_models::ResNet3d;
-use relevox_models::memory::{Fitting, Notice, is_exhausted};
+use relevox_models::memory::{self, Fitting, Notice, is_exhausted};
 use relevox_models::plan::{self, Change, Kept, Plan};
 use relevox_models::windows::{self, Windows};
 use relevox_perturb::{Fill, Perturbation};
@@ -28,13 +28,13 @@ pub struct NetworkClassifier {
     device: Device,
     memory: usize,
     dense: bool,
-    fitting: Fitting,
+    /// How many whole images go together.
+    images: Fitting,
+    /// How many changes go together, each of which takes far less.
+    boxes: Fitting,
     kept: Mutex<Option<Arc<Kept>>>,
     kept_on_device: Mutex<Option<Arc<windows::Kept>>>,
 }
-
-/// Bytes that a batch may take on a GPU: it is filled by several images at once.
-const MEMORY_OF_GPU: usize = 8 << 30;
 
 /// Regions that are scored side by side where only what they reach is computed.
 const TOGETHER: usize = 32;
@@ -48,7 +48,7 @@ impl NetworkClassifier {
     /// Parameters that can't be read.
     pub fn new(network: ResNet3d, device: Device) -> Result<Self, Error> {
         let plan = device.is_cpu().then(|| Plan::resnet(&network)).transpose()?;
-        let memory = if device.is_cpu() { plan::MEMORY } else { MEMORY_OF_GPU };
+        let memory = if device.is_cpu() { plan::MEMORY } else { memory::ON_GPU };
         let windows = Windows::new(network.clone(), device.clone());
         Ok(Self {
             network,
@@ -57,14 +57,15 @@ impl NetworkClassifier {
             device,
             memory,
             dense: false,
-            fitting: Fitting::default(),
+            images: Fitting::default(),
+            boxes: Fitting::default(),
             kept: Mutex::default(),
             kept_on_device: Mutex::default(),
         })
     }
 
     /// How many bytes a batch, or the layers kept of a scan with the changes at work, may take (default
-    /// [`plan::MEMORY`], on a GPU 8 GiB): it decides how many images go together, and which layers are kept.
+    /// [`plan::MEMORY`], on a GPU [`memory::ON_GPU`]): it decides how many images go together, and which layers are kept.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
@@ -91,7 +92,10 @@ impl NetworkClassifier {
     /// Tells `notice` where a batch did not fit into a GPU's memory and was halved, as those after it are.
     #[must_use]
     pub fn on_smaller_batches(mut self, notice: Notice) -> Self {
-        self.fitting = Fitting::with_notice(notice);
+        let notice: Arc<dyn Fn(usize) + Send + Sync> = Arc::from(notice);
+        let same = Arc::clone(&notice);
+        self.images = Fitting::with_notice(Box::new(move |most| notice(most)));
+        self.boxes = Fitting::with_notice(Box::new(move |most| same(most)));
         self
     }
 
@@ -142,7 +146,7 @@ impl Classifier for NetworkClassifier {
             return Ok(plan.forward(images.as_slice().unwrap_or_default(), batch.dim().into())?);
         }
         let exhausted = |error: &Error| matches!(error, Error::Network(error) if is_exhausted(error));
-        self.fitting.run(batch.dim().0, exhausted, |range| {
+        self.images.run(batch.dim().0, exhausted, |range| {
             let images = batch.slice(s![range, .., .., .., ..]);
             let logits = self.network.forward_t(&upload(images, &self.device)?, false)?;
             Ok(logits.detach().flatten_all()?.to_vec1()?)
@@ -172,7 +176,7 @@ impl Classifier for NetworkClassifier {
             None => {
                 let kept = self.keep_on_device(image)?;
                 follow(image, regions, fill, progress, kept.logit(), AT_ONCE_ON_GPU, |boxes| {
-                    Ok(self.windows.changed(&kept, boxes, &self.fitting)?)
+                    Ok(self.windows.changed(&kept, boxes, &self.boxes)?)
                 })
             }
         }
@@ -182,7 +186,7 @@ impl Classifier for NetworkClassifier {
         // The first stage is the largest: of a stem with stride 2 and 64 channels it is twice as large as
         // four sequences, and an operation holds its input, its output and a rearranged copy.
         let bytes = 8 * shape.iter().product::<usize>() * size_of::<f32>();
-        (self.memory / bytes.max(1)).clamp(1, 16).min(self.fitting.most())
+        (self.memory / bytes.max(1)).clamp(1, 16).min(self.images.most())
     }
 }
 

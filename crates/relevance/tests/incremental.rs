@@ -56,6 +56,8 @@ fn windows_give_the_whole_passes_logits_to_rounding() {
     for (depth, stem_stride) in [(10, 2), (18, 1)] {
         let network = classifier(depth, stem_stride).compiled(false).unwrap();
         let whole = dense(&network, image.view(), &regions, &fill, &silent).unwrap();
+        // Else the logit as it was would pass, too.
+        assert!(whole.perturbed.iter().any(|logit| (logit - whole.original).abs() > 1e-3));
         // The second time the scan's layers are there.
         for _ in 0..2 {
             let quick = network.score_regions(image.view(), &regions, &fill, &silent).unwrap();

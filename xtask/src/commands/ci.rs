@@ -32,7 +32,10 @@ fn cuda(root: &Path) -> anyhow::Result<()> {
         &[
             "clippy",
             "--package",
+            "relevox-models",
+            "--package",
             "xtask",
+            "--all-targets",
             "--features",
             "cuda",
             "--target-dir",

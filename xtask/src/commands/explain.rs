@@ -50,10 +50,12 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
 
     let progress = Progress::start("explain", regions.len(), "regions");
     let start = Instant::now();
-    let classifier = NetworkClassifier::new(trained.network, device)?
+    let mut classifier = NetworkClassifier::new(trained.network, device)?
         .dense(args.dense)
-        .on_smaller_batches(say_smaller_batches("explain"))
-        .memory((args.memory as usize) << 20);
+        .on_smaller_batches(say_smaller_batches("explain"));
+    if let Some(mebibytes) = args.memory {
+        classifier = classifier.memory((mebibytes as usize) << 20);
+    }
     let fill = constant(&args.fill, &study)?;
     let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
         progress.advance(done);

@@ -192,12 +192,16 @@ fn epochs(session: &Session) -> anyhow::Result<()> {
     };
     let left = plan.epochs - trainer.epoch();
     let progress = Progress::start("train", left * train.len().div_ceil(plan.batch), "steps");
-    let mut parts = 1;
+    let (mut parts, mut parts_of_validation) = (1, 1);
     while !trainer.is_finished() {
         let record = trainer.run_epoch(&train, &validation, &mut |step: Step| {
-            if step.parts > parts {
-                parts = step.parts;
-                progress.note(&format!("out of GPU memory, going on with each batch in {parts} parts"));
+            let (known, what) = match step.phase {
+                Phase::Train => (&mut parts, "batch"),
+                Phase::Validate => (&mut parts_of_validation, "batch of the validation split"),
+            };
+            if step.parts > *known {
+                *known = step.parts;
+                progress.note(&format!("out of GPU memory, going on with each {what} in {known} parts"));
             }
             if step.phase == Phase::Train {
                 progress.advance(1);

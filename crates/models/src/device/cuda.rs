@@ -5,9 +5,29 @@ use super::Precision;
 use crate::ops;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
 use candle_core::{CudaDevice, DType, Device, Tensor};
+use std::sync::{Mutex, PoisonError};
 
-/// The device number `index`, ready for [`ops`].
+/// The devices that were opened, by number. To candle, one that is opened again is another: tensors of the two would not
+/// go together, and each would have a workspace.
+static OPEN: Mutex<Vec<(usize, Precision, Device)>> = Mutex::new(Vec::new());
+
+/// The device number `index`, ready for [`ops`]; the same one each time.
 pub(super) fn open(index: usize, precision: Precision) -> Result<Device, String> {
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    match open.iter().find(|(number, ..)| *number == index) {
+        Some((_, known, device)) if *known == precision => Ok(device.clone()),
+        Some((_, known, _)) => {
+            Err(format!("expected {known}, for which this process has opened it, found {precision}"))
+        }
+        None => {
+            let device = prepare(index, precision)?;
+            open.push((index, precision, device.clone()));
+            Ok(device)
+        }
+    }
+}
+
+fn prepare(index: usize, precision: Precision) -> Result<Device, String> {
     driver()?;
     let count = result::device::get_count().map_err(|error| error.to_string())?.max(0) as usize;
     if index >= count {

@@ -54,7 +54,7 @@ pub struct Step {
     pub batches: usize,
     /// Mean loss of this pass so far.
     pub loss: f64,
-    /// How many parts a batch to learn from is done in, because a GPU's memory is too small for all of it: 1 where it is
+    /// How many parts a batch of this phase is done in, because a GPU's memory is too small for all of it: 1 where it is
     /// not. Gradients are those of the whole batch, but for batch norm, which sees a part alone.
     pub parts: usize,
 }
@@ -224,7 +224,8 @@ impl Trainer {
             loss_sum += f64::from(loss.to_scalar::<f32>()?) * indices.len() as f64;
             all.extend(logits);
             let (phase, batch, batches) = (Phase::Validate, index + 1, batches.len());
-            let (loss, parts) = (loss_sum / range.end as f64, self.parts.count());
+            let parts = range.len().div_ceil(self.fitting.most().min(range.len()));
+            let loss = loss_sum / range.end as f64;
             if progress(Step { epoch, phase, batch, batches, loss, parts }).is_break() {
                 return Err(Error::Interrupted { epoch });
             }
@@ -306,4 +307,50 @@ fn batch(
     let [c, d, h, w] = shape;
     let images = Tensor::from_vec(images.concat(), (indices.len(), c, d, h, w), device)?;
     Ok((images, indices.iter().map(|&index| examples.label(index)).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ops::Range;
+
+    struct Noise;
+
+    impl Examples for Noise {
+        fn len(&self) -> usize {
+            4
+        }
+
+        fn shape(&self) -> [usize; 4] {
+            [1, 20, 20, 20]
+        }
+
+        fn label(&self, index: usize) -> bool {
+            index.is_multiple_of(2)
+        }
+
+        fn image(
+            &self,
+            index: usize,
+            _: Option<usize>,
+        ) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
+            Ok((0..20 * 20 * 20).map(|i| ((i * 37 + index * 11) % 101) as f32 / 101.0).collect())
+        }
+    }
+
+    #[test]
+    fn each_phase_tells_of_its_own_parts() {
+        let network = ResNetConfig { depth: 10, in_channels: 1, width: 2, ..ResNetConfig::default() };
+        let config = TrainConfig { epochs: 1, batch: 4, ..TrainConfig::default() };
+        let mut trainer = Trainer::new(&network, &config, Value::Null, &Device::Cpu).unwrap();
+        let pairs = |part: Range<usize>| if part.len() > 2 { Err(()) } else { Ok(vec![(); part.len()]) };
+        trainer.fitting.run(4, |_: &()| true, pairs).unwrap();
+        let mut parts = Vec::new();
+        let mut note = |step: Step| {
+            parts.push((step.phase, step.parts));
+            ControlFlow::Continue(())
+        };
+        trainer.run_epoch(&Noise, &Noise, &mut note).unwrap();
+        assert_eq!(parts, [(Phase::Train, 1), (Phase::Validate, 2)]);
+    }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 /// A box of voxels, by axis.
 pub(super) type Bounds = [Range<usize>; 3];
 
-/// Sizes are rounded up to a multiple of this, so that few shapes occur and each shape's algorithm is chosen once.
+/// Sizes are rounded up to a multiple of this, so that few shapes occur: an algorithm is chosen for each.
 const GRAIN: usize = 4;
 
 /// How the outputs of a layer look back at its inputs.

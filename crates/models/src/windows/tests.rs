@@ -21,7 +21,7 @@ fn after(image: &[f32], [c, z, y, x]: [usize; 4], change: &Change<'_>) -> Vec<f3
     image
 }
 
-/// Asks about boxes as shares of the image, both ways.
+/// Asks about boxes as shares of the image, both ways, and about one that is sure to move the logit.
 fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[([f32; 3], [f32; 3])]) {
     let shape = [config.in_channels, size[0], size[1], size[2]];
     let parameters = Parameters::seeded(5, &Device::Cpu);
@@ -31,6 +31,7 @@ fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[([f32; 3], [f32; 3])]
     let values: Vec<f32> = (0..count).map(|i| ((i * 31) % 17) as f32 / 5.0 - 1.0).collect();
     let changes: Vec<Change<'_>> = boxes
         .iter()
+        .chain(&[([0.25; 3], [0.5; 3])])
         .map(|(start, part)| {
             let start: [usize; 3] =
                 std::array::from_fn(|axis| (start[axis] * (size[axis] - 1) as f32) as usize);
@@ -48,8 +49,10 @@ fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[([f32; 3], [f32; 3])]
         network.forward_t(&image, false).unwrap().to_vec1::<f32>().unwrap()[0]
     };
     assert_eq!(kept.logit(), whole(image.clone()));
+    let mut moved = 0.0f32;
     for (found, change) in found.iter().zip(&changes) {
         let expected = whole(after(&image, shape, change));
+        moved = moved.max((expected - kept.logit()).abs());
         assert!(
             (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
             "{:?} from {:?}: {found}, whole {expected}",
@@ -57,6 +60,8 @@ fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[([f32; 3], [f32; 3])]
             change.start
         );
     }
+    // Else the logit as it was would pass, too.
+    assert!(moved > 1e-3, "no change moves the logit by more than {moved}");
 }
 
 fn config(depth: usize, stem_stride: usize, shortcut: Shortcut) -> ResNetConfig {

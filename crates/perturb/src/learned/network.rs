@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{Device, Tensor};
 use ndarray::{Array4, Array5, ArrayView4, ArrayViewMut4, Axis, s};
 use relevox_models::UNet3d;
-use relevox_models::memory::{Fitting, Notice, is_exhausted};
+use relevox_models::memory::{self, Fitting, Notice, is_exhausted};
 use relevox_models::plan::{self, Change, Kept, Plan};
 use slic3d::Supervoxels;
 
@@ -37,7 +37,7 @@ impl LearnedFill {
     /// Parameters that can't be read.
     pub fn new(unet: UNet3d, device: Device) -> Result<Self, Error> {
         let plan = device.is_cpu().then(|| Plan::unet(&unet)).transpose()?;
-        let memory = plan::MEMORY;
+        let memory = if device.is_cpu() { plan::MEMORY } else { memory::ON_GPU };
         let (fitting, nothing) = (Fitting::default(), Mutex::default());
         Ok(Self { unet, plan, device, keep_air: false, memory, dense: false, fitting, nothing })
     }
@@ -61,7 +61,7 @@ impl LearnedFill {
     }
 
     /// How many bytes a batch of regions, or the layers kept with the regions at work, may take (default
-    /// [`plan::MEMORY`]).
+    /// [`plan::MEMORY`], on a GPU [`memory::ON_GPU`]).
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;

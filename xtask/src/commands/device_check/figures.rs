@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use serde_json::{Value, json};
 
 use crate::commands::print_result;
+use crate::failure::{Ending, ending, message};
 use crate::interrupt;
 use crate::place::Place;
 
@@ -38,6 +39,20 @@ impl Figures {
     /// As [`Figures::off`].
     pub(super) fn note(&self, what: &str, found: Value, passed: bool) -> anyhow::Result<()> {
         self.line(what, json!({ "found": found }), Some(passed))
+    }
+
+    /// What ended a part before its end is a figure that failed, whoever's fault it would be elsewhere: the other parts go
+    /// on.
+    ///
+    /// # Errors
+    /// As [`Figures::off`].
+    pub(super) fn part(&self, what: &str, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        match ended {
+            Err(error) if ending(&error) != Ending::Interrupted => {
+                self.note(what, json!(message(&error)), false)
+            }
+            other => other,
+        }
     }
 
     /// How long something takes.
@@ -94,6 +109,19 @@ pub(super) fn distance(found: &[f32], expected: &[f32], least: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_that_ends_early_is_a_figure_and_the_user_s_wish_is_not() {
+        let place = Place { device: "cpu".to_owned(), precision: relevox_models::Precision::F32 };
+        let figures = Figures::new(&place);
+        let diverged = relevox_models::Error::Diverged { epoch: 1, batch: 2, loss: f32::NAN };
+        figures.part("fine", Ok(())).unwrap();
+        figures.part("training", Err(diverged.into())).unwrap();
+        assert_eq!(figures.failed(), ["training"]);
+        let stopped = figures.part("times", Err(crate::failure::Interrupted.into())).unwrap_err();
+        assert_eq!(ending(&stopped), Ending::Interrupted);
+        assert_eq!(figures.failed(), ["training"]);
+    }
 
     #[test]
     fn distances_are_shares_and_no_number_is_far() {

@@ -1,7 +1,8 @@
 //! Every operation and its gradients, on the device beside its plain composition on the CPU.
 
 use relevox_models::Precision;
-use relevox_models::candle_core::{DType, Device, Result, Tensor, Var};
+use relevox_models::candle_core::backprop::GradStore;
+use relevox_models::candle_core::{DType, Device, Error, Result, Tensor, Var};
 use relevox_models::ops::{
     self, Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, compose, cudnn_runs,
 };
@@ -22,29 +23,37 @@ struct Case {
     convolutions: u64,
 }
 
+/// Distances are shares of the largest number expected, however small that is: gradients of means are.
+const LEAST: f64 = 1e-6;
+
 /// Compares all of them.
 ///
 /// # Errors
-/// What an operation meets on the device.
+/// What figures meet.
 pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> anyhow::Result<()> {
-    let allowed = Allowed::at(precision).operation;
     for case in convolutions().into_iter().chain(others()) {
-        let before = cudnn_runs(device)?;
-        let (found, expected) = (both(&case, true, device)?, both(&case, false, &Device::Cpu)?);
-        let as_many = found.len() == expected.len();
-        figures.note(&format!("{}, gradients", case.name), json!(found.len() - 1), as_many)?;
-        // Pooling and norms are float32 at every precision.
-        let allowed = if case.convolutions > 0 { allowed } else { Allowed::at(Precision::F32).operation };
-        for ((what, found), (_, expected)) in found.iter().zip(&expected) {
-            figures.off(&format!("{}, {what}", case.name), distance(found, expected, 1.0), allowed)?;
-        }
-        if let (Some(before), Some(after)) = (before, cudnn_runs(device)?) {
-            let runs = after - before;
-            figures.note(&format!("{}, runs of cuDNN", case.name), json!(runs), runs == case.convolutions)?;
-        }
+        figures.part(&case.name, compare(figures, &case, device, precision))?;
     }
     if precision == Precision::F32 {
-        exact(figures, device)?;
+        figures.part("13-bit integers", no_tf32(figures, device))?;
+    }
+    Ok(())
+}
+
+fn compare(figures: &Figures, case: &Case, device: &Device, precision: Precision) -> anyhow::Result<()> {
+    let before = cudnn_runs(device)?;
+    let (found, expected) = (both(case, true, device)?, both(case, false, &Device::Cpu)?);
+    let as_many = found.len() == expected.len();
+    figures.note(&format!("{}, gradients", case.name), json!(found.len() - 1), as_many)?;
+    // Pooling and norms are float32 at every precision.
+    let precision = if case.convolutions > 0 { precision } else { Precision::F32 };
+    let allowed = Allowed::at(precision).operation;
+    for ((what, found), (_, expected)) in found.iter().zip(&expected) {
+        figures.off(&format!("{}, {what}", case.name), distance(found, expected, LEAST), allowed)?;
+    }
+    if let (Some(before), Some(after)) = (before, cudnn_runs(device)?) {
+        let runs = after - before;
+        figures.note(&format!("{}, runs of cuDNN", case.name), json!(runs), runs == case.convolutions)?;
     }
     Ok(())
 }
@@ -87,16 +96,50 @@ fn stepped(x: &Tensor) -> Result<Tensor> {
     (x.detach() * 3.0)?.round()? + (x - x.detach())?
 }
 
-/// Numbers of 13 bits, all of which TF32, with 11, would round down by 1: float32 must not.
-fn exact(figures: &Figures, device: &Device) -> anyhow::Result<()> {
-    let values: Vec<f32> = (0..4 * 6 * 6 * 6).map(|i| (4097 + 4 * (i % 125)) as f32).collect();
-    let x = Tensor::from_vec(values, (1, 4, 6, 6, 6), device)?;
-    let weight = Tensor::ones((8, 4, 3, 3, 3), DType::F32, device)?;
-    let found = ops::conv3d(&x, &weight, None, Conv3dParams::cubic(1, 1))?;
-    let [x, weight] = [x.to_device(&Device::Cpu)?, weight.to_device(&Device::Cpu)?];
-    let expected = compose::conv3d(&x, &weight, None, Conv3dParams::cubic(1, 1))?;
-    // TF32 would be off by 2e-4.
-    figures.off("conv3d of 13-bit integers, no TF32", distance(&list(&found)?, &list(&expected)?, 1.0), 3e-5)
+/// Whole numbers of 13 bits, all of which TF32, with 11, would round down by 1. Times 1, their sums are exact in float32.
+fn thirteen_bits(shape: &[usize], device: &Device) -> Result<Tensor> {
+    let values: Vec<f32> =
+        (0..shape.iter().product()).map(|i: usize| (4097 + 4 * (i % 125)) as f32).collect();
+    Tensor::from_vec(values, shape, device)
+}
+
+/// A convolution, its two gradients and a transposed convolution, of numbers that TF32 would be off by 2e-4 with.
+fn no_tf32(figures: &Figures, device: &Device) -> anyhow::Result<()> {
+    let found = integers(device, ops::conv3d, ops::conv_transpose3d)?;
+    let expected = integers(&Device::Cpu, compose::conv3d, compose::conv_transpose3d)?;
+    for ((what, found), (_, expected)) in found.iter().zip(&expected) {
+        // Algorithms that transform their tensors round a little, also in float32.
+        figures.off(
+            &format!("{what} of 13-bit integers, no TF32"),
+            distance(found, expected, LEAST),
+            3e-5,
+        )?;
+    }
+    Ok(())
+}
+
+fn integers(
+    device: &Device,
+    convolve: fn(&Tensor, &Tensor, Option<&Tensor>, Conv3dParams) -> Result<Tensor>,
+    transpose: fn(&Tensor, &Tensor, Option<&Tensor>, ConvTranspose3dParams) -> Result<Tensor>,
+) -> Result<[(&'static str, Vec<f32>); 4]> {
+    let x = Var::from_tensor(&thirteen_bits(&[1, 4, 6, 6, 6], device)?)?;
+    let ones = |shape: [usize; 5]| Var::ones(&shape, DType::F32, device);
+    let (weight, transposed) = (ones([8, 4, 3, 3, 3])?, ones([4, 8, 2, 2, 2])?);
+    let gradient = |of: &GradStore, var: &Var| -> Result<Vec<f32>> {
+        list(of.get(var).ok_or_else(|| Error::msg("no gradient of 13-bit integers"))?)
+    };
+    let y = convolve(&x, &weight, None, Conv3dParams::cubic(1, 1))?;
+    // Products of two such numbers would not be exact: the gradient that comes in has 13 bits where the weight is 1, and
+    // is 1 where the input has 13 bits.
+    let to_input = (&y * thirteen_bits(y.dims(), device)?)?.sum_all()?.backward()?;
+    let to_weight = y.sum_all()?.backward()?;
+    Ok([
+        ("conv3d", list(&y)?),
+        ("conv3d, gradient of the input,", gradient(&to_input, &x)?),
+        ("conv3d, gradient of the weight,", gradient(&to_weight, &weight)?),
+        ("conv_transpose3d", list(&transpose(&x, &transposed, None, ConvTranspose3dParams::cubic(2))?)?),
+    ])
 }
 
 fn convolutions() -> Vec<Case> {

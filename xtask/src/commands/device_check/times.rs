@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ndarray::Axis;
+use ndarray::{Array4, Axis};
 use relevox_models::adam::{Adam, AdamConfig};
 use relevox_models::candle_core::{Device, Tensor};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, loss};
@@ -13,8 +13,10 @@ use super::figures::Figures;
 use super::relevance::{network, phantom};
 use crate::interrupt;
 
-/// Timed runs, after two that choose algorithms and fill the memory's pool.
+/// Timed runs, after those that choose algorithms and fill the memory's pool.
 const RUNS: usize = 5;
+/// cuDNN's algorithms are tried when a shape is met for the third time.
+const BEFORE: usize = 3;
 
 /// What is timed.
 struct Sizes {
@@ -38,14 +40,25 @@ pub(super) fn run(figures: &Figures, device: &Device, quick: bool) -> anyhow::Re
     let Sizes { config, size: [z, y, x], .. } = &sizes;
     let about = format!("ResNet-{}, width {}, 4×{z}×{y}×{x}", config.depth, config.width);
     let batch = Tensor::full(0.5f32, (1, 4, *z, *y, *x), device)?;
-    let forward = network(config, device)?;
-    let seconds = median(|| {
-        forward.forward_t(&batch, false)?.to_vec1::<f32>()?;
+    let time = |what: &str, seconds: anyhow::Result<f64>| {
+        let what = format!("{what}, {about}");
+        figures.part(&what, seconds.and_then(|seconds| figures.seconds(&what, seconds)))
+    };
+    time("forward", forward(config, &batch, device))?;
+    time("training step", training_step(config, &batch, device))?;
+    for (name, dense) in [("whole", true), ("incremental", false)] {
+        figures
+            .part(&format!("relevance, {name}"), relevance(figures, &sizes, &about, device, (name, dense)))?;
+    }
+    Ok(())
+}
+
+fn forward(config: &ResNetConfig, batch: &Tensor, device: &Device) -> anyhow::Result<f64> {
+    let network = network(config, device)?;
+    median(|| {
+        network.forward_t(batch, false)?.to_vec1::<f32>()?;
         Ok(())
-    })?;
-    figures.seconds(&format!("forward, {about}"), seconds)?;
-    figures.seconds(&format!("training step, {about}"), training_step(config, &batch, device)?)?;
-    relevance(figures, &sizes, &about, device)
+    })
 }
 
 fn training_step(config: &ResNetConfig, batch: &Tensor, device: &Device) -> anyhow::Result<f64> {
@@ -59,30 +72,46 @@ fn training_step(config: &ResNetConfig, batch: &Tensor, device: &Device) -> anyh
     })
 }
 
-fn relevance(figures: &Figures, sizes: &Sizes, about: &str, device: &Device) -> anyhow::Result<()> {
-    let (image, regions) = phantom(sizes.size, sizes.spacing_mm, sizes.regions)?;
-    let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
-    let fill = ConstantFill::new(Constant::Max, image.view(), brain.view())?;
+/// Of scans whose shapes were met before, and of one that is new: its regions have windows of other sizes.
+fn relevance(
+    figures: &Figures,
+    sizes: &Sizes,
+    about: &str,
+    device: &Device,
+    (name, dense): (&str, bool),
+) -> anyhow::Result<()> {
+    let classifier = NetworkClassifier::new(network(&sizes.config, device)?, device.clone())?.dense(dense);
+    let scan = |case: usize| phantom(case, sizes.size, sizes.spacing_mm, sizes.regions);
+    let maximum = |image: &Array4<f32>| {
+        let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
+        ConstantFill::new(Constant::Max, image.view(), brain.view())
+    };
+    let (image, regions) = scan(0)?;
+    let fill = maximum(&image)?;
+    // Two scans in turn, so that neither finds its layers kept.
     let other = image.mapv(|value| 1.0 - value);
-    for (name, dense) in [("whole", true), ("incremental", false)] {
-        let classifier =
-            NetworkClassifier::new(network(&sizes.config, device)?, device.clone())?.dense(dense);
-        // Two scans in turn, so that neither finds its layers kept.
-        let mut scans = [image.view(), other.view()].into_iter().cycle();
-        let seconds = median(|| {
-            if let Some(scan) = scans.next() {
-                classifier.score_regions(scan, &regions, &fill, &silent)?;
-            }
-            Ok(())
-        })?;
-        figures.seconds(&format!("relevance of {} regions, {name}, {about}", regions.len()), seconds)?;
-    }
-    Ok(())
+    let mut scans = [&image, &other].into_iter().cycle();
+    let seconds = median(|| {
+        if let Some(scan) = scans.next() {
+            classifier.score_regions(scan.view(), &regions, &fill, &silent)?;
+        }
+        Ok(())
+    })?;
+    figures.seconds(&format!("relevance of {} regions, {name}, {about}", regions.len()), seconds)?;
+
+    let (image, regions) = scan(1)?;
+    let fill = maximum(&image)?;
+    let start = Instant::now();
+    classifier.score_regions(image.view(), &regions, &fill, &silent)?;
+    let seconds = start.elapsed().as_secs_f64();
+    figures
+        .seconds(&format!("relevance of {} regions of a new scan, {name}, {about}", regions.len()), seconds)
 }
 
 fn median(mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
-    work()?;
-    work()?;
+    for _ in 0..BEFORE {
+        work()?;
+    }
     let mut seconds = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {
         interrupt::check()?;

@@ -54,18 +54,22 @@ pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> a
     let host = Device::Cpu;
     let whole = epochs(folder.path(), [&host, &host])?;
     // Five steps an epoch.
-    for (name, found) in [
-        ("ten steps", epochs(folder.path(), [device, device])?),
-        ("five steps on the CPU, five on the device", epochs(folder.path(), [&host, device])?),
-        ("five steps on the device, five on the CPU", epochs(folder.path(), [device, &host])?),
-    ] {
-        for (found, expected) in found.iter().zip(&whole) {
+    let compare = |name: &str, devices: [&Device; 2]| -> anyhow::Result<()> {
+        for (found, expected) in epochs(folder.path(), devices)?.iter().zip(&whole) {
             let losses = |record: &EpochRecord| [record.train_loss as f32, record.validation_loss as f32];
             let off = distance(&losses(found), &losses(expected), 0.1);
             figures.off(&format!("{name}, losses of epoch {}", found.epoch), off, allowed)?;
             let off = distance(&found.validation_logits, &expected.validation_logits, 1.0);
             figures.off(&format!("{name}, logits of epoch {}", found.epoch), off, allowed)?;
         }
+        Ok(())
+    };
+    for (name, devices) in [
+        ("ten steps", [device, device]),
+        ("five steps on the CPU, five on the device", [&host, device]),
+        ("five steps on the device, five on the CPU", [device, &host]),
+    ] {
+        figures.part(name, compare(name, devices))?;
     }
     Ok(())
 }

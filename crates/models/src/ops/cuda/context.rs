@@ -1,6 +1,9 @@
 //! What is kept of a CUDA device: cuDNN's handle, one workspace, and the algorithm chosen for each convolution.
+//!
+//! An algorithm is chosen by cuDNN's expectation, which costs little, until a convolution is met for the third time: then
+//! all that fit are tried. Windows have shapes that are met once or twice, and trials would take longer than they save.
 
-use super::algorithms::{self, Addresses, Algorithm, Candidate};
+use super::algorithms::{self, Addresses, Candidate};
 use super::descriptors::Descriptors;
 use super::geometry::{Geometry, Pass};
 use crate::Precision;
@@ -15,6 +18,10 @@ use std::thread::ThreadId;
 
 /// The most bytes that an algorithm may take beside its tensors: FFTs would take many times as much.
 const MOST_WORKSPACE: usize = 1 << 30;
+/// The meeting with a convolution at which its algorithms are tried.
+const TRIED_AT: usize = 3;
+/// Convolutions that are remembered: a partition's windows have some hundred shapes, and there is no end of partitions.
+const MOST_KNOWN: usize = 4096;
 /// The stream that is another one in each thread.
 const PER_THREAD: usize = 2;
 
@@ -87,18 +94,19 @@ impl Context {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.enter()?;
         let key = (*geometry, pass);
-        if !state.prepared.contains_key(&key) {
-            // SAFETY: the handle is used under the lock alone; the tensors are as the caller promises.
-            let prepared = unsafe { state.prepare(geometry, pass, self.precision, tensors) }?;
-            state.prepared.insert(key, prepared);
-        }
-        let memory = state.prepared[&key].memory;
+        let known = match state.known.remove(&key) {
+            Some(known) => known,
+            None => Known { descriptors: Descriptors::new(geometry, self.precision)?, met: 0, choice: None },
+        };
+        // SAFETY: the handle is used under the lock alone; the tensors are as the caller promises.
+        let (known, choice) = unsafe { state.choose(known, pass, self.precision, tensors) }?;
+        let memory = choice.memory;
         let workspace = state.room(memory)?;
-        let Prepared { descriptors, algorithm, .. } = &state.prepared[&key];
         let at = Addresses { workspace, room: memory, ..tensors };
         // SAFETY: the handle is used under the lock alone; the tensors are as the caller promises, and the workspace
         // has `memory` bytes that no run on the stream before this one still uses when this one begins.
-        unsafe { algorithms::run(state.handle, *algorithm, descriptors, at) }?;
+        unsafe { algorithms::run(state.handle, choice.algorithm, &known.descriptors, at) }?;
+        state.remember(key, known);
         self.runs.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -109,18 +117,19 @@ fn contexts() -> MutexGuard<'static, Vec<(DeviceId, Arc<Context>)>> {
 }
 
 /// A convolution that was met before.
-struct Prepared {
+struct Known {
     descriptors: Descriptors,
-    algorithm: Algorithm,
-    /// Bytes of workspace.
-    memory: usize,
+    /// How often, up to the meeting at which algorithms were tried.
+    met: usize,
+    /// The algorithm, unless it was chosen for want of memory.
+    choice: Option<Candidate>,
 }
 
 struct State {
     handle: sys::cudnnHandle_t,
     stream: Arc<CudaStream>,
     workspace: Option<CudaSlice<u8>>,
-    prepared: HashMap<(Geometry, Pass), Prepared>,
+    known: HashMap<(Geometry, Pass), Known>,
     /// Who came last.
     thread: ThreadId,
 }
@@ -135,7 +144,7 @@ impl State {
         let state = Self {
             handle: result::create_handle()?,
             workspace: None,
-            prepared: HashMap::new(),
+            known: HashMap::new(),
             thread: std::thread::current().id(),
             stream,
         };
@@ -175,54 +184,85 @@ impl State {
         Ok(address as *mut c_void)
     }
 
-    /// Chooses an algorithm: that which was fastest here on the tensors themselves, or where nothing could be tried,
-    /// that which cuDNN expects to be.
+    /// Chooses an algorithm: that of before, that which cuDNN expects to be the fastest, or, when the convolution is met
+    /// often, that which was the fastest here on the tensors themselves.
     ///
     /// # Safety
-    /// As [`Context::run`], under the context's lock.
-    unsafe fn prepare(
+    /// As [`Context::run`], under the context's lock, of the convolution that `known` describes.
+    unsafe fn choose(
         &mut self,
-        geometry: &Geometry,
+        mut known: Known,
         pass: Pass,
         precision: Precision,
         tensors: Addresses,
-    ) -> Result<Prepared, Fault> {
-        let descriptors = Descriptors::new(geometry, precision)?;
+    ) -> Result<(Known, Candidate), Fault> {
+        let to_be_tried = known.met + 1 == TRIED_AT;
+        known.met = (known.met + 1).min(TRIED_AT);
+        if let Some(choice) = known.choice.filter(|_| !to_be_tried) {
+            return Ok((known, choice));
+        }
+        // The choice before may have narrowed it.
+        known.descriptors.allow(precision)?;
         let fits =
             |candidate: &Candidate| candidate.is_allowed(precision) && candidate.memory <= MOST_WORKSPACE;
         // SAFETY: as the caller promises.
-        let expected = unsafe { algorithms::expected(self.handle, pass, &descriptors) }?;
-        let mut sizes: Vec<usize> = expected.iter().filter(|one| fits(one)).map(|one| one.memory).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
+        let mut candidates = unsafe { algorithms::expected(self.handle, pass, &known.descriptors) }?;
+        candidates.retain(fits);
+        let mut sizes: Vec<usize> = candidates.iter().map(|one| one.memory).collect();
+        if to_be_tried {
+            // Room for all of them.
+            sizes.sort_unstable_by_key(|&bytes| std::cmp::Reverse(bytes));
+            sizes.dedup();
+        }
         // On a device that is nearly full, less room leaves the slower algorithms.
-        let mut room = (std::ptr::null_mut(), 0);
-        while let Some(bytes) = sizes.pop() {
-            if let Ok(workspace) = self.room(bytes) {
-                room = (workspace, bytes);
-                break;
+        let (mut room, mut lack) = ((std::ptr::null_mut(), 0), None);
+        for bytes in sizes {
+            match self.room(bytes) {
+                Ok(workspace) => {
+                    room = (workspace, bytes);
+                    break;
+                }
+                Err(fault) => lack = Some(fault),
             }
         }
-        let at = Addresses { workspace: room.0, room: room.1, ..tensors };
-        // SAFETY: as the caller promises; the workspace has the bytes that are announced.
-        let measured =
-            unsafe { algorithms::measured(self.handle, pass, &descriptors, at) }.unwrap_or_default();
-        let best = measured
-            .into_iter()
-            .chain(expected)
-            .find(|candidate| fits(candidate) && candidate.memory <= room.1)
-            .ok_or(Fault::NoAlgorithm(precision))?;
-        if precision != Precision::F32 {
-            descriptors.set_math(best.math)?;
+        if to_be_tried {
+            let at = Addresses { workspace: room.0, room: room.1, ..tensors };
+            // SAFETY: as the caller promises; the workspace has the bytes that are announced.
+            let tried = unsafe { algorithms::measured(self.handle, pass, &known.descriptors, at) };
+            // Where nothing could be tried, the expectation stands.
+            let tried = tried.unwrap_or_default().into_iter().filter(fits);
+            candidates = tried.chain(candidates).collect();
         }
-        Ok(Prepared { descriptors, algorithm: best.algorithm, memory: best.memory })
+        let Some(best) = candidates.into_iter().find(|candidate| candidate.memory <= room.1) else {
+            return Err(lack.unwrap_or(Fault::NoAlgorithm(precision)));
+        };
+        if precision != Precision::F32 {
+            known.descriptors.set_math(best.math)?;
+        }
+        // A device that was full once need not stay so: the next meetings choose again, by expectation first.
+        known.choice = lack.is_none().then_some(best);
+        if lack.is_some() && to_be_tried {
+            known.met = 0;
+        }
+        Ok((known, best))
+    }
+
+    /// Keeps a convolution; those that were met a few times only make room for it.
+    fn remember(&mut self, key: (Geometry, Pass), known: Known) {
+        if self.known.len() >= MOST_KNOWN {
+            self.known.retain(|_, known| known.met == TRIED_AT);
+        }
+        if self.known.len() >= MOST_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(key, known);
     }
 }
 
 impl Drop for State {
     fn drop(&mut self) {
         // Descriptors first, while the library that made them is surely there.
-        self.prepared.clear();
+        self.known.clear();
         // SAFETY: made by `new`, and freed here alone. An error would mean a device that is gone.
         let _ = unsafe { result::destroy_handle(self.handle) };
     }

@@ -31,12 +31,12 @@ struct Failure {
 impl Convolve {
     /// Computes it, recorded for a backward pass.
     pub(super) fn record(self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        a.contiguous()?.apply_op2(&b.contiguous()?, self)
+        aligned(a)?.apply_op2(&aligned(b)?, self)
     }
 
     /// Another pass of the same convolution, which is no more differentiated.
     fn gradient(&self, pass: Pass, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        a.contiguous()?.apply_op2_no_bwd(&b.contiguous()?, &Self { pass, ..*self })
+        aligned(a)?.apply_op2_no_bwd(&aligned(b)?, &Self { pass, ..*self })
     }
 
     fn failed(&self, fault: Fault) -> Error {
@@ -112,6 +112,17 @@ impl CustomOp2 for Convolve {
             Pass::Weight => Err(Error::BackwardNotSupported { op: self.name }),
         }
     }
+}
+
+/// Bytes that cuDNN's kernels load at once.
+const ALIGNMENT: usize = 16;
+
+/// A tensor in row-major order from an aligned address on. A part of a batch may begin anywhere in the batch's memory.
+fn aligned(x: &Tensor) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    let start = x.layout().start_offset() * x.dtype().size_in_bytes();
+    // A copy of the storage alone would keep the offset.
+    if start.is_multiple_of(ALIGNMENT) { Ok(x) } else { x.force_contiguous() }
 }
 
 /// Where a contiguous tensor begins, and a guard that keeps the stream in order.

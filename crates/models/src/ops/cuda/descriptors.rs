@@ -51,13 +51,18 @@ impl Descriptors {
                 sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
             )
         }?;
-        all.set_math(match precision {
+        all.allow(precision)?;
+        Ok(all)
+    }
+
+    /// Leaves open how products are computed, but for what a precision forbids.
+    pub(super) fn allow(&self, precision: Precision) -> Result<(), CudnnError> {
+        self.set_math(match precision {
             // cuDNN's default takes TF32, whose products have 10 bits, for float32.
             Precision::F32 => sys::cudnnMathType_t::CUDNN_FMA_MATH,
             Precision::Tf32 => sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
             Precision::Bf16 => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
-        })?;
-        Ok(all)
+        })
     }
 
     /// Says how products are computed.

@@ -3,8 +3,8 @@
 //!
 //! - [`geometry`]: a convolution and its gradients, and a transposed one and its, are three readings of one shape;
 //! - [`convolution`]: candle's view of them;
-//! - [`context`]: what is kept of a device: one handle and one workspace, which a mutex guards, and by shape the algorithm
-//!   that was fastest when the shape was first met;
+//! - [`context`]: what is kept of a device: one handle and one workspace, which a mutex guards, and by shape an
+//!   algorithm: the one that cuDNN expects to be the fastest, and when a shape is met for the third time, the one that is;
 //! - [`algorithms`], [`descriptors`]: cuDNN's calls.
 //!
 //! Everything of a device runs on its one stream, in the order in which it is asked for.
