@@ -2,6 +2,7 @@
 //! script.
 
 mod html;
+mod measures;
 mod sections;
 mod table;
 

@@ -2,11 +2,12 @@
 
 use super::html::Html;
 use super::table::{Cell, row, table};
-use super::{FigureKind, Report};
+use super::{FigureKind, Report, measures};
 use crate::tables::wording::{self, decimal, with_interval};
 use crate::tables::{GridCell, Number, Paper, Summary, THRESHOLDS};
 
-fn figure(html: &mut Html, report: &Report<'_>, kind: FigureKind, title: &str, caption: &str) {
+/// A figure with its caption, where the run has it.
+pub(super) fn figure(html: &mut Html, report: &Report<'_>, kind: FigureKind, title: &str, caption: &str) {
     let Some(figure) = report.figure(kind) else { return };
     html.raw("<figure>").png(&figure.png, &format!("{title} {caption}"));
     html.raw("<figcaption>").element("<b>", title, "</b> ").text(caption).raw("</figcaption></figure>\n");
@@ -100,7 +101,7 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
         });
         table(html, &["", "Dice", "difference", "p", "cases"], rows);
     }
-    measures(html, report);
+    measures::measures(html, report);
     if let Some(fill) = &summary.fill {
         html.raw("<h3>What the learned fill learned</h3><p>A U-Net whose sigmoid saturates is the <em>max</em> fill by another name: its distance from <em>max</em> would be near 0. Values are 0 to 1.</p>");
         let mut rows = vec![vec![
@@ -129,58 +130,6 @@ fn diffusion(html: &mut Html, summary: &Summary) {
         chosen.cases
     ));
     html.raw("</p>\n");
-}
-
-/// Mass, surfaces, faithfulness.
-fn measures(html: &mut Html, report: &Report<'_>) {
-    let summary = report.summary;
-    let methods = Summary::ordered(&summary.measures);
-    let mut names: Vec<&str> = Vec::new();
-    for name in methods.iter().flat_map(|(_, measures)| measures.keys()) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    if names.is_empty() {
-        return;
-    }
-    html.raw("<h3>Mass, surface, faithfulness</h3><p><b>Activation precision</b>: the share of the map’s mass inside the tumour. <b>Pointing game</b>: whether its highest voxels lie inside. <b>Deletion</b> and <b>insertion</b>: the mean probability of the predicted class as supervoxels are taken away, or put back, the most relevant first: low and high are good. <b>Infidelity</b>: the share of what random perturbations do that the map does not foretell; 1 is a map that foretells nothing.</p>");
-    let mut heads = vec![""];
-    heads.extend(names.iter().map(|name| wording::measure(name)));
-    let rows = methods.iter().map(|(method, measures)| {
-        let mut cells = vec![Cell::Head(wording::method(method).to_owned())];
-        cells.extend(names.iter().map(|name| match measures.get(*name) {
-            Some(number) => Cell::Number(number.clone()),
-            None => Cell::Plain(None),
-        }));
-        cells
-    });
-    table(html, &heads, rows);
-    if !summary.measure_differences.is_empty() {
-        html.raw("<p>Mean differences, case by case. One method is <em>better</em> than another if the paired bootstrap interval lies on the better side of 0 and p, that of a two-sided paired permutation test, under 0.05; p is of each comparison alone: of many, one in twenty is under 0.05 by chance.</p>");
-        let rows = summary.measure_differences.iter().map(|one| {
-            let verdict = if one.better { "better than" } else { "not better than" };
-            vec![
-                Cell::Head(format!(
-                    "{} {verdict} {}",
-                    wording::method(&one.method),
-                    wording::method(&one.over)
-                )),
-                Cell::Words(wording::measure(&one.measure).to_owned()),
-                Cell::Number(one.difference.clone()),
-                Cell::Words(one.p.map_or_else(|| "–".to_owned(), |p| wording::decimals(p, 3))),
-                Cell::Count(one.difference.n),
-            ]
-        });
-        table(html, &["", "measure", "difference", "p", "cases"], rows);
-    }
-    figure(
-        html,
-        report,
-        FigureKind::Convergence,
-        "When sampling has settled.",
-        "How far the region values of explainers that sample moved between two counts of samples, as a share of their length; thin lines are test cases, thick ones their median. A map whose values still move by much of their length is not to be read: ask for more samples.",
-    );
 }
 
 /// Figures 1 and 2.

@@ -102,6 +102,9 @@ fn voxels([depth, height, width]: [usize; 3]) -> impl Iterator<Item = (usize, us
     (0..depth).flat_map(move |z| (0..height).flat_map(move |y| (0..width).map(move |x| (z, y, x))))
 }
 
+/// Computes jobs in one form.
+type Run<'a> = &'a (dyn Fn(&mut [Job<'_>]) + Sync);
+
 /// A layer, its boxes and what was computed of it.
 struct Layer {
     size: [usize; 3],
@@ -195,7 +198,7 @@ proptest! {
         for isa in Isa::available() {
             let winograd = Winograd::new(isa, shape, &lanes, dense, true);
             let direct = Convolution::new(isa, geometry, Spread::NONE, &lanes, dense, true);
-            let forms: [(usize, &(dyn Fn(&mut [Job<'_>]) + Sync)); 2] =
+            let forms: [(usize, Run<'_>); 2] =
                 [(shape.outputs(), &|jobs| winograd.run(jobs)), (1, &|jobs| direct.run(jobs))];
             for (grid, run) in forms {
                 let layers: Vec<Layer> = sizes

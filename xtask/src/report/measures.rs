@@ -1,0 +1,59 @@
+//! What maps say beside Dice: mass, surfaces, faithfulness, what is better than what, and whether samples were enough.
+
+use super::html::Html;
+use super::sections::figure;
+use super::table::{Cell, table};
+use super::{FigureKind, Report};
+use crate::tables::{Summary, wording};
+
+/// Mass, surfaces, faithfulness.
+pub(super) fn measures(html: &mut Html, report: &Report<'_>) {
+    let summary = report.summary;
+    let methods = Summary::ordered(&summary.measures);
+    let mut names: Vec<&str> = Vec::new();
+    for name in methods.iter().flat_map(|(_, measures)| measures.keys()) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return;
+    }
+    html.raw("<h3>Mass, surface, faithfulness</h3><p><b>Activation precision</b>: the share of the map’s mass inside the tumour. <b>Pointing game</b>: whether its highest voxels lie inside. <b>Deletion</b> and <b>insertion</b>: the mean probability of the predicted class as supervoxels are taken away, or put back, the most relevant first: low and high are good. <b>Infidelity</b>: the share of what random perturbations do that the map does not foretell; 1 is a map that foretells nothing.</p>");
+    let mut heads = vec![""];
+    heads.extend(names.iter().map(|name| wording::measure(name)));
+    let rows = methods.iter().map(|(method, measures)| {
+        let mut cells = vec![Cell::Head(wording::method(method).to_owned())];
+        cells.extend(names.iter().map(|name| match measures.get(*name) {
+            Some(number) => Cell::Number(number.clone()),
+            None => Cell::Plain(None),
+        }));
+        cells
+    });
+    table(html, &heads, rows);
+    if !summary.measure_differences.is_empty() {
+        html.raw("<p>Mean differences, case by case. One method is <em>better</em> than another if the paired bootstrap interval lies on the better side of 0 and p, that of a two-sided paired permutation test, under 0.05; p is of each comparison alone: of many, one in twenty is under 0.05 by chance.</p>");
+        let rows = summary.measure_differences.iter().map(|one| {
+            let verdict = if one.better { "better than" } else { "not better than" };
+            vec![
+                Cell::Head(format!(
+                    "{} {verdict} {}",
+                    wording::method(&one.method),
+                    wording::method(&one.over)
+                )),
+                Cell::Words(wording::measure(&one.measure).to_owned()),
+                Cell::Number(one.difference.clone()),
+                Cell::Words(one.p.map_or_else(|| "–".to_owned(), |p| wording::decimals(p, 3))),
+                Cell::Count(one.difference.n),
+            ]
+        });
+        table(html, &["", "measure", "difference", "p", "cases"], rows);
+    }
+    figure(
+        html,
+        report,
+        FigureKind::Convergence,
+        "When sampling has settled.",
+        "How far the region values of explainers that sample moved between two counts of samples, as a share of their length; thin lines are test cases, thick ones their median. A map whose values still move by much of their length is not to be read: ask for more samples.",
+    );
+}
