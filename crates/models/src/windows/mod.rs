@@ -2,14 +2,13 @@
 //! through each layer as one batch.
 //!
 //! [`Windows::keep`] computes the image as it is and keeps every layer on the device. [`Windows::changed`] then follows each
-//! change from layer to layer: the box of outputs that it reaches ([`boxes`]), a window around that as large as the
-//! batch's largest, its inputs cut out of the kept layer with the change's own values in it ([`cut`]), and the layer's own
+//! change from layer to layer: the box of outputs that it reaches (`boxes`), a window around that as large as the
+//! batch's largest, its inputs cut out of the kept layer with the change's own values in it (`cut`), and the layer's own
 //! operation on all windows together. A window of an early layer is small, and so there are many to fill the chip; in late
 //! layers it is the whole layer.
 //!
 //! Everything is candle's and this crate's operations, so that it runs on any device and is tested on the CPU against
-//! whole forward passes, with which it agrees to rounding. On the CPU itself the compiled [`crate::plan`] is faster, and
-//! agrees to the bit.
+//! whole forward passes, with which it agrees to rounding. On the CPU itself the compiled [`crate::plan`] is faster.
 
 mod boxes;
 mod cut;
