@@ -4,7 +4,7 @@ use super::html::Html;
 use super::sections::figure;
 use super::table::{Cell, table};
 use super::{FigureKind, Report};
-use crate::tables::{Summary, wording};
+use crate::tables::{Number, Summary, wording};
 
 /// Mass, surfaces, faithfulness.
 pub(super) fn measures(html: &mut Html, report: &Report<'_>) {
@@ -35,17 +35,8 @@ pub(super) fn measures(html: &mut Html, report: &Report<'_>) {
         html.raw("<p>Mean differences, case by case. One method is <em>better</em> than another if the paired bootstrap interval lies on the better side of 0 and p, that of a two-sided paired permutation test, under 0.05; p is of each comparison alone: of many, one in twenty is under 0.05 by chance.</p>");
         let rows = summary.measure_differences.iter().map(|one| {
             let verdict = if one.better { "better than" } else { "not better than" };
-            vec![
-                Cell::Head(format!(
-                    "{} {verdict} {}",
-                    wording::method(&one.method),
-                    wording::method(&one.over)
-                )),
-                Cell::Words(wording::measure(&one.measure).to_owned()),
-                Cell::Number(one.difference.clone()),
-                Cell::Words(one.p.map_or_else(|| "–".to_owned(), |p| wording::decimals(p, 3))),
-                Cell::Count(one.difference.n),
-            ]
+            let names = [&one.method, &one.over].map(|name| wording::method(name));
+            compared(names, verdict, wording::measure(&one.measure), &one.difference, one.p)
         });
         table(html, &["", "measure", "difference", "p", "cases"], rows);
     }
@@ -56,4 +47,21 @@ pub(super) fn measures(html: &mut Html, report: &Report<'_>) {
         "When sampling has settled.",
         "How far the region values of explainers that sample moved between two counts of samples, as a share of their length; thin lines are test cases, thick ones their median. A map whose values still move by much of their length is not to be read: ask for more samples.",
     );
+}
+
+/// A row of a table of paired differences: what one method is beside another, in what, by how much.
+pub(super) fn compared(
+    [method, over]: [&str; 2],
+    verdict: &str,
+    what: &str,
+    difference: &Number,
+    p: Option<f64>,
+) -> Vec<Cell> {
+    vec![
+        Cell::Head(format!("{method} {verdict} {over}")),
+        Cell::Words(what.to_owned()),
+        Cell::Number(difference.clone()),
+        Cell::Words(p.map_or_else(|| "–".to_owned(), |p| wording::decimals(p, 3))),
+        Cell::Count(difference.n),
+    ]
 }

@@ -1,8 +1,9 @@
 //! The report's sections, in the order of the page.
 
 use super::html::Html;
+use super::measures::{compared, measures};
 use super::table::{Cell, row, table};
-use super::{FigureKind, Report, measures};
+use super::{FigureKind, Report};
 use crate::tables::wording::{self, decimal, with_interval};
 use crate::tables::{GridCell, Number, Paper, Summary, THRESHOLDS};
 
@@ -87,21 +88,12 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
         html.raw("<h3>What beats what</h3><p>Mean difference in Dice, case by case. One method <em>beats</em> another if the paired bootstrap interval lies above 0 and p, that of a two-sided paired permutation test, under 0.05.</p>");
         let rows = summary.differences.iter().map(|one| {
             let verdict = if one.beats { "beats" } else { "does not beat" };
-            vec![
-                Cell::Head(format!(
-                    "{} {verdict} {}",
-                    wording::method(&one.method),
-                    wording::method(&one.over)
-                )),
-                Cell::Words(wording::threshold(&one.dice).to_owned()),
-                Cell::Number(one.difference.clone()),
-                Cell::Words(one.p.map_or_else(|| "–".to_owned(), |p| wording::decimals(p, 3))),
-                Cell::Count(one.difference.n),
-            ]
+            let names = [&one.method, &one.over].map(|name| wording::method(name));
+            compared(names, verdict, wording::threshold(&one.dice), &one.difference, one.p)
         });
         table(html, &["", "Dice", "difference", "p", "cases"], rows);
     }
-    measures::measures(html, report);
+    measures(html, report);
     if let Some(fill) = &summary.fill {
         html.raw("<h3>What the learned fill learned</h3><p>A U-Net whose sigmoid saturates is the <em>max</em> fill by another name: its distance from <em>max</em> would be near 0. Values are 0 to 1.</p>");
         let mut rows = vec![vec![

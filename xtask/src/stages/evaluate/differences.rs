@@ -52,7 +52,8 @@ fn difference(
     })
 }
 
-/// Every method's measures beside those of shuffled scores, and the diffused ones' beside those of what they were made of.
+/// Every method's measures beside those of shuffled scores; diffused scores also beside what they are made of and beside
+/// diffused shuffled ones, and blank beside brightness and Grad-CAM.
 pub fn of_measures(found: &[CaseDice], draw: Bootstrap) -> Vec<MeasureDifference> {
     let methods = found.iter().flat_map(|case| &case.methods);
     let measures: BTreeSet<&str> =
