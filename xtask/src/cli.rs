@@ -322,9 +322,9 @@ pub struct SlicArgs {
 pub struct ExplainArgs {
     /// A case's folder, in BraTS's layout.
     pub case: PathBuf,
-    /// The classifier's weights.
-    #[arg(long, value_name = "W.safetensors")]
-    pub weights: PathBuf,
+    /// The classifier's weights. Given several times, the mean of the networks' logits decides.
+    #[arg(long, required = true, value_name = "W.safetensors")]
+    pub weights: Vec<PathBuf>,
     /// The folder for scores.csv and relevance.nii.gz.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

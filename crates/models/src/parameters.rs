@@ -1,6 +1,7 @@
 //! A network's parameters by name: seeded or loaded, trained in place, or frozen.
 
 use crate::{Error, init};
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::{Init, VarBuilder, var_builder::SimpleBackend};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,20 @@ impl Parameters {
             .filter(|(name, _)| learned(name))
             .map(|(name, var)| (name.clone(), var.clone()))
             .collect()
+    }
+
+    /// The gradients of a sum of two losses by what is learned, from those of each.
+    ///
+    /// # Errors
+    /// If candle refuses.
+    pub fn add_gradients(&self, mut total: GradStore, more: &GradStore) -> Result<GradStore, Error> {
+        for (_, var) in self.trainable() {
+            if let (Some(a), Some(b)) = (total.get(&var), more.get(&var)) {
+                let sum = (a + b)?;
+                total.insert(&var, sum);
+            }
+        }
+        Ok(total)
     }
 
     /// What batch norm has measured, with a copy of each as it is now.

@@ -37,6 +37,11 @@ fn classifier() -> (ResNet3d, Parameters) {
     (ResNet3d::new(&config, parameters.frozen_builder()).unwrap(), parameters)
 }
 
+/// How a fill asks a network.
+fn logits_of(network: &ResNet3d) -> impl Fn(&Tensor) -> candle_core::Result<Tensor> {
+    |images| network.forward_t(images, false)
+}
+
 fn trainer(config: &FillConfig) -> FillTrainer {
     FillTrainer::new(&unet(), config, serde_json::Value::Null, &Device::Cpu).unwrap()
 }
@@ -192,7 +197,7 @@ fn it_learns_to_move_the_classifier_and_leaves_it_alone() {
         FillCase { image: second.view(), regions: &regions },
     ];
     while !trainer.is_finished() {
-        let record = trainer.run_pass(&network, &cases, &mut on).unwrap();
+        let record = trainer.run_pass(&logits_of(&network), &cases, &mut on).unwrap();
         assert_eq!(record.regions, 16, "two scans of eight regions, air left out");
         assert!(record.loss.is_finite() && (0.0..=1.0).contains(&record.saturated));
         assert!((0.0..=1.0).contains(&record.from_max) && (0.0..=1.0).contains(&record.delta_p));
@@ -216,10 +221,10 @@ fn a_training_goes_on_to_the_same_bytes() {
 
     let mut whole = trainer(&config);
     for _ in 0..3 {
-        whole.run_pass(&network, &cases, &mut on).unwrap();
+        whole.run_pass(&logits_of(&network), &cases, &mut on).unwrap();
     }
     let mut begun = trainer(&config);
-    begun.run_pass(&network, &cases, &mut on).unwrap();
+    begun.run_pass(&logits_of(&network), &cases, &mut on).unwrap();
     begun.save_state(&path).unwrap();
     // Broken off in mid-pass, and dropped.
     let mut left = 1;
@@ -227,14 +232,14 @@ fn a_training_goes_on_to_the_same_bytes() {
         left -= 1;
         if left < 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let found = begun.run_pass(&network, &cases, &mut { stop }).unwrap_err();
+    let found = begun.run_pass(&logits_of(&network), &cases, &mut { stop }).unwrap_err();
     assert!(matches!(found, Error::Interrupted { pass: 2 }), "{found}");
     drop(begun);
 
     let mut resumed = FillTrainer::resume(&path, &config, &Device::Cpu).unwrap();
     assert_eq!(resumed.pass(), 1);
     while !resumed.is_finished() {
-        resumed.run_pass(&network, &cases, &mut on).unwrap();
+        resumed.run_pass(&logits_of(&network), &cases, &mut on).unwrap();
     }
     assert_eq!(resumed.history(), whole.history());
     assert_eq!(bits(resumed.parameters()), bits(whole.parameters()));
@@ -253,7 +258,9 @@ fn a_saved_fill_is_the_fill() {
     let (image, regions) = (image(0), regions());
     let (network, _) = classifier();
     let mut trainer = trainer(&FillConfig::default());
-    trainer.run_pass(&network, &[FillCase { image: image.view(), regions: &regions }], &mut on).unwrap();
+    trainer
+        .run_pass(&logits_of(&network), &[FillCase { image: image.view(), regions: &regions }], &mut on)
+        .unwrap();
     for (name, save) in
         [("weights", FillTrainer::save_weights as fn(&_, &_) -> _), ("state", FillTrainer::save_state)]
     {
@@ -298,7 +305,8 @@ fn what_does_not_fit_is_named() {
     let (image, regions) = (image(0), regions());
     let (network, _) = classifier();
     let mut trainer = trainer(&FillConfig::default());
-    let mut run = |cases: &[FillCase<'_>]| trainer.run_pass(&network, cases, &mut on).unwrap_err();
+    let mut run =
+        |cases: &[FillCase<'_>]| trainer.run_pass(&logits_of(&network), cases, &mut on).unwrap_err();
     let air = Array4::zeros(image.dim());
     let found = run(&[FillCase { image: air.view(), regions: &regions }]);
     assert!(matches!(found, Error::NoRegions { cases: 1 }), "{found}");

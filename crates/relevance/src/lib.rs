@@ -32,6 +32,7 @@ mod attribution;
 mod classifier;
 mod coalition;
 mod diffuse;
+mod ensemble;
 mod error;
 mod faithfulness;
 #[cfg(feature = "candle")]
@@ -53,6 +54,7 @@ pub use attribution::{Attribution, Reading, Settling, relevance};
 pub use classifier::{Classifier, Progress, RegionLogits, dense, silent};
 pub use coalition::Coalitions;
 pub use diffuse::{Border, RegionGraph};
+pub use ensemble::Ensemble;
 pub use error::Error;
 pub use faithfulness::{Curve, Drop, deletion, insertion, random_drops};
 pub use islands::without_islands;

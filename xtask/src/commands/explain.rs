@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use ndarray::{Array3, Axis};
 use relevox_models::{ResNetConfig, Shortcut, checkpoint};
-use relevox_relevance::{NetworkClassifier, RelevanceMap, score};
+use relevox_relevance::{Ensemble, NetworkClassifier, RelevanceMap, score};
 use relevox_volume::{CaseFiles, Preprocess, Study, nifti};
 use serde_json::json;
 use slic3d::{Slic, Supervoxels};
@@ -40,28 +40,51 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
         stem_stride: args.stem_stride.unwrap_or(2),
         shortcut: Shortcut::B,
     };
-    let trained = checkpoint::load_resnet(&args.weights, Some(&fallback), &device)?;
-    let says = trained.metadata.as_ref().map(|metadata| &metadata.preprocess);
-    let preprocess = preprocess(args, says)?;
-    refuse_other_network(args, &trained.config)?;
+    let mut networks = Vec::new();
+    let mut input_of_all: Option<Preprocess> = None;
+    for weights in &args.weights {
+        let trained = checkpoint::load_resnet(weights, Some(&fallback), &device)?;
+        let said = Said { args, weights };
+        let says = trained.metadata.as_ref().map(|metadata| &metadata.preprocess);
+        let preprocess = said.preprocess(says)?;
+        said.refuse_other_network(&trained.config)?;
+        if input_of_all.as_ref().is_some_and(|first| *first != preprocess) {
+            return Err(input(format!(
+                "--weights: expected networks of one input, but {} and {} were trained on different ones",
+                args.weights[0].display(),
+                weights.display()
+            )));
+        }
+        input_of_all = Some(preprocess);
+        networks.push(trained.network);
+    }
+    let preprocess = input_of_all.ok_or_else(|| input("--weights: expected a file, found none"))?;
     let files = CaseFiles::in_folder(&args.case, &preprocess.sequences)?;
     let study = Study::load(&files, &preprocess)?;
     let regions = regions(args, &study, &preprocess)?;
 
     let progress = Progress::start("explain", regions.len(), "regions");
     let start = Instant::now();
-    let mut classifier = NetworkClassifier::new(trained.network, device)?
-        .dense(args.dense)
-        .on_smaller_batches(say_smaller_batches("explain"));
-    if let Some(mebibytes) = args.memory {
-        classifier = classifier.memory((mebibytes as usize) << 20);
+    let mut members = Vec::new();
+    for network in networks {
+        let mut member = NetworkClassifier::new(network, device.clone())?
+            .dense(args.dense)
+            .on_smaller_batches(say_smaller_batches("explain"));
+        if let Some(mebibytes) = args.memory {
+            member = member.memory((mebibytes as usize) << 20);
+        }
+        members.push(member);
     }
+    let classifier = Ensemble::new(members)?;
     let fill = constant(&args.fill, &study)?;
     let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
         progress.advance(done);
         interrupt::flow()
     })
-    .with_context(|| format!("case {}, with {}", study.case, args.weights.display()))?;
+    .with_context(|| {
+        let weights: Vec<String> = args.weights.iter().map(|path| path.display().to_string()).collect();
+        format!("case {}, with {}", study.case, weights.join(", "))
+    })?;
     let seconds = start.elapsed().as_secs_f64();
     drop(progress);
 
@@ -79,57 +102,67 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
     }))
 }
 
-fn preprocess(args: &ExplainArgs, says: Option<&serde_json::Value>) -> anyhow::Result<Preprocess> {
-    let mut preprocess = match says.filter(|value| !value.is_null()) {
-        Some(value) => serde_json::from_value(value.clone()).map_err(|error| {
-            input(format!("{}: expected how its input was made: {error}", args.weights.display()))
-        })?,
-        None => Preprocess {
-            sequences: SEQUENCES.map(str::to_owned).into(),
-            crop: CROP,
-            downsample: 1,
-            clip_negative: true,
-        },
-    };
-    let crop = args.crop.as_ref().map(|crop| {
-        <[usize; 3]>::try_from(crop.as_slice())
-            .map_err(|_| input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))
-    });
-    let (crop, downsample) = (crop.transpose()?, args.downsample);
-    if says.is_some_and(|value| !value.is_null()) {
-        refuse_other(args, "--crop", crop.map(zyx), zyx(preprocess.crop))?;
-        refuse_other(args, "--downsample", downsample, preprocess.downsample)?;
+/// What the command line says beside what a file of weights does.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    args: &'a ExplainArgs,
+    weights: &'a Path,
+}
+
+impl Said<'_> {
+    /// How the network's input is made.
+    fn preprocess(self, says: Option<&serde_json::Value>) -> anyhow::Result<Preprocess> {
+        let mut preprocess = match says.filter(|value| !value.is_null()) {
+            Some(value) => serde_json::from_value(value.clone()).map_err(|error| {
+                input(format!("{}: expected how its input was made: {error}", self.weights.display()))
+            })?,
+            None => Preprocess {
+                sequences: SEQUENCES.map(str::to_owned).into(),
+                crop: CROP,
+                downsample: 1,
+                clip_negative: true,
+            },
+        };
+        let crop = self.args.crop.as_ref().map(|crop| {
+            <[usize; 3]>::try_from(crop.as_slice())
+                .map_err(|_| input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))
+        });
+        let (crop, downsample) = (crop.transpose()?, self.args.downsample);
+        if says.is_some_and(|value| !value.is_null()) {
+            self.refuse_other("--crop", crop.map(zyx), zyx(preprocess.crop))?;
+            self.refuse_other("--downsample", downsample, preprocess.downsample)?;
+        }
+        preprocess.crop = crop.unwrap_or(preprocess.crop);
+        preprocess.downsample = downsample.unwrap_or(preprocess.downsample);
+        Ok(preprocess)
     }
-    preprocess.crop = crop.unwrap_or(preprocess.crop);
-    preprocess.downsample = downsample.unwrap_or(preprocess.downsample);
-    Ok(preprocess)
+
+    fn refuse_other_network(self, network: &ResNetConfig) -> anyhow::Result<()> {
+        self.refuse_other("--depth", self.args.depth, network.depth)?;
+        self.refuse_other("--stem-stride", self.args.stem_stride, network.stem_stride)?;
+        self.refuse_other("--width", self.args.width, network.width)
+    }
+
+    /// An option that says otherwise than the weights themselves is a mistake.
+    fn refuse_other<T: PartialEq + Display>(
+        self,
+        option: &str,
+        said: Option<T>,
+        is: T,
+    ) -> anyhow::Result<()> {
+        match said.filter(|said| *said != is) {
+            None => Ok(()),
+            Some(said) => {
+                let weights = self.weights.display();
+                Err(input(format!("{option}: expected {is}, which {weights} says, found {said}")))
+            }
+        }
+    }
 }
 
 /// As the command line has it.
 fn zyx(crop: [usize; 3]) -> String {
     crop.map(|size| size.to_string()).join(",")
-}
-
-fn refuse_other_network(args: &ExplainArgs, network: &ResNetConfig) -> anyhow::Result<()> {
-    refuse_other(args, "--depth", args.depth, network.depth)?;
-    refuse_other(args, "--stem-stride", args.stem_stride, network.stem_stride)?;
-    refuse_other(args, "--width", args.width, network.width)
-}
-
-/// An option that says otherwise than the weights themselves is a mistake.
-fn refuse_other<T: PartialEq + Display>(
-    args: &ExplainArgs,
-    option: &str,
-    said: Option<T>,
-    is: T,
-) -> anyhow::Result<()> {
-    match said.filter(|said| *said != is) {
-        None => Ok(()),
-        Some(said) => {
-            let weights = args.weights.display();
-            Err(input(format!("{option}: expected {is}, which {weights} says, found {said}")))
-        }
-    }
 }
 
 fn regions(args: &ExplainArgs, study: &Study, preprocess: &Preprocess) -> anyhow::Result<Supervoxels> {

@@ -99,8 +99,12 @@ fn section(result: &Shown) -> String {
     });
     let classifier = &summary.classifier;
     text += &format!(
-        ".\n\nTest AUC {}, accuracy {}; that of brightness alone {}. Supervoxels: {}, {} asked for.",
+        ".\n\nTest AUC {}{}, accuracy {}; that of brightness alone {}. Supervoxels: {}, {} asked for.",
         with_interval(&classifier.test_auc),
+        match classifier.networks {
+            1 => String::new(),
+            networks => format!(" of the mean logit of {networks} networks"),
+        },
         with_interval(&classifier.test_accuracy),
         with_interval(&classifier.brightness_auc),
         wording::sequence(&summary.selected.sequence),

@@ -81,6 +81,7 @@ impl Config {
         within("classifier.batch", classifier.batch, 1..=1_024)?;
         within("classifier.learning_rate", classifier.learning_rate, 1e-8..=10.0)?;
         within("classifier.weight_decay", classifier.weight_decay, 0.0..=1.0)?;
+        within("classifier.networks", classifier.networks, 1..=100)?;
         within("classifier.positive_weight", classifier.positive_weight, 1e-3..=1e3)?;
         let fill = &self.fill;
         within("fill.widths (levels)", fill.widths.len(), 1..=6)?;

@@ -103,6 +103,8 @@ pub struct ClassifierConfig {
     pub positive_weight: f64,
     /// Which epoch's weights are kept.
     pub keep: Keep,
+    /// Networks that are trained, whose mean logit decides.
+    pub networks: usize,
 }
 
 /// Which epoch's weights are kept.

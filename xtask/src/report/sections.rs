@@ -54,7 +54,11 @@ pub(super) fn paper(html: &mut Html, report: &Report<'_>) -> anyhow::Result<()> 
     html.text(&format!(", compactness {}", summary.selected.compactness));
     html.raw(" (paper: ").text(&words(&paper.selected.sequence, paper.selected.regions)).raw("). ");
     let epoch = summary.classifier.epoch.map_or_else(|| "–".to_owned(), |epoch| epoch.to_string());
-    html.text(&format!("Epoch kept: {epoch} (paper: {}).", paper.classifier.epoch)).raw("</p>\n");
+    let networks = match summary.classifier.networks {
+        1 => String::new(),
+        networks => format!(" The classifier is {networks} networks, whose mean logit decides."),
+    };
+    html.text(&format!("Epoch kept: {epoch} (paper: {}).{networks}", paper.classifier.epoch)).raw("</p>\n");
     Ok(())
 }
 

@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use anyhow::Context;
 use relevox_models::{Parameters, ResNet3d};
 use relevox_perturb::ConstantFill;
-use relevox_relevance::gradcam::Target;
-use relevox_relevance::gradcam_pp::grad_cam_pp;
 use relevox_relevance::{
     Attribution, Classifier, Lime, Masks, NetworkClassifier, Occlusion, Reading, RelevanceMap, Rise,
     Weighting, lime, occlusion, rise, score,
@@ -17,7 +15,7 @@ use slic3d::Supervoxels;
 
 use super::explained::{self, Explained};
 use super::methods::{Kind, sometimes};
-use super::network::Network;
+use super::network::{Cam, Network};
 use super::scores::{Question, Scorer, constant, read_csv};
 use super::{Partition, Session, Work, grid, maps, train};
 use crate::config::LimeWeights;
@@ -123,12 +121,7 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                     let study = session.scans.study(case)?;
                     let map = match name {
                         PARTITIONS => average(session, case)?,
-                        _ => grad_cam_pp(
-                            network.resnet(),
-                            study.image.view(),
-                            Target::Predicted,
-                            &session.device,
-                        )?,
+                        _ => network.grad_cam(study.image.view(), Cam::PlusPlus)?,
                     };
                     Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
                 })?,

@@ -7,7 +7,6 @@ use relevox_volume::Split;
 
 use super::network::Network;
 use super::scores::{Question, Scorer};
-use super::train::epoch_file;
 use super::{Partition, Session, Work, grid};
 use crate::progress::Progress;
 
@@ -56,7 +55,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     let progress = Progress::start("focus", epochs.len() * cases.len(), "maps");
     let mut work = Work::default();
     for epoch in epochs {
-        let network = Network::load(session, &epoch_file(epoch))?;
+        let network = Network::after(session, epoch)?;
         let scorer = Scorer { classifier: network.classifier(), hash: &network.hash, learned: None };
         for case in &cases {
             let asked = Question { case, partition, fill: FILL };

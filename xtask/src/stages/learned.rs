@@ -56,7 +56,7 @@ impl Learned {
         if !session.config.evaluate.fills.iter().any(|fill| fill == "learned") {
             return Ok(None);
         }
-        let classifier = session.run.hash(train::BEST)?;
+        let classifier = train::kept_hash(session)?;
         session.run.require(FOLDER, &inputs(session, &classifier, partition)?, "perturb-train")?;
         weights_hash(session).map(Some)
     }
@@ -156,7 +156,7 @@ fn passes(session: &Session, network: &Network, partition: &Partition) -> anyhow
     let mut together = plan.batch;
     while !trainer.is_finished() {
         let mut progress: Option<Progress> = None;
-        let record = trainer.run_pass(network.resnet(), &cases, &mut |step| {
+        let record = trainer.run_pass(&|images| network.differentiable(images), &cases, &mut |step| {
             let progress = progress.get_or_insert_with(|| {
                 Progress::start(format!("fill {}/{}", step.pass, plan.passes), step.steps, "steps")
             });

@@ -7,7 +7,7 @@ use relevox_volume::{Frame, Study, nifti};
 use slic3d::Supervoxels;
 
 use super::methods::{Method, brain_voxels, of_case};
-use super::network::Network;
+use super::network::{Cam, Network};
 use super::{Partition, Session, Work, explain};
 use crate::config::LabelFree;
 use crate::interrupt;
@@ -84,7 +84,7 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                 let inputs = gradcam_inputs(session, name, &network.hash)?;
                 work.count(session.run.make(&map, &inputs, |path| {
                     let study = session.scans.study(name)?;
-                    let map = network.grad_cam(study.image.view())?;
+                    let map = network.grad_cam(study.image.view(), Cam::Plain)?;
                     Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
                 })?);
             }

@@ -70,6 +70,7 @@ pub(crate) fn summary() -> Summary {
         },
         classifier: ClassifierSummary {
             epoch: Some(13),
+            networks: 1,
             test_auc: number(0.875, Some(paper.classifier.test_auc)),
             test_accuracy: number(0.8125, None),
             validation_auc: Number::none("one class <only>", None),

@@ -182,6 +182,9 @@ pub struct LeftOut {
 pub struct ClassifierSummary {
     /// The epoch whose weights were kept; none where several networks are pooled.
     pub epoch: Option<usize>,
+    /// Networks whose mean logit decides.
+    #[serde(default = "one")]
+    pub networks: usize,
     /// Area under the ROC curve on the test split.
     pub test_auc: Number,
     /// Accuracy at p ≥ 0.5 on the test split.
@@ -191,6 +194,11 @@ pub struct ClassifierSummary {
     /// The control: area under the ROC curve on the test split of a logistic regression on each sequence's mean and
     /// deviation.
     pub brightness_auc: Number,
+}
+
+/// Summaries of the time before there were several say nothing.
+fn one() -> usize {
+    1
 }
 
 /// A choice of supervoxels.

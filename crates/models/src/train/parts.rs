@@ -79,20 +79,10 @@ impl Learner<'_> {
             let gradients = loss.backward()?;
             total = Some(match total {
                 None => gradients,
-                Some(total) => self.sum(total, &gradients)?,
+                Some(total) => self.parameters.add_gradients(total, &gradients)?,
             });
         }
         Ok((mean as f32, total))
-    }
-
-    fn sum(&self, mut total: GradStore, more: &GradStore) -> Result<GradStore, Error> {
-        for (_, var) in self.parameters.trainable() {
-            if let (Some(a), Some(b)) = (total.get(&var), more.get(&var)) {
-                let sum = (a + b)?;
-                total.insert(&var, sum);
-            }
-        }
-        Ok(total)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::stages::{
 fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(String, String)>> {
     train::require(session)?;
     let run = &session.run;
-    let classifier = run.hash(train::BEST)?;
+    let classifier = train::kept_hash(session)?;
     let mut found = Vec::new();
     let mut add = |artefact: String| -> anyhow::Result<()> {
         let hash = run.hash(&artefact)?;
@@ -92,7 +92,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     for epoch in focus::epochs(config.classifier.epochs, config.evaluate.focus_epochs) {
         for case in focus::cases(session)? {
             let file = focus::file(epoch, &case);
-            let weights = run.hash(&train::epoch_file(epoch))?;
+            let weights = train::epoch_hash(session, epoch)?;
             let asked = Question { case: &case, partition, fill: focus::FILL };
             run.require(&file, &asked.inputs(session, &weights, None)?, "score")?;
             add(file)?;
@@ -103,7 +103,9 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     }
     add("classifier/predictions.csv".to_owned())?;
     add(shortcut::SHORTCUT.to_owned())?;
-    add("classifier/history.csv".to_owned())?;
+    for member in train::Member::all(config) {
+        add(member.history())?;
+    }
     add(cohort::COHORT.to_owned())?;
     add(cohort::LEFT_OUT.to_owned())?;
     Ok(found)

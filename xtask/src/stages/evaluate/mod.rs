@@ -170,15 +170,16 @@ fn cohort(session: &Session) -> CohortSummary {
 fn classifier(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Result<ClassifierSummary> {
     let predictions = train::predictions(session.run.root())?;
     let brightness = train::by_brightness(session.run.root())?;
-    let epoch = Some(train::best_epoch(session)?);
-    graded(&predictions, &brightness, epoch, paper, draw)
+    let (epoch, networks) = (train::best_epoch(session)?, session.config.classifier.networks);
+    graded(&predictions, &brightness, (epoch, networks), paper, draw)
 }
 
-/// How well a network grades, from what it says of each case, and what brightness alone does.
+/// How well a classifier, of a kept epoch and so many networks, grades, from what it says of each case, and what brightness
+/// alone does.
 fn graded(
     predictions: &[Prediction],
     brightness: &[Prediction],
-    epoch: Option<usize>,
+    (epoch, networks): (Option<usize>, usize),
     paper: &Paper,
     draw: Bootstrap,
 ) -> anyhow::Result<ClassifierSummary> {
@@ -200,6 +201,7 @@ fn graded(
         .collect::<Result<_, _>>()?;
     Ok(ClassifierSummary {
         epoch,
+        networks,
         test_auc: auc(&test, Some(paper.classifier.test_auc)),
         test_accuracy: Number::of(draw.mean(&right), None),
         validation_auc: auc(&validation, None),

@@ -85,7 +85,7 @@ fn pooled(config: &Config, parts: &[Part], found: &[CaseDice]) -> anyhow::Result
     let own = "each part of the cross-validation has its own";
     Ok(Summary {
         cohort,
-        classifier: graded(&predictions, &brightness, None, &paper, draw)?,
+        classifier: graded(&predictions, &brightness, (None, first.classifier.networks), &paper, draw)?,
         selected: first.selected.clone(),
         dice: dice(found, &known, &paper, draw),
         ranked: ranks(

@@ -11,4 +11,4 @@ mod trainer;
 
 pub use batch::FillCase;
 pub use config::FillConfig;
-pub use trainer::{FillStep, FillTrainer, PassRecord};
+pub use trainer::{FillStep, FillTrainer, Logits, PassRecord};

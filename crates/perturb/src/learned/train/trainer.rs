@@ -9,7 +9,7 @@ use ndarray::Axis;
 use relevox_models::adam::Adam;
 use relevox_models::checkpoint::{self, Metadata, Network};
 use relevox_models::memory::is_exhausted;
-use relevox_models::{Parameters, ResNet3d, UNet3d, UNetConfig};
+use relevox_models::{Parameters, UNet3d, UNetConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -54,6 +54,10 @@ pub struct FillStep {
     /// gradients are a step's all the same, but for batch norm, which sees these alone.
     pub together: usize,
 }
+
+/// The classifier that a fill learns to move: images `[n, c, z, y, x]` to logits `[n]`, in evaluation mode, and
+/// differentiable by the images.
+pub type Logits<'a> = &'a dyn Fn(&Tensor) -> candle_core::Result<Tensor>;
 
 /// Training of one learned fill.
 #[derive(Debug)]
@@ -141,15 +145,15 @@ impl FillTrainer {
     /// One pass over all regions that are not air, in an order drawn for this pass. `progress` hears of every
     /// step and may break off.
     ///
-    /// `classifier` should have frozen parameters ([`relevox_models::frozen`]): it is not changed in any case,
-    /// but gradients for parameters of its own would be computed in vain.
+    /// The parameters of `classifier` should be frozen ([`relevox_models::frozen`]): they are not changed in any case,
+    /// but gradients for them would be computed in vain.
     ///
     /// # Errors
     /// Cases of different shapes, cases without a region, a loss that is no longer finite, or `progress` broke
     /// off: the trainer is then in mid-pass, to be dropped and resumed from its last state.
     pub fn run_pass(
         &mut self,
-        classifier: &ResNet3d,
+        classifier: Logits<'_>,
         cases: &[FillCase<'_>],
         progress: &mut dyn FnMut(FillStep) -> ControlFlow<()>,
     ) -> Result<PassRecord, Error> {
@@ -185,13 +189,13 @@ impl FillTrainer {
     }
 
     /// Probability of each scan as it is.
-    fn original(&self, classifier: &ResNet3d, cases: &[FillCase<'_>]) -> Result<Vec<f32>, Error> {
+    fn original(&self, classifier: Logits<'_>, cases: &[FillCase<'_>]) -> Result<Vec<f32>, Error> {
         let mut original = Vec::with_capacity(cases.len());
         for case in cases {
             let image = case.image.insert_axis(Axis(0));
             let values: Vec<f32> = image.iter().copied().collect();
             let image = Tensor::from_vec(values, image.dim(), self.parameters.device())?;
-            let logit = classifier.forward_t(&image, false)?.detach();
+            let logit = classifier(&image)?.detach();
             original.extend(sigmoid(&logit)?.to_vec1::<f32>()?);
         }
         Ok(original)
@@ -200,7 +204,7 @@ impl FillTrainer {
     /// One step of the optimiser; gives the loss, which it was taken against only where it is finite.
     fn step(
         &mut self,
-        classifier: &ResNet3d,
+        classifier: Logits<'_>,
         cases: &[FillCase<'_>],
         items: &[Item],
         original: &[f32],
@@ -229,7 +233,7 @@ impl FillTrainer {
     /// What a step comes to, and its gradients where the loss is finite.
     fn learn(
         &self,
-        classifier: &ResNet3d,
+        classifier: Logits<'_>,
         cases: &[FillCase<'_>],
         items: &[Item],
         original: &[f32],
@@ -239,7 +243,7 @@ impl FillTrainer {
         for items in items.chunks(self.together) {
             let batch = Batch::new(cases, items, device)?;
             let values = sigmoid(&self.unet.forward_t(&batch.isolated, true)?)?;
-            let logits = classifier.forward_t(&batch.filled(&values)?, false)?;
+            let logits = classifier(&batch.filled(&values)?)?;
             let original: Vec<f32> = items.iter().map(|item| original[item.case]).collect();
             let perturbed = sigmoid(&logits.detach())?.to_vec1::<f32>()?;
             found.delta_p +=
@@ -254,7 +258,7 @@ impl FillTrainer {
             let gradients = loss.backward()?;
             total = Some(match total {
                 None => gradients,
-                Some(total) => self.sum(total, &gradients)?,
+                Some(total) => self.parameters.add_gradients(total, &gradients)?,
             });
             found.regions += items.len();
             for look in looks(cases, items, &values.detach())? {
@@ -263,16 +267,6 @@ impl FillTrainer {
             }
         }
         Ok((found, total))
-    }
-
-    fn sum(&self, mut total: GradStore, more: &GradStore) -> Result<GradStore, Error> {
-        for (_, var) in self.parameters.trainable() {
-            if let (Some(a), Some(b)) = (total.get(&var), more.get(&var)) {
-                let sum = (a + b)?;
-                total.insert(&var, sum);
-            }
-        }
-        Ok(total)
     }
 
     /// Passes that are done.

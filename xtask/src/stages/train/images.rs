@@ -1,0 +1,61 @@
+//! Scans as training sees them.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use relevox_models::train::Examples;
+use relevox_volume::augment::Augment;
+use relevox_volume::{CaseFiles, Split};
+
+use super::Member;
+use crate::config::Config;
+use crate::run::stream_seed;
+use crate::stages::Scans;
+
+/// The cases of a split, for one of the networks.
+pub(super) struct Images<'a> {
+    scans: &'a Scans,
+    cases: Vec<&'a CaseFiles>,
+    augment: Augment,
+    seed: u64,
+    stream: String,
+}
+
+impl<'a> Images<'a> {
+    pub(super) fn new(scans: &'a Scans, split: Split, config: &Config, member: &Member) -> Self {
+        let cases = scans.split(split).collect();
+        Self { scans, cases, augment: config.augment, seed: config.seed, stream: member.stream("augment") }
+    }
+}
+
+impl Examples for Images<'_> {
+    fn len(&self) -> usize {
+        self.cases.len()
+    }
+
+    fn shape(&self) -> [usize; 4] {
+        let preprocess = self.scans.preprocess();
+        let [z, y, x] = preprocess.crop.map(|size| size / preprocess.downsample);
+        [preprocess.sequences.len(), z, y, x]
+    }
+
+    fn label(&self, index: usize) -> bool {
+        self.cases[index].label
+    }
+
+    fn image(
+        &self,
+        index: usize,
+        epoch: Option<usize>,
+    ) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
+        let case = &self.cases[index].case;
+        let study = self.scans.study(case)?;
+        let image = match epoch {
+            Some(epoch) if self.augment != Augment::default() => {
+                let seed = stream_seed(self.seed, &format!("{}/{epoch}/{case}", self.stream));
+                self.augment.apply(study.image.view(), &mut ChaCha8Rng::seed_from_u64(seed))
+            }
+            _ => study.image.clone(),
+        };
+        Ok(image.as_standard_layout().into_owned().into_raw_vec_and_offset().0)
+    }
+}
