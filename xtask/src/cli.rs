@@ -335,8 +335,8 @@ pub struct ExplainArgs {
     /// The label that is no region.
     #[arg(long, requires = "labels")]
     pub background: Option<u32>,
-    /// What replaces a region: blank, min or max.
-    #[arg(long, default_value = "blank", value_parser = ["blank", "min", "max"])]
+    /// What replaces a region: blank, min, max or mean.
+    #[arg(long, default_value = "blank", value_parser = ["blank", "min", "max", "mean"])]
     pub fill: String,
     /// The sequence that SLIC divides.
     #[arg(long, default_value = "t2", conflicts_with = "labels")]

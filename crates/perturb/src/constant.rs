@@ -1,9 +1,12 @@
-//! Blank, min and max: the region takes one value per sequence.
+//! Blank, min, max and mean: the region takes one value per sequence.
 //!
 //! Rajapaksa and Khalvati (2022), section B: "we set all pixels in the selected region to 0 similar to LIME,
 //! max and min perturbations by setting the pixel values in the selected region to the sequence's max and
 //! min value". All voxels of the region take it, in all sequences at once; with the brain's own extremes, a
 //! region of air stays as it is under `blank`, and becomes brain-bright under `max`.
+//!
+//! `mean` is not the paper's: the others put a hole or a flare into the brain that no training scan has, and a classifier may
+//! answer to that; the sequence's mean takes away what is unusual about a region and little else.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +16,7 @@ use slic3d::Supervoxels;
 
 use crate::{Error, Fill, Perturbation};
 
-/// The paper's three trivial fills.
+/// The paper's three trivial fills, and one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Constant {
     /// 0, which is air.
@@ -22,11 +25,13 @@ pub enum Constant {
     Min,
     /// The largest value of the sequence's brain voxels.
     Max,
+    /// The mean of the sequence's brain voxels.
+    Mean,
 }
 
 impl Constant {
-    /// All three, in the order of the paper's Table 3.
-    pub const ALL: [Self; 3] = [Self::Blank, Self::Min, Self::Max];
+    /// All of them, the paper's in the order of its Table 3 first.
+    pub const ALL: [Self; 4] = [Self::Blank, Self::Min, Self::Max, Self::Mean];
 
     /// The name in file names and tables.
     pub fn name(self) -> &'static str {
@@ -34,6 +39,7 @@ impl Constant {
             Self::Blank => "blank",
             Self::Min => "min",
             Self::Max => "max",
+            Self::Mean => "mean",
         }
     }
 }
@@ -63,13 +69,13 @@ pub struct ConstantFill {
 }
 
 impl ConstantFill {
-    /// The paper's fill for one scan.
+    /// The fill for one scan.
     ///
     /// # Shapes
     /// `image` is `[c, z, y, x]`, `brain` `[z, y, x]`.
     ///
     /// # Errors
-    /// A mask on another grid, a mask without a voxel (`min` and `max`), brain voxels that are not finite.
+    /// A mask on another grid, a mask without a voxel (but for `blank`), brain voxels that are not finite.
     pub fn new(
         constant: Constant,
         image: ArrayView4<'_, f32>,
@@ -83,27 +89,37 @@ impl ConstantFill {
             });
         }
         let name = constant.name();
-        let pick: fn(f32, f32) -> f32 = match constant {
-            Constant::Blank => return Self::from_values(name, vec![0.0; image.dim().0]),
-            Constant::Min => f32::min,
-            Constant::Max => f32::max,
-        };
+        if constant == Constant::Blank {
+            return Self::from_values(name, vec![0.0; image.dim().0]);
+        }
         let mut values = Vec::with_capacity(image.dim().0);
         for (channel, sequence) in image.axis_iter(Axis(0)).enumerate() {
-            let mut extreme = None;
+            let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
+            let (mut sum, mut count) = (0.0, 0_usize);
             let mut odd = None;
             Zip::from(sequence).and(brain).for_each(|&value, &inside| {
                 if inside {
                     if !value.is_finite() {
                         odd = Some(value);
                     }
-                    extreme = Some(extreme.map_or(value, |so_far| pick(so_far, value)));
+                    low = low.min(value);
+                    high = high.max(value);
+                    sum += f64::from(value);
+                    count += 1;
                 }
             });
             if let Some(value) = odd {
                 return Err(Error::NonFinite { fill: name.to_owned(), channel, value });
             }
-            values.push(extreme.ok_or_else(|| Error::EmptyBrain { fill: name.to_owned() })?);
+            if count == 0 {
+                return Err(Error::EmptyBrain { fill: name.to_owned() });
+            }
+            values.push(match constant {
+                Constant::Blank => 0.0,
+                Constant::Min => low,
+                Constant::Max => high,
+                Constant::Mean => (sum / count as f64) as f32,
+            });
         }
         Self::from_values(name, values)
     }

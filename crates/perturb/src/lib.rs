@@ -1,4 +1,4 @@
-//! What a region of a scan is replaced by: blank, min, max, or a U-Net that learns it.
+//! What a region of a scan is replaced by: blank, min, max, mean, or a U-Net that learns it.
 //!
 //! A [`Fill`] turns one region of a partition into a [`Perturbation`]: the region's box as it reads after
 //! the change. Nothing here knows of a classifier, but for the training of the learned fill.

@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn constants_are_the_brains_extremes((image, _regions, brain) in scenes()) {
+    fn constants_are_the_brains_extremes_and_mean((image, _regions, brain) in scenes()) {
         let values = |constant| ConstantFill::new(constant, image.view(), brain.view()).unwrap();
         for (c, sequence) in image.axis_iter(Axis(0)).enumerate() {
             let inside: Vec<f32> =
@@ -70,6 +70,8 @@ proptest! {
             let (min, max) = (values(Constant::Min).values()[c], values(Constant::Max).values()[c]);
             prop_assert!(inside.contains(&min) && inside.contains(&max));
             prop_assert!(inside.iter().all(|v| (min..=max).contains(v)));
+            let mean = inside.iter().sum::<f32>() / inside.len() as f32;
+            prop_assert!((values(Constant::Mean).values()[c] - mean).abs() < 1e-4 * (1.0 + max.abs() + min.abs()));
             prop_assert_eq!(values(Constant::Blank).values()[c], 0.0);
         }
     }

@@ -31,6 +31,8 @@ fn cuda(root: &Path) -> anyhow::Result<()> {
     let checks: [&[&str]; 2] = [
         &[
             "clippy",
+            // As the build after it: candle's kernels are compiled once.
+            "--release",
             "--package",
             "relevox-models",
             "--package",

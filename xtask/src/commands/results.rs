@@ -112,8 +112,13 @@ fn section(result: &Shown) -> String {
     );
     if let Some(diffusion) = &summary.diffusion {
         text += &format!(
-            " Diffused: {} of {}, λ {}, scale {}, chosen on {} validation cases.",
-            diffusion.scores, diffusion.fill, diffusion.lambda, diffusion.scale, diffusion.cases
+            " Diffused: {} of {} ({}), λ {}, scale {}, chosen on {} validation cases.",
+            diffusion.scores,
+            diffusion.fill,
+            diffusion.reading,
+            diffusion.lambda,
+            diffusion.scale,
+            diffusion.cases
         );
     }
     text += "\n\nDice with the whole tumour:\n\n| method | n |";
@@ -149,12 +154,7 @@ fn section(result: &Shown) -> String {
 
 /// A table of faithfulness, with a column for each measure that any method has.
 fn measures(summary: &Summary) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for measures in summary.measures.values() {
-        names.extend(
-            measures.keys().map(String::as_str).filter(|name| !names.contains(name)).collect::<Vec<_>>(),
-        );
-    }
+    let names = summary.measure_names();
     if names.is_empty() {
         return String::new();
     }

@@ -10,7 +10,7 @@ use crate::failure::input;
 pub const EXPLAINERS: [&str; 6] = ["lime", "rise", "gradcam_pp", "occlusion", "partitions", "random_weights"];
 
 /// Fills by name, as `evaluate.fills` and `grid.fills` list them.
-pub const FILLS: [&str; 4] = ["learned", "blank", "min", "max"];
+pub const FILLS: [&str; 5] = ["learned", "blank", "min", "max", "mean"];
 
 impl Config {
     /// Checks every value.
@@ -137,6 +137,7 @@ impl Config {
         }
         different("diffuse.fills", &diffuse.fills)?;
         filled("diffuse.scores", !diffuse.scores.is_empty(), "at least one kind of score")?;
+        filled("diffuse.readings", !diffuse.readings.is_empty(), "\"magnitude\", \"positive\" or both")?;
         filled("diffuse.lambdas", !diffuse.lambdas.is_empty(), "at least one lambda")?;
         for &lambda in &diffuse.lambdas {
             within("diffuse.lambdas", lambda, 0.0..=1e6)?;

@@ -195,6 +195,16 @@ pub enum Scores {
     DeltaLogit,
 }
 
+/// What of a smoothed score is relevance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// Its magnitude, whichever class the region speaks for.
+    Magnitude,
+    /// What speaks for the positive class.
+    Positive,
+}
+
 /// Scores smoothed over regions that look alike: every combination is tried on the validation split, and the best kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -203,6 +213,8 @@ pub struct DiffuseConfig {
     pub fills: Vec<String>,
     /// What is smoothed.
     pub scores: Vec<Scores>,
+    /// What of them is relevance.
+    pub readings: Vec<Sign>,
     /// How strongly.
     pub lambdas: Vec<f64>,
     /// Deviations of likeness, in units of the median distance between neighbours.

@@ -160,6 +160,7 @@ fn fill_words(fill: &str) -> String {
         "blank" => "set to 0".to_owned(),
         "min" => "set to the smallest value".to_owned(),
         "max" => "set to the largest value".to_owned(),
+        "mean" => "set to the mean value".to_owned(),
         "learned" => "replaced by the U-Net".to_owned(),
         other => format!("fill “{other}”"),
     }

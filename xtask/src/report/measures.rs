@@ -9,13 +9,7 @@ use crate::tables::{Number, Summary, wording};
 /// Mass, surfaces, faithfulness.
 pub(super) fn measures(html: &mut Html, report: &Report<'_>) {
     let summary = report.summary;
-    let methods = Summary::ordered(&summary.measures);
-    let mut names: Vec<&str> = Vec::new();
-    for name in methods.iter().flat_map(|(_, measures)| measures.keys()) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
+    let (methods, names) = (Summary::ordered(&summary.measures), summary.measure_names());
     if names.is_empty() {
         return;
     }

@@ -117,7 +117,8 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
 fn diffusion(html: &mut Html, summary: &Summary) {
     let Some(chosen) = &summary.diffusion else { return };
     html.raw("<p>Diffused relevance: ").text(&format!(
-        "{} of {}, λ {}, likeness within {} medians{}, chosen on {} validation cases.",
+        "{}{} of {}, λ {}, likeness within {} medians{}, chosen on {} validation cases.",
+        if chosen.reading == "positive" { "what speaks for the positive class in " } else { "" },
         if chosen.scores == "delta_p" { "Δp" } else { "Δlogit" },
         wording::method(&chosen.fill),
         chosen.lambda,

@@ -11,7 +11,7 @@ use slic3d::Supervoxels;
 use super::explained::{self, Explained};
 use super::scores::read_csv;
 use super::{Partition, Session, Work};
-use crate::config::{Config, Scores};
+use crate::config::{Config, Scores, Sign};
 use crate::interrupt;
 use crate::progress::{Progress, say};
 use crate::run::{Inputs, hash_bytes, replace};
@@ -31,6 +31,8 @@ pub struct Setting {
     pub fill: String,
     /// What is smoothed.
     pub scores: Scores,
+    /// What of it is relevance.
+    pub reading: Sign,
     /// How strongly.
     pub lambda: f64,
     /// The deviation of likeness, in units of the median distance between neighbours.
@@ -54,6 +56,14 @@ pub struct Diffusion {
 impl Setting {
     fn border(&self) -> Border {
         if self.border { Border::Length } else { Border::Ignored }
+    }
+
+    /// How smoothed scores become relevance.
+    pub fn reading(&self) -> Reading {
+        match self.reading {
+            Sign::Magnitude => Reading::Magnitude,
+            Sign::Positive => Reading::Positive,
+        }
     }
 
     /// The graph that its scores are smoothed over.
@@ -82,10 +92,12 @@ fn settings(config: &Config) -> Vec<Setting> {
     let mut all = Vec::new();
     for fill in config.evaluate.fills.iter().filter(smoothed) {
         for &scores in &diffuse.scores {
-            for &scale in &diffuse.scales {
-                for &border in &diffuse.borders {
-                    for &lambda in &diffuse.lambdas {
-                        all.push(Setting { fill: fill.clone(), scores, lambda, scale, border });
+            for &reading in &diffuse.readings {
+                for &scale in &diffuse.scales {
+                    for &border in &diffuse.borders {
+                        for &lambda in &diffuse.lambdas {
+                            all.push(Setting { fill: fill.clone(), scores, reading, lambda, scale, border });
+                        }
                     }
                 }
             }
@@ -179,9 +191,10 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     };
     if let Some(chosen) = &chosen {
         say(format!(
-            "diffuse: {} of {}, lambda {}, scale {}{} it is",
+            "diffuse: {} of {}, {}, lambda {}, scale {}{} it is",
             serde_json::to_value(chosen.scores)?.as_str().unwrap_or_default(),
             chosen.fill,
+            serde_json::to_value(chosen.reading)?.as_str().unwrap_or_default(),
             chosen.lambda,
             chosen.scale,
             if chosen.border { ", by border" } else { "" }
@@ -198,7 +211,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
                 let (study, regions) = load(session, partition, case)?;
                 let scores = read_csv(&session.run.path(&partition.scores_file(case, &chosen.fill)))?;
                 let values = chosen.graph(&study, &regions)?.diffuse(&chosen.raw(&scores), chosen.lambda)?;
-                let relevance = relevance(&values, Reading::Magnitude);
+                let relevance = relevance(&values, chosen.reading());
                 explained::write(path, &regions, &Explained { values, relevance })
             })?);
         }
@@ -256,7 +269,7 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
                 };
                 let scores = read_csv(&session.run.path(&partition.scores_file(&case.case, &setting.fill)))?;
                 let values = here.diffuse(&setting.raw(&scores), setting.lambda)?;
-                *sum += worth(&overlap, &relevance(&values, Reading::Magnitude))?;
+                *sum += worth(&overlap, &relevance(&values, setting.reading()))?;
                 graph = Some((setting.scale, setting.border, here));
             }
         }

@@ -123,6 +123,7 @@ pub(crate) fn summary() -> Summary {
         diffusion: Some(DiffusionSummary {
             fill: "blank".to_owned(),
             scores: "delta_p".to_owned(),
+            reading: "magnitude".to_owned(),
             lambda: 4.0,
             scale: 1.0,
             border: false,

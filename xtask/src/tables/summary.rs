@@ -1,16 +1,17 @@
 //! `summary.json`: every number of a run, for scripts to read. Keys keep their order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use relevox_eval::Interval;
 use serde::{Deserialize, Serialize};
 
 /// Methods, in the order of tables. `ceiling` has an oracle Dice only.
-pub const METHODS: [&str; 16] = [
+pub const METHODS: [&str; 17] = [
     "learned",
     "blank",
     "min",
     "max",
+    "mean",
     "diffused",
     "lime",
     "rise",
@@ -120,6 +121,9 @@ pub struct DiffusionSummary {
     pub fill: String,
     /// What was smoothed: `delta_p` or `delta_logit`.
     pub scores: String,
+    /// What of the smoothed scores is relevance: `magnitude` or `positive`.
+    #[serde(default = "magnitude")]
+    pub reading: String,
     /// How strongly.
     pub lambda: f64,
     /// The deviation of likeness, in units of the median distance between neighbours.
@@ -199,6 +203,11 @@ pub struct ClassifierSummary {
 /// Summaries of the time before there were several say nothing.
 fn one() -> usize {
     1
+}
+
+/// Nor do those of the time before there was another.
+fn magnitude() -> String {
+    "magnitude".to_owned()
 }
 
 /// A choice of supervoxels.
@@ -353,6 +362,13 @@ impl Summary {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
         Ok(text)
+    }
+
+    /// The measures that any method has, by name.
+    pub fn measure_names(&self) -> Vec<&str> {
+        let names: BTreeSet<&str> =
+            self.measures.values().flat_map(BTreeMap::keys).map(String::as_str).collect();
+        names.into_iter().collect()
     }
 
     /// Methods of a table, in the order of [`METHODS`], then any other by name.

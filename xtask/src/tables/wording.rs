@@ -40,6 +40,7 @@ pub fn method(name: &str) -> &str {
         "blank" => "Blank",
         "min" => "Min",
         "max" => "Max",
+        "mean" => "Mean",
         "diffused" => "Diffused",
         "lime" => "LIME",
         "rise" => "RISE",

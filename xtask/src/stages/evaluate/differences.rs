@@ -11,7 +11,7 @@ use crate::tables::{Difference, MeasureDifference, Number, wording};
 
 /// Draws of a permutation test of more cases than are gone through.
 const DRAWS: usize = 20_000;
-const FILLS: [&str; 4] = ["learned", "blank", "min", "max"];
+const FILLS: [&str; 5] = ["learned", "blank", "min", "max", "mean"];
 
 /// Every comparison that the methods of these cases allow.
 pub fn of(found: &[CaseDice], draw: Bootstrap) -> Vec<Difference> {
@@ -19,8 +19,8 @@ pub fn of(found: &[CaseDice], draw: Bootstrap) -> Vec<Difference> {
     for fill in FILLS {
         all.extend([GRADCAM, RANDOM].map(|over| (fill, over, "oracle")));
     }
-    all.push(("learned", "blank", "oracle"));
-    for over in ["blank", "min", INTENSITY, RANDOM_DIFFUSED] {
+    all.extend(["learned", "mean"].map(|fill| (fill, "blank", "oracle")));
+    for over in ["blank", "min", "mean", INTENSITY, RANDOM_DIFFUSED] {
         all.extend(["oracle", "otsu", "otsu_volume"].map(|dice| (DIFFUSED, over, dice)));
     }
     for method in ["lime", "rise", "occlusion", "partitions", "gradcam_pp"] {

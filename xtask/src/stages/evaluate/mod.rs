@@ -146,8 +146,9 @@ fn diffusion(session: &Session) -> anyhow::Result<Option<DiffusionSummary>> {
     }
     let diffuse::Diffusion { chosen, cases, .. } = diffuse::read(session)?;
     let scores = serde_json::to_value(chosen.scores)?.as_str().unwrap_or_default().to_owned();
+    let reading = serde_json::to_value(chosen.reading)?.as_str().unwrap_or_default().to_owned();
     let diffuse::Setting { fill, lambda, scale, border, .. } = chosen;
-    Ok(Some(DiffusionSummary { fill, scores, lambda, scale, border, cases }))
+    Ok(Some(DiffusionSummary { fill, scores, reading, lambda, scale, border, cases }))
 }
 
 fn cohort(session: &Session) -> CohortSummary {

@@ -12,7 +12,8 @@ use crate::stages::scores::{constant, read_csv};
 pub fn draw(picture: &Picture<'_>) -> Drawn {
     let (session, partition) = (picture.session, &picture.partition);
     let fills = &session.config.evaluate.fills;
-    let fill = ["blank", "min", "max"].into_iter().find(|fill| fills.iter().any(|known| known == fill));
+    let fill =
+        ["blank", "min", "max", "mean"].into_iter().find(|fill| fills.iter().any(|known| known == fill));
     let (Some(row), Some(fill)) = (picture.shown_cases().into_iter().next(), fill) else { return Ok(None) };
     let case = row.case.clone();
     let study = session.scans.study(&case)?;

@@ -130,6 +130,7 @@ pub fn constant(name: &str, study: &Study) -> anyhow::Result<ConstantFill> {
         "blank" => Constant::Blank,
         "min" => Constant::Min,
         "max" => Constant::Max,
+        "mean" => Constant::Mean,
         other => anyhow::bail!("no constant fill is called {other}"),
     };
     ConstantFill::new(constant, study.image.view(), study.brain.view()).with_context(|| crop_of(study))
