@@ -19,8 +19,8 @@ fn the_cpu_computes_what_the_cpu_does() {
         |part: &str| lines.iter().filter(|line| line["figure"].as_str().unwrap().contains(part)).count();
     // How many gradients there are, the output, and the gradients of input and weight.
     assert_eq!(named("conv3d 7³"), 4);
-    for part in ["conv_transpose3d", "max_pool3d", "batch norm", "upsample3d", "ten steps", "phantom, whole"]
-    {
+    let parts = ["conv_transpose3d", "max_pool3d", "batch norm", "upsample3d", "ten steps", "phantom, whole"];
+    for part in parts.into_iter().chain(["learned fill, incremental"]) {
         assert!(named(part) > 0, "no figure of {part}");
     }
     for line in &lines {

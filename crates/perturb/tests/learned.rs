@@ -170,7 +170,7 @@ fn boxes_give_the_values_of_whole_passes() {
     let fill = |dense| trainer(&FillConfig::default()).fill().unwrap().dense(dense);
     let whole = fill(true).perturb_batch(image.view(), &regions, &all).unwrap();
     // With little memory hardly a layer is kept.
-    for fill in [fill(false), fill(false).memory(1)] {
+    for fill in [fill(false), fill(false).memory(1), fill(false).compiled(false).unwrap()] {
         let boxes = fill.perturb_batch(image.view(), &regions, &all).unwrap();
         assert_eq!(boxes.len(), whole.len());
         for (boxed, whole) in boxes.iter().zip(&whole) {

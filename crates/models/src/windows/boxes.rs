@@ -46,12 +46,38 @@ impl Reach {
         })
     }
 
+    /// The inputs, of `input` in all, that `outputs` look at.
+    pub(super) fn looked_at(&self, outputs: &Bounds, input: [usize; 3]) -> Bounds {
+        std::array::from_fn(|axis| {
+            let (kernel, stride, padding) = (self.kernel[axis], self.stride[axis], self.padding[axis]);
+            let end = (outputs[axis].end - 1) * stride + kernel;
+            (outputs[axis].start * stride).saturating_sub(padding)
+                ..end.saturating_sub(padding).min(input[axis])
+        })
+    }
+
     /// The first input that the outputs from `start` on look at, and how many there are to `size` outputs.
     pub(super) fn inputs(&self, start: [usize; 3], size: [usize; 3]) -> ([isize; 3], [usize; 3]) {
         let first = |axis: usize| (start[axis] * self.stride[axis]) as isize - self.padding[axis] as isize;
         let count = |axis: usize| (size[axis] - 1) * self.stride[axis] + self.kernel[axis];
         (std::array::from_fn(first), std::array::from_fn(count))
     }
+}
+
+/// The smallest box that holds both.
+pub(super) fn hull(a: &Bounds, b: &Bounds) -> Bounds {
+    std::array::from_fn(|axis| a[axis].start.min(b[axis].start)..a[axis].end.max(b[axis].end))
+}
+
+/// What lies in both; one voxel of `needed` where nothing does.
+pub(super) fn common(reached: &Bounds, needed: &Bounds) -> Bounds {
+    let both: Bounds = std::array::from_fn(|axis| {
+        reached[axis].start.max(needed[axis].start)..reached[axis].end.min(needed[axis].end)
+    });
+    if both.iter().all(|range| !range.is_empty()) {
+        return both;
+    }
+    std::array::from_fn(|axis| needed[axis].start..needed[axis].start + 1)
 }
 
 /// Windows of one size in a layer, one for each change.

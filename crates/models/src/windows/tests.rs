@@ -1,7 +1,10 @@
 //! Windows against whole forward passes.
 
 use super::*;
-use crate::{Parameters, ResNetConfig, Shortcut};
+use crate::memory::Fitting;
+use crate::plan::Change;
+use crate::{Error, Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
+use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 
 /// The image after a change.
@@ -21,26 +24,35 @@ fn after(image: &[f32], [c, z, y, x]: [usize; 4], change: &Change<'_>) -> Vec<f3
     image
 }
 
+/// A box as shares of the image: where it starts, and how long it is.
+type Share = ([f32; 3], [f32; 3]);
+
+/// Changes of an image of `shape` voxels.
+fn changes<'a>(
+    boxes: impl IntoIterator<Item = &'a Share>,
+    shape: [usize; 4],
+    values: &[f32],
+) -> Vec<Change<'_>> {
+    let size = [shape[1], shape[2], shape[3]];
+    let change = |(start, part): &Share| {
+        let start: [usize; 3] = std::array::from_fn(|axis| (start[axis] * (size[axis] - 1) as f32) as usize);
+        let size: [usize; 3] = std::array::from_fn(|axis| {
+            ((part[axis] * size[axis] as f32).ceil() as usize).clamp(1, size[axis] - start[axis])
+        });
+        Change { start, size, values: &values[..shape[0] * size.iter().product::<usize>()] }
+    };
+    boxes.into_iter().map(change).collect()
+}
+
 /// Asks about boxes as shares of the image, both ways, and about one that is sure to move the logit.
-fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[([f32; 3], [f32; 3])]) {
+fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[Share]) {
     let shape = [config.in_channels, size[0], size[1], size[2]];
     let parameters = Parameters::seeded(5, &Device::Cpu);
     let network = ResNet3d::new(config, parameters.builder()).unwrap();
     let count = shape.iter().product::<usize>();
     let image: Vec<f32> = (0..count).map(|i| ((i * 7919) % 97) as f32 / 97.0).collect();
     let values: Vec<f32> = (0..count).map(|i| ((i * 31) % 17) as f32 / 5.0 - 1.0).collect();
-    let changes: Vec<Change<'_>> = boxes
-        .iter()
-        .chain(&[([0.25; 3], [0.5; 3])])
-        .map(|(start, part)| {
-            let start: [usize; 3] =
-                std::array::from_fn(|axis| (start[axis] * (size[axis] - 1) as f32) as usize);
-            let size: [usize; 3] = std::array::from_fn(|axis| {
-                ((part[axis] * size[axis] as f32).ceil() as usize).clamp(1, size[axis] - start[axis])
-            });
-            Change { start, size, values: &values[..shape[0] * size.iter().product::<usize>()] }
-        })
-        .collect();
+    let changes = changes(boxes.iter().chain(&[([0.25; 3], [0.5; 3])]), shape, &values);
     let windows = Windows::new(network.clone(), Device::Cpu);
     let kept = windows.keep(&image, shape).unwrap();
     let found = windows.changed(&kept, &changes, &Fitting::default()).unwrap();
@@ -64,6 +76,43 @@ fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[([f32; 3], [f32; 3])]
     assert!(moved > 1e-3, "no change moves the logit by more than {moved}");
 }
 
+/// Asks a U-Net about boxes, both ways.
+fn unets_agree(levels: usize, size: [usize; 3], boxes: &[Share]) {
+    let config = UNetConfig { in_channels: 2, out_channels: 3, widths: vec![3, 4, 5, 6][..levels].to_vec() };
+    let shape = [2, size[0], size[1], size[2]];
+    let parameters = Parameters::seeded(7, &Device::Cpu);
+    let network = UNet3d::new(&config, parameters.builder()).unwrap();
+    let count = shape.iter().product::<usize>();
+    let image: Vec<f32> = (0..count).map(|i| ((i * 7919) % 97) as f32 / 97.0).collect();
+    let values: Vec<f32> = (0..count).map(|i| ((i * 31) % 17) as f32 / 5.0 - 1.0).collect();
+    let changes = changes(boxes, shape, &values);
+    let windows = UNetWindows::new(network.clone(), Device::Cpu);
+    let kept = windows.keep(&image, shape).unwrap();
+    let found = windows.changed(&kept, &changes, &Fitting::default()).unwrap();
+    let whole = |image: Vec<f32>| {
+        let image = Tensor::from_vec(image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
+        network.forward_t(&image, false).unwrap()
+    };
+    let own = |values: &Tensor, change: &Change<'_>| {
+        let mut own = values.squeeze(0).unwrap();
+        for axis in 0..3 {
+            own = own.narrow(axis + 1, change.start[axis], change.size[axis]).unwrap();
+        }
+        own.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    let before = whole(image.clone());
+    for (found, change) in found.iter().zip(&changes) {
+        let expected = own(&whole(after(&image, shape, change)), change);
+        assert_eq!(found.len(), expected.len());
+        let scale = expected.iter().fold(1f32, |most, value| most.max(value.abs()));
+        let off = found.iter().zip(&expected).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(off <= 1e-5 * scale, "{:?} from {:?}: off by {off} of {scale}", change.size, change.start);
+        // Else the values as they were would pass, too.
+        let moved = own(&before, change).iter().zip(&expected).any(|(a, b)| (a - b).abs() > 1e-3 * scale);
+        assert!(moved, "{:?} from {:?} moves nothing", change.size, change.start);
+    }
+}
+
 fn config(depth: usize, stem_stride: usize, shortcut: Shortcut) -> ResNetConfig {
     ResNetConfig { depth, in_channels: 2, width: 2, stem_stride, shortcut }
 }
@@ -80,6 +129,20 @@ proptest! {
     ) {
         let shortcut = if padded { Shortcut::A } else { Shortcut::B };
         agree(&config(10, stem_stride, shortcut), size, &boxes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn unets_windows_give_the_whole_pass_s_values(
+        size in [8usize..36, 8usize..36, 8usize..36], levels in 1usize..5,
+        boxes in prop::collection::vec(
+            ([0f32..1.0, 0f32..1.0, 0f32..1.0], [0f32..0.5, 0f32..0.5, 0f32..0.5]), 1..6,
+        ),
+    ) {
+        unets_agree(levels, size, &boxes);
     }
 }
 

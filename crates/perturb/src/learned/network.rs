@@ -8,19 +8,21 @@ use ndarray::{Array4, Array5, ArrayView4, ArrayViewMut4, Axis, s};
 use relevox_models::UNet3d;
 use relevox_models::memory::{self, Fitting, Notice, is_exhausted};
 use relevox_models::plan::{self, Change, Kept, Plan};
+use relevox_models::windows::{UNetKept, UNetWindows};
 use slic3d::Supervoxels;
 
 use crate::{Error, Fill, Perturbation, check_region};
 
 /// A fill that asks a U-Net, in evaluation mode.
 ///
-/// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped. What the U-Net sees is zero
-/// but for a region, and its answer counts in that region alone: of each layer that alone is computed which the region
-/// reaches and which its answer looks back at, beside the layers of an image of zeros, which are kept. The values are
-/// those of whole forward passes, within rounding.
+/// What the U-Net sees is zero but for a region, and its answer counts in that region alone: of each layer that alone is
+/// computed which the region reaches and which its answer looks back at, beside the layers of an image of zeros, which are
+/// kept. On the CPU a compiled plan does so, with the parameters as they were when it was wrapped, on a GPU windows of
+/// equal size around the regions ([`relevox_models::windows`]). The values are those of whole forward passes, within rounding.
 pub struct LearnedFill {
     unet: UNet3d,
     plan: Option<Plan>,
+    windows: UNetWindows,
     device: Device,
     keep_air: bool,
     memory: usize,
@@ -28,6 +30,7 @@ pub struct LearnedFill {
     fitting: Fitting,
     /// The layers of an image of zeros, of the size asked for last.
     nothing: Mutex<Option<([usize; 4], Arc<Kept>)>>,
+    nothing_on_device: Mutex<Option<([usize; 4], Arc<UNetKept>)>>,
 }
 
 impl LearnedFill {
@@ -38,8 +41,19 @@ impl LearnedFill {
     pub fn new(unet: UNet3d, device: Device) -> Result<Self, Error> {
         let plan = device.is_cpu().then(|| Plan::unet(&unet)).transpose()?;
         let memory = if device.is_cpu() { plan::MEMORY } else { memory::ON_GPU };
-        let (fitting, nothing) = (Fitting::default(), Mutex::default());
-        Ok(Self { unet, plan, device, keep_air: false, memory, dense: false, fitting, nothing })
+        let windows = UNetWindows::new(unet.clone(), device.clone());
+        Ok(Self {
+            unet,
+            plan,
+            windows,
+            device,
+            keep_air: false,
+            memory,
+            dense: false,
+            fitting: Fitting::default(),
+            nothing: Mutex::default(),
+            nothing_on_device: Mutex::default(),
+        })
     }
 
     /// Reads a U-Net from a checkpoint.
@@ -73,6 +87,16 @@ impl LearnedFill {
     pub fn dense(mut self, dense: bool) -> Self {
         self.dense = dense;
         self
+    }
+
+    /// Whether a compiled plan answers on the CPU, as it does unless told otherwise. Without one, whole forward passes and
+    /// windows do, as on a GPU.
+    ///
+    /// # Errors
+    /// Parameters that can't be read.
+    pub fn compiled(mut self, compiled: bool) -> Result<Self, Error> {
+        self.plan = (compiled && self.device.is_cpu()).then(|| Plan::unet(&self.unet)).transpose()?;
+        Ok(self)
     }
 
     /// Tells `notice` where a batch did not fit into a GPU's memory and was halved, as those after it are.
@@ -110,28 +134,23 @@ impl LearnedFill {
         })
     }
 
-    /// The layers of an image of zeros.
-    fn nothing(&self, plan: &Plan, shape: [usize; 4]) -> Result<Arc<Kept>, Error> {
-        let mut last = self.nothing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, kept)) = last.as_ref().filter(|(of, _)| *of == shape) {
-            return Ok(Arc::clone(kept));
+    /// The values of changes of an image of zeros, from the boxes that each reaches and looks back at.
+    fn beside_nothing(&self, shape: [usize; 4], changes: &[Change<'_>]) -> Result<Vec<Vec<f32>>, Error> {
+        if let Some(plan) = &self.plan {
+            let kept = once(&self.nothing, shape, |zeros| plan.keep(zeros, shape, self.memory))?;
+            return Ok(plan.changed_values(&kept, changes)?);
         }
-        *last = None;
-        let zeros = vec![0.0; shape.iter().product()];
-        let kept = Arc::new(plan.keep(&zeros, shape, self.memory)?);
-        *last = Some((shape, Arc::clone(&kept)));
-        Ok(kept)
+        let kept = once(&self.nothing_on_device, shape, |zeros| self.windows.keep(zeros, shape))?;
+        Ok(self.windows.changed(&kept, changes, &self.fitting)?)
     }
 
     /// Fills each region from the boxes that it reaches and looks back at.
     fn fill_boxes(
         &self,
-        plan: &Plan,
         image: ArrayView4<'_, f32>,
         regions: &Supervoxels,
         together: &[usize],
     ) -> Result<Vec<Perturbation>, Error> {
-        let kept = self.nothing(plan, image.dim().into())?;
         let isolated: Vec<([usize; 3], Array4<f32>)> = together
             .iter()
             .map(|&region| {
@@ -157,7 +176,7 @@ impl LearnedFill {
                 Change { start: *start, size: [z, y, x], values }
             })
             .collect();
-        let found = plan.changed_values(&kept, &changes)?;
+        let found = self.beside_nothing(image.dim().into(), &changes)?;
         let filled = found.into_iter().zip(&isolated).zip(together);
         filled
             .map(|((values, ([oz, oy, ox], isolated)), &region)| {
@@ -233,13 +252,12 @@ impl Fill for LearnedFill {
         let asked: Vec<usize> =
             batch.iter().copied().filter(|&r| !(self.keep_air && is_air(image, regions, r))).collect();
         let mut filled = Vec::with_capacity(asked.len());
-        match self.plan.as_ref().filter(|_| !self.dense) {
-            Some(plan) => filled = self.fill_boxes(plan, image, regions, &asked)?,
-            None => {
-                for together in asked.chunks(self.batch_size(image)) {
-                    filled.extend(self.fill_together(image, regions, together)?);
-                }
+        if self.dense {
+            for together in asked.chunks(self.batch_size(image)) {
+                filled.extend(self.fill_together(image, regions, together)?);
             }
+        } else {
+            filled = self.fill_boxes(image, regions, &asked)?;
         }
         let mut filled = filled.into_iter().peekable();
         batch
@@ -252,6 +270,23 @@ impl Fill for LearnedFill {
             })
             .collect()
     }
+}
+
+/// What was made of an image of zeros of this shape, or now is: that of one shape is kept.
+fn once<T>(
+    last: &Mutex<Option<([usize; 4], Arc<T>)>>,
+    shape: [usize; 4],
+    make: impl FnOnce(&[f32]) -> Result<T, relevox_models::Error>,
+) -> Result<Arc<T>, Error> {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, kept)) = last.as_ref().filter(|(of, _)| *of == shape) {
+        return Ok(Arc::clone(kept));
+    }
+    // Two shapes' layers at a time would be twice the memory.
+    *last = None;
+    let kept = Arc::new(make(&vec![0.0; shape.iter().product()])?);
+    *last = Some((shape, Arc::clone(&kept)));
+    Ok(kept)
 }
 
 /// Copies a region's voxels into an image of zeros: what the U-Net sees.

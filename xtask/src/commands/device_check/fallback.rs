@@ -4,8 +4,8 @@ use relevox_models::candle_core::{Device, Tensor};
 use relevox_models::memory::Fitting;
 use relevox_models::ops::cudnn_runs;
 use relevox_models::plan::Change;
-use relevox_models::windows::Windows;
-use relevox_models::{Parameters, ResNet3d, ResNetConfig, loss};
+use relevox_models::windows::{UNetWindows, Windows};
+use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, loss};
 use serde_json::json;
 
 use super::figures::Figures;
@@ -60,5 +60,18 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
         Ok(())
     };
     // Once for the image, once for the windows.
-    figures.part("a pass of windows", count(&pass, "a pass of windows", 2 * convolutions))
+    figures.part("a pass of windows", count(&pass, "a pass of windows", 2 * convolutions))?;
+
+    let parameters = Parameters::seeded(2, device);
+    let config = UNetConfig { widths: vec![4, 8, 16], ..UNetConfig::default() };
+    let windows = UNetWindows::new(UNet3d::new(&config, parameters.builder())?, device.clone());
+    let convolutions = parameters.trainable().iter().filter(|(_, var)| var.rank() == 5).count() as u64;
+    let pass = || -> anyhow::Result<()> {
+        let kept = windows.keep(&image, SHAPE)?;
+        windows.changed(&kept, &[change], &Fitting::default())?;
+        Ok(())
+    };
+    // The last, whose outputs nothing looks at, is not kept of the image.
+    let what = "a U-Net's pass of windows";
+    figures.part(what, count(&pass, what, 2 * convolutions - 1))
 }

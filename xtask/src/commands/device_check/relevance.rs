@@ -1,9 +1,10 @@
-//! The relevance of a phantom's regions, whole and incremental, beside the CPU's.
+//! The relevance of a phantom's regions, and what a U-Net fills them with, whole and incremental, beside the CPU's.
 
 use ndarray::{Array4, Axis};
 use relevox_models::candle_core::Device;
-use relevox_models::{Parameters, Precision, ResNet3d, ResNetConfig};
-use relevox_perturb::{Constant, ConstantFill};
+use relevox_models::{Parameters, Precision, ResNet3d, ResNetConfig, UNet3d, UNetConfig};
+use relevox_perturb::learned::LearnedFill;
+use relevox_perturb::{Constant, ConstantFill, Fill};
 use relevox_relevance::{Classifier, NetworkClassifier, RegionLogits, silent};
 use relevox_volume::phantom::{PhantomConfig, generate};
 use serde_json::json;
@@ -14,6 +15,9 @@ use super::figures::{Figures, distance};
 
 /// A change of a logit that is large beside what float32 rounds.
 const LARGE: f64 = 1e-3;
+
+/// By whole passes, or not.
+const WAYS: [(&str, bool); 2] = [("whole", true), ("incremental", false)];
 
 /// Four sequences, each from 0 to 1, of one of a cohort's phantoms, and regions of the third.
 ///
@@ -80,8 +84,39 @@ pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> a
         let same = found.changed == expected.changed;
         figures.note(&format!("phantom, {name}: voxels changed"), json!(same), same)
     };
-    for (name, dense) in [("whole", true), ("incremental", false)] {
+    for (name, dense) in WAYS {
         figures.part(&format!("phantom, {name}"), compare(name, dense))?;
+    }
+    filled(figures, device, precision, &image, &regions)
+}
+
+/// What a U-Net fills the regions with.
+fn filled(
+    figures: &Figures,
+    device: &Device,
+    precision: Precision,
+    image: &Array4<f32>,
+    regions: &Supervoxels,
+) -> anyhow::Result<()> {
+    let config = UNetConfig { widths: vec![4, 8, 16], ..UNetConfig::default() };
+    let on = |device: &Device| -> anyhow::Result<LearnedFill> {
+        let unet = UNet3d::new(&config, Parameters::seeded(3, device).frozen_builder())?;
+        Ok(LearnedFill::new(unet, device.clone())?)
+    };
+    let ask = |fill: LearnedFill| -> anyhow::Result<Vec<f32>> {
+        let all: Vec<usize> = (0..regions.len()).collect();
+        let changes = fill.perturb_batch(image.view(), regions, &all)?;
+        Ok(changes.iter().flat_map(|change| change.values.iter().copied()).collect())
+    };
+    let expected = ask(on(&Device::Cpu)?.dense(true))?;
+    let allowed = Allowed::at(precision).network;
+    for (name, dense) in WAYS {
+        let name = format!("learned fill, {name}");
+        let compare = || -> anyhow::Result<()> {
+            let found = ask(on(device)?.compiled(false)?.dense(dense))?;
+            figures.off(&name, distance(&found, &expected, LARGE), allowed)
+        };
+        figures.part(&name, compare())?;
     }
     Ok(())
 }

@@ -1,0 +1,167 @@
+//! The image that changes are of, and many changes in groups.
+
+use super::boxes::{Bounds, Place};
+use super::cut::Changed;
+use crate::Error;
+use crate::memory::{Fitting, is_exhausted};
+use crate::plan::Change;
+use candle_core::{Device, Result as TensorResult, Tensor};
+
+/// Most changes that go through a layer together.
+pub const TOGETHER: usize = 32;
+
+/// An image on the host.
+pub(super) struct Image {
+    pub values: Vec<f32>,
+    /// `[c, z, y, x]`.
+    pub shape: [usize; 4],
+}
+
+impl Image {
+    /// # Errors
+    /// If there is another number of values.
+    pub(super) fn new(values: &[f32], shape: [usize; 4]) -> Result<Self, Error> {
+        if values.len() != shape.iter().product::<usize>() {
+            return Err(Error::Batch {
+                expected: format!("an image of shape {shape:?}"),
+                found: format!("{} values", values.len()),
+            });
+        }
+        Ok(Self { values: values.to_vec(), shape })
+    }
+
+    /// With zeros at the far ends, up to a multiple of `multiple` along each axis.
+    pub(super) fn padded(self, multiple: usize) -> Self {
+        let [c, z, y, x] = self.shape;
+        let shape = [c, z, y, x].map(|size| size.next_multiple_of(multiple));
+        let shape = [c, shape[1], shape[2], shape[3]];
+        if shape == self.shape {
+            return self;
+        }
+        let mut values = vec![0.0; shape.iter().product()];
+        for (row, source) in self.values.chunks_exact(x.max(1)).enumerate() {
+            let (plane, row) = (row / y, row % y);
+            let (channel, plane) = (plane / z, plane % z);
+            let at = ((channel * shape[1] + plane) * shape[2] + row) * shape[3];
+            values[at..at + x].copy_from_slice(source);
+        }
+        Self { values, shape }
+    }
+
+    /// Voxels by axis.
+    pub(super) fn size(&self) -> [usize; 3] {
+        [self.shape[1], self.shape[2], self.shape[3]]
+    }
+
+    /// `[1, c, z, y, x]`.
+    pub(super) fn tensor(&self, device: &Device) -> TensorResult<Tensor> {
+        let [c, z, y, x] = self.shape;
+        Tensor::from_slice(&self.values, (1, c, z, y, x), device)
+    }
+
+    /// # Errors
+    /// If a box does not lie within `size` voxels, or has another number of values than its size says.
+    pub(super) fn check(&self, changes: &[Change<'_>], size: [usize; 3]) -> Result<(), Error> {
+        for change in changes {
+            let inside = (0..3)
+                .all(|axis| change.size[axis] > 0 && change.start[axis] + change.size[axis] <= size[axis]);
+            let values = self.shape[0] * change.size.iter().product::<usize>();
+            if !inside || change.values.len() != values {
+                return Err(Error::Batch {
+                    expected: format!("a box in {size:?} with a value for each sequence and voxel"),
+                    found: format!(
+                        "{} values for {:?} from {:?}",
+                        change.values.len(),
+                        change.size,
+                        change.start
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Windows of the image itself, as each change leaves it.
+    pub(super) fn upload(&self, changes: &[Change<'_>], device: &Device) -> TensorResult<Changed> {
+        let place = Place::around(changes.iter().map(bounds_of).collect(), self.size());
+        let size = place.size;
+        let channels = self.shape[0];
+        let [_, height, width] = self.size();
+        let voxels = self.size().iter().product::<usize>();
+        let mut values = Vec::with_capacity(changes.len() * channels * size.iter().product::<usize>());
+        for ((change, bounds), start) in changes.iter().zip(&place.boxes).zip(&place.starts) {
+            for channel in 0..channels {
+                for z in start[0]..start[0] + size[0] {
+                    for y in start[1]..start[1] + size[1] {
+                        let row = channel * voxels + (z * height + y) * width + start[2];
+                        let first = values.len();
+                        values.extend_from_slice(&self.values[row..row + size[2]]);
+                        if bounds[0].contains(&z) && bounds[1].contains(&y) {
+                            let within = (channel * change.size[0] + z - bounds[0].start) * change.size[1];
+                            let from = (within + y - bounds[1].start) * change.size[2];
+                            let onto = first + bounds[2].start - start[2];
+                            values[onto..onto + change.size[2]]
+                                .copy_from_slice(&change.values[from..from + change.size[2]]);
+                        }
+                    }
+                }
+            }
+        }
+        let [z, y, x] = size;
+        let values = Tensor::from_vec(values, (changes.len(), channels, z, y, x), device)?;
+        Ok(Changed { values, place })
+    }
+}
+
+/// The voxels of a change.
+pub(super) fn bounds_of(change: &Change<'_>) -> Bounds {
+    std::array::from_fn(|axis| change.start[axis]..change.start[axis] + change.size[axis])
+}
+
+/// Asks about changes in groups of like size, as many together as `fitting` knows to fit, and gives the answers in the
+/// order of the changes.
+pub(super) fn grouped<T>(
+    changes: &[Change<'_>],
+    fitting: &Fitting,
+    ask: impl Fn(&[Change<'_>]) -> TensorResult<Vec<T>>,
+) -> Result<Vec<T>, Error> {
+    let mut order: Vec<usize> = (0..changes.len()).collect();
+    order.sort_by_key(|&index| (changes[index].size.iter().product::<usize>(), index));
+    let mut answers = Vec::with_capacity(changes.len());
+    for group in order.chunks(TOGETHER) {
+        let found = fitting.run(group.len(), is_exhausted, |range| {
+            let mut together: Vec<Change<'_>> = group[range].iter().map(|&index| changes[index]).collect();
+            let wanted = together.len();
+            // Few sizes of batches, so that each shape's algorithm is chosen once.
+            together.resize(wanted.next_power_of_two(), together[wanted - 1]);
+            let mut answers = ask(&together)?;
+            answers.truncate(wanted);
+            Ok(answers)
+        })?;
+        answers.extend(group.iter().copied().zip(found));
+    }
+    answers.sort_by_key(|&(index, _)| index);
+    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_keeps_every_voxel_in_its_place() {
+        let values: Vec<f32> = (1..=2 * 3 * 2 * 5).map(|i| i as f32).collect();
+        let image = Image::new(&values, [2, 3, 2, 5]).unwrap();
+        let padded = Image { values: image.values.clone(), shape: image.shape }.padded(4);
+        assert_eq!(padded.shape, [2, 4, 4, 8]);
+        let at = |image: &Image, c: usize, z: usize, y: usize, x: usize| {
+            let [_, depth, height, width] = image.shape;
+            image.values[((c * depth + z) * height + y) * width + x]
+        };
+        for (c, z, y, x) in [(0, 0, 0, 0), (1, 2, 1, 4), (1, 0, 1, 3)] {
+            assert_eq!(at(&padded, c, z, y, x), at(&image, c, z, y, x));
+        }
+        assert_eq!(padded.values.iter().sum::<f32>(), values.iter().sum::<f32>());
+        assert_eq!(at(&padded, 1, 3, 0, 0), 0.0);
+    }
+}

@@ -1,0 +1,238 @@
+//! A U-Net, asked for the values of each change's own voxels.
+
+use super::boxes::{Bounds, Place, Reach, hull};
+use super::cut::{Changed, Layer};
+use super::image::{Image, bounds_of, grouped};
+use super::step::{layer, next};
+use crate::Error;
+use crate::layers::ConvTranspose3d;
+use crate::memory::Fitting;
+use crate::ops::{self, Pool3dParams};
+use crate::plan::Change;
+use crate::unet::{Level, UNet3d};
+use candle_core::{Device, Result as TensorResult, Tensor};
+
+/// How an output of a level's convolutions looks back.
+const KERNEL: Reach = Reach { kernel: [3; 3], stride: [1; 3], padding: [1; 3] };
+/// How a voxel of a level looks back at the finer one.
+const POOL: Reach = {
+    let Pool3dParams { kernel, stride, padding } = UNet3d::POOL;
+    Reach { kernel, stride, padding }
+};
+
+/// A U-Net, ready to be asked about changes of an image.
+#[derive(Debug)]
+pub struct UNetWindows {
+    network: UNet3d,
+    device: Device,
+}
+
+/// The layers of an image, on the device.
+pub struct UNetKept {
+    /// With zeros at the far ends.
+    image: Image,
+    /// Voxels of the image itself.
+    size: [usize; 3],
+    /// The way down, the finest first.
+    down: Vec<Passed>,
+    /// The way up, the coarsest first, with what the transposed convolution gave.
+    up: Vec<(Layer, Passed)>,
+}
+
+/// What passed through the two convolutions of a level: before, between and after.
+struct Passed([Layer; 3]);
+
+/// The voxels of each layer of a level that count, by change: after the first convolution, and after the second.
+#[derive(Clone, Default)]
+struct Needed {
+    first: Vec<Bounds>,
+    second: Vec<Bounds>,
+}
+
+impl Needed {
+    /// For outputs of the second convolution; the level has `size` voxels.
+    fn of(second: Vec<Bounds>, size: [usize; 3]) -> Self {
+        let first = second.iter().map(|outputs| KERNEL.looked_at(outputs, size)).collect();
+        Self { first, second }
+    }
+
+    /// Of what the level takes in.
+    fn input(&self, size: [usize; 3]) -> Vec<Bounds> {
+        self.first.iter().map(|outputs| KERNEL.looked_at(outputs, size)).collect()
+    }
+}
+
+impl UNetWindows {
+    /// Of a network whose parameters are on `device`.
+    pub fn new(network: UNet3d, device: Device) -> Self {
+        Self { network, device }
+    }
+
+    /// Computes an image and keeps its layers.
+    ///
+    /// # Shapes
+    /// `image` is `[c, z, y, x]` in C order.
+    ///
+    /// # Errors
+    /// If `image` has another number of values, and what candle meets.
+    pub fn keep(&self, image: &[f32], shape: [usize; 4]) -> Result<UNetKept, Error> {
+        let network = &self.network;
+        let image = Image::new(image, shape)?;
+        let size = image.size();
+        let image = image.padded(1 << network.up.len());
+        let mut at = image.tensor(&self.device)?;
+        let (mut down, mut features) = (Vec::new(), Vec::new());
+        for (index, level) in network.down.iter().enumerate() {
+            if index > 0 {
+                at = ops::max_pool3d(&at, UNet3d::POOL)?;
+            }
+            let passed;
+            (passed, at) = pass(level, &at)?;
+            down.push(passed);
+            features.push(at.clone());
+        }
+        let mut up = Vec::new();
+        for ((transposed, level), beside) in network.up.iter().zip(features.iter().rev().skip(1)) {
+            let enlarged = transposed.forward(&at)?;
+            let passed;
+            (passed, at) = pass(level, &Tensor::cat(&[beside, &enlarged], 1)?)?;
+            up.push((Layer::new(&enlarged)?, passed));
+        }
+        Ok(UNetKept { image, size, down, up })
+    }
+
+    /// The U-Net's values in the box of each change, each change on its own.
+    ///
+    /// Changes of like size go together; `fitting` learns how many of them the device's memory takes.
+    ///
+    /// # Shapes
+    /// `[out, z, y, x]` for each change, of the change's size.
+    ///
+    /// # Errors
+    /// If a box does not lie in the image or has another number of values than its size says, and what candle meets.
+    pub fn changed(
+        &self,
+        kept: &UNetKept,
+        changes: &[Change<'_>],
+        fitting: &Fitting,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        kept.image.check(changes, kept.size)?;
+        grouped(changes, fitting, |together| self.together(kept, together))
+    }
+
+    /// What counts in each level, down and up, the finest first: what the changes' own voxels look back at.
+    fn needed(&self, kept: &UNetKept, changes: &[Change<'_>]) -> (Vec<Needed>, Vec<Needed>) {
+        let levels = self.network.down.len();
+        let size = |level: usize| kept.image.size().map(|size| size >> level);
+        let mut outputs: Vec<Bounds> = changes.iter().map(bounds_of).collect();
+        let mut up = Vec::new();
+        let mut skips = Vec::new();
+        for level in 0..levels - 1 {
+            let needed = Needed::of(outputs, size(level));
+            let input = needed.input(size(level));
+            outputs = input.iter().map(|fine| POOL.outputs(fine, size(level + 1))).collect();
+            skips.push(input);
+            up.push(needed);
+        }
+        let mut down = Vec::new();
+        for level in (0..levels).rev() {
+            let needed = Needed::of(outputs, size(level));
+            let input = needed.input(size(level));
+            down.push(needed);
+            outputs = match level.checked_sub(1) {
+                // The finer level is looked at by the pooling and by the way up.
+                Some(finer) => input
+                    .iter()
+                    .zip(&skips[finer])
+                    .map(|(coarse, skip)| hull(&POOL.looked_at(coarse, size(finer)), skip))
+                    .collect(),
+                None => Vec::new(),
+            };
+        }
+        down.reverse();
+        (down, up)
+    }
+
+    fn together(&self, kept: &UNetKept, changes: &[Change<'_>]) -> TensorResult<Vec<Vec<f32>>> {
+        let network = &self.network;
+        let (needed_down, needed_up) = self.needed(kept, changes);
+        let mut at = kept.image.upload(changes, &self.device)?;
+        let mut skipped: Vec<Changed> = Vec::new();
+        for (index, (level, needed)) in network.down.iter().zip(&needed_down).enumerate() {
+            let Passed([before, ..]) = &kept.down[index];
+            if let Some(finer) = index.checked_sub(1) {
+                let from = &kept.down[finer].0[2];
+                let size = before.size;
+                let (seen, place) = next(POOL, &[(from, &at)], Some(&needed.input(size)), 0.0)?;
+                skipped.push(at);
+                at = Changed { values: ops::max_pool3d(&seen, UNet3d::POOL)?, place };
+            }
+            at = through(level, &kept.down[index], &[(before, &at)], needed)?;
+        }
+        let ways_up = network.up.iter().zip(&kept.up);
+        for (((transposed, level), (whole, passed)), (fine, beside)) in
+            ways_up.zip(skipped.iter().enumerate().rev())
+        {
+            let enlarged = enlarge(transposed, &at)?;
+            let inputs = [(&kept.down[fine].0[2], beside), (whole, &enlarged)];
+            at = through(level, passed, &inputs, &needed_up[fine])?;
+        }
+        let values = network.last.forward(&at.values)?.detach();
+        let (count, channels, ..) = values.dims5()?;
+        let window = at.place.size;
+        let values = values.flatten_all()?.to_vec1::<f32>()?;
+        let voxels = window.iter().product::<usize>();
+        let of_change = |index: usize| {
+            let (change, start) = (&changes[index], at.place.starts[index]);
+            let mut own = Vec::with_capacity(channels * change.size.iter().product::<usize>());
+            for channel in 0..channels {
+                for z in 0..change.size[0] {
+                    for y in 0..change.size[1] {
+                        let [dz, dy, dx]: [usize; 3] =
+                            std::array::from_fn(|axis| change.start[axis] - start[axis]);
+                        let row = ((z + dz) * window[1] + y + dy) * window[2] + dx;
+                        let from = (index * channels + channel) * voxels + row;
+                        own.extend_from_slice(&values[from..from + change.size[2]]);
+                    }
+                }
+            }
+            own
+        };
+        Ok((0..count).map(of_change).collect())
+    }
+}
+
+/// A whole layer through a level's convolutions.
+fn pass(level: &Level, before: &Tensor) -> TensorResult<(Passed, Tensor)> {
+    let [(first, first_norm), (second, second_norm)] = &level.layers;
+    let between = first_norm.forward_t(&first.forward(before)?, false, true)?;
+    let after = second_norm.forward_t(&second.forward(&between)?, false, true)?;
+    Ok((Passed([Layer::new(before)?, Layer::new(&between)?, Layer::new(&after)?]), after))
+}
+
+/// Windows through a level's convolutions.
+fn through(
+    level: &Level,
+    kept: &Passed,
+    inputs: &[(&Layer, &Changed)],
+    needed: &Needed,
+) -> TensorResult<Changed> {
+    let [(first, first_norm), (second, second_norm)] = &level.layers;
+    let Passed([_, between, _]) = kept;
+    let at = layer(first, first_norm, true, inputs, Some(&needed.first))?;
+    layer(second, second_norm, true, &[(between, &at)], Some(&needed.second))
+}
+
+/// Windows at twice their size: no output looks at more than one input.
+fn enlarge(transposed: &ConvTranspose3d, changed: &Changed) -> TensorResult<Changed> {
+    let Place { starts, size, boxes } = &changed.place;
+    let place = Place {
+        starts: starts.iter().map(|start| start.map(|at| 2 * at)).collect(),
+        size: size.map(|size| 2 * size),
+        boxes: boxes
+            .iter()
+            .map(|bounds| std::array::from_fn(|axis| 2 * bounds[axis].start..2 * bounds[axis].end))
+            .collect(),
+    };
+    Ok(Changed { values: transposed.forward(&changed.values)?, place })
+}
