@@ -38,13 +38,14 @@ else
   done
 fi
 bash "$here/driver.sh" "$cuda/include/cuda.h" "$dir/link/driver.o"
-# The linker asks for a libcuda that driver.o then makes superfluous.
-gcc -shared -o "$dir/link/libcuda.so" -Wl,-soname,libcuda.so.1 "$dir/link/driver.o"
+# An archive: whoever links to it takes its code along, and needs no libcuda.so.1 to start.
+rm -f "$dir/link/libcuda.so" "$dir/link/libcuda.a"
+ar rcs "$dir/link/libcuda.a" "$dir/link/driver.o"
 cat > "$dir/env.sh" <<ENV
 export CUDA_HOME=$cuda CUDA_PATH=$cuda CUDA_ROOT=$cuda CUDA_TOOLKIT_ROOT_DIR=$cuda
 export PATH=$cuda/bin:\$PATH
 export CUDA_COMPUTE_CAP=\${CUDA_COMPUTE_CAP:-90}
 export LD_LIBRARY_PATH=$libraries\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
-export RUSTFLAGS="\${RUSTFLAGS:-} -L $dir/link -C link-arg=$dir/link/driver.o -C link-arg=-Wl,--allow-shlib-undefined"
+export RUSTFLAGS="\${RUSTFLAGS:-} -L $dir/link -C link-arg=-Wl,--allow-shlib-undefined"
 ENV
 echo "toolkit ready: . $dir/env.sh"

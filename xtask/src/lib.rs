@@ -31,6 +31,13 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let threads = usize::from(cli.threads.unwrap_or(0));
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
     let place = &Place { device: cli.device, precision: cli.precision };
+    match &cli.command {
+        Command::Ci(_) => place.refuse("ci")?,
+        Command::Results(_) => place.refuse("results")?,
+        Command::Bench(_) => place.refuse("bench")?,
+        Command::Slic(_) => place.refuse("slic")?,
+        _ => {}
+    }
     match cli.command {
         Command::Ci(args) => commands::ci::run(args),
         Command::DeviceCheck(args) => commands::device_check::run(args, place),

@@ -6,6 +6,7 @@ use relevox_models::candle_core::Device;
 use relevox_models::memory::Notice;
 use relevox_models::{Error, Precision, device_with};
 
+use crate::failure::input;
 use crate::progress::say;
 
 /// A device, and how it computes.
@@ -18,6 +19,17 @@ pub struct Place {
 }
 
 impl Place {
+    /// Refuses what a command that runs no network has no use for.
+    ///
+    /// # Errors
+    /// Another device than the CPU, or another precision than its own.
+    pub fn refuse(&self, command: &str) -> anyhow::Result<()> {
+        if *self == (Self { device: "cpu".to_owned(), precision: Precision::F32 }) {
+            return Ok(());
+        }
+        Err(input(format!("--device and --precision: `{command}` runs on the CPU, found {self}")))
+    }
+
     /// The device, ready.
     ///
     /// # Errors
@@ -45,6 +57,18 @@ pub fn say_smaller_batches(what: &'static str) -> Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::{Ending, ending};
+
+    #[test]
+    fn a_command_of_the_cpu_s_refuses_another_device() {
+        let place = |device: &str, precision| Place { device: device.to_owned(), precision };
+        assert!(place("cpu", Precision::F32).refuse("slic").is_ok());
+        for other in [place("cuda", Precision::F32), place("cpu", Precision::Tf32)] {
+            let error = other.refuse("slic").unwrap_err();
+            assert_eq!(ending(&error), Ending::Input);
+            assert!(error.to_string().contains("`slic` runs on the CPU"), "{error}");
+        }
+    }
 
     #[test]
     fn a_place_says_what_is_unusual_about_it() {

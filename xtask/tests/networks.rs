@@ -1,4 +1,4 @@
-//! A classifier of several networks: every stage takes their mean logit, and `explain` does.
+//! A classifier of several networks: predictions and `explain` take their mean logit; a training goes on.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -6,9 +6,11 @@ mod harness;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
-use harness::{made, refuse, succeed, tiny, xtask};
+use harness::{assert_same_tree, made, refuse, succeed, tiny, tree, xtask};
 use relevox_models::checkpoint;
 use serde_json::{Value, json};
 
@@ -24,8 +26,11 @@ impl Trained {
         self.run.join(format!("classifier/network-{network}/best.safetensors"))
     }
 
+    /// One that predictions are of.
     fn case(&self) -> PathBuf {
-        fs::read_dir(self.run.join("phantom/HGG")).unwrap().next().unwrap().unwrap().path()
+        let name = predictions(&self.run).into_iter().next().unwrap().0;
+        let grades = ["HGG", "LGG"].map(|grade| self.run.join("phantom").join(grade).join(&name));
+        grades.into_iter().find(|path| path.exists()).unwrap()
     }
 
     fn explain(&self, weights: &[PathBuf]) -> Command {
@@ -69,6 +74,33 @@ fn a_whole_run_has_both() {
 }
 
 #[test]
+fn a_training_that_was_killed_within_the_second_network_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    let more = [&TWO[..], &["--set", "classifier.epochs=6"]].concat();
+    for run in [&whole, &killed] {
+        succeed(tiny("phantom", run, &more));
+    }
+    succeed(tiny("train", &whole, &more));
+    let mut child =
+        tiny("train", &killed, &more).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let begun = killed.join("classifier/network-2/last.safetensors");
+    while !begun.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "training ended before it could be killed");
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let first =
+        fs::metadata(killed.join("classifier/network-1/best.safetensors")).unwrap().modified().unwrap();
+    succeed(tiny("train", &killed, &more));
+    assert_same_tree(&tree(&killed), &tree(&whole));
+    // It is written again from the epoch that was kept, and no epoch is.
+    let epoch = killed.join("classifier/network-1/epoch-006.safetensors");
+    assert!(fs::metadata(epoch).unwrap().modified().unwrap() <= first, "the first network was trained again");
+}
+
+#[test]
 fn explain_takes_the_mean_logit() {
     let trained = trained("train");
     let logit = |weights: &[PathBuf]| -> f64 {
@@ -81,9 +113,8 @@ fn explain_takes_the_mean_logit() {
     assert_ne!(one, other);
     assert!((logit(&both) - (one + other) / 2.0).abs() < 1e-6);
     let name = trained.case().file_name().unwrap().to_str().unwrap().to_owned();
-    if let Some((_, said)) = predictions(&trained.run).into_iter().find(|(case, _)| *case == name) {
-        assert!((said - (one + other) / 2.0).abs() < 1e-6);
-    }
+    let (_, said) = predictions(&trained.run).into_iter().find(|(case, _)| *case == name).unwrap();
+    assert!((said - (one + other) / 2.0).abs() < 1e-6);
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! region of air stays as it is under `blank`, and becomes brain-bright under `max`.
 //!
 //! `mean` is not the paper's: the others put a hole or a flare into the brain that no training scan has, and a classifier may
-//! answer to that; the sequence's mean takes away what is unusual about a region and little else.
+//! answer to that; the sequence's mean takes away what is unusual about a region of brain and little else. A region of air
+//! becomes tissue under it: it is for partitions of the brain alone.
 
 use std::fmt;
 use std::str::FromStr;

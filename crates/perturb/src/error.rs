@@ -1,5 +1,7 @@
 //! What can be wrong with a fill, a region or the image they are asked for.
 
+use crate::Constant;
+
 /// Why a region could not be replaced.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,7 +41,7 @@ pub enum Error {
         fill: String,
     },
     /// A name that is no constant fill.
-    #[error("fill `{name}` is not known: expected one of blank, min, max")]
+    #[error("fill `{name}` is not known: expected one of {}", Constant::ALL.map(Constant::name).join(", "))]
     UnknownConstant {
         /// The name given.
         name: String,

@@ -1,9 +1,11 @@
 //! Several classifiers as one.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use ndarray::{ArrayView4, ArrayView5};
-use relevox_perturb::Fill;
+use relevox_perturb::{Fill, Perturbation};
 use slic3d::Supervoxels;
 
 use crate::{Classifier, Error, Progress, RegionLogits};
@@ -22,7 +24,7 @@ impl<C: Classifier> Ensemble<C> {
     /// Of one classifier or more.
     ///
     /// # Errors
-    /// None at all.
+    /// If there are none.
     pub fn new(members: Vec<C>) -> Result<Self, Error> {
         if members.is_empty() {
             return Err(Error::Setting {
@@ -73,10 +75,11 @@ impl<C: Classifier> Classifier for Ensemble<C> {
         progress: Progress<'_>,
     ) -> Result<RegionLogits, Error> {
         let finished = AtomicUsize::new(0);
+        let fill = Remembered { fill, changes: Mutex::default() };
         let (mut original, mut perturbed) = (0.0, vec![0.0; regions.len()]);
         let mut changed = Vec::new();
         for member in &self.members {
-            let found = member.score_regions(image, regions, fill, &|done| {
+            let found = member.score_regions(image, regions, &fill, &|done| {
                 // A region is finished once all members have done with it, give or take which.
                 let before = finished.fetch_add(done, Ordering::Relaxed);
                 let whole = |count: usize| count / self.members.len();
@@ -91,6 +94,44 @@ impl<C: Classifier> Classifier for Ensemble<C> {
             perturbed: perturbed.into_iter().map(|sum| self.mean(sum)).collect(),
             changed,
         })
+    }
+}
+
+/// A fill that is asked about each region once: one that learned takes as long as a member does.
+struct Remembered<'a> {
+    fill: &'a dyn Fill,
+    changes: Mutex<BTreeMap<usize, Perturbation>>,
+}
+
+impl Fill for Remembered<'_> {
+    fn name(&self) -> &str {
+        self.fill.name()
+    }
+
+    fn perturb(
+        &self,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        region: usize,
+    ) -> Result<Perturbation, relevox_perturb::Error> {
+        let mut one = self.perturb_batch(image, regions, &[region])?;
+        one.pop().ok_or(relevox_perturb::Error::RegionOutOfRange { region, regions: regions.len() })
+    }
+
+    fn perturb_batch(
+        &self,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        batch: &[usize],
+    ) -> Result<Vec<Perturbation>, relevox_perturb::Error> {
+        let mut known = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<usize> = batch.iter().copied().filter(|region| !known.contains_key(region)).collect();
+        let found = self.fill.perturb_batch(image, regions, &new)?;
+        if found.len() != new.len() {
+            return Ok(found);
+        }
+        known.extend(new.into_iter().zip(found));
+        Ok(batch.iter().filter_map(|region| known.get(region).cloned()).collect())
     }
 }
 
@@ -135,6 +176,31 @@ mod tests {
         assert_eq!(both.perturbed[2], both.original);
         let logit = ensemble.logits(image.view().insert_axis(Axis(0))).unwrap();
         assert_eq!(logit, [both.original]);
+    }
+
+    #[test]
+    fn a_fill_is_asked_about_each_region_once() {
+        struct Counted(ConstantFill, AtomicUsize);
+        impl Fill for Counted {
+            fn name(&self) -> &str {
+                "counted"
+            }
+
+            fn perturb(
+                &self,
+                image: ArrayView4<'_, f32>,
+                regions: &Supervoxels,
+                region: usize,
+            ) -> Result<Perturbation, relevox_perturb::Error> {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                self.0.perturb(image, regions, region)
+            }
+        }
+        let (image, slabs, blank) = slabs();
+        let counted = Counted(blank, AtomicUsize::new(0));
+        let ensemble = Ensemble::new((0..3).map(looks_at).collect()).unwrap();
+        ensemble.score_regions(image.view(), &slabs, &counted, &silent).unwrap();
+        assert_eq!(counted.1.into_inner(), slabs.len());
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Classifier for NetworkClassifier {
             None => {
                 let kept = self.keep_on_device(image)?;
                 follow(image, regions, fill, progress, kept.logit(), AT_ONCE_ON_GPU, |boxes| {
-                    Ok(self.windows.changed(&kept, boxes, &self.boxes)?)
+                    Ok(self.windows.changed(&kept, boxes, self.memory, &self.boxes)?)
                 })
             }
         }

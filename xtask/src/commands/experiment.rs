@@ -120,6 +120,7 @@ pub(super) fn reproduce_one(opening: Opening, place: &Place) -> anyhow::Result<(
 /// # Errors
 /// A folder that can't be written to.
 pub fn phantom(args: RunArgs, place: &Place) -> anyhow::Result<()> {
+    place.open()?;
     let (run, config) = find(args)?.take()?;
     run.describe(config.seed, &place.to_string(), rayon::current_num_threads())?;
     stage(&run, "phantom", || Ok((synthetic::run(&run, &config)?, ())))

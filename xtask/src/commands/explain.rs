@@ -71,7 +71,8 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
             .dense(args.dense)
             .on_smaller_batches(say_smaller_batches("explain"));
         if let Some(mebibytes) = args.memory {
-            member = member.memory((mebibytes as usize) << 20);
+            // Each keeps the scan's layers until all are done.
+            member = member.memory(((mebibytes as usize) << 20) / args.weights.len());
         }
         members.push(member);
     }

@@ -17,6 +17,7 @@ mod keys;
 pub mod layers;
 mod profiles;
 
+pub use check::FILLS;
 pub use difference::{Difference, differences};
 pub use layers::{Layers, Source};
 pub use profiles::Profile;
@@ -198,7 +199,7 @@ pub enum Scores {
 /// What of a smoothed score is relevance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Sign {
+pub enum Reading {
     /// Its magnitude, whichever class the region speaks for.
     Magnitude,
     /// What speaks for the positive class.
@@ -214,7 +215,7 @@ pub struct DiffuseConfig {
     /// What is smoothed.
     pub scores: Vec<Scores>,
     /// What of them is relevance.
-    pub readings: Vec<Sign>,
+    pub readings: Vec<Reading>,
     /// How strongly.
     pub lambdas: Vec<f64>,
     /// Deviations of likeness, in units of the median distance between neighbours.

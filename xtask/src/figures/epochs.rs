@@ -7,7 +7,7 @@ use super::canvas::{Area, Canvas, Text};
 use super::colour::{FAINT_INK, GREEN, INK, OUTLINE};
 use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
 use super::plane::View;
-use super::training::{HistoryPoint, last_epoch, loss_axis, losses};
+use super::training::{HistoryPoint, last_epoch, loss_axis, losses, mark_kept};
 use crate::tables::{Number, wording};
 
 /// A map at an epoch.
@@ -48,7 +48,7 @@ pub struct Epochs<'a> {
     /// Every epoch of training.
     pub history: &'a [HistoryPoint],
     /// The epoch whose weights were kept.
-    pub chosen: usize,
+    pub chosen: Option<usize>,
     /// The mean focus over some cases.
     pub focus: &'a [FocusPoint],
     /// Rank correlation of focus with validation loss.
@@ -84,7 +84,7 @@ impl Epochs<'_> {
         let area = Area { x: left, y: top + side + 96.0, width, height: 260.0 };
         let chart = Chart { area, x: x.clone(), y: loss_axis(&series) };
         chart.frame(&mut canvas)?;
-        chart.mark(&mut canvas, self.chosen as f64, &format!("kept: epoch {}", self.chosen))?;
+        mark_kept(&chart, &mut canvas, self.chosen, true)?;
         series.iter().for_each(|one| chart.draw(&mut canvas, one));
         chart.legend(&mut canvas, &series)?;
 
@@ -99,7 +99,7 @@ impl Epochs<'_> {
         let area = Area { y: area.bottom() + 136.0, height: 230.0, ..area };
         let chart = Chart { area, x, y: Axis::from_zero("focus", values) };
         chart.frame(&mut canvas)?;
-        chart.mark(&mut canvas, self.chosen as f64, "")?;
+        mark_kept(&chart, &mut canvas, self.chosen, false)?;
         chart.draw(&mut canvas, &focus);
         chart.legend(&mut canvas, &[focus])?;
         let words = match &self.correlation.why {

@@ -121,7 +121,7 @@ fn draw_epochs(scene: &Scene, correlation: &Number) -> Vec<u8> {
         truth: Some(scene.truth.view()),
         maps,
         history: &history,
-        chosen: 9,
+        chosen: Some(9),
         focus: &focus,
         correlation,
     };
@@ -156,7 +156,7 @@ fn figures_are_png_files_of_their_size_and_not_blank() {
         (draw_side_by_side(&scene, true), (70 + 5 * 214 + 4 * 24 + 124, 2 * (40 + 214 + 40))),
         (draw_epochs(&scene, &correlation), (1600, 1043)),
         (draw_roc(), (760, 740)),
-        (training(&history(), 9).unwrap(), (1500, 560)),
+        (training(&history(), Some(9)).unwrap(), (1500, 560)),
         (methods(&summary).unwrap(), (1400, 64 + METHODS.len() as u32 * 92 + 90)),
     ];
     for (index, (bytes, size)) in sizes.iter().enumerate() {
@@ -191,7 +191,7 @@ fn other_values_give_another_picture() {
     let mut after = scene();
     after.perturbed.fill(0.5);
     assert_ne!(draw_pipeline(&before), draw_pipeline(&after));
-    assert_ne!(training(&history(), 9).unwrap(), training(&history(), 8).unwrap());
+    assert_ne!(training(&history(), Some(9)).unwrap(), training(&history(), Some(8)).unwrap());
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn nothing_to_show_is_still_a_figure() {
     let mut summary = sample::summary();
     summary.dice.clear();
     look(&methods(&summary).unwrap());
-    look(&training(&[], 0).unwrap());
+    look(&training(&[], None).unwrap());
     let auc = Number::none("one class", None);
     look(&Roc { points: &[], auc: &auc, positive: 0, negative: 3 }.png().unwrap());
     look(&Comparison { sequences: &[], cases: Vec::new() }.png().unwrap());

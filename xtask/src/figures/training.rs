@@ -57,21 +57,32 @@ pub(super) fn last_epoch(history: &[HistoryPoint]) -> usize {
     history.iter().map(|point| point.epoch).max().unwrap_or(1)
 }
 
-/// Draws the training curves; `chosen` is the epoch whose weights were kept.
+/// Marks the epoch whose weights were kept; nothing where networks keep different ones.
+pub(super) fn mark_kept(
+    chart: &Chart,
+    canvas: &mut Canvas,
+    epoch: Option<usize>,
+    named: bool,
+) -> anyhow::Result<()> {
+    let Some(epoch) = epoch else { return Ok(()) };
+    let words = if named { format!("kept: epoch {epoch}") } else { String::new() };
+    chart.mark(canvas, epoch as f64, &words)
+}
+
+/// Draws the training curves; `chosen` is the epoch whose weights were kept, where all networks keep one.
 ///
 /// # Errors
 /// Never.
-pub fn training(history: &[HistoryPoint], chosen: usize) -> anyhow::Result<Vec<u8>> {
+pub fn training(history: &[HistoryPoint], chosen: Option<usize>) -> anyhow::Result<Vec<u8>> {
     let mut canvas = Canvas::new(1500, 560)?;
     let area =
         |column: usize| Area { x: 110.0 + column as f32 * 760.0, y: 60.0, width: 600.0, height: 400.0 };
     let x = Axis::epochs(last_epoch(history));
-    let kept = format!("kept: epoch {chosen}");
 
     let series = losses(history);
     let chart = Chart { area: area(0), x: x.clone(), y: loss_axis(&series) };
     chart.frame(&mut canvas)?;
-    chart.mark(&mut canvas, chosen as f64, &kept)?;
+    mark_kept(&chart, &mut canvas, chosen, true)?;
     series.iter().for_each(|one| chart.draw(&mut canvas, one));
     chart.legend(&mut canvas, &series)?;
 
@@ -93,7 +104,7 @@ pub fn training(history: &[HistoryPoint], chosen: usize) -> anyhow::Result<Vec<u
     ];
     let chart = Chart { area: area(1), x, y: Axis::exact("validation split", 0.0, 1.0, 0.2) };
     chart.frame(&mut canvas)?;
-    chart.mark(&mut canvas, chosen as f64, "")?;
+    mark_kept(&chart, &mut canvas, chosen, false)?;
     series.iter().for_each(|one| chart.draw(&mut canvas, one));
     chart.legend(&mut canvas, &series)?;
     canvas.png()

@@ -286,7 +286,7 @@ pub(super) fn classifier(html: &mut Html, report: &Report<'_>) -> anyhow::Result
     let (classifier, paper) = (&report.summary.classifier, Paper::load()?);
     html.raw("<h2 id=\"classifier\">The classifier</h2>");
     let mut rows = vec![vec![
-        Cell::Head("Epoch kept, by validation accuracy".to_owned()),
+        Cell::Head("Epoch kept".to_owned()),
         classifier.epoch.map_or(Cell::Plain(None), Cell::Count),
         Cell::Words(String::new()),
         Cell::Count(paper.classifier.epoch),

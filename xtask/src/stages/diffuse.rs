@@ -3,7 +3,7 @@
 
 use anyhow::Context;
 use relevox_eval::{RegionOverlap, otsu};
-use relevox_relevance::{Border, Reading, RegionGraph, RegionScores, relevance};
+use relevox_relevance::{Border, RegionGraph, RegionScores, relevance};
 use relevox_volume::{Split, Study};
 use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
@@ -11,7 +11,7 @@ use slic3d::Supervoxels;
 use super::explained::{self, Explained};
 use super::scores::read_csv;
 use super::{Partition, Session, Work};
-use crate::config::{Config, Scores, Sign};
+use crate::config::{Config, Reading, Scores};
 use crate::interrupt;
 use crate::progress::{Progress, say};
 use crate::run::{Inputs, hash_bytes, replace};
@@ -32,7 +32,7 @@ pub struct Setting {
     /// What is smoothed.
     pub scores: Scores,
     /// What of it is relevance.
-    pub reading: Sign,
+    pub reading: Reading,
     /// How strongly.
     pub lambda: f64,
     /// The deviation of likeness, in units of the median distance between neighbours.
@@ -58,12 +58,15 @@ impl Setting {
         if self.border { Border::Length } else { Border::Ignored }
     }
 
-    /// How smoothed scores become relevance.
-    pub fn reading(&self) -> Reading {
-        match self.reading {
-            Sign::Magnitude => Reading::Magnitude,
-            Sign::Positive => Reading::Positive,
-        }
+    /// Smoothed scores as relevance.
+    pub fn relevance(&self, smoothed: &[f64]) -> Vec<f64> {
+        relevance(
+            smoothed,
+            match self.reading {
+                Reading::Magnitude => relevox_relevance::Reading::Magnitude,
+                Reading::Positive => relevox_relevance::Reading::Positive,
+            },
+        )
     }
 
     /// The graph that its scores are smoothed over.
@@ -211,7 +214,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
                 let (study, regions) = load(session, partition, case)?;
                 let scores = read_csv(&session.run.path(&partition.scores_file(case, &chosen.fill)))?;
                 let values = chosen.graph(&study, &regions)?.diffuse(&chosen.raw(&scores), chosen.lambda)?;
-                let relevance = relevance(&values, chosen.reading());
+                let relevance = chosen.relevance(&values);
                 explained::write(path, &regions, &Explained { values, relevance })
             })?);
         }
@@ -221,7 +224,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
                 let (study, regions) = load(session, partition, case)?;
                 let channel = channel(session)?;
                 let values = regions.mean_features(study.image.view())?.column(channel).to_vec();
-                let relevance = relevance(&values, Reading::Magnitude);
+                let relevance = relevance(&values, relevox_relevance::Reading::Magnitude);
                 explained::write(path, &regions, &Explained { values, relevance })
             })?);
         }
@@ -269,7 +272,7 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
                 };
                 let scores = read_csv(&session.run.path(&partition.scores_file(&case.case, &setting.fill)))?;
                 let values = here.diffuse(&setting.raw(&scores), setting.lambda)?;
-                *sum += worth(&overlap, &relevance(&values, setting.reading()))?;
+                *sum += worth(&overlap, &setting.relevance(&values))?;
                 graph = Some((setting.scale, setting.border, here));
             }
         }

@@ -7,8 +7,7 @@ use relevox_relevance::gradcam::{Target, grad_cam_for};
 use relevox_relevance::gradcam_pp::grad_cam_pp;
 use relevox_relevance::{Classifier, Ensemble, NetworkClassifier, RelevanceMap};
 
-use super::Session;
-use super::train::{self, Member};
+use super::{Session, train};
 use crate::place::say_smaller_batches;
 
 /// A classifier with the content hash of its weights.
@@ -42,7 +41,7 @@ impl Network {
     /// # Errors
     /// As [`Network::load`].
     pub fn kept(session: &Session) -> anyhow::Result<Self> {
-        Self::load(session, &Member::all(&session.config).iter().map(Member::best).collect::<Vec<_>>())
+        Self::load(session, &train::kept_files(session))
     }
 
     /// The classifier after an epoch of training.
@@ -50,9 +49,7 @@ impl Network {
     /// # Errors
     /// As [`Network::load`].
     pub fn after(session: &Session, epoch: usize) -> anyhow::Result<Self> {
-        let weights: Vec<String> =
-            Member::all(&session.config).iter().map(|member| member.epoch(epoch)).collect();
-        Self::load(session, &weights)
+        Self::load(session, &train::epoch_files(session, epoch))
     }
 
     /// The classifier of files of the run.
@@ -103,6 +100,70 @@ impl Network {
         match maps.len() {
             1 => Ok(maps.remove(0)),
             _ => Ok(RelevanceMap::average(&maps)?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array4;
+    use relevox_models::candle_core::{Device, Var};
+    use relevox_models::{Parameters, ResNet3d, ResNetConfig};
+
+    use super::*;
+
+    const SHAPE: (usize, usize, usize, usize) = (2, 20, 24, 20);
+
+    fn of(seeds: &[u64]) -> Network {
+        let config = ResNetConfig { depth: 10, in_channels: 2, width: 2, ..ResNetConfig::default() };
+        let network = |seed: &u64| {
+            let parameters = Parameters::seeded(*seed, &Device::Cpu);
+            let network = ResNet3d::new(&config, parameters.frozen_builder()).unwrap();
+            NetworkClassifier::new(network, Device::Cpu).unwrap()
+        };
+        let networks = Ensemble::new(seeds.iter().map(network).collect()).unwrap();
+        Network { networks, hash: String::new() }
+    }
+
+    fn image() -> Array4<f32> {
+        Array4::from_shape_fn(SHAPE, |(c, z, y, x)| ((7 * z + 3 * y + 5 * x + 11 * c) % 13) as f32 / 13.0)
+    }
+
+    #[test]
+    fn two_networks_logit_and_gradient_are_the_mean_of_theirs() {
+        let image = Tensor::from_vec(image().into_raw_vec_and_offset().0, SHAPE, &Device::Cpu).unwrap();
+        let ask = |network: &Network| {
+            let image = Var::from_tensor(&image.unsqueeze(0).unwrap()).unwrap();
+            let logits = network.differentiable(image.as_tensor()).unwrap();
+            let gradient = logits.sum_all().unwrap().backward().unwrap().remove(image.as_tensor()).unwrap();
+            let mut all = logits.to_vec1::<f32>().unwrap();
+            all.extend(gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            all
+        };
+        let (one, other, both) = (ask(&of(&[1])), ask(&of(&[2])), ask(&of(&[1, 2])));
+        assert!(one.iter().zip(&other).any(|(a, b)| (a - b).abs() > 1e-4), "the networks are one");
+        for ((a, b), mean) in one.iter().zip(&other).zip(&both) {
+            assert!((mean - (a + b) / 2.0).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn grad_cam_of_two_networks_is_for_the_class_that_they_predict_together() {
+        let image = image();
+        let both = of(&[1, 2]);
+        let logits = both.classifier().logits(image.view().insert_axis(Axis(0))).unwrap();
+        let target = if logits[0] >= 0.0 { Target::Positive } else { Target::Negative };
+        for cam in [Cam::Plain, Cam::PlusPlus] {
+            let each = both.networks.members().iter().map(|member| {
+                let (network, device) = (member.network(), member.device());
+                match cam {
+                    Cam::Plain => grad_cam_for(network, image.view(), target, device).unwrap(),
+                    Cam::PlusPlus => grad_cam_pp(network, image.view(), target, device).unwrap(),
+                }
+            });
+            let expected = RelevanceMap::average(&each.collect::<Vec<_>>()).unwrap();
+            assert!(!expected.flat);
+            assert_eq!(both.grad_cam(image.view(), cam).unwrap(), expected);
         }
     }
 }

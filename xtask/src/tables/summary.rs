@@ -184,7 +184,8 @@ pub struct LeftOut {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierSummary {
-    /// The epoch whose weights were kept; none where several networks are pooled.
+    /// The epoch whose weights were kept; none where the parts of a cross-validation are pooled, or networks keep
+    /// different ones.
     pub epoch: Option<usize>,
     /// Networks whose mean logit decides.
     #[serde(default = "one")]

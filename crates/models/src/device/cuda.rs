@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "calls of the CUDA driver; each block says why it holds")]
 
 use super::Precision;
+use crate::memory::is_exhausted;
 use crate::ops;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
 use candle_core::{CudaDevice, DType, Device, Tensor};
@@ -119,6 +120,7 @@ fn try_kernels(device: &Device) -> Result<(), String> {
     match sum() {
         Ok(6.0) => Ok(()),
         Ok(other) => Err(format!("it sums 2, 2 and 2 to {other}")),
+        Err(error) if is_exhausted(&error) => Err(format!("its memory is full ({error})")),
         Err(error) => {
             let major = capability(device.as_cuda_device().map_err(|error| error.to_string())?);
             Err(format!(

@@ -132,6 +132,28 @@ mod tests {
         }
 
         #[test]
+        fn inputs_are_those_that_an_output_looks_at(
+            input in 4usize..30, start in 0usize..30, length in 1usize..12, kernel in 1usize..8, stride in 1usize..4,
+        ) {
+            let padding = kernel / 2;
+            let reach = Reach { kernel: [kernel; 3], stride: [stride; 3], padding: [padding; 3] };
+            let output = reach.output_size([input; 3]).unwrap()[0];
+            let start = start.min(output - 1);
+            let outputs = start..(start + length).min(output);
+            let found = reach.looked_at(&[outputs.clone(), outputs.clone(), outputs.clone()], [input; 3]);
+            let looked_at = |at: usize| {
+                outputs.clone().any(|output| {
+                    let first = (output * stride) as isize - padding as isize;
+                    (first..first + kernel as isize).contains(&(at as isize))
+                })
+            };
+            let seen: Vec<usize> = (0..input).filter(|&at| looked_at(at)).collect();
+            // The hull: with a stride beyond the kernel some between are not looked at.
+            prop_assert_eq!(found[0].start, seen[0]);
+            prop_assert_eq!(found[0].end, seen[seen.len() - 1] + 1);
+        }
+
+        #[test]
         fn windows_lie_in_the_layer_and_hold_their_boxes(
             layer in 1usize..20, boxes in prop::collection::vec((0usize..20, 1usize..20), 1..5),
         ) {

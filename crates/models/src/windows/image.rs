@@ -9,6 +9,8 @@ use candle_core::{Device, Result as TensorResult, Tensor};
 
 /// Most changes that go through a layer together.
 pub const TOGETHER: usize = 32;
+/// Voxels on each side of a box that are computed with it.
+const AROUND: usize = 4;
 
 /// An image on the host.
 pub(super) struct Image {
@@ -118,17 +120,59 @@ pub(super) fn bounds_of(change: &Change<'_>) -> Bounds {
     std::array::from_fn(|axis| change.start[axis]..change.start[axis] + change.size[axis])
 }
 
-/// Asks about changes in groups of like size, as many together as `fitting` knows to fit, and gives the answers in the
-/// order of the changes.
+/// What changes that go together are expected to take of a device's memory.
+pub(super) struct Room {
+    /// Bytes that there are.
+    pub memory: usize,
+    /// Bytes that each voxel of a window of the image takes in the layers at work.
+    pub by_voxel: usize,
+}
+
+impl Room {
+    /// Whether there is room for `count` windows around boxes of at most this size. There is for one.
+    fn has(&self, count: usize, longest: [usize; 3]) -> bool {
+        // Of what lies around a box, the layers at work hold about so much.
+        let voxels = longest.map(|size| size + 2 * AROUND).iter().product::<usize>();
+        count == 1 || count * voxels * self.by_voxel <= self.memory
+    }
+}
+
+/// Changes of like size, in groups that there is room for.
+fn groups(changes: &[Change<'_>], room: &Room) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..changes.len()).collect();
+    order.sort_by_key(|&index| (changes[index].size.iter().product::<usize>(), index));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut longest = [0; 3];
+    for index in order {
+        let size = changes[index].size;
+        let with: [usize; 3] = std::array::from_fn(|axis| longest[axis].max(size[axis]));
+        match groups.last_mut() {
+            // A group is filled up to a power of two.
+            Some(group)
+                if group.len() < TOGETHER && room.has((group.len() + 1).next_power_of_two(), with) =>
+            {
+                group.push(index);
+                longest = with;
+            }
+            _ => {
+                groups.push(vec![index]);
+                longest = size;
+            }
+        }
+    }
+    groups
+}
+
+/// Asks about changes in groups of like size, as many together as there is room for and as `fitting` knows to fit, and
+/// gives the answers in the order of the changes.
 pub(super) fn grouped<T>(
     changes: &[Change<'_>],
+    room: &Room,
     fitting: &Fitting,
     ask: impl Fn(&[Change<'_>]) -> TensorResult<Vec<T>>,
 ) -> Result<Vec<T>, Error> {
-    let mut order: Vec<usize> = (0..changes.len()).collect();
-    order.sort_by_key(|&index| (changes[index].size.iter().product::<usize>(), index));
     let mut answers = Vec::with_capacity(changes.len());
-    for group in order.chunks(TOGETHER) {
+    for group in groups(changes, room) {
         let found = fitting.run(group.len(), is_exhausted, |range| {
             let mut together: Vec<Change<'_>> = group[range].iter().map(|&index| changes[index]).collect();
             let wanted = together.len();
@@ -147,6 +191,26 @@ pub(super) fn grouped<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_keep_to_the_room() {
+        let sizes = [[30, 9, 9], [8, 8, 8], [9, 9, 30], [8, 8, 9], [8, 8, 8], [100, 100, 100]];
+        let changes = sizes.map(|size| Change { start: [0; 3], size, values: &[] });
+        let all = |groups: &[Vec<usize>]| {
+            let mut all: Vec<usize> = groups.iter().flatten().copied().collect();
+            all.sort_unstable();
+            all
+        };
+        let plenty = groups(&changes, &Room { memory: usize::MAX, by_voxel: 1 });
+        assert_eq!(plenty, [vec![1, 4, 3, 0, 2, 5]]);
+        // Three are filled up to four.
+        let small = groups(&changes, &Room { memory: 4 * 16 * 16 * 17 * 10, by_voxel: 10 });
+        assert_eq!(small, [vec![1, 4, 3], vec![0], vec![2], vec![5]]);
+        assert_eq!(all(&small), [0, 1, 2, 3, 4, 5]);
+        let many = vec![changes[1]; 70];
+        let many = groups(&many, &Room { memory: usize::MAX, by_voxel: 1 });
+        assert_eq!(many.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32, 6]);
+    }
 
     #[test]
     fn padding_keeps_every_voxel_in_its_place() {

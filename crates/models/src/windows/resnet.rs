@@ -2,7 +2,7 @@
 
 use super::boxes::Reach;
 use super::cut::{Changed, Layer, cut};
-use super::image::{Image, grouped};
+use super::image::{Image, Room, grouped};
 use super::step::{inside, layer, next};
 use crate::Error;
 use crate::memory::Fitting;
@@ -80,13 +80,24 @@ impl Windows {
 
     /// The logit of the kept image after each change, each on its own.
     ///
-    /// Changes of like size go together; `fitting` learns how many of them the device's memory takes.
+    /// Changes of like size go together, as many as are expected to take `memory` bytes; `fitting` learns where that was
+    /// too many.
     ///
     /// # Errors
     /// If a box does not lie in the image or has another number of values than its size says, and what candle meets.
-    pub fn changed(&self, kept: &Kept, changes: &[Change<'_>], fitting: &Fitting) -> Result<Vec<f32>, Error> {
+    pub fn changed(
+        &self,
+        kept: &Kept,
+        changes: &[Change<'_>],
+        memory: usize,
+        fitting: &Fitting,
+    ) -> Result<Vec<f32>, Error> {
         kept.image.check(changes, kept.image.size())?;
-        grouped(changes, fitting, |together| self.together(kept, together))
+        // The first layer is the largest: its input, its output and rearranged copies of both.
+        let (out, c, ..) = self.network.stem.weight().dims5()?;
+        let stride = self.network.stem.params().stride.iter().product::<usize>();
+        let by_voxel = 3 * (c + out.div_ceil(stride)) * size_of::<f32>();
+        grouped(changes, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
     }
 
     fn together(&self, kept: &Kept, changes: &[Change<'_>]) -> TensorResult<Vec<f32>> {

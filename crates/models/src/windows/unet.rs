@@ -2,7 +2,7 @@
 
 use super::boxes::{Bounds, Place, Reach, hull};
 use super::cut::{Changed, Layer};
-use super::image::{Image, bounds_of, grouped};
+use super::image::{Image, Room, bounds_of, grouped};
 use super::step::{layer, next};
 use crate::Error;
 use crate::layers::ConvTranspose3d;
@@ -33,14 +33,11 @@ pub struct UNetKept {
     image: Image,
     /// Voxels of the image itself.
     size: [usize; 3],
-    /// The way down, the finest first.
-    down: Vec<Passed>,
-    /// The way up, the coarsest first, with what the transposed convolution gave.
-    up: Vec<(Layer, Passed)>,
+    /// The way down, the finest first: before, between and after the two convolutions of a level.
+    down: Vec<[Layer; 3]>,
+    /// The way up, the coarsest first: what the transposed convolution gave, and between the two convolutions.
+    up: Vec<[Layer; 2]>,
 }
-
-/// What passed through the two convolutions of a level: before, between and after.
-struct Passed([Layer; 3]);
 
 /// The voxels of each layer of a level that count, by change: after the first convolution, and after the second.
 #[derive(Clone, Default)]
@@ -86,24 +83,29 @@ impl UNetWindows {
             if index > 0 {
                 at = ops::max_pool3d(&at, UNet3d::POOL)?;
             }
-            let passed;
-            (passed, at) = pass(level, &at)?;
-            down.push(passed);
+            let between = convolved(level, 0, &at)?;
+            let after = convolved(level, 1, &between)?;
+            down.push([Layer::new(&at)?, Layer::new(&between)?, Layer::new(&after)?]);
+            at = after;
             features.push(at.clone());
         }
         let mut up = Vec::new();
         for ((transposed, level), beside) in network.up.iter().zip(features.iter().rev().skip(1)) {
             let enlarged = transposed.forward(&at)?;
-            let passed;
-            (passed, at) = pass(level, &Tensor::cat(&[beside, &enlarged], 1)?)?;
-            up.push((Layer::new(&enlarged)?, passed));
+            let between = convolved(level, 0, &Tensor::cat(&[beside, &enlarged], 1)?)?;
+            up.push([Layer::new(&enlarged)?, Layer::new(&between)?]);
+            // What the finest level gives, no change looks back at.
+            if up.len() < network.up.len() {
+                at = convolved(level, 1, &between)?;
+            }
         }
         Ok(UNetKept { image, size, down, up })
     }
 
     /// The U-Net's values in the box of each change, each change on its own.
     ///
-    /// Changes of like size go together; `fitting` learns how many of them the device's memory takes.
+    /// Changes of like size go together, as many as are expected to take `memory` bytes; `fitting` learns where that was
+    /// too many.
     ///
     /// # Shapes
     /// `[out, z, y, x]` for each change, of the change's size.
@@ -114,10 +116,14 @@ impl UNetWindows {
         &self,
         kept: &UNetKept,
         changes: &[Change<'_>],
+        memory: usize,
         fitting: &Fitting,
     ) -> Result<Vec<Vec<f32>>, Error> {
         kept.image.check(changes, kept.size)?;
-        grouped(changes, fitting, |together| self.together(kept, together))
+        // The first convolution of the finest level's way up is the largest: what it sees, its parts, and their copies.
+        let (_, channels, ..) = self.network.last.weight().dims5()?;
+        let by_voxel = 3 * 2 * channels * size_of::<f32>();
+        grouped(changes, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
     }
 
     /// What counts in each level, down and up, the finest first: what the changes' own voxels look back at.
@@ -140,7 +146,7 @@ impl UNetWindows {
             let input = needed.input(size(level));
             down.push(needed);
             outputs = match level.checked_sub(1) {
-                // The finer level is looked at by the pooling and by the way up.
+                // The finer level is looked at by the pooling and by the way up, whose box the pooling's holds.
                 Some(finer) => input
                     .iter()
                     .zip(&skips[finer])
@@ -159,23 +165,23 @@ impl UNetWindows {
         let mut at = kept.image.upload(changes, &self.device)?;
         let mut skipped: Vec<Changed> = Vec::new();
         for (index, (level, needed)) in network.down.iter().zip(&needed_down).enumerate() {
-            let Passed([before, ..]) = &kept.down[index];
+            let [before, between, _] = &kept.down[index];
             if let Some(finer) = index.checked_sub(1) {
-                let from = &kept.down[finer].0[2];
+                let from = &kept.down[finer][2];
                 let size = before.size;
                 let (seen, place) = next(POOL, &[(from, &at)], Some(&needed.input(size)), 0.0)?;
                 skipped.push(at);
                 at = Changed { values: ops::max_pool3d(&seen, UNet3d::POOL)?, place };
             }
-            at = through(level, &kept.down[index], &[(before, &at)], needed)?;
+            at = through(level, between, &[(before, &at)], needed)?;
         }
         let ways_up = network.up.iter().zip(&kept.up);
-        for (((transposed, level), (whole, passed)), (fine, beside)) in
+        for (((transposed, level), [whole, between]), (fine, beside)) in
             ways_up.zip(skipped.iter().enumerate().rev())
         {
             let enlarged = enlarge(transposed, &at)?;
-            let inputs = [(&kept.down[fine].0[2], beside), (whole, &enlarged)];
-            at = through(level, passed, &inputs, &needed_up[fine])?;
+            let inputs = [(&kept.down[fine][2], beside), (whole, &enlarged)];
+            at = through(level, between, &inputs, &needed_up[fine])?;
         }
         let values = network.last.forward(&at.values)?.detach();
         let (count, channels, ..) = values.dims5()?;
@@ -202,23 +208,20 @@ impl UNetWindows {
     }
 }
 
-/// A whole layer through a level's convolutions.
-fn pass(level: &Level, before: &Tensor) -> TensorResult<(Passed, Tensor)> {
-    let [(first, first_norm), (second, second_norm)] = &level.layers;
-    let between = first_norm.forward_t(&first.forward(before)?, false, true)?;
-    let after = second_norm.forward_t(&second.forward(&between)?, false, true)?;
-    Ok((Passed([Layer::new(before)?, Layer::new(&between)?, Layer::new(&after)?]), after))
+/// A whole layer through one of a level's convolutions.
+fn convolved(level: &Level, index: usize, before: &Tensor) -> TensorResult<Tensor> {
+    let (conv, norm) = &level.layers[index];
+    norm.forward_t(&conv.forward(before)?, false, true)
 }
 
-/// Windows through a level's convolutions.
+/// Windows through a level's convolutions, between which the image has `between`.
 fn through(
     level: &Level,
-    kept: &Passed,
+    between: &Layer,
     inputs: &[(&Layer, &Changed)],
     needed: &Needed,
 ) -> TensorResult<Changed> {
     let [(first, first_norm), (second, second_norm)] = &level.layers;
-    let Passed([_, between, _]) = kept;
     let at = layer(first, first_norm, true, inputs, Some(&needed.first))?;
     layer(second, second_norm, true, &[(between, &at)], Some(&needed.second))
 }

@@ -141,7 +141,7 @@ impl LearnedFill {
             return Ok(plan.changed_values(&kept, changes)?);
         }
         let kept = once(&self.nothing_on_device, shape, |zeros| self.windows.keep(zeros, shape))?;
-        Ok(self.windows.changed(&kept, changes, &self.fitting)?)
+        Ok(self.windows.changed(&kept, changes, self.memory, &self.fitting)?)
     }
 
     /// Fills each region from the boxes that it reaches and looks back at.

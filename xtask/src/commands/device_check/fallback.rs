@@ -1,7 +1,7 @@
 //! Whether cuDNN computes every convolution of a network: one that something else computed is missing from its count.
 
 use relevox_models::candle_core::{Device, Tensor};
-use relevox_models::memory::Fitting;
+use relevox_models::memory::{Fitting, ON_GPU};
 use relevox_models::ops::cudnn_runs;
 use relevox_models::plan::Change;
 use relevox_models::windows::{UNetWindows, Windows};
@@ -56,7 +56,7 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     let change = Change { start: [10, 12, 9], size: [6, 7, 8], values: &values };
     let pass = || -> anyhow::Result<()> {
         let kept = windows.keep(&image, SHAPE)?;
-        windows.changed(&kept, &[change], &Fitting::default())?;
+        windows.changed(&kept, &[change], ON_GPU, &Fitting::default())?;
         Ok(())
     };
     // Once for the image, once for the windows.
@@ -68,10 +68,10 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     let convolutions = parameters.trainable().iter().filter(|(_, var)| var.rank() == 5).count() as u64;
     let pass = || -> anyhow::Result<()> {
         let kept = windows.keep(&image, SHAPE)?;
-        windows.changed(&kept, &[change], &Fitting::default())?;
+        windows.changed(&kept, &[change], ON_GPU, &Fitting::default())?;
         Ok(())
     };
-    // The last, whose outputs nothing looks at, is not kept of the image.
+    // Of the image the last two, which no change looks back at, are not computed.
     let what = "a U-Net's pass of windows";
-    figures.part(what, count(&pass, what, 2 * convolutions - 1))
+    figures.part(what, count(&pass, what, 2 * convolutions - 2))
 }

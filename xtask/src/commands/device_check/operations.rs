@@ -105,6 +105,10 @@ fn thirteen_bits(shape: &[usize], device: &Device) -> Result<Tensor> {
 
 /// A convolution, its two gradients and a transposed convolution, of numbers that TF32 would be off by 2e-4 with.
 fn no_tf32(figures: &Figures, device: &Device) -> anyhow::Result<()> {
+    // A shape's algorithm is chosen by trying, when it is met for the third time.
+    for _ in 0..3 {
+        integers(device, ops::conv3d, ops::conv_transpose3d)?;
+    }
     let found = integers(device, ops::conv3d, ops::conv_transpose3d)?;
     let expected = integers(&Device::Cpu, compose::conv3d, compose::conv_transpose3d)?;
     for ((what, found), (_, expected)) in found.iter().zip(&expected) {

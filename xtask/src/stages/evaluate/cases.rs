@@ -11,7 +11,6 @@ use relevox_eval::{
     Mass, RegionOverlap, Sweep, common_threshold, dice, hausdorff95, mass, otsu, random_control,
     top_by_volume,
 };
-use relevox_relevance::relevance;
 use relevox_volume::{Split, Study};
 use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
@@ -205,7 +204,7 @@ fn measured(
         let (raw, graph) = shuffler.of_case(session, partition, &case.study, &case.regions)?;
         let smooth = |scores: &[f64]| -> Result<Vec<f64>, relevox_eval::Error> {
             let smooth = graph.diffuse(scores, shuffler.lambda()).unwrap_or_else(|_| vec![0.0; scores.len()]);
-            Ok(relevance(&smooth, shuffler.reading()))
+            Ok(shuffler.relevance(&smooth))
         };
         let threshold = fixed.thresholds.get(diffuse::DIFFUSED);
         methods.insert(RANDOM_DIFFUSED.to_owned(), random(session, case, &raw, threshold, &smooth)?);

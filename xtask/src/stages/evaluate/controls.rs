@@ -1,7 +1,7 @@
 //! The control of diffused relevance: the same scores shuffled over the regions, then diffused the same way. What it
 //! reaches, smoothing over likeness reaches without a classifier that looks anywhere.
 
-use relevox_relevance::{Reading, RegionGraph};
+use relevox_relevance::RegionGraph;
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
@@ -29,9 +29,9 @@ impl RandomDiffused {
         self.0.lambda
     }
 
-    /// What of them is relevance.
-    pub fn reading(&self) -> Reading {
-        self.0.reading()
+    /// Smoothed scores as relevance.
+    pub fn relevance(&self, smoothed: &[f64]) -> Vec<f64> {
+        self.0.relevance(smoothed)
     }
 
     /// The scores that are shuffled, and the graph that they are smoothed over.

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use relevox_eval::{Bootstrap, sign_flip};
 
 use super::cases::{CaseDice, MethodDice, RANDOM, RANDOM_DIFFUSED};
+use crate::config::FILLS;
 use crate::stages::diffuse::{DIFFUSED, INTENSITY};
 use crate::stages::maps::GRADCAM;
 use crate::tables::{Difference, MeasureDifference, Number, wording};
 
 /// Draws of a permutation test of more cases than are gone through.
 const DRAWS: usize = 20_000;
-const FILLS: [&str; 5] = ["learned", "blank", "min", "max", "mean"];
 
 /// Every comparison that the methods of these cases allow.
 pub fn of(found: &[CaseDice], draw: Bootstrap) -> Vec<Difference> {

@@ -90,9 +90,9 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     }
     let config = &session.config;
     for epoch in focus::epochs(config.classifier.epochs, config.evaluate.focus_epochs) {
+        let weights = train::epoch_hash(session, epoch)?;
         for case in focus::cases(session)? {
             let file = focus::file(epoch, &case);
-            let weights = train::epoch_hash(session, epoch)?;
             let asked = Question { case: &case, partition, fill: focus::FILL };
             run.require(&file, &asked.inputs(session, &weights, None)?, "score")?;
             add(file)?;

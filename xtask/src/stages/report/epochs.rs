@@ -47,7 +47,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
             .map(|(epoch, map)| EpochMap { epoch: *epoch, map: map.voxels.view(), flat: map.flat })
             .collect(),
         history: &history,
-        chosen: picture.summary.classifier.epoch.unwrap_or_default(),
+        chosen: picture.summary.classifier.epoch,
         focus: &by_epoch,
         correlation: &picture.summary.focus.correlation,
     };

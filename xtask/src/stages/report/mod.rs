@@ -91,7 +91,7 @@ impl Picture<'_> {
             FigureKind::Roc => self.roc(),
             FigureKind::Convergence => convergence::draw(self),
             FigureKind::Training => {
-                figures::training(&self.points(), self.summary.classifier.epoch.unwrap_or_default()).map(Some)
+                figures::training(&self.points(), self.summary.classifier.epoch).map(Some)
             }
         }
     }

@@ -7,7 +7,7 @@ pub mod fill_record;
 use std::path::Path;
 
 use anyhow::Context;
-use relevox_perturb::{Constant, ConstantFill, Fill};
+use relevox_perturb::{ConstantFill, Fill};
 use relevox_relevance::{Classifier, RegionScore, RegionScores, score};
 use relevox_volume::Study;
 use slic3d::Supervoxels;
@@ -126,14 +126,7 @@ impl Scorer<'_> {
 /// # Errors
 /// Another name, or a scan without a brain.
 pub fn constant(name: &str, study: &Study) -> anyhow::Result<ConstantFill> {
-    let constant = match name {
-        "blank" => Constant::Blank,
-        "min" => Constant::Min,
-        "max" => Constant::Max,
-        "mean" => Constant::Mean,
-        other => anyhow::bail!("no constant fill is called {other}"),
-    };
-    ConstantFill::new(constant, study.image.view(), study.brain.view()).with_context(|| crop_of(study))
+    ConstantFill::new(name.parse()?, study.image.view(), study.brain.view()).with_context(|| crop_of(study))
 }
 
 /// A case with what is seen of it, for messages.

@@ -76,12 +76,22 @@ pub fn network(config: &Config) -> ResNetConfig {
     }
 }
 
+/// The weights that are kept, of each network.
+pub fn kept_files(session: &Session) -> Vec<String> {
+    Member::all(&session.config).iter().map(Member::best).collect()
+}
+
+/// The weights after an epoch, of each network.
+pub fn epoch_files(session: &Session, epoch: usize) -> Vec<String> {
+    Member::all(&session.config).iter().map(|member| member.epoch(epoch)).collect()
+}
+
 /// Of the weights that are kept.
 ///
 /// # Errors
 /// Weights that are not there.
 pub fn kept_hash(session: &Session) -> anyhow::Result<String> {
-    hash(session, &Member::all(&session.config).iter().map(Member::best).collect::<Vec<_>>())
+    hash(session, &kept_files(session))
 }
 
 /// Of the weights after an epoch.
@@ -89,7 +99,7 @@ pub fn kept_hash(session: &Session) -> anyhow::Result<String> {
 /// # Errors
 /// Weights that are not there.
 pub fn epoch_hash(session: &Session, epoch: usize) -> anyhow::Result<String> {
-    hash(session, &Member::all(&session.config).iter().map(|member| member.epoch(epoch)).collect::<Vec<_>>())
+    hash(session, &epoch_files(session, epoch))
 }
 
 /// Of the weights of networks that decide together.

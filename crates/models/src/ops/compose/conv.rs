@@ -15,7 +15,10 @@ use candle_core::{Result, Tensor};
 pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3dParams) -> Result<Tensor> {
     let in_plane_is_uniform =
         params.stride[1] == params.stride[2] && params.dilation[1] == params.dilation[2];
-    if in_plane_is_uniform {
+    // candle 0.11.1's conv2d on Metal multiplies by a kernel that is not contiguous as if it were, which the gradient of
+    // the weight asks of it (candle-core/src/metal_backend/mod.rs, conv2d).
+    let gradient_is_right = !(x.device().is_metal() && weight.track_op());
+    if in_plane_is_uniform && gradient_is_right {
         conv3d_by_planes(x, weight, bias, params)
     } else {
         conv3d_by_taps(x, weight, bias, params)

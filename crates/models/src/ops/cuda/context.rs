@@ -229,8 +229,12 @@ impl State {
             let at = Addresses { workspace: room.0, room: room.1, ..tensors };
             // SAFETY: as the caller promises; the workspace has the bytes that are announced.
             let tried = unsafe { algorithms::measured(self.handle, pass, &known.descriptors, at) };
-            // Where nothing could be tried, the expectation stands.
-            let tried = tried.unwrap_or_default().into_iter().filter(fits);
+            // Where nothing could be tried, the expectation stands. An algorithm that was tried with another arithmetic was
+            // not tried as it would run: float32 is by fused multiply-adds whatever the algorithm would like.
+            let as_it_runs = |candidate: &Candidate| {
+                precision != Precision::F32 || candidate.math == sys::cudnnMathType_t::CUDNN_FMA_MATH
+            };
+            let tried = tried.unwrap_or_default().into_iter().filter(fits).filter(as_it_runs);
             candidates = tried.chain(candidates).collect();
         }
         let Some(best) = candidates.into_iter().find(|candidate| candidate.memory <= room.1) else {

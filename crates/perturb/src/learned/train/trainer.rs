@@ -215,7 +215,9 @@ impl FillTrainer {
         let before = if on_host { Vec::new() } else { self.parameters.statistics()? };
         let (found, gradients) = loop {
             match self.learn(classifier, cases, items, original) {
-                Err(Error::Tensor(error)) if self.together.min(items.len()) > 1 && is_exhausted(&error) => {
+                Err(Error::Tensor(error) | Error::Network(relevox_models::Error::Candle(error)))
+                    if self.together.min(items.len()) > 1 && is_exhausted(&error) =>
+                {
                     self.together = self.together.min(items.len()) / 2;
                     for (var, value) in &before {
                         var.set(value)?;
