@@ -13,7 +13,7 @@ use crate::page::Page;
 use crate::stages::cohort::PHANTOM;
 use crate::stages::evaluate::SUMMARY;
 use crate::tables::wording::{self, decimals, with_interval};
-use crate::tables::{Number, Summary};
+use crate::tables::{DiffusionSummary, Number, Summary};
 
 const PAGE: Page = Page {
     file: "docs/RESULTS.md",
@@ -110,17 +110,7 @@ fn section(result: &Shown) -> String {
         wording::sequence(&summary.selected.sequence),
         summary.selected.regions,
     );
-    if let Some(diffusion) = &summary.diffusion {
-        text += &format!(
-            " Diffused: {} of {} ({}), λ {}, scale {}, chosen on {} validation cases.",
-            diffusion.scores,
-            diffusion.fill,
-            diffusion.reading,
-            diffusion.lambda,
-            diffusion.scale,
-            diffusion.cases
-        );
-    }
+    text += &diffusion(summary);
     text += "\n\nDice with the whole tumour:\n\n| method | n |";
     for threshold in THRESHOLDS {
         text += &format!(" {} |", wording::threshold(threshold));
@@ -150,6 +140,25 @@ fn section(result: &Shown) -> String {
         }
     }
     text + &measures(summary)
+}
+
+/// How scores were diffused.
+fn diffusion(summary: &Summary) -> String {
+    let setting = |diffusion: &DiffusionSummary| {
+        let DiffusionSummary { fill, scores, reading, lambda, scale, .. } = diffusion;
+        format!(" Diffused: {scores} of {fill} ({reading}), λ {lambda}, scale {scale}")
+    };
+    let mut of_parts: Vec<String> =
+        summary.folds.iter().filter_map(|fold| fold.diffusion.as_ref().map(setting)).collect();
+    of_parts.dedup();
+    match (&summary.diffusion, of_parts.as_slice()) {
+        (Some(diffusion), _) => {
+            format!("{}, chosen on {} validation cases.", setting(diffusion), diffusion.cases)
+        }
+        (None, [one]) => format!("{one}, in every part."),
+        (None, []) => String::new(),
+        (None, _) => " Each part chose how to diffuse on its own validation cases.".to_owned(),
+    }
 }
 
 /// A table of faithfulness, with a column for each measure that any method has.
