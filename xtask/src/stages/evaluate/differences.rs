@@ -52,8 +52,8 @@ fn difference(
     })
 }
 
-/// Every method's measures beside those of shuffled scores; diffused scores also beside what they are made of and beside
-/// diffused shuffled ones, and blank beside brightness and Grad-CAM.
+/// Every method's measures beside those of shuffled scores; diffused scores also beside blank's, beside diffused shuffled ones and
+/// beside brightness, the mean fill beside blank, and blank beside brightness and Grad-CAM.
 pub fn of_measures(found: &[CaseDice], draw: Bootstrap) -> Vec<MeasureDifference> {
     let methods = found.iter().flat_map(|case| &case.methods);
     let measures: BTreeSet<&str> =
@@ -62,7 +62,14 @@ pub fn of_measures(found: &[CaseDice], draw: Bootstrap) -> Vec<MeasureDifference
     let controls = [RANDOM, RANDOM_DIFFUSED, "random_weights"];
     let beside_random =
         methods.iter().filter(|method| !controls.contains(method)).map(|method| (*method, RANDOM));
-    let others = [(DIFFUSED, "blank"), (DIFFUSED, RANDOM_DIFFUSED), ("blank", INTENSITY), ("blank", GRADCAM)];
+    let others = [
+        ("mean", "blank"),
+        (DIFFUSED, "blank"),
+        (DIFFUSED, RANDOM_DIFFUSED),
+        (DIFFUSED, INTENSITY),
+        ("blank", INTENSITY),
+        ("blank", GRADCAM),
+    ];
     let pairs: Vec<(&str, &str)> = beside_random.chain(others).collect();
 
     let mut all = Vec::new();
