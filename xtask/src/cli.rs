@@ -362,6 +362,10 @@ pub struct ExplainArgs {
     /// The downsampling factor.
     #[arg(long)]
     pub downsample: Option<usize>,
+    /// Also perturbs one sequence at a time, which tells what contrast carries a region: scores-SEQUENCE.csv and
+    /// relevance-SEQUENCE.nii.gz, on one scale for all sequences, and each one's mean |Δlogit| in the result.
+    #[arg(long)]
+    pub by_sequence: bool,
     /// A whole forward pass for each region, where only what a region reaches would be computed.
     #[arg(long)]
     pub dense: bool,

@@ -97,6 +97,32 @@ fn options_that_say_otherwise_than_the_weights() {
 }
 
 #[test]
+fn each_sequence_alone() {
+    let trained = trained();
+    let output = succeed(trained.explain(&trained.weights, &["--by-sequence", "--fill", "mean"]));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (mut relevance, mut changes) = (Vec::new(), Vec::new());
+    for sequence in ["t1", "t1ce", "t2", "flair"] {
+        let mut sum = 0.0;
+        let table = trained.out().join(format!("scores-{sequence}.csv"));
+        let rows: Vec<csv::StringRecord> =
+            csv::Reader::from_path(table).unwrap().records().map(Result::unwrap).collect();
+        for row in &rows {
+            sum += row[5].parse::<f64>().unwrap().abs();
+            relevance.push(row[6].parse::<f64>().unwrap());
+        }
+        assert!((result["sequences"][sequence].as_f64().unwrap() - sum / rows.len() as f64).abs() < 1e-9);
+        changes.push(sum);
+        assert!(trained.out().join(format!("relevance-{sequence}.nii.gz")).exists());
+    }
+    assert!(changes.iter().all(|change| *change > 0.0) && changes[0] != changes[1]);
+    // One scale: 0 and 100 are each reached, once or so, among all of them.
+    assert_eq!(relevance.iter().copied().fold(f64::MIN, f64::max), 100.0);
+    assert_eq!(relevance.iter().copied().fold(f64::MAX, f64::min), 0.0);
+    assert!(relevance.iter().filter(|value| **value == 100.0).count() < 4);
+}
+
+#[test]
 fn a_crop_that_is_too_large() {
     let trained = trained();
     let weights = trained.changed("bare.safetensors", |_, says| says.preprocess = serde_json::Value::Null);

@@ -7,7 +7,9 @@ use std::time::Instant;
 use anyhow::Context;
 use ndarray::{Array3, Axis};
 use relevox_models::{ResNetConfig, Shortcut, checkpoint};
-use relevox_relevance::{Ensemble, NetworkClassifier, RelevanceMap, score};
+use relevox_relevance::{
+    Classifier, Ensemble, NetworkClassifier, RegionScores, RelevanceMap, scale_to_100, score, score_sequences,
+};
 use relevox_volume::{CaseFiles, Preprocess, Study, nifti};
 use serde_json::json;
 use slic3d::{Slic, Supervoxels};
@@ -88,19 +90,60 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
     })?;
     let seconds = start.elapsed().as_secs_f64();
     drop(progress);
+    let sequences = match args.by_sequence {
+        true => Some(by_sequence(args, &classifier, &study, &regions, &preprocess.sequences)?),
+        false => None,
+    };
 
     let map = RelevanceMap::paint(&regions, &scores)?;
     let first = scores.rows.first().ok_or_else(|| input("expected at least one region, found none"))?;
     let probability = first.p_original;
-    let logit = relevox_relevance::Classifier::logits(&classifier, study.image.view().insert_axis(Axis(0)))?;
+    let logit = classifier.logits(study.image.view().insert_axis(Axis(0)))?;
     replace(&args.out.join("scores.csv"), &to_csv(&scores)?)?;
     nifti::write(&args.out.join("relevance.nii.gz"), &study.frame.to_scan(map.voxels.view()))?;
-    print_result(&json!({
+    let mut result = json!({
         "logit": logit.first(),
         "probability": probability,
         "regions": regions.len(),
         "seconds": seconds,
-    }))
+    });
+    if let Some(sequences) = sequences {
+        result["sequences"] = sequences;
+    }
+    print_result(&result)
+}
+
+/// Scores the regions in each sequence alone, and writes tables and maps whose relevance is on one scale. Gives the mean
+/// |Δlogit| of each.
+fn by_sequence(
+    args: &ExplainArgs,
+    classifier: &dyn Classifier,
+    study: &Study,
+    regions: &Supervoxels,
+    names: &[String],
+) -> anyhow::Result<serde_json::Value> {
+    let progress = Progress::start("explain: by sequence", names.len() * regions.len(), "regions");
+    let fill = constant(&args.fill, study)?;
+    let tables = score_sequences(classifier, study.image.view(), regions, &fill, &|done| {
+        progress.advance(done);
+        interrupt::flow()
+    })
+    .with_context(|| format!("case {}, by sequence", study.case))?;
+    drop(progress);
+    let moved: Vec<f64> = tables.iter().flat_map(|table| &table.rows).map(|row| row.delta_p.abs()).collect();
+    let mut scaled = scale_to_100(&moved).unwrap_or_else(|| vec![0.0; moved.len()]).into_iter();
+    let mut means = serde_json::Map::new();
+    for (name, RegionScores { mut rows, .. }) in names.iter().zip(tables) {
+        let mean = rows.iter().map(|row| row.delta_logit.abs()).sum::<f64>() / rows.len().max(1) as f64;
+        rows.iter_mut().zip(&mut scaled).for_each(|(row, relevance)| row.relevance = relevance);
+        let scores = RegionScores::from_rows(rows);
+        let map = RelevanceMap::paint(regions, &scores)?;
+        replace(&args.out.join(format!("scores-{name}.csv")), &to_csv(&scores)?)?;
+        let scan = study.frame.to_scan(map.voxels.view());
+        nifti::write(&args.out.join(format!("relevance-{name}.nii.gz")), &scan)?;
+        means.insert(name.clone(), json!(mean));
+    }
+    Ok(means.into())
 }
 
 /// What the command line says beside what a file of weights does.

@@ -39,7 +39,7 @@ impl Network {
     /// The classifier of the kept epoch, as it lies there.
     ///
     /// # Errors
-    /// As [`Network::load`].
+    /// Weights that can't be read or don't fit the config's network.
     pub fn kept(session: &Session) -> anyhow::Result<Self> {
         Self::load(session, &train::kept_files(session))
     }
@@ -47,7 +47,7 @@ impl Network {
     /// The classifier after an epoch of training.
     ///
     /// # Errors
-    /// As [`Network::load`].
+    /// As [`Network::kept`].
     pub fn after(session: &Session, epoch: usize) -> anyhow::Result<Self> {
         Self::load(session, &train::epoch_files(session, epoch))
     }
