@@ -88,7 +88,7 @@ fn csv_rows_hold_every_number() {
     assert_eq!(rows("table1.csv").len(), 3 * 3);
     assert_eq!(rows("table2.csv").len(), 3 * 5);
     assert_eq!(rows("table3.csv").len(), 2 * 4 * 3 * 3);
-    assert_eq!(rows("gradcam.csv").len(), 15 * 7 + 1 + 2);
+    assert_eq!(rows("gradcam.csv").len(), 16 * 7 + 1 + 2);
     assert_eq!(rows("measures.csv").len(), 3 + 1);
     let cases = rows("cases.csv");
     assert_eq!((&cases[0][0], &cases[0][7], &cases[1][5]), ("a, \"quoted\"", "0.25", ""));
@@ -114,7 +114,7 @@ fn the_terminal_table_is_aligned() {
     let text = this_run_beside_the_paper(&sample::summary()).unwrap();
     let rows: Vec<&str> =
         text.lines().filter(|line| line.contains("test A") || line.contains("oracle Dice")).collect();
-    assert_eq!(rows.len(), 2 + 16);
+    assert_eq!(rows.len(), 2 + 17);
     assert!(rows.iter().all(|row| row.chars().count() == rows[0].chars().count()), "{text}");
     assert!(rows[0].contains("0.88 [0.81, 0.94]") && rows[0].ends_with("0.83"), "{text}");
     assert!(text.contains("Learned fill beats Random control"), "{text}");

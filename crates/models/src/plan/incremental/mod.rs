@@ -149,8 +149,8 @@ impl Plan {
     /// The logit of the kept image after each change, each on its own.
     ///
     /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
-    /// rounding: 1e-5 of the largest value, or of 1, is tested. The last digits may depend on the memory that
-    /// [`Plan::keep`] was given.
+    /// rounding: 1e-5 of the largest value, or of 1, is tested, and more where a network amplifies last digits. These may depend
+    /// on the memory that [`Plan::keep`] was given.
     ///
     /// # Errors
     /// If a box does not lie in the image or has another number of values than its size says, and if the network is no
@@ -183,8 +183,8 @@ impl Plan {
     /// What the network gives for the kept image after each change, each on its own, in the change's own box.
     ///
     /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
-    /// rounding: 1e-5 of the largest value, or of 1, is tested. The last digits may depend on the memory that
-    /// [`Plan::keep`] was given.
+    /// rounding: 1e-5 of the largest value, or of 1, is tested, and more where a network amplifies last digits. These may depend
+    /// on the memory that [`Plan::keep`] was given.
     ///
     /// # Shapes
     /// `[out, z, y, x]` for each change, of the change's size.

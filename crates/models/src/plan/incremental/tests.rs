@@ -94,6 +94,7 @@ proptest! {
         let network = ResNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
         let plan = Plan::of(compile::resnet(&network, Form { winograd, ..Form::best() }).unwrap());
+        let direct = Plan::of(compile::resnet(&network, Form { winograd: false, ..Form::best() }).unwrap());
         let [z, y, x] = size;
         let image = values(channels * z * y * x, seed);
         let all = plan.keep(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
@@ -109,8 +110,20 @@ proptest! {
             poison(&kept);
             prop_assert_eq!(bits(first.get_or_insert(found.clone())), bits(&found));
             for (change, found) in boxes.iter().zip(found) {
-                let dense = plan.forward(&change.applied(&image, size), [1, channels, z, y, x]).unwrap()[0];
-                prop_assert!(same(&[found], &[dense], winograd), "{found}, {dense}: {:?}", change.start);
+                let image = change.applied(&image, size);
+                let logit = |plan: &Plan, image: &[f32]| {
+                    plan.forward(image, [1, channels, z, y, x]).unwrap()[0]
+                };
+                let dense = logit(&plan, &image);
+                // A network drawn at random may amplify its last digits: by how much, the direct form's logit tells,
+                // and that of an image whose last digits are others.
+                let next: Vec<f32> = image.iter().map(|value| value * (1.0 + f32::EPSILON)).collect();
+                let digits = (logit(&direct, &image) - dense).abs().max((logit(&plan, &next) - dense).abs());
+                prop_assert!(
+                    same(&[found], &[dense], winograd) || (winograd && (found - dense).abs() <= 16.0 * digits),
+                    "{found}, {dense}, last digits {digits}: {:?}",
+                    change.start
+                );
             }
         }
     }
