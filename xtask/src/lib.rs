@@ -31,19 +31,12 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let threads = usize::from(cli.threads.unwrap_or(0));
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
     let place = &Place { device: cli.device, precision: cli.precision };
-    match &cli.command {
-        Command::Ci(_) => place.refuse("ci")?,
-        Command::Results(_) => place.refuse("results")?,
-        Command::Bench(_) => place.refuse("bench")?,
-        Command::Slic(_) => place.refuse("slic")?,
-        _ => {}
-    }
     match cli.command {
-        Command::Ci(args) => commands::ci::run(args),
+        Command::Ci(args) => place.refuse("ci").and_then(|()| commands::ci::run(args)),
         Command::DeviceCheck(args) => commands::device_check::run(args, place),
-        Command::Results(args) => commands::results::run(&args),
-        Command::Bench(what) => commands::bench::run(&what),
-        Command::Slic(args) => commands::slic::run(&args),
+        Command::Results(args) => place.refuse("results").and_then(|()| commands::results::run(&args)),
+        Command::Bench(what) => place.refuse("bench").and_then(|()| commands::bench::run(&what)),
+        Command::Slic(args) => place.refuse("slic").and_then(|()| commands::slic::run(&args)),
         Command::Explain(args) => commands::explain::run(&args, place),
         Command::Reproduce(args) => commands::experiment::reproduce(args, place),
         Command::Phantom(args) => commands::experiment::phantom(args, place),

@@ -89,9 +89,15 @@ impl Network {
     /// # Errors
     /// What the networks meet.
     pub fn grad_cam(&self, image: ArrayView4<'_, f32>, cam: Cam) -> anyhow::Result<RelevanceMap> {
-        let logits = self.networks.logits(image.insert_axis(Axis(0)))?;
-        let positive = logits.first().is_some_and(|&logit| logit >= 0.0);
-        let target = if positive { Target::Positive } else { Target::Negative };
+        let target = match self.networks.members() {
+            // It tells its own class while it is at it.
+            [_] => Target::Predicted,
+            _ => {
+                let logits = self.networks.logits(image.insert_axis(Axis(0)))?;
+                let positive = logits.first().is_some_and(|&logit| logit >= 0.0);
+                if positive { Target::Positive } else { Target::Negative }
+            }
+        };
         let map = |network: &NetworkClassifier| match cam {
             Cam::Plain => grad_cam_for(network.network(), image, target, network.device()),
             Cam::PlusPlus => grad_cam_pp(network.network(), image, target, network.device()),

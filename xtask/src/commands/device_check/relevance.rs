@@ -4,7 +4,7 @@ use ndarray::{Array4, Axis};
 use relevox_models::candle_core::Device;
 use relevox_models::{Parameters, Precision, ResNet3d, ResNetConfig, UNet3d, UNetConfig};
 use relevox_perturb::learned::LearnedFill;
-use relevox_perturb::{Constant, ConstantFill, Fill, Perturbation};
+use relevox_perturb::{Constant, ConstantFill, Fill};
 use relevox_relevance::{Classifier, NetworkClassifier, RegionLogits, silent};
 use relevox_volume::phantom::{PhantomConfig, generate};
 use serde_json::json;
@@ -103,19 +103,15 @@ fn filled(
         let unet = UNet3d::new(&config, Parameters::seeded(3, device).frozen_builder())?;
         Ok(LearnedFill::new(unet, device.clone())?)
     };
-    let values = |changes: &[Perturbation]| -> Vec<f32> {
-        changes.iter().flat_map(|change| change.values.iter().copied()).collect()
-    };
-    let ask = |fill: LearnedFill| -> anyhow::Result<Vec<f32>> {
+    let ask = |fill: LearnedFill, image: &Array4<f32>| -> anyhow::Result<Vec<f32>> {
         let all: Vec<usize> = (0..regions.len()).collect();
-        Ok(values(&fill.perturb_batch(image.view(), regions, &all)?))
+        let changes = fill.perturb_batch(image.view(), regions, &all)?;
+        Ok(changes.iter().flat_map(|change| change.values.iter().copied()).collect())
     };
-    let expected = ask(on(&Device::Cpu)?.dense(true))?;
+    let expected = ask(on(&Device::Cpu)?.dense(true), image)?;
     // What the U-Net says where it sees nothing: a device that always said that must not pass.
-    let nothing = Array4::zeros(image.dim());
-    let of_nothing =
-        on(&Device::Cpu)?.perturb_batch(nothing.view(), regions, &(0..regions.len()).collect::<Vec<_>>())?;
-    let apart = distance(&values(&of_nothing), &expected, LARGE);
+    let of_nothing = ask(on(&Device::Cpu)?, &Array4::zeros(image.dim()))?;
+    let apart = distance(&of_nothing, &expected, LARGE);
     figures.note(
         "learned fill: how far its values are from those of nothing",
         json!(apart),
@@ -125,7 +121,7 @@ fn filled(
     for (name, dense) in WAYS {
         let name = format!("learned fill, {name}");
         let compare = || -> anyhow::Result<()> {
-            let found = ask(on(device)?.compiled(false)?.dense(dense))?;
+            let found = ask(on(device)?.compiled(false)?.dense(dense), image)?;
             figures.off(&name, distance(&found, &expected, LARGE), allowed)
         };
         figures.part(&name, compare())?;
