@@ -9,12 +9,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows between crates: who may use whom.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("relevox-grid", &[]),
     ("relevox-volume", &[]),
     ("slic3d", &[]),
-    ("relevox-models", &[]),
-    ("relevox-perturb", &["slic3d", "relevox-models"]),
-    ("relevox-relevance", &["slic3d", "relevox-perturb", "relevox-models"]),
+    ("relevox-models", &["relevox-grid"]),
+    ("relevox-perturb", &["relevox-grid", "slic3d", "relevox-models"]),
+    ("relevox-relevance", &["relevox-grid", "slic3d", "relevox-perturb", "relevox-models"]),
     ("relevox-eval", &[]),
 ];
 
