@@ -1,94 +1,86 @@
-//! SLIC supervoxels of 3D images, one or many channels, as scikit-image computes them.
-//!
-//! ```
-//! use ndarray::Array3;
-//! use slic3d::Slic;
-//!
-//! let image = Array3::from_shape_fn((12, 16, 16), |(z, y, x)| ((x / 4 + y / 4 + z / 4) % 2) as f32);
-//! let supervoxels = Slic::new(20).compactness(0.1).segment_volume(image.view(), None)?;
-//! assert_eq!(supervoxels.voxel_counts().iter().sum::<usize>(), image.len());
-//! # Ok::<(), slic3d::Error>(())
-//! ```
-//!
+#![doc = include_str!("../README.md")]
 //! # Exactness
 //!
-//! For `float32` images the labels are those of `skimage.segmentation.slic` 0.26 (its x86-64 wheel,
-//! `convert2lab=False`), for every parameter that it has. What decides them, in order:
+//! For `float32` images, labels equal those of `skimage.segmentation.slic` 0.26 (the x86-64 wheel, with
+//! `convert2lab=False`) for all of its parameters. These steps determine them:
 //!
-//! 1. The image becomes `(v − min) / (max − min)` in `f32` (min and max over all channels, and over the mask where there is
-//!    one), is smoothed, and is multiplied by `f32(1 / compactness)`.
-//! 2. Seeds lie on a regular grid or, in a mask, at the means of a k-means in `f64` from points drawn with NumPy's
-//!    `RandomState(123)`. A mask's clusters are first spread by position alone.
-//! 3. A cluster competes for the voxels within two grid steps of its centre. Squared distance is
-//!    `(dz² + dy² + dx²) · f32(1 / step²) + Σ t²`, added in that order without contraction; the first of equally near
-//!    clusters wins, and a voxel that no window reaches keeps its label.
-//! 4. Centres are `f32` sums over the cluster's voxels in row-major order, divided by their number.
-//! 5. Parts are searched in row-major order: one below the minimal size joins the last labelled neighbour its
-//!    breadth-first search met; one that reaches the maximal size is cut there.
+//! 1. The image is rescaled to `(v − min) / (max − min)` in `f32`, with the minimum and maximum over all channels (and over
+//!    the mask, if there is one), then smoothed, then multiplied by `f32(1 / compactness)`.
+//! 2. Seeds lie on a regular grid. In a mask they are the means of a k-means in `f64` whose initial points are drawn with
+//!    NumPy's `RandomState(123)`; the clusters are then moved by k-means on positions only.
+//! 3. A cluster competes for the voxels within two grid steps of its centre. The squared distance is
+//!    `(dz² + dy² + dx²) · f32(1 / step²) + Σ t²`, added in this order without contraction, where `t` are differences of
+//!    intensity. The first of equally near clusters wins; a voxel in no search window keeps its label.
+//! 4. Centres are `f32` sums over the voxels of a cluster in row-major order, divided by their number.
+//! 5. Connected components are visited in row-major order. A component below the minimum size joins the last labelled
+//!    neighbour that its breadth-first search encountered; a component that reaches the maximum size is cut there.
 //!
-//! Departures, each where scikit-image has no usable result:
+//! Results differ only where scikit-image has no usable one:
 //!
-//! - One region in a mask: the seeds' mean distance is 0, scikit-image divides by its square, every distance is infinite or
-//!   NaN, and all voxels stay background. Here the step counts as 1 and the region is the mask.
-//! - A maximal size below one voxel (`max_size_factor` · voxels / regions < 1) makes scikit-image write outside its
-//!   array; here it counts as one voxel.
-//! - More regions than voxels, values or ranges that are not finite, and parameters whose squares overflow `f32` are errors.
-//! - `sigma`: the weights come from this platform's `exp`, whose last bit may differ from NumPy's.
-//!   [`Slic::smoothing_kernels`] takes given weights, and is exact.
+//! - One region in a mask: the mean distance between seeds is 0, scikit-image divides by its square, and all voxels remain
+//!   background. Here the step is 1 and the region is the mask.
+//! - A maximum size below one voxel (`max_size_factor` · voxels / regions < 1): scikit-image writes outside its array. Here
+//!   the maximum size is one voxel.
+//! - More regions than voxels, values or ranges that are not finite, and settings whose squares overflow `f32` are errors.
+//! - With `sigma`, kernels are computed with the platform's `exp`, whose last bit may differ from NumPy's.
+//!   [`Slic::smoothing_kernels`] accepts NumPy's weights, and labels are then exact.
 //!
-//! # Where the time goes
+//! # Performance
 //!
-//! Written naively, 10 iterations over 128³ voxels with some 64 clusters in reach of each voxel are 1.3·10⁹ distances of
-//! about 8 operations each. Here:
+//! On two AVX2 cores of a shared machine, 128³ voxels and 100 regions at compactness 10 took 122 ms. A mask doubles the
+//! number of iterations: 1.3 million voxels in a mask of that volume took 342 ms. `cargo bench` measures sizes, numbers
+//! of regions, compactness, threads, masks and channels.
 //!
-//! - *Contenders.* A tile of 4 × 8 × 16 voxels is first held against bounds on each cluster's distance: least and greatest
-//!   offset along each axis, least and greatest value in the tile. Rounding is monotone, so a cluster whose bound from below
-//!   exceeds another's from above can be left out without changing a bit. At compactness 10 a few of the 64 remain; where
-//!   values outweigh position (0.01) more do. The rows of the tile then go against the contenders 16 voxels at a time.
-//! - *What stands still.* Tiles that no moved cluster reaches, and sums of clusters that neither won nor lost a voxel, are
-//!   kept. Nothing moving at all ends the iterations.
+//! Computed directly, 10 iterations over 128³ voxels, each in reach of about 64 clusters, take 1.3·10⁹ distances of about 8
+//! operations. The implementation avoids most of them:
+//!
+//! - *Candidates.* For each tile of 8 × 8 × 16 voxels, bounds of each cluster's distance follow from the smallest and largest
+//!   offset along each axis and the smallest and largest intensity in the tile. Rounding is monotone, so that a cluster whose
+//!   lower bound exceeds the upper bound of another can be excluded without changing a bit. At compactness 10 a few of the 64
+//!   remain; at 0.01, where intensity outweighs position, more do. Each row of the tile is then compared with the remaining
+//!   candidates, 16 voxels at a time.
+//! - *Incremental updates.* Tiles that no moved cluster reaches are not assigned again, and clusters that neither gained nor
+//!   lost a voxel are not summed again. Iterations end when no cluster moves.
 //! - *Sums.* An `f32` sum in a fixed order is a chain of dependent additions. Chains of different clusters overlap in the
-//!   processor and are shared out among threads. Positions are whole numbers, whose sums are exact below 2²⁴, so a run of
-//!   voxels costs one addition; above, every addition is rounded as scikit-image rounds it.
-//! - *Connectivity.* Parts are unions of runs along x, found in linear time; only parts that are merged or cut are
+//!   processor and are distributed over threads. Positions are integers, whose sums are exact below 2²⁴, so that a run of
+//!   voxels takes one addition; above, every addition is rounded as in scikit-image.
+//! - *Connectivity.* Components are unions of runs along x, found in linear time; only those that are merged or cut are
 //!   searched voxel by voxel.
 //!
-//! The floor, for one channel and v voxels: an iteration reads the image and the labels twice (assignment, sums) and writes
-//! labels once, 20 v bytes: 42 MB at 128³, 0.4 GB in ten iterations, 20 ms at the 20 GB/s of two cores. With four contenders
-//! a voxel, distances are 0.7·10⁹ operations in ten iterations, 5 to 10 ms on two AVX2 cores. Rescaling, connectivity and
-//! the bookkeeping of regions pass over the data some five times more, 5 ms. Together about 30 ms on two cores. Profiles
-//! show that about 30 % of the processor's time goes to tiles' rows, mostly waiting for memory (a tile touches 32 rows, one
-//! cache line of each), 15 % to the bounds, 25 % to the sums and 10 % to connectivity.
-//!
-//! How far it is: on a shared machine with two AVX2 cores, 128³ and 100 regions at compactness 10 took 122 ms, four times that
-//! floor (docs/PERFORMANCE.md, `cargo xtask bench slic`). A mask costs twice the iterations, since its clusters are first spread
-//! by position alone: 1.3 million of those voxels took 342 ms. There, 48 % of the processor's time goes to tiles' rows, 20 % to
-//! the sums, and 6 % to the seeds (draws, and k-means over them), a share that grows with the regions asked for.
+//! A lower limit for one channel and v voxels: an iteration reads the image and the labels twice and writes the labels once,
+//! 20 v bytes, which is 0.4 GB in ten iterations at 128³, or 20 ms at the 20 GB/s of two cores. With four candidates per
+//! voxel, distances add 5 to 10 ms, and rescaling, connectivity and region statistics another 5 ms: about 30 ms, a quarter of
+//! the measured time. Without a mask, about 30 % of processor time is spent on the rows of tiles, mostly waiting for memory,
+//! 15 % on bounds, 25 % on sums and 10 % on connectivity. With a mask, rows take 48 %, sums 20 % and seeds 6 %, a share that
+//! grows with the number of regions.
 //!
 //! # Memory
 //!
-//! Beyond the input, per voxel: 4 bytes a channel for the scaled image and 4 for labels while k-means runs; then 4 + 4 for old
-//! and new labels, and at most 4 for runs and their parts or the queue of the search. The mask adds 1. Peak
-//! 8 + 4 · (channels − 1), or 13 at the end. The strict options take more, in proportion to the parts.
+//! Per voxel and beyond the input: during k-means, 4 bytes per channel for the scaled image and 4 for the labels; during the
+//! connectivity pass, 8 for the old and new labels and at most 4 for runs or the search queue. A mask adds 1. The peak is
+//! thus 8 + 4 · (channels − 1) bytes, or 13 at the end. `strict_connectivity` and `exact_count` need more, in
+//! proportion to the number of components.
+
 mod connectivity;
 mod error;
 mod gaussian;
 mod grid;
 mod kmeans;
+mod labels;
 mod mask_seeds;
-mod params;
+mod pipeline;
 mod random_state;
+mod report;
 mod rescale;
-mod row_runs;
 mod segment;
+mod settings;
 mod supervoxels;
+#[cfg(test)]
+mod synthetic;
+mod valid;
 
 pub use error::Error;
-pub use params::{Sigma, Slic};
-pub use segment::Report;
+pub use report::Report;
+pub use settings::{Sigma, Slic};
 pub use supervoxels::Supervoxels;
-
-/// The README's example.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+pub use valid::ValidSlic;
