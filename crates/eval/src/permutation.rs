@@ -1,47 +1,49 @@
-//! Whether two methods differ on the same cases: a permutation test.
+//! Paired permutation test of the difference between two methods on the same cases.
 //!
-//! R. A. Fisher, The Design of Experiments, 1935, section 21. If the methods are alike, each case's difference could as
-//! well have had the other sign: the test asks how often signs drawn at random give a mean at least as far from 0. It
-//! assumes nothing of how differences are distributed, and stands beside the paired bootstrap interval, which is optimistic
-//! on a dozen cases.
+//! Fisher, R. A., The Design of Experiments, Oliver & Boyd, 1935, section 21. Under the null hypothesis, the sign of each
+//! case's difference is random; the p-value is the fraction of sign assignments whose mean is at least as far from 0 as the
+//! observed one. The test makes no assumption about the distribution of differences. It complements the paired bootstrap
+//! interval, which is too narrow for a dozen cases.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::{Error, at_least, finite, same_shape};
+use crate::checks::{at_least, at_least_one, paired};
+use crate::error::Error;
 
-/// Up to so many cases all assignments of signs are gone through.
-const ALL_SIGNS: usize = 16;
+/// Largest number of differences for which all sign assignments are enumerated.
+const MAX_ENUMERATED: usize = 16;
 
-/// The two-sided p-value of the mean of `a − b` over cases, by flipping signs: all of them up to 16 cases (equal pairs do
-/// not count), else `draws` seeded ones, of which the observed one is one more.
+/// Computes the two-sided p-value of the mean of `a − b` over cases by a paired permutation test.
+///
+/// Up to 16 nonzero differences, all sign assignments are enumerated and the p-value is exact. Beyond that, `draws` random
+/// assignments are used together with the observed one. Equal seeds give equal p-values.
 ///
 /// # Shapes
-/// The same cases in the same order.
+/// `a` and `b` hold the same cases in the same order.
 ///
 /// # Errors
-/// [`Error::Shape`], [`Error::TooFew`] without a case or a draw, [`Error::NotFinite`].
-pub fn sign_flip(a: &[f64], b: &[f64], draws: usize, seed: u64) -> Result<f64, Error> {
-    same_shape("second values", &[a.len()], &[b.len()])?;
+/// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] if there are no cases,
+/// [`Error::InvalidSetting`] if `draws` is 0, and [`Error::NonFinite`] if a value is NaN or infinite.
+pub fn paired_permutation_test(a: &[f64], b: &[f64], draws: usize, seed: u64) -> Result<f64, Error> {
+    paired(a, b)?;
     at_least("cases", 1, a.len())?;
-    at_least("draws", 1, draws)?;
-    finite("first values", a)?;
-    finite("second values", b)?;
+    at_least_one("draws", draws)?;
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).filter(|d| *d != 0.0).collect();
     let observed = differences.iter().sum::<f64>().abs();
-    // Sums of the same numbers in other orders differ in their last digits.
-    let enough = observed - 1e-12 * differences.iter().map(|d| d.abs()).sum::<f64>();
+    // The tolerance covers rounding: sums of the same numbers in another order differ in their last digits.
+    let extreme = observed - 1e-12 * differences.iter().map(|d| d.abs()).sum::<f64>();
     let signed = |mut negative: Box<dyn FnMut(usize) -> bool + '_>| -> f64 {
         differences.iter().enumerate().map(|(i, d)| if negative(i) { -d } else { *d }).sum::<f64>().abs()
     };
-    if differences.len() <= ALL_SIGNS {
+    if differences.len() <= MAX_ENUMERATED {
         let all = 1_u64 << differences.len();
-        let far = (0..all).filter(|bits| signed(Box::new(move |i| bits >> i & 1 == 1)) >= enough).count();
-        return Ok(far as f64 / all as f64);
+        let count = (0..all).filter(|bits| signed(Box::new(move |i| bits >> i & 1 == 1)) >= extreme).count();
+        return Ok(count as f64 / all as f64);
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let far = (0..draws).filter(|_| signed(Box::new(|_| rng.random())) >= enough).count();
-    Ok((far + 1) as f64 / (draws + 1) as f64)
+    let count = (0..draws).filter(|_| signed(Box::new(|_| rng.random())) >= extreme).count();
+    Ok((count + 1) as f64 / (draws + 1) as f64)
 }
 
 #[cfg(test)]
@@ -49,36 +51,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_alike_and_all_one_way() {
-        assert_eq!(sign_flip(&[1.0, 2.0], &[1.0, 2.0], 10, 0), Ok(1.0));
-        // Of 2⁵ assignments two are as far: all as they are, and all turned.
+    fn few_cases_are_enumerated() {
+        assert_eq!(paired_permutation_test(&[1.0, 2.0], &[1.0, 2.0], 10, 0), Ok(1.0));
+        // Of 2⁵ assignments two are as extreme: all signs as observed, and all reversed.
         let (a, b) = ([0.6, 0.7, 0.8, 0.5, 0.9], [0.1, 0.3, 0.2, 0.4, 0.4]);
-        assert_eq!(sign_flip(&a, &b, 10, 0), Ok(2.0 / 32.0));
-        assert_eq!(sign_flip(&a, &b, 10, 0), sign_flip(&b, &a, 10, 0));
+        assert_eq!(paired_permutation_test(&a, &b, 10, 0), Ok(2.0 / 32.0));
+        assert_eq!(paired_permutation_test(&a, &b, 10, 0), paired_permutation_test(&b, &a, 10, 0));
     }
 
     #[test]
-    fn draws_are_near_what_all_signs_say() {
-        // 18 cases are drawn: their exact p is by going through all.
+    fn random_assignments_approximate_the_exact_p_value() {
+        // 18 differences are too many to be enumerated by the function.
         let differences: Vec<f64> = (0..18).map(|i| f64::from((i * 7) % 11) - 3.5).collect();
         let zero = vec![0.0; 18];
         let observed = differences.iter().sum::<f64>().abs();
-        let far = (0..1_u32 << 18).filter(|bits| {
+        let count = (0..1_u32 << 18).filter(|bits| {
             let sum: f64 =
                 differences.iter().enumerate().map(|(i, d)| if bits >> i & 1 == 1 { -d } else { *d }).sum();
             sum.abs() >= observed - 1e-9
         });
-        let exact = far.count() as f64 / f64::from(1 << 18);
-        let drawn = sign_flip(&differences, &zero, 20_000, 4).unwrap();
-        // Four standard errors of a share from 20,000 draws are at most 0.0142.
+        let exact = count.count() as f64 / f64::from(1 << 18);
+        let drawn = paired_permutation_test(&differences, &zero, 20_000, 4).unwrap();
+        // Four standard errors of a proportion of 20,000 draws are at most 0.0142.
         assert!((drawn - exact).abs() < 0.0142, "{drawn} {exact}");
-        assert_eq!(sign_flip(&differences, &zero, 500, 4), sign_flip(&differences, &zero, 500, 4));
+        assert_eq!(
+            paired_permutation_test(&differences, &zero, 500, 4),
+            paired_permutation_test(&differences, &zero, 500, 4)
+        );
     }
 
     #[test]
-    fn refusals() {
-        assert!(matches!(sign_flip(&[], &[], 1, 0), Err(Error::TooFew { .. })));
-        assert!(matches!(sign_flip(&[1.0], &[], 1, 0), Err(Error::Shape { .. })));
-        assert!(matches!(sign_flip(&[1.0], &[0.0], 0, 0), Err(Error::TooFew { .. })));
+    fn invalid_input_is_rejected() {
+        assert!(matches!(paired_permutation_test(&[], &[], 1, 0), Err(Error::TooFew { .. })));
+        assert!(matches!(paired_permutation_test(&[1.0], &[], 1, 0), Err(Error::ShapeMismatch { .. })));
+        assert!(matches!(paired_permutation_test(&[1.0], &[0.0], 0, 0), Err(Error::InvalidSetting { .. })));
     }
 }

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+//!
 //! # Exactness
 //!
 //! For `float32` images, labels equal those of `skimage.segmentation.slic` 0.26 (the x86-64 wheel, with

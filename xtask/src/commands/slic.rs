@@ -47,7 +47,7 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
             "seconds": seconds[TIMED_RUNS / 2],
             "requested": report.requested,
             "seeds": report.seeds,
-            "dead": report.dead,
+            "dead": report.empty,
             "iterations": report.iterations,
             "converged": report.converged,
         }))?;
