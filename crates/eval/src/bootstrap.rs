@@ -1,7 +1,7 @@
 //! Confidence intervals over cases by the percentile bootstrap.
 //!
-//! Efron, B. and Tibshirani, R., An Introduction to the Bootstrap, Chapman & Hall, 1993, chapter 13. Cases are resampled,
-//! not voxels, since the voxels of one scan are not independent.
+//! Efron, B. and Tibshirani, R., An Introduction to the Bootstrap, Chapman & Hall, 1993, chapter 13. Cases are
+//! resampled, not voxels, since the voxels of one scan are not independent.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -109,8 +109,8 @@ impl ValidBootstrap {
         self.mean(&differences)
     }
 
-    /// Computes the ROC AUC with its interval. Positive and negative cases are resampled separately, so that each resample
-    /// contains both.
+    /// Computes the ROC AUC with its interval. Positive and negative cases are resampled separately, so that each
+    /// resample contains both.
     ///
     /// # Shapes
     /// One label per score.

@@ -69,7 +69,7 @@ pub enum Error {
         negative: usize,
     },
     /// All values of an input are equal.
-    #[error("{what}: expected different values, found {value} only")]
+    #[error("{what}: expected at least two distinct values, found only {value}")]
     Constant {
         /// The input.
         what: &'static str,

@@ -5,16 +5,17 @@ use crate::error::Error;
 
 /// Computes the area under a curve by the trapezoidal rule, divided by the extent of its x axis: the mean of the curve.
 ///
-/// A *deletion* curve is the probability of the class as regions are removed in order of relevance; a low area is good. An
-/// *insertion* curve is the same as regions are added; a high area is good. Petsiuk, V., Das, A. and Saenko, K., "RISE:
-/// Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018, doi:10.48550/arXiv.1806.07421.
+/// A *deletion* curve is the probability of the class as regions are removed in order of relevance; a low area is good.
+/// An *insertion* curve is the same as regions are added; a high area is good. Petsiuk, V., Das, A. and Saenko, K.,
+/// "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018, doi:10.48550/arXiv.1806.07421.
 ///
 /// # Shapes
 /// Equally many `x` and `y`, `x` in ascending order.
 ///
 /// # Errors
 /// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] for fewer than two points,
-/// [`Error::NonFinite`] if a coordinate is NaN or infinite, and [`Error::Constant`] if the last x does not exceed the first.
+/// [`Error::NonFinite`] if a coordinate is NaN or infinite, and [`Error::Constant`] if the last x does not exceed the
+/// first.
 pub fn area_under_curve(x: &[f64], y: &[f64]) -> Result<f64, Error> {
     same_shape("curve", &[x.len()], &[y.len()])?;
     at_least("points of the curve", 2, x.len())?;
@@ -35,15 +36,16 @@ pub struct Infidelity {
     pub error: f64,
     /// The scale of the prediction that minimises the error; 0 if the prediction is 0 everywhere.
     pub scale: f64,
-    /// `error` divided by the mean square of the observed changes: 0 for a perfect map, 1 for one that predicts nothing.
+    /// `error` divided by the mean square of the observed changes: 0 for a perfect map, 1 for one that predicts
+    /// nothing.
     pub relative: f64,
 }
 
 /// Computes the infidelity with optimal scaling.
 ///
-/// `predicted` is the sum of the map over the perturbed regions, `observed` the decrease of the classifier's output. Since
-/// maps have arbitrary scales, the prediction is scaled by the factor that minimises the error. Yeh, C.-K. et al., "On the
-/// (In)fidelity and Sensitivity of Explanations", NeurIPS 2019, doi:10.48550/arXiv.1901.09392.
+/// `predicted` is the sum of the map over the perturbed regions, `observed` the decrease of the classifier's output.
+/// Since maps have arbitrary scales, the prediction is scaled by the factor that minimises the error. Yeh, C.-K. et
+/// al., "On the (In)fidelity and Sensitivity of Explanations", NeurIPS 2019, doi:10.48550/arXiv.1901.09392.
 ///
 /// # Shapes
 /// One value per perturbation in both.

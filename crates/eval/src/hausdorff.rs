@@ -1,9 +1,9 @@
 //! The 95th percentile of the Hausdorff distance between the surfaces of two masks.
 //!
-//! Taha, A. A. and Hanbury, A., "Metrics for evaluating 3D medical image segmentation: analysis, selection, and tool", BMC
-//! Medical Imaging 15, 2015, doi:10.1186/s12880-015-0068-x. The distance transform is exact and takes linear time:
-//! Felzenszwalb, P. F. and Huttenlocher, D. P., "Distance Transforms of Sampled Functions", Theory of Computing 8, 2012,
-//! doi:10.4086/toc.2012.v008a019.
+//! Taha, A. A. and Hanbury, A., "Metrics for evaluating 3D medical image segmentation: analysis, selection, and tool",
+//! BMC Medical Imaging 15, 2015, doi:10.1186/s12880-015-0068-x. The distance transform is exact and takes linear time:
+//! Felzenszwalb, P. F. and Huttenlocher, D. P., "Distance Transforms of Sampled Functions", Theory of Computing 8,
+//! 2012, doi:10.4086/toc.2012.v008a019.
 
 use ndarray::{Array3, ArrayView3, Axis};
 
@@ -13,9 +13,9 @@ use crate::quantile::quantile;
 
 /// Computes the 95th percentile of the Hausdorff distance in millimetres, or returns `None` if a mask is empty.
 ///
-/// For each mask, the distances from its surface voxels to the nearest surface voxel of the other are reduced to their 95th
-/// percentile, with linear interpolation; the result is the larger of the two. A surface voxel has a face neighbour outside
-/// the mask or outside the image.
+/// For each mask, the distances from its surface voxels to the nearest surface voxel of the other are reduced to their
+/// 95th percentile, with linear interpolation; the result is the larger of the two. A surface voxel has a face
+/// neighbour outside the mask or outside the image.
 ///
 /// # Shapes
 /// Masks `[z, y, x]` of equal shape, spacing `[z, y, x]`.

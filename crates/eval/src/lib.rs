@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 //!
-//! # Contents
+//! # Overview
 //!
 //! | question | functions |
 //! |---|---|
 //! | overlap of masks | [`dice`], [`hausdorff95`] |
 //! | overlap of a map at a threshold | [`dice_at`], [`Sweep`] |
-//! | best threshold, if the target is known | [`oracle_dice`], [`RegionOverlap::ceiling`] |
+//! | best threshold, given the ground truth | [`oracle_dice`], [`RegionOverlap::ceiling`] |
 //! | threshold without labels | [`LabelFree`]: [`otsu`], [`otsu_weighted`], [`mixture_threshold`]; [`top_by_volume`] |
 //! | threshold from a validation split | [`common_threshold`] |
 //! | regions by rank | [`RegionOverlap::ranked_dice`], [`RegionOverlap::cumulative_dice`], [`focus`] |

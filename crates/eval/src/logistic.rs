@@ -15,8 +15,8 @@ const INTERCEPT_RIDGE: f64 = 1e-9;
 /// A fitted logistic regression with an L2 penalty of 1 on standardised features.
 ///
 /// Fitted to statistics such as the mean brightness of a scan, it shows how much of a classifier's performance needs no
-/// spatial information. Cox, D. R., "The Regression Analysis of Binary Sequences", Journal of the Royal Statistical Society
-/// B 20(2), 1958, doi:10.1111/j.2517-6161.1958.tb00292.x.
+/// spatial information. Cox, D. R., "The Regression Analysis of Binary Sequences", Journal of the Royal Statistical
+/// Society B 20(2), 1958, doi:10.1111/j.2517-6161.1958.tb00292.x.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logistic {
     mean: Array1<f64>,
@@ -128,8 +128,8 @@ mod tests {
         assert!(auc(x.view(), &chance) < 0.7);
     }
 
-    /// Intercept and weights of `LogisticRegression(C=1, solver="newton-cholesky", tol=1e-14)` of scikit-learn 1.9.1 on the
-    /// standardised features.
+    /// Intercept and weights of `LogisticRegression(C=1, solver="newton-cholesky", tol=1e-14)` of scikit-learn 1.9.1 on
+    /// the standardised features.
     const SCIKIT_LEARN: [f64; 3] = [0.003327791011, 0.918919533230, 0.352007615829];
 
     #[test]

@@ -7,6 +7,6 @@ pub struct MapPart {
     pub value: f64,
     /// Number of voxels.
     pub voxels: usize,
-    /// Number of voxels that lie in the target.
+    /// Number of voxels that lie in the ground truth.
     pub inside: usize,
 }

@@ -1,9 +1,9 @@
 //! Location of a relevance map's mass: activation precision and the pointing game.
 //!
-//! Activation precision: Barnett, A. J. et al., "A case-based interpretable deep learning model for classification of mass
-//! lesions in digital mammography", Nature Machine Intelligence 3, 2021, doi:10.1038/s42256-021-00423-x. The pointing game:
-//! Zhang, J. et al., "Top-Down Neural Attention by Excitation Backprop", International Journal of Computer Vision 126,
-//! 2018, doi:10.1007/s11263-017-1059-x.
+//! Activation precision: Barnett, A. J. et al., "A case-based interpretable deep learning model for classification of
+//! mass lesions in digital mammography", Nature Machine Intelligence 3, 2021, doi:10.1038/s42256-021-00423-x. The
+//! pointing game: Zhang, J. et al., "Top-Down Neural Attention by Excitation Backprop", International Journal of
+//! Computer Vision 126, 2018, doi:10.1007/s11263-017-1059-x.
 
 use ndarray::{ArrayView, Dimension, Zip};
 
@@ -11,20 +11,22 @@ use crate::checks::{at_least, not_negative, same_shape};
 use crate::error::Error;
 use crate::map_part::MapPart;
 
-/// Location of a relevance map's mass relative to the target.
+/// Location of a relevance map's mass relative to the ground truth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mass {
-    /// Activation precision: the fraction of the map's mass that lies inside the target; `None` if the map is 0 everywhere.
+    /// Activation precision: the fraction of the map's mass that lies inside the ground truth; `None` if the map is 0
+    /// everywhere.
     pub inside: Option<f64>,
-    /// The pointing game: the fraction of the map's maximal voxels that lie inside the target, which is the probability
-    /// that one of them, chosen at random, is a hit. A constant map has the target's fraction of the volume.
+    /// The pointing game: the fraction of the map's maximal voxels that lie inside the ground truth, which is the
+    /// probability that one of them, chosen at random, is a hit. A constant map has the ground truth's fraction of the
+    /// volume.
     pub pointing: f64,
 }
 
 /// Computes activation precision and pointing game of a map that is not negative.
 ///
 /// # Shapes
-/// Map and target of any equal shape.
+/// Map and ground truth of any equal shape.
 ///
 /// # Errors
 /// Returns [`Error::ShapeMismatch`] if the shapes differ, [`Error::TooFew`] if the map has no voxels,

@@ -1,11 +1,11 @@
 //! Threshold between the components of a Gaussian mixture, fitted by expectation-maximisation.
 //!
-//! Dempster, A. P., Laird, N. M. and Rubin, D. B., "Maximum Likelihood from Incomplete Data via the EM Algorithm", Journal of
-//! the Royal Statistical Society B 39(1), 1977, doi:10.1111/j.2517-6161.1977.tb01600.x. The fit is initialised with the two classes of
-//! Otsu's threshold and is deterministic.
+//! Dempster, A. P., Laird, N. M. and Rubin, D. B., "Maximum Likelihood from Incomplete Data via the EM Algorithm",
+//! Journal of the Royal Statistical Society B 39(1), 1977, doi:10.1111/j.2517-6161.1977.tb01600.x. The fit is
+//! initialised with the two classes of Otsu's threshold and is deterministic.
 //!
-//! If many regions share one score (0, for example) and other scores are close to it, the lower component shrinks to that
-//! score and the upper one covers all others. Otsu's threshold is the better choice there.
+//! If many regions share one score (0, for example) and other scores are close to it, the lower component shrinks to
+//! that score and the upper one covers all others. Otsu's threshold is the better choice there.
 
 use crate::checks::weighted;
 use crate::error::Error;
@@ -39,15 +39,16 @@ impl Component {
     }
 }
 
-/// Fits a mixture of two Gaussians to weighted values. Returns the component with the lower mean first, or `None` if all
-/// values are equal.
+/// Fits a mixture of two Gaussians to weighted values. Returns the component with the lower mean first, or `None` if
+/// all values are equal.
 ///
 /// # Shapes
 /// One weight per value.
 ///
 /// # Errors
 /// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] if there are no values or no weight is
-/// positive, [`Error::NonFinite`] if a value or weight is NaN or infinite, and [`Error::Negative`] if a weight is negative.
+/// positive, [`Error::NonFinite`] if a value or weight is NaN or infinite, and [`Error::Negative`] if a weight is
+/// negative.
 pub fn gaussian_mixture(values: &[f64], weight: &[f64]) -> Result<Option<[Component; 2]>, Error> {
     weighted(values, weight)?;
     let Some(cut) = otsu_weighted(values, weight)? else { return Ok(None) };
@@ -92,8 +93,8 @@ pub fn gaussian_mixture(values: &[f64], weight: &[f64]) -> Result<Option<[Compon
     Ok(Some(parts))
 }
 
-/// Returns the lowest value, not below the lower component's mean, that more likely belongs to the upper component, or `None`
-/// if there is none or all values are equal. The mask is `value ≥ threshold`.
+/// Returns the lowest value, not below the lower component's mean, that more likely belongs to the upper component, or
+/// `None` if there is none or all values are equal. The mask is `value ≥ threshold`.
 ///
 /// # Shapes
 /// One weight per value.

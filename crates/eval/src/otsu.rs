@@ -9,8 +9,8 @@ use crate::error::Error;
 /// Computes the threshold that maximises the variance between the classes `value ≥ t` and `value < t`.
 ///
 /// The threshold is one of the values, the lowest if several are equally good, or `None` if all values are equal.
-/// `threshold_otsu` of scikit-image returns the lower side of the same cut, for `value > t`, from a histogram (exact for
-/// integers).
+/// `threshold_otsu` of scikit-image returns the lower side of the same cut, for `value > t`, from a histogram (exact
+/// for integers).
 ///
 /// # Errors
 /// Returns [`Error::TooFew`] if there are no values and [`Error::NonFinite`] if a value is NaN or infinite.
@@ -20,15 +20,16 @@ pub fn otsu(values: &[f64]) -> Result<Option<f64>, Error> {
 
 /// Computes the threshold of [`otsu`] for weighted values.
 ///
-/// With region scores weighted by volume, this is the threshold of the voxels of the relevance map. Values of weight 0 are
-/// ignored.
+/// With region scores weighted by volume, this is the threshold of the voxels of the relevance map. Values of weight 0
+/// are ignored.
 ///
 /// # Shapes
 /// One weight per value.
 ///
 /// # Errors
 /// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] if there are no values or no weight is
-/// positive, [`Error::NonFinite`] if a value or weight is NaN or infinite, and [`Error::Negative`] if a weight is negative.
+/// positive, [`Error::NonFinite`] if a value or weight is NaN or infinite, and [`Error::Negative`] if a weight is
+/// negative.
 pub fn otsu_weighted(values: &[f64], weight: &[f64]) -> Result<Option<f64>, Error> {
     weighted(values, weight)?;
     let pairs = values.iter().copied().zip(weight.iter().copied());

@@ -1,9 +1,9 @@
 //! Paired permutation test of the difference between two methods on the same cases.
 //!
-//! Fisher, R. A., The Design of Experiments, Oliver & Boyd, 1935, section 21. Under the null hypothesis, the sign of each
-//! case's difference is random; the p-value is the fraction of sign assignments whose mean is at least as far from 0 as the
-//! observed one. The test makes no assumption about the distribution of differences. It complements the paired bootstrap
-//! interval, which is too narrow for a dozen cases.
+//! Fisher, R. A., The Design of Experiments, Oliver & Boyd, 1935, section 21. Under the null hypothesis, the sign of
+//! each case's difference is random; the p-value is the fraction of sign assignments whose mean is at least as far from
+//! 0 as the observed one. The test makes no assumption about the distribution of differences. It complements the paired
+//! bootstrap interval, which is too narrow for a dozen cases.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,8 +16,8 @@ const MAX_ENUMERATED: usize = 16;
 
 /// Computes the two-sided p-value of the mean of `a − b` over cases by a paired permutation test.
 ///
-/// Up to 16 nonzero differences, all sign assignments are enumerated and the p-value is exact. Beyond that, `draws` random
-/// assignments are used together with the observed one. Equal seeds give equal p-values.
+/// Up to 16 nonzero differences, all sign assignments are enumerated and the p-value is exact. Beyond that, `draws`
+/// random assignments are used together with the observed one. Equal seeds give equal p-values.
 ///
 /// # Shapes
 /// `a` and `b` hold the same cases in the same order.

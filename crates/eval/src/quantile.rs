@@ -1,7 +1,7 @@
 //! Quantiles of a sample.
 
-/// Returns the quantile `q` of sorted values by linear interpolation between order statistics (type 7 of Hyndman and Fan,
-/// NumPy's default).
+/// Returns the quantile `q` of sorted values by linear interpolation between order statistics (type 7 of Hyndman and
+/// Fan, NumPy's default).
 pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
     let position = q * (sorted.len() - 1) as f64;
     let (low, fraction) = (position.floor() as usize, position.fract());

@@ -28,8 +28,8 @@ pub(crate) fn mid_ranks(values: &[f64]) -> Vec<f64> {
 /// Equally many values in both.
 ///
 /// # Errors
-/// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] for fewer than two pairs, [`Error::NonFinite`]
-/// if a value is NaN or infinite, and [`Error::Constant`] if all values of an input are equal.
+/// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] for fewer than two pairs,
+/// [`Error::NonFinite`] if a value is NaN or infinite, and [`Error::Constant`] if all values of an input are equal.
 pub fn spearman(x: &[f64], y: &[f64]) -> Result<f64, Error> {
     paired(x, y)?;
     at_least("pairs", 2, x.len())?;

@@ -1,7 +1,7 @@
 //! Metrics of relevance maps that are constant over regions.
 //!
-//! All of them follow from the number of voxels of each region and the number of those in the target. These are counted once
-//! per case; a metric then takes time proportional to the number of regions, not voxels.
+//! All of them follow from the number of voxels of each region and the number of those in the ground truth. These are
+//! counted once per case; a metric then takes time proportional to the number of regions, not voxels.
 
 use ndarray::{ArrayView, Dimension, Zip};
 
@@ -12,7 +12,7 @@ use crate::map_part::MapPart;
 use crate::mass::{Mass, mass_of_parts};
 use crate::sweep::Sweep;
 
-/// The overlap of each region of a partition with the target.
+/// The overlap of each region of a partition with the ground truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionOverlap {
     voxels: Vec<usize>,
@@ -22,7 +22,7 @@ pub struct RegionOverlap {
 }
 
 impl RegionOverlap {
-    /// Counts the voxels of each region, in the order of `ids`, and those of them in the target.
+    /// Counts the voxels of each region, in the order of `ids`, and those of them in the ground truth.
     ///
     /// Voxels labelled `background` belong to no region; maps are 0 there.
     ///
@@ -83,12 +83,12 @@ impl RegionOverlap {
         &self.voxels
     }
 
-    /// Returns the number of voxels of each region that lie in the target.
+    /// Returns the number of voxels of each region that lie in the ground truth.
     pub fn inside(&self) -> &[usize] {
         &self.inside
     }
 
-    /// Returns the number of voxels of the target, inside and outside the regions.
+    /// Returns the number of voxels of the ground truth, inside and outside the regions.
     pub fn truth(&self) -> usize {
         self.inside.iter().sum::<usize>() + self.outside_inside
     }
@@ -101,8 +101,8 @@ impl RegionOverlap {
     /// Computes the sweep of the map with these scores, which equals that of its voxels.
     ///
     /// # Errors
-    /// Returns [`Error::ShapeMismatch`] unless there is one score per region and [`Error::NonFinite`] if a score is NaN or
-    /// infinite.
+    /// Returns [`Error::ShapeMismatch`] unless there is one score per region and [`Error::NonFinite`] if a score is NaN
+    /// or infinite.
     pub fn sweep(&self, scores: &[f64]) -> Result<Sweep, Error> {
         Sweep::of_parts(&self.parts(scores)?)
     }
@@ -139,8 +139,8 @@ impl RegionOverlap {
         dice_of_counts(hit, marked, self.truth())
     }
 
-    /// Computes the Dice coefficient of the region with the given rank by score, from 1 (Table 1 of the paper). Equal scores
-    /// are ranked by region index.
+    /// Computes the Dice coefficient of the region with the given rank by score, from 1 (Table 1 of the paper). Equal
+    /// scores are ranked by region index.
     ///
     /// # Errors
     /// Returns [`Error::ShapeMismatch`] unless there is one score per region, [`Error::NonFinite`] if a score is NaN or
@@ -149,7 +149,8 @@ impl RegionOverlap {
         Ok(self.dice_of([self.ranking(scores, rank)?[rank - 1]]))
     }
 
-    /// Computes the Dice coefficient of the union of the regions with ranks 1 to `rank` by score (Table 2 of the paper).
+    /// Computes the Dice coefficient of the union of the regions with ranks 1 to `rank` by score (Table 2 of the
+    /// paper).
     ///
     /// # Errors
     /// Those of [`ranked_dice`](RegionOverlap::ranked_dice).
@@ -168,13 +169,13 @@ impl RegionOverlap {
         Ok(order)
     }
 
-    /// Computes the best Dice coefficient of any union of regions, which no map on this partition can exceed. The voxels
-    /// outside the regions count as one more region.
+    /// Computes the best Dice coefficient of any union of regions, which no map on this partition can exceed. The
+    /// voxels outside the regions count as one more region.
     ///
-    /// The result is exact. For any λ, the union that maximises `2 |∩| − λ (|union| + |truth|)` consists of the regions whose
-    /// fraction of target voxels exceeds λ/2, and for the optimal λ it is the best union (Dinkelbach, W., "On Nonlinear
-    /// Fractional Programming", Management Science 13(7), 1967, doi:10.1287/mnsc.13.7.492). The best union is thus a prefix
-    /// of the regions sorted by that fraction.
+    /// The result is exact. For any λ, the union that maximises `2 |∩| − λ (|union| + |truth|)` consists of the regions
+    /// whose fraction of ground-truth voxels exceeds λ/2, and for the optimal λ it is the best union (Dinkelbach, W.,
+    /// "On Nonlinear Fractional Programming", Management Science 13(7), 1967, doi:10.1287/mnsc.13.7.492). The best
+    /// union is thus a prefix of the regions sorted by that fraction.
     pub fn ceiling(&self) -> f64 {
         let mut parts: Vec<(usize, usize)> =
             self.inside.iter().copied().zip(self.voxels.iter().copied()).collect();
@@ -194,8 +195,8 @@ impl RegionOverlap {
     }
 }
 
-/// Computes the fraction of a map's mass that lies in the region of highest relevance, 0 to 1, where the mass of a region is
-/// relevance · voxels. Returns `None` if the total mass is not positive.
+/// Computes the fraction of a map's mass that lies in the region of highest relevance, 0 to 1, where the mass of a
+/// region is relevance · voxels. Returns `None` if the total mass is not positive.
 ///
 /// # Shapes
 /// One value per region in both.

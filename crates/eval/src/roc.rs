@@ -1,7 +1,7 @@
 //! ROC curve, area under it, and accuracy of scores for two classes.
 //!
-//! Hanley, J. A. and McNeil, B. J., "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
-//! Radiology 143(1), 1982, doi:10.1148/radiology.143.1.7063747.
+//! Hanley, J. A. and McNeil, B. J., "The meaning and use of the area under a receiver operating characteristic (ROC)
+//! curve", Radiology 143(1), 1982, doi:10.1148/radiology.143.1.7063747.
 
 use crate::checks::{at_least, both_classes, finite, same_shape};
 use crate::error::Error;
@@ -25,8 +25,8 @@ fn classes(scores: &[f64], labels: &[bool]) -> Result<(usize, usize), Error> {
     both_classes(labels)
 }
 
-/// Computes the area under the ROC curve: the probability that a positive case has a higher score than a negative one, where
-/// ties count one half (the Mann-Whitney statistic).
+/// Computes the area under the ROC curve: the probability that a positive case has a higher score than a negative one,
+/// where ties count one half (the Mann-Whitney statistic).
 ///
 /// # Shapes
 /// One label per score.

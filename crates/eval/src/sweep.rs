@@ -1,7 +1,7 @@
 //! Dice coefficient of a relevance map's mask as a function of the threshold.
 //!
-//! A mask is `map ≥ threshold`. It changes only where the threshold passes a distinct value of the map, so that a map is
-//! reduced once to one [`Step`] per value. A map that is constant over regions has at most as many steps as regions.
+//! A mask is `map ≥ threshold`. It changes only where the threshold passes a distinct value of the map, so that a map
+//! is reduced once to one [`Step`] per value. A map that is constant over regions has at most as many steps as regions.
 
 use ndarray::{ArrayView, Dimension, Zip};
 
@@ -13,7 +13,7 @@ use crate::map_part::MapPart;
 /// A Dice coefficient and its threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AtThreshold {
-    /// Dice coefficient of `map ≥ threshold` and the target.
+    /// Dice coefficient of `map ≥ threshold` and the ground truth.
     pub dice: f64,
     /// The threshold.
     pub threshold: f64,
@@ -25,11 +25,11 @@ struct Step {
     threshold: f64,
     /// Number of voxels at or above the threshold.
     marked: usize,
-    /// Number of those voxels that lie in the target.
+    /// Number of those voxels that lie in the ground truth.
     hit: usize,
 }
 
-/// The masks of a relevance map at all of its thresholds, compared with the target.
+/// The masks of a relevance map at all of its thresholds, compared with the ground truth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
     steps: Vec<Step>, // in descending order of thresholds
@@ -40,7 +40,7 @@ impl Sweep {
     /// Computes the sweep of a map by sorting its voxels, in `O(n log n)`.
     ///
     /// # Shapes
-    /// Map and target of any equal shape.
+    /// Map and ground truth of any equal shape.
     ///
     /// # Errors
     /// Returns [`Error::ShapeMismatch`] if the shapes differ, [`Error::TooFew`] if the map has no voxels and
@@ -111,11 +111,12 @@ impl Sweep {
         }
     }
 
-    /// Returns the best Dice coefficient over the distinct values of the map, which requires the target to be known. The
+    /// Returns the best Dice coefficient over the distinct values of the map, which requires the ground truth. The
     /// highest threshold (the smallest mask) is chosen among equally good ones.
     ///
-    /// At the lowest value the mask holds every voxel. This is the only mask of a constant map, and about the best that a map
-    /// with its relevance elsewhere reaches. The empty mask is not considered, so that an empty target gives 0.
+    /// At the lowest value the mask holds every voxel. This is the only mask of a constant map, and about the best that
+    /// a map with its relevance elsewhere reaches. The empty mask is not considered, so that an empty ground truth
+    /// gives 0.
     pub fn oracle(&self) -> AtThreshold {
         let first = AtThreshold { dice: f64::NEG_INFINITY, threshold: f64::NAN };
         self.steps.iter().fold(first, |best, step| {
@@ -125,10 +126,10 @@ impl Sweep {
     }
 }
 
-/// Computes the Dice coefficient of `map ≥ threshold` and the target.
+/// Computes the Dice coefficient of `map ≥ threshold` and the ground truth.
 ///
 /// # Shapes
-/// Map and target of any equal shape.
+/// Map and ground truth of any equal shape.
 ///
 /// # Errors
 /// Returns [`Error::ShapeMismatch`] if the shapes differ.
@@ -151,7 +152,7 @@ pub fn dice_at<D: Dimension>(
 /// Computes [`Sweep::oracle`] of a map.
 ///
 /// # Shapes
-/// Map and target of any equal shape.
+/// Map and ground truth of any equal shape.
 ///
 /// # Errors
 /// Those of [`Sweep::of_map`].
@@ -162,8 +163,8 @@ pub fn oracle_dice<D: Dimension>(
     Ok(Sweep::of_map(map, truth)?.oracle())
 }
 
-/// Computes the threshold with the best mean Dice coefficient over several cases, and that mean. A threshold chosen on a
-/// validation split can be applied to a test split.
+/// Computes the threshold with the best mean Dice coefficient over several cases, and that mean. A threshold chosen on
+/// a validation split can be applied to a test split.
 ///
 /// Candidates are the distinct values of all maps; the highest is chosen among equally good ones.
 ///
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oracle_of_an_empty_target_is_0() {
+    fn the_oracle_of_an_empty_ground_truth_is_0() {
         let sweep = Sweep::of_map(arr1(&[1f32, 2.0]).view(), arr1(&[false, false]).view()).unwrap();
         assert_eq!(sweep.oracle().dice, 0.0);
         assert_eq!(sweep.at(3.0), 1.0);

@@ -1,9 +1,10 @@
-//! Threshold for a target whose volume is known.
+//! Threshold for a lesion whose volume is known.
 
 use crate::checks::{at_least, with_voxels};
 use crate::error::Error;
 
-/// Computes the threshold whose mask has the volume nearest to `volume`, for a target of known size but unknown location.
+/// Computes the threshold whose mask has the volume nearest to `volume`, for a lesion of known size but unknown
+/// location.
 ///
 /// The mask is `score ≥ threshold` and holds at least the highest score. Returns `None` if all scores are equal.
 ///

@@ -87,8 +87,8 @@ fn bootstrap_as_scipy() {
         let values = numbers(&case["values"]);
         let interval = Bootstrap { resamples: 20_000, seed: 3 }.mean(&values).unwrap();
         let bounds = [case["low"].as_f64().unwrap(), case["high"].as_f64().unwrap()];
-        // The standard error of a 2.5 % quantile of 20,000 normal draws is 0.019 standard deviations, and the interval is
-        // four standard deviations wide: four standard errors are less than 2 % of its width.
+        // The standard error of a 2.5 % quantile of 20,000 normal draws is 0.019 standard deviations, and the interval
+        // is four standard deviations wide: four standard errors are less than 2 % of its width.
         let allowed = 0.02 * (bounds[1] - bounds[0]);
         for (ours, peer) in interval.ci95.iter().zip(bounds) {
             assert!((ours - peer).abs() < allowed, "expected {peer}, found {ours}");

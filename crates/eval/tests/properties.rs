@@ -1,4 +1,4 @@
-//! Properties of metrics over random maps, targets and scores: fast paths equal plain ones, and bounds hold.
+//! Properties of metrics over random maps, ground truths and scores: fast paths equal plain ones, and bounds hold.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
@@ -11,7 +11,7 @@ use relevox_eval::{
 
 const REGIONS: usize = 9;
 
-/// Labels from 0 to `REGIONS`, where 0 is background; a target; one score per region, with ties.
+/// Labels from 0 to `REGIONS`, where 0 is background; a ground truth; one score per region, with ties.
 fn scored_regions() -> impl Strategy<Value = (Array1<u32>, Array1<bool>, Vec<f64>)> {
     let voxel = (0..=REGIONS as u32, any::<bool>());
     let scores = proptest::collection::vec((0..6).prop_map(|s| f64::from(s) * 12.5), REGIONS);

@@ -7,8 +7,8 @@ pub(crate) struct Grid {
     pub(crate) step: [usize; 3],
 }
 
-/// Returns a grid of approximately `points` points, each at the centre of a cube of voxels. An axis shorter than the step
-/// has one point, at its middle.
+/// Returns a grid of approximately `points` points, each at the centre of a cube of voxels. An axis shorter than the
+/// step has one point, at its middle.
 pub(crate) fn regular_grid(shape: [usize; 3], points: usize) -> Grid {
     spaced_grid(shape, [1.0; 3], points)
 }

@@ -10,7 +10,8 @@ use crate::error::Error;
 /// With `everywhere`, voxels outside the mask have to be finite too.
 ///
 /// # Errors
-/// Returns [`Error::NonFinite`] for the first value that is not finite and [`Error::RangeOverflow`] if the range overflows.
+/// Returns [`Error::NonFinite`] for the first value that is not finite and [`Error::RangeOverflow`] if the range
+/// overflows.
 pub(crate) fn range(
     image: ArrayView4<f32>,
     mask: Option<ArrayView3<bool>>,

@@ -19,8 +19,8 @@ impl ValidSlic {
     /// - [`Error::Empty`] if the image has no voxels, [`Error::EmptyMask`] if the mask sets none.
     /// - [`Error::ShapeMismatch`] if the mask does not have the shape of the image.
     /// - [`Error::TooManyRegions`] if there are fewer voxels than requested regions.
-    /// - [`Error::NonFinite`] if a voxel to segment is NaN or infinite; with smoothing, any voxel of the image, since it
-    ///   would spread. Replace such values first.
+    /// - [`Error::NonFinite`] if a voxel to segment is NaN or infinite; with smoothing, any voxel of the image, since
+    ///   it would spread. Replace such values first.
     /// - [`Error::RangeOverflow`] if the range of values overflows `f32`. Rescale the image first.
     pub fn segment(
         &self,

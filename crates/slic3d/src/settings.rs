@@ -126,8 +126,8 @@ impl Slic {
     /// Smoothing kernels along `[z, y, x]`, used instead of those computed from [`sigma`](Slic::sigma): symmetric
     /// weights of odd length, or an empty vector to skip the axis.
     ///
-    /// The last bit of NumPy's `exp` differs between its builds; kernels computed by NumPy make the labels of a smoothed
-    /// image exact.
+    /// The last bit of NumPy's `exp` differs between its builds; kernels computed by NumPy make the labels of a
+    /// smoothed image exact.
     #[must_use]
     pub fn smoothing_kernels(mut self, kernels: [Vec<f64>; 3]) -> Self {
         self.smoothing_kernels = Some(kernels);
@@ -178,7 +178,8 @@ impl Slic {
         self
     }
 
-    /// Whether every region is one 6-connected component and every voxel of the mask belongs to a region. Default false.
+    /// Whether every region is one 6-connected component and every voxel of the mask belongs to a region. Default
+    /// false.
     ///
     /// An extension of scikit-image, whose own connectivity pass runs first. Labels are contiguous.
     #[must_use]

@@ -12,9 +12,9 @@ pub(super) fn enforce(labels: &[u32], shape: [usize; 3], limits: SizeLimits, buf
 
 /// State of the pass.
 ///
-/// A search stops at `limits.max` voxels; the rest of the component is found later, as another component. A component of
-/// fewer than `limits.min` voxels takes the label of the last labelled neighbour that its search encountered; if there
-/// was none, it shares the label of the next component.
+/// A search stops at `limits.max` voxels; the rest of the component is found later, as another component. A component
+/// of fewer than `limits.min` voxels takes the label of the last labelled neighbour that its search encountered; if
+/// there was none, it shares the label of the next component.
 pub(super) struct Search<'a> {
     labels: &'a [u32],
     shape: [usize; 3],

@@ -1,5 +1,5 @@
-//! The connectivity pass in linear time: components are unions of runs along x, and only those that are merged or cut are
-//! searched voxel by voxel.
+//! The connectivity pass in linear time: components are unions of runs along x, and only those that are merged or cut
+//! are searched voxel by voxel.
 
 use std::ops::Range;
 
@@ -56,8 +56,8 @@ impl Runs {
         run
     }
 
-    /// Joins runs of equal label that share a face, of two rows whose voxels are `distance` apart. `before` and `here` are
-    /// the rows' ranges of runs.
+    /// Joins runs of equal label that share a face, of two rows whose voxels are `distance` apart. `before` and `here`
+    /// are the rows' ranges of runs.
     fn join_rows(&mut self, labels: &[u32], before: Range<usize>, here: Range<usize>, distance: u32) {
         let (mut a, mut b) = (before.start, here.start);
         while a < before.end && b < here.end {
@@ -104,8 +104,8 @@ impl Runs {
     }
 }
 
-/// Computes the labels of [`super::plain::enforce`], for fewer than 2³² − 1 voxels. Returns the buffer if the labels are
-/// too noisy to profit from runs.
+/// Computes the labels of [`super::plain::enforce`], for fewer than 2³² − 1 voxels. Returns the buffer if the labels
+/// are too noisy to profit from runs.
 pub(super) fn enforce(
     labels: &[u32],
     shape: [usize; 3],

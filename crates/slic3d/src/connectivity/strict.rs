@@ -1,4 +1,5 @@
-//! Guarantees beyond scikit-image's pass: every region is one 6-connected component, and their number is the requested one.
+//! Guarantees beyond scikit-image's pass: every region is one 6-connected component, and their number is the requested
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

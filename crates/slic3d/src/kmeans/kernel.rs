@@ -66,8 +66,8 @@ fn padded<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
     }
 }
 
-/// Prefetches the same row of the next tile: a tile consists of many short rows, whose order the hardware prefetcher does
-/// not detect.
+/// Prefetches the same row of the next tile: a tile consists of many short rows, whose order the hardware prefetcher
+/// does not detect.
 #[inline(always)]
 fn prefetch<T>(values: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -118,8 +118,8 @@ fn candidates_of_block(tile: &Tile, z: Range<usize>, y: Range<usize>, scratch: &
     scratch.remaining.extend(remaining.map(|(index, _)| index));
 }
 
-/// Assigns each voxel of the slab to the nearest cluster in reach, the first of equally near ones, and returns whether any
-/// label changed. `CHANNELS` is the number of channels, or `usize::MAX` for any number.
+/// Assigns each voxel of the slab to the nearest cluster in reach, the first of equally near ones, and returns whether
+/// any label changed. `CHANNELS` is the number of channels, or `usize::MAX` for any number.
 #[inline(always)]
 pub(super) fn assign<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
     let Slab { input, ranges, search, scratch, z, labels, changed } = slab;

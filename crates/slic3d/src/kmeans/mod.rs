@@ -1,5 +1,5 @@
-//! Local k-means: each voxel is assigned to the nearest cluster whose search window contains it, and each cluster moves to
-//! the mean of its voxels.
+//! Local k-means: each voxel is assigned to the nearest cluster whose search window contains it, and each cluster moves
+//! to the mean of its voxels.
 //!
 //! Achanta, R. et al., "SLIC superpixels compared to state-of-the-art superpixel methods", IEEE TPAMI 34, 2012,
 //! doi:10.1109/TPAMI.2012.120. Operations, their order and their precision are those of scikit-image 0.26.

@@ -82,7 +82,8 @@ fn visit(
     }
 }
 
-/// Moves every cluster to the mean of its voxels, summed in row-major order in `f32`; one without voxels becomes inactive.
+/// Moves every cluster to the mean of its voxels, summed in row-major order in `f32`; one without voxels becomes
+/// inactive.
 fn move_to_means(problem: &Problem, clusters: &mut Clusters, labels: &[u32]) {
     let [_, height, width] = problem.shape;
     let channels = problem.channels;

@@ -1,5 +1,5 @@
-//! K-means tile by tile, in parallel over slabs of planes. Labels equal those of the plain form and do not depend on the
-//! number of threads.
+//! K-means tile by tile, in parallel over slabs of planes. Labels equal those of the plain form and do not depend on
+//! the number of threads.
 
 use std::sync::atomic::AtomicBool;
 
@@ -15,8 +15,8 @@ use super::tiles::{CandidateSearch, SearchInput, TILE};
 use super::update::{label_range, move_to_means, update_max_colour};
 use crate::labels::UNASSIGNED;
 
-/// Runs all iterations, or stops when no cluster moves. With `by_position`, distances do not include intensities and the
-/// clusters move after the last iteration too.
+/// Runs all iterations, or stops when no cluster moves. With `by_position`, distances do not include intensities and
+/// the clusters move after the last iteration too.
 pub(super) fn run(
     problem: &Problem,
     clusters: &mut Clusters,

@@ -1,8 +1,8 @@
 //! Candidates of a tile: the clusters that may be nearest to one of its voxels.
 //!
-//! Rounding is monotone, so that the distance computed from the smallest (largest) value of each term is a lower (upper)
-//! bound of every distance computed in the tile. A cluster whose lower bound exceeds the upper bound of another cluster is
-//! nearest to no voxel of the tile.
+//! Rounding is monotone, so that the distance computed from the smallest (largest) value of each term is a lower
+//! (upper) bound of every distance computed in the tile. A cluster whose lower bound exceeds the upper bound of another
+//! cluster is nearest to no voxel of the tile.
 //!
 //! Everything is inlined into the kernel and compiled for its instruction set.
 
@@ -95,7 +95,8 @@ impl SearchInput<'_> {
         })
     }
 
-    /// Returns the squared offsets between a cluster and the voxels of `span` along `axis`, infinite outside its window.
+    /// Returns the squared offsets between a cluster and the voxels of `span` along `axis`, infinite outside its
+    /// window.
     #[inline(always)]
     fn offsets<const N: usize>(&self, axis: usize, span: &Range<usize>, cluster: u32) -> [f32; N] {
         let centre = self.clusters.position[cluster as usize][axis];
@@ -159,7 +160,8 @@ impl Band {
         self.upper.push(f32::INFINITY);
     }
 
-    /// Computes the bounds of the spatial distance for the voxels `x`, and returns the index of the smallest upper bound.
+    /// Computes the bounds of the spatial distance for the voxels `x`, and returns the index of the smallest upper
+    /// bound.
     #[inline(always)]
     fn bound(&mut self, x: &Range<usize>, spacing: f32, weight: f32) -> usize {
         let (start, end) = (x.start as i32, x.end as i32);

@@ -1,7 +1,7 @@
 //! Update step of k-means: clusters move to the mean of their voxels.
 //!
-//! Sums are computed in `f32` and in row-major order within each cluster, as in scikit-image. Clusters are independent and
-//! are distributed over threads.
+//! Sums are computed in `f32` and in row-major order within each cluster, as in scikit-image. Clusters are independent
+//! and are distributed over threads.
 
 use std::ops::Range;
 
@@ -151,7 +151,8 @@ fn add_ascending(sum: &mut f32, range: Range<usize>) {
     }
 }
 
-/// Raises each cluster's maximum squared difference from its mean, which never decreases, and marks the clusters raised.
+/// Raises each cluster's maximum squared difference from its mean, which never decreases, and marks the clusters
+/// raised.
 ///
 /// `affected` marks clusters whose voxels or mean have changed.
 pub(super) fn update_max_colour(

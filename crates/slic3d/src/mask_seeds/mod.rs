@@ -1,8 +1,8 @@
 //! Seeds distributed evenly over a mask by k-means on its coordinates (maskSLIC), equal to those of scikit-image.
 //!
-//! Irving, B., "maskSLIC: regional superpixel generation with application to local pathology characterisation in medical
-//! images", 2016, doi:10.48550/arXiv.1606.09518. Samples are drawn as by `numpy.random.RandomState(123)`, followed by
-//! five iterations of `scipy.cluster.vq.kmeans2`.
+//! Irving, B., "maskSLIC: regional superpixel generation with application to local pathology characterisation in
+//! medical images", 2016, doi:10.48550/arXiv.1606.09518. Samples are drawn as by `numpy.random.RandomState(123)`,
+//! followed by five iterations of `scipy.cluster.vq.kmeans2`.
 
 mod brick;
 mod bricks;
@@ -26,7 +26,8 @@ pub(crate) struct MaskSeeds {
     pub(crate) steps: [f64; 3],
 }
 
-/// Distributes `count` seeds over the mask. `multichannel` reduces the points of the k-means tenfold, as scikit-image does.
+/// Distributes `count` seeds over the mask. `multichannel` reduces the points of the k-means tenfold, as scikit-image
+/// does.
 pub(crate) fn mask_seeds(mask: ArrayView3<bool>, count: usize, multichannel: bool) -> MaskSeeds {
     let (depth, height, width) = mask.dim();
     let grid = [height, width];
@@ -64,8 +65,8 @@ fn squared_distance(a: [f64; 3], b: [f64; 3]) -> f64 {
     square(0) + square(1) + square(2)
 }
 
-/// Returns the index of the seed with the smallest `distance(index, position)`, the first of equal ones; 0 if no distance is
-/// finite.
+/// Returns the index of the seed with the smallest `distance(index, position)`, the first of equal ones; 0 if no
+/// distance is finite.
 fn nearest_of(seeds: &[[f64; 3]], distance: impl Fn(usize, [f64; 3]) -> f64) -> usize {
     let mut nearest = 0;
     let mut least = f64::INFINITY;

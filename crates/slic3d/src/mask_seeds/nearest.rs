@@ -8,8 +8,8 @@ const VOXELS: usize = EDGE * EDGE * EDGE;
 /// With at least this many points, distances are computed for all voxels of a brick at once.
 const MANY: usize = 16;
 
-/// Sum of the coordinates of each seed's points, and their number. Coordinates are integers, so that sums are exact in any
-/// order.
+/// Sum of the coordinates of each seed's points, and their number. Coordinates are integers, so that sums are exact in
+/// any order.
 pub(super) type Sums = Vec<([f64; 3], u32)>;
 
 /// Adjacent bricks that share the first search for candidates.
@@ -69,8 +69,8 @@ impl Seeds {
         self.at.iter_mut().zip(at).for_each(|(axis, at)| axis.push(at));
     }
 
-    /// Fills `found` with the seeds that may be nearest to a point of the box. Rounding is monotone, so that the distances
-    /// to the nearest and to the farthest corner bound all distances computed there.
+    /// Fills `found` with the seeds that may be nearest to a point of the box. Rounding is monotone, so that the
+    /// distances to the nearest and to the farthest corner bound all distances computed there.
     #[inline(always)]
     fn candidates(&self, span: &Span, bounds: &mut [Vec<f64>; 2], found: &mut Seeds) {
         let [nearest, farthest] = bounds;
