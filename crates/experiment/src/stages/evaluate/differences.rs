@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use relevox_eval::{Bootstrap, sign_flip};
+use relevox_eval::{Bootstrap, paired_permutation_test};
 
 use super::cases::{CaseDice, MethodDice, RANDOM, RANDOM_DIFFUSED};
 use crate::config::FILLS;
@@ -116,7 +116,7 @@ fn paired(
     }
     let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
     let difference = Number::of(draw.paired_difference(&a, &b), None);
-    let p = sign_flip(&a, &b, DRAWS, draw.seed).ok();
+    let p = paired_permutation_test(&a, &b, DRAWS, draw.seed).ok();
     // The bootstrap of a few cases has too short an interval, and that of one case none.
     let certain = difference.excludes_zero() && p.is_some_and(|p| p < 0.05);
     Some(Paired { difference, p, certain })
