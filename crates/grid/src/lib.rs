@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+mod box3;
+mod error;
+mod patch;
+
+pub use box3::Box3;
+pub use error::Error;
+pub use patch::Patch;
