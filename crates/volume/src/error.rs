@@ -71,7 +71,7 @@ pub enum Error {
         /// Its value.
         found: f64,
     },
-    /// A scan holds a NaN or an infinity.
+    /// A sequence has a NaN or an infinity.
     #[error("{what}: expected a finite intensity, found {value}")]
     NonFinite {
         /// Case, file and index of the first such voxel.
@@ -79,12 +79,12 @@ pub enum Error {
         /// Its value.
         value: f32,
     },
-    /// All voxels of a scan have the same intensity.
+    /// All voxels of a sequence have the same intensity.
     #[error("case {case}: {path}: expected intensities that vary, found {value} throughout", path = path.display())]
     Constant {
         /// Identifier of the case.
         case: String,
-        /// The scan.
+        /// The file.
         path: PathBuf,
         /// The intensity, after clipping if the settings clip.
         value: f32,
@@ -104,17 +104,17 @@ pub enum Error {
     GridMismatch {
         /// Identifier of the case.
         case: String,
-        /// The scan or segmentation on another grid.
+        /// The file on another grid.
         path: PathBuf,
-        /// The first scan of the case.
+        /// The case's first file.
         first: PathBuf,
         /// Its grid.
         expected: String,
         /// The other grid.
         found: String,
     },
-    /// A case has no file for a sequence that the settings name.
-    #[error("case {case}: expected a scan of {sequence}, found scans of {found:?}")]
+    /// A case has no file for a sequence of the settings.
+    #[error("case {case}: expected a file for the sequence {sequence}, found files for {}", found.join(", "))]
     MissingSequence {
         /// Identifier of the case.
         case: String,
@@ -123,8 +123,8 @@ pub enum Error {
         /// Sequences of the case.
         found: Vec<String>,
     },
-    /// The folder of a case does not have exactly one scan of each sequence.
-    #[error("{path}: expected one scan of each sequence, found {found}", path = path.display())]
+    /// The folder of a case does not have exactly one file of each sequence.
+    #[error("{path}: expected one file of each sequence, found {found}", path = path.display())]
     IncompleteCase {
         /// The folder.
         path: PathBuf,

@@ -40,19 +40,19 @@ impl Study {
     /// # Errors
     /// Every error names the case or the file, so that the caller can leave the case out or report it:
     ///
-    /// - [`Error::MissingSequence`] if the case has no scan for a sequence of the settings.
+    /// - [`Error::MissingSequence`] if the case has no file for a sequence of the settings.
     /// - The errors of [`nifti::read`] and [`nifti::read_labels`] if a file cannot be read.
-    /// - [`Error::NonFinite`] or [`Error::Constant`] if the intensities of a scan cannot be normalised.
-    /// - [`Error::GridMismatch`] if a scan or the segmentation lies on another grid than the first scan.
+    /// - [`Error::NonFinite`] or [`Error::Constant`] if the intensities of a sequence cannot be normalised.
+    /// - [`Error::GridMismatch`] if a file lies on another grid than the first sequence.
     pub fn load(files: &CaseFiles, preprocess: &ValidPreprocess) -> Result<Study, Error> {
         let paths = preprocess
             .sequences()
             .iter()
             .map(|name| {
-                files.scan(name).ok_or_else(|| Error::MissingSequence {
+                files.sequence(name).ok_or_else(|| Error::MissingSequence {
                     case: files.id.clone(),
                     sequence: name.clone(),
-                    found: files.scans.iter().map(|(name, _)| name.clone()).collect(),
+                    found: files.sequences.iter().map(|(name, _)| name.clone()).collect(),
                 })
             })
             .collect::<Result<Vec<&Path>, _>>()?;

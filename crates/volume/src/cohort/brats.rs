@@ -128,7 +128,7 @@ fn cohort_case(found: &Found, sequences: &[String], grades: &Grades) -> Result<C
             None
         }),
     });
-    let scans = select(&found.scans, sequences, &mut lacks);
+    let selected = select(&found.scans, sequences, &mut lacks);
     let segmentation = match segmentation(&found.scans, sequences) {
         Ok(path) => {
             if path.is_none() {
@@ -143,7 +143,7 @@ fn cohort_case(found: &Found, sequences: &[String], grades: &Grades) -> Result<C
     };
     match label {
         Some(label) if lacks.is_empty() => Ok(CohortCase {
-            files: CaseFiles { id: found.case.clone(), scans, segmentation },
+            files: CaseFiles { id: found.case.clone(), sequences: selected, segmentation },
             group: patient(&found.case).to_owned(),
             label,
             split: None,
@@ -152,7 +152,7 @@ fn cohort_case(found: &Found, sequences: &[String], grades: &Grades) -> Result<C
     }
 }
 
-/// Lists the scans of one case's folder.
+/// Lists the sequences in the folder of one case.
 pub(super) fn scans_of(folder: &Path, sequences: &[String]) -> Result<CaseFiles, Error> {
     let unreadable = |source| Error::Io { path: folder.to_owned(), action: "read", source };
     let found: Vec<PathBuf> =
@@ -160,14 +160,14 @@ pub(super) fn scans_of(folder: &Path, sequences: &[String]) -> Result<CaseFiles,
     let whole = folder.canonicalize().map_err(unreadable)?;
     let id = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut lacks = Vec::new();
-    let scans = select(&found, sequences, &mut lacks);
+    let selected = select(&found, sequences, &mut lacks);
     if lacks.is_empty() {
-        return Ok(CaseFiles { id, scans, segmentation: None });
+        return Ok(CaseFiles { id, sequences: selected, segmentation: None });
     }
     Err(Error::IncompleteCase { path: folder.to_owned(), found: lacks.join("; ") })
 }
 
-/// Selects the scan of each sequence; adds those that are missing or ambiguous to `lacks`.
+/// Selects the file of each sequence; adds those that are missing or ambiguous to `lacks`.
 fn select(scans: &[PathBuf], sequences: &[String], lacks: &mut Vec<String>) -> Vec<(String, PathBuf)> {
     let mut selected = Vec::with_capacity(sequences.len());
     for sequence in sequences {
@@ -180,7 +180,7 @@ fn select(scans: &[PathBuf], sequences: &[String], lacks: &mut Vec<String>) -> V
     selected
 }
 
-/// Finds the segmentation: by its name, else the only other scan whose name contains "seg".
+/// Finds the segmentation: by its name, else the only other file whose name contains "seg".
 fn segmentation(scans: &[PathBuf], sequences: &[String]) -> Result<Option<PathBuf>, String> {
     if let Some(named) = only(scans, |stem| names_sequence(stem, SEGMENTATION))? {
         return Ok(Some(named));
@@ -192,7 +192,7 @@ fn segmentation(scans: &[PathBuf], sequences: &[String]) -> Result<Option<PathBu
     only(scans, |stem| stem.contains(SEGMENTATION) && !is_sequence(stem))
 }
 
-/// Finds the only scan whose name fits, or names two. Of a compressed and a plain copy, it is the first by name.
+/// Finds the only file whose name fits, or names two. Of a compressed and a plain copy, it is the first by name.
 fn only(scans: &[PathBuf], fits: impl Fn(&str) -> bool) -> Result<Option<PathBuf>, String> {
     let mut fitting =
         scans.iter().filter_map(|path| Some((stem(path)?, path))).filter(|(stem, _)| fits(stem));

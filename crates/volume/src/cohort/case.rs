@@ -9,22 +9,22 @@ use super::split::Split;
 pub struct CaseFiles {
     /// Identifier of the case, unique in its cohort.
     pub id: String,
-    /// Scans by sequence, in the order in which the sequences were requested.
-    pub scans: Vec<(String, PathBuf)>,
+    /// File of each sequence by name, in the order in which the sequences were requested.
+    pub sequences: Vec<(String, PathBuf)>,
     /// The expert's segmentation.
     pub segmentation: Option<PathBuf>,
 }
 
 impl CaseFiles {
-    /// Path of a sequence's scan.
-    pub fn scan(&self, sequence: &str) -> Option<&Path> {
-        self.scans.iter().find(|(name, _)| name == sequence).map(|(_, path)| path.as_path())
+    /// File of a sequence.
+    pub fn sequence(&self, name: &str) -> Option<&Path> {
+        self.sequences.iter().find(|(sequence, _)| sequence == name).map(|(_, path)| path.as_path())
     }
 
-    /// Paths of all files: the scans in order, then the segmentation.
+    /// All files: the sequences in order, then the segmentation.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        let scans = self.scans.iter().map(|(_, path)| path.as_path());
-        scans.chain(self.segmentation.as_deref())
+        let sequences = self.sequences.iter().map(|(_, path)| path.as_path());
+        sequences.chain(self.segmentation.as_deref())
     }
 }
 

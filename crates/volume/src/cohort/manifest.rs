@@ -165,10 +165,10 @@ impl Line<'_> {
             })
         });
         let split = split.transpose()?;
-        let mut scans = Vec::new();
+        let mut files = Vec::new();
         for sequence in sequences {
             match self.file(sequence)? {
-                Some(path) => scans.push((sequence.clone(), path)),
+                Some(path) => files.push((sequence.clone(), path)),
                 None => lacks.push(format!("no {sequence} scan")),
             }
         }
@@ -177,7 +177,7 @@ impl Line<'_> {
             return Ok(Err(lacks.join("; ")));
         }
         let group = self.row.group.unwrap_or(&id).to_owned();
-        Ok(Ok(CohortCase { files: CaseFiles { id, scans, segmentation }, group, label, split }))
+        Ok(Ok(CohortCase { files: CaseFiles { id, sequences: files, segmentation }, group, label, split }))
     }
 
     /// Path in a cell, unless the cell is empty or its column absent.

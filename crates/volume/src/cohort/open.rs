@@ -49,11 +49,11 @@ impl Cohort {
 }
 
 impl CaseFiles {
-    /// Lists the scans in the folder of one case, named as BraTS names them. The segmentation is not listed.
+    /// Lists the files of the sequences in the folder of one case, with BraTS's names. The segmentation is not listed.
     ///
     /// # Errors
     /// - [`Error::Io`] if the folder cannot be read.
-    /// - [`Error::IncompleteCase`] if it lacks one of `sequences`, or has several scans of one; the message names them.
+    /// - [`Error::IncompleteCase`] if it lacks one of `sequences`, or has several files of one; the message names them.
     pub fn in_folder(folder: &Path, sequences: &[String]) -> Result<CaseFiles, Error> {
         brats::scans_of(folder, sequences)
     }

@@ -16,7 +16,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const LARGEST_DEFLATE_RATIO: u64 = 1032;
 const READ_BUFFER_BYTES: usize = 1 << 18;
 
-/// Reads a scan from a file.
+/// Reads a volume of intensities from a file.
 ///
 /// # Errors
 /// - [`Error::Io`] if the file cannot be read.
@@ -35,7 +35,7 @@ pub fn read_labels(path: &Path) -> Result<Volume<u32>, Error> {
     read_file(path)
 }
 
-/// Reads a scan from a stream, compressed or not; gzip is detected by its first bytes. `name` stands for the path in
+/// Reads a volume of intensities from a stream, compressed or not; gzip is detected by its first bytes. `name` stands for the path in
 /// errors.
 ///
 /// The stream is buffered and read to its end. Memory grows with the decoded voxels, up to what the header declares

@@ -125,7 +125,7 @@ fn a_written_cohort_reads_back_like_any_other() {
     for (index, case) in cohort.cases.iter().enumerate() {
         let made = generate(&config, 9, index);
         assert_eq!((case.id(), case.label), (made.name.as_str(), made.positive));
-        for ((_, path), (_, voxels)) in case.files.scans.iter().zip(&made.sequences) {
+        for ((_, path), (_, voxels)) in case.files.sequences.iter().zip(&made.sequences) {
             let read = nifti::read(path).unwrap();
             assert_eq!(read.voxels, *voxels);
             assert_eq!(read.geometry.spacing_mm, config.settings().spacing_mm);

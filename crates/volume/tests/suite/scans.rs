@@ -33,7 +33,7 @@ pub fn scan(shape: [usize; 3], geometry: &Geometry) -> Volume<f32> {
 
 /// Writes the sequences `s0`, `s1`, … of a case as `0.nii.gz`, `1.nii.gz`, …, and its segmentation.
 pub fn write_case(folder: &Path, sequences: &[Volume<f32>], segmentation: Option<&Volume<u32>>) -> CaseFiles {
-    let scans = sequences
+    let sequences = sequences
         .iter()
         .enumerate()
         .map(|(i, scan)| {
@@ -47,7 +47,7 @@ pub fn write_case(folder: &Path, sequences: &[Volume<f32>], segmentation: Option
         nifti::write_labels(&path, labels).unwrap();
         path
     });
-    CaseFiles { id: "one".into(), scans, segmentation }
+    CaseFiles { id: "one".into(), sequences, segmentation }
 }
 
 /// Preprocessing of the first sequences of [`write_case`].

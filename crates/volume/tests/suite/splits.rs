@@ -12,7 +12,7 @@ fn cohort(cases: impl IntoIterator<Item = (usize, bool)>) -> Cohort {
         .into_iter()
         .enumerate()
         .map(|(i, (patient, label))| CohortCase {
-            files: CaseFiles { id: format!("case{i:04}"), scans: Vec::new(), segmentation: None },
+            files: CaseFiles { id: format!("case{i:04}"), sequences: Vec::new(), segmentation: None },
             group: format!("patient{patient:04}"),
             label,
             split: None,

@@ -1,4 +1,4 @@
-//! Properties of studies: values in 0..1, air at exactly 0, and an error for scans that cannot be normalised.
+//! Properties of studies: values in 0..1, air at exactly 0, and an error for sequences that cannot be normalised.
 
 use ndarray::{Array3, Axis};
 use proptest::prelude::*;
@@ -105,7 +105,7 @@ fn non_finite_voxels() {
 }
 
 #[test]
-fn constant_scans() {
+fn constant_sequences() {
     for value in [0.0, 7.0, -2.0] {
         let mut flat = usable();
         flat.voxels.fill(value);
@@ -125,9 +125,12 @@ fn files_on_different_grids() {
 }
 
 #[test]
-fn a_sequence_without_a_scan() {
+fn a_sequence_without_a_file() {
     let message = load(&[usable()], None, &preprocess(2, SHAPE, 1)).unwrap_err().to_string();
-    assert!(message.contains("case one: expected a scan of s1, found scans of [\"s0\"]"), "{message}");
+    assert!(
+        message.contains("case one: expected a file for the sequence s1, found files for s0"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn channels_are_found_by_name() {
 
 /// The order of the channels is that of the settings, not of the files.
 #[test]
-fn scans_are_selected_by_sequence() {
+fn files_are_selected_by_sequence() {
     let mut second = usable();
     second.voxels[[2, 2, 2]] = 0.0;
     let swapped = Preprocess { sequences: vec!["s1".into(), "s0".into()], ..settings(0, SHAPE, 1) };
