@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView3};
 
 use crate::Frame;
 
-/// Intensity range of a whole scan, from which voxels are min-max normalised.
+/// Intensity range of a sequence's whole volume, from which voxels are min-max normalised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct IntensityRange {
     smallest: f32,
@@ -12,7 +12,7 @@ pub(crate) struct IntensityRange {
     floor: f32,
 }
 
-/// Reason why the intensities of a scan cannot be normalised.
+/// Reason why the intensities of a sequence cannot be normalised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Unusable {
     NonFinite { index_zyx: [usize; 3], value: f32 },
@@ -20,7 +20,7 @@ pub(crate) enum Unusable {
 }
 
 impl IntensityRange {
-    /// Measures the range of a whole scan.
+    /// Measures the range of a whole volume.
     pub fn measure(raw: ArrayView3<f32>, clip_negative: bool) -> Result<Self, Unusable> {
         if !raw.iter().all(|v| v.is_finite())
             && let Some(((z, y, x), &value)) = raw.indexed_iter().find(|(_, v)| !v.is_finite())

@@ -35,7 +35,7 @@ struct Sequence {
 
 impl Study {
     /// Reads and preprocesses the files of a case: clips negative intensities (if set), normalises each sequence by the
-    /// minimum and maximum of the whole scan, takes the centre crop, padded with zeros, and averages blocks of voxels.
+    /// minimum and maximum of its whole volume, takes the centre crop, padded with zeros, and averages blocks of voxels.
     ///
     /// # Errors
     /// Every error names the case or the file, so that the caller can leave the case out or report it:

@@ -35,11 +35,11 @@ pub fn read_labels(path: &Path) -> Result<Volume<u32>, Error> {
     read_file(path)
 }
 
-/// Reads a volume of intensities from a stream, compressed or not; gzip is detected by its first bytes. `name` stands for the path in
-/// errors.
+/// Reads a volume of intensities from a stream, compressed or not; gzip is detected by its first bytes. `name` stands
+/// for the path in errors.
 ///
-/// The stream is buffered and read to its end. Memory grows with the decoded voxels, up to what the header declares
-/// (32767³ voxels at most); limit the stream with [`Read::take`] if its source is not trusted.
+/// The stream is buffered and read to its end. Memory grows with the decoded voxels, whatever the header declares; a
+/// compressed stream can expand 1032-fold. Limit the stream with [`Read::take`] if its source is not trusted.
 ///
 /// # Errors
 /// Returns the errors of [`read`].

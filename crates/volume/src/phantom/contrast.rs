@@ -83,8 +83,8 @@ const FLAIR: Contrast = Contrast {
 };
 
 impl Contrast {
-    /// Draws the contrasts of one case, in the order of [`SEQUENCES`](super::SEQUENCES), with random variation between scanners
-    /// and between tissues.
+    /// Draws the contrasts of one case, in the order of [`SEQUENCES`](super::SEQUENCES), with random variation between
+    /// scanners and between tissues.
     pub(super) fn draw(rng: &mut ChaCha8Rng) -> [Self; 4] {
         let tissue: [f32; 6] = std::array::from_fn(|_| around(rng, 1.0, 0.03));
         let mut vary = |base: Self, by: f32| {

@@ -117,7 +117,7 @@ impl Smooth {
     /// The three lattice nodes around a point along x, y, z, and the point's offset from the middle node, in cells.
     fn cell(&self, point: Point) -> ([[usize; 3]; 3], Point) {
         let scaled = point.map(|v| v * self.per_mm);
-        // The offset makes it positive, so that truncation rounds down.
+        // Positive because of the offset, so that truncation after adding one half rounds to the nearest node.
         let middle = scaled.map(|v| (v + SHIFT as f32 + 0.5) as usize);
         let offset = std::array::from_fn(|axis| scaled[axis] - (middle[axis] as f32 - SHIFT as f32));
         (middle.map(|m| [(m + CELLS - 1) % CELLS, m % CELLS, (m + 1) % CELLS]), offset)

@@ -22,7 +22,7 @@ pub fn assign(cohort: &mut Cohort, sizes: &ValidSizes, seed: u64) -> Result<(), 
     }
     let sizes = sizes.of(cohort.cases.len())?;
     let quotas = quotas(&sizes, class_sizes(cohort));
-    let mut partition = Partition { quotas, sizes: vec![[0; 2]; sizes.len()] };
+    let mut parts = Parts { quotas, sizes: vec![[0; 2]; sizes.len()] };
     let mut unassigned = Vec::new();
     let mut assigned = Vec::new();
     for (group, members) in cohort.groups() {
@@ -37,12 +37,12 @@ pub fn assign(cohort: &mut Cohort, sizes: &ValidSizes, seed: u64) -> Result<(), 
                         second: other.name(),
                     });
                 }
-                partition.add(split as usize, classes(cohort, &members));
+                parts.add(split as usize, classes(cohort, &members));
                 assigned.push((members, split));
             }
         }
     }
-    for (members, part) in partition.distribute(cohort, unassigned, seed) {
+    for (members, part) in parts.distribute(cohort, unassigned, seed) {
         assigned.push((members, Split::ALL[part]));
     }
     for (members, split) in assigned {
@@ -58,9 +58,9 @@ pub fn assign(cohort: &mut Cohort, sizes: &ValidSizes, seed: u64) -> Result<(), 
 pub fn folds(cohort: &Cohort, folds: usize, seed: u64) -> Vec<usize> {
     let folds = folds.max(1);
     let sizes = apportion(cohort.cases.len(), &vec![1.0; folds]);
-    let mut partition = Partition { quotas: quotas(&sizes, class_sizes(cohort)), sizes: vec![[0; 2]; folds] };
+    let mut parts = Parts { quotas: quotas(&sizes, class_sizes(cohort)), sizes: vec![[0; 2]; folds] };
     let mut fold_of = vec![0; cohort.cases.len()];
-    for (members, fold) in partition.distribute(cohort, cohort.groups().into_values().collect(), seed) {
+    for (members, fold) in parts.distribute(cohort, cohort.groups().into_values().collect(), seed) {
         for member in members {
             fold_of[member] = fold;
         }
@@ -110,12 +110,12 @@ fn quotas(sizes: &[usize], [_, positive]: Classes) -> Vec<Classes> {
 }
 
 /// Parts of a cohort that are being filled.
-struct Partition {
+struct Parts {
     quotas: Vec<Classes>,
     sizes: Vec<Classes>,
 }
 
-impl Partition {
+impl Parts {
     fn add(&mut self, part: usize, [negative, positive]: Classes) {
         self.sizes[part][0] += negative;
         self.sizes[part][1] += positive;
