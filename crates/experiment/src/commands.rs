@@ -99,7 +99,7 @@ fn open(opening: Opening, place: &Place, needs: Needs) -> anyhow::Result<Session
     };
     stage(&run, "cohort", || Ok((scans.record(&run)?, ())))?;
     for case in scans.left_out() {
-        say(format!("cohort: {} left out: {}", case.case, case.why));
+        say(format!("cohort: {} left out: {}", case.case, case.reason));
     }
     Ok(Session { run, config, scans, device })
 }
@@ -229,7 +229,7 @@ fn search_grid(session: &Session, network: &Network) -> anyhow::Result<()> {
 }
 
 fn divide(session: &Session, partition: &Partition) -> anyhow::Result<()> {
-    let scored = session.scored_cases().into_iter().map(|case| case.case.clone());
+    let scored = session.scored_cases().into_iter().map(|case| case.id().to_owned());
     let mut cases: Vec<String> = scored.collect();
     if wants_learned(session) {
         cases.extend(learned::cases(session));

@@ -26,7 +26,7 @@ impl Config {
     }
 
     fn check_cohort(&self) -> anyhow::Result<()> {
-        self.phantom.validate().map_err(|error| input(format!("config: {error}")))?;
+        self.phantom.clone().check().map_err(|error| input(format!("config: phantom.{error}")))?;
         let cohort = &self.cohort;
         filled("cohort.source", !cohort.source.is_empty(), "`phantom` or a path")?;
         within("cohort.min_cases", cohort.min_cases, 3..=100_000)?;
@@ -102,7 +102,13 @@ impl Config {
             one_of("regions.sequence", &regions.sequence.as_str(), &sequences)?;
         }
         // More regions than voxels can't be made.
-        let voxels = self.preprocess.shape().into_iter().product::<usize>().min(1_000_000);
+        let voxels = self
+            .preprocess
+            .crop
+            .map(|n| n / self.preprocess.downsample)
+            .into_iter()
+            .product::<usize>()
+            .min(1_000_000);
         within("regions.count", regions.count, 1..=voxels)?;
         within("regions.compactness", regions.compactness, 1e-6..=1e6)?;
         within("regions.sigma", regions.sigma, 0.0..=100.0)?;

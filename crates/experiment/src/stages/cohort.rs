@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use rayon::prelude::*;
 use relevox_volume::split::{self, Fractions, Sizes};
-use relevox_volume::{CaseFiles, Cohort, LeftOut, Preprocess, Split, Study};
+use relevox_volume::{Cohort, CohortCase, LeftOut, Split, Study, ValidPreprocess};
 
 use super::Work;
 use super::studies::StudyCache;
@@ -28,10 +28,10 @@ pub const PHANTOM: &str = "phantom";
 /// The cases of a run, with their splits.
 #[derive(Debug)]
 pub struct Scans {
-    cases: Vec<CaseFiles>,
+    cases: Vec<CohortCase>,
     left_out: Vec<LeftOut>,
     hashes: BTreeMap<String, Hashes>,
-    preprocess: Preprocess,
+    preprocess: ValidPreprocess,
     inputs: Inputs,
     studies: StudyCache,
 }
@@ -86,7 +86,7 @@ impl Scans {
         }
         let shares =
             Fractions { train: settings.train, validation: settings.validation, test: settings.test };
-        split::assign(&mut cohort, &Sizes::Fractions(shares), stream_seed(config.seed, "split"))
+        split::assign(&mut cohort, &Sizes::Fractions(shares).check()?, stream_seed(config.seed, "split"))
             .with_context(|| {
                 format!("{}: cohort.train, cohort.validation and cohort.test", source.display())
             })?;
@@ -106,11 +106,11 @@ impl Scans {
             .map(|case| {
                 interrupt::check()?;
                 let sequences: Vec<String> =
-                    case.sequences.iter().map(|path| hash_file(path)).collect::<Result<_, _>>()?;
-                let seg = case.seg.as_ref().map(|path| hash_file(path)).transpose()?;
+                    case.files.sequences.iter().map(|(_, path)| hash_file(path)).collect::<Result<_, _>>()?;
+                let seg = case.files.segmentation.as_ref().map(|path| hash_file(path)).transpose()?;
                 let hashes = Hashes { sequences: hash_bytes(sequences.join(" ").as_bytes()), seg };
                 progress.advance(1);
-                anyhow::Ok((case.case.clone(), hashes))
+                anyhow::Ok((case.id().to_owned(), hashes))
             })
             .collect::<Result<_, _>>()?;
         drop(progress);
@@ -118,22 +118,16 @@ impl Scans {
             .cases
             .iter()
             .map(|case| {
-                let hashes = &hashes[&case.case];
+                let hashes = &hashes[case.id()];
                 let row =
                     serde_json::json!([case.group, case.label, case.split, hashes.sequences, hashes.seg]);
-                (case.case.as_str(), row)
+                (case.id(), row)
             })
             .collect();
         let inputs = Inputs::new().setting("preprocess", &config.preprocess).setting("cases", &rows);
-        let studies = StudyCache::new(&cohort.cases, &config.preprocess);
-        Ok(Self {
-            cases: cohort.cases,
-            left_out: cohort.left_out,
-            hashes,
-            preprocess: config.preprocess.clone(),
-            inputs,
-            studies,
-        })
+        let preprocess = config.preprocess.clone().check()?;
+        let studies = StudyCache::new(&cohort.cases, &preprocess);
+        Ok(Self { cases: cohort.cases, left_out: cohort.left_out, hashes, preprocess, inputs, studies })
     }
 
     fn check_splits(&self) -> anyhow::Result<()> {
@@ -155,7 +149,7 @@ impl Scans {
         let progress = Progress::start("cohort", self.cases.len(), "cases");
         self.cases.par_iter().try_for_each(|case| {
             interrupt::check()?;
-            self.study(&case.case)?;
+            self.study(case.id())?;
             progress.advance(1);
             Ok(())
         })
@@ -188,11 +182,11 @@ impl Scans {
     pub fn refuse_inside(&self, root: &Path) -> anyhow::Result<()> {
         let folder = real(root);
         for case in &self.cases {
-            for path in case.sequences.iter().chain(&case.seg) {
+            for path in case.files.paths() {
                 if path.canonicalize().is_ok_and(|path| path.starts_with(&folder)) {
                     return Err(input(format!(
                         "case {}: expected scans outside of the run folder {}, found {}: name another with --out",
-                        case.case,
+                        case.id(),
                         root.display(),
                         path.display()
                     )));
@@ -212,9 +206,9 @@ impl Scans {
         for case in &self.cases {
             let split = case.split.map(|split| split.to_string()).unwrap_or_default();
             let label = usize::from(case.label).to_string();
-            let mut row = vec![case.case.clone(), case.group.clone(), label, split];
-            row.extend(case.sequences.iter().map(|path| shown(path)));
-            row.push(case.seg.as_deref().map(shown).unwrap_or_default());
+            let mut row = vec![case.id().to_owned(), case.group.clone(), label, split];
+            row.extend(case.files.sequences.iter().map(|(_, path)| shown(path)));
+            row.push(case.files.segmentation.as_deref().map(shown).unwrap_or_default());
             table.write_record(row)?;
         }
         Ok(table.into_inner()?)
@@ -224,7 +218,7 @@ impl Scans {
         let mut table = csv::Writer::from_writer(Vec::new());
         table.write_record(["case", "why"])?;
         for case in &self.left_out {
-            table.write_record([&case.case, &case.why])?;
+            table.write_record([&case.case, &case.reason])?;
         }
         Ok(table.into_inner()?)
     }
@@ -235,7 +229,7 @@ impl Scans {
     }
 
     /// Every case, by name.
-    pub fn cases(&self) -> &[CaseFiles] {
+    pub fn cases(&self) -> &[CohortCase] {
         &self.cases
     }
 
@@ -246,16 +240,16 @@ impl Scans {
 
     /// The sequences, in the order of the image's channels.
     pub fn sequences(&self) -> &[String] {
-        &self.preprocess.sequences
+        self.preprocess.sequences()
     }
 
     /// How scans become a network's input.
-    pub fn preprocess(&self) -> &Preprocess {
+    pub fn preprocess(&self) -> &ValidPreprocess {
         &self.preprocess
     }
 
     /// The cases of a split, by name.
-    pub fn split(&self, split: Split) -> impl Iterator<Item = &CaseFiles> {
+    pub fn split(&self, split: Split) -> impl Iterator<Item = &CohortCase> {
         self.cases.iter().filter(move |case| case.split == Some(split))
     }
 
@@ -273,7 +267,7 @@ impl Scans {
     /// A case that the cohort does not have.
     pub fn inputs(&self, case: &str) -> anyhow::Result<Inputs> {
         let hashes = self.hashes.get(case).with_context(|| format!("{case}: not a case of this cohort"))?;
-        Ok(Inputs::new().file("scan", &hashes.sequences).setting("preprocess", &self.preprocess))
+        Ok(Inputs::new().file("scan", &hashes.sequences).setting("preprocess", self.preprocess.settings()))
     }
 
     /// The content of a case's segmentation, where it has one.
@@ -288,11 +282,11 @@ impl Scans {
             .iter()
             .filter(|case| case.split != Some(Split::Test))
             .map(|case| {
-                let scan = &self.hashes[&case.case].sequences;
-                (case.case.as_str(), serde_json::json!([case.label, case.split, scan]))
+                let scan = &self.hashes[case.id()].sequences;
+                (case.id(), serde_json::json!([case.label, case.split, scan]))
             })
             .collect();
-        Inputs::new().setting("preprocess", &self.preprocess).setting("cases", &rows)
+        Inputs::new().setting("preprocess", self.preprocess.settings()).setting("cases", &rows)
     }
 }
 
@@ -301,7 +295,7 @@ fn enough(config: &Config, cohort: &Cohort, source: &Path) -> anyhow::Result<()>
     let source = source.display();
     if found < needed {
         let why = cohort.left_out.first().map_or_else(String::new, |first| {
-            format!(" ({} left out, the first {}: {})", cohort.left_out.len(), first.case, first.why)
+            format!(" ({} left out, the first {}: {})", cohort.left_out.len(), first.case, first.reason)
         });
         return Err(input(format!("{source}: expected at least {needed} usable cases, found {found}{why}")));
     }

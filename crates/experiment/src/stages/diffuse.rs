@@ -121,7 +121,7 @@ pub fn wanted(config: &Config) -> bool {
 pub fn choice_inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs> {
     let mut seen = Vec::new();
     for case in session.scans.split(Split::Validation) {
-        let case = case.case.as_str();
+        let case = case.id();
         let mut row = vec![session.run.hash(&partition.regions_file(case))?];
         row.extend(session.scans.seg_hash(case).map(str::to_owned));
         for fill in &session.config.evaluate.fills {
@@ -207,7 +207,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     let progress = Progress::start("diffuse", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;
-        let case = case.case.as_str();
+        let case = case.id();
         if let Some(chosen) = &chosen {
             let made = inputs(session, partition, case, chosen)?;
             work.count(session.run.make(&explained::file(partition, case, DIFFUSED), &made, |path| {
@@ -222,7 +222,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
             let made = intensity_inputs(session, partition, case)?;
             work.count(session.run.make(&explained::file(partition, case, INTENSITY), &made, |path| {
                 let (study, regions) = load(session, partition, case)?;
-                let channel = channel(session)?;
+                let channel = study.channel_index(&session.config.evaluate.intensity)?;
                 let values = regions.mean_features(study.image.view())?.column(channel).to_vec();
                 let relevance = relevance(&values, relevox_relevance::Reading::Magnitude);
                 explained::write(path, &regions, &Explained { values, relevance })
@@ -231,12 +231,6 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
         progress.advance(1);
     }
     Ok(work)
-}
-
-fn channel(session: &Session) -> anyhow::Result<usize> {
-    let name = &session.config.evaluate.intensity;
-    let place = session.scans.sequences().iter().position(|sequence| sequence == name);
-    place.with_context(|| format!("no sequence is called {name}"))
 }
 
 fn load(
@@ -256,7 +250,7 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
     let progress = Progress::start("diffuse: choose", all.len(), "validation cases");
     for case in all {
         interrupt::check()?;
-        let (study, regions) = load(session, partition, &case.case)?;
+        let (study, regions) = load(session, partition, case.id())?;
         if let Some(tumour) = study.tumour.as_ref().filter(|tumour| tumour.iter().any(|&inside| inside)) {
             cases += 1;
             let overlap =
@@ -270,7 +264,7 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
                     Some((.., here)) => here,
                     None => setting.graph(&study, &regions)?,
                 };
-                let scores = read_csv(&session.run.path(&partition.scores_file(&case.case, &setting.fill)))?;
+                let scores = read_csv(&session.run.path(&partition.scores_file(case.id(), &setting.fill)))?;
                 let values = here.diffuse(&setting.raw(&scores), setting.lambda)?;
                 *sum += worth(&overlap, &setting.relevance(&values))?;
                 graph = Some((setting.scale, setting.border, here));

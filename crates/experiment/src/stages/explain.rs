@@ -123,7 +123,7 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                         PARTITIONS => average(session, case)?,
                         _ => network.grad_cam(study.image.view(), Cam::PlusPlus)?,
                     };
-                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
+                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
                 })?,
                 _ => session.run.make_with(&explained::file(partition, case, name), &made, |path| {
                     let study = session.scans.study(case)?;

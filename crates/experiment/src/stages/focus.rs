@@ -31,8 +31,8 @@ pub fn epochs(trained: usize, wanted: usize) -> Vec<usize> {
 pub fn cases(session: &Session) -> anyhow::Result<Vec<String>> {
     let mut cases: Vec<(bool, String)> = Vec::new();
     for case in session.scans.split(Split::Validation) {
-        if grid::tumour_voxels(session, &case.case)? > 0 {
-            cases.push((!case.label, case.case.clone()));
+        if grid::tumour_voxels(session, case.id())? > 0 {
+            cases.push((!case.label, case.id().to_owned()));
         }
     }
     cases.sort();

@@ -83,8 +83,8 @@ pub fn partitions(config: &Config) -> Vec<Partition> {
 pub fn cases(session: &Session, split: Split, wanted: usize) -> anyhow::Result<Vec<String>> {
     let mut cases = Vec::new();
     for case in session.scans.split(split) {
-        if tumour_voxels(session, &case.case)? > 0 {
-            cases.push(case.case.clone());
+        if tumour_voxels(session, case.id())? > 0 {
+            cases.push(case.id().to_owned());
         }
     }
     if wanted > 0 && cases.len() > wanted {

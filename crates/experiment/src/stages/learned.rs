@@ -70,7 +70,7 @@ fn weights_hash(session: &Session) -> anyhow::Result<String> {
 
 /// The training cases that it learns from, drawn with the seed.
 pub fn cases(session: &Session) -> Vec<String> {
-    let mut cases: Vec<String> = session.scans.split(Split::Train).map(|case| case.case.clone()).collect();
+    let mut cases: Vec<String> = session.scans.split(Split::Train).map(|case| case.id().to_owned()).collect();
     cases.shuffle(&mut ChaCha8Rng::seed_from_u64(stream_seed(session.config.seed, "fill/cases")));
     cases.truncate(session.config.fill.cases);
     cases.sort();

@@ -40,7 +40,7 @@ fn wanted(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<P
     }
     let explained = explain::cases(session)?;
     for case in session.scored_cases() {
-        let case = case.case.as_str();
+        let case = case.id();
         want(partition.regions_file(case));
         want(fill_record::file(partition, case));
         for method in of_case(session, explained.contains(case)) {

@@ -23,7 +23,7 @@ pub mod studies;
 pub mod train;
 
 use relevox_models::candle_core::Device;
-use relevox_volume::{CaseFiles, Split};
+use relevox_volume::{CohortCase, Split};
 
 pub use cohort::Scans;
 pub use partition::Partition;
@@ -108,7 +108,7 @@ pub fn stage<T>(
 
 impl Session {
     /// The cases that scores and maps are made of: those of the validation and test splits.
-    pub fn scored_cases(&self) -> Vec<&CaseFiles> {
+    pub fn scored_cases(&self) -> Vec<&CohortCase> {
         [Split::Validation, Split::Test].into_iter().flat_map(|split| self.scans.split(split)).collect()
     }
 
@@ -119,8 +119,8 @@ impl Session {
     pub fn scored_hash(&self) -> anyhow::Result<String> {
         let mut cases = Vec::new();
         for case in self.scored_cases() {
-            let scan = self.scans.inputs(&case.case)?.to_value();
-            cases.push(serde_json::json!([case.case, case.label, case.split, scan]));
+            let scan = self.scans.inputs(case.id())?.to_value();
+            cases.push(serde_json::json!([case.id(), case.label, case.split, scan]));
         }
         Ok(hash_bytes(serde_json::to_string(&cases)?.as_bytes()))
     }

@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use anyhow::Context;
-use ndarray::Axis;
 use relevox_volume::{Study, Volume, nifti};
 use serde::{Deserialize, Serialize};
 use slic3d::{Slic, Supervoxels};
@@ -14,7 +13,6 @@ use rayon::prelude::*;
 
 use super::{Scans, Session, Work};
 use crate::config::RegionsConfig;
-use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, Run};
@@ -89,7 +87,7 @@ impl Partition {
         run.make(&self.regions_file(case), &inputs, |path| {
             let study = scans.study(case)?;
             let supervoxels = self
-                .segment(scans.sequences(), &study, regions)
+                .segment(&study, regions)
                 .with_context(|| format!("{case}: supervoxels {}", self.name()))?;
             let labels = supervoxels.labels().to_owned();
             Ok(nifti::write_labels(path, &Volume { voxels: labels, geometry: study.frame.geometry() })?)
@@ -132,21 +130,13 @@ impl Partition {
         Ok(Supervoxels::from_labels(labels, regions.masked.then_some(0))?)
     }
 
-    fn segment(
-        &self,
-        sequences: &[String],
-        study: &Study,
-        regions: &RegionsConfig,
-    ) -> anyhow::Result<Supervoxels> {
-        let channel = sequences.iter().position(|name| *name == self.sequence).ok_or_else(|| {
-            input(format!("expected one of the sequences {}, found {}", sequences.join(", "), self.sequence))
-        })?;
+    fn segment(&self, study: &Study, regions: &RegionsConfig) -> anyhow::Result<Supervoxels> {
         let slic = Slic::new(self.regions)
             .compactness(self.compactness)
             .sigma(regions.sigma)
             .iterations(regions.iterations)
             .enforce_connectivity(regions.enforce_connectivity);
         let mask = regions.masked.then(|| study.brain.view());
-        Ok(slic.segment_volume(study.image.index_axis(Axis(0), channel), mask)?)
+        Ok(slic.segment_volume(study.channel(&self.sequence)?, mask)?)
     }
 }

@@ -34,12 +34,13 @@ pub fn run(run: &Run, config: &Config) -> anyhow::Result<Work> {
     }
     let folder = run.path(PHANTOM);
     let done = finished(&folder)?;
+    let phantom = config.phantom.clone().check()?;
     let progress = Progress::start("phantom", config.phantom.cases - done, "cases");
     let seed = stream_seed(config.seed, "phantom");
     let mut work = Work { made: 0, kept: done };
     for index in done..config.phantom.cases {
         interrupt::check()?;
-        let case = phantom::generate(&config.phantom, seed, index);
+        let case = phantom::generate(&phantom, seed, index);
         phantom::write_case(&case, config.phantom.spacing_mm, &folder)?;
         work.count(true);
         progress.advance(1);

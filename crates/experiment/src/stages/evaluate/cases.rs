@@ -138,7 +138,7 @@ fn each(
     let progress = Progress::start("evaluate", cases.len(), what);
     for case in cases {
         interrupt::check()?;
-        work(&case.case)?;
+        work(case.id())?;
         progress.advance(1);
     }
     Ok(())

@@ -31,7 +31,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     let progress = Progress::start("evidence", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;
-        let case = case.case.as_str();
+        let case = case.id();
         partition.require(run, &session.scans, case, &session.config.regions, "regions")?;
         add(partition.regions_file(case))?;
         for fill in &session.config.evaluate.fills {
@@ -56,7 +56,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     let progress = Progress::start("evidence: maps", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;
-        let case = case.case.as_str();
+        let case = case.id();
         for method in of_case(session, explained.contains(case)) {
             let name = method.name.as_str();
             let map = maps::file(case, name);
@@ -118,7 +118,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
 pub fn inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs> {
     let evidence = everything(session, partition)?;
     let segmentations: Vec<Option<&str>> =
-        session.scored_cases().iter().map(|case| session.scans.seg_hash(&case.case)).collect();
+        session.scored_cases().iter().map(|case| session.scans.seg_hash(case.id())).collect();
     let text = serde_json::to_string(&evidence).context("listing what was found")?;
     let evaluate = &session.config.evaluate;
     Ok(Inputs::new()

@@ -163,7 +163,7 @@ fn cohort(session: &Session) -> CohortSummary {
         left_out: scans
             .left_out()
             .iter()
-            .map(|case| LeftOut { case: case.case.clone(), why: case.why.clone() })
+            .map(|case| LeftOut { case: case.case.clone(), why: case.reason.clone() })
             .collect(),
     }
 }

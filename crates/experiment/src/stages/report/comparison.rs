@@ -33,7 +33,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     if shown.is_empty() {
         return Ok(None);
     }
-    let cases = shown.iter().map(|case| row(picture, case)).collect();
+    let cases = shown.iter().map(|case| row(picture, case)).collect::<anyhow::Result<_>>()?;
     let figure = Comparison { sequences: picture.session.scans.sequences(), cases };
     figure.png().map(Some)
 }
@@ -54,7 +54,7 @@ pub fn draw_all(picture: &Picture<'_>) -> Drawn {
     if shown.maps.is_empty() {
         return Ok(None);
     }
-    self::row(picture, &shown).side_by_side().map(Some)
+    self::row(picture, &shown)?.side_by_side().map(Some)
 }
 
 /// The methods that have a map of a case under the run's config.
@@ -87,15 +87,15 @@ fn load<'a>(picture: &Picture<'_>, row: &'a CaseRow, methods: &[&'static str]) -
     Ok(Shown { row, study, about, maps })
 }
 
-fn row<'a>(picture: &Picture<'_>, shown: &'a Shown<'_>) -> ComparisonCase<'a> {
+fn row<'a>(picture: &Picture<'_>, shown: &'a Shown<'_>) -> anyhow::Result<ComparisonCase<'a>> {
     let study = &shown.study;
-    ComparisonCase {
+    Ok(ComparisonCase {
         case: &study.case,
         about: shown.about.clone(),
         view: View::axial(&study.frame.geometry()),
         slice: study.tumour.as_ref().map_or(0, |tumour| widest_slice(tumour.view())),
         scans: study.image.axis_iter(Axis(0)).collect(),
-        under: picture.channel(),
+        under: study.channel_index(&picture.partition.sequence)?,
         truth: study.tumour.as_ref().map(|tumour| tumour.view()),
         maps: shown
             .maps
@@ -107,5 +107,5 @@ fn row<'a>(picture: &Picture<'_>, shown: &'a Shown<'_>) -> ComparisonCase<'a> {
                 dice: shown.row.dice.get(*method).and_then(|dice| dice.get("oracle")).copied(),
             })
             .collect(),
-    }
+    })
 }

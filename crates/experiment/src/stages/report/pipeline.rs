@@ -25,7 +25,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     constant(fill, &study)?.perturb(study.image.view(), &regions, region)?.apply(&mut perturbed.view_mut());
     let map = RelevanceMap::paint(&regions, &scores)?;
     let inside = regions.labels().mapv(|id| id == score.id);
-    let channel = picture.channel();
+    let channel = study.channel_index(&partition.sequence)?;
     let figure = Pipeline {
         case: &case,
         sequence: &partition.sequence,

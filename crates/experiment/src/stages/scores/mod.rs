@@ -42,8 +42,8 @@ pub fn run(session: &Session, scorer: &Scorer<'_>, partition: &Partition) -> any
     let mut work = Work::default();
     for case in cases {
         for fill in fills {
-            let asked = Question { case: &case.case, partition, fill };
-            work.count(scorer.make(session, &partition.scores_file(&case.case, fill), asked)?);
+            let asked = Question { case: case.id(), partition, fill };
+            work.count(scorer.make(session, &partition.scores_file(case.id(), fill), asked)?);
             progress.advance(1);
         }
     }
@@ -131,7 +131,7 @@ pub fn constant(name: &str, study: &Study) -> anyhow::Result<ConstantFill> {
 
 /// A case with what is seen of it, for messages.
 fn crop_of(study: &Study) -> String {
-    let [z, y, x] = study.frame.crop;
+    let [z, y, x] = study.frame.crop();
     format!("case {}, centre crop of {x} x {y} x {z} voxels (x, y, z)", study.case)
 }
 
