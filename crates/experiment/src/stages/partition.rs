@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use ndarray::Axis;
+use relevox_report::tables::Method;
 use relevox_volume::{Study, Volume, nifti};
 use serde::{Deserialize, Serialize};
 use slic3d::{Slic, Supervoxels};
@@ -60,7 +61,7 @@ impl Partition {
     }
 
     /// Its scores for a case under a fill.
-    pub fn scores_file(&self, case: &str, fill: &str) -> String {
+    pub fn scores_file(&self, case: &str, fill: Method) -> String {
         format!("scores/{case}/{}-{fill}.csv", self.name())
     }
 
