@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use relevox_report::tables::this_run_beside_the_paper;
+use relevox_report::tables::{Method, this_run_beside_the_paper};
 
 use crate::config::{Layers, Profile, Source};
 use crate::place::Place;
@@ -218,7 +218,7 @@ pub fn report(args: RunRequest, place: &Place) -> anyhow::Result<()> {
 }
 
 fn wants_learned(session: &Session) -> bool {
-    session.config.evaluate.fills.iter().any(|fill| fill == "learned")
+    session.config.evaluate.fills.contains(&Method::Learned)
 }
 
 fn search_grid(session: &Session, network: &Network) -> anyhow::Result<()> {

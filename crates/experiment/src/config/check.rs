@@ -3,14 +3,30 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use relevox_report::tables::{Method, MethodKind};
+
 use super::{Config, Select};
 use crate::failure::input;
 
-/// Explainers by name, as `explain.methods` lists them.
-pub const EXPLAINERS: [&str; 6] = ["lime", "rise", "gradcam_pp", "occlusion", "partitions", "random_weights"];
+/// Allowed values of `explain.methods`.
+const EXPLAINERS: [Method; 6] = [
+    Method::Lime,
+    Method::Rise,
+    Method::GradCamPlusPlus,
+    Method::Occlusion,
+    Method::Partitions,
+    Method::RandomWeights,
+];
 
-/// Fills by name, as `evaluate.fills` and `grid.fills` list them.
-pub const FILLS: [&str; 5] = ["learned", "blank", "min", "max", "mean"];
+/// Allowed values of `evaluate.fills`.
+fn fills() -> Vec<Method> {
+    Method::of_kind(MethodKind::Fill).collect()
+}
+
+/// Allowed values of every other fill: the learned fill is trained on the partition that the grid selects.
+fn constant_fills() -> Vec<Method> {
+    Method::of_kind(MethodKind::Fill).filter(|fill| *fill != Method::Learned).collect()
+}
 
 impl Config {
     /// Checks every value.
@@ -130,8 +146,7 @@ impl Config {
         different("grid.compactness", &grid.compactness)?;
         filled("grid.fills", !grid.fills.is_empty(), "at least one fill")?;
         for fill in &grid.fills {
-            // The learned fill is trained on the partition that the grid selects.
-            one_of("grid.fills", &fill.as_str(), &FILLS[1..])?;
+            one_of("grid.fills", fill, &constant_fills())?;
         }
         different("grid.fills", &grid.fills)
     }
@@ -139,7 +154,7 @@ impl Config {
     fn check_explainers(&self) -> anyhow::Result<()> {
         let diffuse = &self.diffuse;
         for fill in &diffuse.fills {
-            one_of("diffuse.fills", &fill.as_str(), &FILLS[1..])?;
+            one_of("diffuse.fills", fill, &constant_fills())?;
         }
         different("diffuse.fills", &diffuse.fills)?;
         filled("diffuse.scores", !diffuse.scores.is_empty(), "at least one kind of score")?;
@@ -157,10 +172,10 @@ impl Config {
         filled("diffuse.borders", !diffuse.borders.is_empty(), "false, true or both")?;
         let explain = &self.explain;
         for method in &explain.methods {
-            one_of("explain.methods", &method.as_str(), &EXPLAINERS)?;
+            one_of("explain.methods", method, &EXPLAINERS)?;
         }
         different("explain.methods", &explain.methods)?;
-        one_of("explain.fill", &explain.fill.as_str(), &FILLS[1..])?;
+        one_of("explain.fill", &explain.fill, &constant_fills())?;
         within("explain.lime_samples", explain.lime_samples, 1..=1_000_000)?;
         within("explain.lime_ridge", explain.lime_ridge, 1e-12..=1e6)?;
         within("explain.rise_samples", explain.rise_samples, 2..=1_000_000)?;
@@ -176,7 +191,7 @@ impl Config {
         let evaluate = &self.evaluate;
         filled("evaluate.fills", !evaluate.fills.is_empty(), "at least one fill")?;
         for fill in &evaluate.fills {
-            one_of("evaluate.fills", &fill.as_str(), &FILLS)?;
+            one_of("evaluate.fills", fill, &fills())?;
         }
         different("evaluate.fills", &evaluate.fills)?;
         within("evaluate.bootstrap", evaluate.bootstrap, 100..=1_000_000)?;

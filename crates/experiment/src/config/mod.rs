@@ -6,6 +6,7 @@
 
 use relevox_models::Shortcut;
 use relevox_models::train::Schedule;
+use relevox_report::tables::{Method, Threshold};
 use relevox_volume::Preprocess;
 use relevox_volume::augment::Augment;
 use relevox_volume::phantom::PhantomConfig;
@@ -17,7 +18,6 @@ mod keys;
 pub mod layers;
 mod profiles;
 
-pub use check::FILLS;
 pub use difference::{Difference, differences};
 pub use layers::{Layers, Source};
 pub use profiles::Profile;
@@ -181,7 +181,7 @@ pub struct GridConfig {
     /// Values of SLIC's compactness.
     pub compactness: Vec<f64>,
     /// Fills that score.
-    pub fills: Vec<String>,
+    pub fills: Vec<Method>,
     /// Cases per split, validation and test; 0 takes all.
     pub cases: usize,
 }
@@ -211,7 +211,7 @@ pub enum Reading {
 #[serde(deny_unknown_fields)]
 pub struct DiffuseConfig {
     /// Whose scores are smoothed, of `evaluate.fills`.
-    pub fills: Vec<String>,
+    pub fills: Vec<Method>,
     /// What is smoothed.
     pub scores: Vec<Scores>,
     /// What of them is relevance.
@@ -239,11 +239,11 @@ pub enum LimeWeights {
 #[serde(deny_unknown_fields)]
 pub struct ExplainConfig {
     /// Which.
-    pub methods: Vec<String>,
+    pub methods: Vec<Method>,
     /// Cases with a tumour of each of the validation and test splits; 0 takes all.
     pub cases: usize,
     /// The fill that regions are replaced by.
-    pub fill: String,
+    pub fill: Method,
     /// LIME's coalitions.
     pub lime_samples: usize,
     /// How they are drawn.
@@ -268,14 +268,40 @@ pub struct ExplainConfig {
 
 /// A threshold that needs no label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "Threshold", into = "Threshold")]
 pub enum LabelFree {
     /// Otsu's, each region weighing the same.
     Otsu,
     /// Otsu's, regions weighted by their volume of brain.
     OtsuVolume,
-    /// A mixture of two normal distributions, weighted so.
+    /// A Gaussian mixture of two components, weighted by the same volumes.
     Mixture,
+}
+
+impl LabelFree {
+    /// Every one, in the order of tables.
+    pub const ALL: [Self; 3] = [Self::Otsu, Self::OtsuVolume, Self::Mixture];
+}
+
+impl From<LabelFree> for Threshold {
+    fn from(threshold: LabelFree) -> Self {
+        match threshold {
+            LabelFree::Otsu => Self::Otsu,
+            LabelFree::OtsuVolume => Self::OtsuVolume,
+            LabelFree::Mixture => Self::Mixture,
+        }
+    }
+}
+
+impl TryFrom<Threshold> for LabelFree {
+    type Error = String;
+
+    fn try_from(threshold: Threshold) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|one| Threshold::from(*one) == threshold).ok_or_else(|| {
+            let names = Self::ALL.map(|one| Threshold::from(one).name()).join(", ");
+            format!("expected one of {names}, found {threshold}")
+        })
+    }
 }
 
 /// What is computed from scores and maps.
@@ -283,7 +309,7 @@ pub enum LabelFree {
 #[serde(deny_unknown_fields)]
 pub struct EvaluateConfig {
     /// Fills that score the selected partition.
-    pub fills: Vec<String>,
+    pub fills: Vec<Method>,
     /// Bootstrap samples of an interval.
     pub bootstrap: usize,
     /// Shuffles of the random control, per case.

@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use relevox_models::{UNetConfig, checkpoint};
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::learned::train::{FillCase, FillConfig, FillTrainer, PassRecord};
+use relevox_report::tables::Method;
 use relevox_volume::{Split, Study};
 use slic3d::Supervoxels;
 
@@ -53,7 +54,7 @@ impl Learned {
     /// # Errors
     /// A fill that is not trained yet, or on something else.
     pub fn hash_if_wanted(session: &Session, partition: &Partition) -> anyhow::Result<Option<String>> {
-        if !session.config.evaluate.fills.iter().any(|fill| fill == "learned") {
+        if !session.config.evaluate.fills.contains(&Method::Learned) {
             return Ok(None);
         }
         let classifier = train::kept_hash(session)?;

@@ -4,10 +4,11 @@ use anyhow::Context;
 use ndarray::Array3;
 use relevox_eval::{mixture_threshold, otsu, otsu_weighted};
 use relevox_relevance::{RelevanceMap, without_islands};
+use relevox_report::tables::Method;
 use relevox_volume::{Study, nifti};
 use slic3d::Supervoxels;
 
-use super::methods::{Method, brain_voxels, of_case};
+use super::methods::{self, brain_voxels, of_case};
 use super::network::{Cam, Network};
 use super::{Partition, Session, Work, explain};
 use crate::config::LabelFree;
@@ -15,11 +16,8 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::Inputs;
 
-/// The name of Grad-CAM among the methods.
-pub const GRADCAM: &str = "gradcam";
-
 /// A case's map.
-pub fn file(case: &str, method: &str) -> String {
+pub fn file(case: &str, method: Method) -> String {
     format!("maps/{case}/{method}.nii.gz")
 }
 
@@ -28,11 +26,11 @@ pub fn file(case: &str, method: &str) -> String {
 /// # Errors
 /// A case that the cohort does not have.
 pub fn gradcam_inputs(session: &Session, case: &str, classifier: &str) -> anyhow::Result<Inputs> {
-    Ok(session.scans.inputs(case)?.file("classifier", classifier).setting("method", &GRADCAM))
+    Ok(session.scans.inputs(case)?.file("classifier", classifier).setting("method", &Method::GradCam))
 }
 
 /// A case's mask by a method.
-pub fn mask_file(case: &str, method: &str) -> String {
+pub fn mask_file(case: &str, method: Method) -> String {
     format!("maps/{case}/{method}-mask.nii.gz")
 }
 
@@ -44,7 +42,7 @@ pub fn mask_inputs(
     session: &Session,
     partition: &Partition,
     case: &str,
-    method: &str,
+    method: Method,
 ) -> anyhow::Result<Inputs> {
     let evaluate = &session.config.evaluate;
     Ok(Inputs::new()
@@ -66,8 +64,8 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
         let name = case.id();
         for method in of_case(session, explained.contains(name)) {
             interrupt::check()?;
-            let map = file(name, &method.name);
-            if let Some(inputs) = method.map_inputs(session, partition, name)? {
+            let map = file(name, method);
+            if let Some(inputs) = methods::map_inputs(method, session, partition, name)? {
                 work.count(session.run.make(&map, &inputs, |path| {
                     let study = session.scans.study(name)?;
                     let regions = partition.read(
@@ -77,11 +75,11 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                         &session.config.regions,
                         "regions",
                     )?;
-                    let relevance = method.relevance(session, partition, name)?.unwrap_or_default();
+                    let relevance = methods::relevance(method, session, partition, name)?.unwrap_or_default();
                     let map = RelevanceMap::paint_relevance(&regions, &relevance)?;
                     Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
                 })?);
-            } else if method.name == GRADCAM {
+            } else if method == Method::GradCam {
                 let inputs = gradcam_inputs(session, name, &network.hash)?;
                 work.count(session.run.make(&map, &inputs, |path| {
                     let study = session.scans.study(name)?;
@@ -89,10 +87,10 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                     Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
                 })?);
             }
-            let inputs = mask_inputs(session, partition, name, &method.name)?;
-            work.count(session.run.make(&mask_file(name, &method.name), &inputs, |path| {
+            let inputs = mask_inputs(session, partition, name, method)?;
+            work.count(session.run.make(&mask_file(name, method), &inputs, |path| {
                 let study = session.scans.study(name)?;
-                let mask = mask(session, &study, partition, &method)?.mapv(u32::from);
+                let mask = mask(session, &study, partition, method)?.mapv(u32::from);
                 Ok(nifti::write_labels(path, &study.frame.to_scan(mask.view())?)?)
             })?);
         }
@@ -109,12 +107,12 @@ pub fn mask(
     session: &Session,
     study: &Study,
     partition: &Partition,
-    method: &Method,
+    method: Method,
 ) -> anyhow::Result<Array3<bool>> {
-    let map = read(session, study, &method.name)?;
+    let map = read(session, study, method)?;
     let regions =
         partition.read(&session.run, &session.scans, &study.case, &session.config.regions, "regions")?;
-    let relevance = method.relevance(session, partition, &study.case)?;
+    let relevance = methods::relevance(method, session, partition, &study.case)?;
     let values = Values::of(&map, study, &regions, relevance);
     let cut = values.threshold(session.config.evaluate.mask)?;
     // What a file holds has single precision.
@@ -177,7 +175,7 @@ impl Values {
 ///
 /// # Errors
 /// A map that can't be read or lies on another grid.
-pub fn read(session: &Session, study: &Study, method: &str) -> anyhow::Result<Array3<f32>> {
+pub fn read(session: &Session, study: &Study, method: Method) -> anyhow::Result<Array3<f32>> {
     let path = session.run.path(&file(&study.case, method));
     let map = nifti::read(&path)?;
     study.frame.to_network(map.voxels.view()).with_context(|| path.display().to_string())

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use relevox_report::tables::Method;
 use relevox_volume::{Study, Volume, nifti};
 use serde::{Deserialize, Serialize};
 use slic3d::{Slic, Supervoxels};
@@ -58,7 +59,7 @@ impl Partition {
     }
 
     /// Its scores for a case under a fill.
-    pub fn scores_file(&self, case: &str, fill: &str) -> String {
+    pub fn scores_file(&self, case: &str, fill: Method) -> String {
         format!("scores/{case}/{}-{fill}.csv", self.name())
     }
 

@@ -141,7 +141,7 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
         members.push(member);
     }
     let classifier = Ensemble::new(members)?;
-    let fill = constant(&args.fill, &study)?;
+    let fill = constant(args.fill.parse()?, &study)?;
     let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
         progress.advance(done);
         interrupt::flow()
@@ -185,7 +185,7 @@ fn by_sequence(
     names: &[String],
 ) -> anyhow::Result<serde_json::Value> {
     let progress = Progress::start("explain: by sequence", names.len() * regions.len(), "regions");
-    let fill = constant(&args.fill, study)?;
+    let fill = constant(args.fill.parse()?, study)?;
     let tables = score_sequences(classifier, study.image.view(), regions, &fill, &|done| {
         progress.advance(done);
         interrupt::flow()
