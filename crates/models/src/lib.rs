@@ -34,6 +34,7 @@ pub mod adam;
 mod blocked;
 pub mod checkpoint;
 mod device;
+pub mod engine;
 mod error;
 pub mod init;
 pub mod layers;

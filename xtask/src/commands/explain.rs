@@ -8,7 +8,8 @@ use anyhow::Context;
 use ndarray::{Array3, Axis};
 use relevox_models::{ResNetConfig, Shortcut, checkpoint};
 use relevox_relevance::{
-    Classifier, Ensemble, NetworkClassifier, RegionScores, RelevanceMap, scale_to_100, score, score_sequences,
+    Baseline, Classifier, Ensemble, NetworkClassifier, RegionScores, Target, scale_to_100, score,
+    score_channels,
 };
 use relevox_volume::{CaseFiles, Preprocess, Study, nifti};
 use serde_json::json;
@@ -21,7 +22,7 @@ use crate::interrupt;
 use crate::place::{Place, say_smaller_batches};
 use crate::progress::Progress;
 use crate::run::{probe, replace};
-use crate::stages::scores::{constant, to_csv};
+use crate::stages::scores::constant;
 
 /// The paper's sequences, for weights that don't say theirs.
 const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
@@ -80,29 +81,30 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
     }
     let classifier = Ensemble::new(members)?;
     let fill = constant(&args.fill, &study)?;
-    let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
+    let context = || {
+        let weights: Vec<String> = args.weights.iter().map(|path| path.display().to_string()).collect();
+        format!("case {}, with {}", study.case, weights.join(", "))
+    };
+    let baseline = classifier.baseline(study.image.view()).with_context(context)?;
+    let scores = score(&*baseline, &regions, &fill, &Target::default(), &|done| {
         progress.advance(done);
         interrupt::flow()
     })
-    .with_context(|| {
-        let weights: Vec<String> = args.weights.iter().map(|path| path.display().to_string()).collect();
-        format!("case {}, with {}", study.case, weights.join(", "))
-    })?;
+    .with_context(context)?;
     let seconds = start.elapsed().as_secs_f64();
     drop(progress);
     let sequences = match args.by_sequence {
-        true => Some(by_sequence(args, &classifier, &study, &regions, &preprocess.sequences)?),
+        true => Some(by_sequence(args, &*baseline, &study, &regions, &preprocess.sequences)?),
         false => None,
     };
 
-    let map = RelevanceMap::paint(&regions, &scores)?;
+    let map = scores.map(&regions)?;
     let first = scores.rows.first().ok_or_else(|| input("expected at least one region, found none"))?;
     let probability = first.p_original;
-    let logit = classifier.logits(study.image.view().insert_axis(Axis(0)))?;
-    replace(&args.out.join("scores.csv"), &to_csv(&scores)?)?;
+    replace(&args.out.join("scores.csv"), scores.to_csv().as_bytes())?;
     nifti::write(&args.out.join("relevance.nii.gz"), &study.frame.to_scan(map.voxels.view()))?;
     let mut result = json!({
-        "logit": logit.first(),
+        "logit": scores.original.first(),
         "probability": probability,
         "regions": regions.len(),
         "seconds": seconds,
@@ -117,14 +119,14 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
 /// |Δlogit| of each.
 fn by_sequence(
     args: &ExplainArgs,
-    classifier: &dyn Classifier,
+    baseline: &dyn Baseline,
     study: &Study,
     regions: &Supervoxels,
     names: &[String],
 ) -> anyhow::Result<serde_json::Value> {
     let progress = Progress::start("explain: by sequence", names.len() * regions.len(), "regions");
     let fill = constant(&args.fill, study)?;
-    let tables = score_sequences(classifier, study.image.view(), regions, &fill, &|done| {
+    let tables = score_channels(baseline, regions, &fill, &Target::default(), &|done| {
         progress.advance(done);
         interrupt::flow()
     })
@@ -137,8 +139,8 @@ fn by_sequence(
         let mean = rows.iter().map(|row| row.delta_logit.abs()).sum::<f64>() / rows.len().max(1) as f64;
         rows.iter_mut().zip(&mut scaled).for_each(|(row, relevance)| row.relevance = relevance);
         let scores = RegionScores::from_rows(rows);
-        let map = RelevanceMap::paint(regions, &scores)?;
-        replace(&args.out.join(format!("scores-{name}.csv")), &to_csv(&scores)?)?;
+        let map = scores.map(regions)?;
+        replace(&args.out.join(format!("scores-{name}.csv")), scores.to_csv().as_bytes())?;
         let scan = study.frame.to_scan(map.voxels.view());
         nifti::write(&args.out.join(format!("relevance-{name}.nii.gz")), &scan)?;
         means.insert(name.clone(), json!(mean));

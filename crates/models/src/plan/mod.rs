@@ -25,7 +25,7 @@ mod incremental;
 #[cfg(test)]
 mod tests;
 
-pub use incremental::{Change, Costs, Kept, LayerCost, MEMORY};
+pub use incremental::{Costs, Kept, LayerCost, MEMORY};
 
 use crate::blocked::conv::{Job, Residual};
 use crate::blocked::image;

@@ -7,9 +7,9 @@ use super::step::{inside, layer, next};
 use crate::Error;
 use crate::memory::Fitting;
 use crate::ops::{self, Pool3dParams};
-use crate::plan::Change;
 use crate::resnet::{Around, Block, ResNet3d};
 use candle_core::{Device, Result as TensorResult, Tensor, bail};
+use relevox_grid::Patch;
 
 /// A residual network, ready to be asked about changes of an image.
 #[derive(Debug)]
@@ -88,22 +88,22 @@ impl Windows {
     pub fn changed(
         &self,
         kept: &Kept,
-        changes: &[Change<'_>],
+        patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
     ) -> Result<Vec<f32>, Error> {
-        kept.image.check(changes, kept.image.size())?;
+        kept.image.check(patches, kept.image.size())?;
         // The first layer is the largest: its input, its output and rearranged copies of both.
         let (out, c, ..) = self.network.stem.weight().dims5()?;
         let stride = self.network.stem.params().stride.iter().product::<usize>();
         let by_voxel = 3 * (c + out.div_ceil(stride)) * size_of::<f32>();
-        grouped(changes, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
+        grouped(patches, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
     }
 
-    fn together(&self, kept: &Kept, changes: &[Change<'_>]) -> TensorResult<Vec<f32>> {
+    fn together(&self, kept: &Kept, patches: &[&Patch]) -> TensorResult<Vec<f32>> {
         let network = &self.network;
         let [before, after, pooled] = &kept.stem;
-        let mut at = kept.image.upload(changes, &self.device)?;
+        let mut at = kept.image.upload(patches, &self.device)?;
         at = layer(&network.stem, &network.stem_norm, true, &[(before, &at)], None)?;
         at = pool(after, &at)?;
         let mut whole = pooled;
@@ -111,7 +111,7 @@ impl Windows {
             at = through(block, whole, layers, &at)?;
             whole = layers.last().unwrap_or(whole);
         }
-        let features = cut(whole, &at, &vec![[0; 3]; changes.len()], whole.size, [1; 3], 0.0)?;
+        let features = cut(whole, &at, &vec![[0; 3]; patches.len()], whole.size, [1; 3], 0.0)?;
         network.head(&features)?.detach().to_vec1::<f32>()
     }
 }

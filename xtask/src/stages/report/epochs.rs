@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use ndarray::Axis;
-use relevox_relevance::RelevanceMap;
 use serde::Deserialize;
 
 use super::{Drawn, Picture};
@@ -27,7 +26,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     let mut maps = Vec::new();
     for epoch in focus::epochs(config.classifier.epochs, config.evaluate.focus_epochs) {
         let scores = read_csv(&session.run.path(&focus::file(epoch, &case)))?;
-        maps.push((epoch, RelevanceMap::paint(&regions, &scores)?));
+        maps.push((epoch, scores.map(&regions)?));
     }
     let path = session.run.path(FOCUS);
     let rows: Vec<Row> = csv::Reader::from_path(&path)

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use relevox_perturb::{ConstantFill, Fill};
-use relevox_relevance::{Classifier, RegionScore, RegionScores, score};
+use relevox_relevance::{Classifier, RegionScore, RegionScores, Target, score};
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
@@ -17,9 +17,6 @@ use super::{Partition, Session, Work};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, replace};
-
-const COLUMNS: [&str; 7] =
-    ["region", "voxels", "p_original", "p_perturbed", "delta_p", "delta_logit", "relevance"];
 
 /// A network that scores, and the content hash of its weights.
 pub struct Scorer<'a> {
@@ -110,14 +107,17 @@ impl Scorer<'_> {
                     self.score(&study, &regions, &fill)?
                 }
             };
-            replace(path, &to_csv(&scores)?)?;
+            replace(path, scores.to_csv().as_bytes())?;
             Ok(left)
         })
     }
 
     fn score(&self, study: &Study, regions: &Supervoxels, fill: &dyn Fill) -> anyhow::Result<RegionScores> {
-        score(self.classifier, study.image.view(), regions, fill, &|_| interrupt::flow())
-            .with_context(|| format!("{}: scores under the fill {}", study.case, fill.name()))
+        let scores = || -> Result<RegionScores, relevox_relevance::Error> {
+            let baseline = self.classifier.baseline(study.image.view())?;
+            score(&*baseline, regions, fill, &Target::default(), &|_| interrupt::flow())
+        };
+        scores().with_context(|| format!("{}: scores under the fill {}", study.case, fill.name()))
     }
 }
 
@@ -133,21 +133,6 @@ pub fn constant(name: &str, study: &Study) -> anyhow::Result<ConstantFill> {
 fn crop_of(study: &Study) -> String {
     let [z, y, x] = study.frame.crop;
     format!("case {}, centre crop of {x} x {y} x {z} voxels (x, y, z)", study.case)
-}
-
-/// Scores as CSV, floats in their shortest form that reads back the same.
-///
-/// # Errors
-/// None that scores cause.
-pub fn to_csv(scores: &RegionScores) -> anyhow::Result<Vec<u8>> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(COLUMNS)?;
-    for row in &scores.rows {
-        let floats = [row.p_original, row.p_perturbed, row.delta_p, row.delta_logit, row.relevance];
-        let whole = [row.id.to_string(), row.voxels.to_string()];
-        table.write_record(whole.into_iter().chain(floats.map(|value| value.to_string())))?;
-    }
-    Ok(table.into_inner()?)
 }
 
 /// Reads scores back.
@@ -184,7 +169,7 @@ mod tests {
         let scores = RegionScores::from_rows(vec![row(3, 0.1), row(9, 1.0 - 1e-16)]);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scores.csv");
-        replace(&path, &to_csv(&scores).unwrap()).unwrap();
+        replace(&path, scores.to_csv().as_bytes()).unwrap();
         assert_eq!(read_csv(&path).unwrap(), scores);
     }
 }
