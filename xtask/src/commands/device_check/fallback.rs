@@ -2,7 +2,7 @@
 
 use relevox_models::candle_core::{Device, Tensor};
 use relevox_models::memory::{Fitting, ON_GPU};
-use relevox_models::ops::cudnn_runs;
+use relevox_models::conv3d::cudnn_runs;
 use relevox_models::plan::Change;
 use relevox_models::windows::{UNetWindows, Windows};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, loss};
