@@ -8,7 +8,7 @@
 use candle_core::{D, Device, Tensor, Var};
 use ndarray::{Array3, ArrayView4};
 use relevox_models::ResNet3d;
-use relevox_models::ops::{Mode, upsample3d};
+use relevox_models::conv3d::{Mode, upsample3d};
 
 use crate::network::upload_one;
 use crate::{Error, RelevanceMap, Target};

@@ -3,7 +3,7 @@
 use ndarray::Array4;
 use relevox_models::candle_core::{Device, Tensor};
 use relevox_models::memory::{Fitting, ON_GPU};
-use relevox_models::ops::cudnn_runs;
+use relevox_models::conv3d::cudnn_runs;
 use relevox_models::windows::{UNetWindows, Windows};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, loss};
 use relevox_perturb::{Box3, Patch};

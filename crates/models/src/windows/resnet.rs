@@ -6,9 +6,9 @@ use super::image::{Image, Room, grouped};
 use super::step::{inside, layer, next};
 use crate::Error;
 use crate::memory::Fitting;
-use crate::ops::{self, Pool3dParams};
 use crate::resnet::{Around, Block, ResNet3d};
 use candle_core::{Device, Result as TensorResult, Tensor, bail};
+use conv3d::Pool3dParams;
 use relevox_grid::Patch;
 
 /// A residual network, ready to be asked about changes of an image.
@@ -58,7 +58,7 @@ impl Windows {
         let network = &self.network;
         let before = image.tensor(&self.device)?;
         let after = network.stem_norm.forward_t(&network.stem.forward(&before)?, false, true)?;
-        let mut at = ops::max_pool3d(&after, ResNet3d::POOL)?;
+        let mut at = conv3d::max_pool3d(&after, ResNet3d::POOL)?;
         let stem = [Layer::new(&before)?, Layer::new(&after)?, Layer::new(&at)?];
         let mut blocks = Vec::new();
         for block in network.stages.iter().flatten() {
@@ -68,7 +68,7 @@ impl Windows {
             for (index, (conv, norm)) in block.layers.iter().enumerate() {
                 at = norm.forward_t(&conv.forward(&at)?, false, index < last)?;
                 if index == last {
-                    at = ops::add_relu(&at, &beside(&block.around, &whole)?)?;
+                    at = conv3d::add_relu(&at, &beside(&block.around, &whole)?)?;
                 }
                 layers.push(Layer::new(&at)?);
             }
@@ -121,7 +121,7 @@ fn pool(from: &Layer, changed: &Changed) -> TensorResult<Changed> {
     let Pool3dParams { kernel, stride, padding } = ResNet3d::POOL;
     // Padding never wins.
     let (seen, place) = next(Reach { kernel, stride, padding }, &[(from, changed)], None, f32::NEG_INFINITY)?;
-    let values = ops::max_pool3d(&seen, Pool3dParams { kernel, stride, padding: [0; 3] })?;
+    let values = conv3d::max_pool3d(&seen, Pool3dParams { kernel, stride, padding: [0; 3] })?;
     Ok(Changed { values, place })
 }
 
@@ -153,7 +153,7 @@ fn through(block: &Block, whole: &Layer, layers: &[Layer], changed: &Changed) ->
         }
         Around::Projected(layers) => layers.1.forward_t(&inside(&layers.0, &seen)?, false, false)?,
     };
-    Ok(Changed { values: ops::add_relu(&values, &around)?, place })
+    Ok(Changed { values: conv3d::add_relu(&values, &around)?, place })
 }
 
 /// The way round a block, of a whole layer.
@@ -161,7 +161,7 @@ fn beside(around: &Around, whole: &Tensor) -> TensorResult<Tensor> {
     match around {
         Around::Same => Ok(whole.clone()),
         Around::Padded { stride, channels } => {
-            let kept = ops::avg_pool3d(whole, Pool3dParams::cubic(1, *stride, 0))?;
+            let kept = conv3d::avg_pool3d(whole, Pool3dParams::cubic(1, *stride, 0))?;
             let more = channels - kept.dim(1)?;
             kept.pad_with_zeros(1, 0, more)
         }

@@ -7,9 +7,9 @@ use super::step::{layer, next};
 use crate::Error;
 use crate::layers::ConvTranspose3d;
 use crate::memory::Fitting;
-use crate::ops::{self, Pool3dParams};
 use crate::unet::{Level, UNet3d};
 use candle_core::{Device, Result as TensorResult, Tensor};
+use conv3d::Pool3dParams;
 use relevox_grid::Patch;
 
 /// How an output of a level's convolutions looks back.
@@ -88,7 +88,7 @@ impl UNetWindows {
         let (mut down, mut features) = (Vec::new(), Vec::new());
         for (index, level) in network.down.iter().enumerate() {
             if index > 0 {
-                at = ops::max_pool3d(&at, UNet3d::POOL)?;
+                at = conv3d::max_pool3d(&at, UNet3d::POOL)?;
             }
             let between = convolved(level, 0, &at)?;
             let after = convolved(level, 1, &between)?;
@@ -178,7 +178,7 @@ impl UNetWindows {
                 let size = before.size;
                 let (seen, place) = next(POOL, &[(from, &at)], Some(&needed.input(size)), 0.0)?;
                 skipped.push(at);
-                at = Changed { values: ops::max_pool3d(&seen, UNet3d::POOL)?, place };
+                at = Changed { values: conv3d::max_pool3d(&seen, UNet3d::POOL)?, place };
             }
             at = through(level, between, &[(before, &at)], needed)?;
         }

@@ -19,9 +19,9 @@ mod working;
 use super::graph::{Arrangement, End, Graph, Step};
 use super::{Plan, logit_of};
 use crate::Error;
-use crate::blocked::conv::{Job, Residual};
-use crate::blocked::window::Window;
 use boxes::{Boxes, Differs, Region, union};
+use conv3d::blocked::conv::{Job, Residual};
+use conv3d::blocked::window::Window;
 use costs::Clock;
 pub use costs::{Costs, LayerCost};
 use rayon::prelude::*;
@@ -71,7 +71,7 @@ impl Kept {
         let (place, window) = (graph.layers[layer], &self.arrangement.windows[layer]);
         self.kept[place.buffer].then(|| {
             let skip = place.first_block * window.block_len();
-            (window, &self.slots[self.arrangement.slots[place.buffer]][skip..][..window.len()])
+            (window, &self.slots[self.arrangement.slots[place.buffer]][skip..][..window.elements()])
         })
     }
 }
@@ -393,7 +393,7 @@ impl Plan {
                     parts,
                     input,
                     residual,
-                    output: (output, &mut to[skip..][..output.len()]),
+                    output: (output, &mut to[skip..][..output.elements()]),
                 })
             })
             .collect();

@@ -1,9 +1,8 @@
 //! Changes against whole passes over changed images.
 
 use super::super::compile::{self, Form};
-use super::super::tests::disturbed;
+use super::super::tests::{disturbed, values};
 use super::*;
-use crate::blocked::tests::values;
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
 use candle_core::Device;
 use ndarray::Array4;
