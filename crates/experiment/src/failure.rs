@@ -68,9 +68,9 @@ fn of_relevance(error: &relevox_relevance::Error) -> Ending {
     match error {
         Error::Cancelled => Ending::Interrupted,
         Error::Fill(error) => of_fill(error),
-        Error::Model(error) => of_network(error),
-        Error::NonFiniteLogit { .. } | Error::NonFiniteMap { .. } => Ending::Input,
-        Error::Network(error) => of_tensors(error),
+        Error::Network(error) => of_network(error),
+        Error::NonFinite { .. } => Ending::Input,
+        Error::Tensor(error) => of_tensors(error),
         _ => Ending::Fault,
     }
 }
@@ -82,9 +82,9 @@ fn of_fill(error: &relevox_perturb::Error) -> Ending {
         Error::Network(error) => of_network(error),
         Error::Tensor(error) => of_tensors(error),
         Error::NonFinite { .. }
-        | Error::EmptyBrain { .. }
-        | Error::UnknownConstant { .. }
-        | Error::Config { .. }
+        | Error::EmptyMask { .. }
+        | Error::UnknownName { .. }
+        | Error::InvalidSetting { .. }
         | Error::NoRegions { .. }
         | Error::Diverged { .. } => Ending::Input,
         _ => Ending::Fault,
@@ -145,8 +145,9 @@ mod tests {
         let tensors =
             || relevox_models::Error::Candle(relevox_models::candle_core::Error::Msg("shape".into()));
         let stopped = || relevox_models::Error::Interrupted { epoch: 1 };
-        let brain = relevox_perturb::Error::EmptyBrain { fill: "min".into() };
-        let logit = relevox_relevance::Error::NonFiniteLogit { input: "region 3".into(), logit: f32::NAN };
+        let brain = relevox_perturb::Error::EmptyMask { fill: "min".into() };
+        let logit =
+            relevox_relevance::Error::NonFinite { what: "the logit of region 3".into(), value: f32::NAN };
         let full = || relevox_models::candle_core::Error::Cuda("CUDA_ERROR_OUT_OF_MEMORY".into());
         let cases: [(anyhow::Error, Ending); 10] = [
             (relevox_relevance::Error::from(full()).into(), Ending::Input),

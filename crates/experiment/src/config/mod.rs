@@ -6,6 +6,7 @@
 
 use relevox_models::Shortcut;
 use relevox_models::train::Schedule;
+use relevox_relevance::{ScoreKind, Sign, Weighting};
 use relevox_report::tables::{Method, Threshold};
 use relevox_volume::Preprocess;
 use relevox_volume::augment::Augment;
@@ -186,26 +187,6 @@ pub struct GridConfig {
     pub cases: usize,
 }
 
-/// What of a region's score is smoothed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scores {
-    /// The signed change of the probability.
-    DeltaP,
-    /// The signed change of the logit.
-    DeltaLogit,
-}
-
-/// What of a smoothed score is relevance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reading {
-    /// Its magnitude, whichever class the region speaks for.
-    Magnitude,
-    /// What speaks for the positive class.
-    Positive,
-}
-
 /// Scores smoothed over regions that look alike: every combination is tried on the validation split, and the best kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -213,25 +194,15 @@ pub struct DiffuseConfig {
     /// Whose scores are smoothed, of `evaluate.fills`.
     pub fills: Vec<Method>,
     /// What is smoothed.
-    pub scores: Vec<Scores>,
+    pub scores: Vec<ScoreKind>,
     /// What of them is relevance.
-    pub readings: Vec<Reading>,
+    pub readings: Vec<Sign>,
     /// How strongly.
     pub lambdas: Vec<f64>,
     /// Deviations of likeness, in units of the median distance between neighbours.
     pub scales: Vec<f64>,
     /// Whether an edge weighs by the length of the border.
     pub borders: Vec<bool>,
-}
-
-/// How LIME draws and weighs coalitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LimeWeights {
-    /// By nearness to the whole scan.
-    Lime,
-    /// KernelSHAP's.
-    KernelShap,
 }
 
 /// Further explainers, on some cases.
@@ -247,7 +218,7 @@ pub struct ExplainConfig {
     /// LIME's coalitions.
     pub lime_samples: usize,
     /// How they are drawn.
-    pub lime_weights: LimeWeights,
+    pub lime_weights: Weighting,
     /// LIME's ridge.
     pub lime_ridge: f64,
     /// RISE's masks.
