@@ -12,6 +12,7 @@ use relevox_volume::{CaseFiles, Cohort, LeftOut, Preprocess, Split, Study};
 
 use super::Work;
 use super::studies::StudyCache;
+pub use crate::config::PHANTOM;
 use crate::config::Config;
 use crate::failure::input;
 use crate::interrupt;
@@ -22,8 +23,6 @@ use crate::run::{Inputs, Run, current, hash_bytes, hash_file, real, replace, str
 pub const COHORT: &str = "cohort.csv";
 /// The artefact that lists the cases that were found and can not be used.
 pub const LEFT_OUT: &str = "left_out.csv";
-/// The folder of the synthetic cohort.
-pub const PHANTOM: &str = "phantom";
 
 /// The cases of a run, with their splits.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ impl Scans {
     /// A cohort that can't be used: a scan that can't be read, too few cases, one class.
     pub fn find(config: &Config, root: &Path) -> anyhow::Result<Self> {
         let source = match config.cohort.source.as_str() {
-            "phantom" => root.join(PHANTOM),
+            PHANTOM => root.join(PHANTOM),
             path => PathBuf::from(path),
         };
         let mut cohort = Cohort::open(&source, &config.preprocess.sequences)?;
@@ -171,7 +170,7 @@ impl Scans {
             replace(path, &self.cohort_csv(run.root())?)?;
             Ok(vec![LEFT_OUT.to_owned()])
         })?;
-        run.note_cohort(&self.fingerprint())?;
+        run.record_cohort(&self.fingerprint())?;
         Ok(Work::from_iter([made]))
     }
 

@@ -235,7 +235,7 @@ pub fn read(session: &Session) -> anyhow::Result<Grid> {
 ///
 /// # Errors
 /// A folder without a search.
-pub fn require_begun(root: &Path, config: &Config) -> anyhow::Result<()> {
+pub fn require_started(root: &Path, config: &Config) -> anyhow::Result<()> {
     let path = root.join(GRID);
     if config.regions.select == Select::Fixed || path.exists() { Ok(()) } else { Err(not_there(&path)) }
 }
@@ -266,7 +266,7 @@ pub fn selected(session: &Session) -> anyhow::Result<Partition> {
     let grid = read(session)?;
     let best = best(&grid).cloned();
     if best.is_none() {
-        say(format!("no validation case has a tumour to select by: {} it is", fixed.name()));
+        say(format!("grid: no validation case has a tumour; selected {fixed}"));
     }
     Ok(best.unwrap_or(fixed))
 }

@@ -122,8 +122,8 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
         return Ok(Work { made: 0, kept: 1 });
     }
     // Weights and history can be had again from the state that training left.
-    let mendable = matches!(state, State::Torn(_)) && run.path(LAST).exists();
-    if state != State::Begun && !mendable {
+    let mendable = matches!(state, State::Incomplete(_)) && run.path(LAST).exists();
+    if state != State::InProgress && !mendable {
         run.discard(FOLDER)?;
     }
     run.begin(FOLDER, &inputs)?;

@@ -2,6 +2,7 @@
 //!
 //! Source: Rajapaksa and Khalvati (2022), section B and appendix A.3; SLIC: Achanta et al., IEEE TPAMI 34(11), 2012.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -28,6 +29,13 @@ pub struct Partition {
     pub regions: usize,
     /// SLIC's compactness.
     pub compactness: f64,
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sequence, regions) = (self.sequence.to_uppercase(), self.regions);
+        write!(out, "{sequence}, {regions} regions, compactness {}", self.compactness)
+    }
 }
 
 /// Makes the partition of cases, by name.

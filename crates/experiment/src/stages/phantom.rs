@@ -28,7 +28,7 @@ pub fn run(run: &Run, config: &Config) -> anyhow::Result<Work> {
     if state == State::Current && whole(run.root(), config) {
         return Ok(Work { made: 0, kept: config.phantom.cases });
     }
-    if state != State::Begun {
+    if state != State::InProgress {
         run.discard(PHANTOM)?;
         run.begin(PHANTOM, &inputs)?;
     }

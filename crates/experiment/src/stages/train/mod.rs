@@ -20,7 +20,7 @@ pub use member::Member;
 pub use records::{HistoryRow, Prediction, best_epoch, by_brightness, history, predictions};
 
 use super::{Session, Work, shortcut};
-use crate::config::{Config, Keep};
+use crate::config::{Config, EpochSelection as Keep};
 use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -56,7 +56,7 @@ pub fn require(session: &Session) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A folder without training.
-pub fn require_begun(root: &Path) -> anyhow::Result<()> {
+pub fn require_started(root: &Path) -> anyhow::Result<()> {
     let folder = root.join(FOLDER);
     if folder.exists() {
         return Ok(());
@@ -144,10 +144,10 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
         let epochs_left: Vec<String> =
             members.iter().flat_map(|member| epochs.clone().map(|epoch| member.epoch(epoch))).collect();
         // All but the epochs' weights can be had again from the state that training left.
-        let mendable = matches!(state, State::Torn(_))
+        let mendable = matches!(state, State::Incomplete(_))
             && epochs_left.iter().all(|weights| run.path(weights).exists())
             && members.iter().all(|member| run.path(&member.last()).exists());
-        if state != State::Begun && !mendable {
+        if state != State::InProgress && !mendable {
             run.discard(FOLDER)?;
         }
         run.begin(FOLDER, &inputs)?;

@@ -1,0 +1,69 @@
+//! Configuration of evaluation.
+
+use serde::{Deserialize, Serialize};
+
+use super::ranges::{distinct, non_empty, one_of, within};
+
+/// Names of the fills that `evaluate.fills` accepts; `grid.fills` accepts all but `learned`.
+pub const FILLS: [&str; 5] = ["learned", "blank", "min", "max", "mean"];
+
+/// A threshold that needs no labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelFree {
+    /// Otsu's threshold, with equal weight for each region.
+    Otsu,
+    /// Otsu's threshold, with regions weighted by their brain volume.
+    OtsuVolume,
+    /// Threshold of a Gaussian mixture, with regions weighted by their brain volume.
+    Mixture,
+}
+
+/// Evaluation of scores and maps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateConfig {
+    /// Fills that score the selected partition.
+    pub fills: Vec<String>,
+    /// Bootstrap resamples of an interval.
+    pub bootstrap: usize,
+    /// Shuffles of the random control per case.
+    pub random_repeats: usize,
+    /// Sequence of the intensity control; empty for none.
+    pub intensity: String,
+    /// Threshold of the written masks.
+    pub mask: LabelFree,
+    /// Connected components of a mask smaller than this fraction of its largest component are removed.
+    pub island: f64,
+    /// Number of ranks in Table 1.
+    pub ranks: usize,
+    /// Number of ranks in Table 2.
+    pub cumulative: usize,
+    /// Epochs of Figure 3's focus measurement; 0 takes all.
+    pub focus_epochs: usize,
+    /// Validation cases of the focus measurement.
+    pub focus_cases: usize,
+    /// Test cases in Figure 2.
+    pub figure_cases: usize,
+}
+
+impl EvaluateConfig {
+    pub(super) fn check(&self, sequences: &[&str]) -> anyhow::Result<()> {
+        non_empty("evaluate.fills", !self.fills.is_empty(), "at least one fill")?;
+        for fill in &self.fills {
+            one_of("evaluate.fills", &fill.as_str(), &FILLS)?;
+        }
+        distinct("evaluate.fills", &self.fills)?;
+        within("evaluate.bootstrap", self.bootstrap, 100..=1_000_000)?;
+        within("evaluate.random_repeats", self.random_repeats, 1..=10_000)?;
+        if !self.intensity.is_empty() {
+            one_of("evaluate.intensity", &self.intensity.as_str(), sequences)?;
+        }
+        within("evaluate.island", self.island, 0.0..=1.0)?;
+        within("evaluate.ranks", self.ranks, 1..=50)?;
+        within("evaluate.cumulative", self.cumulative, 1..=50)?;
+        within("evaluate.focus_epochs", self.focus_epochs, 0..=10_000)?;
+        within("evaluate.focus_cases", self.focus_cases, 1..=10_000)?;
+        within("evaluate.figure_cases", self.figure_cases, 1..=100)
+    }
+}

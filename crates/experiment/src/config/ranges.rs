@@ -1,0 +1,43 @@
+//! Checks of single values. An error names the key, the expected values and the value found.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use crate::failure::invalid_input;
+
+/// Requires a value within a range.
+pub fn within<T: PartialOrd + Display>(
+    key: &str,
+    value: T,
+    allowed: RangeInclusive<T>,
+) -> anyhow::Result<()> {
+    if allowed.contains(&value) {
+        return Ok(());
+    }
+    let (low, high) = (allowed.start(), allowed.end());
+    Err(invalid_input(format!("config: {key}: expected {low} to {high}, found {value}")))
+}
+
+/// Requires one of several values.
+pub fn one_of<T: PartialEq + Display>(key: &str, value: &T, allowed: &[T]) -> anyhow::Result<()> {
+    if allowed.contains(value) {
+        return Ok(());
+    }
+    let names: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    Err(invalid_input(format!("config: {key}: expected one of {}, found {value}", names.join(", "))))
+}
+
+/// Requires a list without duplicates.
+pub fn distinct<T: PartialEq + Display>(key: &str, values: &[T]) -> anyhow::Result<()> {
+    match values.iter().enumerate().find(|(index, value)| values[..*index].contains(value)) {
+        None => Ok(()),
+        Some((_, duplicate)) => {
+            Err(invalid_input(format!("config: {key}: expected distinct values, found {duplicate} twice")))
+        }
+    }
+}
+
+/// Requires a value that is not empty; `holds` is false if it is.
+pub fn non_empty(key: &str, holds: bool, expected: &str) -> anyhow::Result<()> {
+    if holds { Ok(()) } else { Err(invalid_input(format!("config: {key}: expected {expected}, found none"))) }
+}
