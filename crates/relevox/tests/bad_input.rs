@@ -1,6 +1,6 @@
-//! Bad input through the command line: exit code 2, one clear message, nothing half-written, no panic.
+//! Invalid input on the command line: exit code 2, one clear message, no partial output, no panic.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod harness;
 
@@ -16,7 +16,7 @@ fn volume(shape: [usize; 3]) -> Volume {
     Volume { voxels, geometry: Geometry::axis_aligned(shape, [1.0; 3]) }
 }
 
-/// `slic` on a file that `make` spoils must be refused with `parts`, and leave no output.
+/// Asserts that `slic` rejects the file that `make` writes, with a message that contains `parts`, and writes nothing.
 #[track_caller]
 fn slic_refuses(name: &str, make: impl FnOnce(&Path), parts: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
@@ -31,7 +31,7 @@ fn slic_refuses(name: &str, make: impl FnOnce(&Path), parts: &[&str]) {
 }
 
 #[test]
-fn one_volume_that_cannot_be_read() {
+fn unreadable_volumes_are_rejected() {
     slic_refuses("absent.nii.gz", |_| {}, &["cannot read"]);
     slic_refuses("text.nii", |path| fs::write(path, "not a scan at all".repeat(40)).unwrap(), &["expected"]);
     slic_refuses(
@@ -45,7 +45,7 @@ fn one_volume_that_cannot_be_read() {
     );
 }
 
-/// Writes a plain NIfTI file and overwrites some bytes of its header.
+/// Writes a valid NIfTI file and overwrites some bytes of its header.
 fn with_header(path: &Path, at: usize, bytes: &[u8]) {
     nifti::write(path, &volume([6, 6, 6])).unwrap();
     let mut file = fs::read(path).unwrap();
@@ -54,7 +54,7 @@ fn with_header(path: &Path, at: usize, bytes: &[u8]) {
 }
 
 #[test]
-fn one_volume_whose_header_is_wrong() {
+fn invalid_headers_are_rejected() {
     // dim[0..5], at byte 40, are 16-bit.
     let dims = |dims: [i16; 5]| dims.into_iter().flat_map(i16::to_le_bytes).collect::<Vec<u8>>();
     slic_refuses(
@@ -68,7 +68,7 @@ fn one_volume_whose_header_is_wrong() {
 }
 
 #[test]
-fn one_volume_with_bad_voxels() {
+fn invalid_voxel_values_are_rejected() {
     slic_refuses(
         "nan.nii.gz",
         |path| {
@@ -81,12 +81,12 @@ fn one_volume_with_bad_voxels() {
 }
 
 #[test]
-fn one_volume_that_is_a_folder() {
+fn a_folder_in_place_of_a_volume_is_rejected() {
     slic_refuses("scan.nii.gz", |path| fs::create_dir(path).unwrap(), &["cannot read", "directory"]);
 }
 
 #[test]
-fn slic_options_and_places_that_can_not_be_meant() {
+fn invalid_slic_options_and_outputs_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let scan = folder.path().join("scan.nii.gz");
     nifti::write(&scan, &volume([9, 9, 9])).unwrap();
@@ -108,7 +108,7 @@ fn slic_options_and_places_that_can_not_be_meant() {
     succeed(slic("out.nii.gz", &["--spacing", "1, 2,1.5"]));
 }
 
-/// A synthetic cohort, and the folder of one of its cases.
+/// Returns a synthetic cohort in which `spoil` has damaged one case.
 fn spoiled(spoil: impl FnOnce(&Path, &str)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let scans = folder.path().join("scans");
@@ -121,7 +121,8 @@ fn spoiled(spoil: impl FnOnce(&Path, &str)) -> tempfile::TempDir {
     folder
 }
 
-/// `reproduce` on a cohort that `spoil` spoils in one case must be refused with `parts`, and leave nothing.
+/// Asserts that `reproduce` rejects a cohort that `spoil` has damaged, with a message that contains `parts`, and writes
+/// nothing.
 #[track_caller]
 fn cohort_refuses(spoil: impl FnOnce(&Path, &str), parts: &[&str]) {
     let folder = spoiled(spoil);
@@ -130,7 +131,7 @@ fn cohort_refuses(spoil: impl FnOnce(&Path, &str), parts: &[&str]) {
     assert!(!out.exists(), "something was left behind");
 }
 
-/// Changes one volume of a case.
+/// Modifies one volume of a case.
 fn change(folder: &Path, case: &str, suffix: &str, change: impl FnOnce(&mut Volume)) {
     let path = folder.join(format!("{case}_{suffix}.nii.gz"));
     let mut scan = nifti::read(&path).unwrap();
@@ -145,7 +146,7 @@ fn shift(scan: &mut Volume) {
 }
 
 #[test]
-fn cases_with_bad_scans() {
+fn cohorts_with_invalid_scans_are_rejected() {
     cohort_refuses(
         |case, name| change(case, name, "t1", |scan| scan.voxels[[0, 0, 0]] = f32::INFINITY),
         &["_t1.nii.gz", "inf"],
@@ -171,9 +172,9 @@ fn cases_with_bad_scans() {
     );
 }
 
-/// A scan that breaks after a run was made is found by the run's next command.
+/// A scan damaged after a run is detected by the run's next command.
 #[test]
-fn a_scan_that_breaks_later() {
+fn a_scan_damaged_after_the_run_is_rejected() {
     let folder = spoiled(|_, _| {});
     let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
     let given = ["--cohort", scans.to_str().unwrap()];
@@ -187,7 +188,7 @@ fn a_scan_that_breaks_later() {
 }
 
 #[test]
-fn cohorts_with_too_few_cases() {
+fn cohorts_with_too_few_cases_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
     let run =
@@ -206,9 +207,9 @@ fn cohorts_with_too_few_cases() {
     assert!(!out.exists(), "something was left behind");
 }
 
-/// A cohort with a defect of BraTS is used without the case that has it, and says so.
+/// A cohort with a known defect of BraTS is used without the affected case, which is reported.
 #[test]
-fn a_case_that_lacks_a_file_is_left_out() {
+fn a_case_without_a_required_file_is_excluded() {
     let mut lost = String::new();
     let folder = spoiled(|case, name| {
         fs::remove_file(case.join(format!("{name}_seg.nii.gz"))).unwrap();
@@ -223,7 +224,7 @@ fn a_case_that_lacks_a_file_is_left_out() {
 }
 
 #[test]
-fn manifests_with_mistakes() {
+fn invalid_manifests_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let (manifest, out) = (folder.path().join("m.csv"), folder.path().join("run"));
     let columns = "case,group,label,split,t1,t1ce,t2,flair,seg";
@@ -250,7 +251,7 @@ fn manifests_with_mistakes() {
 }
 
 #[test]
-fn configs_with_mistakes() {
+fn invalid_configs_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let (file, out) = (folder.path().join("mine.toml"), folder.path().join("run"));
     let check = |text: &str, parts: &[&str]| {
@@ -271,7 +272,7 @@ fn configs_with_mistakes() {
 }
 
 #[test]
-fn folders_that_cannot_be_used() {
+fn unusable_run_folders_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, b"x").unwrap();

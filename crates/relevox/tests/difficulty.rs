@@ -1,6 +1,6 @@
-//! The default cohort is no toy: the grade must be seen.
+//! The default cohort cannot be graded by brightness; the network must learn more than that.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod harness;
 
@@ -10,7 +10,7 @@ use harness::{relevox, succeed};
 use relevox_eval::roc_auc;
 use relevox_experiment::stages::train::Prediction;
 
-/// The area under the ROC curve on the test split.
+/// Returns the area under the ROC curve on the test split.
 fn test_auc(predictions: &Path) -> f64 {
     let rows: Vec<Prediction> =
         csv::Reader::from_path(predictions).unwrap().deserialize().map(Result::unwrap).collect();
@@ -19,9 +19,9 @@ fn test_auc(predictions: &Path) -> f64 {
     roc_auc(&logits, &labels).unwrap()
 }
 
-/// Trains as `desk` does, on its cohort: minutes, not seconds.
+/// Trains with the profile `desk` on its cohort; takes minutes.
 #[test]
-fn the_network_grades_what_brightness_does_not() {
+fn the_network_outperforms_brightness() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     for command in ["phantom", "train"] {

@@ -1,6 +1,6 @@
-//! `explain` with what does not fit: weights, case, options, place. Exit code 2, one message, nothing left behind.
+//! `explain` with weights, cases, options or outputs that do not fit: exit code 2, one message, no output.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod harness;
 
@@ -16,7 +16,7 @@ use relevox_models::checkpoint::{self, Metadata, Network};
 use relevox_models::{ResNetConfig, Shortcut};
 use relevox_volume::nifti;
 
-/// A trained network's weights, and one of the cases that it knows.
+/// The weights of a trained network and a case of its cohort.
 struct Trained {
     folder: tempfile::TempDir,
     weights: PathBuf,
@@ -48,7 +48,7 @@ impl Trained {
         relevox(&[&to[..], &["--regions", "8"], more].concat())
     }
 
-    /// The same weights after a change.
+    /// Writes a modified copy of the weights.
     fn changed(
         &self,
         name: &str,
@@ -64,7 +64,7 @@ impl Trained {
 }
 
 #[test]
-fn places_are_tried_before_the_work() {
+fn outputs_are_checked_before_the_computation() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, b"x").unwrap();
@@ -82,7 +82,7 @@ fn places_are_tried_before_the_work() {
 }
 
 #[test]
-fn options_that_say_otherwise_than_the_weights() {
+fn options_that_contradict_the_weights_are_rejected() {
     let trained = trained();
     for (option, said, is) in [
         ("--crop", "24,24,24", "expected 20,24,20"),
@@ -97,7 +97,7 @@ fn options_that_say_otherwise_than_the_weights() {
 }
 
 #[test]
-fn each_sequence_alone() {
+fn by_sequence_scores_each_sequence() {
     let trained = trained();
     let output = succeed(trained.explain(&trained.weights, &["--by-sequence", "--fill", "mean"]));
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -116,14 +116,14 @@ fn each_sequence_alone() {
         assert!(trained.out().join(format!("relevance-{sequence}.nii.gz")).exists());
     }
     assert!(changes.iter().all(|change| *change > 0.0) && changes[0] != changes[1]);
-    // One scale: 0 and 100 are each reached, once or so, among all of them.
+    // All sequences share one scale, so 0 and 100 occur among all of them.
     assert_eq!(relevance.iter().copied().fold(f64::MIN, f64::max), 100.0);
     assert_eq!(relevance.iter().copied().fold(f64::MAX, f64::min), 0.0);
     assert!(relevance.iter().filter(|value| **value == 100.0).count() < 4);
 }
 
 #[test]
-fn a_crop_that_is_too_large() {
+fn a_crop_that_exceeds_memory_is_rejected() {
     let trained = trained();
     let weights = trained.changed("bare.safetensors", |_, says| says.preprocess = serde_json::Value::Null);
     for crop in ["2000000000,2000000000,2000000000", "1025,24,20", "18446744073709551615,1,1"] {
@@ -134,7 +134,7 @@ fn a_crop_that_is_too_large() {
 }
 
 #[test]
-fn weights_that_are_no_numbers() {
+fn non_finite_weights_are_rejected() {
     let trained = trained();
     let weights = trained.changed("nan.safetensors", |tensors, _| {
         let stem = tensors.get_mut("conv1.weight").unwrap();
@@ -145,7 +145,7 @@ fn weights_that_are_no_numbers() {
 }
 
 #[test]
-fn a_crop_without_a_brain() {
+fn a_crop_without_brain_is_rejected() {
     let trained = trained();
     for sequence in ["t1", "t1ce", "t2", "flair"] {
         let path = trained.case.join(format!("{}_{sequence}.nii.gz", trained.name()));
@@ -160,7 +160,7 @@ fn a_crop_without_a_brain() {
 }
 
 #[test]
-fn weights_that_do_not_fit() {
+fn weights_of_another_network_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let scans = folder.path().join("scans");
     cohort(&scans, 2);

@@ -1,6 +1,6 @@
-//! What a run does to its folder: only its own, all of it, and nothing before it can begin.
+//! How a run treats its folder: it writes its own artefacts only, recreates what is missing, and checks prerequisites first.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod harness;
 
@@ -10,7 +10,7 @@ use std::process::Command;
 use harness::{assert_same_tree, cohort, files, made, refuse, succeed, tiny, tree};
 
 #[test]
-fn folders_of_others_stay_as_they_are() {
+fn foreign_folders_are_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let (scans, thesis) = (folder.path().join("scans"), folder.path().join("thesis"));
     cohort(&scans, 12);
@@ -32,7 +32,7 @@ fn folders_of_others_stay_as_they_are() {
 }
 
 #[test]
-fn scans_that_lie_in_the_run_are_refused() {
+fn scans_inside_the_run_folder_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let (out, list) = (folder.path().join("run"), folder.path().join("list.csv"));
     succeed(tiny("phantom", &out, &[]));
@@ -45,7 +45,7 @@ fn scans_that_lie_in_the_run_are_refused() {
 }
 
 #[test]
-fn commands_that_come_too_early_leave_nothing() {
+fn commands_without_their_prerequisites_write_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
     cohort(&scans, 12);
@@ -59,7 +59,7 @@ fn commands_that_come_too_early_leave_nothing() {
 }
 
 #[test]
-fn the_manifest_says_how_a_cohort_was_made() {
+fn the_manifest_records_the_origin_of_the_cohort() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = tiny("phantom", folder.path(), &["--seed", "7"]);
     command.current_dir(folder.path());
@@ -68,7 +68,7 @@ fn the_manifest_says_how_a_cohort_was_made() {
     let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(manifest["seed"], 7);
     assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
-    // The program's own revision, whatever folder it is called from.
+    // The revision of the program's source, independent of the working directory.
     let git = Command::new("git").args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"]).output();
     if let Some(head) = git.ok().filter(|output| output.status.success()) {
         let head = String::from_utf8(head.stdout).unwrap();
@@ -78,7 +78,7 @@ fn the_manifest_says_how_a_cohort_was_made() {
 }
 
 #[test]
-fn what_is_deleted_is_made_again() {
+fn deleted_artefacts_are_recreated() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     succeed(tiny("reproduce", &out, &[]));
@@ -109,9 +109,9 @@ fn what_is_deleted_is_made_again() {
     refuse(tiny("train", &out, &[]), &["lacks a scan", "run `cargo xtask phantom` first"]);
 }
 
-/// Lists tell what the last command found, and numbers where they come from, where no scan changed.
+/// The lists of cases are those of the last command, also if no scan changed.
 #[test]
-fn lists_follow_the_cohort() {
+fn case_lists_follow_the_cohort() {
     let folder = tempfile::tempdir().unwrap();
     let (scans, moved, out) =
         (folder.path().join("scans"), folder.path().join("moved"), folder.path().join("run"));

@@ -1,6 +1,6 @@
-//! A classifier of several networks: predictions and `explain` take their mean logit; a training goes on.
+//! Ensembles: predictions and `explain` use the mean logit, and interrupted training resumes.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod harness;
 
@@ -26,7 +26,7 @@ impl Trained {
         self.run.join(format!("classifier/network-{network}/best.safetensors"))
     }
 
-    /// One that predictions are of.
+    /// Returns a case with predictions.
     fn case(&self) -> PathBuf {
         let name = predictions(&self.run).into_iter().next().unwrap().0;
         let grades = ["HGG", "LGG"].map(|grade| self.run.join("phantom").join(grade).join(&name));
@@ -57,7 +57,7 @@ fn predictions(path: &Path) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn a_whole_run_has_both() {
+fn a_run_with_an_ensemble_has_all_networks() {
     let trained = trained("reproduce");
     let again = made(&succeed(tiny("reproduce", &trained.run, &TWO)));
     assert!(again.values().all(|made| *made == 0), "{again:?}");
@@ -65,7 +65,7 @@ fn a_whole_run_has_both() {
     assert_ne!(one, other, "both networks were drawn from one seed");
     assert!(!trained.run.join("classifier/best.safetensors").exists());
 
-    // The first of two is the one that there would be alone.
+    // The first network of two equals the network of a run with one.
     let alone = trained.folder.path().join("alone");
     succeed(tiny("phantom", &alone, &[]));
     succeed(tiny("train", &alone, &[]));
@@ -74,7 +74,7 @@ fn a_whole_run_has_both() {
 }
 
 #[test]
-fn a_training_that_was_killed_within_the_second_network_goes_on() {
+fn training_killed_in_the_second_network_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
     let more = [&TWO[..], &["--set", "classifier.epochs=6"]].concat();
@@ -95,13 +95,13 @@ fn a_training_that_was_killed_within_the_second_network_goes_on() {
         fs::metadata(killed.join("classifier/network-1/best.safetensors")).unwrap().modified().unwrap();
     succeed(tiny("train", &killed, &more));
     assert_same_tree(&tree(&killed), &tree(&whole));
-    // It is written again from the epoch that was kept, and no epoch is.
+    // The best weights are written again from the selected epoch, and no epoch is recomputed.
     let epoch = killed.join("classifier/network-1/epoch-006.safetensors");
     assert!(fs::metadata(epoch).unwrap().modified().unwrap() <= first, "the first network was trained again");
 }
 
 #[test]
-fn explain_takes_the_mean_logit() {
+fn explain_uses_the_mean_logit() {
     let trained = trained("train");
     let logit = |weights: &[PathBuf]| -> f64 {
         let output = succeed(trained.explain(weights));
@@ -118,7 +118,7 @@ fn explain_takes_the_mean_logit() {
 }
 
 #[test]
-fn networks_of_other_inputs_do_not_decide_together() {
+fn networks_with_different_inputs_are_rejected() {
     let trained = trained("train");
     let (tensors, metadata) = checkpoint::load(&trained.weights(2)).unwrap();
     let mut metadata = metadata.unwrap();

@@ -1,6 +1,6 @@
-//! What a run promises about being stopped, repeated, and changed.
+//! Interrupting, repeating and changing a run.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod harness;
 
@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 const KILLS: usize = 20;
 
 #[test]
-fn a_run_killed_at_any_point_goes_on_to_the_same_bytes() {
+fn a_run_killed_at_any_point_resumes_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
     let start = Instant::now();
@@ -57,7 +57,7 @@ fn a_run_killed_at_any_point_goes_on_to_the_same_bytes() {
 }
 
 #[test]
-fn ctrl_c_ends_with_130_and_the_same_command_goes_on() {
+fn ctrl_c_exits_with_130_and_the_same_command_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
     let start = Instant::now();
@@ -73,19 +73,19 @@ fn ctrl_c_ends_with_130_and_the_same_command_goes_on() {
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("the same command goes on"), "{said}");
     succeed(tiny("reproduce", &stopped, &[]));
-    // The number of threads changes no byte either.
+    // The bytes do not depend on the number of threads.
     assert_same_tree(&tree(&stopped), &tree(&whole));
 }
 
 #[test]
-fn ctrl_c_ends_slic_after_the_run_that_it_is_at() {
+fn ctrl_c_ends_slic_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let [scan, out] = ["scan.nii.gz", "out.nii.gz"].map(|name| folder.path().join(name));
     let shape = [96; 3];
     let voxels = ndarray::Array3::from_shape_fn(shape, |(z, y, x)| ((z * 7 + y * 5 + x * 3) % 17) as f32);
     let geometry = relevox_volume::Geometry::axis_aligned(shape, [1.0; 3]);
     relevox_volume::nifti::write(&scan, &relevox_volume::Volume { voxels, geometry }).unwrap();
-    // Seconds for each of the runs that are timed.
+    // Takes seconds.
     let child = harness::relevox(&["slic", scan.to_str().unwrap(), out.to_str().unwrap(), "--threads", "1"])
         .args(["--regions", "500", "--iterations", "40", "--compactness", "0.01"])
         .stderr(Stdio::piped())
@@ -121,7 +121,7 @@ fn one_changed_key_reruns_what_depends_on_it() {
     for stage in stages {
         assert!(first[stage] > 0, "{stage} made nothing: {first:?}");
     }
-    // The same command again makes nothing; a key makes what depends on it, and stays changed afterwards.
+    // Repeating the command computes nothing; a changed key reruns what depends on it and is stored.
     let mut keys: Vec<String> = Vec::new();
     let changes: [(&str, &[&str]); 6] = [
         ("", &[]),
@@ -173,7 +173,7 @@ fn one_changed_key_reruns_what_depends_on_it() {
         );
         assert!(spared.iter().all(|stage| **stage == "regions"), "{key}: {spared:?} did not run");
     }
-    // And the folder is as if the last config had made it.
+    // The folder equals that of a run with the last config.
     let fresh = folder.path().join("fresh");
     let more: Vec<&str> = keys.iter().map(String::as_str).collect();
     succeed(tiny("reproduce", &fresh, &more));
@@ -181,7 +181,7 @@ fn one_changed_key_reruns_what_depends_on_it() {
 }
 
 #[test]
-fn subcommands_make_what_reproduce_makes() {
+fn stage_commands_produce_the_bytes_of_reproduce() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, steps) = (folder.path().join("whole"), folder.path().join("steps"));
     succeed(tiny("reproduce", &whole, &[]));

@@ -1,6 +1,6 @@
-//! The whole experiment on scans that are given: from a manifest, and on real cases where there are some.
+//! The whole experiment on given scans: from a manifest, and on real cases where they are available.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod harness;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 const METHODS: [&str; 5] = ["learned", "blank", "min", "max", "gradcam"];
 
-/// Numbers for every method, and a map of each on the scan's own grid.
+/// Asserts that every method has numbers and a map on the scan's own grid.
 #[track_caller]
 fn check(out: &Path, cases: usize) {
     let summary: Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
@@ -42,7 +42,7 @@ fn check(out: &Path, cases: usize) {
 }
 
 #[test]
-fn a_manifest_of_scans_at_half_their_resolution() {
+fn a_manifest_of_scans_at_half_resolution() {
     let folder = tempfile::tempdir().unwrap();
     let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
     cohort(&scans, 12);
@@ -71,7 +71,7 @@ fn a_manifest_of_scans_at_half_their_resolution() {
 }
 
 #[test]
-fn real_scans() {
+fn real_scans_run_to_the_end() {
     let Some(scans) = std::env::var_os("RELEVOX_REAL_DATA").map(PathBuf::from) else {
         // Past the harness, which keeps what a passing test prints to itself.
         let _ = std::io::stderr().write_all(b"skipped: RELEVOX_REAL_DATA is not set, no real scan is read\n");

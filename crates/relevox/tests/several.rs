@@ -1,6 +1,6 @@
-//! Several runs below one folder: a cross-validation tests every case once; other seeds are compared.
+//! Several runs in one folder: cross-validation tests every case once, and seeds are compared.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod harness;
 
@@ -50,7 +50,7 @@ fn a_cross_validation_tests_every_case_once() {
 }
 
 #[test]
-fn seeds_are_whole_runs_with_a_spread() {
+fn seeds_are_complete_runs_with_a_spread() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     succeed(tiny("reproduce", &out, &["--set", "seeds=[4, 5]"]));

@@ -23,61 +23,63 @@ use slic3d::{Slic, Supervoxels};
 
 use super::print_result;
 
-/// Relevance of one case's regions. Network, crop and downsampling come from the checkpoint's metadata; the
-/// options say them for weights that carry none.
+/// Explains one case: scores its regions by perturbation and writes a relevance map on the scan's own grid.
+///
+/// The network's architecture, crop and downsampling are read from the checkpoint's metadata; for weights without
+/// metadata, the options below specify them.
 #[derive(Clone, Debug, Args)]
 pub struct ExplainArgs {
-    /// A case's folder, in BraTS's layout.
+    /// Case folder in BraTS's layout.
     pub case: PathBuf,
-    /// The classifier's weights. Given several times, the mean of the networks' logits decides.
+    /// Weights of the classifier. If repeated, the mean of the networks' logits is explained.
     #[arg(long, required = true, value_name = "W.safetensors")]
     pub weights: Vec<PathBuf>,
-    /// The folder for scores.csv and relevance.nii.gz.
+    /// Output folder for scores.csv and relevance.nii.gz.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Regions as a label volume on the crop's grid, in the stored order of axes; its affine is ignored. SLIC
-    /// makes them otherwise.
+    /// Regions as a label volume on the crop's grid, in the stored axis order; its affine is ignored [default: computed
+    /// by SLIC].
     #[arg(long, value_name = "L.nii.gz")]
     pub labels: Option<PathBuf>,
-    /// The label that is no region.
+    /// Label of voxels outside all regions.
     #[arg(long, requires = "labels")]
     pub background: Option<u32>,
-    /// What replaces a region: blank, min, max or mean.
+    /// Fill that replaces a region: blank, min, max or mean.
     #[arg(long, default_value = "blank", value_parser = ["blank", "min", "max", "mean"])]
     pub fill: String,
-    /// The sequence that SLIC divides.
+    /// Sequence that SLIC segments.
     #[arg(long, default_value = "t2", conflicts_with = "labels")]
     pub sequence: String,
-    /// Regions that SLIC is asked for.
+    /// Number of regions requested from SLIC.
     #[arg(long, default_value_t = 100, conflicts_with = "labels")]
     pub regions: usize,
-    /// SLIC's compactness.
+    /// SLIC's compactness: balances spatial proximity against intensity similarity; higher is more compact.
     #[arg(long, default_value_t = 10.0, conflicts_with = "labels")]
     pub compactness: f64,
-    /// The network's depth: 10, 18, 34 or 50.
+    /// Depth of the network: 10, 18, 34 or 50.
     #[arg(long)]
     pub depth: Option<usize>,
-    /// The stem's stride.
+    /// Stride of the network's first convolution.
     #[arg(long)]
     pub stem_stride: Option<usize>,
-    /// Channels of the first residual stage.
+    /// Number of channels of the first residual stage.
     #[arg(long)]
     pub width: Option<usize>,
-    /// The centre crop in scan voxels: z,y,x.
+    /// Size of the centre crop in scan voxels: z,y,x.
     #[arg(long, value_delimiter = ',', value_name = "Z,Y,X")]
     pub crop: Option<Vec<usize>>,
-    /// The downsampling factor.
+    /// Downsampling factor.
     #[arg(long)]
     pub downsample: Option<usize>,
-    /// Also perturbs one sequence at a time, which tells what contrast carries a region: scores-SEQUENCE.csv and
-    /// relevance-SEQUENCE.nii.gz, on one scale for all sequences, and each one's mean |Δlogit| in the result.
+    /// Also perturbs one sequence at a time, to show which contrast a region's relevance is due to: writes
+    /// scores-SEQUENCE.csv and relevance-SEQUENCE.nii.gz on a common scale, and prints each sequence's mean |Δlogit|.
     #[arg(long)]
     pub by_sequence: bool,
-    /// A whole forward pass for each region, where only what a region reaches would be computed.
+    /// Runs a full forward pass per region instead of incremental inference.
     #[arg(long)]
     pub dense: bool,
-    /// Mebibytes that the layers kept of a scan and the regions at work may take [default: 1280]; on a GPU, a batch of whole
-    /// scans [default: 8192]. Layers that do not fit are computed again around each region.
+    /// Memory limit in MiB for cached activations and the regions processed together [default: 1280]; on a GPU, for a
+    /// batch of whole scans [default: 8192]. Layers that do not fit are recomputed around each region.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub memory: Option<u32>,
 }

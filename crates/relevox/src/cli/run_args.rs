@@ -6,36 +6,36 @@ use clap::Args;
 use relevox_experiment::commands::RunRequest;
 use relevox_experiment::config::Profile;
 
-/// Which run, and its config.
+/// A run folder and its config.
 ///
-/// A run folder keeps its config in run.toml, which holds where neither --profile nor --config is given. Keys
-/// named by --set and --seed are changes that you mean: the stages that depend on them run again, and no other.
-/// Any other difference to the folder's config (another cohort, another profile, another config file, a --set
-/// left out) is refused, unless --update or --fresh is given.
+/// A run folder stores its config in run.toml, which applies when neither --profile nor --config is given. Keys given by
+/// --set and --seed are intended changes: the stages that depend on them run again, and no others. Any other difference
+/// to the folder's config (another cohort, profile or config file, or a --set left out) is rejected unless --update or
+/// --fresh is given.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// The config to start from [default: that of the run folder, else desk, or scans with --cohort].
+    /// Profile to start from [default: the run folder's config, else desk, or scans with --cohort].
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
-    /// A TOML file whose keys replace the profile's.
+    /// TOML file whose keys replace the profile's.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Replaces one key: classifier.epochs=5, or regions.sequence=flair.
+    /// Replaces one key, e.g. classifier.epochs=5 or regions.sequence=flair; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// A BraTS folder or a manifest of scans, instead of the synthetic cohort.
+    /// BraTS folder or manifest of scans, used in place of the synthetic cohort.
     #[arg(long, value_name = "DIR|MANIFEST.csv")]
     pub cohort: Option<PathBuf>,
-    /// The run's folder, its own or an empty or new one apart from the scans [default: the profile in runs/].
+    /// Run folder: an existing run, or a new or empty folder outside the scans [default: runs/PROFILE].
     #[arg(long, value_name = "RUN_DIR")]
     pub out: Option<PathBuf>,
-    /// The seed of everything drawn.
+    /// Seed of all random numbers.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Removes what an earlier run left in the folder.
+    /// Deletes the results of earlier runs in the folder first.
     #[arg(long)]
     pub fresh: bool,
-    /// Takes the folder over under another config; stages that it does not touch are kept.
+    /// Continues the folder under a different config; stages that are not affected are not rerun.
     #[arg(long, conflicts_with = "fresh")]
     pub update: bool,
 }

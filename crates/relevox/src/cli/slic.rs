@@ -1,4 +1,4 @@
-//! `slic`: the supervoxels of one volume, or of several that are channels of one image.
+//! `slic`: supervoxels of one volume, or of several volumes as channels of one image.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,131 +10,120 @@ use relevox_experiment::interrupt;
 use relevox_experiment::run::probe;
 use relevox_volume::{Volume, nifti};
 use serde_json::json;
-use slic3d::{Report, Sigma, Slic, Supervoxels};
+use slic3d::{Sigma, Slic};
 
 use super::print_result;
 
-/// Supervoxels of one volume. Defaults are scikit-image's.
+/// Segments a NIfTI volume into supervoxels. Defaults are those of scikit-image's `slic`.
 #[derive(Clone, Debug, Args)]
 pub struct SlicArgs {
     /// A 3D NIfTI volume.
     pub input: PathBuf,
-    /// Where the labels go.
+    /// Output file for the labels.
     pub output: PathBuf,
-    /// Regions asked for.
+    /// Requested number of regions.
     #[arg(long, default_value_t = 100)]
     pub regions: usize,
-    /// Weight of nearness against likeness.
+    /// Balances spatial proximity against intensity similarity; higher is more compact.
     #[arg(long, default_value_t = 10.0)]
     pub compactness: f64,
-    /// Most iterations of k-means.
+    /// Maximum number of k-means iterations.
     #[arg(long, default_value_t = 10)]
     pub iterations: usize,
-    /// Another channel, on the same grid; may be given several times. A region's compactness weighs all of them.
+    /// Additional channel on the same grid; may be repeated. Compactness is relative to all channels together.
     #[arg(long, value_name = "VOLUME.nii.gz")]
     pub channel: Vec<PathBuf>,
-    /// Gaussian smoothing beforehand: one width, or z,y,x in voxels.
+    /// Standard deviation of Gaussian smoothing in voxels: one value, or z,y,x.
     #[arg(long, value_delimiter = ',', default_value = "0", conflicts_with_all = ["kernel_z", "kernel_y", "kernel_x"])]
     pub sigma: Vec<f64>,
-    /// Smoothing along z by these weights, symmetric and odd in number, in place of a Gaussian's.
+    /// Smoothing kernel along z (symmetric, odd length), in place of a Gaussian.
     #[arg(long, value_delimiter = ',', value_name = "WEIGHTS")]
     pub kernel_z: Vec<f64>,
-    /// Smoothing along y.
+    /// Smoothing kernel along y.
     #[arg(long, value_delimiter = ',', value_name = "WEIGHTS")]
     pub kernel_y: Vec<f64>,
-    /// Smoothing along x.
+    /// Smoothing kernel along x.
     #[arg(long, value_delimiter = ',', value_name = "WEIGHTS")]
     pub kernel_x: Vec<f64>,
-    /// Distance between voxels: z,y,x, or `header` for the file's.
+    /// Voxel spacing: z,y,x, or `header` for the file's.
     #[arg(long, default_value = "1,1,1")]
     pub spacing: String,
-    /// Only where this volume is not 0; ids then start at 1.
+    /// Restricts the segmentation to voxels where this volume is not 0; ids then start at 1.
     #[arg(long, value_name = "MASK.nii.gz")]
     pub mask: Option<PathBuf>,
-    /// Only where the input itself, or another channel, is not 0.
+    /// Restricts the segmentation to voxels where the input or a further channel is not 0.
     #[arg(long, conflicts_with = "mask")]
     pub masked: bool,
-    /// Leaves disconnected and small parts as they are.
+    /// Does not merge disconnected and small parts.
     #[arg(long)]
     pub no_connectivity: bool,
-    /// Parts under this share of the mean size are merged.
+    /// Minimum size of a part relative to the mean region; smaller parts are merged.
     #[arg(long, default_value_t = 0.5)]
     pub min_size_factor: f64,
-    /// Parts are cut at this multiple of the mean size.
+    /// Maximum size of a part relative to the mean region; larger parts are split.
     #[arg(long, default_value_t = 3.0)]
     pub max_size_factor: f64,
-    /// SLIC-zero: compactness adapts to each region.
+    /// Runs SLIC-zero: compactness adapts to each region.
     #[arg(long)]
     pub slic_zero: bool,
-    /// The first id [default: 0, with a mask 1].
+    /// First label [default: 0, with a mask 1].
     #[arg(long)]
     pub start_label: Option<u32>,
-    /// Beyond scikit-image: every region is one 6-connected part.
+    /// Not in scikit-image: makes every region one 6-connected component.
     #[arg(long)]
     pub strict_connectivity: bool,
-    /// Beyond scikit-image: as many regions as asked for, or the nearest number that the mask's parts allow.
+    /// Not in scikit-image: returns exactly the requested number of regions, or the nearest that the mask's components
+    /// allow.
     #[arg(long)]
     pub exact_count: bool,
-    /// Beyond scikit-image: seeds and search windows laid out in the units of --spacing, for voxels that are no cubes.
+    /// Not in scikit-image: spaces seeds and search windows in the units of --spacing, for anisotropic voxels.
     #[arg(long)]
     pub physical_windows: bool,
 }
 
-const TIMED_RUNS: usize = 3;
-
-/// Reads, divides, writes the labels on the volume's own grid, prints how it went: `labels` and `seconds`, and what was
-/// asked for and became of it.
+/// Writes the labels on the volume's own grid and prints `labels`, `seconds` and the algorithm's report.
 ///
 /// # Errors
-/// Files that can't be read or written, options that can't be met.
+/// Returns an error if a file cannot be read or written, or an option is invalid.
 pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
-    place(&args.output)?;
+    check_output(&args.output)?;
     let volume = nifti::read(&args.input)?;
     let image = channels(args, &volume)?;
     let mask = read_mask(args, &volume, &image)?;
     let slic = parameters(args, &volume)?;
-    let mut seconds = Vec::with_capacity(TIMED_RUNS);
-    let mut found: Option<(Supervoxels, Report)> = None;
-    for _ in 0..TIMED_RUNS {
-        interrupt::check()?;
-        let start = Instant::now();
-        let made = slic
-            .segment_with_report(image.view(), mask.as_ref().map(|mask| mask.view()))
-            .map_err(|error| input(format!("{}: {error}", args.input.display())))?;
-        seconds.push(start.elapsed().as_secs_f64());
-        found = Some(made);
-    }
-    seconds.sort_by(f64::total_cmp);
-    if let Some((supervoxels, report)) = found {
-        let labels = supervoxels.labels().to_owned();
-        nifti::write_labels(&args.output, &Volume { voxels: labels, geometry: volume.geometry })?;
-        print_result(&json!({
-            "labels": supervoxels.len(),
-            "seconds": seconds[TIMED_RUNS / 2],
-            "requested": report.requested,
-            "seeds": report.seeds,
-            "dead": report.dead,
-            "iterations": report.iterations,
-            "converged": report.converged,
-        }))?;
-    }
-    Ok(())
+    let start = Instant::now();
+    let (supervoxels, report) = slic
+        .segment_with_report(image.view(), mask.as_ref().map(|mask| mask.view()))
+        .map_err(|error| input(format!("{}: {error}", args.input.display())))?;
+    let seconds = start.elapsed().as_secs_f64();
+    interrupt::check()?;
+    let labels = supervoxels.labels().to_owned();
+    nifti::write_labels(&args.output, &Volume { voxels: labels, geometry: volume.geometry })?;
+    print_result(&json!({
+        "labels": supervoxels.len(),
+        "seconds": seconds,
+        "requested": report.requested,
+        "seeds": report.seeds,
+        "dead": report.dead,
+        "iterations": report.iterations,
+        "converged": report.converged,
+    }))
 }
 
-/// Whether the labels can be written where they should go.
-fn place(output: &Path) -> anyhow::Result<()> {
+/// Checks that the labels can be written.
+fn check_output(output: &Path) -> anyhow::Result<()> {
     let name = output.to_string_lossy();
     if !name.ends_with(".nii") && !name.ends_with(".nii.gz") {
         return Err(input(format!("{name}: expected a name ending in .nii or .nii.gz")));
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        return Err(input(format!("{name}: expected a folder, {}, that is there", folder.display())));
+        return Err(input(format!("{name}: expected an existing folder {}", folder.display())));
     }
     probe(folder)
 }
 
-/// The volume and the other channels, `[c, z, y, x]`.
+/// Stacks the volume and the further channels, `[c, z, y, x]`.
 fn channels(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Array4<f32>> {
     let mut image = volume.voxels.clone().insert_axis(Axis(0));
     for path in &args.channel {
@@ -152,7 +141,7 @@ fn read_mask(args: &SlicArgs, volume: &Volume, image: &Array4<f32>) -> anyhow::R
     Ok(Some(on_grid(args, volume, path, "a mask")?.mapv(|value| value != 0.0)))
 }
 
-/// The voxels of another volume, which has to lie as the first does.
+/// Reads a volume that must be on the grid of the first.
 fn on_grid(args: &SlicArgs, volume: &Volume, path: &Path, what: &str) -> anyhow::Result<Array3<f32>> {
     let other = nifti::read(path)?;
     if !other.geometry.same_grid(&volume.geometry) {

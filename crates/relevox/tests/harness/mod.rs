@@ -1,6 +1,6 @@
-//! Runs the program as a user does, on tiny synthetic cohorts.
+//! Runs the program on tiny synthetic cohorts.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test file uses some of these functions")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use relevox_volume::phantom::{PhantomConfig, write_cohort};
 
-/// A run of seconds: every stage, as little as possible of each.
+/// Settings of a run that takes seconds: every stage at minimal size.
 pub const TINY: [&str; 19] = [
     "phantom.cases=12",
     "phantom.shape=[20, 24, 20]",
@@ -31,14 +31,14 @@ pub const TINY: [&str; 19] = [
     "evaluate.figure_cases=1",
 ];
 
-/// The program, with its arguments.
+/// Returns a command that runs the program with arguments.
 pub fn relevox(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relevox"));
     command.args(arguments);
     command
 }
 
-/// A command on the tiny run in a folder, with further arguments.
+/// Returns a command on the tiny run in a folder, with further arguments.
 pub fn tiny(command: &str, out: &Path, more: &[&str]) -> Command {
     let mut arguments = vec![command, "--profile", "smoke", "--out", out.to_str().unwrap()];
     arguments.extend(TINY.iter().flat_map(|pair| ["--set", pair]));
@@ -46,7 +46,7 @@ pub fn tiny(command: &str, out: &Path, more: &[&str]) -> Command {
     relevox(&arguments)
 }
 
-/// Runs to the end, which must be a good one.
+/// Runs a command that must succeed.
 #[track_caller]
 pub fn succeed(mut command: Command) -> Output {
     let output = command.output().unwrap();
@@ -54,13 +54,13 @@ pub fn succeed(mut command: Command) -> Output {
     output
 }
 
-/// What it said.
+/// Returns stderr as text.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs to an end that is the input's fault: exit code 2, one message of one line that holds all of `parts`,
-/// no panic.
+/// Runs a command that must reject its input: exit code 2, one message on one line that contains all of `parts`, no
+/// panic.
 #[track_caller]
 pub fn refuse(mut command: Command, parts: &[&str]) {
     let output = command.output().unwrap();
@@ -75,14 +75,14 @@ pub fn refuse(mut command: Command, parts: &[&str]) {
     }
 }
 
-/// A synthetic cohort of so many cases, grades alternating, in a folder.
+/// Writes a synthetic cohort with alternating grades into a folder.
 pub fn cohort(folder: &Path, cases: usize) {
     let config =
         PhantomConfig { cases, shape: [16, 20, 16], spacing_mm: [8.0; 3], ..PhantomConfig::default() };
     write_cohort(&config, 1, folder, |_| {}).unwrap();
 }
 
-/// Every file below a folder, by its path from there.
+/// Reads every file below a folder, by relative path.
 pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -99,14 +99,14 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// A run's files but for the manifest, which holds times.
+/// Reads a run's files except the manifest, which contains times.
 pub fn tree(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = files(run);
     assert!(files.remove(Path::new("manifest.json")).is_some(), "no manifest");
     files
 }
 
-/// Says which files differ, not what is in them.
+/// Asserts that two trees are equal and lists the files that differ.
 #[track_caller]
 pub fn assert_same_tree(found: &BTreeMap<PathBuf, Vec<u8>>, expected: &BTreeMap<PathBuf, Vec<u8>>) {
     let names = found.keys().chain(expected.keys().filter(|name| !found.contains_key(*name)));
@@ -114,7 +114,7 @@ pub fn assert_same_tree(found: &BTreeMap<PathBuf, Vec<u8>>, expected: &BTreeMap<
     assert!(different.is_empty(), "files that differ: {different:?}");
 }
 
-/// How many artefacts each stage made, from what the program said.
+/// Parses the number of artefacts that each stage wrote from stderr.
 pub fn made(output: &Output) -> BTreeMap<String, usize> {
     let said = stderr(output);
     let stages = said.lines().filter_map(|line| {
