@@ -14,7 +14,9 @@ use crate::progress::print_status;
 use crate::run::{CONFIG, OpenMode, RunSpec};
 use crate::stages::network::Network;
 use crate::stages::work::run_stage;
-use crate::stages::{evaluate as evaluation, grid as search, phantom as synthetic, report as page, train as training};
+use crate::stages::{
+    evaluate as evaluation, grid as search, phantom as synthetic, report as page, train as training,
+};
 
 /// A run, and the options that determine its configuration.
 #[derive(Clone, Debug, Default)]

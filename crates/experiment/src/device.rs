@@ -51,7 +51,9 @@ impl fmt::Display for DeviceOptions {
 
 /// Returns a callback that reports a reduced batch size after the GPU ran out of memory. `task` names the work in the message.
 pub fn batch_size_notice(task: &'static str) -> Notice {
-    Box::new(move |size| print_status(format!("{task}: out of GPU memory, continuing with batches of {size}")))
+    Box::new(move |size| {
+        print_status(format!("{task}: out of GPU memory, continuing with batches of {size}"))
+    })
 }
 
 #[cfg(test)]

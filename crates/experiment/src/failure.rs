@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn errors_nested_in_library_errors_determine_the_exit_status() {
-        use ExitStatus::{Interrupted, InternalError, InvalidInput};
+        use ExitStatus::{InternalError, Interrupted, InvalidInput};
         let weights = || relevox_models::Error::MissingKey { key: "conv1.weight".into(), expected: vec![8] };
         let tensors =
             || relevox_models::Error::Candle(relevox_models::candle_core::Error::Msg("shape".into()));

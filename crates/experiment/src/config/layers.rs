@@ -55,8 +55,9 @@ impl Source {
     /// # Errors
     /// Returns an [`InputError`](crate::failure::InputError) if the file can't be read.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| invalid_input(format!("{}: expected a readable TOML file: {error}", path.display())))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            invalid_input(format!("{}: expected a readable TOML file: {error}", path.display()))
+        })?;
         Ok(Self { name: path.display().to_string(), text })
     }
 
@@ -105,7 +106,10 @@ impl Layers {
             let path = std::path::absolute(cohort)
                 .map_err(|error| invalid_input(format!("--cohort {}: {error}", cohort.display())))?;
             let Some(path) = path.to_str() else {
-                return Err(invalid_input(format!("--cohort {}: expected a path in UTF-8", cohort.display())));
+                return Err(invalid_input(format!(
+                    "--cohort {}: expected a path in UTF-8",
+                    cohort.display()
+                )));
             };
             set(&mut table, "cohort.source", Value::String(path.to_owned()));
             set_keys.insert("cohort.source".into());
@@ -161,7 +165,8 @@ mod tests {
     #[test]
     fn later_layers_override_earlier_ones() {
         let file = Source { name: "mine.toml".into(), text: "seed = 5\n[classifier]\nepochs = 7".into() };
-        let layers = Layers { file: Some(file), ..with_set(&["classifier.epochs=9", "classifier.batch = 3"]) };
+        let layers =
+            Layers { file: Some(file), ..with_set(&["classifier.epochs=9", "classifier.batch = 3"]) };
         let Resolved { config, set_keys } = layers.resolve().unwrap();
         assert_eq!((config.seed, config.classifier.epochs, config.classifier.batch), (5, 9, 3));
         assert_eq!(Vec::from_iter(set_keys), ["classifier.batch", "classifier.epochs"]);
@@ -207,7 +212,10 @@ mod tests {
             ("grid.fills", "[\"blank\", \"blank\"]", "blank"),
             ("evaluate.fills", "[\"min\", \"max\", \"min\"]", "min"),
         ] {
-            refuses(&with_set(&[&format!("{key}={value}")]), &[key, "distinct", &format!("found {duplicate} twice")]);
+            refuses(
+                &with_set(&[&format!("{key}={value}")]),
+                &[key, "distinct", &format!("found {duplicate} twice")],
+            );
         }
         // The network's input has 4 x 4 x 4 voxels.
         let small =

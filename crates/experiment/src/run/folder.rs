@@ -179,7 +179,9 @@ mod tests {
         };
         assert!(make().unwrap() && !make().unwrap());
         fs::remove_file(run.path("b.txt")).unwrap();
-        assert!(run.require("a.txt", &inputs(1), "make").unwrap_err().to_string().contains("b.txt is missing"));
+        assert!(
+            run.require("a.txt", &inputs(1), "make").unwrap_err().to_string().contains("b.txt is missing")
+        );
         assert!(make().unwrap() && run.path("b.txt").exists());
     }
 

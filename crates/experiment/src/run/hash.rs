@@ -13,8 +13,9 @@ use crate::failure::invalid_input;
 /// # Errors
 /// Returns an [`InputError`](crate::failure::InputError) if the file can't be read.
 pub fn hash_file(path: &Path) -> anyhow::Result<String> {
-    let unreadable =
-        |error: std::io::Error| invalid_input(format!("{}: expected a readable file: {error}", path.display()));
+    let unreadable = |error: std::io::Error| {
+        invalid_input(format!("{}: expected a readable file: {error}", path.display()))
+    };
     let mut file = File::open(path).map_err(unreadable)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];

@@ -77,7 +77,8 @@ impl Run {
         self.update_manifest(|manifest| {
             let stages = manifest.remove("stages").unwrap_or_default();
             let mut stages: BTreeMap<String, Cost> = serde_json::from_value(stages).unwrap_or_default();
-            let previous = if restarted { None } else { stages.get(timer.stage).copied() }.unwrap_or_default();
+            let previous =
+                if restarted { None } else { stages.get(timer.stage).copied() }.unwrap_or_default();
             let seconds = ((previous.seconds + seconds) * 1e3).round() / 1e3;
             let cost = Cost { seconds, peak_memory_mib: peak.max(previous.peak_memory_mib) };
             stages.insert(timer.stage.to_owned(), cost);
@@ -85,7 +86,10 @@ impl Run {
         })
     }
 
-    fn update_manifest(&self, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> anyhow::Result<()> {
+    fn update_manifest(
+        &self,
+        change: impl FnOnce(&mut serde_json::Map<String, Value>),
+    ) -> anyhow::Result<()> {
         let path = self.path(FILE);
         let mut manifest = fs::read(&path)
             .ok()

@@ -269,7 +269,10 @@ mod tests {
         for name in ["tables/table1.csv", "notes.txt"] {
             replace(&root.join(name), b"x").unwrap();
         }
-        RunSpec::resolve(root.clone(), layers(Some(Profile::Smoke), &[]), OpenMode::Fresh).unwrap().open().unwrap();
+        RunSpec::resolve(root.clone(), layers(Some(Profile::Smoke), &[]), OpenMode::Fresh)
+            .unwrap()
+            .open()
+            .unwrap();
         assert!(!root.join("tables").exists());
         assert!(root.join("notes.txt").exists());
         assert!(root.join("run.toml").exists());

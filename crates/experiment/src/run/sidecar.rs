@@ -80,7 +80,13 @@ pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> a
         State::InProgress => "not finished".to_owned(),
         State::Stale(difference) => format!("made from other inputs ({difference})"),
     };
-    Err(invalid_input(format!("{}: {found}; run `{} {command}` first", path.display(), program::name())))
+    Err(unavailable(&path, &found, command))
+}
+
+/// Creates the [`InputError`](crate::failure::InputError) for an artefact that can't be used: its problem, and the command to
+/// run first.
+pub fn unavailable(path: &Path, problem: &str, command: &str) -> anyhow::Error {
+    invalid_input(format!("{}: {problem}; run `{} {command}` first", path.display(), program::name()))
 }
 
 pub(super) fn sidecar_path(root: &Path, artefact: &str) -> PathBuf {

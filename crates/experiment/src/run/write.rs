@@ -67,9 +67,9 @@ pub fn check_writable(folder: &Path) -> anyhow::Result<()> {
     // `symlink_metadata` also finds broken links, which prevent creating a folder of that name.
     let existing = absolute.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(&absolute);
     let file = existing.join(format!(".relevox-{}", std::process::id()));
-    File::create(&file).and_then(|_| fs::remove_file(&file)).map_err(|error| {
-        invalid_input(format!("{}: expected a writable folder: {error}", folder.display()))
-    })
+    File::create(&file)
+        .and_then(|_| fs::remove_file(&file))
+        .map_err(|error| invalid_input(format!("{}: expected a writable folder: {error}", folder.display())))
 }
 
 /// Finds temporary files below a folder, left by a killed command: hidden files and `.part` files. Links are not followed.
@@ -116,7 +116,9 @@ mod tests {
         fs::write(&file, b"x").unwrap();
         check_writable(&folder.path().join("new/er")).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the check left a file");
-        for error in [check_writable(&file.join("run")).unwrap_err(), replace(&file.join("run"), b"x").unwrap_err()] {
+        for error in
+            [check_writable(&file.join("run")).unwrap_err(), replace(&file.join("run"), b"x").unwrap_err()]
+        {
             assert_eq!(exit_status(&error), ExitStatus::InvalidInput);
             assert!(error.to_string().contains("a writable folder"), "{error}");
         }

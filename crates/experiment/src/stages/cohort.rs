@@ -12,8 +12,8 @@ use relevox_volume::{CaseFiles, Cohort, LeftOut, Preprocess, Split, Study};
 
 use super::Work;
 use super::studies::StudyCache;
-pub use crate::config::PHANTOM;
 use crate::config::Config;
+pub use crate::config::PHANTOM;
 use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;

@@ -21,7 +21,7 @@ use super::{Partition, Session, Work};
 use crate::config::{Config, Select};
 use crate::interrupt;
 use crate::progress::{Progress, say};
-use crate::run::{Inputs, replace, stream_seed};
+use crate::run::{Inputs, replace, stream_seed, unavailable};
 
 /// The artefact.
 pub const GRID: &str = "grid.json";
@@ -241,11 +241,7 @@ pub fn require_started(root: &Path, config: &Config) -> anyhow::Result<()> {
 }
 
 fn not_there(path: &Path) -> anyhow::Error {
-    crate::failure::input(format!(
-        "{} is not there: run `{} grid` first",
-        path.display(),
-        crate::program::name()
-    ))
+    unavailable(path, "not found", "grid")
 }
 
 /// The partition that everything after the grid is about: the one that the config fixes, or that of the cell

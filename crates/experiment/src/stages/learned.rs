@@ -20,7 +20,7 @@ use super::{Partition, Session, Work, train};
 use crate::interrupt;
 use crate::place::say_smaller_batches;
 use crate::progress::Progress;
-use crate::run::{Inputs, State, replace, stream_seed};
+use crate::run::{Inputs, State, replace, stream_seed, unavailable};
 
 const FOLDER: &str = "perturbation";
 const WEIGHTS: &str = "perturbation/unet.safetensors";
@@ -93,12 +93,7 @@ fn inputs(session: &Session, classifier: &str, partition: &Partition) -> anyhow:
     let mut learned_from = Vec::new();
     for case in cases(session) {
         let labels = session.run.hash(&partition.regions_file(&case)).map_err(|_| {
-            let path = session.run.path(&partition.regions_file(&case));
-            crate::failure::input(format!(
-                "{} is not there: run `{} regions` first",
-                path.display(),
-                crate::program::name()
-            ))
+            unavailable(&session.run.path(&partition.regions_file(&case)), "not found", "regions")
         })?;
         let scan = session.scans.inputs(&case)?.to_value();
         learned_from.push(serde_json::json!([case, scan, labels]));

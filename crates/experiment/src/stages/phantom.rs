@@ -8,7 +8,6 @@ use relevox_volume::phantom::{self, SEQUENCES};
 use super::Work;
 use super::cohort::PHANTOM;
 use crate::config::Config;
-use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{self, Inputs, Run, State, stream_seed};
@@ -57,8 +56,7 @@ pub fn require(root: &Path, config: &Config) -> anyhow::Result<()> {
     if whole(root, config) {
         return Ok(());
     }
-    let folder = root.join(PHANTOM);
-    Err(input(format!("{} lacks a scan: run `{} {PHANTOM}` first", folder.display(), crate::program::name())))
+    Err(run::unavailable(&root.join(PHANTOM), "incomplete, a scan is missing", PHANTOM))
 }
 
 /// Whether every file of every case is there. One that is not would silently leave its case out of the cohort.

@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use ndarray::{Array3, Axis};
-use relevox_experiment::failure::input;
+use relevox_experiment::device::{DeviceOptions, batch_size_notice};
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::place::{Place, say_smaller_batches};
 use relevox_experiment::progress::Progress;
-use relevox_experiment::run::{probe, replace};
+use relevox_experiment::run::{check_writable, replace};
 use relevox_experiment::stages::scores::{constant, to_csv};
 use relevox_models::{ResNetConfig, Shortcut, checkpoint};
 use relevox_relevance::{
@@ -93,9 +93,9 @@ const CROP: [usize; 3] = [128; 3];
 ///
 /// # Errors
 /// Files that can't be read, or that don't fit each other.
-pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
-    let device = place.open()?;
-    probe(&args.out)?;
+pub fn run(args: &ExplainArgs, options: &DeviceOptions) -> anyhow::Result<()> {
+    let device = options.open()?;
+    check_writable(&args.out)?;
     let fallback = ResNetConfig {
         depth: args.depth.unwrap_or(18),
         in_channels: SEQUENCES.len(),
@@ -112,7 +112,7 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
         let preprocess = said.preprocess(says)?;
         said.refuse_other_network(&trained.config)?;
         if input_of_all.as_ref().is_some_and(|first| *first != preprocess) {
-            return Err(input(format!(
+            return Err(invalid_input(format!(
                 "--weights: expected networks of one input, but {} and {} were trained on different ones",
                 args.weights[0].display(),
                 weights.display()
@@ -121,7 +121,7 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
         input_of_all = Some(preprocess);
         networks.push(trained.network);
     }
-    let preprocess = input_of_all.ok_or_else(|| input("--weights: expected a file, found none"))?;
+    let preprocess = input_of_all.ok_or_else(|| invalid_input("--weights: expected a file, found none"))?;
     let files = CaseFiles::in_folder(&args.case, &preprocess.sequences)?;
     let study = Study::load(&files, &preprocess)?;
     let regions = regions(args, &study, &preprocess)?;
@@ -132,7 +132,7 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
     for network in networks {
         let mut member = NetworkClassifier::new(network, device.clone())?
             .dense(args.dense)
-            .on_smaller_batches(say_smaller_batches("explain"));
+            .on_smaller_batches(batch_size_notice("explain"));
         if let Some(mebibytes) = args.memory {
             // Each keeps the scan's layers until all are done.
             member = member.memory(((mebibytes as usize) << 20) / args.weights.len());
@@ -157,7 +157,8 @@ pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
     };
 
     let map = RelevanceMap::paint(&regions, &scores)?;
-    let first = scores.rows.first().ok_or_else(|| input("expected at least one region, found none"))?;
+    let first =
+        scores.rows.first().ok_or_else(|| invalid_input("expected at least one region, found none"))?;
     let probability = first.p_original;
     let logit = classifier.logits(study.image.view().insert_axis(Axis(0)))?;
     replace(&args.out.join("scores.csv"), &to_csv(&scores)?)?;
@@ -219,7 +220,7 @@ impl Said<'_> {
     fn preprocess(self, says: Option<&serde_json::Value>) -> anyhow::Result<Preprocess> {
         let mut preprocess = match says.filter(|value| !value.is_null()) {
             Some(value) => serde_json::from_value(value.clone()).map_err(|error| {
-                input(format!("{}: expected how its input was made: {error}", self.weights.display()))
+                invalid_input(format!("{}: expected how its input was made: {error}", self.weights.display()))
             })?,
             None => Preprocess {
                 sequences: SEQUENCES.map(str::to_owned).into(),
@@ -230,7 +231,7 @@ impl Said<'_> {
         };
         let crop = self.args.crop.as_ref().map(|crop| {
             <[usize; 3]>::try_from(crop.as_slice())
-                .map_err(|_| input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))
+                .map_err(|_| invalid_input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))
         });
         let (crop, downsample) = (crop.transpose()?, self.args.downsample);
         if says.is_some_and(|value| !value.is_null()) {
@@ -259,7 +260,7 @@ impl Said<'_> {
             None => Ok(()),
             Some(said) => {
                 let weights = self.weights.display();
-                Err(input(format!("{option}: expected {is}, which {weights} says, found {said}")))
+                Err(invalid_input(format!("{option}: expected {is}, which {weights} says, found {said}")))
             }
         }
     }
@@ -275,7 +276,7 @@ fn regions(args: &ExplainArgs, study: &Study, preprocess: &Preprocess) -> anyhow
         return read_labels(path, args.background, study);
     }
     let channel = preprocess.sequences.iter().position(|name| *name == args.sequence).ok_or_else(|| {
-        input(format!(
+        invalid_input(format!(
             "--sequence: expected one of {}, found {}",
             preprocess.sequences.join(", "),
             args.sequence
@@ -289,7 +290,7 @@ fn read_labels(path: &Path, background: Option<u32>, study: &Study) -> anyhow::R
     let labels: Array3<u32> = nifti::read_labels(path)?.voxels;
     let expected = study.frame.shape();
     if labels.shape() != expected {
-        return Err(input(format!(
+        return Err(invalid_input(format!(
             "{}: expected labels on the crop's grid, {} x {} x {} (x, y, z), found {} x {} x {}",
             path.display(),
             expected[2],

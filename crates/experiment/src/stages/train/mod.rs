@@ -21,10 +21,9 @@ pub use records::{HistoryRow, Prediction, best_epoch, by_brightness, history, pr
 
 use super::{Session, Work, shortcut};
 use crate::config::{Config, EpochSelection as Keep};
-use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::{Inputs, State, hash_bytes, replace};
+use crate::run::{Inputs, State, hash_bytes, replace, unavailable};
 use images::Images;
 use member::FOLDER;
 use records::{history_csv, predictions_csv};
@@ -61,7 +60,7 @@ pub fn require_started(root: &Path) -> anyhow::Result<()> {
     if folder.exists() {
         return Ok(());
     }
-    Err(input(format!("{} is not there: run `{} train` first", folder.display(), crate::program::name())))
+    Err(unavailable(&folder, "not found", "train"))
 }
 
 /// The network that a config describes.
