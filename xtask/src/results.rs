@@ -13,7 +13,7 @@ use relevox_experiment::config::PHANTOM;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::stages::evaluate::SUMMARY;
 use relevox_report::tables::wording::{self, decimals, with_interval};
-use relevox_report::tables::{DiffusionSummary, Number, Summary};
+use relevox_report::tables::{DiffusionSummary, Number, Summary, Threshold};
 
 const PAGE: Page = Page {
     file: "docs/RESULTS.md",
@@ -25,7 +25,14 @@ const PAGE: Page = Page {
 };
 
 /// Thresholds of the table: the one that looks at the answer, then those that do not.
-const THRESHOLDS: [&str; 6] = ["oracle", "otsu", "otsu_volume", "mixture", "validation_threshold", "volume"];
+const THRESHOLDS: [Threshold; 6] = [
+    Threshold::Oracle,
+    Threshold::Otsu,
+    Threshold::OtsuVolume,
+    Threshold::Mixture,
+    Threshold::Validation,
+    Threshold::Volume,
+];
 
 /// What a section is made from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,11 +120,11 @@ fn section(result: &Shown) -> String {
     text += &diffusion(summary);
     text += "\n\nDice with the whole tumour:\n\n| method | n |";
     for threshold in THRESHOLDS {
-        text += &format!(" {} |", wording::threshold(threshold));
+        text += &format!(" {} |", threshold.label());
     }
     text += &format!(" paper, oracle |\n|{}\n", "---|".repeat(THRESHOLDS.len() + 3));
     for (method, dice) in Summary::ordered(&summary.dice) {
-        text += &format!("| {} | {} |", wording::method(method), dice.oracle.n);
+        text += &format!("| {} | {} |", method.label(), dice.oracle.n);
         for threshold in THRESHOLDS {
             text += &format!(" {} |", dice.get(threshold).map_or_else(String::new, with_interval));
         }
@@ -129,9 +136,9 @@ fn section(result: &Shown) -> String {
         for one in &summary.differences {
             text += &format!(
                 "| {} | {} | {} | {} | {} | {} | {} |\n",
-                wording::method(&one.method),
-                wording::method(&one.over),
-                wording::threshold(&one.dice),
+                one.method.label(),
+                one.over.label(),
+                one.dice.label(),
                 with_interval(&one.difference),
                 one.p.map_or_else(String::new, probability),
                 one.difference.n,
@@ -168,12 +175,12 @@ fn measures(summary: &Summary) -> String {
         return String::new();
     }
     let mut text = "\nFaithfulness and agreement:\n\n| method |".to_owned();
-    names.iter().for_each(|name| text += &format!(" {} |", wording::measure(name)));
+    names.iter().for_each(|measure| text += &format!(" {} |", measure.label()));
     text += &format!("\n|{}\n", "---|".repeat(names.len() + 1));
     for (method, measures) in Summary::ordered(&summary.measures) {
-        text += &format!("| {} |", wording::method(method));
+        text += &format!("| {} |", method.label());
         for name in &names {
-            text += &format!(" {} |", measures.get(*name).map_or_else(String::new, finely));
+            text += &format!(" {} |", measures.get(name).map_or_else(String::new, finely));
         }
         text += "\n";
     }
@@ -183,9 +190,9 @@ fn measures(summary: &Summary) -> String {
         for one in &summary.measure_differences {
             text += &format!(
                 "| {} | {} | {} | {} | {} | {} | {} |\n",
-                wording::method(&one.method),
-                wording::method(&one.over),
-                wording::measure(&one.measure),
+                one.method.label(),
+                one.over.label(),
+                one.measure.label(),
                 finely(&one.difference),
                 one.p.map_or_else(String::new, probability),
                 one.difference.n,
@@ -241,12 +248,7 @@ mod tests {
         let text = section(&result);
         assert!(text.starts_with("## one\n\n"), "{text}");
         for (method, dice) in &summary.dice {
-            let row = format!(
-                "| {} | {} | {} |",
-                wording::method(method),
-                dice.oracle.n,
-                with_interval(&dice.oracle)
-            );
+            let row = format!("| {} | {} | {} |", method.label(), dice.oracle.n, with_interval(&dice.oracle));
             assert!(text.contains(&row), "{row} is not in {text}");
         }
         assert_eq!(

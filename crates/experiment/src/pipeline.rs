@@ -1,6 +1,6 @@
 //! The stages of a run in order, from the cohort to the report.
 
-use relevox_report::tables::this_run_beside_the_paper;
+use relevox_report::tables::{Method, this_run_beside_the_paper};
 
 use crate::config::{Config, PHANTOM};
 use crate::device::DeviceOptions;
@@ -67,7 +67,7 @@ pub fn open(spec: RunSpec, device: &DeviceOptions, prerequisite: Prerequisite) -
     };
     run_stage(&run, "cohort", || Ok((scans.record(&run)?, ())))?;
     for case in scans.left_out() {
-        print_status(format!("cohort: {} left out: {}", case.case, case.why));
+        print_status(format!("cohort: {} left out: {}", case.case, case.reason));
     }
     Ok(Session { run, config, scans, device: opened_device })
 }
@@ -110,7 +110,7 @@ pub fn reproduce(spec: RunSpec, device: &DeviceOptions) -> anyhow::Result<()> {
 
 /// Returns true if the configuration includes the learned fill.
 fn wants_learned(session: &Session) -> bool {
-    session.config.evaluate.fills.iter().any(|fill| fill == "learned")
+    session.config.evaluate.fills.contains(&Method::Learned)
 }
 
 /// Runs the grid search and prints the selected partition.
@@ -129,7 +129,8 @@ pub fn search_grid(session: &Session, network: &Network) -> anyhow::Result<()> {
 /// # Errors
 /// Returns the error of the stage.
 pub fn make_regions(session: &Session, partition: &Partition) -> anyhow::Result<()> {
-    let mut cases: Vec<String> = session.scored_cases().into_iter().map(|case| case.case.clone()).collect();
+    let mut cases: Vec<String> =
+        session.scored_cases().into_iter().map(|case| case.id().to_owned()).collect();
     if wants_learned(session) {
         cases.extend(learned::cases(session));
     }

@@ -1,10 +1,11 @@
 //! Configuration of the cohort, of preprocessing and of augmentation.
 
-use relevox_volume::Preprocess;
-use relevox_volume::augment::Augment;
+use relevox_volume::augment::{Augment, ValidAugment};
+use relevox_volume::split::{Fractions, Sizes, ValidSizes};
+use relevox_volume::{Preprocess, ValidPreprocess};
 use serde::{Deserialize, Serialize};
 
-use super::ranges::{non_empty, within};
+use super::values::{non_empty, section, within};
 use crate::failure::invalid_input;
 
 /// Value of `cohort.source` that selects the synthetic cohort.
@@ -35,51 +36,43 @@ pub struct CohortConfig {
 }
 
 impl CohortConfig {
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    /// Validates the settings and returns the sizes of the splits.
+    pub(super) fn check(&self) -> anyhow::Result<ValidSizes> {
         non_empty("cohort.source", !self.source.is_empty(), "`phantom` or a path")?;
         within("cohort.min_cases", self.min_cases, 3..=100_000)?;
-        for (key, fraction) in [("train", self.train), ("validation", self.validation), ("test", self.test)] {
-            within(&format!("cohort.{key}"), fraction, 0.01..=0.98)?;
-        }
-        let sum = self.train + self.validation + self.test;
-        if (sum - 1.0).abs() > 1e-6 {
-            return Err(invalid_input(format!(
-                "config: cohort.train, cohort.validation and cohort.test: expected fractions that add up to 1, found {sum}"
-            )));
-        }
+        let Self { train, validation, test, .. } = *self;
+        let sizes = section("cohort", Sizes::Fractions(Fractions { train, validation, test }).check())?;
         if self.folds != 0 {
             within("cohort.folds", self.folds, 3..=100)?;
         }
-        within("cohort.fold", self.fold, 0..=self.folds)
+        within("cohort.fold", self.fold, 0..=self.folds)?;
+        Ok(sizes)
     }
 }
 
-pub(super) fn check_preprocess(preprocess: &Preprocess) -> anyhow::Result<()> {
-    non_empty("preprocess.sequences", !preprocess.sequences.is_empty(), "at least one sequence")?;
-    for (i, name) in preprocess.sequences.iter().enumerate() {
-        let plain = !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        if !plain || preprocess.sequences[..i].contains(name) {
+/// Validates the settings of the preprocessing. Sequences are parts of file names, which restricts their characters.
+pub(super) fn check_preprocess(preprocess: &Preprocess) -> anyhow::Result<ValidPreprocess> {
+    let valid = section("preprocess", preprocess.clone().check())?;
+    for name in &preprocess.sequences {
+        if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
             return Err(invalid_input(format!(
-                "config: preprocess.sequences: expected distinct names of a-z, 0-9 and _, found {name:?}"
+                "config: preprocess.sequences: expected names of a-z, 0-9 and _, found {name:?}"
             )));
         }
     }
     within("preprocess.downsample", preprocess.downsample, 1..=16)?;
-    for size in preprocess.crop {
-        within("preprocess.crop", size, 8..=1024)?;
-        if size % preprocess.downsample != 0 {
-            return Err(invalid_input(format!(
-                "config: preprocess.crop: expected multiples of preprocess.downsample = {}, found {size}",
-                preprocess.downsample
-            )));
-        }
+    let smallest = preprocess.crop.into_iter().min().unwrap_or(0);
+    if smallest < 8 {
+        return Err(invalid_input(format!(
+            "config: preprocess.crop: expected at least 8 voxels along each axis, found {smallest}"
+        )));
     }
-    Ok(())
+    Ok(valid)
 }
 
-pub(super) fn check_augment(augment: &Augment, preprocess: &Preprocess) -> anyhow::Result<()> {
-    let smallest = preprocess.crop.into_iter().min().unwrap_or(0);
+/// Validates the settings of the augmentation. A shift leaves at least half of the image.
+pub(super) fn check_augment(augment: Augment, preprocess: &ValidPreprocess) -> anyhow::Result<ValidAugment> {
+    let smallest = preprocess.crop().into_iter().min().unwrap_or(0);
     within("augment.shift_voxels", augment.shift_voxels, 0..=smallest / 2)?;
-    within("augment.intensity", f64::from(augment.intensity), 0.0..=1.0)
+    section("augment", augment.check())
 }

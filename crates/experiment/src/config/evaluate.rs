@@ -1,15 +1,23 @@
 //! Configuration of evaluation.
 
+use relevox_report::tables::{Method, MethodKind, Threshold};
 use serde::{Deserialize, Serialize};
 
-use super::ranges::{distinct, non_empty, one_of, within};
+use super::values::{distinct, non_empty, one_of, within};
 
-/// Names of the fills that `evaluate.fills` accepts; `grid.fills` accepts all but `learned`.
-pub const FILLS: [&str; 5] = ["learned", "blank", "min", "max", "mean"];
+/// Allowed values of `evaluate.fills`.
+pub(super) fn fills() -> Vec<Method> {
+    Method::of_kind(MethodKind::Fill).collect()
+}
+
+/// Allowed values of every other list of fills: the learned fill is trained on the partition that the grid search selects.
+pub(super) fn constant_fills() -> Vec<Method> {
+    Method::of_kind(MethodKind::Fill).filter(|fill| *fill != Method::Learned).collect()
+}
 
 /// A threshold that needs no labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "Threshold", into = "Threshold")]
 pub enum LabelFree {
     /// Otsu's threshold, with equal weight for each region.
     Otsu,
@@ -19,12 +27,38 @@ pub enum LabelFree {
     Mixture,
 }
 
+impl LabelFree {
+    /// All label-free thresholds, in the order of tables.
+    pub const ALL: [Self; 3] = [Self::Otsu, Self::OtsuVolume, Self::Mixture];
+}
+
+impl From<LabelFree> for Threshold {
+    fn from(threshold: LabelFree) -> Self {
+        match threshold {
+            LabelFree::Otsu => Self::Otsu,
+            LabelFree::OtsuVolume => Self::OtsuVolume,
+            LabelFree::Mixture => Self::Mixture,
+        }
+    }
+}
+
+impl TryFrom<Threshold> for LabelFree {
+    type Error = String;
+
+    fn try_from(threshold: Threshold) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|one| Threshold::from(*one) == threshold).ok_or_else(|| {
+            let names = Self::ALL.map(|one| Threshold::from(one).name()).join(", ");
+            format!("expected one of {names}, found {threshold}")
+        })
+    }
+}
+
 /// Evaluation of scores and maps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvaluateConfig {
     /// Fills that score the selected partition.
-    pub fills: Vec<String>,
+    pub fills: Vec<Method>,
     /// Bootstrap resamples of an interval.
     pub bootstrap: usize,
     /// Shuffles of the random control per case.
@@ -51,7 +85,7 @@ impl EvaluateConfig {
     pub(super) fn check(&self, sequences: &[&str]) -> anyhow::Result<()> {
         non_empty("evaluate.fills", !self.fills.is_empty(), "at least one fill")?;
         for fill in &self.fills {
-            one_of("evaluate.fills", &fill.as_str(), &FILLS)?;
+            one_of("evaluate.fills", fill, &fills())?;
         }
         distinct("evaluate.fills", &self.fills)?;
         within("evaluate.bootstrap", self.bootstrap, 100..=1_000_000)?;

@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 
-use relevox_volume::Preprocess;
-use relevox_volume::augment::Augment;
-use relevox_volume::phantom::PhantomConfig;
+use relevox_volume::augment::{Augment, ValidAugment};
+use relevox_volume::phantom::{PhantomConfig, ValidPhantomConfig};
+use relevox_volume::split::ValidSizes;
+use relevox_volume::{Preprocess, ValidPreprocess};
 use serde::{Deserialize, Serialize};
 
 use super::cohort::{CohortConfig, check_augment, check_preprocess};
@@ -12,8 +13,7 @@ use super::evaluate::EvaluateConfig;
 use super::explainers::{DiffuseConfig, ExplainConfig};
 use super::networks::{ClassifierConfig, FillConfig};
 use super::partitions::{GridConfig, RegionsConfig};
-use super::ranges::distinct;
-use crate::failure::invalid_input;
+use super::values::{distinct, section};
 
 /// Effective configuration of a run, as stored in `run.toml`. [`Config::check`] validates it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,9 +47,15 @@ pub struct Config {
     pub evaluate: EvaluateConfig,
 }
 
-/// A [`Config`] whose values have been validated.
+/// Validated [`Config`]. Dereferences to the settings as they were given; methods return the validated settings of libraries.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ValidConfig(Config);
+pub struct ValidConfig {
+    config: Config,
+    split_sizes: ValidSizes,
+    phantom: ValidPhantomConfig,
+    preprocess: ValidPreprocess,
+    augment: ValidAugment,
+}
 
 impl Config {
     /// Validates every value.
@@ -58,22 +64,22 @@ impl Config {
     /// Returns an [`InputError`](crate::failure::InputError) that names the first invalid key, the expected values and the
     /// value found.
     pub fn check(self) -> anyhow::Result<ValidConfig> {
-        self.phantom.validate().map_err(|error| invalid_input(format!("config: {error}")))?;
-        self.cohort.check()?;
+        let phantom = section("phantom", self.phantom.clone().check())?;
+        let split_sizes = self.cohort.check()?;
         distinct("seeds", &self.seeds)?;
-        check_preprocess(&self.preprocess)?;
-        check_augment(&self.augment, &self.preprocess)?;
+        let preprocess = check_preprocess(&self.preprocess)?;
+        let augment = check_augment(self.augment, &preprocess)?;
         self.classifier.check()?;
         self.fill.check()?;
         let sequences: Vec<&str> = self.preprocess.sequences.iter().map(String::as_str).collect();
         // A partition can't have more regions than voxels.
-        let voxels = self.preprocess.shape().into_iter().product::<usize>().min(1_000_000);
+        let voxels = preprocess.shape().into_iter().product::<usize>().min(1_000_000);
         self.regions.check(&sequences, voxels)?;
-        self.grid.check(&sequences, voxels)?;
+        self.grid.check(&self.regions, &sequences, voxels)?;
         self.diffuse.check()?;
         self.explain.check()?;
         self.evaluate.check(&sequences)?;
-        Ok(ValidConfig(self))
+        Ok(ValidConfig { config: self, split_sizes, phantom, preprocess, augment })
     }
 
     /// Sequences that the grid search segments.
@@ -103,10 +109,32 @@ impl Config {
     }
 }
 
+impl ValidConfig {
+    /// Sizes of the splits.
+    pub fn split_sizes(&self) -> &ValidSizes {
+        &self.split_sizes
+    }
+
+    /// Settings of the synthetic cohort.
+    pub fn phantom(&self) -> &ValidPhantomConfig {
+        &self.phantom
+    }
+
+    /// Settings of the preprocessing.
+    pub fn preprocess(&self) -> &ValidPreprocess {
+        &self.preprocess
+    }
+
+    /// Settings of the augmentation.
+    pub fn augment(&self) -> &ValidAugment {
+        &self.augment
+    }
+}
+
 impl Deref for ValidConfig {
     type Target = Config;
 
     fn deref(&self) -> &Config {
-        &self.0
+        &self.config
     }
 }

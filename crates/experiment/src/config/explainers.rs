@@ -1,12 +1,20 @@
 //! Configuration of diffused scores and of the additional explainers.
 
+use relevox_report::tables::Method;
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::FILLS;
-use super::ranges::{distinct, non_empty, one_of, within};
+use super::evaluate::constant_fills;
+use super::values::{distinct, non_empty, one_of, within};
 
-/// Names of the explainers that `explain.methods` accepts.
-pub const EXPLAINERS: [&str; 6] = ["lime", "rise", "gradcam_pp", "occlusion", "partitions", "random_weights"];
+/// Allowed values of `explain.methods`.
+const EXPLAINERS: [Method; 6] = [
+    Method::Lime,
+    Method::Rise,
+    Method::GradCamPlusPlus,
+    Method::Occlusion,
+    Method::Partitions,
+    Method::RandomWeights,
+];
 
 /// Score of a region that is diffused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +42,7 @@ pub enum Reading {
 #[serde(deny_unknown_fields)]
 pub struct DiffuseConfig {
     /// Fills whose scores are diffused, a subset of `evaluate.fills`.
-    pub fills: Vec<String>,
+    pub fills: Vec<Method>,
     /// Scores that are diffused.
     pub scores: Vec<Scores>,
     /// Conversions of diffused scores to relevance.
@@ -61,12 +69,12 @@ pub enum LimeWeights {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainConfig {
-    /// Names of the explainers.
-    pub methods: Vec<String>,
+    /// The explainers.
+    pub methods: Vec<Method>,
     /// Number of cases with a tumour of each of the validation and test splits; 0 takes all.
     pub cases: usize,
     /// Fill that replaces regions.
-    pub fill: String,
+    pub fill: Method,
     /// Number of LIME's coalitions.
     pub lime_samples: usize,
     /// Sampling and weighting of the coalitions.
@@ -92,7 +100,7 @@ pub struct ExplainConfig {
 impl DiffuseConfig {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for fill in &self.fills {
-            one_of("diffuse.fills", &fill.as_str(), &FILLS[1..])?;
+            one_of("diffuse.fills", fill, &constant_fills())?;
         }
         distinct("diffuse.fills", &self.fills)?;
         non_empty("diffuse.scores", !self.scores.is_empty(), "at least one kind of score")?;
@@ -114,10 +122,10 @@ impl DiffuseConfig {
 impl ExplainConfig {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for method in &self.methods {
-            one_of("explain.methods", &method.as_str(), &EXPLAINERS)?;
+            one_of("explain.methods", method, &EXPLAINERS)?;
         }
         distinct("explain.methods", &self.methods)?;
-        one_of("explain.fill", &self.fill.as_str(), &FILLS[1..])?;
+        one_of("explain.fill", &self.fill, &constant_fills())?;
         within("explain.lime_samples", self.lime_samples, 1..=1_000_000)?;
         within("explain.lime_ridge", self.lime_ridge, 1e-12..=1e6)?;
         within("explain.rise_samples", self.rise_samples, 2..=1_000_000)?;

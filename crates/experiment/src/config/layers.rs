@@ -203,7 +203,7 @@ mod tests {
             &with_set(&["regions.select=fixed", "regions.sequence=pet"]),
             &["regions.sequence", "pet", "t1"],
         );
-        refuses(&with_set(&["cohort.train=0.9"]), &["cohort.train", "cohort.test"]);
+        refuses(&with_set(&["cohort.train=0.9"]), &["cohort.train", "validation and test"]);
         refuses(&with_set(&["preprocess.sequences=[\"t1\", \"t1\"]"]), &["preprocess.sequences", "\"t1\""]);
         for (key, value, duplicate) in [
             ("grid.sequences", "[\"t2\", \"t1\", \"t2\"]", "t2"),

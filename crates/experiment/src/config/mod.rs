@@ -14,13 +14,13 @@ mod layers;
 mod networks;
 mod partitions;
 mod profiles;
-mod ranges;
+mod values;
 
 pub use cohort::{CohortConfig, PHANTOM};
 pub use difference::{Difference, differences};
-pub use evaluate::{EvaluateConfig, FILLS, LabelFree};
+pub use evaluate::{EvaluateConfig, LabelFree};
 pub use experiment::{Config, ValidConfig};
-pub use explainers::{DiffuseConfig, EXPLAINERS, ExplainConfig, LimeWeights, Reading, Scores};
+pub use explainers::{DiffuseConfig, ExplainConfig, LimeWeights, Reading, Scores};
 pub use layers::{Layers, Resolved, Source};
 pub use networks::{ClassifierConfig, EpochSelection, FillConfig};
 pub use partitions::{GridConfig, RegionsConfig, Select};

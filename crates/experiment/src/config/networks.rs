@@ -4,7 +4,7 @@ use relevox_models::Shortcut;
 use relevox_models::train::Schedule;
 use serde::{Deserialize, Serialize};
 
-use super::ranges::{one_of, within};
+use super::values::{one_of, within};
 
 /// The classifier and its training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

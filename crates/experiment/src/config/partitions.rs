@@ -1,9 +1,11 @@
 //! Configuration of supervoxels and of the grid search over them.
 
+use relevox_report::tables::Method;
 use serde::{Deserialize, Serialize};
+use slic3d::Slic;
 
-use super::evaluate::FILLS;
-use super::ranges::{distinct, non_empty, one_of, within};
+use super::evaluate::constant_fills;
+use super::values::{distinct, non_empty, one_of, section, within};
 
 /// Selection of the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +50,7 @@ pub struct GridConfig {
     /// Values of SLIC's compactness.
     pub compactness: Vec<f64>,
     /// Fills.
-    pub fills: Vec<String>,
+    pub fills: Vec<Method>,
     /// Number of cases of each of the validation and test splits; 0 takes all.
     pub cases: usize,
 }
@@ -59,14 +61,27 @@ impl RegionsConfig {
             one_of("regions.sequence", &self.sequence.as_str(), sequences)?;
         }
         within("regions.count", self.count, 1..=voxels)?;
-        within("regions.compactness", self.compactness, 1e-6..=1e6)?;
-        within("regions.sigma", self.sigma, 0.0..=100.0)?;
-        within("regions.iterations", self.iterations, 1..=1_000)
+        section("regions", self.slic(self.count, self.compactness).check())?;
+        Ok(())
+    }
+
+    /// Returns the settings of SLIC for a partition with this number of regions and compactness.
+    pub fn slic(&self, regions: usize, compactness: f64) -> Slic {
+        Slic::new(regions)
+            .compactness(compactness)
+            .sigma(self.sigma)
+            .iterations(self.iterations)
+            .enforce_connectivity(self.enforce_connectivity)
     }
 }
 
 impl GridConfig {
-    pub(super) fn check(&self, sequences: &[&str], voxels: usize) -> anyhow::Result<()> {
+    pub(super) fn check(
+        &self,
+        regions: &RegionsConfig,
+        sequences: &[&str],
+        voxels: usize,
+    ) -> anyhow::Result<()> {
         for sequence in &self.sequences {
             one_of("grid.sequences", &sequence.as_str(), sequences)?;
         }
@@ -78,13 +93,12 @@ impl GridConfig {
         distinct("grid.counts", &self.counts)?;
         non_empty("grid.compactness", !self.compactness.is_empty(), "at least one compactness")?;
         for &compactness in &self.compactness {
-            within("grid.compactness", compactness, 1e-6..=1e6)?;
+            section("grid", regions.slic(1, compactness).check())?;
         }
         distinct("grid.compactness", &self.compactness)?;
         non_empty("grid.fills", !self.fills.is_empty(), "at least one fill")?;
         for fill in &self.fills {
-            // The learned fill is trained on the partition that the grid search selects.
-            one_of("grid.fills", &fill.as_str(), &FILLS[1..])?;
+            one_of("grid.fills", fill, &constant_fills())?;
         }
         distinct("grid.fills", &self.fills)
     }

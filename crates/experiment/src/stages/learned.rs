@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use relevox_models::{UNetConfig, checkpoint};
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::learned::train::{FillCase, FillConfig, FillTrainer, PassRecord};
+use relevox_report::tables::Method;
 use relevox_volume::{Split, Study};
 use slic3d::Supervoxels;
 
@@ -53,7 +54,7 @@ impl Learned {
     /// # Errors
     /// A fill that is not trained yet, or on something else.
     pub fn hash_if_wanted(session: &Session, partition: &Partition) -> anyhow::Result<Option<String>> {
-        if !session.config.evaluate.fills.iter().any(|fill| fill == "learned") {
+        if !session.config.evaluate.fills.contains(&Method::Learned) {
             return Ok(None);
         }
         let classifier = train::kept_hash(session)?;
@@ -70,7 +71,7 @@ fn weights_hash(session: &Session) -> anyhow::Result<String> {
 
 /// The training cases that it learns from, drawn with the seed.
 pub fn cases(session: &Session) -> Vec<String> {
-    let mut cases: Vec<String> = session.scans.split(Split::Train).map(|case| case.case.clone()).collect();
+    let mut cases: Vec<String> = session.scans.split(Split::Train).map(|case| case.id().to_owned()).collect();
     cases.shuffle(&mut ChaCha8Rng::seed_from_u64(stream_seed(session.config.seed, "fill/cases")));
     cases.truncate(session.config.fill.cases);
     cases.sort();

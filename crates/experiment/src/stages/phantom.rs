@@ -7,7 +7,7 @@ use relevox_volume::phantom::{self, SEQUENCES};
 
 use super::Work;
 use super::cohort::PHANTOM;
-use crate::config::Config;
+use crate::config::{Config, ValidConfig};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{self, Inputs, Run, State, stream_seed};
@@ -21,7 +21,7 @@ pub fn inputs(config: &Config) -> Inputs {
 ///
 /// # Errors
 /// A folder that can't be written to.
-pub fn run(run: &Run, config: &Config) -> anyhow::Result<Work> {
+pub fn run(run: &Run, config: &ValidConfig) -> anyhow::Result<Work> {
     let inputs = inputs(config);
     let state = run.state(PHANTOM, &inputs);
     if state == State::Current && whole(run.root(), config) {
@@ -38,7 +38,7 @@ pub fn run(run: &Run, config: &Config) -> anyhow::Result<Work> {
     let mut work = Work { made: 0, kept: done };
     for index in done..config.phantom.cases {
         interrupt::check()?;
-        let case = phantom::generate(&config.phantom, seed, index);
+        let case = phantom::generate(config.phantom(), seed, index);
         phantom::write_case(&case, config.phantom.spacing_mm, &folder)?;
         work.count(true);
         progress.advance(1);

@@ -1,7 +1,7 @@
 //! An open run: folder, configuration, scans and device.
 
 use relevox_models::candle_core::Device;
-use relevox_volume::{CaseFiles, Split};
+use relevox_volume::{CohortCase, Split};
 
 use super::cohort::Scans;
 use crate::config::ValidConfig;
@@ -22,7 +22,7 @@ pub struct Session {
 
 impl Session {
     /// Returns the cases that are scored: those of the validation and test splits.
-    pub fn scored_cases(&self) -> Vec<&CaseFiles> {
+    pub fn scored_cases(&self) -> Vec<&CohortCase> {
         [Split::Validation, Split::Test].into_iter().flat_map(|split| self.scans.split(split)).collect()
     }
 
@@ -33,8 +33,8 @@ impl Session {
     pub fn scored_hash(&self) -> anyhow::Result<String> {
         let mut cases = Vec::new();
         for case in self.scored_cases() {
-            let scan = self.scans.inputs(&case.case)?.to_value();
-            cases.push(serde_json::json!([case.case, case.label, case.split, scan]));
+            let scan = self.scans.inputs(case.id())?.to_value();
+            cases.push(serde_json::json!([case.id(), case.label, case.split, scan]));
         }
         Ok(hash_bytes(serde_json::to_string(&cases)?.as_bytes()))
     }

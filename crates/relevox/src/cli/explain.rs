@@ -122,9 +122,10 @@ pub fn run(args: &ExplainArgs, options: &DeviceOptions) -> anyhow::Result<()> {
         networks.push(trained.network);
     }
     let preprocess = input_of_all.ok_or_else(|| invalid_input("--weights: expected a file, found none"))?;
-    let files = CaseFiles::in_folder(&args.case, &preprocess.sequences)?;
+    let preprocess = preprocess.check()?;
+    let files = CaseFiles::in_folder(&args.case, preprocess.sequences())?;
     let study = Study::load(&files, &preprocess)?;
-    let regions = regions(args, &study, &preprocess)?;
+    let regions = regions(args, &study)?;
 
     let progress = Progress::start("explain", regions.len(), "regions");
     let start = Instant::now();
@@ -140,7 +141,7 @@ pub fn run(args: &ExplainArgs, options: &DeviceOptions) -> anyhow::Result<()> {
         members.push(member);
     }
     let classifier = Ensemble::new(members)?;
-    let fill = constant(&args.fill, &study)?;
+    let fill = constant(args.fill.parse()?, &study)?;
     let scores = score(&classifier, study.image.view(), &regions, &fill, &|done| {
         progress.advance(done);
         interrupt::flow()
@@ -152,7 +153,7 @@ pub fn run(args: &ExplainArgs, options: &DeviceOptions) -> anyhow::Result<()> {
     let seconds = start.elapsed().as_secs_f64();
     drop(progress);
     let sequences = match args.by_sequence {
-        true => Some(by_sequence(args, &classifier, &study, &regions, &preprocess.sequences)?),
+        true => Some(by_sequence(args, &classifier, &study, &regions, study.channel_names())?),
         false => None,
     };
 
@@ -162,7 +163,7 @@ pub fn run(args: &ExplainArgs, options: &DeviceOptions) -> anyhow::Result<()> {
     let probability = first.p_original;
     let logit = classifier.logits(study.image.view().insert_axis(Axis(0)))?;
     replace(&args.out.join("scores.csv"), &to_csv(&scores)?)?;
-    nifti::write(&args.out.join("relevance.nii.gz"), &study.frame.to_scan(map.voxels.view()))?;
+    nifti::write(&args.out.join("relevance.nii.gz"), &study.frame.to_scan(map.voxels.view())?)?;
     let mut result = json!({
         "logit": logit.first(),
         "probability": probability,
@@ -185,7 +186,7 @@ fn by_sequence(
     names: &[String],
 ) -> anyhow::Result<serde_json::Value> {
     let progress = Progress::start("explain: by sequence", names.len() * regions.len(), "regions");
-    let fill = constant(&args.fill, study)?;
+    let fill = constant(args.fill.parse()?, study)?;
     let tables = score_sequences(classifier, study.image.view(), regions, &fill, &|done| {
         progress.advance(done);
         interrupt::flow()
@@ -201,7 +202,7 @@ fn by_sequence(
         let scores = RegionScores::from_rows(rows);
         let map = RelevanceMap::paint(regions, &scores)?;
         replace(&args.out.join(format!("scores-{name}.csv")), &to_csv(&scores)?)?;
-        let scan = study.frame.to_scan(map.voxels.view());
+        let scan = study.frame.to_scan(map.voxels.view())?;
         nifti::write(&args.out.join(format!("relevance-{name}.nii.gz")), &scan)?;
         means.insert(name.clone(), json!(mean));
     }
@@ -271,19 +272,14 @@ fn zyx(crop: [usize; 3]) -> String {
     crop.map(|size| size.to_string()).join(",")
 }
 
-fn regions(args: &ExplainArgs, study: &Study, preprocess: &Preprocess) -> anyhow::Result<Supervoxels> {
+fn regions(args: &ExplainArgs, study: &Study) -> anyhow::Result<Supervoxels> {
     if let Some(path) = &args.labels {
         return read_labels(path, args.background, study);
     }
-    let channel = preprocess.sequences.iter().position(|name| *name == args.sequence).ok_or_else(|| {
-        invalid_input(format!(
-            "--sequence: expected one of {}, found {}",
-            preprocess.sequences.join(", "),
-            args.sequence
-        ))
-    })?;
+    let channel =
+        study.channel(&args.sequence).map_err(|error| invalid_input(format!("--sequence: {error}")))?;
     let slic = Slic::new(args.regions).compactness(args.compactness);
-    Ok(slic.segment_volume(study.image.index_axis(Axis(0), channel), None)?)
+    Ok(slic.segment_volume(channel, None)?)
 }
 
 fn read_labels(path: &Path, background: Option<u32>, study: &Study) -> anyhow::Result<Supervoxels> {

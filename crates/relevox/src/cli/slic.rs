@@ -104,7 +104,7 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
         "seconds": seconds,
         "requested": report.requested,
         "seeds": report.seeds,
-        "dead": report.dead,
+        "dead": report.empty,
         "iterations": report.iterations,
         "converged": report.converged,
     }))

@@ -167,8 +167,8 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
 /// The epochs of one network that are left.
 fn epochs_of(session: &Session, member: &Member) -> anyhow::Result<()> {
     let (run, config) = (&session.run, &session.config);
-    let [train, validation] =
-        [Split::Train, Split::Validation].map(|split| Images::new(&session.scans, split, config, member));
+    let images = |split| Images::new(&session.scans, split, config, member);
+    let (train, validation) = (images(Split::Train), images(Split::Validation));
     let plan = training(config, member);
     let (last, history) = (run.path(&member.last()), run.path(&member.history()));
     if let Some(folder) = last.parent() {
