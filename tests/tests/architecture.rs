@@ -9,11 +9,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows between crates: who may use whom.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("relevox-grid", &[]),
     ("relevox-volume", &[]),
     ("slic3d", &[]),
-    ("relevox-models", &["relevox-grid"]),
+    ("conv3d", &["relevox-grid"]),
+    ("relevox-models", &["relevox-grid", "conv3d"]),
     ("relevox-perturb", &["relevox-grid", "slic3d", "relevox-models"]),
     ("relevox-relevance", &["relevox-grid", "slic3d", "relevox-perturb", "relevox-models"]),
     ("relevox-eval", &[]),
@@ -153,6 +154,21 @@ fn general_crates_know_nothing_of_medicine_or_candle() {
 }
 
 #[test]
+fn convolutions_know_nothing_of_networks_or_files() {
+    let packages = packages();
+    let used = dependencies(package(&packages, "conv3d"));
+    let allowed = ["candle-core", "rayon", "relevox-grid", "thiserror"];
+    let foreign = used.iter().filter(|d| !allowed.contains(d));
+    nobody_breaks("conv3d stands alone", foreign.map(|d| format!("conv3d -> {d}")));
+    let words = ["resnet", "u-net", "unet", "classifier", "brain", "tumour", "scan"];
+    let mentions = sources("crates/conv3d/src").into_iter().filter(|path| {
+        let text = std::fs::read_to_string(path).unwrap().to_lowercase();
+        words.iter().any(|word| text.contains(word))
+    });
+    nobody_breaks("conv3d has no word of networks or medicine", mentions.map(|p| p.display().to_string()));
+}
+
+#[test]
 fn only_volume_knows_the_nifti_crate() {
     let packages = packages();
     let users = packages.iter().filter(|p| {
@@ -212,11 +228,11 @@ fn every_file_has_one_subject_and_says_it() {
 #[test]
 fn unsafe_code_stands_in_kernels_and_says_why_it_is_safe() {
     let kernels = [
-        "crates/models/src/blocked",
+        "crates/conv3d/src/blocked",
+        "crates/conv3d/src/cpu",
+        "crates/conv3d/src/cuda",
+        "crates/conv3d/src/simd",
         "crates/models/src/device/cuda.rs",
-        "crates/models/src/ops/cpu",
-        "crates/models/src/ops/cuda",
-        "crates/models/src/simd",
         "crates/slic3d/src/kmeans",
         "crates/slic3d/src/mask_seeds/nearest.rs",
         // What the C library's allocator does with freed memory.

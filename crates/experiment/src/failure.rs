@@ -70,9 +70,9 @@ fn of_relevance(error: &relevox_relevance::Error) -> ExitStatus {
     match error {
         Error::Cancelled => ExitStatus::Interrupted,
         Error::Fill(error) => of_fill(error),
-        Error::Model(error) => of_network(error),
-        Error::NonFiniteLogit { .. } | Error::NonFiniteMap { .. } => ExitStatus::InvalidInput,
-        Error::Network(error) => of_tensors(error),
+        Error::Network(error) => of_network(error),
+        Error::NonFinite { .. } => ExitStatus::InvalidInput,
+        Error::Tensor(error) => of_tensors(error),
         _ => ExitStatus::InternalError,
     }
 }
@@ -84,9 +84,9 @@ fn of_fill(error: &relevox_perturb::Error) -> ExitStatus {
         Error::Network(error) => of_network(error),
         Error::Tensor(error) => of_tensors(error),
         Error::NonFinite { .. }
-        | Error::EmptyBrain { .. }
-        | Error::UnknownConstant { .. }
-        | Error::Config { .. }
+        | Error::EmptyMask { .. }
+        | Error::UnknownName { .. }
+        | Error::InvalidSetting { .. }
         | Error::NoRegions { .. }
         | Error::Diverged { .. } => ExitStatus::InvalidInput,
         _ => ExitStatus::InternalError,
@@ -152,8 +152,9 @@ mod tests {
         let tensors =
             || relevox_models::Error::Candle(relevox_models::candle_core::Error::Msg("shape".into()));
         let interrupted = || relevox_models::Error::Interrupted { epoch: 1 };
-        let brain = relevox_perturb::Error::EmptyBrain { fill: "min".into() };
-        let logit = relevox_relevance::Error::NonFiniteLogit { input: "region 3".into(), logit: f32::NAN };
+        let brain = relevox_perturb::Error::EmptyMask { fill: "min".into() };
+        let logit =
+            relevox_relevance::Error::NonFinite { what: "the logit of region 3".into(), value: f32::NAN };
         let full = || relevox_models::candle_core::Error::Cuda("CUDA_ERROR_OUT_OF_MEMORY".into());
         let cases: [(anyhow::Error, ExitStatus); 10] = [
             (relevox_relevance::Error::from(full()).into(), InvalidInput),

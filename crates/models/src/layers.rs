@@ -1,11 +1,9 @@
 //! Layers with parameters: 3D convolution, its transpose, batch normalisation, linear.
 
-use crate::{
-    init,
-    ops::{self, Conv3dParams, ConvTranspose3dParams},
-};
+use crate::init;
 use candle_core::{Result, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
+use conv3d::{Conv3dParams, ConvTranspose3dParams};
 
 /// A 3D convolution with a cubic kernel.
 #[derive(Debug, Clone)]
@@ -42,12 +40,12 @@ impl Conv3d {
         Ok(self)
     }
 
-    /// The convolution of `x`; see [`ops::conv3d`].
+    /// The convolution of `x`; see [`conv3d::conv3d`].
     ///
     /// # Errors
     /// If `x` does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::conv3d(x, &self.weight, self.bias.as_ref(), self.params)
+        conv3d::conv3d(x, &self.weight, self.bias.as_ref(), self.params)
     }
 
     /// The kernel, `[o, i, k, k, k]`.
@@ -89,12 +87,12 @@ impl ConvTranspose3d {
         })
     }
 
-    /// The enlarged `x`; see [`ops::conv_transpose3d`].
+    /// The enlarged `x`; see [`conv3d::conv_transpose3d`].
     ///
     /// # Errors
     /// If `x` does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::conv_transpose3d(x, &self.weight, Some(&self.bias), self.params)
+        conv3d::conv_transpose3d(x, &self.weight, Some(&self.bias), self.params)
     }
 
     /// The kernel, `[i, o, s, s, s]`.
@@ -154,14 +152,14 @@ impl BatchNorm3d {
         if !train {
             let (gamma, beta) = (&self.gamma, &self.beta);
             let (mean, variance) = (&self.running_mean, &self.running_var);
-            return ops::batch_norm_eval(x, gamma, beta, mean, variance, Self::EPSILON, relu);
+            return conv3d::batch_norm_eval(x, gamma, beta, mean, variance, Self::EPSILON, relu);
         }
         let (n, _, d, h, w) = x.dims5()?;
         let count = n * d * h * w;
         if count < 2 {
             bail!("batch norm: training needs more than one value by channel, found {:?}", x.dims())
         }
-        let (y, mean, variance) = ops::batch_norm_train(x, &self.gamma, &self.beta, Self::EPSILON, relu)?;
+        let (y, mean, variance) = conv3d::batch_norm_train(x, &self.gamma, &self.beta, Self::EPSILON, relu)?;
         update(&self.running_mean, &mean)?;
         update(&self.running_var, &(variance * (count as f64 / (count - 1) as f64))?)?;
         Ok(y)

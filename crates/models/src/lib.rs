@@ -1,6 +1,6 @@
 //! 3D residual networks and U-Nets on candle: operations, training, checkpoints, inference.
 //!
-//! candle has no convolution, transposed convolution or pooling of volumes; [`ops`] adds them, with gradients,
+//! candle has no convolution, transposed convolution or pooling of volumes; [`conv3d`] adds them, with gradients,
 //! on every device (`cuda`, with cuDNN, and `metal` are features). On them stand [`ResNet3d`] (Hara et al. 2018, the key names of MONAI's `resnet`, so that
 //! its weights load as they are) and [`UNet3d`] (Çiçek et al. 2016), their seeded initialisation ([`init`]),
 //! [`train`]ing with Adam, [`checkpoint`]s in safetensors, and the inference [`plan`] that either network compiles to
@@ -31,24 +31,23 @@
 //! (`tests/training.rs` trains in processes with 1, 2 and 3).
 
 pub mod adam;
-mod blocked;
 pub mod checkpoint;
 mod device;
+pub mod engine;
 mod error;
 pub mod init;
 pub mod layers;
 pub mod loss;
 pub mod memory;
-pub mod ops;
 mod parameters;
 pub mod plan;
 mod resnet;
-mod simd;
 pub mod train;
 mod unet;
 pub mod windows;
 
-pub use device::{Precision, device, device_with};
+pub use conv3d::Precision;
+pub use device::{device, device_with};
 pub use error::Error;
 pub use parameters::{Parameters, frozen};
 pub use resnet::{ResNet3d, ResNetConfig, Shortcut};
@@ -58,3 +57,5 @@ pub use unet::{UNet3d, UNetConfig};
 pub use candle_core;
 /// Where networks take their parameters from.
 pub use candle_nn::VarBuilder;
+/// The operations that networks are made of.
+pub use conv3d;

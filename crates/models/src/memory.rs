@@ -1,7 +1,7 @@
 //! Batches on a device whose memory may be too small for them: a batch that does not fit is halved, and so are those
 //! after it.
 
-use candle_core::Error;
+pub use conv3d::is_exhausted;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,33 +10,6 @@ pub const ON_GPU: usize = 8 << 30;
 
 /// What is told of a batch that was halved: how many examples go together from now on.
 pub type Notice = Box<dyn Fn(usize) + Send + Sync>;
-
-/// Said of a tensor that a smaller batch would make small enough.
-pub(crate) const TOO_LARGE: &str = "more than 2³¹ − 1 elements";
-
-/// Whether a smaller batch may help: the device has no more memory, or a tensor has more elements than a library of the
-/// device can count.
-pub fn is_exhausted(error: &Error) -> bool {
-    match error {
-        Error::WithBacktrace { inner, .. } | Error::Context { inner, .. } | Error::WithPath { inner, .. } => {
-            is_exhausted(inner)
-        }
-        // What the device's libraries said arrives as text: CUDA_ERROR_OUT_OF_MEMORY, CUDNN_STATUS_ALLOC_FAILED,
-        // CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, CUBLAS_STATUS_ALLOC_FAILED,
-        // CURAND_STATUS_ALLOCATION_FAILED.
-        Error::Cuda(_)
-        | Error::Metal(_)
-        | Error::Wrapped(_)
-        | Error::WrappedContext { .. }
-        | Error::Msg(_) => {
-            let text = error.to_string();
-            ["OUT_OF_MEMORY", "ALLOC_FAILED", "ALLOCATION_FAILED", TOO_LARGE]
-                .iter()
-                .any(|sign| text.contains(sign))
-        }
-        _ => false,
-    }
-}
 
 /// How many examples go together, learned from batches that did not fit.
 pub struct Fitting {
@@ -104,6 +77,7 @@ impl Fitting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Error;
     use std::sync::{Arc, Mutex};
 
     fn out_of_memory() -> Error {
@@ -139,13 +113,5 @@ mod tests {
             Err(Error::Cuda("CUDNN_STATUS_BAD_PARAM".into()))
         });
         assert!(found.is_err() && tries == 1);
-    }
-
-    #[test]
-    fn exhaustion_is_seen_through_context() {
-        assert!(is_exhausted(&out_of_memory().context("conv3d")));
-        assert!(is_exhausted(&Error::msg(format!("conv3d: [1] has {TOO_LARGE}"))));
-        assert!(is_exhausted(&Error::Cuda("CURAND_STATUS_ALLOCATION_FAILED".into())));
-        assert!(!is_exhausted(&Error::msg("conv3d: channels differ")));
     }
 }

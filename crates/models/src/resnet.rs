@@ -6,10 +6,10 @@
 use crate::{
     Error,
     layers::{BatchNorm3d, Conv3d, Linear},
-    ops::{self, Pool3dParams},
 };
 use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::VarBuilder;
+use conv3d::Pool3dParams;
 use serde::{Deserialize, Serialize};
 
 /// How a block's input reaches its output where their shapes differ.
@@ -137,7 +137,7 @@ impl ResNet3d {
     /// If `x` does not fit.
     pub fn features_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
         let x = self.stem_norm.forward_t(&self.stem.forward(x)?, train, true)?;
-        let mut x = ops::max_pool3d(&x, Self::POOL)?;
+        let mut x = conv3d::max_pool3d(&x, Self::POOL)?;
         for block in self.stages.iter().flatten() {
             x = block.forward_t(&x, train)?;
         }
@@ -152,7 +152,7 @@ impl ResNet3d {
     /// # Errors
     /// If `features` do not fit.
     pub fn head(&self, features: &Tensor) -> TensorResult<Tensor> {
-        self.head.forward(&ops::global_avg_pool3d(features)?)?.squeeze(1)
+        self.head.forward(&conv3d::global_avg_pool3d(features)?)?.squeeze(1)
     }
 }
 
@@ -215,7 +215,7 @@ impl Block {
         let around = match &self.around {
             Around::Same => x.clone(),
             Around::Padded { stride, channels } => {
-                let kept = ops::avg_pool3d(x, Pool3dParams::cubic(1, *stride, 0))?;
+                let kept = conv3d::avg_pool3d(x, Pool3dParams::cubic(1, *stride, 0))?;
                 let more = channels - kept.dim(1)?;
                 kept.pad_with_zeros(1, 0, more)?
             }
@@ -226,6 +226,6 @@ impl Block {
         for (index, (conv, norm)) in self.layers.iter().enumerate() {
             y = norm.forward_t(&conv.forward(&y)?, train, index < last)?;
         }
-        ops::add_relu(&y, &around)
+        conv3d::add_relu(&y, &around)
     }
 }

@@ -7,10 +7,10 @@
 use crate::{
     Error,
     layers::{BatchNorm3d, Conv3d, ConvTranspose3d},
-    ops::{self, Pool3dParams},
 };
 use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::VarBuilder;
+use conv3d::Pool3dParams;
 use serde::{Deserialize, Serialize};
 
 /// What a U-Net looks like.
@@ -113,7 +113,7 @@ impl UNet3d {
         let mut skipped = Vec::new();
         for (index, level) in self.down.iter().enumerate() {
             if index > 0 {
-                x = ops::max_pool3d(&x, Self::POOL)?;
+                x = conv3d::max_pool3d(&x, Self::POOL)?;
             }
             x = level.forward_t(&x, train)?;
             skipped.push(x.clone());

@@ -6,7 +6,8 @@ use crate::valid::ValidSlic;
 
 /// Width of the Gaussian that smooths the image before segmentation, in standard deviations.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(untagged))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(untagged, expecting = "expected a number or three numbers [z, y, x]"))]
 pub enum Sigma {
     /// One width in units of the spacing: each axis is smoothed by `sigma / spacing` voxels.
     Scaled(f64),
@@ -300,5 +301,7 @@ mod tests {
         assert_eq!(slic, Slic::new(50).sigma(1.0));
         let error = serde_json::from_str::<Slic>(r#"{"n_segments": 50}"#).unwrap_err();
         assert!(error.to_string().contains("n_segments"), "{error}");
+        let error = serde_json::from_str::<Slic>(r#"{"sigma": [1.0]}"#).unwrap_err();
+        assert!(error.to_string().starts_with("expected a number or three numbers"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod affine;
+pub mod atomic;
 pub mod augment;
 mod cohort;
 mod error;

@@ -9,8 +9,8 @@ use ndarray::Array4;
 use relevox_models::plan::Plan;
 use relevox_models::{Parameters, ResNetConfig, UNet3d, UNetConfig, checkpoint, device};
 use relevox_perturb::learned::LearnedFill;
-use relevox_perturb::{Constant, ConstantFill, Fill};
-use relevox_relevance::{Classifier, NetworkClassifier, silent};
+use relevox_perturb::{ConstantFill, Fill, FillKind};
+use relevox_relevance::{Classifier, NetworkClassifier, region_logits, silent};
 use relevox_volume::Study;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -182,13 +182,13 @@ fn compare(
             compared.load.push(load_average());
             compared.ours_seconds.push(timed(|| {
                 let fill = LearnedFill::new(unet.clone(), device("cpu")?)?;
-                Ok(fill.perturb_batch(study.image.view(), regions, &all)?)
+                Ok(fill.patches(study.image.view(), regions, &all)?)
             })?);
             compared.peer_seconds.push(peer.timed(&format!("fill {count}"))?);
         }
         let plan = Plan::unet(&unet)?;
         let zeros = Array4::zeros(study.image.dim());
-        compared.layers = profile(&plan, zeros.view(), &isolated(study, regions))?;
+        compared.layers = profile(&plan, zeros.view(), &isolated(study, regions)?)?;
         compared.gflop = compared.layers.iter().map(|layer| layer.gflop).sum();
         return Ok((compared, versions, None));
     }
@@ -204,8 +204,9 @@ fn compare(
     compared.passes = regions.len() + 1;
     let fill = blank(study)?;
     // The peer's first regions are those that move the network most.
-    let first = network()?.score_regions(study.image.view(), regions, &fill, &silent)?;
-    let moved = |region: usize| (first.original - first.perturbed[region]).abs();
+    let first = region_logits(&*network()?.baseline(study.image.view())?, regions, &fill, &silent)?;
+    let change = |region: usize| first.original[0] - first.perturbed[[region, 0]];
+    let moved = |region: usize| change(region).abs();
     let mut order: Vec<usize> = (0..regions.len()).collect();
     order.sort_by(|&a, &b| moved(b).total_cmp(&moved(a)));
     write_labels(shared, regions, &order)?;
@@ -216,7 +217,7 @@ fn compare(
         let network = network()?;
         compared.ours_seconds.push(timed(|| {
             let network = NetworkClassifier::new(network.network().clone(), device("cpu")?)?;
-            network.score_regions(study.image.view(), regions, &fill, &silent)?;
+            region_logits(&*network.baseline(study.image.view())?, regions, &fill, &silent)?;
             Ok(())
         })?);
         if compared.peer_seconds.len() < usize::from(samples) {
@@ -226,7 +227,7 @@ fn compare(
     let theirs = std::fs::read(shared.join("delta.f32"))?;
     let theirs: Vec<f32> =
         theirs.chunks_exact(4).filter_map(|bytes| bytes.try_into().ok().map(f32::from_le_bytes)).collect();
-    let ours = order.iter().map(|&region| first.original - first.perturbed[region]);
+    let ours = order.iter().map(|&region| change(region));
     let pairs = || ours.clone().zip(theirs.iter().copied()).take(count);
     let largest = pairs().map(|(_, theirs)| theirs.abs()).fold(f32::MIN_POSITIVE, f32::max);
     let error = pairs().map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
@@ -258,8 +259,8 @@ fn grid(network: &NetworkClassifier, study: &Study) -> anyhow::Result<Grid> {
         .flat_map(|sequence| COUNTS.map(|count| (sequence, count)))
         .map(|(sequence, count)| divide(study, sequence, count))
         .collect::<anyhow::Result<_>>()?;
-    let fills = [Constant::Blank, Constant::Min, Constant::Max]
-        .map(|constant| ConstantFill::new(constant, study.image.view(), study.brain.view()));
+    let fills = [FillKind::Blank, FillKind::Min, FillKind::Max]
+        .map(|kind| ConstantFill::new(kind, study.image.view(), study.brain.view()));
     let [a, b, c] = fills;
     let fills = [a?, b?, c?];
     let network = NetworkClassifier::new(network.network().clone(), device("cpu")?)?;
@@ -267,7 +268,7 @@ fn grid(network: &NetworkClassifier, study: &Study) -> anyhow::Result<Grid> {
         for regions in &partitions {
             for fill in &fills {
                 interrupt::check()?;
-                network.score_regions(study.image.view(), regions, fill, &silent)?;
+                region_logits(&*network.baseline(study.image.view())?, regions, fill, &silent)?;
             }
         }
         Ok(())
@@ -287,7 +288,9 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
             let network = NetworkClassifier::new(network.network().clone(), device("cpu")?)?;
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
             let seconds = timed(|| {
-                Ok(pool.install(|| network.score_regions(study.image.view(), regions, &fill, &silent))?)
+                Ok(pool.install(|| {
+                    region_logits(&*network.baseline(study.image.view())?, regions, &fill, &silent)
+                })?)
             })?;
             let image = study.image.as_standard_layout();
             let dense = plan.operations(study.frame.shape()).context("a volume that the network fits in")?;

@@ -23,7 +23,7 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
     let parameters = Parameters::seeded(0, &cpu);
     let (plan, image, boxes) = if args.depth == 0 {
         let unet = UNet3d::new(&UNetConfig::default(), parameters.frozen_builder())?;
-        (Plan::unet(&unet)?, study.image.map(|_| 0.0), isolated(&study, &regions))
+        (Plan::unet(&unet)?, study.image.map(|_| 0.0), isolated(&study, &regions)?)
     } else {
         let config =
             ResNetConfig { depth: args.depth, stem_stride: args.stem_stride, ..ResNetConfig::default() };

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ndarray::{Array4, ArrayView4, Axis};
-use relevox_models::plan::{Change, Costs, Kept, MEMORY, Plan};
-use relevox_perturb::{Constant, ConstantFill, Fill};
+use relevox_models::plan::{Costs, Kept, MEMORY, Plan};
+use relevox_perturb::{Box3, ConstantFill, Fill, FillKind, Patch};
 use relevox_volume::{CaseFiles, Preprocess, Study};
 use serde::{Deserialize, Serialize};
 use slic3d::{Slic, Supervoxels};
@@ -33,14 +33,11 @@ pub(super) fn divide(study: &Study, sequence: usize, count: usize) -> anyhow::Re
 }
 
 pub(super) fn blank(study: &Study) -> anyhow::Result<ConstantFill> {
-    Ok(ConstantFill::new(Constant::Blank, study.image.view(), study.brain.view())?)
+    Ok(ConstantFill::new(FillKind::Blank, study.image.view(), study.brain.view())?)
 }
 
-/// Boxes and their values.
-pub(super) type Boxes = Vec<([usize; 3], Array4<f32>)>;
-
 /// Each region's box, zero but for the region.
-pub(super) fn isolated(study: &Study, regions: &Supervoxels) -> Boxes {
+pub(super) fn isolated(study: &Study, regions: &Supervoxels) -> anyhow::Result<Vec<Patch>> {
     (0..regions.len())
         .map(|region| {
             let [z, y, x] = regions.bounds(region);
@@ -51,30 +48,15 @@ pub(super) fn isolated(study: &Study, regions: &Supervoxels) -> Boxes {
                     let voxel = [z.start + dz, y.start + dy, x.start + dx];
                     if labels[voxel] == id { study.image[[c, voxel[0], voxel[1], voxel[2]]] } else { 0.0 }
                 });
-            ([z.start, y.start, x.start], values)
+            Ok(Patch::new(Box3::from(regions.bounds(region)), values)?)
         })
         .collect()
 }
 
 /// Each region's box as blank leaves it.
-pub(super) fn blanked(study: &Study, regions: &Supervoxels) -> anyhow::Result<Boxes> {
-    let fill = blank(study)?;
-    (0..regions.len())
-        .map(|region| {
-            let change = fill.perturb(study.image.view(), regions, region)?;
-            Ok((change.origin, change.values.as_standard_layout().into_owned()))
-        })
-        .collect()
-}
-
-fn changes(boxes: &Boxes) -> Vec<Change<'_>> {
-    boxes
-        .iter()
-        .map(|(start, values)| {
-            let (_, z, y, x) = values.dim();
-            Change { start: *start, size: [z, y, x], values: values.as_slice().unwrap_or_default() }
-        })
-        .collect()
+pub(super) fn blanked(study: &Study, regions: &Supervoxels) -> anyhow::Result<Vec<Patch>> {
+    let all: Vec<usize> = (0..regions.len()).collect();
+    Ok(blank(study)?.patches(study.image.view(), regions, &all)?)
 }
 
 fn keep(plan: &Plan, image: ArrayView4<'_, f32>) -> anyhow::Result<Kept> {
@@ -82,8 +64,8 @@ fn keep(plan: &Plan, image: ArrayView4<'_, f32>) -> anyhow::Result<Kept> {
 }
 
 /// Operations that changes leave of an image's.
-pub(super) fn operations(plan: &Plan, image: ArrayView4<'_, f32>, boxes: &Boxes) -> anyhow::Result<f64> {
-    Ok(plan.changed_operations(&keep(plan, image)?, &changes(boxes))? as f64)
+pub(super) fn operations(plan: &Plan, image: ArrayView4<'_, f32>, patches: &[Patch]) -> anyhow::Result<f64> {
+    Ok(plan.changed_operations(&keep(plan, image)?, patches)? as f64)
 }
 
 /// What one layer costs among the changes of all regions.
@@ -101,12 +83,16 @@ pub(super) struct Layer {
 
 /// Computes all changes of an image, in groups as a classifier does, and says what each layer took; then what the copies
 /// between layers took, and all else: finding which voxels differ, and what each layer has to compute for them.
-pub(super) fn profile(plan: &Plan, image: ArrayView4<'_, f32>, boxes: &Boxes) -> anyhow::Result<Vec<Layer>> {
+pub(super) fn profile(
+    plan: &Plan,
+    image: ArrayView4<'_, f32>,
+    patches: &[Patch],
+) -> anyhow::Result<Vec<Layer>> {
     // Once for the memory that later changes find again.
-    changed(plan, &keep(plan, image)?, boxes)?;
+    changed(plan, &keep(plan, image)?, patches)?;
     let kept = keep(plan, image)?;
     let start = Instant::now();
-    changed(plan, &kept, boxes)?;
+    changed(plan, &kept, patches)?;
     let all = start.elapsed();
     let Costs { copies, layers, .. } = plan.costs(&kept);
     let named = |layer: &str, time: Duration| Layer {
@@ -120,15 +106,15 @@ pub(super) fn profile(plan: &Plan, image: ArrayView4<'_, f32>, boxes: &Boxes) ->
     let of_layers = layers.into_iter().map(|cost| Layer {
         layer: cost.layer,
         size: cost.size,
-        dense_gflop: cost.whole_operations as f64 * boxes.len() as f64 / 1e9,
+        dense_gflop: cost.whole_operations as f64 * patches.len() as f64 / 1e9,
         gflop: cost.operations as f64 / 1e9,
         seconds: cost.time.as_secs_f64(),
     });
     Ok(of_layers.chain([named("copies of what is kept", copies), named("all else", rest)]).collect())
 }
 
-fn changed(plan: &Plan, kept: &Kept, boxes: &Boxes) -> anyhow::Result<()> {
-    for together in changes(boxes).chunks(TOGETHER) {
+fn changed(plan: &Plan, kept: &Kept, patches: &[Patch]) -> anyhow::Result<()> {
+    for together in patches.chunks(TOGETHER) {
         interrupt::check()?;
         match kept.logit() {
             Some(_) => plan.changed(kept, together).map(drop)?,

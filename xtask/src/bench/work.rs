@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use relevox_models::adam::{Adam, AdamConfig};
-use relevox_models::ops::{Conv3dParams, conv3d};
+use relevox_models::conv3d::{Conv3dParams, conv3d};
 use relevox_models::plan::Plan;
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, loss};
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,12 @@
 //! Whether cuDNN computes every convolution of a network: one that something else computed is missing from its count.
 
+use ndarray::Array4;
 use relevox_models::candle_core::{Device, Tensor};
+use relevox_models::conv3d::cudnn_runs;
 use relevox_models::memory::{Fitting, ON_GPU};
-use relevox_models::ops::cudnn_runs;
-use relevox_models::plan::Change;
 use relevox_models::windows::{UNetWindows, Windows};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, loss};
+use relevox_perturb::{Box3, Patch};
 use serde_json::json;
 
 use super::figures::Figures;
@@ -52,11 +53,10 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     figures.part("a training step", count(&step, "a training step", 3 * convolutions - 1))?;
 
     let windows = Windows::new(judged.clone(), device.clone());
-    let values = vec![1.0; c * 6 * 7 * 8];
-    let change = Change { start: [10, 12, 9], size: [6, 7, 8], values: &values };
+    let patches = [Patch::new(Box3::new([10, 12, 9], [16, 19, 17]), Array4::ones((c, 6, 7, 8)))?];
     let pass = || -> anyhow::Result<()> {
         let kept = windows.keep(&image, SHAPE)?;
-        windows.changed(&kept, &[change], ON_GPU, &Fitting::default())?;
+        windows.changed(&kept, &patches, ON_GPU, &Fitting::default())?;
         Ok(())
     };
     // Once for the image, once for the windows.
@@ -68,7 +68,7 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     let convolutions = parameters.trainable().iter().filter(|(_, var)| var.rank() == 5).count() as u64;
     let pass = || -> anyhow::Result<()> {
         let kept = windows.keep(&image, SHAPE)?;
-        windows.changed(&kept, &[change], ON_GPU, &Fitting::default())?;
+        windows.changed(&kept, &patches, ON_GPU, &Fitting::default())?;
         Ok(())
     };
     // Of the image the last two, which no change looks back at, are not computed.

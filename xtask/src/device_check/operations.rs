@@ -3,7 +3,7 @@
 use relevox_models::Precision;
 use relevox_models::candle_core::backprop::GradStore;
 use relevox_models::candle_core::{DType, Device, Error, Result, Tensor, Var};
-use relevox_models::ops::{
+use relevox_models::conv3d::{
     self, Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, compose, cudnn_runs,
 };
 use serde_json::json;
@@ -107,9 +107,9 @@ fn thirteen_bits(shape: &[usize], device: &Device) -> Result<Tensor> {
 fn no_tf32(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     // A shape's algorithm is chosen by trying, when it is met for the third time.
     for _ in 0..3 {
-        integers(device, ops::conv3d, ops::conv_transpose3d)?;
+        integers(device, conv3d::conv3d, conv3d::conv_transpose3d)?;
     }
-    let found = integers(device, ops::conv3d, ops::conv_transpose3d)?;
+    let found = integers(device, conv3d::conv3d, conv3d::conv_transpose3d)?;
     let expected = integers(&Device::Cpu, compose::conv3d, compose::conv_transpose3d)?;
     for ((what, found), (_, expected)) in found.iter().zip(&expected) {
         // Algorithms that transform their tensors round a little, also in float32.
@@ -155,7 +155,7 @@ fn convolutions() -> Vec<Case> {
         Case {
             name: format!("conv3d {name}"),
             shapes,
-            ours: Box::new(move |t| ops::conv3d(&t[0], &t[1], t.get(2), params)),
+            ours: Box::new(move |t| conv3d::conv3d(&t[0], &t[1], t.get(2), params)),
             plain: Box::new(move |t| compose::conv3d(&t[0], &t[1], t.get(2), params)),
             convolutions: 3,
         }
@@ -163,7 +163,7 @@ fn convolutions() -> Vec<Case> {
     let transposed = |name: &str, x: [usize; 5], weight: [usize; 5], params: ConvTranspose3dParams| Case {
         name: format!("conv_transpose3d {name}"),
         shapes: vec![x.to_vec(), weight.to_vec(), vec![weight[1]]],
-        ours: Box::new(move |t| ops::conv_transpose3d(&t[0], &t[1], t.get(2), params)),
+        ours: Box::new(move |t| conv3d::conv_transpose3d(&t[0], &t[1], t.get(2), params)),
         plain: Box::new(move |t| compose::conv_transpose3d(&t[0], &t[1], t.get(2), params)),
         convolutions: 3,
     };
@@ -201,37 +201,37 @@ fn others() -> Vec<Case> {
         case(
             "max_pool3d 3³, stride 2",
             &[x],
-            Box::new(move |t| ops::max_pool3d(&t[0], three)),
+            Box::new(move |t| conv3d::max_pool3d(&t[0], three)),
             Box::new(move |t| compose::max_pool3d(&t[0], three)),
         ),
         case(
             "max_pool3d of equal values",
             &[x],
-            Box::new(move |t| ops::max_pool3d(&stepped(&t[0])?, two)),
+            Box::new(move |t| conv3d::max_pool3d(&stepped(&t[0])?, two)),
             Box::new(move |t| compose::max_pool3d(&stepped(&t[0])?, two)),
         ),
         case(
             "avg_pool3d",
             &[x],
-            Box::new(move |t| ops::avg_pool3d(&t[0], three)),
+            Box::new(move |t| conv3d::avg_pool3d(&t[0], three)),
             Box::new(move |t| compose::avg_pool3d(&t[0], three)),
         ),
         case(
             "global_avg_pool3d",
             &[x],
-            Box::new(|t| ops::global_avg_pool3d(&t[0])),
+            Box::new(|t| conv3d::global_avg_pool3d(&t[0])),
             Box::new(|t| compose::global_avg_pool3d(&t[0])),
         ),
         case(
             "batch norm in training, ReLU",
             &[x, c, c],
-            Box::new(|t| Ok(ops::batch_norm_train(&t[0], &t[1], &t[2], 1e-5, true)?.0)),
+            Box::new(|t| Ok(conv3d::batch_norm_train(&t[0], &t[1], &t[2], 1e-5, true)?.0)),
             Box::new(|t| Ok(compose::batch_norm_train(&t[0], &t[1], &t[2], 1e-5, true)?.0)),
         ),
         case(
             "batch norm in evaluation",
             &[x, c, c, c, c],
-            Box::new(|t| ops::batch_norm_eval(&t[0], &t[1], &t[2], &t[3], &t[4].sqr()?, 1e-5, false)),
+            Box::new(|t| conv3d::batch_norm_eval(&t[0], &t[1], &t[2], &t[3], &t[4].sqr()?, 1e-5, false)),
             Box::new(|t| {
                 compose::batch_norm_eval(
                     &t[0],
@@ -247,7 +247,7 @@ fn others() -> Vec<Case> {
         case(
             "add_relu",
             &[x, x],
-            Box::new(|t| ops::add_relu(&t[0], &t[1])),
+            Box::new(|t| conv3d::add_relu(&t[0], &t[1])),
             Box::new(|t| compose::add_relu(&t[0], &t[1])),
         ),
     ];
@@ -260,7 +260,7 @@ fn others() -> Vec<Case> {
         cases.push(case(
             &format!("upsample3d {name}"),
             &[x],
-            Box::new(move |t| ops::upsample3d(&t[0], size, mode)),
+            Box::new(move |t| conv3d::upsample3d(&t[0], size, mode)),
             Box::new(move |t| compose::upsample3d(&t[0], size, mode)),
         ));
     }

@@ -4,8 +4,8 @@ use ndarray::{Array4, Axis};
 use relevox_models::candle_core::Device;
 use relevox_models::{Parameters, Precision, ResNet3d, ResNetConfig, UNet3d, UNetConfig};
 use relevox_perturb::learned::LearnedFill;
-use relevox_perturb::{Constant, ConstantFill, Fill};
-use relevox_relevance::{Classifier, NetworkClassifier, RegionLogits, silent};
+use relevox_perturb::{ConstantFill, Fill, FillKind};
+use relevox_relevance::{Classifier, NetworkClassifier, RegionLogits, region_logits, silent};
 use relevox_volume::phantom::{PhantomConfig, generate};
 use serde_json::json;
 use slic3d::{Slic, Supervoxels};
@@ -57,10 +57,10 @@ pub(super) fn network(config: &ResNetConfig, device: &Device) -> anyhow::Result<
 pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> anyhow::Result<()> {
     let (image, regions) = phantom(0, [30, 36, 30], 5.5, 24)?;
     let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
-    let fill = ConstantFill::new(Constant::Max, image.view(), brain.view())?;
+    let fill = ConstantFill::new(FillKind::Max, image.view(), brain.view())?;
     let config = ResNetConfig { depth: 18, width: 8, ..ResNetConfig::default() };
     let ask = |classifier: NetworkClassifier| -> anyhow::Result<RegionLogits> {
-        Ok(classifier.score_regions(image.view(), &regions, &fill, &silent)?)
+        Ok(region_logits(&*classifier.baseline(image.view())?, &regions, &fill, &silent)?)
     };
     let on = |device: &Device| -> anyhow::Result<NetworkClassifier> {
         Ok(NetworkClassifier::new(network(&config, device)?, device.clone())?)
@@ -68,7 +68,7 @@ pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> a
     let expected = ask(on(&Device::Cpu)?.dense(true))?;
     // How far each region moves the logit: that is what relevance is made of.
     let moves = |logits: &RegionLogits| -> Vec<f32> {
-        logits.perturbed.iter().map(|logit| logit - logits.original).collect()
+        logits.perturbed.iter().map(|logit| logit - logits.original[0]).collect()
     };
     let expected_moves = moves(&expected);
     let largest = expected_moves.iter().fold(0.0, |most: f64, by| most.max(f64::from(by.abs())));
@@ -77,7 +77,7 @@ pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> a
     let compare = |name: &str, dense: bool| -> anyhow::Result<()> {
         // The CPU, too, is asked as a GPU is.
         let found = ask(on(device)?.compiled(false)?.dense(dense))?;
-        let off = distance(&[found.original], &[expected.original], largest);
+        let off = distance(&found.original, &expected.original, largest);
         figures.off(&format!("phantom, {name}: logit"), off, allowed)?;
         let off = distance(&moves(&found), &expected_moves, LARGE);
         figures.off(&format!("phantom, {name}: changes of it by {} regions", regions.len()), off, allowed)?;
@@ -105,8 +105,8 @@ fn filled(
     };
     let ask = |fill: LearnedFill, image: &Array4<f32>| -> anyhow::Result<Vec<f32>> {
         let all: Vec<usize> = (0..regions.len()).collect();
-        let changes = fill.perturb_batch(image.view(), regions, &all)?;
-        Ok(changes.iter().flat_map(|change| change.values.iter().copied()).collect())
+        let patches = fill.patches(image.view(), regions, &all)?;
+        Ok(patches.iter().flat_map(|patch| patch.as_slice().iter().copied()).collect())
     };
     let expected = ask(on(&Device::Cpu)?.dense(true), image)?;
     // What the U-Net says where it sees nothing: a device that always said that must not pass.

@@ -6,8 +6,8 @@ use ndarray::{Array4, Axis};
 use relevox_models::adam::{Adam, AdamConfig};
 use relevox_models::candle_core::{Device, Tensor};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, loss};
-use relevox_perturb::{Constant, ConstantFill};
-use relevox_relevance::{Classifier, NetworkClassifier, silent};
+use relevox_perturb::{ConstantFill, FillKind};
+use relevox_relevance::{Classifier, NetworkClassifier, region_logits, silent};
 
 use super::figures::Figures;
 use super::relevance::{network, phantom};
@@ -84,7 +84,7 @@ fn relevance(
     let scan = |case: usize| phantom(case, sizes.size, sizes.spacing_mm, sizes.regions);
     let maximum = |image: &Array4<f32>| {
         let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
-        ConstantFill::new(Constant::Max, image.view(), brain.view())
+        ConstantFill::new(FillKind::Max, image.view(), brain.view())
     };
     let (image, regions) = scan(0)?;
     let fill = maximum(&image)?;
@@ -93,7 +93,7 @@ fn relevance(
     let mut scans = [&image, &other].into_iter().cycle();
     let seconds = median(|| {
         if let Some(scan) = scans.next() {
-            classifier.score_regions(scan.view(), &regions, &fill, &silent)?;
+            region_logits(&*classifier.baseline(scan.view())?, &regions, &fill, &silent)?;
         }
         Ok(())
     })?;
@@ -102,7 +102,7 @@ fn relevance(
     let (image, regions) = scan(1)?;
     let fill = maximum(&image)?;
     let start = Instant::now();
-    classifier.score_regions(image.view(), &regions, &fill, &silent)?;
+    region_logits(&*classifier.baseline(image.view())?, &regions, &fill, &silent)?;
     let seconds = start.elapsed().as_secs_f64();
     figures
         .seconds(&format!("relevance of {} regions of a new scan, {name}, {about}", regions.len()), seconds)

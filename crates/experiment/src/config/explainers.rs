@@ -1,5 +1,6 @@
 //! Configuration of diffused scores and of the additional explainers.
 
+use relevox_relevance::{ScoreKind, Sign, Weighting};
 use relevox_report::tables::Method;
 use serde::{Deserialize, Serialize};
 
@@ -16,26 +17,6 @@ const EXPLAINERS: [Method; 6] = [
     Method::RandomWeights,
 ];
 
-/// Score of a region that is diffused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scores {
-    /// Signed change of the probability.
-    DeltaP,
-    /// Signed change of the logit.
-    DeltaLogit,
-}
-
-/// Conversion of a diffused score to relevance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reading {
-    /// Magnitude, for evidence of either class.
-    Magnitude,
-    /// Positive part, for evidence of the positive class.
-    Positive,
-}
-
 /// Diffusion of scores over similar neighbouring regions. Every combination is evaluated on the validation split, which
 /// selects the best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,25 +25,15 @@ pub struct DiffuseConfig {
     /// Fills whose scores are diffused, a subset of `evaluate.fills`.
     pub fills: Vec<Method>,
     /// Scores that are diffused.
-    pub scores: Vec<Scores>,
+    pub scores: Vec<ScoreKind>,
     /// Conversions of diffused scores to relevance.
-    pub readings: Vec<Reading>,
+    pub readings: Vec<Sign>,
     /// Strengths of the diffusion.
     pub lambdas: Vec<f64>,
     /// Widths of the similarity kernel, in units of the median distance between neighbours.
     pub scales: Vec<f64>,
     /// Weighting of edges by the area of the common border.
     pub borders: Vec<bool>,
-}
-
-/// Sampling and weighting of LIME's coalitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LimeWeights {
-    /// Weights by proximity to the unperturbed scan, as in LIME.
-    Lime,
-    /// The Shapley kernel of KernelSHAP.
-    KernelShap,
 }
 
 /// Additional explainers, on a subset of the cases.
@@ -78,7 +49,7 @@ pub struct ExplainConfig {
     /// Number of LIME's coalitions.
     pub lime_samples: usize,
     /// Sampling and weighting of the coalitions.
-    pub lime_weights: LimeWeights,
+    pub lime_weights: Weighting,
     /// Ridge penalty of LIME's regression.
     pub lime_ridge: f64,
     /// Number of RISE's masks.

@@ -20,7 +20,7 @@ pub use cohort::{CohortConfig, PHANTOM};
 pub use difference::{Difference, differences};
 pub use evaluate::{EvaluateConfig, LabelFree};
 pub use experiment::{Config, ValidConfig};
-pub use explainers::{DiffuseConfig, ExplainConfig, LimeWeights, Reading, Scores};
+pub use explainers::{DiffuseConfig, ExplainConfig};
 pub use layers::{Layers, Resolved, Source};
 pub use networks::{ClassifierConfig, EpochSelection, FillConfig};
 pub use partitions::{GridConfig, RegionsConfig, Select};

@@ -3,7 +3,9 @@
 
 use anyhow::Context;
 use relevox_eval::{RegionOverlap, otsu};
-use relevox_relevance::{Border, RegionGraph, RegionScores, relevance};
+use relevox_relevance::{
+    Border, Diffusion as Smoothing, RegionGraph, RegionScores, ScoreKind, Sign, ValidDiffusion, relevance,
+};
 use relevox_report::tables::Method;
 use relevox_volume::{Split, Study};
 use serde::{Deserialize, Serialize};
@@ -12,7 +14,7 @@ use slic3d::Supervoxels;
 use super::explained::{self, Explained};
 use super::scores::read_csv;
 use super::{Partition, Session, Work};
-use crate::config::{Config, Reading, Scores};
+use crate::config::Config;
 use crate::interrupt;
 use crate::progress::{Progress, say};
 use crate::run::{Inputs, hash_bytes, replace};
@@ -27,9 +29,9 @@ pub struct Setting {
     /// The fill whose scores they are.
     pub fill: Method,
     /// What is smoothed.
-    pub scores: Scores,
+    pub scores: ScoreKind,
     /// What of it is relevance.
-    pub reading: Reading,
+    pub reading: Sign,
     /// How strongly.
     pub lambda: f64,
     /// The deviation of likeness, in units of the median distance between neighbours.
@@ -51,19 +53,18 @@ pub struct Diffusion {
 }
 
 impl Setting {
-    fn border(&self) -> Border {
-        if self.border { Border::Length } else { Border::Ignored }
+    /// The settings of the graph and of the smoothing over it.
+    ///
+    /// # Errors
+    /// A value out of range.
+    pub fn smoothing(&self) -> Result<ValidDiffusion, relevox_relevance::Error> {
+        let border = if self.border { Border::Length } else { Border::Ignored };
+        Smoothing { score: self.scores, lambda: self.lambda, scale: self.scale, border }.check()
     }
 
     /// Smoothed scores as relevance.
     pub fn relevance(&self, smoothed: &[f64]) -> Vec<f64> {
-        relevance(
-            smoothed,
-            match self.reading {
-                Reading::Magnitude => relevox_relevance::Reading::Magnitude,
-                Reading::Positive => relevox_relevance::Reading::Positive,
-            },
-        )
+        relevance(smoothed, self.reading)
     }
 
     /// The graph that its scores are smoothed over.
@@ -71,17 +72,13 @@ impl Setting {
     /// # Errors
     /// A partition of another scan.
     pub fn graph(&self, study: &Study, regions: &Supervoxels) -> anyhow::Result<RegionGraph> {
-        RegionGraph::new(study.image.view(), regions, self.scale, self.border())
+        RegionGraph::new(study.image.view(), regions, &self.smoothing()?)
             .with_context(|| format!("{}: the graph of its regions", study.case))
     }
 
     /// The scores that it smooths.
     pub fn raw(&self, scores: &RegionScores) -> Vec<f64> {
-        let of = |row: &relevox_relevance::RegionScore| match self.scores {
-            Scores::DeltaP => row.delta_p,
-            Scores::DeltaLogit => row.delta_logit,
-        };
-        scores.rows.iter().map(of).collect()
+        scores.values(self.scores)
     }
 }
 
@@ -191,9 +188,9 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     if let Some(chosen) = &chosen {
         say(format!(
             "diffuse: {} of {}, {}, lambda {}, scale {}{} it is",
-            serde_json::to_value(chosen.scores)?.as_str().unwrap_or_default(),
+            chosen.scores,
             chosen.fill,
-            serde_json::to_value(chosen.reading)?.as_str().unwrap_or_default(),
+            chosen.reading,
             chosen.lambda,
             chosen.scale,
             if chosen.border { ", by border" } else { "" }
@@ -212,8 +209,8 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
                 |path| {
                     let (study, regions) = load(session, partition, case)?;
                     let scores = read_csv(&session.run.path(&partition.scores_file(case, chosen.fill)))?;
-                    let values =
-                        chosen.graph(&study, &regions)?.diffuse(&chosen.raw(&scores), chosen.lambda)?;
+                    let graph = chosen.graph(&study, &regions)?;
+                    let values = graph.diffuse(&chosen.raw(&scores), &chosen.smoothing()?)?;
                     let relevance = chosen.relevance(&values);
                     explained::write(path, &regions, &Explained { values, relevance })
                 },
@@ -228,7 +225,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
                     let (study, regions) = load(session, partition, case)?;
                     let channel = study.channel_index(&session.config.evaluate.intensity)?;
                     let values = regions.mean_features(study.image.view())?.column(channel).to_vec();
-                    let relevance = relevance(&values, relevox_relevance::Reading::Magnitude);
+                    let relevance = relevance(&values, Sign::Magnitude);
                     explained::write(path, &regions, &Explained { values, relevance })
                 },
             )?);
@@ -270,7 +267,7 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
                     None => setting.graph(&study, &regions)?,
                 };
                 let scores = read_csv(&session.run.path(&partition.scores_file(case.id(), setting.fill)))?;
-                let values = here.diffuse(&setting.raw(&scores), setting.lambda)?;
+                let values = here.diffuse(&setting.raw(&scores), &setting.smoothing()?)?;
                 *sum += worth(&overlap, &setting.relevance(&values))?;
                 graph = Some((setting.scale, setting.border, here));
             }

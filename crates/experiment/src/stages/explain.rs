@@ -7,8 +7,8 @@ use anyhow::Context;
 use relevox_models::{Parameters, ResNet3d};
 use relevox_perturb::ConstantFill;
 use relevox_relevance::{
-    Attribution, Classifier, Lime, Masks, NetworkClassifier, Occlusion, Reading, RelevanceMap, Rise,
-    Weighting, lime, occlusion, rise, score,
+    Attribution, Classifier, Explainer, Lime, Masks, NetworkClassifier, Occlusion, Perturbation,
+    RelevanceMap, Rise, ScoreKind, Sign, Target,
 };
 use relevox_report::tables::{Method, MethodKind};
 use relevox_volume::{Split, Study, nifti};
@@ -18,7 +18,6 @@ use super::explained::{self, Explained};
 use super::network::{Cam, Network};
 use super::scores::{Question, Scorer, constant, read_csv};
 use super::{Partition, Session, Work, grid, maps, train};
-use crate::config::LimeWeights;
 use crate::interrupt;
 use crate::place::say_smaller_batches;
 use crate::progress::Progress;
@@ -128,7 +127,7 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                     };
                     let found = attribute(session, asked, &study, &regions, method)
                         .with_context(|| format!("{case}: {method}"))?;
-                    let relevance = found.relevance(Reading::Magnitude);
+                    let relevance = found.relevance(Sign::Magnitude);
                     explained::write(path, &regions, &Explained { values: found.values, relevance })?;
                     let mut left = Vec::new();
                     if !found.convergence.is_empty() {
@@ -155,36 +154,28 @@ fn attribute(
     let config = &session.config.explain;
     let fill: ConstantFill = constant(config.fill, study)?;
     let seed = stream_seed(session.config.seed, &format!("{method}/{}", study.case));
-    let (image, go_on) = (study.image.view(), &|_| interrupt::flow());
-    Ok(match method {
+    let explainer: Box<dyn Explainer> = match method {
         Method::Lime => {
-            let weighting = match config.lime_weights {
-                LimeWeights::Lime => Weighting::Lime { width: 0.25 },
-                LimeWeights::KernelShap => Weighting::KernelShap,
-            };
-            let settings = Lime { samples: config.lime_samples, seed, ridge: config.lime_ridge, weighting };
-            lime(classifier, image, regions, &fill, &settings, go_on)?
+            let (samples, ridge, weighting) = (config.lime_samples, config.lime_ridge, config.lime_weights);
+            Box::new(Lime { samples, seed, ridge, weighting, ..Lime::default() })
         }
         Method::Rise => {
             let masks = match config.rise_cells {
                 0 => Masks::Regions,
                 cells => Masks::Cells([cells; 3]),
             };
-            let settings = Rise { samples: config.rise_samples, seed, keep: config.rise_keep, masks };
-            rise(classifier, image, regions, &fill, &settings, go_on)?
+            Box::new(Rise { samples: config.rise_samples, seed, keep: config.rise_keep, masks })
         }
         Method::Occlusion => {
             let shape = study.frame.shape();
             let size = shape.map(|length| config.occlusion_size.min(length));
             let overlap = config.occlusion_overlap.min(size.into_iter().min().unwrap_or(1));
-            occlusion(classifier, image, regions, &fill, &Occlusion { size, overlap }, go_on)?
+            Box::new(Occlusion { size, overlap })
         }
-        _ => {
-            let scores = score(classifier, image, regions, &fill, go_on)?;
-            let values = scores.rows.iter().map(|row| row.delta_logit).collect();
-            Attribution { values, convergence: Vec::new() }
-        }
-    })
+        _ => Box::new(Perturbation { score: ScoreKind::DeltaLogit, channel: None }),
+    };
+    let baseline = classifier.baseline(study.image.view())?;
+    Ok(explainer.explain(&*baseline, regions, &fill, &Target::default(), &|_| interrupt::flow())?)
 }
 
 /// The run's network before any training.
@@ -220,7 +211,7 @@ fn average(session: &Session, case: &str) -> anyhow::Result<RelevanceMap> {
         let regions =
             partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;
         let scores = read_csv(&session.run.path(&partition.scores_file(case, fill)))?;
-        Ok(RelevanceMap::paint(&regions, &scores)?)
+        Ok(scores.map(&regions)?)
     };
     let maps: Vec<RelevanceMap> =
         grid::partitions(&session.config).into_iter().map(map).collect::<anyhow::Result<_>>()?;

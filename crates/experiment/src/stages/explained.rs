@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use relevox_relevance::Settling;
+use relevox_relevance::Convergence;
 use relevox_report::tables::Method;
 use slic3d::Supervoxels;
 
@@ -68,7 +68,7 @@ pub fn read(path: &Path) -> anyhow::Result<Explained> {
 ///
 /// # Errors
 /// A folder that can't be written to.
-pub fn write_settling(path: &Path, steps: &[Settling]) -> anyhow::Result<()> {
+pub fn write_settling(path: &Path, steps: &[Convergence]) -> anyhow::Result<()> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["samples", "change"])?;
     for step in steps {
@@ -81,12 +81,12 @@ pub fn write_settling(path: &Path, steps: &[Settling]) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A file that can't be read or is no such table.
-pub fn read_settling(path: &Path) -> anyhow::Result<Vec<Settling>> {
-    let read = || -> anyhow::Result<Vec<Settling>> {
+pub fn read_settling(path: &Path) -> anyhow::Result<Vec<Convergence>> {
+    let read = || -> anyhow::Result<Vec<Convergence>> {
         let mut table = csv::Reader::from_path(path)?;
         let rows = table.deserialize().map(|row| {
             let (samples, change): (usize, f64) = row?;
-            Ok(Settling { samples, change })
+            Ok(Convergence { samples, change })
         });
         rows.collect()
     };
@@ -108,7 +108,7 @@ mod tests {
         let explained = Explained { values: vec![-0.1, 1.0 / 3.0], relevance: vec![0.0, 100.0] };
         write(&path, &regions, &explained).unwrap();
         assert_eq!(read(&path).unwrap(), explained);
-        let steps = [(10, 0.75), (20, 1.0 / 3.0)].map(|(samples, change)| Settling { samples, change });
+        let steps = [(10, 0.75), (20, 1.0 / 3.0)].map(|(samples, change)| Convergence { samples, change });
         let path = folder.path().join(format!("lime{SETTLING}"));
         write_settling(&path, &steps).unwrap();
         assert_eq!(read_settling(&path).unwrap(), steps);

@@ -14,7 +14,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use relevox_eval::{area_under_curve, infidelity};
 use relevox_relevance::{
-    Classifier, Coalitions, Curve, Drop, deletion, insertion, mean_by_region, random_drops, sigmoid,
+    Ablation, Classifier, Coalitions, Curve, Target, deletion, insertion, mean_by_region, random_ablations,
+    sigmoid,
 };
 use relevox_report::tables::{Measure, Method};
 use relevox_volume::Split;
@@ -107,11 +108,12 @@ fn measure(
     let study = session.scans.study(case)?;
     let regions = partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;
     let fill = constant(config.fill, &study)?;
-    let coalitions = Coalitions::new(classifier, study.image.view(), &regions, &fill)?;
+    let baseline = classifier.baseline(study.image.view())?;
+    let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default())?;
     let seed = |what: &str| stream_seed(session.config.seed, &format!("faithfulness/{what}/{case}"));
     let drops = match config.infidelity_samples {
         0 => Vec::new(),
-        samples => random_drops(&coalitions, samples, seed("drops"))?,
+        samples => random_ablations(&coalitions, samples, seed("drops"))?,
     };
     let mut all = Measures::new();
     for method in of_case(session, true) {
@@ -133,7 +135,7 @@ fn of_map(
     coalitions: &Coalitions<'_>,
     relevance: &[f64],
     points: usize,
-    drops: &[Drop],
+    drops: &[Ablation],
 ) -> anyhow::Result<BTreeMap<Measure, f64>> {
     let mut ranking: Vec<usize> = (0..relevance.len()).collect();
     // The sort is stable: equals keep the order of their ids.
@@ -152,7 +154,7 @@ fn of_map(
         let sign = if positive { 1.0 } else { -1.0 };
         let foretold: Vec<f64> =
             drops.iter().map(|drop| drop.removed.iter().map(|&region| relevance[region]).sum()).collect();
-        let happened: Vec<f64> = drops.iter().map(|drop| sign * drop.fell).collect();
+        let happened: Vec<f64> = drops.iter().map(|drop| sign * drop.drop).collect();
         measures.insert(Measure::Infidelity, infidelity(&foretold, &happened)?.relative);
     }
     Ok(measures)
@@ -213,8 +215,9 @@ mod tests {
             Ok(batch.outer_iter().map(|image| image.slice(ndarray::s![0, 2, .., ..]).sum() - 8.0).collect())
         };
         let blank = ConstantFill::from_values("blank", vec![0.0]).unwrap();
-        let coalitions = Coalitions::new(&classifier, image.view(), &slabs, &blank).unwrap();
-        let drops = random_drops(&coalitions, 20, 5).unwrap();
+        let baseline = classifier.baseline(image.view()).unwrap();
+        let coalitions = Coalitions::new(&*baseline, &slabs, &blank, &Target::default()).unwrap();
+        let drops = random_ablations(&coalitions, 20, 5).unwrap();
         let of = |relevance: &[f64]| of_map(&coalitions, relevance, 4, &drops).unwrap();
         let (right, wrong) = (of(&[0.0, 0.0, 100.0, 0.0]), of(&[100.0, 60.0, 0.0, 80.0]));
         let [high, low] = [sigmoid(8.0), sigmoid(-8.0)];

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use ndarray::Array3;
 use relevox_eval::{mixture_threshold, otsu, otsu_weighted};
-use relevox_relevance::{RelevanceMap, without_islands};
+use relevox_relevance::{RelevanceMap, remove_small_components};
 use relevox_report::tables::Method;
 use relevox_volume::{Study, nifti};
 use slic3d::Supervoxels;
@@ -76,7 +76,7 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                         "regions",
                     )?;
                     let relevance = methods::relevance(method, session, partition, name)?.unwrap_or_default();
-                    let map = RelevanceMap::paint_relevance(&regions, &relevance)?;
+                    let map = RelevanceMap::paint(&regions, &relevance)?;
                     Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
                 })?);
             } else if method == Method::GradCam {
@@ -117,7 +117,7 @@ pub fn mask(
     let cut = values.threshold(session.config.evaluate.mask)?;
     // What a file holds has single precision.
     let marked = map.mapv(|value| cut.is_some_and(|cut| value >= cut as f32));
-    Ok(without_islands(marked.view(), session.config.evaluate.island))
+    Ok(remove_small_components(marked.view(), session.config.evaluate.island))
 }
 
 /// The values that a threshold without a label is found from, each with its volume of brain.

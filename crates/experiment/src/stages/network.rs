@@ -3,9 +3,9 @@
 use ndarray::{ArrayView4, Axis};
 use relevox_models::candle_core::{Result as TensorResult, Tensor};
 use relevox_models::checkpoint;
-use relevox_relevance::gradcam::{Target, grad_cam_for};
+use relevox_relevance::gradcam::{Class, grad_cam};
 use relevox_relevance::gradcam_pp::grad_cam_pp;
-use relevox_relevance::{Classifier, Ensemble, NetworkClassifier, RelevanceMap};
+use relevox_relevance::{Classifier, Ensemble, NetworkClassifier, RelevanceMap, Target};
 
 use super::{Session, train};
 use crate::place::say_smaller_batches;
@@ -89,18 +89,19 @@ impl Network {
     /// # Errors
     /// What the networks meet.
     pub fn grad_cam(&self, image: ArrayView4<'_, f32>, cam: Cam) -> anyhow::Result<RelevanceMap> {
-        let target = match self.networks.members() {
+        let class = match self.networks.members() {
             // It tells its own class while it is at it.
-            [_] => Target::Predicted,
+            [_] => Class::Predicted,
             _ => {
                 let logits = self.networks.logits(image.insert_axis(Axis(0)))?;
                 let positive = logits.first().is_some_and(|&logit| logit >= 0.0);
-                if positive { Target::Positive } else { Target::Negative }
+                if positive { Class::Positive } else { Class::Negative }
             }
         };
+        let target = Target::default();
         let map = |network: &NetworkClassifier| match cam {
-            Cam::Plain => grad_cam_for(network.network(), image, target, network.device()),
-            Cam::PlusPlus => grad_cam_pp(network.network(), image, target, network.device()),
+            Cam::Plain => grad_cam(network.network(), image, &target, class, network.device()),
+            Cam::PlusPlus => grad_cam_pp(network.network(), image, &target, class, network.device()),
         };
         let mut maps = self.networks.members().iter().map(map).collect::<Result<Vec<_>, _>>()?;
         match maps.len() {
@@ -158,13 +159,14 @@ mod tests {
         let image = image();
         let both = of(&[1, 2]);
         let logits = both.classifier().logits(image.view().insert_axis(Axis(0))).unwrap();
-        let target = if logits[0] >= 0.0 { Target::Positive } else { Target::Negative };
+        let class = if logits[[0, 0]] >= 0.0 { Class::Positive } else { Class::Negative };
+        let target = Target::default();
         for cam in [Cam::Plain, Cam::PlusPlus] {
             let each = both.networks.members().iter().map(|member| {
                 let (network, device) = (member.network(), member.device());
                 match cam {
-                    Cam::Plain => grad_cam_for(network, image.view(), target, device).unwrap(),
-                    Cam::PlusPlus => grad_cam_pp(network, image.view(), target, device).unwrap(),
+                    Cam::Plain => grad_cam(network, image.view(), &target, class, device).unwrap(),
+                    Cam::PlusPlus => grad_cam_pp(network, image.view(), &target, class, device).unwrap(),
                 }
             });
             let expected = RelevanceMap::average(&each.collect::<Vec<_>>()).unwrap();

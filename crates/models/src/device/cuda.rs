@@ -1,18 +1,16 @@
 //! Opening a CUDA device, and saying what is missing where that fails.
 #![allow(unsafe_code, reason = "calls of the CUDA driver; each block says why it holds")]
 
-use super::Precision;
-use crate::memory::is_exhausted;
-use crate::ops;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
 use candle_core::{CudaDevice, DType, Device, Tensor};
+use conv3d::{Precision, is_exhausted, open_cuda};
 use std::sync::{Mutex, PoisonError};
 
 /// The devices that were opened, by number. To candle, one that is opened again is another: tensors of the two would not
 /// go together, and each would have a workspace.
 static OPEN: Mutex<Vec<(usize, Precision, Device)>> = Mutex::new(Vec::new());
 
-/// The device number `index`, ready for [`ops`]; the same one each time.
+/// The device number `index`, ready for convolutions; the same one each time.
 pub(super) fn open(index: usize, precision: Precision) -> Result<Device, String> {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     match open.iter().find(|(number, ..)| *number == index) {
@@ -44,7 +42,7 @@ fn prepare(index: usize, precision: Precision) -> Result<Device, String> {
     unsafe { cuda.disable_event_tracking() };
     keep_freed_memory(index)?;
     try_kernels(&device)?;
-    ops::open_cuda(cuda, precision).map_err(|error| format!("cuDNN can't be used: {error}"))?;
+    open_cuda(cuda, precision).map_err(|error| format!("cuDNN can't be used: {error}"))?;
     Ok(device)
 }
 

@@ -5,41 +5,7 @@ mod cuda;
 
 use crate::Error;
 use candle_core::Device;
-use std::fmt;
-use std::str::FromStr;
-
-/// How a GPU computes the products of a convolution. Sums, and everything but convolutions, are float32.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// float32 by fused multiply-adds, as on the CPU.
-    #[default]
-    F32,
-    /// float32 whose products the tensor cores round to 10 bits.
-    Tf32,
-    /// bfloat16: inputs, weights and outputs of a convolution have 7 bits.
-    Bf16,
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
-impl FromStr for Precision {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        [Self::F32, Self::Tf32, Self::Bf16]
-            .into_iter()
-            .find(|precision| precision.to_string() == name)
-            .ok_or_else(|| format!("expected f32, tf32 or bf16, found {name:?}"))
-    }
-}
+use conv3d::Precision;
 
 /// The device called `spec`, with convolutions in float32; see [`device_with`].
 ///
@@ -109,11 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn precisions_are_named_and_belong_to_devices_that_have_them() {
-        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
-            assert_eq!(precision.to_string().parse(), Ok(precision));
-        }
-        assert!("f16".parse::<Precision>().is_err());
+    fn a_precision_belongs_to_devices_that_have_it() {
         assert!(device_with("cpu", Precision::F32).is_ok());
         assert!(device_with("cpu", Precision::Tf32).unwrap_err().to_string().contains("f32 alone"));
     }

@@ -1,15 +1,15 @@
 //! Networks into steps: batch norm into weights, residual and ReLU into the step before.
 
 use super::graph::{Buffer, End, Graph, Layer, Step, Work};
-use crate::blocked::conv::{Convolution, Dense, Geometry, Lanes, Spread};
-use crate::blocked::pool::MaxPool;
-use crate::blocked::winograd::{Shape, Winograd};
 use crate::layers::{BatchNorm3d, Conv3d, ConvTranspose3d, Linear};
-use crate::ops::Pool3dParams;
 use crate::resnet::{Around, Block, ResNet3d};
-use crate::simd::Isa;
 use crate::unet::{Level, UNet3d};
 use candle_core::{DType, Device, Result, Tensor, bail};
+use conv3d::Isa;
+use conv3d::Pool3dParams;
+use conv3d::blocked::conv::{Convolution, Dense, Geometry, Lanes, Spread};
+use conv3d::blocked::pool::MaxPool;
+use conv3d::blocked::winograd::{Shape, Winograd};
 
 /// How convolutions are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! A network as steps between layers, with what their sizes decide: which memory each layer takes, and until when.
 
-use crate::blocked::conv::{Convolution, Geometry, Job};
-use crate::blocked::pool::MaxPool;
-use crate::blocked::window::{BLOCK, Window};
-use crate::blocked::winograd::Winograd;
+use conv3d::blocked::conv::{Convolution, Geometry, Job};
+use conv3d::blocked::pool::MaxPool;
+use conv3d::blocked::window::{BLOCK, Window};
+use conv3d::blocked::winograd::Winograd;
 
 /// Blocks of a buffer: all of it, or a part beside others (a concatenation).
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! A [`Plan`] is what a network in evaluation mode computes, as a list of steps: batch norm is folded into the weights
 //! before it, bias, residual and ReLU are the end of a convolution's sums, weights are packed once in the order in which
-//! the kernel reads them. Activations stay blocked (`crate::blocked`) from the image to the logit. Which memory a layer takes,
+//! the kernel reads them. Activations stay blocked (`conv3d::blocked`) from the image to the logit. Which memory a layer takes,
 //! and until when, follows from the sizes (`graph`); the memory is kept from call to call.
 //!
 //! - `compile`: networks into steps; `graph`: steps, sizes, memory;
@@ -25,13 +25,13 @@ mod incremental;
 #[cfg(test)]
 mod tests;
 
-pub use incremental::{Change, Costs, Kept, LayerCost, MEMORY};
+pub use incremental::{Costs, Kept, LayerCost, MEMORY};
 
-use crate::blocked::conv::{Job, Residual};
-use crate::blocked::image;
-use crate::blocked::window::Window;
 use crate::{Error, ResNet3d, UNet3d};
 use compile::Form;
+use conv3d::blocked::conv::{Job, Residual};
+use conv3d::blocked::image;
+use conv3d::blocked::window::Window;
 use graph::{Arrangement, End, Graph, Step, Work};
 use std::sync::{Mutex, PoisonError};
 
@@ -146,7 +146,7 @@ impl Plan {
         let window = &arrangement.windows[0];
         let slot = &mut memory[arrangement.slots[self.graph.layers[0].buffer]];
         let image = self.graph.channels * size.iter().product::<usize>();
-        for (image, to) in batch.chunks(image).zip(slot.chunks_mut(window.len())) {
+        for (image, to) in batch.chunks(image).zip(slot.chunks_mut(window.elements())) {
             image::pack(image, self.graph.channels, size, window, to);
         }
     }
@@ -182,7 +182,7 @@ impl Plan {
         let skip = place.first_block * window.block_len();
         let slot = &memory[arrangement.slots[place.buffer]];
         slot.chunks_exact(arrangement.buffer_lens[place.buffer])
-            .map(move |image| &image[skip..][..window.len()])
+            .map(move |image| &image[skip..][..window.elements()])
     }
 
     /// Computes a step's whole output for all images.
@@ -212,7 +212,7 @@ impl Plan {
                         let values = images.next()?;
                         Some(Residual { window: &arrangement.windows[*layer], values, stride: *stride })
                     }),
-                    output: (output, &mut to[skip..][..output.len()]),
+                    output: (output, &mut to[skip..][..output.elements()]),
                 })
                 .collect();
             step.work.run(&mut jobs);

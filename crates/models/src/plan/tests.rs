@@ -2,11 +2,20 @@
 
 use super::Plan;
 use super::compile::{self, Form};
-use crate::blocked::tests::values;
-use crate::simd::Isa;
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
 use candle_core::{Device, Tensor};
+use conv3d::Isa;
 use proptest::prelude::*;
+
+/// Pseudo-random values in -1..1.
+pub(super) fn values(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
 
 /// Parameters as after training: nothing at its neutral value.
 pub(super) fn disturbed(parameters: &Parameters) {

@@ -48,7 +48,7 @@ pub(super) fn cut(
     let (kept, window) = (layer.values.dim(1)?, changed.place.size.iter().product::<usize>());
     let beyond = kept + count * window;
     let Ok(beyond) = u32::try_from(beyond) else {
-        bail!("windows: a batch of {count} has {}", crate::memory::TOO_LARGE)
+        bail!("windows: a batch of {count} has {}", conv3d::TOO_LARGE)
     };
     let voxels = size.iter().product::<usize>();
     let mut indices = vec![0u32; count * voxels];

@@ -6,10 +6,10 @@ use super::image::{Image, Room, grouped};
 use super::step::{inside, layer, next};
 use crate::Error;
 use crate::memory::Fitting;
-use crate::ops::{self, Pool3dParams};
-use crate::plan::Change;
 use crate::resnet::{Around, Block, ResNet3d};
 use candle_core::{Device, Result as TensorResult, Tensor, bail};
+use conv3d::Pool3dParams;
+use relevox_grid::Patch;
 
 /// A residual network, ready to be asked about changes of an image.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Windows {
         let network = &self.network;
         let before = image.tensor(&self.device)?;
         let after = network.stem_norm.forward_t(&network.stem.forward(&before)?, false, true)?;
-        let mut at = ops::max_pool3d(&after, ResNet3d::POOL)?;
+        let mut at = conv3d::max_pool3d(&after, ResNet3d::POOL)?;
         let stem = [Layer::new(&before)?, Layer::new(&after)?, Layer::new(&at)?];
         let mut blocks = Vec::new();
         for block in network.stages.iter().flatten() {
@@ -68,7 +68,7 @@ impl Windows {
             for (index, (conv, norm)) in block.layers.iter().enumerate() {
                 at = norm.forward_t(&conv.forward(&at)?, false, index < last)?;
                 if index == last {
-                    at = ops::add_relu(&at, &beside(&block.around, &whole)?)?;
+                    at = conv3d::add_relu(&at, &beside(&block.around, &whole)?)?;
                 }
                 layers.push(Layer::new(&at)?);
             }
@@ -88,22 +88,22 @@ impl Windows {
     pub fn changed(
         &self,
         kept: &Kept,
-        changes: &[Change<'_>],
+        patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
     ) -> Result<Vec<f32>, Error> {
-        kept.image.check(changes, kept.image.size())?;
+        kept.image.check(patches, kept.image.size())?;
         // The first layer is the largest: its input, its output and rearranged copies of both.
         let (out, c, ..) = self.network.stem.weight().dims5()?;
         let stride = self.network.stem.params().stride.iter().product::<usize>();
         let by_voxel = 3 * (c + out.div_ceil(stride)) * size_of::<f32>();
-        grouped(changes, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
+        grouped(patches, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
     }
 
-    fn together(&self, kept: &Kept, changes: &[Change<'_>]) -> TensorResult<Vec<f32>> {
+    fn together(&self, kept: &Kept, patches: &[&Patch]) -> TensorResult<Vec<f32>> {
         let network = &self.network;
         let [before, after, pooled] = &kept.stem;
-        let mut at = kept.image.upload(changes, &self.device)?;
+        let mut at = kept.image.upload(patches, &self.device)?;
         at = layer(&network.stem, &network.stem_norm, true, &[(before, &at)], None)?;
         at = pool(after, &at)?;
         let mut whole = pooled;
@@ -111,7 +111,7 @@ impl Windows {
             at = through(block, whole, layers, &at)?;
             whole = layers.last().unwrap_or(whole);
         }
-        let features = cut(whole, &at, &vec![[0; 3]; changes.len()], whole.size, [1; 3], 0.0)?;
+        let features = cut(whole, &at, &vec![[0; 3]; patches.len()], whole.size, [1; 3], 0.0)?;
         network.head(&features)?.detach().to_vec1::<f32>()
     }
 }
@@ -121,7 +121,7 @@ fn pool(from: &Layer, changed: &Changed) -> TensorResult<Changed> {
     let Pool3dParams { kernel, stride, padding } = ResNet3d::POOL;
     // Padding never wins.
     let (seen, place) = next(Reach { kernel, stride, padding }, &[(from, changed)], None, f32::NEG_INFINITY)?;
-    let values = ops::max_pool3d(&seen, Pool3dParams { kernel, stride, padding: [0; 3] })?;
+    let values = conv3d::max_pool3d(&seen, Pool3dParams { kernel, stride, padding: [0; 3] })?;
     Ok(Changed { values, place })
 }
 
@@ -153,7 +153,7 @@ fn through(block: &Block, whole: &Layer, layers: &[Layer], changed: &Changed) ->
         }
         Around::Projected(layers) => layers.1.forward_t(&inside(&layers.0, &seen)?, false, false)?,
     };
-    Ok(Changed { values: ops::add_relu(&values, &around)?, place })
+    Ok(Changed { values: conv3d::add_relu(&values, &around)?, place })
 }
 
 /// The way round a block, of a whole layer.
@@ -161,7 +161,7 @@ fn beside(around: &Around, whole: &Tensor) -> TensorResult<Tensor> {
     match around {
         Around::Same => Ok(whole.clone()),
         Around::Padded { stride, channels } => {
-            let kept = ops::avg_pool3d(whole, Pool3dParams::cubic(1, *stride, 0))?;
+            let kept = conv3d::avg_pool3d(whole, Pool3dParams::cubic(1, *stride, 0))?;
             let more = channels - kept.dim(1)?;
             kept.pad_with_zeros(1, 0, more)
         }

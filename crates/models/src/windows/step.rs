@@ -3,8 +3,8 @@
 use super::boxes::{Bounds, Place, Reach, common, hull};
 use super::cut::{Changed, Layer, cut};
 use crate::layers::{BatchNorm3d, Conv3d};
-use crate::ops::{self, Conv3dParams};
 use candle_core::{Result as TensorResult, Tensor, bail};
+use conv3d::Conv3dParams;
 
 /// Where windows of a layer's outputs are, and the windows of its inputs that they look at. The inputs are of one size;
 /// their channels lie side by side. Of what the changes reach, `needed` says what counts, by change.
@@ -65,5 +65,5 @@ pub(super) fn inside(conv: &Conv3d, seen: &Tensor) -> TensorResult<Tensor> {
     let one = conv.weight().dims()[2..] == [1; 3];
     let stride = if one { [1; 3] } else { conv.params().stride };
     let params = Conv3dParams { stride, padding: [0; 3], dilation: [1; 3] };
-    ops::conv3d(seen, conv.weight(), conv.bias(), params)
+    conv3d::conv3d(seen, conv.weight(), conv.bias(), params)
 }

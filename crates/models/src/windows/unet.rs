@@ -2,15 +2,15 @@
 
 use super::boxes::{Bounds, Place, Reach, hull};
 use super::cut::{Changed, Layer};
-use super::image::{Image, Room, bounds_of, grouped};
+use super::image::{Image, Room, grouped};
 use super::step::{layer, next};
 use crate::Error;
 use crate::layers::ConvTranspose3d;
 use crate::memory::Fitting;
-use crate::ops::{self, Pool3dParams};
-use crate::plan::Change;
 use crate::unet::{Level, UNet3d};
 use candle_core::{Device, Result as TensorResult, Tensor};
+use conv3d::Pool3dParams;
+use relevox_grid::Patch;
 
 /// How an output of a level's convolutions looks back.
 const KERNEL: Reach = Reach { kernel: [3; 3], stride: [1; 3], padding: [1; 3] };
@@ -37,6 +37,13 @@ pub struct UNetKept {
     down: Vec<[Layer; 3]>,
     /// The way up, the coarsest first: what the transposed convolution gave, and between the two convolutions.
     up: Vec<[Layer; 2]>,
+}
+
+impl UNetKept {
+    /// Whether it was computed of this very image, `shape` being `[c, z, y, x]`.
+    pub fn is_of(&self, image: &[f32], shape: [usize; 4]) -> bool {
+        self.size == [shape[1], shape[2], shape[3]] && self.image.is(image, shape)
+    }
 }
 
 /// The voxels of each layer of a level that count, by change: after the first convolution, and after the second.
@@ -81,7 +88,7 @@ impl UNetWindows {
         let (mut down, mut features) = (Vec::new(), Vec::new());
         for (index, level) in network.down.iter().enumerate() {
             if index > 0 {
-                at = ops::max_pool3d(&at, UNet3d::POOL)?;
+                at = conv3d::max_pool3d(&at, UNet3d::POOL)?;
             }
             let between = convolved(level, 0, &at)?;
             let after = convolved(level, 1, &between)?;
@@ -115,22 +122,22 @@ impl UNetWindows {
     pub fn changed(
         &self,
         kept: &UNetKept,
-        changes: &[Change<'_>],
+        patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
     ) -> Result<Vec<Vec<f32>>, Error> {
-        kept.image.check(changes, kept.size)?;
+        kept.image.check(patches, kept.size)?;
         // The first convolution of the finest level's way up is the largest: what it sees, its parts, and their copies.
         let (_, channels, ..) = self.network.last.weight().dims5()?;
         let by_voxel = 3 * 2 * channels * size_of::<f32>();
-        grouped(changes, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
+        grouped(patches, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
     }
 
     /// What counts in each level, down and up, the finest first: what the changes' own voxels look back at.
-    fn needed(&self, kept: &UNetKept, changes: &[Change<'_>]) -> (Vec<Needed>, Vec<Needed>) {
+    fn needed(&self, kept: &UNetKept, patches: &[&Patch]) -> (Vec<Needed>, Vec<Needed>) {
         let levels = self.network.down.len();
         let size = |level: usize| kept.image.size().map(|size| size >> level);
-        let mut outputs: Vec<Bounds> = changes.iter().map(bounds_of).collect();
+        let mut outputs: Vec<Bounds> = patches.iter().map(|patch| patch.bounds().ranges()).collect();
         let mut up = Vec::new();
         let mut skips = Vec::new();
         for level in 0..levels - 1 {
@@ -159,10 +166,10 @@ impl UNetWindows {
         (down, up)
     }
 
-    fn together(&self, kept: &UNetKept, changes: &[Change<'_>]) -> TensorResult<Vec<Vec<f32>>> {
+    fn together(&self, kept: &UNetKept, patches: &[&Patch]) -> TensorResult<Vec<Vec<f32>>> {
         let network = &self.network;
-        let (needed_down, needed_up) = self.needed(kept, changes);
-        let mut at = kept.image.upload(changes, &self.device)?;
+        let (needed_down, needed_up) = self.needed(kept, patches);
+        let mut at = kept.image.upload(patches, &self.device)?;
         let mut skipped: Vec<Changed> = Vec::new();
         for (index, (level, needed)) in network.down.iter().zip(&needed_down).enumerate() {
             let [before, between, _] = &kept.down[index];
@@ -171,7 +178,7 @@ impl UNetWindows {
                 let size = before.size;
                 let (seen, place) = next(POOL, &[(from, &at)], Some(&needed.input(size)), 0.0)?;
                 skipped.push(at);
-                at = Changed { values: ops::max_pool3d(&seen, UNet3d::POOL)?, place };
+                at = Changed { values: conv3d::max_pool3d(&seen, UNet3d::POOL)?, place };
             }
             at = through(level, between, &[(before, &at)], needed)?;
         }
@@ -188,23 +195,23 @@ impl UNetWindows {
         let window = at.place.size;
         let values = values.flatten_all()?.to_vec1::<f32>()?;
         let voxels = window.iter().product::<usize>();
-        let of_change = |index: usize| {
-            let (change, start) = (&changes[index], at.place.starts[index]);
-            let mut own = Vec::with_capacity(channels * change.size.iter().product::<usize>());
+        let of_patch = |index: usize| {
+            let (bounds, start) = (patches[index].bounds(), at.place.starts[index]);
+            let [depth, height, width] = bounds.size();
+            let [dz, dy, dx]: [usize; 3] = std::array::from_fn(|axis| bounds.start[axis] - start[axis]);
+            let mut own = Vec::with_capacity(channels * bounds.voxels());
             for channel in 0..channels {
-                for z in 0..change.size[0] {
-                    for y in 0..change.size[1] {
-                        let [dz, dy, dx]: [usize; 3] =
-                            std::array::from_fn(|axis| change.start[axis] - start[axis]);
+                for z in 0..depth {
+                    for y in 0..height {
                         let row = ((z + dz) * window[1] + y + dy) * window[2] + dx;
                         let from = (index * channels + channel) * voxels + row;
-                        own.extend_from_slice(&values[from..from + change.size[2]]);
+                        own.extend_from_slice(&values[from..from + width]);
                     }
                 }
             }
             own
         };
-        Ok((0..count).map(of_change).collect())
+        Ok((0..count).map(of_patch).collect())
     }
 }
 

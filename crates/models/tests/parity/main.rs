@@ -4,7 +4,7 @@
 
 mod adam;
 mod fixture;
-mod ops;
+mod loss;
 mod plan;
 mod resnet;
 mod unet;

@@ -1,6 +1,6 @@
 //! How far the values of explainers that sample still move.
 
-use relevox_relevance::Settling;
+use relevox_relevance::Convergence;
 
 use super::axes::{Axis, Chart, Series};
 use super::canvas::{Area, Canvas, Pen};
@@ -12,7 +12,7 @@ pub struct Settled {
     /// Its name.
     pub method: String,
     /// By case, by count of samples.
-    pub cases: Vec<Vec<Settling>>,
+    pub cases: Vec<Vec<Convergence>>,
 }
 
 const COLOURS: [super::colour::Rgb; 3] = [BLUE, VERMILION, GREEN];
@@ -52,7 +52,7 @@ pub fn convergence(all: &[Settled]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Samples, and the median of the changes there.
-fn median(cases: &[Vec<Settling>]) -> Vec<(f64, f64)> {
+fn median(cases: &[Vec<Convergence>]) -> Vec<(f64, f64)> {
     let mut counts: Vec<usize> = cases.iter().flatten().map(|step| step.samples).collect();
     counts.sort_unstable();
     counts.dedup();
@@ -72,8 +72,8 @@ mod tests {
 
     #[test]
     fn the_median_is_over_the_cases_that_have_the_count() {
-        let case = |steps: &[(usize, f64)]| -> Vec<Settling> {
-            steps.iter().map(|&(samples, change)| Settling { samples, change }).collect()
+        let case = |steps: &[(usize, f64)]| -> Vec<Convergence> {
+            steps.iter().map(|&(samples, change)| Convergence { samples, change }).collect()
         };
         let cases = [case(&[(10, 0.5), (20, 0.1)]), case(&[(10, 0.7), (20, 0.3)]), case(&[(10, 0.9)])];
         let found = median(&cases);

@@ -2,8 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 use ::nifti::writer::WriterOptions;
 use ::nifti::{Endianness, NiftiHeader};
@@ -11,6 +10,7 @@ use flate2::Compression;
 use ndarray::Array3;
 
 use super::header::SMALLEST_VOXEL_OFFSET;
+use crate::atomic::Temporary;
 use crate::{Error, Geometry, Volume};
 
 /// Maps and labels are mostly runs of one value; higher levels hardly reduce the size.
@@ -120,23 +120,5 @@ fn header(geometry: &Geometry) -> NiftiHeader {
         srow_z,
         endianness: Endianness::Little,
         ..NiftiHeader::default()
-    }
-}
-
-/// A temporary file in the folder of the final one, removed on drop unless it was renamed.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(path: &Path, extension: &str) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        // The nifti crate rewrites extensions, but leaves a stem without further dots unchanged.
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(path.with_file_name(format!(".{}-{n}.{extension}", std::process::id())))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
     }
 }

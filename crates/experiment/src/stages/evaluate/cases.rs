@@ -191,9 +191,10 @@ fn measured(
         methods.insert(Method::Random, found);
     }
     if let Some(shuffler) = shuffler {
+        let settings = shuffler.smoothing()?;
         let (raw, graph) = shuffler.of_case(session, partition, &case.study, &case.regions)?;
         let smooth = |scores: &[f64]| -> Result<Vec<f64>, relevox_eval::Error> {
-            let smooth = graph.diffuse(scores, shuffler.lambda()).unwrap_or_else(|_| vec![0.0; scores.len()]);
+            let smooth = graph.diffuse(scores, &settings).unwrap_or_else(|_| vec![0.0; scores.len()]);
             Ok(shuffler.relevance(&smooth))
         };
         let threshold = fixed.thresholds.get(&Method::Diffused);

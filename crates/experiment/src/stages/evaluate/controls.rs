@@ -1,7 +1,7 @@
 //! The control of diffused relevance: the same scores shuffled over the regions, then diffused the same way. What it
 //! reaches, smoothing over likeness reaches without a classifier that looks anywhere.
 
-use relevox_relevance::RegionGraph;
+use relevox_relevance::{RegionGraph, ValidDiffusion};
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
@@ -24,9 +24,12 @@ impl RandomDiffused {
         Ok(Some(Self(diffuse::read(session)?.chosen)))
     }
 
-    /// How strongly scores are smoothed.
-    pub fn lambda(&self) -> f64 {
-        self.0.lambda
+    /// How scores are smoothed.
+    ///
+    /// # Errors
+    /// A value out of range.
+    pub fn smoothing(&self) -> Result<ValidDiffusion, relevox_relevance::Error> {
+        self.0.smoothing()
     }
 
     /// Smoothed scores as relevance.

@@ -1,7 +1,6 @@
 //! Figure 3: one validation case's map over the epochs of training, with the losses and the focus.
 
 use anyhow::Context;
-use relevox_relevance::RelevanceMap;
 use serde::Deserialize;
 
 use super::{Drawn, Picture};
@@ -26,7 +25,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     let mut maps = Vec::new();
     for epoch in focus::epochs(config.classifier.epochs, config.evaluate.focus_epochs) {
         let scores = read_csv(&session.run.path(&focus::file(epoch, &case)))?;
-        maps.push((epoch, RelevanceMap::paint(&regions, &scores)?));
+        maps.push((epoch, scores.map(&regions)?));
     }
     let path = session.run.path(FOCUS);
     let rows: Vec<Row> = csv::Reader::from_path(&path)

@@ -2,7 +2,6 @@
 
 use ndarray::{Axis, s};
 use relevox_perturb::Fill;
-use relevox_relevance::RelevanceMap;
 
 use super::{Drawn, Picture};
 use crate::stages::scores::{constant, read_csv};
@@ -23,8 +22,8 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     let top = scores.rows.iter().enumerate().max_by(|a, b| a.1.relevance.total_cmp(&b.1.relevance));
     let Some((region, score)) = top else { return Ok(None) };
     let mut perturbed = study.image.clone();
-    constant(fill, &study)?.perturb(study.image.view(), &regions, region)?.apply(&mut perturbed.view_mut());
-    let map = RelevanceMap::paint(&regions, &scores)?;
+    constant(fill, &study)?.patch(study.image.view(), &regions, region)?.apply(&mut perturbed.view_mut())?;
+    let map = scores.map(&regions)?;
     let inside = regions.labels().mapv(|id| id == score.id);
     let channel = study.channel_index(&partition.sequence)?;
     let figure = Pipeline {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use ndarray::ArrayView4;
-use relevox_perturb::{Constant, ConstantFill, Error, Fill, Perturbation};
+use relevox_perturb::{ConstantFill, Error, Fill, FillKind, Patch};
 use relevox_report::tables::Method;
 use relevox_volume::Study;
 use slic3d::Supervoxels;
@@ -27,26 +27,34 @@ impl<'a> Watched<'a> {
     /// # Errors
     /// A scan without a brain.
     pub fn new(fill: &'a dyn Fill, study: &Study, regions: usize) -> Result<Self, Error> {
-        let max = ConstantFill::new(Constant::Max, study.image.view(), study.brain.view())?;
+        let max = ConstantFill::new(FillKind::Max, study.image.view(), study.brain.view())?;
         Ok(Self { fill, max: max.values().to_vec(), distances: Mutex::new(vec![None; regions]) })
     }
 
     /// A region that is left as it is says nothing of the values.
-    fn watch(&self, regions: &Supervoxels, change: &Perturbation) {
-        if change.changed == 0 {
-            return;
+    fn watch(
+        &self,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        region: usize,
+        patch: &Patch,
+    ) -> Result<(), Error> {
+        if patch.changed_voxels(image)? == 0 {
+            return Ok(());
         }
         let labels = regions.labels();
-        let id = regions.ids()[change.region];
+        let id = regions.ids()[region];
+        let [oz, oy, ox] = patch.bounds().start;
         let (mut sum, mut count) = (0.0, 0_usize);
-        for ((channel, z, y, x), &value) in change.values.indexed_iter() {
-            if labels[[change.origin[0] + z, change.origin[1] + y, change.origin[2] + x]] == id {
+        for ((channel, z, y, x), &value) in patch.values().indexed_iter() {
+            if labels[[oz + z, oy + y, ox + x]] == id {
                 sum += f64::from((value - self.max[channel]).abs());
                 count += 1;
             }
         }
         let mut distances = self.distances.lock().unwrap_or_else(PoisonError::into_inner);
-        distances[change.region] = Some(sum / count.max(1) as f64);
+        distances[region] = Some(sum / count.max(1) as f64);
+        Ok(())
     }
 
     /// What was seen: a row for each region, its mean distance over voxels and sequences.
@@ -70,26 +78,17 @@ impl Fill for Watched<'_> {
         self.fill.name()
     }
 
-    fn perturb(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        region: usize,
-    ) -> Result<Perturbation, Error> {
-        let change = self.fill.perturb(image, regions, region)?;
-        self.watch(regions, &change);
-        Ok(change)
-    }
-
-    fn perturb_batch(
+    fn patches(
         &self,
         image: ArrayView4<'_, f32>,
         regions: &Supervoxels,
         batch: &[usize],
-    ) -> Result<Vec<Perturbation>, Error> {
-        let changes = self.fill.perturb_batch(image, regions, batch)?;
-        changes.iter().for_each(|change| self.watch(regions, change));
-        Ok(changes)
+    ) -> Result<Vec<Patch>, Error> {
+        let patches = self.fill.patches(image, regions, batch)?;
+        for (patch, &region) in patches.iter().zip(batch) {
+            self.watch(image, regions, region, patch)?;
+        }
+        Ok(patches)
     }
 }
 

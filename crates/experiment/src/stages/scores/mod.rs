@@ -7,8 +7,8 @@ pub mod fill_record;
 use std::path::Path;
 
 use anyhow::Context;
-use relevox_perturb::{Constant, ConstantFill, Fill};
-use relevox_relevance::{Classifier, RegionScore, RegionScores, score};
+use relevox_perturb::{ConstantFill, Fill, FillKind};
+use relevox_relevance::{Classifier, RegionScore, RegionScores, Target, score};
 use relevox_report::tables::Method;
 use relevox_volume::Study;
 use slic3d::Supervoxels;
@@ -18,9 +18,6 @@ use super::{Partition, Session, Work};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, replace};
-
-const COLUMNS: [&str; 7] =
-    ["region", "voxels", "p_original", "p_perturbed", "delta_p", "delta_logit", "relevance"];
 
 /// A network that scores, and the content hash of its weights.
 pub struct Scorer<'a> {
@@ -111,14 +108,17 @@ impl Scorer<'_> {
                     self.score(&study, &regions, &fill)?
                 }
             };
-            replace(path, &to_csv(&scores)?)?;
+            replace(path, scores.to_csv().as_bytes())?;
             Ok(left)
         })
     }
 
     fn score(&self, study: &Study, regions: &Supervoxels, fill: &dyn Fill) -> anyhow::Result<RegionScores> {
-        score(self.classifier, study.image.view(), regions, fill, &|_| interrupt::flow())
-            .with_context(|| format!("{}: scores under the fill {}", study.case, fill.name()))
+        let scores = || -> Result<RegionScores, relevox_relevance::Error> {
+            let baseline = self.classifier.baseline(study.image.view())?;
+            score(&*baseline, regions, fill, &Target::default(), &|_| interrupt::flow())
+        };
+        scores().with_context(|| format!("{}: scores under the fill {}", study.case, fill.name()))
     }
 }
 
@@ -128,10 +128,10 @@ impl Scorer<'_> {
 /// Returns an error if the method is not a constant fill, or if the scan has no brain voxels.
 pub fn constant(method: Method, study: &Study) -> anyhow::Result<ConstantFill> {
     let constant = match method {
-        Method::Blank => Constant::Blank,
-        Method::Min => Constant::Min,
-        Method::Max => Constant::Max,
-        Method::Mean => Constant::Mean,
+        Method::Blank => FillKind::Blank,
+        Method::Min => FillKind::Min,
+        Method::Max => FillKind::Max,
+        Method::Mean => FillKind::Mean,
         other => anyhow::bail!("fill: expected a constant, found {other}"),
     };
     ConstantFill::new(constant, study.image.view(), study.brain.view()).with_context(|| crop_of(study))
@@ -141,21 +141,6 @@ pub fn constant(method: Method, study: &Study) -> anyhow::Result<ConstantFill> {
 fn crop_of(study: &Study) -> String {
     let [z, y, x] = study.frame.crop();
     format!("case {}, centre crop of {x} x {y} x {z} voxels (x, y, z)", study.case)
-}
-
-/// Scores as CSV, floats in their shortest form that reads back the same.
-///
-/// # Errors
-/// None that scores cause.
-pub fn to_csv(scores: &RegionScores) -> anyhow::Result<Vec<u8>> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(COLUMNS)?;
-    for row in &scores.rows {
-        let floats = [row.p_original, row.p_perturbed, row.delta_p, row.delta_logit, row.relevance];
-        let whole = [row.id.to_string(), row.voxels.to_string()];
-        table.write_record(whole.into_iter().chain(floats.map(|value| value.to_string())))?;
-    }
-    Ok(table.into_inner()?)
 }
 
 /// Reads scores back.
@@ -192,7 +177,7 @@ mod tests {
         let scores = RegionScores::from_rows(vec![row(3, 0.1), row(9, 1.0 - 1e-16)]);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scores.csv");
-        replace(&path, &to_csv(&scores).unwrap()).unwrap();
+        replace(&path, scores.to_csv().as_bytes()).unwrap();
         assert_eq!(read_csv(&path).unwrap(), scores);
     }
 }

@@ -5,9 +5,9 @@
 //! computed; the rest of what is needed is what was kept, and where a layer was not kept, all that is needed of it is
 //! computed.
 
-use crate::blocked::conv::Geometry;
-use crate::blocked::window::{clip, signed};
 use crate::plan::graph::{Arrangement, Graph, Step, Work};
+use conv3d::blocked::conv::Geometry;
+use conv3d::blocked::window::{clip, signed};
 use std::ops::Range;
 
 /// A box of voxels.

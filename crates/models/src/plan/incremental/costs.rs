@@ -2,9 +2,9 @@
 
 use super::Kept;
 use super::working::Working;
-use crate::blocked::conv::Convolution;
 use crate::plan::Plan;
 use crate::plan::graph::{Graph, Step, Work};
+use conv3d::blocked::conv::Convolution;
 use std::sync::PoisonError;
 use std::time::Duration;
 

@@ -19,12 +19,13 @@ mod working;
 use super::graph::{Arrangement, End, Graph, Step};
 use super::{Plan, logit_of};
 use crate::Error;
-use crate::blocked::conv::{Job, Residual};
-use crate::blocked::window::Window;
 use boxes::{Boxes, Differs, Region, union};
+use conv3d::blocked::conv::{Job, Residual};
+use conv3d::blocked::window::Window;
 use costs::Clock;
 pub use costs::{Costs, LayerCost};
 use rayon::prelude::*;
+use relevox_grid::{Box3, Patch};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -35,23 +36,6 @@ const TOGETHER: usize = 32;
 
 /// Bytes that [`Plan::keep`] takes at most, unless told otherwise: 1 GiB for layers, 256 MiB for changes at work.
 pub const MEMORY: usize = 5 << 28;
-
-/// Voxels of an image as they read after a change.
-#[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
-    /// First voxel of the box, `[z, y, x]`.
-    pub start: [usize; 3],
-    /// Voxels of the box, `[z, y, x]`.
-    pub size: [usize; 3],
-    /// The box after the change, `[c, z, y, x]` in C order.
-    pub values: &'a [f32],
-}
-
-impl Change<'_> {
-    fn region(&self) -> Region {
-        std::array::from_fn(|axis| self.start[axis]..self.start[axis] + self.size[axis])
-    }
-}
 
 /// What a [`Plan`] computed of one image, layer by layer; [`Plan::changed`] and [`Plan::changed_values`] start from it.
 /// Threads may share it.
@@ -87,7 +71,7 @@ impl Kept {
         let (place, window) = (graph.layers[layer], &self.arrangement.windows[layer]);
         self.kept[place.buffer].then(|| {
             let skip = place.first_block * window.block_len();
-            (window, &self.slots[self.arrangement.slots[place.buffer]][skip..][..window.len()])
+            (window, &self.slots[self.arrangement.slots[place.buffer]][skip..][..window.elements()])
         })
     }
 }
@@ -138,12 +122,11 @@ impl Plan {
     /// Whether `kept` was computed of this very image, `shape` being `[c, z, y, x]`.
     pub fn is_of(&self, kept: &Kept, image: &[f32], shape: [usize; 4]) -> bool {
         let [channels, z, y, x] = shape;
-        let whole = Change { start: [0; 3], size: [z, y, x], values: image };
         channels == self.graph.channels
             && kept.size == [z, y, x]
             && kept.kept.len() == self.graph.buffers.len()
-            && self.check(kept, &whole).is_ok()
-            && self.differs(kept, &whole).is_none()
+            && image.len() == shape.iter().product::<usize>()
+            && self.differs(kept, Box3::whole(kept.size), image).is_none()
     }
 
     /// The logit of the kept image after each change, each on its own.
@@ -158,17 +141,17 @@ impl Plan {
     ///
     /// # Panics
     /// If another plan computed `kept`.
-    pub fn changed(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<Vec<f32>, Error> {
+    pub fn changed(&self, kept: &Kept, patches: &[Patch]) -> Result<Vec<f32>, Error> {
         let (End::Logit { weights, bias }, Some(logit)) = (&self.graph.end, kept.logit) else {
             let found = "a network with an image of values".to_owned();
             return Err(Error::Batch { expected: "a classifier".to_owned(), found });
         };
         let last = self.graph.last();
         let whole = kept.arrangement.windows[last].layer.map(|size| 0..size);
-        let mut logits = vec![logit; changes.len()];
+        let mut logits = vec![logit; patches.len()];
         self.go_through(
             kept,
-            changes,
+            patches,
             |_, differs| differs.map(|_| whole.clone()),
             &mut logits,
             |working, _, to| {
@@ -195,22 +178,23 @@ impl Plan {
     ///
     /// # Panics
     /// If another plan computed `kept`.
-    pub fn changed_values(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<Vec<Vec<f32>>, Error> {
+    pub fn changed_values(&self, kept: &Kept, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
         let &End::Values { channels } = &self.graph.end else {
             let found = "a classifier".to_owned();
             return Err(Error::Batch { expected: "a network with an image of values".to_owned(), found });
         };
         let last = self.graph.last();
-        let mut found: Vec<Vec<f32>> = vec![Vec::new(); changes.len()];
-        let wanted =
-            |change: &Change<'_>, _: Option<&Differs>| (!change.size.contains(&0)).then(|| change.region());
-        self.go_through(kept, changes, wanted, &mut found, |working, change, to| {
+        let mut found: Vec<Vec<f32>> = vec![Vec::new(); patches.len()];
+        let wanted = |patch: &Patch, _: Option<&Differs>| {
+            (!patch.bounds().is_empty()).then(|| patch.bounds().ranges())
+        };
+        self.go_through(kept, patches, wanted, &mut found, |working, patch, to| {
             let Some((window, values)) = working.layer(&self.graph, last) else { return };
-            let [depth, height, width] = change.size;
+            let (start, [depth, height, width]) = (patch.bounds().start, patch.bounds().size());
             to.reserve(channels * depth * height * width);
             for row in 0..channels * depth * height {
                 let [c, z, y] = [row / (depth * height), row / height % depth, row % height];
-                let place = [change.start[0] + z, change.start[1] + y, change.start[2]];
+                let place = [start[0] + z, start[1] + y, start[2]];
                 let at = window.at(c / window.pitch, place.map(|at| at as isize)) + c % window.pitch;
                 to.extend(values[at..].iter().step_by(window.pitch).take(width));
             }
@@ -222,16 +206,16 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::changed`] or [`Plan::changed_values`], whichever is for this network.
-    pub fn changed_operations(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<u64, Error> {
+    pub fn changed_operations(&self, kept: &Kept, patches: &[Patch]) -> Result<u64, Error> {
         let last = kept.arrangement.windows[self.graph.last()].layer.map(|size| 0..size);
         let mut products = 0;
-        for change in changes {
-            self.check(kept, change)?;
-            let differs = self.differs(kept, change);
+        for patch in patches {
+            self.check(kept, patch)?;
+            let differs = self.differs(kept, patch.bounds(), patch.as_slice());
             let wanted = match self.graph.end {
                 End::Logit { .. } if differs.is_none() => continue,
                 End::Logit { .. } => last.clone(),
-                End::Values { .. } => change.region(),
+                End::Values { .. } => patch.bounds().ranges(),
             };
             let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted);
             products += (self.graph.steps.iter().enumerate())
@@ -246,40 +230,40 @@ impl Plan {
     fn go_through<T: Send>(
         &self,
         kept: &Kept,
-        changes: &[Change<'_>],
-        wanted: impl Fn(&Change<'_>, Option<&Differs>) -> Option<Region> + Sync,
+        patches: &[Patch],
+        wanted: impl Fn(&Patch, Option<&Differs>) -> Option<Region> + Sync,
         results: &mut [T],
-        done: impl Fn(&Working, &Change<'_>, &mut T) + Sync,
+        done: impl Fn(&Working, &Patch, &mut T) + Sync,
     ) -> Result<(), Error> {
         assert_eq!(kept.kept.len(), self.graph.buffers.len(), "what another plan kept");
-        for change in changes {
-            self.check(kept, change)?;
+        for patch in patches {
+            self.check(kept, patch)?;
         }
-        let boxes: Vec<Option<Boxes>> = changes
+        let boxes: Vec<Option<Boxes>> = patches
             .par_iter()
-            .map(|change| {
-                let differs = self.differs(kept, change);
-                let wanted = wanted(change, differs.as_ref())?;
+            .map(|patch| {
+                let differs = self.differs(kept, patch.bounds(), patch.as_slice());
+                let wanted = wanted(patch, differs.as_ref())?;
                 Some(Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted))
             })
             .collect();
         let mut waiting =
-            boxes.into_iter().zip(changes).zip(results).filter_map(|((boxes, change), result)| {
+            boxes.into_iter().zip(patches).zip(results).filter_map(|((boxes, patch), result)| {
                 let boxes = boxes?;
                 let bytes = working::lens(&self.graph, &boxes.held).sum::<usize>() * size_of::<f32>();
-                Some((boxes, bytes, change, result))
+                Some((boxes, bytes, patch, result))
             });
         let mut next = waiting.next();
         while next.is_some() {
             let mut together = Vec::new();
             let mut room = kept.working;
-            while let Some((boxes, bytes, change, result)) = next.take() {
+            while let Some((boxes, bytes, patch, result)) = next.take() {
                 if !together.is_empty() && (bytes > room || together.len() == TOGETHER) {
-                    next = Some((boxes, bytes, change, result));
+                    next = Some((boxes, bytes, patch, result));
                     break;
                 }
                 room = room.saturating_sub(bytes);
-                together.push((boxes, change, result));
+                together.push((boxes, patch, result));
                 next = waiting.next();
             }
             self.compute(kept, together, &done);
@@ -291,24 +275,24 @@ impl Plan {
     fn compute<T: Send>(
         &self,
         kept: &Kept,
-        together: Vec<(Boxes, &Change<'_>, &mut T)>,
-        done: &(impl Fn(&Working, &Change<'_>, &mut T) + Sync),
+        together: Vec<(Boxes, &Patch, &mut T)>,
+        done: &(impl Fn(&Working, &Patch, &mut T) + Sync),
     ) {
         let mut clock = Clock { changes: together.len() as u64, ..Clock::new(&self.graph) };
         let start = Instant::now();
         let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut working, targets): (Vec<Working>, Vec<(&Change<'_>, &mut T)>) = together
+        let (mut working, targets): (Vec<Working>, Vec<(&Patch, &mut T)>) = together
             .into_iter()
-            .map(|(boxes, change, result)| {
+            .map(|(boxes, patch, result)| {
                 let memory = spare.pop().unwrap_or_default();
-                (Working::new(&self.graph, kept, boxes, memory), (change, result))
+                (Working::new(&self.graph, kept, boxes, memory), (patch, result))
             })
             .unzip();
         drop(spare);
-        let changes: Vec<&Change<'_>> = targets.iter().map(|(change, _)| *change).collect();
-        working.par_iter_mut().zip(changes).for_each(|(working, change)| {
+        let patches: Vec<&Patch> = targets.iter().map(|(patch, _)| *patch).collect();
+        working.par_iter_mut().zip(patches).for_each(|(working, patch)| {
             working.fill(&self.graph, kept);
-            self.write(change, working);
+            self.write(patch, working);
         });
         clock.copies = start.elapsed();
         for (at, step) in self.graph.steps.iter().enumerate() {
@@ -317,61 +301,57 @@ impl Plan {
             clock.step(at, &working, start.elapsed());
         }
         kept.clock.lock().unwrap_or_else(PoisonError::into_inner).add(&clock);
-        working.par_iter().zip(targets).for_each(|(working, (change, result))| done(working, change, result));
+        working.par_iter().zip(targets).for_each(|(working, (patch, result))| done(working, patch, result));
         let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
         spare.extend(working.into_iter().map(|working| working.buffers));
     }
 
-    fn check(&self, kept: &Kept, change: &Change<'_>) -> Result<(), Error> {
-        let Change { start, size, values } = change;
-        let inside =
-            (0..3).all(|axis| start[axis].checked_add(size[axis]).is_some_and(|end| end <= kept.size[axis]));
-        if !inside {
-            let expected = format!("a change within {:?} voxels", kept.size);
-            return Err(Error::Batch { expected, found: format!("one of {size:?} at {start:?}") });
+    fn check(&self, kept: &Kept, patch: &Patch) -> Result<(), Error> {
+        if !Box3::whole(kept.size).contains(&patch.bounds()) {
+            let expected = format!("a patch within {:?} voxels", kept.size);
+            return Err(Error::Batch { expected, found: format!("{:?}", patch.bounds()) });
         }
-        let expected = self.graph.channels * size.iter().product::<usize>();
-        if values.len() != expected {
-            let found = format!("{} values for a box of {size:?}", values.len());
-            return Err(Error::Batch { expected: format!("{expected} values"), found });
+        let channels = patch.values().dim().0;
+        if channels != self.graph.channels {
+            let expected = format!("a patch of {} channels", self.graph.channels);
+            return Err(Error::Batch { expected, found: channels.to_string() });
         }
         Ok(())
     }
 
-    /// What a change makes differ from the image.
-    fn differs(&self, kept: &Kept, change: &Change<'_>) -> Option<Differs> {
+    /// What of a box differs from the image.
+    fn differs(&self, kept: &Kept, bounds: Box3, values: &[f32]) -> Option<Differs> {
         let (window, image) = kept.layer(&self.graph, 0)?;
-        let [depth, height, _] = change.size;
-        let mut rows = vec![0..0; depth * height];
-        change.rows(|c, [z, y, x], values| {
+        let (start, [depth, height, _]) = (bounds.start, bounds.size());
+        let mut differing = vec![0..0; depth * height];
+        rows(bounds, values, |c, [z, y, x], values| {
             let at = window.at(c / window.pitch, [z, y, x].map(|at| at as isize)) + c % window.pitch;
             let old = image[at..].iter().step_by(window.pitch);
-            let row: &mut Range<usize> = &mut rows[(z - change.start[0]) * height + y - change.start[1]];
+            let row: &mut Range<usize> = &mut differing[(z - start[0]) * height + y - start[1]];
             for (at, _) in old.zip(values).enumerate().filter(|(_, (old, new))| old != new) {
                 let at = x + at;
                 *row = if Range::is_empty(row) { at..at + 1 } else { row.start.min(at)..row.end.max(at + 1) };
             }
         });
         let mut all: Option<Region> = None;
-        for (at, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
-            let (z, y) = (change.start[0] + at / height, change.start[1] + at % height);
+        for (at, row) in differing.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
+            let (z, y) = (start[0] + at / height, start[1] + at % height);
             all = union(all, Some([z..z + 1, y..y + 1, row.clone()]));
         }
         let region = all?;
         let inside = region[0].clone().flat_map(|z| region[1].clone().map(move |y| (z, y)));
-        let rows =
-            inside.map(|(z, y)| rows[(z - change.start[0]) * height + y - change.start[1]].clone()).collect();
+        let rows = inside.map(|(z, y)| differing[(z - start[0]) * height + y - start[1]].clone()).collect();
         Some(Differs { region, rows })
     }
 
     /// Puts a change into the image, as far as that is needed.
-    fn write(&self, change: &Change<'_>, working: &mut Working) {
+    fn write(&self, patch: &Patch, working: &mut Working) {
         let Some(window) = &working.windows[0] else { return };
         let image = &mut working.buffers[self.graph.layers[0].buffer];
         let held = |axis: usize, at: usize| {
             (window.start[axis]..window.start[axis] + window.size[axis] as isize).contains(&(at as isize))
         };
-        change.rows(|c, [z, y, x], values| {
+        rows(patch.bounds(), patch.as_slice(), |c, [z, y, x], values| {
             if !held(0, z) || !held(1, y) {
                 return;
             }
@@ -413,7 +393,7 @@ impl Plan {
                     parts,
                     input,
                     residual,
-                    output: (output, &mut to[skip..][..output.len()]),
+                    output: (output, &mut to[skip..][..output.elements()]),
                 })
             })
             .collect();
@@ -425,14 +405,12 @@ impl Plan {
     }
 }
 
-impl Change<'_> {
-    /// Goes over the box row by row: channel, first voxel, values.
-    fn rows(&self, mut row: impl FnMut(usize, [usize; 3], &[f32])) {
-        let Change { start, size: [depth, height, width], values } = *self;
-        for (at, values) in values.chunks_exact(width.max(1)).enumerate() {
-            let [c, z, y] = [at / (depth * height), at / height % depth, at % height];
-            row(c, [start[0] + z, start[1] + y, start[2]], values);
-        }
+/// Calls `row` with each row of a box `[c, z, y, x]`: its channel, its first voxel and its values.
+fn rows(bounds: Box3, values: &[f32], mut row: impl FnMut(usize, [usize; 3], &[f32])) {
+    let ([z, y, x], [depth, height, width]) = (bounds.start, bounds.size());
+    for (at, values) in values.chunks_exact(width.max(1)).enumerate() {
+        let plane = at / height;
+        row(plane / depth, [z + plane % depth, y + at % height, x], values);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::Kept;
 use super::boxes::{Boxes, Held, Region};
-use crate::blocked::window::Window;
 use crate::plan::graph::Graph;
+use conv3d::blocked::window::Window;
 use std::ops::Range;
 
 /// A change's boxes with memory for them.
@@ -43,7 +43,7 @@ impl Working {
     pub(super) fn layer(&self, graph: &Graph, layer: usize) -> Option<(&Window, &[f32])> {
         let (place, window) = (graph.layers[layer], self.windows[layer].as_ref()?);
         let skip = place.first_block * window.block_len();
-        Some((window, &self.buffers[place.buffer][skip..][..window.len()]))
+        Some((window, &self.buffers[place.buffer][skip..][..window.elements()]))
     }
 
     /// Copies what was kept of each layer to where it is needed and not computed.
@@ -66,7 +66,7 @@ impl Working {
             let Some(from) = kept.layer(graph, layer) else { continue };
             let Some(window) = &self.windows[layer] else { continue };
             let skip = place.first_block * window.block_len();
-            let to = &mut self.buffers[place.buffer][skip..][..window.len()];
+            let to = &mut self.buffers[place.buffer][skip..][..window.elements()];
             copy(from, (window, to), computed[layer].as_ref());
         }
     }

@@ -38,7 +38,9 @@ impl FillConfig {
     /// # Errors
     /// Names the first that is out of range.
     pub fn check(&self) -> Result<(), Error> {
-        let refuse = |key, expected, found: String| Err(Error::Config { key, expected, found });
+        let refuse = |setting, expected: &str, found: String| {
+            Err(Error::InvalidSetting { setting, expected: expected.to_owned(), found })
+        };
         if self.batch == 0 {
             return refuse("batch", "at least 1 region", self.batch.to_string());
         }

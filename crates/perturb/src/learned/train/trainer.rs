@@ -94,9 +94,9 @@ impl FillTrainer {
     ) -> Result<Self, Error> {
         config.check()?;
         if network.in_channels != network.out_channels {
-            return Err(Error::Config {
-                key: "out_channels",
-                expected: "as many as in_channels: one value per sequence",
+            return Err(Error::InvalidSetting {
+                setting: "out_channels",
+                expected: "as many as in_channels: one value per sequence".to_owned(),
                 found: format!("{} for {}", network.out_channels, network.in_channels),
             });
         }
@@ -128,9 +128,9 @@ impl FillTrainer {
             .map_err(|error| refuse(&format!("weights that training cannot go on from ({error})")))?;
         // More passes may be asked for than before.
         if (FillConfig { passes: config.passes, ..state.config.clone() }) != *config {
-            return Err(Error::Config {
-                key: "perturb",
-                expected: "the settings that the saved state was written under",
+            return Err(Error::InvalidSetting {
+                setting: "perturb",
+                expected: "the settings that the saved state was written under".to_owned(),
                 found: format!("{config:?}, but {} has {:?}", path.display(), state.config),
             });
         }

@@ -1,0 +1,101 @@
+//! Where activations lie in memory: `[block][z][y][x][channel]`, 16 channels a block, rows with zeros at both ends.
+//!
+//! A [`Window`] is the part of a layer that a buffer holds: the whole layer in a dense pass, or a box of it. Taps that
+//! fall outside the layer along z and y are skipped; along x the buffer holds zeros (the halo), so that a row of
+//! outputs is one run of the kernel.
+
+use std::ops::Range;
+
+/// Channels that lie side by side.
+pub const BLOCK: usize = 16;
+
+/// The part of a layer's activations that a buffer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Voxels of the whole layer.
+    pub layer: [usize; 3],
+    /// The first voxel held; below 0 along x where a halo is held.
+    pub start: [isize; 3],
+    /// Voxels held.
+    pub size: [usize; 3],
+    /// Blocks of channels.
+    pub blocks: usize,
+    /// Values by voxel of a block: [`BLOCK`], or an image's own channels where they are fewer.
+    pub pitch: usize,
+}
+
+impl Window {
+    /// The whole of a layer, with `halo` zeros before and after each row.
+    pub fn whole(layer: [usize; 3], blocks: usize, pitch: usize, halo: usize) -> Window {
+        let [z, y, x] = layer;
+        Window { layer, start: [0, 0, -(halo as isize)], size: [z, y, x + 2 * halo], blocks, pitch }
+    }
+
+    /// Values of one block.
+    pub fn block_len(&self) -> usize {
+        self.size.iter().product::<usize>() * self.pitch
+    }
+
+    /// Values in all.
+    pub fn elements(&self) -> usize {
+        self.blocks * self.block_len()
+    }
+
+    /// Values of one row.
+    pub fn row_len(&self) -> usize {
+        self.size[2] * self.pitch
+    }
+
+    /// Values of one plane of a block.
+    pub fn plane_len(&self) -> usize {
+        self.size[1] * self.row_len()
+    }
+
+    /// Where a voxel of a block begins; it must be held.
+    pub fn at(&self, block: usize, voxel: [isize; 3]) -> usize {
+        let [z, y, x] = std::array::from_fn(|axis| (voxel[axis] - self.start[axis]) as usize);
+        debug_assert!(z < self.size[0] && y < self.size[1] && x < self.size[2] && block < self.blocks);
+        ((block * self.size[0] + z) * self.size[1] + y) * self.row_len() + x * self.pitch
+    }
+
+    /// What is held along an axis.
+    pub fn held(&self, axis: usize) -> Range<isize> {
+        self.start[axis]..self.start[axis] + self.size[axis] as isize
+    }
+
+    /// Whether all voxels of a box are held.
+    pub fn holds(&self, region: &[Range<isize>; 3]) -> bool {
+        (0..3).all(|axis| {
+            let (range, held) = (&region[axis], self.held(axis));
+            range.is_empty() || (range.start >= held.start && range.end <= held.end)
+        })
+    }
+
+    /// The values of a row that stand for the zeros before the layer and after it.
+    pub fn halos(&self) -> [Range<usize>; 2] {
+        let before = (-self.start[2]).max(0) as usize;
+        let inside = (self.layer[2] as isize - self.start[2]).max(0) as usize;
+        let len = self.row_len();
+        [0..(before * self.pitch).min(len), (inside * self.pitch).min(len)..len]
+    }
+}
+
+/// Which inputs outputs `range` read along an axis, those outside the layer included.
+pub fn reach(range: &Range<usize>, kernel: usize, stride: usize, padding: usize) -> Range<isize> {
+    if range.is_empty() {
+        return 0..0;
+    }
+    let first = (range.start * stride) as isize - padding as isize;
+    first..((range.end - 1) * stride + kernel) as isize - padding as isize
+}
+
+/// What of a range lies inside an axis of `size` voxels.
+pub fn clip(range: Range<isize>, size: usize) -> Range<isize> {
+    let start = range.start.clamp(0, size as isize);
+    start..range.end.clamp(start, size as isize)
+}
+
+/// A box in the coordinates of windows, which may begin before their layer.
+pub fn signed<const N: usize>(region: &[Range<usize>; N]) -> [Range<isize>; N] {
+    region.clone().map(|range| range.start as isize..range.end as isize)
+}

@@ -1,0 +1,138 @@
+//! The convolutions that there are tiles for.
+
+use super::Stack;
+use crate::blocked::conv::{Geometry, Lanes};
+use crate::blocked::window::BLOCK;
+use std::ops::Range;
+
+/// A convolution's kernel and stride, with the tiles that it is computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// 3 × 3 × 3 with stride 1, in tiles of so many outputs along y and x, 2 or 4.
+    Cube(usize),
+    /// 7 × 7 × 7 with stride 2 of an image of 4 channels: along y and x, voxels two by two are a *cell* of 16 channels
+    /// (`[y][x][channel]`), of which an output sees 4 × 4; the first tap of the first cells is 0.
+    Stem,
+}
+
+impl Shape {
+    /// The shape for a convolution of such inputs, if there is one.
+    pub fn of(geometry: Geometry, lanes: &Lanes) -> Option<Shape> {
+        let Geometry { kernel, stride, padding } = geometry;
+        if kernel == [3; 3] && stride == [1; 3] && padding == [1; 3] && lanes.pitch == BLOCK {
+            return Some(Shape::Cube(4));
+        }
+        let four = lanes.pitch == 4 && lanes.channels.len() == 4;
+        (kernel == [7; 3] && stride == [2; 3] && padding == [3; 3] && four).then_some(Shape::Stem)
+    }
+
+    /// Kernel, stride and padding.
+    pub(crate) fn geometry(self) -> Geometry {
+        let (depth, stride) = (self.depth(), self.stride());
+        Geometry { kernel: [depth; 3], stride: [stride; 3], padding: [depth / 2; 3] }
+    }
+
+    /// Outputs of a tile along y and x.
+    pub(crate) fn outputs(self) -> usize {
+        match self {
+            Shape::Cube(outputs) => outputs,
+            Shape::Stem => 4,
+        }
+    }
+
+    /// The tiles of a range of outputs along y or x.
+    pub(super) fn tiles(self, range: &Range<usize>) -> Range<usize> {
+        range.start / self.outputs()..range.end.div_ceil(self.outputs())
+    }
+
+    /// Cuts a box of whole tiles into stacks of at most so many planes, about equally deep.
+    pub(super) fn stacks(
+        self,
+        part: usize,
+        [z, y, x]: &[Range<usize>; 3],
+        deepest: usize,
+        mut each: impl FnMut(usize, Stack),
+    ) {
+        let slabs = z.len().div_ceil(deepest);
+        for slab in 0..slabs {
+            let [start, end] = [slab, slab + 1].map(|at| z.start + at * z.len() / slabs);
+            for y in self.tiles(y) {
+                for x in self.tiles(x) {
+                    let first = [start, y * self.outputs(), x * self.outputs()];
+                    each(end - start, Stack { part, first });
+                }
+            }
+        }
+    }
+
+    /// Makes sure that a box is of whole tiles, but where it ends with the layer.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub(super) fn check_tiles(self, region: &[Range<usize>; 3], layer: [usize; 3]) {
+        let grid = self.outputs();
+        for axis in [1, 2] {
+            let Range { start, end } = region[axis];
+            let whole = start % grid == 0 && (end % grid == 0 || end == layer[axis]);
+            assert!(whole, "{region:?} is not of whole tiles of {layer:?}");
+        }
+    }
+
+    /// Points along y and x.
+    pub(crate) fn points(self) -> usize {
+        match self {
+            Shape::Cube(outputs) => outputs + 2,
+            Shape::Stem => 7,
+        }
+    }
+
+    /// Taps along z.
+    pub(super) fn depth(self) -> usize {
+        if self == Shape::Stem { 7 } else { 3 }
+    }
+
+    fn stride(self) -> usize {
+        if self == Shape::Stem { 2 } else { 1 }
+    }
+
+    /// Values by voxel of the inputs.
+    pub(super) fn pitch(self) -> usize {
+        if self == Shape::Stem { 4 } else { BLOCK }
+    }
+
+    /// Planes of inputs that so many planes of outputs see.
+    pub(super) fn planes(self, outputs: usize) -> usize {
+        if outputs == 0 { 0 } else { (outputs - 1) * self.stride() + self.depth() }
+    }
+
+    /// The first plane that a plane of outputs sees.
+    pub(super) fn first_plane(self, z: usize) -> isize {
+        (z * self.stride()) as isize - (self.depth() / 2) as isize
+    }
+
+    /// Where a plane lies among transformed ones: planes that are a stride apart follow one another, so that those which a
+    /// tap sees do.
+    pub(super) fn place(self, plane: usize, planes: usize) -> usize {
+        let stride = self.stride();
+        plane / stride + plane % stride * planes.div_ceil(stride)
+    }
+
+    /// Where a tap of a dense kernel `[o, i, kz, ky, kx]` lies, `channel` being that of a block or cell; none for a tap that
+    /// fills up a cell.
+    pub(super) fn tap(
+        self,
+        inputs: usize,
+        o: usize,
+        channel: usize,
+        [tz, ty, tx]: [usize; 3],
+    ) -> Option<usize> {
+        match self {
+            Shape::Cube(_) => Some(((o * inputs + channel) * 3 + tz) * 9 + ty * 3 + tx),
+            Shape::Stem => {
+                let (y, x) =
+                    ((2 * ty + channel / 8).checked_sub(1)?, (2 * tx + channel / 4 % 2).checked_sub(1)?);
+                Some(((o * inputs + channel % 4) * 7 + tz) * 49 + y * 7 + x)
+            }
+        }
+    }
+}

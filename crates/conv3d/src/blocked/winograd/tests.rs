@@ -1,0 +1,225 @@
+//! Winograd's form against the direct one, boxes against the whole, threads against one.
+
+use super::super::conv::{Convolution, Spread};
+use super::super::tests::{around, copied, values};
+use super::super::window::clip;
+use super::*;
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn it_is_the_direct_form(
+        stem in any::<bool>(), from in 1usize..50, to in 1usize..40, size in [1usize..12, 1usize..15, 1usize..19], four in any::<bool>(),
+        residual in prop::option::of(1usize..3), relu in any::<bool>(), images in 1usize..4,
+        corners in prop::array::uniform6(0.0f64..1.0), seed in any::<u64>(),
+    ) {
+        let shape = if stem { Shape::Stem } else { Shape::Cube(if four { 4 } else { 2 }) };
+        let (from, size) = if stem { (4, size.map(|n| 2 * n - usize::from(four))) } else { (from, size) };
+        let geometry = shape.geometry();
+        let (weights, bias) = (values(geometry.kernel[0].pow(3) * from * to, seed), values(to, seed ^ 1));
+        let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
+        let input = Window::whole(size, lanes.blocks(), lanes.pitch, geometry.padding[2]);
+        let layers: Vec<Vec<f32>> = (0..images as u64)
+            .map(|image| {
+                let mut layer = vec![f32::NAN; input.elements()];
+                let dense = values(from * size.iter().product::<usize>(), seed ^ (2 + image));
+                crate::blocked::image::pack(&dense, from, size, &input, &mut layer);
+                layer
+            })
+            .collect();
+        let size = size.map(|n| (n - 1) / geometry.stride[0] + 1);
+        let output = Window::whole(size, to.div_ceil(BLOCK), BLOCK, 2);
+        let residual = residual.map(|stride| {
+            let window = Window::whole(size.map(|n| n * stride), output.blocks.div_ceil(stride), BLOCK, 1);
+            let values = values(window.elements(), seed ^ 9);
+            (window, values, stride)
+        });
+        let residual = residual.as_ref().map(|(window, values, stride)| Residual { window, values, stride: *stride });
+        let tile = shape.outputs();
+        let whole = size.map(|n| 0..n);
+        let region: [Range<usize>; 3] = std::array::from_fn(|axis| {
+            let n = size[axis] as f64;
+            let (first, len) = ((corners[axis] * n) as usize, corners[axis + 3] * (1.0 - corners[axis]) * n);
+            let grid = if axis == 0 { 1 } else { tile };
+            let end = (first + 1 + len as usize).next_multiple_of(grid).min(size[axis]);
+            first / grid * grid..end
+        });
+        for isa in Isa::available() {
+            let dense = Dense { weights: &weights, bias: &bias };
+            let direct = Convolution::new(isa, geometry, Spread::NONE, &lanes, dense, relu);
+            let conv = Winograd::new(isa, shape, &lanes, dense, relu);
+            let run = |region: &[Range<usize>; 3], threads: usize, work: &(dyn Fn(&mut [Job<'_>]) + Sync)| {
+                let mut found = vec![vec![7.0; output.elements()]; images];
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut jobs: Vec<Job<'_>> = layers
+                    .iter()
+                    .zip(&mut found)
+                    .map(|(layer, found)| Job {
+                        region: region.clone(),
+                        parts: None, input: (&input, layer.as_slice()), residual, output: (&output, found),
+                    })
+                    .collect();
+                pool.install(|| work(&mut jobs));
+                drop(jobs);
+                found
+            };
+            let wanted = run(&whole, 1, &|jobs| direct.run(jobs));
+            let found = run(&whole, 1, &|jobs| conv.run(jobs));
+            let scale = wanted.iter().flatten().fold(1.0f32, |scale, value| scale.max(value.abs()));
+            for (found, wanted) in found.iter().flatten().zip(wanted.iter().flatten()) {
+                prop_assert!((found - wanted).abs() <= 2e-5 * scale, "{found} is not {wanted}, of {scale}");
+            }
+            prop_assert_eq!(&found, &run(&whole, 3, &|jobs| conv.run(jobs)));
+            // From a window that holds just what the box reads.
+            let [z, y, x] = geometry.reach(&region);
+            let read = [clip(z, input.layer[0]), clip(y, input.layer[1]), x];
+            let near = around(input.layer, &read, lanes.blocks(), lanes.pitch);
+            let mut kept = vec![0.0; near.elements()];
+            copied((&input, &layers[0]), &near, &mut kept);
+            let mut boxed = vec![7.0; output.elements()];
+            let (input, output_of) = ((&near, kept.as_slice()), (&output, boxed.as_mut_slice()));
+            conv.run(&mut [Job { region: region.clone(), parts: None, input, residual, output: output_of }]);
+            let boxes = run(&region, 2, &|jobs| conv.run(jobs));
+            prop_assert_eq!(&boxed, &boxes[0]);
+            for (found, boxed) in found.iter().zip(&boxes) {
+                for block in 0..output.blocks {
+                    for (z, y, x) in voxels(size) {
+                        let inside = region[0].contains(&z) && region[1].contains(&y) && region[2].contains(&x);
+                        let at = output.at(block, [z, y, x].map(|at| at as isize));
+                        let wanted = if inside { &found[at..at + BLOCK] } else { &[7.0; BLOCK][..] };
+                        prop_assert_eq!(&boxed[at..at + BLOCK], wanted, "{:?}", [z, y, x]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All voxels of a layer.
+fn voxels([depth, height, width]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..depth).flat_map(move |z| (0..height).flat_map(move |y| (0..width).map(move |x| (z, y, x))))
+}
+
+/// Computes jobs in one form.
+type Run<'a> = &'a (dyn Fn(&mut [Job<'_>]) + Sync);
+
+/// A layer, its boxes and what was computed of it.
+struct Layer {
+    size: [usize; 3],
+    input: (Window, Vec<f32>),
+    output: Window,
+    boxes: Vec<[Range<usize>; 3]>,
+}
+
+impl Layer {
+    /// Boxes at some of the places of a tile, or in some of the rows where there are no tiles.
+    fn new(
+        lanes: &Lanes,
+        geometry: Geometry,
+        grid: usize,
+        size: [usize; 3],
+        out_blocks: usize,
+        seed: u64,
+    ) -> Layer {
+        let input = Window::whole(size, lanes.blocks(), lanes.pitch, geometry.padding[2]);
+        let channels = lanes.channels.iter().flatten().count();
+        let mut image = vec![f32::NAN; input.elements()];
+        let dense = values(channels * size.iter().product::<usize>(), seed);
+        crate::blocked::image::pack(&dense, channels, size, &input, &mut image);
+        let size = std::array::from_fn(|axis| (size[axis] - 1) / geometry.stride[axis] + 1);
+        let output = Window::whole(size, out_blocks, BLOCK, 2);
+        let mut draw =
+            values(3 * size.iter().product::<usize>(), seed ^ 5).into_iter().map(|value| value.abs() % 1.0);
+        let mut part = |range: Range<usize>| {
+            let [first, len] = [(); 2].map(|()| draw.next().unwrap() * range.len() as f32);
+            let start = range.start + first as usize;
+            start..(start + 1 + len as usize).min(range.end)
+        };
+        let [depth, height, width] = size;
+        let mut boxes = Vec::new();
+        if grid == 1 {
+            for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))).step_by(3) {
+                boxes.push([z..z + 1, y..y + 1, part(0..width)]);
+            }
+        } else {
+            let tiles = |n: usize| (0..n).step_by(grid).map(move |first| first..(first + grid).min(n));
+            for (y, x) in tiles(height).flat_map(|y| tiles(width).map(move |x| (y.clone(), x))).step_by(2) {
+                boxes.push([part(0..depth), y, x]);
+            }
+        }
+        Layer { size, input: (input, image), output, boxes }
+    }
+
+    fn job<'a>(&'a self, parts: bool, found: &'a mut [f32]) -> Job<'a> {
+        Job {
+            region: self.size.map(|n| 0..n),
+            parts: parts.then_some(self.boxes.as_slice()),
+            input: (&self.input.0, &self.input.1),
+            residual: None,
+            output: (&self.output, found),
+        }
+    }
+
+    /// Whether what was computed in boxes is the whole's bits there, and nothing else was touched.
+    fn holds(&self, boxed: &[f32], whole: &[f32]) -> bool {
+        (0..self.output.blocks).all(|block| {
+            voxels(self.size).all(|(z, y, x)| {
+                let inside = |part: &[Range<usize>; 3]| {
+                    part[0].contains(&z) && part[1].contains(&y) && part[2].contains(&x)
+                };
+                let at = self.output.at(block, [z, y, x].map(|at| at as isize));
+                let wanted =
+                    if self.boxes.iter().any(inside) { &whole[at..at + BLOCK] } else { &[7.0; BLOCK][..] };
+                boxed[at..at + BLOCK] == *wanted
+            })
+        })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn boxes_of_several_layers_are_the_bits_of_each(
+        stem in any::<bool>(), from in 1usize..40, to in 1usize..40, deep in 33usize..75,
+        sizes in prop::array::uniform3([1usize..14, 1usize..15, 1usize..19]), seed in any::<u64>(),
+    ) {
+        let shape = if stem { Shape::Stem } else { Shape::Cube(4) };
+        let from = if stem { 4 } else { from };
+        let geometry = shape.geometry();
+        let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
+        let (weights, bias) = (values(geometry.kernel[0].pow(3) * from * to, seed), values(to, seed ^ 1));
+        let dense = Dense { weights: &weights, bias: &bias };
+        let mut sizes = sizes;
+        // Deeper than a stack may be.
+        sizes[0][0] = deep;
+        for isa in Isa::available() {
+            let winograd = Winograd::new(isa, shape, &lanes, dense, true);
+            let direct = Convolution::new(isa, geometry, Spread::NONE, &lanes, dense, true);
+            let forms: [(usize, Run<'_>); 2] =
+                [(shape.outputs(), &|jobs| winograd.run(jobs)), (1, &|jobs| direct.run(jobs))];
+            for (grid, run) in forms {
+                let layers: Vec<Layer> = sizes
+                    .iter()
+                    .zip((0..3).map(|at| seed ^ at << 7))
+                    .map(|(&size, seed)| Layer::new(&lanes, geometry, grid, size, to.div_ceil(BLOCK), seed))
+                    .collect();
+                let computed = |parts: bool, threads: usize| {
+                    let mut found: Vec<Vec<f32>> = layers.iter().map(|layer| vec![7.0; layer.output.elements()]).collect();
+                    let mut jobs: Vec<Job<'_>> =
+                        layers.iter().zip(&mut found).map(|(layer, found)| layer.job(parts, found)).collect();
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    pool.install(|| run(&mut jobs));
+                    drop(jobs);
+                    found
+                };
+                let (whole, boxed) = (computed(false, 1), computed(true, 3));
+                for ((layer, whole), boxed) in layers.iter().zip(&whole).zip(&boxed) {
+                    prop_assert!(layer.holds(boxed, whole), "{:?} in boxes {:?}", layer.size, layer.boxes);
+                }
+            }
+        }
+    }
+}

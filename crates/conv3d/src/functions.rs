@@ -1,0 +1,184 @@
+//! The operations, each on the backend that suits its tensors.
+//!
+//! Each function checks its arguments, then picks a backend; backends agree to rounding, forward and backward.
+
+use candle_core::{DType, Result, Tensor, bail};
+
+use crate::backend::{self, Backend};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::params::{Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, check_channels};
+use crate::{compose, cpu, norm};
+
+/// 3D cross-correlation, as PyTorch's `conv3d` with one group.
+///
+/// # Shapes
+/// `x [n, i, d, h, w]`, `weight [o, i, kd, kh, kw]`, `bias [o]` to `[n, o, d', h', w']` with
+/// `d' = (d + 2·padding − dilation·(kd − 1) − 1) / stride + 1`.
+///
+/// # Errors
+/// If ranks, channels, types or devices disagree, the kernel does not fit into the padded input, or the device has no
+/// form of it for the type.
+pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3dParams) -> Result<Tensor> {
+    params.check(x, weight, bias)?;
+    match backend::of("conv3d", &[x, weight, bias.unwrap_or(x)])? {
+        Backend::Cpu => cpu::conv3d(x, weight, bias, params),
+        #[cfg(feature = "cuda")]
+        Backend::Cudnn => cuda::conv3d(x, weight, bias, params),
+        #[cfg(not(feature = "cuda"))]
+        Backend::Cudnn => bail!("conv3d: this build has no CUDA"),
+        Backend::Composed => compose::conv3d(x, weight, bias, params),
+    }
+}
+
+/// The transpose of [`conv3d`] with respect to its input, as PyTorch's `conv_transpose3d` with one group.
+///
+/// # Shapes
+/// `x [n, i, d, h, w]`, `weight [i, o, kd, kh, kw]`, `bias [o]` to `[n, o, d', h', w']` with
+/// `d' = (d − 1)·stride − 2·padding + dilation·(kd − 1) + output_padding + 1`.
+///
+/// # Errors
+/// If ranks, channels, types or devices disagree, the output would be empty, or the device has no form of it for the
+/// type.
+pub fn conv_transpose3d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    params: ConvTranspose3dParams,
+) -> Result<Tensor> {
+    params.check(x, weight, bias)?;
+    match backend::of("conv_transpose3d", &[x, weight, bias.unwrap_or(x)])? {
+        Backend::Cpu => cpu::conv_transpose3d(x, weight, bias, params),
+        #[cfg(feature = "cuda")]
+        Backend::Cudnn => cuda::conv_transpose3d(x, weight, bias, params),
+        #[cfg(not(feature = "cuda"))]
+        Backend::Cudnn => bail!("conv_transpose3d: this build has no CUDA"),
+        Backend::Composed => compose::conv_transpose3d(x, weight, bias, params),
+    }
+}
+
+/// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.
+///
+/// # Shapes
+/// `[n, c, d, h, w]` to `[n, c, d', h', w']` with `d' = (d + 2·padding − kernel) / stride + 1`.
+///
+/// # Errors
+/// If a window does not fit into the padded input, or the padding is more than half the kernel.
+pub fn max_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
+    params.check(x)?;
+    if on_host(&[x]) {
+        return cpu::max_pool3d(x, params);
+    }
+    compose::max_pool3d(x, params)
+}
+
+/// Mean of each window; padding counts as zeros (PyTorch's `count_include_pad`).
+///
+/// # Shapes
+/// As [`max_pool3d`].
+///
+/// # Errors
+/// As [`max_pool3d`].
+pub fn avg_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
+    params.check(x)?;
+    if on_host(&[x]) {
+        return cpu::avg_pool3d(x, params);
+    }
+    compose::avg_pool3d(x, params)
+}
+
+/// Mean over all voxels.
+///
+/// # Shapes
+/// `[n, c, d, h, w]` to `[n, c]`.
+///
+/// # Errors
+/// If `x` is not of rank 5.
+pub fn global_avg_pool3d(x: &Tensor) -> Result<Tensor> {
+    if on_host(&[x]) {
+        return cpu::global_avg_pool3d(x);
+    }
+    compose::global_avg_pool3d(x)
+}
+
+/// Resamples to `size` voxels per axis, as PyTorch's `interpolate(size=…)`.
+///
+/// # Shapes
+/// `[n, c, d, h, w]` to `[n, c, size…]`.
+///
+/// # Errors
+/// If `x` is not of rank 5 or a size is 0.
+pub fn upsample3d(x: &Tensor, size: [usize; 3], mode: Mode) -> Result<Tensor> {
+    if on_host(&[x]) {
+        return cpu::upsample3d(x, size, mode);
+    }
+    compose::upsample3d(x, size, mode)
+}
+
+/// Batch normalisation by the batch's own statistics, then ReLU where `relu`.
+///
+/// # Shapes
+/// `x [n, c, d, h, w]`, `gamma [c]`, `beta [c]`; returns `(y [n, c, d, h, w], mean [c], variance [c])`; the variance
+/// is the biased one, and no gradient flows through mean and variance as they are returned.
+///
+/// # Errors
+/// If shapes disagree.
+pub fn batch_norm_train(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    relu: bool,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    check_channels("batch norm", x, &[gamma, beta])?;
+    if on_host(&[x, gamma, beta]) {
+        return norm::batch_norm_train(x, gamma, beta, epsilon, relu);
+    }
+    compose::batch_norm_train(x, gamma, beta, epsilon, relu)
+}
+
+/// Batch normalisation by given statistics, to which no gradient flows, then ReLU where `relu`.
+///
+/// # Shapes
+/// `x [n, c, d, h, w]`, all others `[c]`; returns `[n, c, d, h, w]`.
+///
+/// # Errors
+/// If shapes disagree.
+pub fn batch_norm_eval(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    epsilon: f64,
+    relu: bool,
+) -> Result<Tensor> {
+    check_channels("batch norm", x, &[gamma, beta, mean, variance])?;
+    let (mean, variance) = (&mean.detach(), &variance.detach());
+    if on_host(&[x, gamma, beta, mean, variance]) {
+        return norm::batch_norm_eval(x, gamma, beta, mean, variance, epsilon, relu);
+    }
+    compose::batch_norm_eval(x, gamma, beta, mean, variance, epsilon, relu)
+}
+
+/// `max(a + b, 0)`, the end of a residual block.
+///
+/// # Shapes
+/// `a` and `b` of one shape, which the result has.
+///
+/// # Errors
+/// If shapes disagree.
+pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.shape() != b.shape() {
+        bail!("add_relu: shapes {:?} and {:?} differ", a.dims(), b.dims())
+    }
+    if on_host(&[a, b]) {
+        return norm::add_relu(a, b);
+    }
+    compose::add_relu(a, b)
+}
+
+/// Whether this crate's kernels for the CPU take these tensors.
+fn on_host(tensors: &[&Tensor]) -> bool {
+    tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
+}
