@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::cli::ResultsArgs;
 use crate::page::Page;
 use relevox::cli::print_result;
-use relevox_experiment::failure::input;
-use relevox_experiment::stages::cohort::PHANTOM;
+use relevox_experiment::config::PHANTOM;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::stages::evaluate::SUMMARY;
 use relevox_report::tables::wording::{self, decimals, with_interval};
 use relevox_report::tables::{DiffusionSummary, Number, Summary, Threshold};
@@ -62,10 +62,10 @@ pub fn run(args: &ResultsArgs) -> anyhow::Result<()> {
 fn read(folder: &Path) -> anyhow::Result<Shown> {
     let text = |name: &str| {
         let path = folder.join(name);
-        std::fs::read_to_string(&path).map_err(|error| input(format!("{}: {error}", path.display())))
+        std::fs::read_to_string(&path).map_err(|error| invalid_input(format!("{}: {error}", path.display())))
     };
     let unreadable = |name: &str, error: &dyn std::fmt::Display| {
-        input(format!(
+        invalid_input(format!(
             "{}: expected what `cargo xtask reproduce` leaves, {error}",
             folder.join(name).display()
         ))
@@ -79,7 +79,7 @@ fn read(folder: &Path) -> anyhow::Result<Shown> {
     let source = config.get("cohort").and_then(|cohort| cohort.get("source")).and_then(toml::Value::as_str);
     let name = folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned());
     Ok(Shown {
-        run: name.ok_or_else(|| input(format!("{}: expected a run's folder", folder.display())))?,
+        run: name.ok_or_else(|| invalid_input(format!("{}: expected a run's folder", folder.display())))?,
         synthetic: source == Some(PHANTOM),
         seed: manifest["seed"].as_u64().unwrap_or_default(),
         revision: manifest["git_revision"].as_str().map(str::to_owned),

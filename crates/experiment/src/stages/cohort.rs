@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use rayon::prelude::*;
-use relevox_volume::split::{self, Fractions, Sizes};
+use relevox_volume::split;
 use relevox_volume::{Cohort, CohortCase, LeftOut, Split, Study, ValidPreprocess};
 
 use super::Work;
 use super::studies::StudyCache;
-use crate::config::Config;
+pub use crate::config::PHANTOM;
+use crate::config::ValidConfig;
 use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -22,8 +23,6 @@ use crate::run::{Inputs, Run, current, hash_bytes, hash_file, real, replace, str
 pub const COHORT: &str = "cohort.csv";
 /// The artefact that lists the cases that were found and can not be used.
 pub const LEFT_OUT: &str = "left_out.csv";
-/// The folder of the synthetic cohort.
-pub const PHANTOM: &str = "phantom";
 
 /// The cases of a run, with their splits.
 #[derive(Debug)]
@@ -49,9 +48,9 @@ impl Scans {
     ///
     /// # Errors
     /// A cohort that can't be used: a scan that can't be read, too few cases, one class.
-    pub fn find(config: &Config, root: &Path) -> anyhow::Result<Self> {
+    pub fn find(config: &ValidConfig, root: &Path) -> anyhow::Result<Self> {
         let source = match config.cohort.source.as_str() {
-            "phantom" => root.join(PHANTOM),
+            PHANTOM => root.join(PHANTOM),
             path => PathBuf::from(path),
         };
         let mut cohort = Cohort::open(&source, &config.preprocess.sequences)?;
@@ -84,12 +83,9 @@ impl Scans {
                 });
             }
         }
-        let shares =
-            Fractions { train: settings.train, validation: settings.validation, test: settings.test };
-        split::assign(&mut cohort, &Sizes::Fractions(shares).check()?, stream_seed(config.seed, "split"))
-            .with_context(|| {
-                format!("{}: cohort.train, cohort.validation and cohort.test", source.display())
-            })?;
+        split::assign(&mut cohort, config.split_sizes(), stream_seed(config.seed, "split")).with_context(
+            || format!("{}: cohort.train, cohort.validation and cohort.test", source.display()),
+        )?;
         let scans = Self::survey(config, cohort)?;
         scans.check_splits()?;
         if !current(root, COHORT, &scans.listed(root)?) {
@@ -98,7 +94,7 @@ impl Scans {
         Ok(scans)
     }
 
-    fn survey(config: &Config, cohort: Cohort) -> anyhow::Result<Self> {
+    fn survey(config: &ValidConfig, cohort: Cohort) -> anyhow::Result<Self> {
         let progress = Progress::start("cohort: check", cohort.cases.len(), "cases");
         let hashes: BTreeMap<String, Hashes> = cohort
             .cases
@@ -125,7 +121,7 @@ impl Scans {
             })
             .collect();
         let inputs = Inputs::new().setting("preprocess", &config.preprocess).setting("cases", &rows);
-        let preprocess = config.preprocess.clone().check()?;
+        let preprocess = config.preprocess().clone();
         let studies = StudyCache::new(&cohort.cases, &preprocess);
         Ok(Self { cases: cohort.cases, left_out: cohort.left_out, hashes, preprocess, inputs, studies })
     }
@@ -165,7 +161,7 @@ impl Scans {
             replace(path, &self.cohort_csv(run.root())?)?;
             Ok(vec![LEFT_OUT.to_owned()])
         })?;
-        run.note_cohort(&self.fingerprint())?;
+        run.record_cohort(&self.fingerprint())?;
         Ok(Work::from_iter([made]))
     }
 
@@ -290,7 +286,7 @@ impl Scans {
     }
 }
 
-fn enough(config: &Config, cohort: &Cohort, source: &Path) -> anyhow::Result<()> {
+fn enough(config: &ValidConfig, cohort: &Cohort, source: &Path) -> anyhow::Result<()> {
     let (found, needed) = (cohort.cases.len(), config.cohort.min_cases);
     let source = source.display();
     if found < needed {

@@ -22,7 +22,7 @@ use super::{Partition, Session, Work};
 use crate::config::{Config, Select};
 use crate::interrupt;
 use crate::progress::{Progress, say};
-use crate::run::{Inputs, replace, stream_seed};
+use crate::run::{Inputs, replace, stream_seed, unavailable};
 
 /// The artefact.
 pub const GRID: &str = "grid.json";
@@ -236,17 +236,13 @@ pub fn read(session: &Session) -> anyhow::Result<Grid> {
 ///
 /// # Errors
 /// A folder without a search.
-pub fn require_begun(root: &Path, config: &Config) -> anyhow::Result<()> {
+pub fn require_started(root: &Path, config: &Config) -> anyhow::Result<()> {
     let path = root.join(GRID);
     if config.regions.select == Select::Fixed || path.exists() { Ok(()) } else { Err(not_there(&path)) }
 }
 
 fn not_there(path: &Path) -> anyhow::Error {
-    crate::failure::input(format!(
-        "{} is not there: run `{} grid` first",
-        path.display(),
-        crate::program::name()
-    ))
+    unavailable(path, "not found", "grid")
 }
 
 /// The partition that everything after the grid is about: the one that the config fixes, or that of the cell
@@ -267,7 +263,7 @@ pub fn selected(session: &Session) -> anyhow::Result<Partition> {
     let grid = read(session)?;
     let best = best(&grid).cloned();
     if best.is_none() {
-        say(format!("no validation case has a tumour to select by: {} it is", fixed.name()));
+        say(format!("grid: no validation case has a tumour; selected {fixed}"));
     }
     Ok(best.unwrap_or(fixed))
 }

@@ -21,7 +21,7 @@ use super::{Partition, Session, Work, train};
 use crate::interrupt;
 use crate::place::say_smaller_batches;
 use crate::progress::Progress;
-use crate::run::{Inputs, State, replace, stream_seed};
+use crate::run::{Inputs, State, replace, stream_seed, unavailable};
 
 const FOLDER: &str = "perturbation";
 const WEIGHTS: &str = "perturbation/unet.safetensors";
@@ -94,12 +94,7 @@ fn inputs(session: &Session, classifier: &str, partition: &Partition) -> anyhow:
     let mut learned_from = Vec::new();
     for case in cases(session) {
         let labels = session.run.hash(&partition.regions_file(&case)).map_err(|_| {
-            let path = session.run.path(&partition.regions_file(&case));
-            crate::failure::input(format!(
-                "{} is not there: run `{} regions` first",
-                path.display(),
-                crate::program::name()
-            ))
+            unavailable(&session.run.path(&partition.regions_file(&case)), "not found", "regions")
         })?;
         let scan = session.scans.inputs(&case)?.to_value();
         learned_from.push(serde_json::json!([case, scan, labels]));
@@ -123,8 +118,8 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
         return Ok(Work { made: 0, kept: 1 });
     }
     // Weights and history can be had again from the state that training left.
-    let mendable = matches!(state, State::Torn(_)) && run.path(LAST).exists();
-    if state != State::Begun && !mendable {
+    let mendable = matches!(state, State::Incomplete(_)) && run.path(LAST).exists();
+    if state != State::InProgress && !mendable {
         run.discard(FOLDER)?;
     }
     run.begin(FOLDER, &inputs)?;

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_swept_is_what_fresh_removes() {
         for folder in FOLDERS {
-            assert!(crate::run::LEAVINGS.contains(&folder), "{folder}");
+            assert!(crate::run::ARTEFACTS.contains(&folder), "{folder}");
         }
     }
 }

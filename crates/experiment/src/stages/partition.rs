@@ -2,13 +2,14 @@
 //!
 //! Source: Rajapaksa and Khalvati (2022), section B and appendix A.3; SLIC: Achanta et al., IEEE TPAMI 34(11), 2012.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
 use relevox_report::tables::Method;
 use relevox_volume::{Study, Volume, nifti};
 use serde::{Deserialize, Serialize};
-use slic3d::{Slic, Supervoxels};
+use slic3d::Supervoxels;
 
 use rayon::prelude::*;
 
@@ -27,6 +28,13 @@ pub struct Partition {
     pub regions: usize,
     /// SLIC's compactness.
     pub compactness: f64,
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sequence, regions) = (self.sequence.to_uppercase(), self.regions);
+        write!(out, "{sequence}, {regions} regions, compactness {}", self.compactness)
+    }
 }
 
 /// Makes the partition of cases, by name.
@@ -132,11 +140,7 @@ impl Partition {
     }
 
     fn segment(&self, study: &Study, regions: &RegionsConfig) -> anyhow::Result<Supervoxels> {
-        let slic = Slic::new(self.regions)
-            .compactness(self.compactness)
-            .sigma(regions.sigma)
-            .iterations(regions.iterations)
-            .enforce_connectivity(regions.enforce_connectivity);
+        let slic = regions.slic(self.regions, self.compactness);
         let mask = regions.masked.then(|| study.brain.view());
         Ok(slic.segment_volume(study.channel(&self.sequence)?, mask)?)
     }

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::place::{Place, say_smaller_batches};
+use relevox_experiment::device::{DeviceOptions, batch_size_notice};
 use relevox_experiment::progress::Progress;
-use relevox_experiment::run::probe;
+use relevox_experiment::run::check_writable;
 use relevox_perturb::FillKind;
 use relevox_volume::nifti;
 use serde_json::json;
@@ -84,9 +84,9 @@ pub struct ExplainArgs {
 ///
 /// # Errors
 /// Returns an error if a file cannot be read or written, or files and options do not fit together.
-pub fn run(args: &ExplainArgs, place: &Place) -> anyhow::Result<()> {
-    let device = place.open()?;
-    probe(&args.out)?;
+pub fn run(args: &ExplainArgs, options: &DeviceOptions) -> anyhow::Result<()> {
+    let device = options.open()?;
+    check_writable(&args.out)?;
     let model = Model::load_with(&args.weights, &device, &model_options(args)?).map_err(of_command)?;
     let study = model.read_case(&args.case).map_err(of_command)?;
     let regions = match &args.labels {
@@ -146,9 +146,9 @@ fn result(explanation: &Explanation, seconds: f64) -> serde_json::Value {
 fn model_options(args: &ExplainArgs) -> anyhow::Result<ModelOptions> {
     let crop = args.crop.as_ref().map(|crop| {
         <[usize; 3]>::try_from(crop.as_slice())
-            .map_err(|_| input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))
+            .map_err(|_| invalid_input(format!("--crop: expected z,y,x, found {} numbers", crop.len())))
     });
-    let notice = say_smaller_batches("explain");
+    let notice = batch_size_notice("explain");
     Ok(ModelOptions {
         depth: args.depth,
         stem_stride: args.stem_stride,
@@ -174,7 +174,7 @@ fn constant_fill(name: &str) -> Result<FillKind, String> {
 fn of_command(error: Error) -> anyhow::Error {
     match error {
         Error::Volume(relevox_volume::Error::UnknownName { what: "channel", expected, found }) => {
-            input(format!("--sequence: expected one of {expected}, found {found}"))
+            invalid_input(format!("--sequence: expected one of {expected}, found {found}"))
         }
         Error::Volume(error) => error.into(),
         Error::Model(error) => error.into(),
@@ -182,7 +182,7 @@ fn of_command(error: Error) -> anyhow::Error {
         Error::Relevance(error) => error.into(),
         Error::Supervoxels(error) => error.into(),
         Error::InvalidSetting { setting, expected, found } => {
-            input(format!("--{setting}: expected {expected}, found {found}"))
+            invalid_input(format!("--{setting}: expected {expected}, found {found}"))
         }
         error @ Error::Io { .. } => input(error),
     }

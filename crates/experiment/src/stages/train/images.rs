@@ -7,7 +7,7 @@ use relevox_volume::augment::ValidAugment;
 use relevox_volume::{CohortCase, Split};
 
 use super::Member;
-use crate::config::Config;
+use crate::config::ValidConfig;
 use crate::run::stream_seed;
 use crate::stages::Scans;
 
@@ -21,15 +21,10 @@ pub(super) struct Images<'a> {
 }
 
 impl<'a> Images<'a> {
-    pub(super) fn new(
-        scans: &'a Scans,
-        split: Split,
-        config: &Config,
-        member: &Member,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(scans: &'a Scans, split: Split, config: &ValidConfig, member: &Member) -> Self {
         let cases = scans.split(split).collect();
-        let augment = config.augment.check()?;
-        Ok(Self { scans, cases, augment, seed: config.seed, stream: member.stream("augment") })
+        let augment = *config.augment();
+        Self { scans, cases, augment, seed: config.seed, stream: member.stream("augment") }
     }
 }
 
