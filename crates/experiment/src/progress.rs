@@ -95,10 +95,6 @@ impl Progress {
         }
     }
 
-    pub fn note(&self, line: &str) {
-        self.println(line);
-    }
-
     fn line(&self, done: u64) -> String {
         let seconds = self.start.elapsed().as_secs_f64();
         let rate = done as f64 / seconds;

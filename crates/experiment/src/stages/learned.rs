@@ -163,12 +163,12 @@ fn passes(session: &Session, network: &Network, partition: &Partition) -> anyhow
             progress.advance(1);
             if step.together < together {
                 together = step.together;
-                progress.note(&format!("out of GPU memory, going on with {together} regions at a time"));
+                progress.println(&format!("out of GPU memory, going on with {together} regions at a time"));
             }
             interrupt::flow()
         })?;
         if let Some(progress) = progress {
-            progress.note(&format!(
+            progress.println(&format!(
                 "loss {:.1}, mean |Δp| {:.4}, {:.0} % saturated, {:.3} from max",
                 record.loss,
                 record.delta_p,

@@ -191,14 +191,14 @@ fn epochs_of(session: &Session, member: &Member) -> anyhow::Result<()> {
             };
             if step.parts > *known {
                 *known = step.parts;
-                progress.note(&format!("out of GPU memory, going on with each {what} in {known} parts"));
+                progress.println(&format!("out of GPU memory, going on with each {what} in {known} parts"));
             }
             if step.phase == Phase::Train {
                 progress.advance(1);
             }
             interrupt::flow()
         })?;
-        progress.note(&format!(
+        progress.println(&format!(
             "epoch {}/{}: loss {:.4}; validation loss {:.4}, accuracy {:.3}",
             record.epoch, plan.epochs, record.train_loss, record.validation_loss, record.validation_accuracy
         ));
@@ -209,7 +209,7 @@ fn epochs_of(session: &Session, member: &Member) -> anyhow::Result<()> {
     }
     replace(&history, &history_csv(trainer.history(), &validation)?)?;
     let best = kept(trainer.history(), config.classifier.keep).context("choosing one of no epochs")?;
-    progress.note(&format!(
+    progress.println(&format!(
         "epoch {} it is, with validation accuracy {:.3}",
         best.epoch, best.validation_accuracy
     ));
