@@ -1,11 +1,12 @@
 //! The image that changes are of, and many changes in groups.
 
-use super::boxes::{Bounds, Place};
+use super::boxes::Place;
 use super::cut::Changed;
 use crate::Error;
 use crate::memory::{Fitting, is_exhausted};
 use crate::plan::Change;
 use candle_core::{Device, Result as TensorResult, Tensor};
+use relevox_grid::Box3;
 
 /// Most changes that go through a layer together.
 pub const TOGETHER: usize = 32;
@@ -98,10 +99,10 @@ impl Image {
                         let row = channel * voxels + (z * height + y) * width + start[2];
                         let first = values.len();
                         values.extend_from_slice(&self.values[row..row + size[2]]);
-                        if bounds[0].contains(&z) && bounds[1].contains(&y) {
-                            let within = (channel * change.size[0] + z - bounds[0].start) * change.size[1];
-                            let from = (within + y - bounds[1].start) * change.size[2];
-                            let onto = first + bounds[2].start - start[2];
+                        if bounds.range(0).contains(&z) && bounds.range(1).contains(&y) {
+                            let within = (channel * change.size[0] + z - bounds.start[0]) * change.size[1];
+                            let from = (within + y - bounds.start[1]) * change.size[2];
+                            let onto = first + bounds.start[2] - start[2];
                             values[onto..onto + change.size[2]]
                                 .copy_from_slice(&change.values[from..from + change.size[2]]);
                         }
@@ -116,8 +117,8 @@ impl Image {
 }
 
 /// The voxels of a change.
-pub(super) fn bounds_of(change: &Change<'_>) -> Bounds {
-    std::array::from_fn(|axis| change.start[axis]..change.start[axis] + change.size[axis])
+pub(super) fn bounds_of(change: &Change<'_>) -> Box3 {
+    Box3::new(change.start, std::array::from_fn(|axis| change.start[axis] + change.size[axis]))
 }
 
 /// What changes that go together are expected to take of a device's memory.

@@ -19,12 +19,13 @@ mod working;
 use super::graph::{Arrangement, End, Graph, Step};
 use super::{Plan, logit_of};
 use crate::Error;
-use boxes::{Boxes, Differs, Region, union};
+use boxes::{Boxes, Differs, hull};
 use conv3d::blocked::conv::{Job, Residual};
 use conv3d::blocked::window::Window;
 use costs::Clock;
 pub use costs::{Costs, LayerCost};
 use rayon::prelude::*;
+use relevox_grid::Box3;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -48,8 +49,8 @@ pub struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn region(&self) -> Region {
-        std::array::from_fn(|axis| self.start[axis]..self.start[axis] + self.size[axis])
+    fn bounds(&self) -> Box3 {
+        Box3::new(self.start, std::array::from_fn(|axis| self.start[axis] + self.size[axis]))
     }
 }
 
@@ -164,12 +165,12 @@ impl Plan {
             return Err(Error::Batch { expected: "a classifier".to_owned(), found });
         };
         let last = self.graph.last();
-        let whole = kept.arrangement.windows[last].layer.map(|size| 0..size);
+        let whole = Box3::whole(kept.arrangement.windows[last].layer);
         let mut logits = vec![logit; changes.len()];
         self.go_through(
             kept,
             changes,
-            |_, differs| differs.map(|_| whole.clone()),
+            |_, differs| differs.map(|_| whole),
             &mut logits,
             |working, _, to| {
                 if let Some((window, values)) = working.layer(&self.graph, last) {
@@ -203,7 +204,7 @@ impl Plan {
         let last = self.graph.last();
         let mut found: Vec<Vec<f32>> = vec![Vec::new(); changes.len()];
         let wanted =
-            |change: &Change<'_>, _: Option<&Differs>| (!change.size.contains(&0)).then(|| change.region());
+            |change: &Change<'_>, _: Option<&Differs>| (!change.size.contains(&0)).then(|| change.bounds());
         self.go_through(kept, changes, wanted, &mut found, |working, change, to| {
             let Some((window, values)) = working.layer(&self.graph, last) else { return };
             let [depth, height, width] = change.size;
@@ -223,17 +224,17 @@ impl Plan {
     /// # Errors
     /// As [`Plan::changed`] or [`Plan::changed_values`], whichever is for this network.
     pub fn changed_operations(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<u64, Error> {
-        let last = kept.arrangement.windows[self.graph.last()].layer.map(|size| 0..size);
+        let last = Box3::whole(kept.arrangement.windows[self.graph.last()].layer);
         let mut products = 0;
         for change in changes {
             self.check(kept, change)?;
             let differs = self.differs(kept, change);
             let wanted = match self.graph.end {
                 End::Logit { .. } if differs.is_none() => continue,
-                End::Logit { .. } => last.clone(),
-                End::Values { .. } => change.region(),
+                End::Logit { .. } => last,
+                End::Values { .. } => change.bounds(),
             };
-            let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted);
+            let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), wanted);
             products += (self.graph.steps.iter().enumerate())
                 .map(|(at, step)| step.work.products() * boxes.voxels(at))
                 .sum::<usize>();
@@ -247,7 +248,7 @@ impl Plan {
         &self,
         kept: &Kept,
         changes: &[Change<'_>],
-        wanted: impl Fn(&Change<'_>, Option<&Differs>) -> Option<Region> + Sync,
+        wanted: impl Fn(&Change<'_>, Option<&Differs>) -> Option<Box3> + Sync,
         results: &mut [T],
         done: impl Fn(&Working, &Change<'_>, &mut T) + Sync,
     ) -> Result<(), Error> {
@@ -260,7 +261,7 @@ impl Plan {
             .map(|change| {
                 let differs = self.differs(kept, change);
                 let wanted = wanted(change, differs.as_ref())?;
-                Some(Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted))
+                Some(Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), wanted))
             })
             .collect();
         let mut waiting =
@@ -352,16 +353,16 @@ impl Plan {
                 *row = if Range::is_empty(row) { at..at + 1 } else { row.start.min(at)..row.end.max(at + 1) };
             }
         });
-        let mut all: Option<Region> = None;
+        let mut all: Option<Box3> = None;
         for (at, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
             let (z, y) = (change.start[0] + at / height, change.start[1] + at % height);
-            all = union(all, Some([z..z + 1, y..y + 1, row.clone()]));
+            all = hull(all, Some([z..z + 1, y..y + 1, row.clone()].into()));
         }
-        let region = all?;
-        let inside = region[0].clone().flat_map(|z| region[1].clone().map(move |y| (z, y)));
+        let bounds = all?;
+        let inside = bounds.range(0).flat_map(|z| bounds.range(1).map(move |y| (z, y)));
         let rows =
             inside.map(|(z, y)| rows[(z - change.start[0]) * height + y - change.start[1]].clone()).collect();
-        Some(Differs { region, rows })
+        Some(Differs { bounds, rows })
     }
 
     /// Puts a change into the image, as far as that is needed.
@@ -396,7 +397,7 @@ impl Plan {
             .iter()
             .zip(&mut written)
             .filter_map(|(working, to)| {
-                let region = working.boxes.steps[at].clone()?;
+                let outputs = working.boxes.steps[at]?;
                 let output = working.windows[step.output].as_ref()?;
                 let residual = match step.residual {
                     Some((layer, stride)) => {
@@ -409,7 +410,7 @@ impl Plan {
                 let input = working.layer(&self.graph, step.input)?;
                 let parts = working.boxes.parts[at].as_deref();
                 Some(Job {
-                    region,
+                    outputs,
                     parts,
                     input,
                     residual,
