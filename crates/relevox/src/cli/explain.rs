@@ -184,6 +184,6 @@ fn of_command(error: Error) -> anyhow::Error {
         Error::InvalidSetting { setting, expected, found } => {
             invalid_input(format!("--{setting}: expected {expected}, found {found}"))
         }
-        error @ Error::Io { .. } => input(error),
+        error @ Error::Io { .. } => invalid_input(error),
     }
 }
