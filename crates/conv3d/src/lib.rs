@@ -7,6 +7,7 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod functions;
+mod geometry;
 mod memory;
 mod norm;
 mod params;
@@ -18,6 +19,7 @@ pub use functions::{
     add_relu, avg_pool3d, batch_norm_eval, batch_norm_train, conv_transpose3d, conv3d, global_avg_pool3d,
     max_pool3d, upsample3d,
 };
+pub use geometry::ConvGeometry;
 pub use memory::{TOO_LARGE, is_exhausted};
 pub use params::{Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams};
 pub use precision::Precision;

@@ -2,6 +2,8 @@
 
 use candle_core::{Result, Tensor, bail};
 
+use crate::ConvGeometry;
+
 /// Stride, zero padding on both sides, and dilation of a convolution, per axis z, y, x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conv3dParams {
@@ -25,15 +27,18 @@ impl Conv3dParams {
         Self { stride: [stride; 3], padding: [padding; 3], dilation: [1; 3] }
     }
 
-    /// Output voxels per axis, or none where the kernel does not fit.
+    /// Returns the geometry with a kernel of so many taps: a dilated one counts with the voxels that it spans.
+    pub fn geometry(&self, taps: [usize; 3]) -> ConvGeometry {
+        let span = |axis: usize| match taps[axis] {
+            0 => 0,
+            taps => self.dilation[axis].saturating_mul(taps - 1).saturating_add(1),
+        };
+        ConvGeometry { kernel: std::array::from_fn(span), stride: self.stride, padding: self.padding }
+    }
+
+    /// Returns the size of the output, or `None` if the kernel does not fit into the padded input.
     pub fn output_size(&self, input: [usize; 3], kernel: [usize; 3]) -> Option<[usize; 3]> {
-        let mut output = [0; 3];
-        for axis in 0..3 {
-            let reach = self.dilation[axis] * (kernel[axis].checked_sub(1)?) + 1;
-            let room = (input[axis] + 2 * self.padding[axis]).checked_sub(reach)?;
-            output[axis] = room / self.stride[axis] + 1;
-        }
-        Some(output)
+        self.geometry(kernel).output_size(input)
     }
 
     /// Checks the arguments of a convolution.
@@ -87,8 +92,8 @@ impl ConvTranspose3dParams {
     pub fn output_size(&self, input: [usize; 3], kernel: [usize; 3]) -> Option<[usize; 3]> {
         let mut output = [0; 3];
         for axis in 0..3 {
-            let reach = self.dilation[axis] * kernel[axis].checked_sub(1)? + 1;
-            let full = input[axis].checked_sub(1)? * self.stride[axis] + reach + self.output_padding[axis];
+            let span = self.dilation[axis] * kernel[axis].checked_sub(1)? + 1;
+            let full = input[axis].checked_sub(1)? * self.stride[axis] + span + self.output_padding[axis];
             output[axis] = full.checked_sub(2 * self.padding[axis]).filter(|&size| size > 0)?;
         }
         Some(output)
@@ -142,10 +147,14 @@ impl Pool3dParams {
         Self { kernel: [kernel; 3], stride: [stride; 3], padding: [padding; 3] }
     }
 
-    /// Output voxels per axis, or none where the window does not fit.
+    /// Returns the geometry.
+    pub const fn geometry(&self) -> ConvGeometry {
+        ConvGeometry { kernel: self.kernel, stride: self.stride, padding: self.padding }
+    }
+
+    /// Returns the size of the output, or `None` if the window does not fit into the padded input.
     pub fn output_size(&self, input: [usize; 3]) -> Option<[usize; 3]> {
-        let conv = Conv3dParams { stride: self.stride, padding: self.padding, dilation: [1; 3] };
-        conv.output_size(input, self.kernel)
+        self.geometry().output_size(input)
     }
 
     /// Checks the argument of a pooling.

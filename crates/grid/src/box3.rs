@@ -5,7 +5,7 @@ use std::ops::{Add, Range, Sub};
 /// An axis-aligned box of voxels, `[z, y, x]`, half-open: `start` is inside, `end` is not.
 ///
 /// With `T = isize` a box may reach outside its grid, as the input of a convolution with padding does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Box3<T = usize> {
     /// First voxel, `[z, y, x]`.
     pub start: [T; 3],
@@ -101,6 +101,16 @@ impl Box3<usize> {
 }
 
 impl Box3<isize> {
+    /// Returns the number of voxels along each axis.
+    pub fn size(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| usize::try_from(self.end[axis] - self.start[axis]).unwrap_or(0))
+    }
+
+    /// Returns the number of voxels.
+    pub fn voxels(&self) -> usize {
+        self.size().iter().product()
+    }
+
     /// Returns the part inside a grid of this shape; empty (`start` equal to `end`) along an axis where nothing is.
     pub fn clipped(&self, shape: [usize; 3]) -> Box3<usize> {
         let clip = |at: isize, axis: usize| at.clamp(0, shape[axis] as isize) as usize;
@@ -155,6 +165,7 @@ mod tests {
         #[test]
         fn scaling_multiplies_the_voxels(a in boxes(), factor in 1..4_usize) {
             prop_assert_eq!(a.scaled(factor).voxels(), a.voxels() * factor.pow(3));
+            prop_assert_eq!(a.signed().shifted([-9; 3]).size(), a.size());
         }
     }
 }

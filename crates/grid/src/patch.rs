@@ -113,7 +113,6 @@ fn window((_, z, y, x): (usize, usize, usize, usize), bounds: Box3) -> Result<Wi
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failed test panics")]
 mod tests {
     use super::*;
 

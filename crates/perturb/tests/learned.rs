@@ -250,7 +250,10 @@ fn a_training_goes_on_to_the_same_bytes() {
     assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
 
     let other = FillConfig { seed: 12, ..config };
-    assert!(matches!(FillTrainer::resume(&path, &other, &Device::Cpu), Err(Error::InvalidSetting { .. })));
+    assert!(matches!(
+        FillTrainer::resume(&path, &other, &Device::Cpu),
+        Err(Error::Network(relevox_models::Error::Config { .. }))
+    ));
 }
 
 #[test]

@@ -5,10 +5,12 @@
 //! the residual), whatever the box, the tiles, the passes or the threads: boxes are the dense pass's bits.
 
 use super::tile::{self, Finish, MOST_ROWS, Start, Work};
-use super::window::{BLOCK, Window, clip, reach};
+use super::window::{BLOCK, Window};
+use crate::ConvGeometry;
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
+use relevox_grid::Box3;
 use std::ops::Range;
 
 /// Weights that one pass over a task's voxels reads, about, and at least those of one block of inputs: 27 KiB of 3³ taps
@@ -16,27 +18,6 @@ use std::ops::Range;
 const PASS_ELEMENTS: usize = 1 << 13;
 /// Multiply-adds of a task: some milliseconds, so that threads end together.
 const TASK_PRODUCTS: usize = 1 << 25;
-
-/// Kernel, stride and padding, per axis z, y, x.
-#[derive(Clone, Copy, Debug)]
-pub struct Geometry {
-    /// Taps along each axis.
-    pub kernel: [usize; 3],
-    /// Step between outputs, in input voxels.
-    pub stride: [usize; 3],
-    /// Zeros before and after the input.
-    pub padding: [usize; 3],
-}
-
-impl Geometry {
-    /// One voxel to one voxel.
-    pub const VOXEL: Geometry = Geometry { kernel: [1; 3], stride: [1; 3], padding: [0; 3] };
-
-    /// What outputs of a box read, per axis, those outside the layer included.
-    pub fn reach(&self, region: &[Range<usize>; 3]) -> [Range<isize>; 3] {
-        std::array::from_fn(|i| reach(&region[i], self.kernel[i], self.stride[i], self.padding[i]))
-    }
-}
 
 /// How a convolution's outputs are put into the output layer: voxel o at `o · step + offset`.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +37,7 @@ impl Spread {
 #[derive(Debug)]
 pub struct Convolution {
     isa: Isa,
-    geometry: Geometry,
+    geometry: ConvGeometry,
     spread: Spread,
     in_blocks: usize,
     pitch: usize,
@@ -121,9 +102,9 @@ impl Lanes {
 /// One image's part of a call: which box of the output to compute, from what, into what.
 pub struct Job<'a> {
     /// The box, in the convolution's outputs (before any spread).
-    pub region: [Range<usize>; 3],
+    pub outputs: Box3,
     /// Boxes within it that alone are to be computed, of which no two share a voxel; all of it where there are none.
-    pub parts: Option<&'a [[Range<usize>; 3]]>,
+    pub parts: Option<&'a [Box3]>,
     /// The input layer and its values.
     pub input: (&'a Window, &'a [f32]),
     /// Layer that is added to the sums.
@@ -136,26 +117,24 @@ impl Job<'_> {
     /// The boxes to compute.
     ///
     /// # Panics
-    /// If one is not in the region; in builds with debug assertions, if two share a voxel.
-    pub(super) fn boxes(&self) -> &[[Range<usize>; 3]] {
-        let Some(parts) = self.parts else { return std::slice::from_ref(&self.region) };
+    /// If a part lies outside the outputs or, with debug assertions, if two overlap.
+    pub(super) fn boxes(&self) -> &[Box3] {
+        let Some(parts) = self.parts else { return std::slice::from_ref(&self.outputs) };
         for part in parts {
-            let inside = part.iter().zip(&self.region).all(|(a, b)| b.start <= a.start && a.end <= b.end);
-            assert!(inside, "{part:?} is not in {:?}", self.region);
+            assert!(self.outputs.contains(part), "{part:?} is not in {:?}", self.outputs);
         }
         debug_assert!(disjoint(parts), "{parts:?} overlap");
         parts
     }
 }
 
-/// Whether no two boxes share a voxel.
-fn disjoint(boxes: &[[Range<usize>; 3]]) -> bool {
-    let apart = |a: &Range<usize>, b: &Range<usize>| a.start.max(b.start) >= a.end.min(b.end);
-    let mut sorted: Vec<&[Range<usize>; 3]> = boxes.iter().collect();
-    sorted.sort_by_key(|[z, ..]| z.start);
+/// Returns whether no two boxes share a voxel.
+fn disjoint(boxes: &[Box3]) -> bool {
+    let mut sorted: Vec<&Box3> = boxes.iter().collect();
+    sorted.sort_by_key(|bounds| bounds.start[0]);
     sorted.iter().enumerate().all(|(at, a)| {
-        let near = sorted[at + 1..].iter().take_while(|b| b[0].start < a[0].end);
-        near.into_iter().all(|b| (0..3).any(|axis| apart(&a[axis], &b[axis])))
+        let mut near = sorted[at + 1..].iter().take_while(|b| b.start[0] < a.end[0]);
+        near.all(|b| a.intersection(b).is_none())
     })
 }
 
@@ -174,7 +153,7 @@ impl Convolution {
     /// Packs the weights for an instruction set.
     pub fn new(
         isa: Isa,
-        geometry: Geometry,
+        geometry: ConvGeometry,
         spread: Spread,
         lanes: &Lanes,
         dense: Dense<'_>,
@@ -225,7 +204,7 @@ impl Convolution {
     }
 
     /// Kernel, stride and padding.
-    pub fn geometry(&self) -> Geometry {
+    pub fn geometry(&self) -> ConvGeometry {
         self.geometry
     }
 
@@ -251,7 +230,7 @@ impl Convolution {
         for job in jobs {
             check_spread(self.geometry, self.spread, [self.in_blocks, self.pitch, self.out_blocks], job);
             let part = parts.len();
-            for [z, y, x] in job.boxes() {
+            for [z, y, x] in job.boxes().iter().map(Box3::ranges) {
                 let tallest = tile::rows_for(x.len(), self.isa.accumulators(), vectors);
                 let ends = (x.start, x.end);
                 for z in z.clone() {
@@ -299,30 +278,30 @@ impl Convolution {
 ///
 /// # Panics
 /// If it is not.
-pub(super) fn check(geometry: Geometry, channels: [usize; 3], job: &Job<'_>) {
+pub(super) fn check(geometry: ConvGeometry, channels: [usize; 3], job: &Job<'_>) {
     check_spread(geometry, Spread::NONE, channels, job);
 }
 
-fn check_spread(geometry: Geometry, spread: Spread, [blocks, pitch, outputs]: [usize; 3], job: &Job<'_>) {
-    let [z, y, x] = geometry.reach(&job.region);
+fn check_spread(geometry: ConvGeometry, spread: Spread, [blocks, pitch, outputs]: [usize; 3], job: &Job<'_>) {
     let (input, layer) = (job.input.0, job.input.0.layer);
     assert!(input.blocks == blocks && input.pitch == pitch, "input channels of {input:?}");
-    let read = [clip(z, layer[0]), clip(y, layer[1]), x];
+    let read = Window::read(geometry, job.outputs, layer);
     assert!(input.holds(&read) && job.input.1.len() == input.elements(), "{read:?} is not in {input:?}");
     let output = job.output.0;
-    let written = std::array::from_fn(|i| {
-        let Spread { step, offset } = spread;
-        let Range { start, end } = job.region[i];
-        let first = start * step + offset[i];
+    let Spread { step, offset } = spread;
+    let written: Box3<isize> = std::array::from_fn(|axis| {
+        let Range { start, end } = job.outputs.range(axis);
+        let first = start * step + offset[axis];
         first as isize..(first + (end.max(start + 1) - 1 - start) * step + 1) as isize
-    });
+    })
+    .into();
     assert!(output.blocks == outputs && output.pitch == BLOCK, "output channels of {output:?}");
     assert!(
         output.holds(&written) && job.output.1.len() == output.elements(),
         "{written:?} is not in {output:?}"
     );
     if let Some(residual) = &job.residual {
-        let read = std::array::from_fn(|i| reach(&job.region[i], 1, residual.stride, 0));
+        let read = ConvGeometry::strided([residual.stride; 3]).receptive_field(job.outputs);
         let window = residual.window;
         assert!(window.pitch == BLOCK && window.blocks <= outputs, "residual of {window:?}");
         assert!(
@@ -474,7 +453,7 @@ impl Spans {
     ) {
         self.weights.clear();
         self.inputs.clear();
-        let Geometry { kernel: [kz, ky, kx], stride, padding } = conv.geometry;
+        let ConvGeometry { kernel: [kz, ky, kx], stride, padding } = conv.geometry;
         let (window, values) = part.input;
         let len = kx * conv.pitch * out_blocks * BLOCK;
         let first = |axis: usize, at: usize| (at * stride[axis]) as isize - padding[axis] as isize;

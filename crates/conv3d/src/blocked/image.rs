@@ -1,9 +1,10 @@
 //! Images into blocked activations, and back.
 
-use super::window::{BLOCK, Window, signed};
+use super::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
+use relevox_grid::Box3;
 use std::ops::Range;
 
 /// Writes an image `[c, z, y, x]` of `size` voxels into a window that holds its whole layer; where the layer is larger,
@@ -57,33 +58,28 @@ pub fn pack_box(isa: Isa, image: &[f32], channels: usize, window: &Window, to: &
     });
 }
 
-/// Reads a box along z and y of whole rows that a window of whole blocks holds, into an image `[c, z, y, x]`.
-pub fn unpack_box(
-    isa: Isa,
-    window: &Window,
-    values: &[f32],
-    channels: usize,
-    region: &[Range<usize>; 2],
-    to: &mut [f32],
-) {
-    check(window, values.len(), to.len(), channels, &signed(region));
+/// Reads whole rows of a box that a window of whole blocks holds, into an image `[c, z, y, x]`.
+pub fn unpack_box(isa: Isa, window: &Window, values: &[f32], channels: usize, bounds: Box3, to: &mut [f32]) {
+    let [z, y, _] = bounds.signed().ranges();
+    check(window, values.len(), to.len(), channels, &[z, y]);
     let to = SharedMut::new(to);
-    let planes = region[0].len();
-    (0..window.blocks * planes).into_par_iter().with_min_len(1).for_each(|task| {
-        let (block, z) = (task / planes, region[0].start + task % planes);
-        isa.run(Unpack { window, values, channels, block, z, rows: region[1].clone(), to });
+    let [planes, rows, _] = bounds.ranges();
+    let depth = planes.len();
+    (0..window.blocks * depth).into_par_iter().with_min_len(1).for_each(|task| {
+        let (block, z) = (task / depth, planes.start + task % depth);
+        isa.run(Unpack { window, values, channels, block, z, rows: rows.clone(), to });
     });
 }
 
-fn check(window: &Window, values: usize, image: usize, channels: usize, region: &[Range<isize>; 2]) {
+fn check(window: &Window, values: usize, image: usize, channels: usize, held: &[Range<isize>; 2]) {
     let voxels: usize = window.layer.iter().product();
-    let [z, y] = region.clone();
+    let [z, y] = held.clone();
     let rows = 0..window.layer[2] as isize;
     let inside = z.start >= 0
         && y.start >= 0
         && z.end <= window.layer[0] as isize
         && y.end <= window.layer[1] as isize;
-    assert!(inside && window.holds(&[z, y, rows]), "{region:?} of {window:?}");
+    assert!(inside && window.holds(&[z, y, rows].into()), "{held:?} of {window:?}");
     assert!(window.pitch == BLOCK && window.elements() == values, "{values} values of {window:?}");
     assert!(image == channels * voxels && channels.div_ceil(BLOCK) == window.blocks, "{channels} channels");
 }

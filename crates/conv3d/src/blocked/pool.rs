@@ -1,7 +1,8 @@
 //! Max-pooling of blocked activations.
 
-use super::conv::{Geometry, Job};
-use super::window::{BLOCK, Window, clip};
+use super::conv::Job;
+use super::window::{BLOCK, Window};
+use crate::ConvGeometry;
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ pub struct MaxPool {
     /// Instruction set.
     pub isa: Isa,
     /// Window, stride and padding.
-    pub geometry: Geometry,
+    pub geometry: ConvGeometry,
 }
 
 impl MaxPool {
@@ -24,11 +25,9 @@ impl MaxPool {
     pub fn run(&self, jobs: &mut [Job<'_>]) {
         for job in jobs {
             assert!(job.parts.is_none(), "pooling computes whole boxes");
-            let reach = self.geometry.reach(&job.region);
             let (input, output) = (job.input.0, job.output.0);
-            let read: [Range<isize>; 3] = std::array::from_fn(|i| clip(reach[i].clone(), input.layer[i]));
-            let written: [Range<isize>; 3] =
-                std::array::from_fn(|i| job.region[i].start as isize..job.region[i].end as isize);
+            let read = self.geometry.reads(job.outputs, input.layer).signed();
+            let written = job.outputs.signed();
             assert!(
                 input.holds(&read) && job.input.1.len() == input.elements(),
                 "{read:?} is not in {input:?}"
@@ -38,7 +37,7 @@ impl MaxPool {
                 "{written:?} is not in {output:?}"
             );
             assert!(input.pitch == BLOCK && output.pitch == BLOCK && input.blocks == output.blocks);
-            let [z, y, x] = job.region.clone();
+            let [z, y, x] = job.outputs.ranges();
             if y.is_empty() || x.is_empty() {
                 continue;
             }
@@ -82,10 +81,9 @@ impl Kernel for Plane<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let Plane { pool, input, values, output, block, z, .. } = self;
-        let Geometry { kernel, stride, padding } = pool.geometry;
         let taps = |axis: usize, at: usize| {
-            let first = (at * stride[axis]) as isize - padding[axis] as isize;
-            clip(first..first + kernel[axis] as isize, input.layer[axis])
+            let taps = pool.geometry.reads_along(axis, at..at + 1, input.layer[axis]);
+            taps.start as isize..taps.end as isize
         };
         for y in self.rows.clone() {
             let row = output.at(block, [z as isize, y as isize, output.start[2]]);

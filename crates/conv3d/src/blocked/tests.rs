@@ -1,10 +1,11 @@
 //! Convolutions against the definition, boxes against the whole, threads against one.
 
-use super::conv::{Convolution, Dense, Geometry, Job, Lanes, Residual, Spread};
-use super::window::{BLOCK, Window, clip};
+use super::conv::{Convolution, Dense, Job, Lanes, Residual, Spread};
+use super::window::{BLOCK, Window};
+use crate::ConvGeometry;
 use crate::simd::Isa;
 use proptest::prelude::*;
-use std::ops::Range;
+use relevox_grid::Box3;
 
 /// Numbers between −1 and 1 that look random.
 pub(crate) fn values(n: usize, seed: u64) -> Vec<f32> {
@@ -19,10 +20,10 @@ pub(crate) fn values(n: usize, seed: u64) -> Vec<f32> {
 #[derive(Debug, Clone)]
 struct Case {
     channels: [usize; 2],
-    geometry: Geometry,
+    geometry: ConvGeometry,
     size: [usize; 3],
     outputs: [usize; 3],
-    region: [Range<usize>; 3],
+    bounds: Box3,
     residual: Option<usize>,
     relu: bool,
     seed: u64,
@@ -44,14 +45,14 @@ fn case() -> impl Strategy<Value = Case> {
     (shapes, [axis(), axis(), axis()], prop::option::of(1usize..3), any::<bool>(), any::<u64>()).prop_map(
         |((from, to), axes, residual, relu, seed)| Case {
             channels: [from, to],
-            geometry: Geometry {
+            geometry: ConvGeometry {
                 kernel: axes.clone().map(|axis| axis.0),
                 stride: axes.clone().map(|axis| axis.1),
                 padding: axes.clone().map(|axis| axis.2),
             },
             size: axes.clone().map(|axis| axis.3),
             outputs: axes.clone().map(|axis| axis.4),
-            region: axes.map(|axis| axis.5),
+            bounds: axes.map(|axis| axis.5).into(),
             residual,
             relu,
             seed,
@@ -76,17 +77,6 @@ pub(crate) fn copied((from, values): (&Window, &[f32]), to: &Window, into: &mut 
                 }
             }
         }
-    }
-}
-
-/// A window that holds a box and nothing else.
-pub(crate) fn around(layer: [usize; 3], region: &[Range<isize>; 3], blocks: usize, pitch: usize) -> Window {
-    Window {
-        layer,
-        start: std::array::from_fn(|axis| region[axis].start),
-        size: std::array::from_fn(|axis| region[axis].len()),
-        blocks,
-        pitch,
     }
 }
 
@@ -119,8 +109,8 @@ proptest! {
             let whole_of = |threads: usize| {
                 let mut found = vec![f32::NAN; output.elements()];
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let region = case.outputs.map(|n| 0..n);
-                let job = Job { region, parts: None, input: (&input, &image), residual, output: (&output, &mut found) };
+                let outputs = Box3::whole(case.outputs);
+                let job = Job { outputs, parts: None, input: (&input, &image), residual, output: (&output, &mut found) };
                 pool.install(|| conv.run(&mut [job]));
                 found
             };
@@ -129,9 +119,8 @@ proptest! {
             prop_assert_eq!(&whole, &whole_of(3));
 
             // Against the definition.
-            let at = |region: &[Range<usize>; 3]| region.clone().map(|range| range.start as isize);
-            let first = at(&case.region);
-            let Geometry { kernel, stride, padding } = case.geometry;
+            let first = case.bounds.signed().start;
+            let ConvGeometry { kernel, stride, padding } = case.geometry;
             for o in 0..to {
                 let mut sum = f64::from(bias[o]);
                 let reach: [isize; 3] =
@@ -156,16 +145,14 @@ proptest! {
             }
 
             // A box from a window that holds just what it reads, into one that holds just what it writes.
-            let [z, y, x] = case.geometry.reach(&case.region);
-            let read = [clip(z, case.size[0]), clip(y, case.size[1]), x];
-            let near = around(case.size, &read, lanes.blocks(), lanes.pitch);
+            let read = Window::read(case.geometry, case.bounds, case.size);
+            let near = Window::new(case.size, read, lanes.blocks(), lanes.pitch);
             let mut kept = vec![0.0; near.elements()];
             copied((&input, &image), &near, &mut kept);
-            let written = case.region.clone().map(|range| range.start as isize..range.end as isize);
-            let target = around(case.outputs, &written, output.blocks, BLOCK);
+            let target = Window::new(case.outputs, case.bounds.signed(), output.blocks, BLOCK);
             let mut found = vec![f32::NAN; target.elements()];
-            let region = case.region.clone();
-            conv.run(&mut [Job { region, parts: None, input: (&near, &kept), residual, output: (&target, &mut found) }]);
+            let outputs = case.bounds;
+            conv.run(&mut [Job { outputs, parts: None, input: (&near, &kept), residual, output: (&target, &mut found) }]);
             let mut wanted = vec![f32::NAN; target.elements()];
             copied((&output, &whole), &target, &mut wanted);
             prop_assert_eq!(found, wanted);

@@ -4,6 +4,8 @@
 //! fall outside the layer along z and y are skipped; along x the buffer holds zeros (the halo), so that a row of
 //! outputs is one run of the kernel.
 
+use crate::ConvGeometry;
+use relevox_grid::Box3;
 use std::ops::Range;
 
 /// Channels that lie side by side.
@@ -63,10 +65,24 @@ impl Window {
         self.start[axis]..self.start[axis] + self.size[axis] as isize
     }
 
-    /// Whether all voxels of a box are held.
-    pub fn holds(&self, region: &[Range<isize>; 3]) -> bool {
+    /// A window of a layer's box.
+    pub fn new(layer: [usize; 3], held: Box3<isize>, blocks: usize, pitch: usize) -> Window {
+        Window { layer, start: held.start, size: held.size(), blocks, pitch }
+    }
+
+    /// Returns what outputs of a box read of a layer: along z and y what lies inside it, along x also the zeros around
+    /// rows.
+    pub fn read(geometry: ConvGeometry, outputs: Box3, layer: [usize; 3]) -> Box3<isize> {
+        let all = geometry.receptive_field(outputs);
+        let mut read = geometry.reads(outputs, layer).signed();
+        (read.start[2], read.end[2]) = (all.start[2], all.end[2]);
+        read
+    }
+
+    /// Returns whether all voxels of a box are held, axis by axis: an empty range is always held.
+    pub fn holds(&self, bounds: &Box3<isize>) -> bool {
         (0..3).all(|axis| {
-            let (range, held) = (&region[axis], self.held(axis));
+            let (range, held) = (bounds.range(axis), self.held(axis));
             range.is_empty() || (range.start >= held.start && range.end <= held.end)
         })
     }
@@ -78,24 +94,4 @@ impl Window {
         let len = self.row_len();
         [0..(before * self.pitch).min(len), (inside * self.pitch).min(len)..len]
     }
-}
-
-/// Which inputs outputs `range` read along an axis, those outside the layer included.
-pub fn reach(range: &Range<usize>, kernel: usize, stride: usize, padding: usize) -> Range<isize> {
-    if range.is_empty() {
-        return 0..0;
-    }
-    let first = (range.start * stride) as isize - padding as isize;
-    first..((range.end - 1) * stride + kernel) as isize - padding as isize
-}
-
-/// What of a range lies inside an axis of `size` voxels.
-pub fn clip(range: Range<isize>, size: usize) -> Range<isize> {
-    let start = range.start.clamp(0, size as isize);
-    start..range.end.clamp(start, size as isize)
-}
-
-/// A box in the coordinates of windows, which may begin before their layer.
-pub fn signed<const N: usize>(region: &[Range<usize>; N]) -> [Range<isize>; N] {
-    region.clone().map(|range| range.start as isize..range.end as isize)
 }

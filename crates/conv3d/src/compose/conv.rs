@@ -122,11 +122,11 @@ fn output_size(x: &Tensor, weight: &Tensor, params: Conv3dParams) -> Result<[usi
 /// Pads with zeros, and cuts what no window reads, so that candle's conv2d gradient finds no rest.
 fn pad(x: &Tensor, weight: &Tensor, params: Conv3dParams) -> Result<Tensor> {
     let output = output_size(x, weight, params)?;
+    let (_, _, kd, kh, kw) = weight.dims5()?;
+    let geometry = params.geometry([kd, kh, kw]);
     let mut padded = x.clone();
     for (axis, &windows) in output.iter().enumerate() {
-        let read = (windows - 1) * params.stride[axis]
-            + params.dilation[axis] * (weight.dim(dimension(axis))? - 1)
-            + 1;
+        let read = geometry.receptive_field_along(axis, 0..windows).len();
         let (before, size) = (params.padding[axis], x.dim(dimension(axis))?);
         let after = read.saturating_sub(before + size);
         padded = padded.pad_with_zeros(dimension(axis), before, after)?.narrow(dimension(axis), 0, read)?;

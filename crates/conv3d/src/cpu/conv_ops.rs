@@ -51,38 +51,19 @@ impl Convolution {
             bail!("{}: input {x:?} and weight {weight:?} should be of rank 5", self.label())
         };
         let (sizes, kernel) = ([d, h, w], [kd, kh, kw]);
-        let mut axes = [Axis { input: 0, output: 0, taps: 0, step: 1, stride: 1, offset: 0 }; 3];
         match self {
             Convolution::Direct(params) => {
-                for (i, axis) in axes.iter_mut().enumerate() {
-                    let found = Axis::conv(
-                        sizes[i],
-                        kernel[i],
-                        params.stride[i],
-                        params.padding[i],
-                        params.dilation[i],
-                    );
-                    let Some(found) = found else {
-                        bail!("conv3d: kernel {weight:?} does not fit input {x:?} with {params:?}")
-                    };
-                    *axis = found;
-                }
+                let Some(output) = params.output_size(sizes, kernel) else {
+                    bail!("conv3d: kernel {weight:?} does not fit input {x:?} with {params:?}")
+                };
+                let axes = Axis::all(sizes, output, kernel, params.stride, params.padding, params.dilation);
                 Ok(Gather { batch, inputs: channels, outputs: first, axes })
             }
             Convolution::Transposed(params) => {
                 let Some(output) = params.output_size(sizes, kernel) else {
                     bail!("conv_transpose3d: nothing is left of {x:?} with {weight:?} and {params:?}")
                 };
-                for (i, axis) in axes.iter_mut().enumerate() {
-                    *axis = Axis {
-                        input: output[i],
-                        output: sizes[i],
-                        taps: kernel[i],
-                        step: params.dilation[i],
-                        stride: params.stride[i],
-                        offset: -(params.padding[i] as isize),
-                    };
-                }
+                let axes = Axis::all(output, sizes, kernel, params.stride, params.padding, params.dilation);
                 Ok(Gather { batch, inputs: second, outputs: channels, axes })
             }
         }

@@ -83,16 +83,14 @@ struct Part {
 impl Boxes {
     fn of(gather: &Gather, all_blocks: usize) -> Boxes {
         let [z, y, x] = gather.axes;
-        let row = gather.inputs * x.row_width();
-        let reach = |axis: &super::shape::Axis, n: usize| {
-            (((n - 1) * axis.stride + axis.taps.saturating_sub(1) * axis.step) + 1).min(axis.input)
-        };
+        let row = gather.inputs * x.span(x.output);
+        let reads = |axis: &super::shape::Axis, n: usize| axis.span(n).min(axis.input);
         let sizes = |n: usize| (0..).map(|i| 1usize << i).take_while(move |&s| s < n).chain([n]);
         let mut best = (1, 1);
         let mut best_cost = f64::INFINITY;
         for planes in sizes(z.output) {
             for rows in sizes(y.output) {
-                let elements = reach(&z, planes) * reach(&y, rows) * row;
+                let elements = reads(&z, planes) * reads(&y, rows) * row;
                 let tasks = gather.batch * z.output.div_ceil(planes) * y.output.div_ceil(rows);
                 let fits = elements <= BOX_ELEMENTS || planes * rows == 1;
                 let spread = tasks >= TASKS || all_blocks * tasks >= TASKS || planes * rows == 1;
@@ -174,7 +172,7 @@ impl Kernel for BoxTask<'_> {
             planes: az.reach(self.part.planes.clone()),
             rows: ay.reach(self.part.rows.clone()),
             channels: self.gather.inputs,
-            width: ax.row_width(),
+            width: ax.span(ax.output),
         };
         let lines = self.part.planes.len() * self.part.rows.len();
         let packed = rows.planes.len() * rows.rows.len() * rows.channels * rows.width;

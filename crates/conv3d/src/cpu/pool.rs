@@ -63,10 +63,7 @@ impl Windows {
 
     /// The inputs of a window along an axis that lie inside.
     fn taps(&self, axis: usize, at: usize) -> Range<usize> {
-        let Pool3dParams { kernel, stride, padding } = self.params;
-        let first = (at * stride[axis]) as isize - padding[axis] as isize;
-        let end = (first + kernel[axis] as isize).clamp(0, self.input[axis] as isize) as usize;
-        (first.max(0) as usize).min(end)..end
+        self.params.geometry().reads_along(axis, at..at + 1, self.input[axis])
     }
 
     /// The rows `[z][y]` of the windows of an output row, as where they begin in a channel.

@@ -15,8 +15,27 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// The axis of a convolution with this kernel size, stride, padding and dilation, or `None` where the kernel
-    /// does not fit into the padded input or a parameter is zero.
+    /// The axes of a convolution from `input` to `output` voxels.
+    pub(crate) fn all(
+        input: [usize; 3],
+        output: [usize; 3],
+        taps: [usize; 3],
+        stride: [usize; 3],
+        padding: [usize; 3],
+        dilation: [usize; 3],
+    ) -> [Axis; 3] {
+        std::array::from_fn(|axis| Axis {
+            input: input[axis],
+            output: output[axis],
+            taps: taps[axis],
+            step: dilation[axis],
+            stride: stride[axis],
+            offset: -(padding[axis] as isize),
+        })
+    }
+
+    /// One axis of a convolution, or `None` if the kernel does not fit into the padded input.
+    #[cfg(test)]
     pub(crate) fn conv(
         input: usize,
         kernel: usize,
@@ -24,13 +43,12 @@ impl Axis {
         padding: usize,
         dilation: usize,
     ) -> Option<Axis> {
-        if kernel == 0 || stride == 0 || dilation == 0 {
-            return None;
-        }
-        let span = dilation.checked_mul(kernel - 1)?.checked_add(1)?;
-        let room = padding.checked_mul(2)?.checked_add(input)?.checked_sub(span)?;
-        let offset = -isize::try_from(padding).ok()?;
-        Some(Axis { input, output: room / stride + 1, taps: kernel, step: dilation, stride, offset })
+        let params =
+            crate::Conv3dParams { stride: [stride; 3], padding: [padding; 3], dilation: [dilation; 3] };
+        let output = params.output_size([input; 3], [kernel; 3])?;
+        let [axis, ..] =
+            Axis::all([input; 3], output, [kernel; 3], params.stride, params.padding, params.dilation);
+        Some(axis)
     }
 
     /// The input index that tap 0 of output `o` reads; may lie outside the input.
@@ -59,9 +77,9 @@ impl Axis {
         first..clip(last + 1).max(first)
     }
 
-    /// Consecutive inputs that a whole row of outputs reads, those outside the input included.
-    pub(crate) fn row_width(&self) -> usize {
-        (self.output.max(1) - 1) * self.stride + self.taps.max(1).saturating_sub(1) * self.step + 1
+    /// Consecutive inputs that so many neighbouring outputs span, those outside the input included.
+    pub(crate) fn span(&self, outputs: usize) -> usize {
+        (outputs.max(1) - 1) * self.stride + self.taps.saturating_sub(1) * self.step + 1
     }
 
     /// The axes of this convolution's gradient with respect to its input, one for each residue `r` of the input

@@ -33,7 +33,7 @@ pub(crate) fn run(isa: Isa, gather: &Gather, input: &[f32], output_gradient: &[f
     let groups = JOBS.div_ceil((blocks * az.taps * ay.taps).max(1)).clamp(1, gather.inputs.max(1));
     let per_group = gather.inputs.div_ceil(groups).max(1);
     let groups = gather.inputs.div_ceil(per_group);
-    let width = ax.row_width();
+    let width = ax.span(ax.output);
     let plane_elements = ay.output * ax.output * padded + az.stride * ay.input * gather.inputs * width;
     let planes = (CHUNK_ELEMENTS / plane_elements.max(1)).clamp(1, az.output.max(1));
     let mut packed_output = Vec::new();

@@ -6,12 +6,14 @@
 //! direct one alone.
 
 use super::shape::{Axis, Gather};
-use crate::blocked::conv::{Dense, Geometry, Job, Lanes};
+use crate::ConvGeometry;
+use crate::blocked::conv::{Dense, Job, Lanes};
 use crate::blocked::image::{pack, pack_box, unpack_box};
-use crate::blocked::window::{BLOCK, Window, clip, signed};
+use crate::blocked::window::{BLOCK, Window};
 use crate::blocked::winograd::{Shape, WeightGradient, Winograd, pieces};
 use crate::simd::Isa;
 use crate::simd::scratch::{Lent, Spare};
+use relevox_grid::Box3;
 use std::ops::Range;
 
 /// Channels below which a block is too empty for the fewer multiplications to pay.
@@ -36,13 +38,11 @@ fn of(gather: &Gather) -> Option<Shape> {
     let lanes = if gather.inputs == 4 { Lanes::image(4) } else { Lanes::parts(&[gather.inputs]) };
     let all = |of: fn(&Axis) -> usize| gather.axes.each_ref().map(of);
     let padding = all(|axis| usize::try_from(-axis.offset).unwrap_or(usize::MAX));
-    let geometry = Geometry { kernel: all(|axis| axis.taps), stride: all(|axis| axis.stride), padding };
-    // What a transposed convolution was made of may have an output that is not all that the kernel gives.
-    let whole = |axis: &Axis| {
-        let given = Axis::conv(axis.input, axis.taps, axis.stride, geometry.padding[0], axis.step);
-        axis.step == 1 && given.is_some_and(|given| given.output == axis.output)
-    };
-    Shape::of(geometry, &lanes).filter(|_| gather.axes.iter().all(whole))
+    let geometry = ConvGeometry { kernel: all(|axis| axis.taps), stride: all(|axis| axis.stride), padding };
+    // The convolution that a transposed one transposes may leave out outputs that the kernel has room for.
+    let whole = || geometry.output_size(all(|axis| axis.input)) == Some(all(|axis| axis.output));
+    let dilated = gather.axes.iter().any(|axis| axis.step != 1);
+    Shape::of(geometry, &lanes).filter(|_| !dilated && whole())
 }
 
 /// See [`super::conv::forward`].
@@ -97,17 +97,17 @@ pub(super) fn weight_gradient(
     let mut sums = WeightGradient::new(isa, shape, in_blocks, out_blocks);
     let (by_input, by_output) = (gather.inputs * volume(before), gather.outputs * volume(after));
     for (input, output) in input.chunks(by_input.max(1)).zip(output_gradient.chunks(by_output.max(1))) {
-        each_region(
+        each_piece(
             isa,
             shape,
             (input, gather.inputs),
             [before, after],
             in_blocks + out_blocks,
-            |region, near| {
-                let window = around(after, signed(region), out_blocks);
+            |bounds, near| {
+                let window = rows_around(after, bounds.signed(), out_blocks);
                 let mut gradient = SPARE.take(window.elements());
                 pack_box(isa, output, gather.outputs, &window, &mut gradient);
-                sums.add(near, (&window, &gradient), region);
+                sums.add(near, (&window, &gradient), &bounds);
             },
         );
     }
@@ -133,34 +133,40 @@ fn convolve(isa: Isa, pass: Pass, input: &[f32], weight: &[f32], bias: Option<&[
     for image in 0..batch {
         let input = &input[image * by_input..][..by_input];
         let output = &mut output[image * by_output..][..by_output];
-        each_region(isa, shape, (input, inputs), [before, after], inputs.div_ceil(BLOCK), |region, input| {
-            let window = around(after, signed(region), out_blocks);
-            let mut to = SPARE.take(window.elements());
-            let output_of = (&window, &mut *to);
-            let job = Job { region: region.clone(), parts: None, input, residual: None, output: output_of };
-            conv.run(&mut [job]);
-            let [z, y, _] = region.clone();
-            unpack_box(isa, &window, &to, outputs, &[z, y], output);
-        });
+        each_piece(
+            isa,
+            shape,
+            (input, inputs),
+            [before, after],
+            inputs.div_ceil(BLOCK),
+            |outputs_of, input| {
+                let window = rows_around(after, outputs_of.signed(), out_blocks);
+                let mut to = SPARE.take(window.elements());
+                let output_of = (&window, &mut *to);
+                let job = Job { outputs: outputs_of, parts: None, input, residual: None, output: output_of };
+                conv.run(&mut [job]);
+                unpack_box(isa, &window, &to, outputs, outputs_of, output);
+            },
+        );
     }
 }
 
 /// Calls `each` with every box of outputs that is computed on its own, and with the inputs that it reads.
-fn each_region(
+fn each_piece(
     isa: Isa,
     shape: Shape,
     (image, channels): (&[f32], usize),
     [before, after]: [[usize; 3]; 2],
     blocks: usize,
-    mut each: impl FnMut(&[Range<usize>; 3], (&Window, &[f32])),
+    mut each: impl FnMut(Box3, (&Window, &[f32])),
 ) {
     let stem = (shape == Shape::Stem).then(|| whole(shape, image, channels, before));
-    for region in regions(shape, after, blocks) {
+    for bounds in boxes(shape, after, blocks) {
         if let Some((window, values)) = &stem {
-            each(&region, (window, values));
+            each(bounds, (window, values));
         } else {
-            let (window, values) = packed(isa, shape, (image, channels), before, &region);
-            each(&region, (&window, &values));
+            let (window, values) = packed(isa, shape, (image, channels), before, bounds);
+            each(bounds, (&window, &values));
         }
     }
 }
@@ -187,33 +193,31 @@ fn packed(
     shape: Shape,
     (image, channels): (&[f32], usize),
     layer: [usize; 3],
-    region: &[Range<usize>; 3],
+    outputs: Box3,
 ) -> (Window, Lent<'static>) {
-    let [z, y, x] = shape.geometry().reach(region);
-    let window = around(layer, [clip(z, layer[0]), clip(y, layer[1]), x], channels.div_ceil(BLOCK));
+    let read = Window::read(shape.geometry(), outputs, layer);
+    let window = rows_around(layer, read, channels.div_ceil(BLOCK));
     let mut values = SPARE.take(window.elements());
     pack_box(isa, image, channels, &window, &mut values);
     (window, values)
 }
 
 /// A box along z and y of whole rows, with a zero before and after each.
-fn around(layer: [usize; 3], [z, y, _]: [Range<isize>; 3], blocks: usize) -> Window {
-    Window {
-        layer,
-        start: [z.start, y.start, -1],
-        size: [z.len(), y.len(), layer[2] + 2],
-        blocks,
-        pitch: BLOCK,
-    }
+fn rows_around(layer: [usize; 3], mut bounds: Box3<isize>, blocks: usize) -> Window {
+    (bounds.start[2], bounds.end[2]) = (-1, layer[2] as isize + 1);
+    Window::new(layer, bounds, blocks, BLOCK)
 }
 
 /// The boxes of outputs, of whole rows, that are computed one after another.
-fn regions(shape: Shape, layer: [usize; 3], blocks: usize) -> Vec<[Range<usize>; 3]> {
+fn boxes(shape: Shape, layer: [usize; 3], blocks: usize) -> Vec<Box3> {
     let voxels = |range: Range<usize>, size: usize| {
         range.start * shape.outputs()..(range.end * shape.outputs()).min(size)
     };
-    pieces(shape, &layer.map(|size| 0..size), blocks)
+    pieces(shape, &Box3::whole(layer), blocks)
         .into_iter()
-        .map(|[z, y, x]| [z, voxels(y, layer[1]), voxels(x, layer[2])])
+        .map(|tiles| {
+            let [z, y, x] = tiles.ranges();
+            [z, voxels(y, layer[1]), voxels(x, layer[2])].into()
+        })
         .collect()
 }

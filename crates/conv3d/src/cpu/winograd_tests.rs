@@ -3,14 +3,14 @@
 use super::naive::reference;
 use super::shape::{Axis, Gather};
 use super::winograd;
-use crate::blocked::conv::Geometry;
+use crate::ConvGeometry;
 use crate::blocked::tests::values;
 use crate::blocked::winograd::Shape;
 use crate::simd::Isa;
 use proptest::prelude::*;
 
 fn gather(shape: Shape, batch: usize, [inputs, outputs]: [usize; 2], size: [usize; 3]) -> Gather {
-    let Geometry { kernel, stride, padding } = shape.geometry();
+    let ConvGeometry { kernel, stride, padding } = shape.geometry();
     let axes = size.map(|size| Axis::conv(size, kernel[0], stride[0], padding[0], 1).unwrap());
     Gather { batch, inputs, outputs, axes }
 }

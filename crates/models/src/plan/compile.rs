@@ -5,9 +5,10 @@ use crate::layers::{BatchNorm3d, Conv3d, ConvTranspose3d, Linear};
 use crate::resnet::{Around, Block, ResNet3d};
 use crate::unet::{Level, UNet3d};
 use candle_core::{DType, Device, Result, Tensor, bail};
+use conv3d::ConvGeometry;
 use conv3d::Isa;
 use conv3d::Pool3dParams;
-use conv3d::blocked::conv::{Convolution, Dense, Geometry, Lanes, Spread};
+use conv3d::blocked::conv::{Convolution, Dense, Lanes, Spread};
 use conv3d::blocked::pool::MaxPool;
 use conv3d::blocked::winograd::{Shape, Winograd};
 
@@ -203,7 +204,7 @@ impl Builder {
         }
         let (weights, bias) = folded(conv, norm)?;
         let (_, _, kz, ky, kx) = conv.weight().dims5()?;
-        let geometry = Geometry { kernel: [kz, ky, kx], stride: params.stride, padding: params.padding };
+        let geometry = params.geometry([kz, ky, kx]);
         let halo = &mut self.buffers[self.layers[input].buffer].halo;
         *halo = (*halo).max(params.padding[2]);
         let dense = Dense { weights: &weights, bias: &bias };
@@ -219,10 +220,9 @@ impl Builder {
     }
 
     fn pool(&mut self, input: usize, params: Pool3dParams) -> usize {
-        let Pool3dParams { kernel, stride, padding } = params;
         let channels = self.lanes[input].channels.iter().flatten().count();
         let output = self.layer(channels);
-        let geometry = Geometry { kernel, stride, padding };
+        let geometry = params.geometry();
         self.step(Work::Pool(MaxPool { isa: self.form.isa, geometry }), input, output, None)
     }
 
@@ -273,7 +273,7 @@ impl Builder {
             let offset = [tap / (factor * factor), tap / factor % factor, tap % factor];
             let dense = Dense { weights: &of_tap, bias: &bias };
             let spread = Spread { step: factor, offset };
-            Convolution::new(self.form.isa, Geometry::VOXEL, spread, &self.lanes[input], dense, false)
+            Convolution::new(self.form.isa, ConvGeometry::POINTWISE, spread, &self.lanes[input], dense, false)
         });
         let phases = phases.collect();
         Ok(self.step(Work::Enlarge { phases, factor }, input, output, None))

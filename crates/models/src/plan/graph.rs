@@ -1,6 +1,7 @@
 //! A network as steps between layers, with what their sizes decide: which memory each layer takes, and until when.
 
-use conv3d::blocked::conv::{Convolution, Geometry, Job};
+use conv3d::ConvGeometry;
+use conv3d::blocked::conv::{Convolution, Job};
 use conv3d::blocked::pool::MaxPool;
 use conv3d::blocked::window::{BLOCK, Window};
 use conv3d::blocked::winograd::Winograd;
@@ -59,9 +60,9 @@ impl Work {
     }
 
     /// Kernel, stride and padding; those of a voxel alone for [`Work::Enlarge`].
-    pub(crate) fn geometry(&self) -> Geometry {
+    pub(crate) fn geometry(&self) -> ConvGeometry {
         match self {
-            Work::Enlarge { .. } => Geometry::VOXEL,
+            Work::Enlarge { .. } => ConvGeometry::POINTWISE,
             Work::Conv(conv) => conv.geometry(),
             Work::Winograd(conv) => conv.geometry(),
             Work::Pool(pool) => pool.geometry,
@@ -93,13 +94,7 @@ impl Work {
         if let Work::Enlarge { factor, .. } = self {
             return Some(input.map(|size| size * factor));
         }
-        let geometry = self.geometry();
-        let mut output = [0; 3];
-        for axis in 0..3 {
-            let room = (input[axis] + 2 * geometry.padding[axis]).checked_sub(geometry.kernel[axis])?;
-            output[axis] = room / geometry.stride[axis] + 1;
-        }
-        Some(output)
+        self.geometry().output_size(input)
     }
 }
 

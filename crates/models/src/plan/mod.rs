@@ -33,6 +33,7 @@ use conv3d::blocked::conv::{Job, Residual};
 use conv3d::blocked::image;
 use conv3d::blocked::window::Window;
 use graph::{Arrangement, End, Graph, Step, Work};
+use relevox_grid::Box3;
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of activations that a call keeps to, where one image does not take more.
@@ -195,17 +196,17 @@ impl Plan {
             let memory = &*memory;
             let mut residuals =
                 step.residual.map(|(layer, stride)| (layer, stride, self.images(arrangement, layer, memory)));
-            let region = match &step.work {
+            let outputs = Box3::whole(match &step.work {
                 Work::Enlarge { .. } => input.layer,
                 _ => output.layer,
-            };
+            });
             let skip = place.first_block * output.block_len();
             let mut jobs: Vec<Job<'_>> = written
                 .chunks_exact_mut(arrangement.buffer_lens[place.buffer])
                 .zip(self.images(arrangement, step.input, memory))
                 .take(images)
                 .map(|(to, from)| Job {
-                    region: region.map(|size| 0..size),
+                    outputs,
                     parts: None,
                     input: (input, from),
                     residual: residuals.as_mut().and_then(|(layer, stride, images)| {

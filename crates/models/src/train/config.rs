@@ -1,46 +1,46 @@
-//! How a classifier is trained.
+//! Settings of a classifier's training.
 
 use crate::{Error, adam::AdamConfig, init};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
-/// How the learning rate goes over the epochs.
+/// Learning rate over the epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Schedule {
-    /// It stays.
+    /// The same in every epoch.
     #[default]
     Constant,
     /// Half a cosine, from the full rate in the first epoch towards 0 after the last (Loshchilov and Hutter 2017,
     /// <https://arxiv.org/abs/1608.03983>).
     Cosine,
-    /// Times `factor` after every `every` epochs.
+    /// Multiplied by `factor` after every `every` epochs.
     Step {
         /// Epochs between changes.
         every: usize,
-        /// What the rate is multiplied by.
+        /// Factor of each change.
         factor: f64,
     },
 }
 
-/// How a classifier is trained.
+/// Settings of a classifier's training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Passes over the training examples.
     pub epochs: usize,
-    /// Examples by step. A rest is spread over the epoch's batches, whose sizes differ by one at most.
+    /// Largest number of examples per step; the sizes of an epoch's batches differ by at most one.
     pub batch: usize,
     /// Adam's learning rate.
     pub learning_rate: f64,
-    /// How it goes over the epochs.
+    /// Learning rate over the epochs.
     pub schedule: Schedule,
     /// Adam's other constants.
     pub adam: AdamConfig,
-    /// The weight of a positive example in the loss, where a negative one has 1.
+    /// Weight of a positive example in the loss; a negative one has weight 1.
     pub positive_weight: f64,
-    /// What initial parameters and batch orders are drawn from.
+    /// Seed of the initial parameters and of the order of the examples.
     pub seed: u64,
 }
 
@@ -58,12 +58,24 @@ impl Default for TrainConfig {
     }
 }
 
+/// Settings of a training that are in range; see [`TrainConfig::check`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidTrainConfig(TrainConfig);
+
+impl Deref for ValidTrainConfig {
+    type Target = TrainConfig;
+
+    fn deref(&self) -> &TrainConfig {
+        &self.0
+    }
+}
+
 impl TrainConfig {
-    /// Whether one can train so.
+    /// Validates the settings.
     ///
     /// # Errors
-    /// Names the first key that is out of range.
-    pub fn check(&self) -> Result<(), Error> {
+    /// Returns [`Error::Config`] for the first setting that is out of range.
+    pub fn check(self) -> Result<ValidTrainConfig, Error> {
         let refuse = |key, expected: &str, found: String| {
             Err(Error::Config { key, expected: expected.to_owned(), found })
         };
@@ -94,11 +106,11 @@ impl TrainConfig {
             Schedule::Step { factor, .. } if !positive(factor) => {
                 refuse("schedule.step.factor", "a number above 0", factor.to_string())
             }
-            _ => Ok(()),
+            _ => Ok(ValidTrainConfig(self)),
         }
     }
 
-    /// The learning rate of an epoch, from 1.
+    /// Returns the learning rate of an epoch, counted from 1.
     pub fn rate(&self, epoch: usize) -> f64 {
         let done = epoch.saturating_sub(1);
         match self.schedule {
@@ -113,14 +125,14 @@ impl TrainConfig {
         }
     }
 
-    /// The order of `count` examples in an epoch.
+    /// Returns the order of `count` examples in an epoch.
     pub(super) fn order(&self, epoch: usize, count: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..count).collect();
         order.shuffle(&mut init::stream(self.seed, &format!("order of epoch {epoch}")));
         order
     }
 
-    /// The batches of `count` examples, as ranges of their order.
+    /// Returns the batches of `count` examples, as ranges of their order.
     pub(super) fn batches(&self, count: usize) -> Vec<Range<usize>> {
         let batches = count.div_ceil(self.batch);
         (0..batches).map(|batch| batch * count / batches..(batch + 1) * count / batches).collect()
@@ -175,7 +187,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let config = TrainConfig::default();
-        assert!(config.check().is_ok());
+        assert!(config.clone().check().is_ok());
         assert_eq!(key(TrainConfig { batch: 0, ..config.clone() }), "batch");
         assert_eq!(key(TrainConfig { learning_rate: f64::NAN, ..config.clone() }), "learning_rate");
         let schedule = Schedule::Step { every: 0, factor: 0.5 };

@@ -1,34 +1,38 @@
-//! Training a classifier: epochs over seeded, shuffled batches, Adam, and a state from which training goes on
-//! to the same bytes.
+//! Training: epochs over seeded, shuffled batches, Adam, and a state to resume from.
+//!
+//! [`Trainer`] holds the loop, the optimiser and the state of whatever is [`Trainable`]; [`Classification`] trains a
+//! residual network.
 
+mod classification;
 mod config;
-mod parts;
+mod gradients;
 mod trainer;
 
-pub use config::{Schedule, TrainConfig};
-pub use trainer::{EpochRecord, Phase, Step, Trainer};
+pub use classification::{Classification, EpochRecord, Phase, Step};
+pub use config::{Schedule, TrainConfig, ValidTrainConfig};
+pub use trainer::{Done, Measured, Part, Stop, Trainable, Trainer};
 
 /// Labelled images to train on or to validate with.
 pub trait Examples: Sync {
-    /// How many there are.
+    /// Returns the number of examples.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Returns whether there are no examples.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The shape of every image, `[c, z, y, x]`.
+    /// Returns the shape of every image, `[c, z, y, x]`.
     fn shape(&self) -> [usize; 4];
 
-    /// Whether an example is positive.
+    /// Returns whether an example is positive.
     fn label(&self, index: usize) -> bool;
 
-    /// An image in row-major order. With an epoch (from 1) it may be augmented, by a draw that depends on
-    /// nothing but index and epoch; without, it is the image itself.
+    /// Returns an image in row-major order. With an epoch (from 1) it may be augmented, by a draw that depends on index
+    /// and epoch only; without one it is the image itself.
     ///
     /// # Errors
-    /// If the image cannot be had; the error says which.
+    /// Returns an error that names the example if it cannot be loaded.
     fn image(
         &self,
         index: usize,

@@ -1,275 +1,287 @@
-//! The training loop.
+//! State, optimiser steps and resumption, for whatever is trained.
 
-use super::parts::{Learner, Parts};
-use super::{Examples, TrainConfig};
-use crate::{
-    Error, Parameters, ResNet3d, ResNetConfig,
-    adam::Adam,
-    checkpoint::{self, Metadata, Network},
-    loss,
-    memory::{Fitting, is_exhausted},
-};
+use std::fmt::Debug;
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+
 use candle_core::{Device, Tensor};
-use rayon::prelude::*;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::{ops::ControlFlow, path::Path};
 
-/// What an epoch came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// Adam's learning rate in it.
-    pub learning_rate: f64,
-    /// Mean loss of the training examples, each as it was when its batch was seen.
-    pub train_loss: f64,
-    /// Mean loss of the validation examples after the epoch.
-    pub validation_loss: f64,
-    /// Share of validation examples on the right side of probability one half.
-    pub validation_accuracy: f64,
-    /// Logits of the validation examples, in their order.
-    pub validation_logits: Vec<f32>,
+use super::gradients::Parts;
+use crate::adam::{Adam, AdamConfig};
+use crate::checkpoint::{self, Metadata, Network};
+use crate::{Error, Parameters};
+
+/// A training task: its networks, settings and losses.
+pub trait Trainable: Sized {
+    /// Settings. They are stored in the state, and a training is resumed under the same settings only.
+    type Config: Clone + Debug + PartialEq + Serialize + DeserializeOwned;
+    /// Result of an epoch, stored in the state.
+    type Record: Clone + Serialize + DeserializeOwned;
+    /// Error of a step.
+    type Error: From<Error>;
+
+    /// What the state file should hold, for messages.
+    const STATE: &'static str;
+
+    /// Builds the networks on `parameters`.
+    ///
+    /// # Errors
+    /// Returns an error if the settings or the network's configuration are out of range, or if the task cannot train
+    /// this network.
+    fn new(network: &Network, config: &Self::Config, parameters: &Parameters) -> Result<Self, Self::Error>;
+
+    /// Seed of the initial parameters.
+    fn seed(config: &Self::Config) -> u64;
+
+    /// Constants of the optimiser.
+    fn adam(config: &Self::Config) -> AdamConfig;
+
+    /// Number of epochs.
+    fn epochs(config: &Self::Config) -> usize;
+
+    /// Returns whether a training saved under `saved` may be resumed under `config`.
+    fn resumes(saved: &Self::Config, config: &Self::Config) -> bool {
+        saved == config
+    }
+
+    /// Returns the error for a training that ended early.
+    fn stopped(stop: Stop) -> Self::Error;
+
+    /// Returns whether an error may be avoided by a smaller batch.
+    fn is_exhausted(error: &Self::Error) -> bool;
 }
 
-/// What a pass over examples is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Parameters change.
-    Train,
-    /// They are judged.
-    Validate,
+/// Why a training ended early.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stop {
+    /// The loss is not finite.
+    Diverged {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The batch of that epoch, from 1.
+        batch: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// The progress callback returned [`ControlFlow::Break`].
+    Cancelled {
+        /// The epoch that was not finished, from 1.
+        epoch: usize,
+    },
 }
 
-/// A batch that is done.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// What the pass is for.
-    pub phase: Phase,
+/// Measurements of a batch, added up over its parts.
+pub trait Measured: Default {
+    /// Adds the measurements of a part.
+    fn add(&mut self, part: Self);
+    /// Returns the loss.
+    fn loss(&self) -> f64;
+}
+
+impl Measured for f64 {
+    fn add(&mut self, part: Self) {
+        *self += part;
+    }
+
+    fn loss(&self) -> f64 {
+        *self
+    }
+}
+
+/// A part of a batch: the whole batch unless the device's memory is too small for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Examples of the part, counted from the batch's first.
+    pub range: Range<usize>,
+    /// Number of examples of the batch.
+    pub batch: usize,
+}
+
+impl Part {
+    /// Returns whether the part is the whole batch.
+    pub fn is_whole(&self) -> bool {
+        self.range.len() == self.batch
+    }
+
+    /// Returns the part's share of the batch.
+    pub fn share(&self) -> f64 {
+        self.range.len() as f64 / self.batch as f64
+    }
+}
+
+/// A finished optimiser step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Done<M> {
     /// The batch, from 1.
     pub batch: usize,
-    /// Batches of this pass.
+    /// Number of batches of the epoch.
     pub batches: usize,
-    /// Mean loss of this pass so far.
-    pub loss: f64,
-    /// How many parts a batch of this phase is done in, because a GPU's memory is too small for all of it: 1 where it is
-    /// not. Gradients are those of the whole batch, but for batch norm, which sees a part alone.
+    /// Measurements of the batch.
+    pub measured: M,
+    /// Number of parts that a batch is computed in.
     pub parts: usize,
 }
 
-/// Training of one classifier, epoch by epoch.
+/// Trains a [`Trainable`] epoch by epoch, with Adam.
+///
+/// On the CPU a training resumed from a saved state writes the same bytes as an uninterrupted one.
 #[derive(Debug)]
-pub struct Trainer {
-    config: TrainConfig,
+pub struct Trainer<T: Trainable> {
+    pub(super) task: T,
+    pub(super) config: T::Config,
     metadata: Metadata,
     parameters: Parameters,
-    learning: ResNet3d,
-    judged: ResNet3d,
     adam: Adam,
-    history: Vec<EpochRecord>,
+    history: Vec<T::Record>,
     parts: Parts,
-    fitting: Fitting,
 }
 
-/// What the metadata of a state holds beside the tensors.
+/// Metadata of a state, stored with the tensors.
 #[derive(Serialize, Deserialize)]
-struct State {
-    config: TrainConfig,
+struct State<C, R> {
+    config: C,
     steps: u64,
-    history: Vec<EpochRecord>,
+    history: Vec<R>,
 }
 
-impl Trainer {
-    /// An untrained classifier with parameters drawn from the config's seed. `preprocess` goes into its
-    /// checkpoints as it is.
+impl<T: Trainable> Trainer<T> {
+    /// Starts a training with parameters drawn from the seed. The checkpoints carry `metadata`.
     ///
     /// # Errors
-    /// If a config value is out of range.
-    pub fn new(
-        network: &ResNetConfig,
-        config: &TrainConfig,
-        preprocess: Value,
-        device: &Device,
-    ) -> Result<Self, Error> {
-        config.check()?;
-        let parameters = Parameters::seeded(config.seed, device);
-        let learning = ResNet3d::new(network, parameters.builder())?;
-        let judged = ResNet3d::new(network, parameters.frozen_builder())?;
-        let adam = Adam::new(parameters.trainable(), config.adam)?;
-        let metadata = Metadata::new(Network::Resnet(network.clone()), preprocess);
+    /// Returns the errors of [`Trainable::new`].
+    pub fn start(metadata: Metadata, config: &T::Config, device: &Device) -> Result<Self, T::Error> {
+        let parameters = Parameters::seeded(T::seed(config), device);
+        let task = T::new(&metadata.network, config, &parameters)?;
+        let adam = Adam::new(parameters.trainable(), T::adam(config))?;
         Ok(Self {
+            task,
             config: config.clone(),
             metadata,
             parameters,
-            learning,
-            judged,
             adam,
             history: Vec::new(),
             parts: Parts::default(),
-            fitting: Fitting::default(),
         })
     }
 
-    /// Goes on from what [`Trainer::save_state`] wrote, under the config it was written with.
+    /// Resumes a training from the file that [`Trainer::save_state`] wrote.
     ///
     /// # Errors
-    /// If the file cannot be read or is no such state, or was written under another config.
-    pub fn resume(path: &Path, config: &TrainConfig, device: &Device) -> Result<Self, Error> {
+    /// Returns [`Error::Io`] or [`Error::Format`] if the file cannot be read or is not a state,
+    /// [`Error::Config`] if it was written under other settings, and the errors of [`Trainable::new`].
+    pub fn restore(path: &Path, config: &T::Config, device: &Device) -> Result<Self, T::Error> {
         let (tensors, metadata) = checkpoint::load(path)?;
-        let refuse = |found: &str| checkpoint::format_error(path, "a state of training", found.to_owned());
+        let refuse = |found: &str| checkpoint::format_error(path, T::STATE, found.to_owned());
         let metadata = metadata.ok_or_else(|| refuse("weights without metadata"))?;
-        let Network::Resnet(network) = &metadata.network else {
-            return Err(refuse("the weights of another network"));
-        };
-        let state: State = serde_json::from_value(metadata.state.clone())
-            .map_err(|error| refuse(&format!("weights that training cannot go on from ({error})")))?;
-        if state.config != *config {
+        let state: State<T::Config, T::Record> = serde_json::from_value(metadata.state.clone())
+            .map_err(|error| refuse(&format!("weights without a training state that fits ({error})")))?;
+        if !T::resumes(&state.config, config) {
             return Err(Error::Config {
                 key: "train",
-                expected: format!("what {} was written under, {:?}", path.display(), state.config),
+                expected: format!("the settings of {}, {:?}", path.display(), state.config),
                 found: format!("{config:?}"),
-            });
+            }
+            .into());
         }
-        let mut trainer = Self::new(network, config, metadata.preprocess.clone(), device)?;
+        let metadata = Metadata::new(metadata.network, metadata.preprocess);
+        let mut trainer = Self::start(metadata, config, device)?;
         trainer.adam.load(&tensors, state.steps).map_err(checkpoint::in_file(path))?;
         trainer.parameters.load(&checkpoint::weights(tensors)).map_err(checkpoint::in_file(path))?;
+        trainer.metadata.epoch = state.history.len();
         trainer.history = state.history;
         Ok(trainer)
     }
 
-    /// Trains one more epoch, then validates. `progress` hears of every batch and may break off.
+    /// Takes an optimiser step for each batch, then calls `done` with its measurements.
+    ///
+    /// `prepare` loads a batch, given by the positions of its examples in the epoch's order. `loss` computes the
+    /// measurements and the loss of one part of it; losses of parts are added, and so are their gradients. A batch that
+    /// does not fit into the device's memory is computed in twice as many parts, and so are all after it.
     ///
     /// # Errors
-    /// If examples are missing or do not fit, if the loss is no longer finite, or if `progress` broke off: the
-    /// trainer is then in mid-epoch, to be dropped and resumed from its last state.
-    pub fn run_epoch(
+    /// Returns the errors of `prepare` and `loss`, and [`Trainable::stopped`] if the loss is not finite or `done` breaks
+    /// off. The epoch is then unfinished: drop the trainer and resume from the last state.
+    pub fn steps<B, M: Measured>(
         &mut self,
-        train: &dyn Examples,
-        validation: &dyn Examples,
-        progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
-    ) -> Result<EpochRecord, Error> {
-        if train.is_empty() || validation.is_empty() {
-            return Err(Error::Examples {
-                expected: "at least one example to train on and one to validate with".to_owned(),
-                found: format!("{} and {}", train.len(), validation.len()),
-            });
-        }
+        batches: &[Range<usize>],
+        learning_rate: f64,
+        mut prepare: impl FnMut(Range<usize>) -> Result<B, T::Error>,
+        mut loss: impl FnMut(&T, &B, Part) -> Result<(M, Tensor), T::Error>,
+        mut done: impl FnMut(Done<M>) -> ControlFlow<()>,
+    ) -> Result<(), T::Error> {
         let epoch = self.epoch() + 1;
-        let learning_rate = self.config.rate(epoch);
-        let order = self.config.order(epoch, train.len());
-        let batches = self.config.batches(train.len());
-        let mut loss_sum = 0.0;
         for (index, range) in batches.iter().enumerate() {
-            let indices = &order[range.clone()];
-            let (images, labels) = batch(train, indices, Some(epoch), self.parameters.device())?;
-            let learner = Learner {
-                network: &self.learning,
-                parameters: &self.parameters,
-                positive_weight: self.config.positive_weight,
-            };
-            let (value, gradients) = self.parts.learn(&learner, &images, &labels)?;
+            let batch = prepare(range.clone())?;
+            let task = &self.task;
+            let (measured, gradients) = self.parts.gradients(
+                &self.parameters,
+                range.len(),
+                |part| loss(task, &batch, part),
+                T::is_exhausted,
+            )?;
             let Some(gradients) = gradients else {
-                return Err(Error::Diverged { epoch, batch: index + 1, loss: value });
+                let loss = measured.loss();
+                return Err(T::stopped(Stop::Diverged { epoch, batch: index + 1, loss }));
             };
             self.adam.step(&gradients, learning_rate)?;
-            loss_sum += f64::from(value) * indices.len() as f64;
-            let seen = range.end as f64;
-            let (phase, batch, batches) = (Phase::Train, index + 1, batches.len());
-            let (loss, parts) = (loss_sum / seen, self.parts.count());
-            if progress(Step { epoch, phase, batch, batches, loss, parts }).is_break() {
-                return Err(Error::Interrupted { epoch });
+            let (batch, batches, parts) = (index + 1, batches.len(), self.parts.count());
+            if done(Done { batch, batches, measured, parts }).is_break() {
+                return Err(T::stopped(Stop::Cancelled { epoch }));
             }
         }
-        let train_loss = loss_sum / train.len() as f64;
-        let (validation_loss, validation_logits) = self.validate(epoch, validation, progress)?;
-        let right = validation_logits
-            .iter()
-            .enumerate()
-            .filter(|&(index, &logit)| (logit >= 0.0) == validation.label(index))
-            .count();
-        let validation_accuracy = right as f64 / validation.len() as f64;
-        let record = EpochRecord {
-            epoch,
-            learning_rate,
-            train_loss,
-            validation_loss,
-            validation_accuracy,
-            validation_logits,
-        };
-        self.history.push(record.clone());
-        self.metadata.epoch = epoch;
-        Ok(record)
+        Ok(())
     }
 
-    fn validate(
-        &self,
-        epoch: usize,
-        examples: &dyn Examples,
-        progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
-    ) -> Result<(f64, Vec<f32>), Error> {
-        let mut all = Vec::with_capacity(examples.len());
-        let mut loss_sum = 0.0;
-        let batches = self.config.batches(examples.len());
-        for (index, range) in batches.iter().enumerate() {
-            let indices: Vec<usize> = range.clone().collect();
-            let (images, labels) = batch(examples, &indices, None, self.parameters.device())?;
-            let exhausted = |error: &candle_core::Error| is_exhausted(error);
-            let logits = self.fitting.run(indices.len(), exhausted, |part| {
-                self.judged.forward_t(&images.narrow(0, part.start, part.len())?, false)?.to_vec1::<f32>()
-            })?;
-            let known = Tensor::new(logits.as_slice(), &Device::Cpu)?;
-            let loss = loss::bce_with_logits(&known, &labels, self.config.positive_weight)?;
-            loss_sum += f64::from(loss.to_scalar::<f32>()?) * indices.len() as f64;
-            all.extend(logits);
-            let (phase, batch, batches) = (Phase::Validate, index + 1, batches.len());
-            let parts = range.len().div_ceil(self.fitting.most().min(range.len()));
-            let loss = loss_sum / range.end as f64;
-            if progress(Step { epoch, phase, batch, batches, loss, parts }).is_break() {
-                return Err(Error::Interrupted { epoch });
-            }
-        }
-        Ok((loss_sum / examples.len() as f64, all))
+    /// Ends an epoch with its record.
+    pub fn finish_epoch(&mut self, record: T::Record) {
+        self.history.push(record);
+        self.metadata.epoch = self.history.len();
     }
 
-    /// Epochs that are done.
+    /// Returns the number of finished epochs.
     pub fn epoch(&self) -> usize {
         self.history.len()
     }
 
-    /// Whether all epochs are done.
+    /// Returns whether all epochs are finished.
     pub fn is_finished(&self) -> bool {
-        self.epoch() >= self.config.epochs
+        self.epoch() >= T::epochs(&self.config)
     }
 
-    /// The records of the epochs that are done.
-    pub fn history(&self) -> &[EpochRecord] {
+    /// Returns the records of the finished epochs.
+    pub fn history(&self) -> &[T::Record] {
         &self.history
     }
 
-    /// The network as it is now, without a record of gradients for its parameters.
-    pub fn network(&self) -> &ResNet3d {
-        &self.judged
+    /// Returns what is trained.
+    pub fn task(&self) -> &T {
+        &self.task
     }
 
-    /// All parameters as they are now.
+    /// Returns the settings.
+    pub fn config(&self) -> &T::Config {
+        &self.config
+    }
+
+    /// Returns the current parameters.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// Writes the weights, to be loaded by [`checkpoint::load_resnet`] or by MONAI.
+    /// Writes the weights as a checkpoint.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Returns [`Error::Io`] if the file cannot be written.
     pub fn save_weights(&self, path: &Path) -> Result<(), Error> {
         checkpoint::save(path, &self.parameters.tensors(), &self.metadata)
     }
 
-    /// Writes weights, optimiser and history, for [`Trainer::resume`].
+    /// Writes weights, optimiser and history, to resume from.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Returns [`Error::Io`] if the file cannot be written.
     pub fn save_state(&self, path: &Path) -> Result<(), Error> {
         let mut tensors = self.parameters.tensors();
         tensors.extend(self.adam.tensors()?);
@@ -279,78 +291,5 @@ impl Trainer {
             checkpoint::format_error(path, "a state that JSON can hold", error.to_string())
         })?;
         checkpoint::save(path, &tensors, &Metadata { state, ..self.metadata.clone() })
-    }
-}
-
-/// Images and labels of some examples.
-fn batch(
-    examples: &dyn Examples,
-    indices: &[usize],
-    epoch: Option<usize>,
-    device: &Device,
-) -> Result<(Tensor, Vec<bool>), Error> {
-    let shape = examples.shape();
-    let voxels = shape.iter().product::<usize>();
-    let images: Vec<Vec<f32>> = indices
-        .par_iter()
-        .map(|&index| {
-            let image = examples.image(index, epoch).map_err(Error::Example)?;
-            if image.len() != voxels {
-                return Err(Error::Examples {
-                    expected: format!("{voxels} values by image, as its shape {shape:?} says"),
-                    found: format!("{} in example {index}", image.len()),
-                });
-            }
-            Ok(image)
-        })
-        .collect::<Result<_, Error>>()?;
-    let [c, d, h, w] = shape;
-    let images = Tensor::from_vec(images.concat(), (indices.len(), c, d, h, w), device)?;
-    Ok((images, indices.iter().map(|&index| examples.label(index)).collect()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ops::Range;
-
-    struct Noise;
-
-    impl Examples for Noise {
-        fn len(&self) -> usize {
-            4
-        }
-
-        fn shape(&self) -> [usize; 4] {
-            [1, 20, 20, 20]
-        }
-
-        fn label(&self, index: usize) -> bool {
-            index.is_multiple_of(2)
-        }
-
-        fn image(
-            &self,
-            index: usize,
-            _: Option<usize>,
-        ) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
-            Ok((0..20 * 20 * 20).map(|i| ((i * 37 + index * 11) % 101) as f32 / 101.0).collect())
-        }
-    }
-
-    #[test]
-    fn each_phase_tells_of_its_own_parts() {
-        let network = ResNetConfig { depth: 10, in_channels: 1, width: 2, ..ResNetConfig::default() };
-        let config = TrainConfig { epochs: 1, batch: 4, ..TrainConfig::default() };
-        let mut trainer = Trainer::new(&network, &config, Value::Null, &Device::Cpu).unwrap();
-        let pairs = |part: Range<usize>| if part.len() > 2 { Err(()) } else { Ok(vec![(); part.len()]) };
-        trainer.fitting.run(4, |_: &()| true, pairs).unwrap();
-        let mut parts = Vec::new();
-        let mut note = |step: Step| {
-            parts.push((step.phase, step.parts));
-            ControlFlow::Continue(())
-        };
-        trainer.run_epoch(&Noise, &Noise, &mut note).unwrap();
-        assert_eq!(parts, [(Phase::Train, 1), (Phase::Validate, 2)]);
     }
 }

@@ -118,6 +118,7 @@ impl Source {
 mod tests {
     use super::*;
     use candle_core::Device;
+    use relevox_grid::Box3;
 
     #[test]
     fn a_cut_reads_the_window_the_layer_and_the_padding() {
@@ -125,7 +126,8 @@ mod tests {
         let whole = Tensor::from_vec(values, (1, 2, 3, 3, 3), &Device::Cpu).unwrap();
         let layer = Layer::new(&whole).unwrap();
         let again = Tensor::full(-1f32, (1, 2, 1, 1, 2), &Device::Cpu).unwrap();
-        let place = Place { starts: vec![[1, 1, 1]], size: [1, 1, 2], boxes: vec![[1..2, 1..2, 1..3]] };
+        let place =
+            Place { starts: vec![[1, 1, 1]], size: [1, 1, 2], boxes: vec![Box3::new([1; 3], [2, 2, 3])] };
         let changed = Changed { values: again, place };
         let found = cut(&layer, &changed, &[[1, 1, -1]], [1, 1, 5], [1; 3], 9.0).unwrap();
         let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();

@@ -91,14 +91,14 @@ impl Image {
 
     /// Windows of the image itself, as each patch leaves it.
     pub(super) fn upload(&self, patches: &[&Patch], device: &Device) -> TensorResult<Changed> {
-        let place = Place::around(patches.iter().map(|patch| patch.bounds().ranges()).collect(), self.size());
+        let place = Place::around(patches.iter().map(|patch| patch.bounds()).collect(), self.size());
         let size = place.size;
         let channels = self.shape[0];
         let [_, height, width] = self.size();
         let voxels = self.size().iter().product::<usize>();
         let mut values = Vec::with_capacity(patches.len() * channels * size.iter().product::<usize>());
         for ((patch, bounds), start) in patches.iter().zip(&place.boxes).zip(&place.starts) {
-            let [_, rows, columns] = patch.bounds().size();
+            let [planes, rows, columns] = patch.bounds().size();
             let changed = patch.as_slice();
             for channel in 0..channels {
                 for z in start[0]..start[0] + size[0] {
@@ -106,10 +106,10 @@ impl Image {
                         let row = channel * voxels + (z * height + y) * width + start[2];
                         let first = values.len();
                         values.extend_from_slice(&self.values[row..row + size[2]]);
-                        if bounds[0].contains(&z) && bounds[1].contains(&y) {
-                            let within = (channel * bounds[0].len() + z - bounds[0].start) * rows;
-                            let from = (within + y - bounds[1].start) * columns;
-                            let onto = first + bounds[2].start - start[2];
+                        if bounds.range(0).contains(&z) && bounds.range(1).contains(&y) {
+                            let within = (channel * planes + z - bounds.start[0]) * rows;
+                            let from = (within + y - bounds.start[1]) * columns;
+                            let onto = first + bounds.start[2] - start[2];
                             values[onto..onto + columns].copy_from_slice(&changed[from..from + columns]);
                         }
                     }

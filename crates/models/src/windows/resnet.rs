@@ -1,6 +1,5 @@
 //! A classifier, asked for the logit of each change.
 
-use super::boxes::Reach;
 use super::cut::{Changed, Layer, cut};
 use super::image::{Image, Room, grouped};
 use super::step::{inside, layer, next};
@@ -8,7 +7,7 @@ use crate::Error;
 use crate::memory::Fitting;
 use crate::resnet::{Around, Block, ResNet3d};
 use candle_core::{Device, Result as TensorResult, Tensor, bail};
-use conv3d::Pool3dParams;
+use conv3d::{ConvGeometry, Pool3dParams};
 use relevox_grid::Patch;
 
 /// A residual network, ready to be asked about changes of an image.
@@ -118,10 +117,10 @@ impl Windows {
 
 /// The pooling after the stem.
 fn pool(from: &Layer, changed: &Changed) -> TensorResult<Changed> {
-    let Pool3dParams { kernel, stride, padding } = ResNet3d::POOL;
     // Padding never wins.
-    let (seen, place) = next(Reach { kernel, stride, padding }, &[(from, changed)], None, f32::NEG_INFINITY)?;
-    let values = conv3d::max_pool3d(&seen, Pool3dParams { kernel, stride, padding: [0; 3] })?;
+    let geometry = ResNet3d::POOL.geometry();
+    let (seen, place) = next(geometry, &[(from, changed)], None, f32::NEG_INFINITY)?;
+    let values = conv3d::max_pool3d(&seen, Pool3dParams { padding: [0; 3], ..ResNet3d::POOL })?;
     Ok(Changed { values, place })
 }
 
@@ -142,8 +141,7 @@ fn through(block: &Block, whole: &Layer, layers: &[Layer], changed: &Changed) ->
         Around::Projected(layers) => layers.0.params().stride,
     };
     let Changed { values, place } = at;
-    let firsts: Vec<[isize; 3]> =
-        place.starts.iter().map(|&start| Reach::each(stride).inputs(start, place.size).0).collect();
+    let firsts = place.first_inputs(ConvGeometry::strided(stride));
     let seen = cut(whole, changed, &firsts, place.size, stride, 0.0)?;
     let around = match &block.around {
         Around::Same => seen,

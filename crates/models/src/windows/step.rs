@@ -1,38 +1,40 @@
 //! From layer to layer.
 
-use super::boxes::{Bounds, Place, Reach, common, hull};
+use super::boxes::{Place, common, reached};
 use super::cut::{Changed, Layer, cut};
 use crate::layers::{BatchNorm3d, Conv3d};
 use candle_core::{Result as TensorResult, Tensor, bail};
-use conv3d::Conv3dParams;
+use conv3d::{Conv3dParams, ConvGeometry};
+use relevox_grid::Box3;
 
 /// Where windows of a layer's outputs are, and the windows of its inputs that they look at. The inputs are of one size;
 /// their channels lie side by side. Of what the changes reach, `needed` says what counts, by change.
 pub(super) fn next(
-    reach: Reach,
+    geometry: ConvGeometry,
     inputs: &[(&Layer, &Changed)],
-    needed: Option<&[Bounds]>,
+    needed: Option<&[Box3]>,
     outside: f32,
 ) -> TensorResult<(Tensor, Place)> {
     let Some((first, _)) = inputs.first() else { bail!("windows: a layer without inputs") };
-    let size = reach.output_size(first.size)?;
+    let Some(size) = geometry.output_size(first.size) else {
+        bail!("windows: a layer of {:?} voxels is too small for {geometry:?}", first.size)
+    };
     let count = inputs.iter().map(|(_, changed)| changed.place.boxes.len()).min().unwrap_or(0);
-    let reached = (0..count).map(|index| {
-        let all = inputs.iter().map(|(_, changed)| changed.place.boxes[index].clone());
-        let all = all.reduce(|a, b| hull(&a, &b)).unwrap_or_default();
-        let reached = reach.outputs(&all, size);
+    let boxes = (0..count).map(|index| {
+        let all = inputs.iter().map(|(_, changed)| changed.place.boxes[index]);
+        let all = all.reduce(|a, b| a.hull(&b)).unwrap_or_default();
+        let reached = reached(geometry, all, size);
         match needed {
-            Some(needed) => common(&reached, &needed[index]),
+            Some(needed) => common(reached, needed[index]),
             None => reached,
         }
     });
-    let place = Place::around(reached.collect(), size);
+    let place = Place::around(boxes.collect(), size);
     // Of a kernel of 1, the inputs between are not looked at.
-    let one = reach.kernel == [1; 3];
-    let step = if one { reach.stride } else { [1; 3] };
-    let window = if one { place.size } else { reach.inputs([0; 3], place.size).1 };
-    let firsts: Vec<[isize; 3]> =
-        place.starts.iter().map(|&start| reach.inputs(start, place.size).0).collect();
+    let one = geometry.kernel == [1; 3];
+    let step = if one { geometry.stride } else { [1; 3] };
+    let window = if one { place.size } else { geometry.receptive_field(Box3::whole(place.size)).size() };
+    let firsts = place.first_inputs(geometry);
     let mut seen = Vec::new();
     for (from, changed) in inputs {
         seen.push(cut(from, changed, &firsts, window, step, outside)?);
@@ -47,15 +49,13 @@ pub(super) fn layer(
     norm: &BatchNorm3d,
     relu: bool,
     inputs: &[(&Layer, &Changed)],
-    needed: Option<&[Bounds]>,
+    needed: Option<&[Box3]>,
 ) -> TensorResult<Changed> {
-    let Conv3dParams { stride, padding, dilation } = conv.params();
     let (_, _, kz, ky, kx) = conv.weight().dims5()?;
-    if dilation != [1; 3] {
+    if conv.params().dilation != [1; 3] {
         bail!("windows: a dilated convolution has none")
     }
-    let reach = Reach { kernel: [kz, ky, kx], stride, padding };
-    let (seen, place) = next(reach, inputs, needed, 0.0)?;
+    let (seen, place) = next(conv.params().geometry([kz, ky, kx]), inputs, needed, 0.0)?;
     let values = norm.forward_t(&inside(conv, &seen)?, false, relu)?;
     Ok(Changed { values, place })
 }

@@ -1,6 +1,6 @@
 //! A U-Net, asked for the values of each change's own voxels.
 
-use super::boxes::{Bounds, Place, Reach, hull};
+use super::boxes::{Place, reached};
 use super::cut::{Changed, Layer};
 use super::image::{Image, Room, grouped};
 use super::step::{layer, next};
@@ -9,16 +9,13 @@ use crate::layers::ConvTranspose3d;
 use crate::memory::Fitting;
 use crate::unet::{Level, UNet3d};
 use candle_core::{Device, Result as TensorResult, Tensor};
-use conv3d::Pool3dParams;
-use relevox_grid::Patch;
+use conv3d::ConvGeometry;
+use relevox_grid::{Box3, Patch};
 
-/// How an output of a level's convolutions looks back.
-const KERNEL: Reach = Reach { kernel: [3; 3], stride: [1; 3], padding: [1; 3] };
-/// How a voxel of a level looks back at the finer one.
-const POOL: Reach = {
-    let Pool3dParams { kernel, stride, padding } = UNet3d::POOL;
-    Reach { kernel, stride, padding }
-};
+/// A level's convolutions.
+const CONV: ConvGeometry = ConvGeometry { kernel: [3; 3], stride: [1; 3], padding: [1; 3] };
+/// The pooling between two levels.
+const POOL: ConvGeometry = UNet3d::POOL.geometry();
 
 /// A U-Net, ready to be asked about changes of an image.
 #[derive(Debug)]
@@ -49,20 +46,20 @@ impl UNetKept {
 /// The voxels of each layer of a level that count, by change: after the first convolution, and after the second.
 #[derive(Clone, Default)]
 struct Needed {
-    first: Vec<Bounds>,
-    second: Vec<Bounds>,
+    first: Vec<Box3>,
+    second: Vec<Box3>,
 }
 
 impl Needed {
     /// For outputs of the second convolution; the level has `size` voxels.
-    fn of(second: Vec<Bounds>, size: [usize; 3]) -> Self {
-        let first = second.iter().map(|outputs| KERNEL.looked_at(outputs, size)).collect();
+    fn of(second: Vec<Box3>, size: [usize; 3]) -> Self {
+        let first = second.iter().map(|outputs| CONV.reads(*outputs, size)).collect();
         Self { first, second }
     }
 
     /// Of what the level takes in.
-    fn input(&self, size: [usize; 3]) -> Vec<Bounds> {
-        self.first.iter().map(|outputs| KERNEL.looked_at(outputs, size)).collect()
+    fn input(&self, size: [usize; 3]) -> Vec<Box3> {
+        self.first.iter().map(|outputs| CONV.reads(*outputs, size)).collect()
     }
 }
 
@@ -137,14 +134,12 @@ impl UNetWindows {
     fn needed(&self, kept: &UNetKept, patches: &[&Patch]) -> (Vec<Needed>, Vec<Needed>) {
         let levels = self.network.down.len();
         let size = |level: usize| kept.image.size().map(|size| size >> level);
-        let mut outputs: Vec<Bounds> = patches.iter().map(|patch| patch.bounds().ranges()).collect();
+        let mut outputs: Vec<Box3> = patches.iter().map(|patch| patch.bounds()).collect();
         let mut up = Vec::new();
-        let mut skips = Vec::new();
         for level in 0..levels - 1 {
             let needed = Needed::of(outputs, size(level));
             let input = needed.input(size(level));
-            outputs = input.iter().map(|fine| POOL.outputs(fine, size(level + 1))).collect();
-            skips.push(input);
+            outputs = input.iter().map(|&fine| reached(POOL, fine, size(level + 1))).collect();
             up.push(needed);
         }
         let mut down = Vec::new();
@@ -152,13 +147,10 @@ impl UNetWindows {
             let needed = Needed::of(outputs, size(level));
             let input = needed.input(size(level));
             down.push(needed);
+            // The way up reads the finer level too, within the voxels that the pooling reads: each of its voxels lies
+            // under a coarse voxel that the way up needed, and the convolutions of the coarse level only add to these.
             outputs = match level.checked_sub(1) {
-                // The finer level is looked at by the pooling and by the way up, whose box the pooling's holds.
-                Some(finer) => input
-                    .iter()
-                    .zip(&skips[finer])
-                    .map(|(coarse, skip)| hull(&POOL.looked_at(coarse, size(finer)), skip))
-                    .collect(),
+                Some(finer) => input.iter().map(|&coarse| POOL.reads(coarse, size(finer))).collect(),
                 None => Vec::new(),
             };
         }
@@ -239,10 +231,7 @@ fn enlarge(transposed: &ConvTranspose3d, changed: &Changed) -> TensorResult<Chan
     let place = Place {
         starts: starts.iter().map(|start| start.map(|at| 2 * at)).collect(),
         size: size.map(|size| 2 * size),
-        boxes: boxes
-            .iter()
-            .map(|bounds| std::array::from_fn(|axis| 2 * bounds[axis].start..2 * bounds[axis].end))
-            .collect(),
+        boxes: boxes.iter().map(|bounds| bounds.scaled(2)).collect(),
     };
     Ok(Changed { values: transposed.forward(&changed.values)?, place })
 }

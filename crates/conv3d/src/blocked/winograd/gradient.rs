@@ -6,11 +6,11 @@
 
 use super::inputs::Inputs;
 use super::{GAP, Item, SPARE, Shape, Stack, transform};
-use crate::blocked::window::{BLOCK, Window, clip, signed};
+use crate::blocked::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
-use std::ops::Range;
+use relevox_grid::Box3;
 
 /// Outputs of a tile along an axis.
 const OUTPUTS: usize = 4;
@@ -40,24 +40,18 @@ impl WeightGradient {
     ///
     /// # Panics
     /// If a window does not hold what the box reads, or the box is not of whole tiles.
-    pub(crate) fn add(
-        &mut self,
-        input: (&Window, &[f32]),
-        gradient: (&Window, &[f32]),
-        region: &[Range<usize>; 3],
-    ) {
+    pub(crate) fn add(&mut self, input: (&Window, &[f32]), gradient: (&Window, &[f32]), bounds: &Box3) {
         let (shape, layer) = (self.shape, gradient.0.layer);
-        let [z, y, x] = shape.geometry().reach(region);
-        let read = [clip(z, input.0.layer[0]), clip(y, input.0.layer[1]), x];
-        assert!(input.0.holds(&read) && gradient.0.holds(&signed(region)), "{region:?} is not held");
+        let read = Window::read(shape.geometry(), *bounds, input.0.layer);
+        assert!(input.0.holds(&read) && gradient.0.holds(&bounds.signed()), "{bounds:?} is not held");
         let pitches = [shape.pitch(), BLOCK];
         let blocks = [self.in_blocks, self.out_blocks];
         for (((window, values), pitch), blocks) in [input, gradient].into_iter().zip(pitches).zip(blocks) {
             assert!(window.pitch == pitch && window.blocks == blocks && values.len() == window.elements());
         }
-        shape.check_tiles(region, layer);
-        let mut item = Item { depth: region[0].len(), stacks: Vec::new(), values: 0 };
-        shape.stacks(0, region, usize::MAX, |_, stack| item.stacks.push(stack));
+        shape.check_tiles(bounds, layer);
+        let mut item = Item { depth: bounds.range(0).len(), stacks: Vec::new(), values: 0 };
+        shape.stacks(0, bounds, usize::MAX, |_, stack| item.stacks.push(stack));
         let (planes, columns) = (item.depth, item.columns());
         let (seen, points) = (shape.planes(planes), shape.points().pow(2));
         let by_point = item.by_point(shape, self.in_blocks);

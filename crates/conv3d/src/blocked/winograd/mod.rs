@@ -24,15 +24,16 @@ mod weights;
 pub(crate) use gradient::WeightGradient;
 pub use shape::Shape;
 
-use super::conv::{Dense, Geometry, Job, Lanes, Residual, check};
+use super::conv::{Dense, Job, Lanes, Residual, check};
 use super::window::{BLOCK, Window};
+use crate::ConvGeometry;
 use crate::simd::Isa;
 use crate::simd::scratch::{SharedMut, Spare};
 use inputs::Inputs;
 use outputs::Outputs;
 use rayon::prelude::*;
+use relevox_grid::Box3;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use weights::Weights;
 
 /// Transformed inputs that are in memory together, about: 4 MiB, which a third-level cache holds, and 16 MiB where
@@ -113,7 +114,7 @@ impl Winograd {
     }
 
     /// Kernel, stride and padding.
-    pub fn geometry(&self) -> Geometry {
+    pub fn geometry(&self) -> ConvGeometry {
         self.shape.geometry()
     }
 
@@ -147,10 +148,10 @@ impl Winograd {
         let mut stacks: BTreeMap<usize, Vec<Stack>> = BTreeMap::new();
         for (part, job) in jobs.iter_mut().enumerate() {
             check(self.geometry(), [self.in_blocks, self.shape.pitch(), self.out_blocks], job);
-            self.shape.check_tiles(&job.region, job.output.0.layer);
-            for region in job.boxes() {
-                self.shape.check_tiles(region, job.output.0.layer);
-                self.shape.stacks(part, region, DEEPEST, |depth, stack| {
+            self.shape.check_tiles(&job.outputs, job.output.0.layer);
+            for bounds in job.boxes() {
+                self.shape.check_tiles(bounds, job.output.0.layer);
+                self.shape.stacks(part, bounds, DEEPEST, |depth, stack| {
                     stacks.entry(depth).or_default().push(stack);
                 });
             }
@@ -318,8 +319,9 @@ struct Segment {
 
 /// Cuts a box of whole tiles along z and y into boxes, in tiles along y and x, of about as many transformed values of `blocks`
 /// blocks each as are in memory together. What is cut follows from the sizes alone.
-pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) -> Vec<[Range<usize>; 3]> {
-    let [z, y, x] = [region[0].clone(), shape.tiles(&region[1]), shape.tiles(&region[2])];
+pub(crate) fn pieces(shape: Shape, bounds: &Box3, blocks: usize) -> Vec<Box3> {
+    let [z, y, x] = bounds.ranges();
+    let [y, x] = [shape.tiles(&y), shape.tiles(&x)];
     if z.is_empty() || y.is_empty() || x.is_empty() {
         return Vec::new();
     }
@@ -332,10 +334,10 @@ pub(crate) fn pieces(shape: Shape, region: &[Range<usize>; 3], blocks: usize) ->
     let deep = outputs(room / high);
     let high = (room / shape.planes(deep)).clamp(1, y.len());
     let (along_z, along_y) = (z.len().div_ceil(deep), y.len().div_ceil(high));
-    let part = |of: &Range<usize>, parts: usize, at: usize| {
+    let part = |of: &std::ops::Range<usize>, parts: usize, at: usize| {
         of.start + at * of.len() / parts..of.start + (at + 1) * of.len() / parts
     };
     (0..along_z * along_y)
-        .map(|at| [part(&z, along_z, at / along_y), part(&y, along_y, at % along_y), x.clone()])
+        .map(|at| [part(&z, along_z, at / along_y), part(&y, along_y, at % along_y), x.clone()].into())
         .collect()
 }

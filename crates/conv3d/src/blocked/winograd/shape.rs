@@ -1,8 +1,10 @@
 //! The convolutions that there are tiles for.
 
 use super::Stack;
-use crate::blocked::conv::{Geometry, Lanes};
+use crate::ConvGeometry;
+use crate::blocked::conv::Lanes;
 use crate::blocked::window::BLOCK;
+use relevox_grid::Box3;
 use std::ops::Range;
 
 /// A convolution's kernel and stride, with the tiles that it is computed in.
@@ -17,8 +19,8 @@ pub enum Shape {
 
 impl Shape {
     /// The shape for a convolution of such inputs, if there is one.
-    pub fn of(geometry: Geometry, lanes: &Lanes) -> Option<Shape> {
-        let Geometry { kernel, stride, padding } = geometry;
+    pub fn of(geometry: ConvGeometry, lanes: &Lanes) -> Option<Shape> {
+        let ConvGeometry { kernel, stride, padding } = geometry;
         if kernel == [3; 3] && stride == [1; 3] && padding == [1; 3] && lanes.pitch == BLOCK {
             return Some(Shape::Cube(4));
         }
@@ -27,9 +29,9 @@ impl Shape {
     }
 
     /// Kernel, stride and padding.
-    pub(crate) fn geometry(self) -> Geometry {
+    pub(crate) fn geometry(self) -> ConvGeometry {
         let (depth, stride) = (self.depth(), self.stride());
-        Geometry { kernel: [depth; 3], stride: [stride; 3], padding: [depth / 2; 3] }
+        ConvGeometry { kernel: [depth; 3], stride: [stride; 3], padding: [depth / 2; 3] }
     }
 
     /// Outputs of a tile along y and x.
@@ -49,15 +51,16 @@ impl Shape {
     pub(super) fn stacks(
         self,
         part: usize,
-        [z, y, x]: &[Range<usize>; 3],
+        bounds: &Box3,
         deepest: usize,
         mut each: impl FnMut(usize, Stack),
     ) {
+        let [z, y, x] = bounds.ranges();
         let slabs = z.len().div_ceil(deepest);
         for slab in 0..slabs {
             let [start, end] = [slab, slab + 1].map(|at| z.start + at * z.len() / slabs);
-            for y in self.tiles(y) {
-                for x in self.tiles(x) {
+            for y in self.tiles(&y) {
+                for x in self.tiles(&x) {
                     let first = [start, y * self.outputs(), x * self.outputs()];
                     each(end - start, Stack { part, first });
                 }
@@ -69,12 +72,12 @@ impl Shape {
     ///
     /// # Panics
     /// If it is not.
-    pub(super) fn check_tiles(self, region: &[Range<usize>; 3], layer: [usize; 3]) {
+    pub(super) fn check_tiles(self, bounds: &Box3, layer: [usize; 3]) {
         let grid = self.outputs();
         for axis in [1, 2] {
-            let Range { start, end } = region[axis];
+            let Range { start, end } = bounds.range(axis);
             let whole = start % grid == 0 && (end % grid == 0 || end == layer[axis]);
-            assert!(whole, "{region:?} is not of whole tiles of {layer:?}");
+            assert!(whole, "{bounds:?} is not of whole tiles of {layer:?}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! Winograd's form against the direct one, boxes against the whole, threads against one.
 
 use super::super::conv::{Convolution, Spread};
-use super::super::tests::{around, copied, values};
-use super::super::window::clip;
+use super::super::tests::{copied, values};
 use super::*;
 use proptest::prelude::*;
+use std::ops::Range;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -38,26 +38,27 @@ proptest! {
         });
         let residual = residual.as_ref().map(|(window, values, stride)| Residual { window, values, stride: *stride });
         let tile = shape.outputs();
-        let whole = size.map(|n| 0..n);
-        let region: [Range<usize>; 3] = std::array::from_fn(|axis| {
+        let whole = Box3::whole(size);
+        let bounds: Box3 = std::array::from_fn(|axis| {
             let n = size[axis] as f64;
             let (first, len) = ((corners[axis] * n) as usize, corners[axis + 3] * (1.0 - corners[axis]) * n);
             let grid = if axis == 0 { 1 } else { tile };
             let end = (first + 1 + len as usize).next_multiple_of(grid).min(size[axis]);
             first / grid * grid..end
-        });
+        })
+        .into();
         for isa in Isa::available() {
             let dense = Dense { weights: &weights, bias: &bias };
             let direct = Convolution::new(isa, geometry, Spread::NONE, &lanes, dense, relu);
             let conv = Winograd::new(isa, shape, &lanes, dense, relu);
-            let run = |region: &[Range<usize>; 3], threads: usize, work: &(dyn Fn(&mut [Job<'_>]) + Sync)| {
+            let run = |outputs: Box3, threads: usize, work: &(dyn Fn(&mut [Job<'_>]) + Sync)| {
                 let mut found = vec![vec![7.0; output.elements()]; images];
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let mut jobs: Vec<Job<'_>> = layers
                     .iter()
                     .zip(&mut found)
                     .map(|(layer, found)| Job {
-                        region: region.clone(),
+                        outputs,
                         parts: None, input: (&input, layer.as_slice()), residual, output: (&output, found),
                     })
                     .collect();
@@ -65,28 +66,27 @@ proptest! {
                 drop(jobs);
                 found
             };
-            let wanted = run(&whole, 1, &|jobs| direct.run(jobs));
-            let found = run(&whole, 1, &|jobs| conv.run(jobs));
+            let wanted = run(whole, 1, &|jobs| direct.run(jobs));
+            let found = run(whole, 1, &|jobs| conv.run(jobs));
             let scale = wanted.iter().flatten().fold(1.0f32, |scale, value| scale.max(value.abs()));
             for (found, wanted) in found.iter().flatten().zip(wanted.iter().flatten()) {
                 prop_assert!((found - wanted).abs() <= 2e-5 * scale, "{found} is not {wanted}, of {scale}");
             }
-            prop_assert_eq!(&found, &run(&whole, 3, &|jobs| conv.run(jobs)));
+            prop_assert_eq!(&found, &run(whole, 3, &|jobs| conv.run(jobs)));
             // From a window that holds just what the box reads.
-            let [z, y, x] = geometry.reach(&region);
-            let read = [clip(z, input.layer[0]), clip(y, input.layer[1]), x];
-            let near = around(input.layer, &read, lanes.blocks(), lanes.pitch);
+            let read = Window::read(geometry, bounds, input.layer);
+            let near = Window::new(input.layer, read, lanes.blocks(), lanes.pitch);
             let mut kept = vec![0.0; near.elements()];
             copied((&input, &layers[0]), &near, &mut kept);
             let mut boxed = vec![7.0; output.elements()];
             let (input, output_of) = ((&near, kept.as_slice()), (&output, boxed.as_mut_slice()));
-            conv.run(&mut [Job { region: region.clone(), parts: None, input, residual, output: output_of }]);
-            let boxes = run(&region, 2, &|jobs| conv.run(jobs));
+            conv.run(&mut [Job { outputs: bounds, parts: None, input, residual, output: output_of }]);
+            let boxes = run(bounds, 2, &|jobs| conv.run(jobs));
             prop_assert_eq!(&boxed, &boxes[0]);
             for (found, boxed) in found.iter().zip(&boxes) {
                 for block in 0..output.blocks {
                     for (z, y, x) in voxels(size) {
-                        let inside = region[0].contains(&z) && region[1].contains(&y) && region[2].contains(&x);
+                        let inside = bounds.contains(&Box3::new([z, y, x], [z + 1, y + 1, x + 1]));
                         let at = output.at(block, [z, y, x].map(|at| at as isize));
                         let wanted = if inside { &found[at..at + BLOCK] } else { &[7.0; BLOCK][..] };
                         prop_assert_eq!(&boxed[at..at + BLOCK], wanted, "{:?}", [z, y, x]);
@@ -110,14 +110,14 @@ struct Layer {
     size: [usize; 3],
     input: (Window, Vec<f32>),
     output: Window,
-    boxes: Vec<[Range<usize>; 3]>,
+    boxes: Vec<Box3>,
 }
 
 impl Layer {
     /// Boxes at some of the places of a tile, or in some of the rows where there are no tiles.
     fn new(
         lanes: &Lanes,
-        geometry: Geometry,
+        geometry: ConvGeometry,
         grid: usize,
         size: [usize; 3],
         out_blocks: usize,
@@ -141,12 +141,12 @@ impl Layer {
         let mut boxes = Vec::new();
         if grid == 1 {
             for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))).step_by(3) {
-                boxes.push([z..z + 1, y..y + 1, part(0..width)]);
+                boxes.push([z..z + 1, y..y + 1, part(0..width)].into());
             }
         } else {
             let tiles = |n: usize| (0..n).step_by(grid).map(move |first| first..(first + grid).min(n));
             for (y, x) in tiles(height).flat_map(|y| tiles(width).map(move |x| (y.clone(), x))).step_by(2) {
-                boxes.push([part(0..depth), y, x]);
+                boxes.push([part(0..depth), y, x].into());
             }
         }
         Layer { size, input: (input, image), output, boxes }
@@ -154,7 +154,7 @@ impl Layer {
 
     fn job<'a>(&'a self, parts: bool, found: &'a mut [f32]) -> Job<'a> {
         Job {
-            region: self.size.map(|n| 0..n),
+            outputs: Box3::whole(self.size),
             parts: parts.then_some(self.boxes.as_slice()),
             input: (&self.input.0, &self.input.1),
             residual: None,
@@ -166,9 +166,7 @@ impl Layer {
     fn holds(&self, boxed: &[f32], whole: &[f32]) -> bool {
         (0..self.output.blocks).all(|block| {
             voxels(self.size).all(|(z, y, x)| {
-                let inside = |part: &[Range<usize>; 3]| {
-                    part[0].contains(&z) && part[1].contains(&y) && part[2].contains(&x)
-                };
+                let inside = |part: &Box3| part.contains(&Box3::new([z, y, x], [z + 1, y + 1, x + 1]));
                 let at = self.output.at(block, [z, y, x].map(|at| at as isize));
                 let wanted =
                     if self.boxes.iter().any(inside) { &whole[at..at + BLOCK] } else { &[7.0; BLOCK][..] };

@@ -19,7 +19,7 @@ mod working;
 use super::graph::{Arrangement, End, Graph, Step};
 use super::{Plan, logit_of};
 use crate::Error;
-use boxes::{Boxes, Differs, Region, union};
+use boxes::{Boxes, Differs, hull};
 use conv3d::blocked::conv::{Job, Residual};
 use conv3d::blocked::window::Window;
 use costs::Clock;
@@ -147,12 +147,12 @@ impl Plan {
             return Err(Error::Batch { expected: "a classifier".to_owned(), found });
         };
         let last = self.graph.last();
-        let whole = kept.arrangement.windows[last].layer.map(|size| 0..size);
+        let whole = Box3::whole(kept.arrangement.windows[last].layer);
         let mut logits = vec![logit; patches.len()];
         self.go_through(
             kept,
             patches,
-            |_, differs| differs.map(|_| whole.clone()),
+            |_, differs| differs.map(|_| whole),
             &mut logits,
             |working, _, to| {
                 if let Some((window, values)) = working.layer(&self.graph, last) {
@@ -185,9 +185,8 @@ impl Plan {
         };
         let last = self.graph.last();
         let mut found: Vec<Vec<f32>> = vec![Vec::new(); patches.len()];
-        let wanted = |patch: &Patch, _: Option<&Differs>| {
-            (!patch.bounds().is_empty()).then(|| patch.bounds().ranges())
-        };
+        let wanted =
+            |patch: &Patch, _: Option<&Differs>| (!patch.bounds().is_empty()).then(|| patch.bounds());
         self.go_through(kept, patches, wanted, &mut found, |working, patch, to| {
             let Some((window, values)) = working.layer(&self.graph, last) else { return };
             let (start, [depth, height, width]) = (patch.bounds().start, patch.bounds().size());
@@ -207,17 +206,17 @@ impl Plan {
     /// # Errors
     /// As [`Plan::changed`] or [`Plan::changed_values`], whichever is for this network.
     pub fn changed_operations(&self, kept: &Kept, patches: &[Patch]) -> Result<u64, Error> {
-        let last = kept.arrangement.windows[self.graph.last()].layer.map(|size| 0..size);
+        let last = Box3::whole(kept.arrangement.windows[self.graph.last()].layer);
         let mut products = 0;
         for patch in patches {
             self.check(kept, patch)?;
             let differs = self.differs(kept, patch.bounds(), patch.as_slice());
             let wanted = match self.graph.end {
                 End::Logit { .. } if differs.is_none() => continue,
-                End::Logit { .. } => last.clone(),
-                End::Values { .. } => patch.bounds().ranges(),
+                End::Logit { .. } => last,
+                End::Values { .. } => patch.bounds(),
             };
-            let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted);
+            let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), wanted);
             products += (self.graph.steps.iter().enumerate())
                 .map(|(at, step)| step.work.products() * boxes.voxels(at))
                 .sum::<usize>();
@@ -231,7 +230,7 @@ impl Plan {
         &self,
         kept: &Kept,
         patches: &[Patch],
-        wanted: impl Fn(&Patch, Option<&Differs>) -> Option<Region> + Sync,
+        wanted: impl Fn(&Patch, Option<&Differs>) -> Option<Box3> + Sync,
         results: &mut [T],
         done: impl Fn(&Working, &Patch, &mut T) + Sync,
     ) -> Result<(), Error> {
@@ -244,7 +243,7 @@ impl Plan {
             .map(|patch| {
                 let differs = self.differs(kept, patch.bounds(), patch.as_slice());
                 let wanted = wanted(patch, differs.as_ref())?;
-                Some(Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), &wanted))
+                Some(Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), wanted))
             })
             .collect();
         let mut waiting =
@@ -333,15 +332,15 @@ impl Plan {
                 *row = if Range::is_empty(row) { at..at + 1 } else { row.start.min(at)..row.end.max(at + 1) };
             }
         });
-        let mut all: Option<Region> = None;
+        let mut all: Option<Box3> = None;
         for (at, row) in differing.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
             let (z, y) = (start[0] + at / height, start[1] + at % height);
-            all = union(all, Some([z..z + 1, y..y + 1, row.clone()]));
+            all = hull(all, Some([z..z + 1, y..y + 1, row.clone()].into()));
         }
-        let region = all?;
-        let inside = region[0].clone().flat_map(|z| region[1].clone().map(move |y| (z, y)));
+        let bounds = all?;
+        let inside = bounds.range(0).flat_map(|z| bounds.range(1).map(move |y| (z, y)));
         let rows = inside.map(|(z, y)| differing[(z - start[0]) * height + y - start[1]].clone()).collect();
-        Some(Differs { region, rows })
+        Some(Differs { bounds, rows })
     }
 
     /// Puts a change into the image, as far as that is needed.
@@ -376,7 +375,7 @@ impl Plan {
             .iter()
             .zip(&mut written)
             .filter_map(|(working, to)| {
-                let region = working.boxes.steps[at].clone()?;
+                let outputs = working.boxes.steps[at]?;
                 let output = working.windows[step.output].as_ref()?;
                 let residual = match step.residual {
                     Some((layer, stride)) => {
@@ -389,7 +388,7 @@ impl Plan {
                 let input = working.layer(&self.graph, step.input)?;
                 let parts = working.boxes.parts[at].as_deref();
                 Some(Job {
-                    region,
+                    outputs,
                     parts,
                     input,
                     residual,

@@ -1,9 +1,10 @@
 //! The memory in which one change is computed: of each buffer the box that is needed.
 
 use super::Kept;
-use super::boxes::{Boxes, Held, Region};
+use super::boxes::Boxes;
 use crate::plan::graph::Graph;
 use conv3d::blocked::window::Window;
+use relevox_grid::Box3;
 use std::ops::Range;
 
 /// A change's boxes with memory for them.
@@ -25,9 +26,7 @@ impl Working {
             .zip(&kept.arrangement.windows)
             .map(|(place, whole)| {
                 let held = boxes.held[place.buffer].as_ref()?;
-                let start = std::array::from_fn(|axis| held[axis].start);
-                let size = std::array::from_fn(|axis| held[axis].len());
-                Some(Window { start, size, ..whole.clone() })
+                Some(Window::new(whole.layer, *held, whole.blocks, whole.pitch))
             })
             .collect();
         buffers.resize_with(graph.buffers.len(), Vec::new);
@@ -48,16 +47,13 @@ impl Working {
 
     /// Copies what was kept of each layer to where it is needed and not computed.
     pub(super) fn fill(&mut self, graph: &Graph, kept: &Kept) {
-        let mut computed: Vec<Option<Region>> = vec![None; graph.layers.len()];
+        let mut computed: Vec<Option<Box3>> = vec![None; graph.layers.len()];
         let mut written = vec![false; graph.layers.len()];
-        for ((step, region), parts) in graph.steps.iter().zip(&self.boxes.steps).zip(&self.boxes.parts) {
+        for ((step, outputs), parts) in graph.steps.iter().zip(&self.boxes.steps).zip(&self.boxes.parts) {
             let factor = step.work.factor();
             written[step.output] = true;
             // Between parts that are computed lies what was kept.
-            computed[step.output] = region
-                .clone()
-                .filter(|_| parts.is_none())
-                .map(|region| region.map(|range| range.start * factor..range.end * factor));
+            computed[step.output] = outputs.filter(|_| parts.is_none()).map(|outputs| outputs.scaled(factor));
         }
         // Layers that are others' memory side by side are filled as those.
         for (layer, place) in
@@ -67,21 +63,24 @@ impl Working {
             let Some(window) = &self.windows[layer] else { continue };
             let skip = place.first_block * window.block_len();
             let to = &mut self.buffers[place.buffer][skip..][..window.elements()];
-            copy(from, (window, to), computed[layer].as_ref());
+            copy(from, (window, to), computed[layer]);
         }
     }
 }
 
 /// Values that each buffer's box takes.
-pub(super) fn lens<'a>(graph: &'a Graph, held: &'a [Option<Held>]) -> impl Iterator<Item = usize> + 'a {
+pub(super) fn lens<'a>(
+    graph: &'a Graph,
+    held: &'a [Option<Box3<isize>>],
+) -> impl Iterator<Item = usize> + 'a {
     graph.buffers.iter().zip(held).map(|(buffer, held)| {
-        let voxels = held.as_ref().map_or(0, |held| held.iter().map(Range::len).product::<usize>());
+        let voxels = held.map_or(0, |held| held.voxels());
         voxels * buffer.blocks * buffer.pitch
     })
 }
 
 /// Copies all that `to` holds but for a box.
-fn copy((from, values): (&Window, &[f32]), (to, into): (&Window, &mut [f32]), but: Option<&Region>) {
+fn copy((from, values): (&Window, &[f32]), (to, into): (&Window, &mut [f32]), but: Option<Box3>) {
     let pitch = to.pitch;
     let [z, y, x] = [0, 1, 2].map(|axis| to.held(axis));
     for block in 0..to.blocks {
@@ -94,10 +93,10 @@ fn copy((from, values): (&Window, &[f32]), (to, into): (&Window, &mut [f32]), bu
                         into[at..at + len].copy_from_slice(&values[from..from + len]);
                     }
                 };
-                match but {
-                    Some([bz, by, bx]) if bz.contains(&(z as usize)) && by.contains(&(y as usize)) => {
-                        run(x.start..(bx.start as isize).min(x.end));
-                        run((bx.end as isize).max(x.start)..x.end);
+                match but.as_ref().map(Box3::signed) {
+                    Some(but) if but.range(0).contains(&z) && but.range(1).contains(&y) => {
+                        run(x.start..but.start[2].min(x.end));
+                        run(but.end[2].max(x.start)..x.end);
                     }
                     _ => run(x.clone()),
                 }

@@ -1,4 +1,6 @@
-//! The settings of a training, and what follows from them alone.
+//! Settings of the learned fill's training.
+
+use std::ops::Deref;
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -8,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// How the learned fill is trained.
+/// Settings of the learned fill's training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FillConfig {
     /// Passes over all regions.
     pub passes: usize,
-    /// Regions in one step. The paper says nothing; with 1 a step follows one region alone.
+    /// Number of regions per step. The paper does not state it.
     pub batch: usize,
     /// Adam's learning rate.
     pub learning_rate: f64,
@@ -32,12 +34,24 @@ impl Default for FillConfig {
     }
 }
 
+/// Settings of a training that are in range; see [`FillConfig::check`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidFillConfig(FillConfig);
+
+impl Deref for ValidFillConfig {
+    type Target = FillConfig;
+
+    fn deref(&self) -> &FillConfig {
+        &self.0
+    }
+}
+
 impl FillConfig {
-    /// Whether a training can go by these settings.
+    /// Validates the settings.
     ///
     /// # Errors
-    /// Names the first that is out of range.
-    pub fn check(&self) -> Result<(), Error> {
+    /// Returns [`Error::InvalidSetting`] for the first setting that is out of range.
+    pub fn check(self) -> Result<ValidFillConfig, Error> {
         let refuse = |setting, expected: &str, found: String| {
             Err(Error::InvalidSetting { setting, expected: expected.to_owned(), found })
         };
@@ -49,10 +63,11 @@ impl FillConfig {
                 return refuse(key, "a finite number above 0", value.to_string());
             }
         }
-        Ok(())
+        Ok(ValidFillConfig(self))
     }
 
-    /// The order of a pass: it depends on the seed and the pass alone, so that resuming needs no more.
+    /// Shuffles the regions for a pass. The order depends on the seed and the pass only, so that a resumed training
+    /// needs no further state.
     pub(super) fn shuffle<T>(&self, pass: usize, items: &mut [T]) {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(pass as u64);

@@ -10,5 +10,5 @@ mod config;
 mod trainer;
 
 pub use batch::FillCase;
-pub use config::FillConfig;
+pub use config::{FillConfig, ValidFillConfig};
 pub use trainer::{FillStep, FillTrainer, Logits, PassRecord};
