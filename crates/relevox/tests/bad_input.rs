@@ -153,7 +153,7 @@ fn cohorts_with_invalid_scans_are_rejected() {
     );
     cohort_refuses(
         |case, name| change(case, name, "t1", |scan| scan.voxels[[3, 2, 1]] = f32::NAN),
-        &["case ", "_t1.nii.gz", "found NaN at voxel z 3, y 2, x 1"],
+        &["case ", "_t1.nii.gz: voxel z 3, y 2, x 1", "found NaN"],
     );
     cohort_refuses(|case, name| change(case, name, "t2", |scan| scan.voxels.fill(0.0)), &["_t2.nii.gz", "0"]);
     cohort_refuses(
