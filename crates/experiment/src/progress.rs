@@ -39,8 +39,6 @@ pub fn print_status(line: impl AsRef<str>) {
     BARS.suspend(|| eprintln!("{}", line.as_ref()));
 }
 
-pub use self::print_status as say;
-
 /// Formats rate and remaining time; empty before the first unit is done.
 fn pace(done: u64, per_second: f64, seconds_left: f64) -> String {
     match done {
@@ -93,10 +91,6 @@ impl Progress {
             Output::Bar(bar) => bar.println(format!("{:>14} {line}", self.name)),
             Output::Lines(_) => print_status(format!("{}: {line}", self.name)),
         }
-    }
-
-    pub fn note(&self, line: &str) {
-        self.println(line);
     }
 
     fn line(&self, done: u64) -> String {
