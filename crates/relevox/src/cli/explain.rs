@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
+use relevox_experiment::device::{DeviceOptions, batch_size_notice};
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::device::{DeviceOptions, batch_size_notice};
 use relevox_experiment::progress::Progress;
 use relevox_experiment::run::check_writable;
 use relevox_perturb::FillKind;
@@ -184,6 +184,6 @@ fn of_command(error: Error) -> anyhow::Error {
         Error::InvalidSetting { setting, expected, found } => {
             invalid_input(format!("--{setting}: expected {expected}, found {found}"))
         }
-        error @ Error::Io { .. } => input(error),
+        error @ Error::Io { .. } => invalid_input(error),
     }
 }
