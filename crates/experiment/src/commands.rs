@@ -9,10 +9,11 @@ use relevox_report::tables::this_run_beside_the_paper;
 use crate::config::{Layers, Profile, Source};
 use crate::device::DeviceOptions;
 use crate::multi_run;
-use crate::pipeline::{Prerequisite, make_regions, open, score_all, search_grid, train_fill};
+use crate::pipeline::{
+    Prerequisite, make_regions, open, score_all, search_grid, train_fill, trained_network,
+};
 use crate::progress::print_status;
 use crate::run::{CONFIG, OpenMode, RunSpec};
-use crate::stages::network::Network;
 use crate::stages::work::run_stage;
 use crate::stages::{
     evaluate as evaluation, grid as search, phantom as synthetic, report as page, train as training,
@@ -93,7 +94,7 @@ pub fn train(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
 /// Returns an [`InputError`](crate::failure::InputError) if the classifier is not trained, or the error of the search.
 pub fn grid(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     let session = open(resolve(args)?, device, Prerequisite::Training)?;
-    search_grid(&session, &Network::best(&session)?)
+    search_grid(&session, &trained_network(&session)?)
 }
 
 /// Computes the selected partition of each case.
@@ -111,7 +112,7 @@ pub fn regions(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
 /// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of training.
 pub fn perturb_train(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     let session = open(resolve(args)?, device, Prerequisite::Training)?;
-    let network = Network::best(&session)?;
+    let network = trained_network(&session)?;
     train_fill(&session, &network, &search::selected(&session)?)
 }
 
@@ -121,7 +122,7 @@ pub fn perturb_train(args: RunRequest, device: &DeviceOptions) -> anyhow::Result
 /// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of a stage.
 pub fn score(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     let session = open(resolve(args)?, device, Prerequisite::Training)?;
-    let network = Network::best(&session)?;
+    let network = trained_network(&session)?;
     score_all(&session, &network, &search::selected(&session)?)
 }
 

@@ -18,8 +18,6 @@ pub fn invalid_input(message: impl fmt::Display) -> anyhow::Error {
     InputError(message.to_string()).into()
 }
 
-pub use self::invalid_input as input;
-
 /// Exit status of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {

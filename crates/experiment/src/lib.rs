@@ -12,6 +12,3 @@ pub mod program;
 pub mod progress;
 pub mod run;
 pub mod stages;
-mod place {
-    pub use crate::device::batch_size_notice as say_smaller_batches;
-}

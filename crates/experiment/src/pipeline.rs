@@ -91,7 +91,7 @@ fn require_single_run(config: &Config) -> anyhow::Result<()> {
 pub fn reproduce(spec: RunSpec, device: &DeviceOptions) -> anyhow::Result<()> {
     let session = open(spec, device, Prerequisite::Nothing)?;
     run_stage(&session.run, "train", || Ok((train::run(&session)?, ())))?;
-    let network = Network::best(&session)?;
+    let network = trained_network(&session)?;
     search_grid(&session, &network)?;
     let partition = grid::selected(&session)?;
     make_regions(&session, &partition)?;
@@ -106,6 +106,15 @@ pub fn reproduce(spec: RunSpec, device: &DeviceOptions) -> anyhow::Result<()> {
     print_status(this_run_beside_the_paper(&evaluate::summary(&session)?)?);
     print_status(format!("report: {}", session.run.path(report::REPORT).display()));
     Ok(())
+}
+
+/// Loads the trained classifier, which must be current.
+///
+/// # Errors
+/// Returns an [`InputError`](crate::failure::InputError) if the classifier is not trained or was trained with other inputs.
+pub fn trained_network(session: &Session) -> anyhow::Result<Network> {
+    train::require(session)?;
+    Network::selected(session)
 }
 
 /// Returns true if the configuration includes the learned fill.

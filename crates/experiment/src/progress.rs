@@ -39,8 +39,6 @@ pub fn print_status(line: impl AsRef<str>) {
     BARS.suspend(|| eprintln!("{}", line.as_ref()));
 }
 
-pub use self::print_status as say;
-
 /// Formats rate and remaining time; empty before the first unit is done.
 fn pace(done: u64, per_second: f64, seconds_left: f64) -> String {
     match done {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use harness::{relevox, succeed};
 use relevox_eval::roc_auc;
-use relevox_experiment::stages::train::Prediction;
+use relevox_experiment::stages::predictions::Prediction;
 
 /// Returns the area under the ROC curve on the test split.
 fn test_auc(predictions: &Path) -> f64 {

@@ -1,11 +1,12 @@
 //! Configuration of diffused scores and of the additional explainers.
 
-use relevox_relevance::{ScoreKind, Sign, Weighting};
+use relevox_relevance::{Diffusion, Error, Lime, Masks, Occlusion, Rise, ScoreKind, Sign, Weighting};
 use relevox_report::tables::Method;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::constant_fills;
 use super::values::{distinct, non_empty, one_of, within};
+use crate::failure::invalid_input;
 
 /// Allowed values of `explain.methods`.
 const EXPLAINERS: [Method; 6] = [
@@ -77,14 +78,12 @@ impl DiffuseConfig {
         non_empty("diffuse.scores", !self.scores.is_empty(), "at least one kind of score")?;
         non_empty("diffuse.readings", !self.readings.is_empty(), "\"magnitude\", \"positive\" or both")?;
         non_empty("diffuse.lambdas", !self.lambdas.is_empty(), "at least one lambda")?;
-        for &lambda in &self.lambdas {
-            within("diffuse.lambdas", lambda, 0.0..=1e6)?;
+        non_empty("diffuse.scales", !self.scales.is_empty(), "at least one scale")?;
+        for (&lambda, &scale) in self.lambdas.iter().flat_map(|l| self.scales.iter().map(move |s| (l, s))) {
+            let checked = Diffusion { lambda, scale, ..Diffusion::default() }.check();
+            setting(checked, |name| format!("diffuse.{}s", name.rsplit(": ").next().unwrap_or_default()))?;
         }
         distinct("diffuse.lambdas", &self.lambdas)?;
-        non_empty("diffuse.scales", !self.scales.is_empty(), "at least one scale")?;
-        for &scale in &self.scales {
-            within("diffuse.scales", scale, 1e-3..=1e3)?;
-        }
         distinct("diffuse.scales", &self.scales)?;
         non_empty("diffuse.borders", !self.borders.is_empty(), "false, true or both")
     }
@@ -97,14 +96,45 @@ impl ExplainConfig {
         }
         distinct("explain.methods", &self.methods)?;
         one_of("explain.fill", &self.fill, &constant_fills())?;
-        within("explain.lime_samples", self.lime_samples, 1..=1_000_000)?;
-        within("explain.lime_ridge", self.lime_ridge, 1e-12..=1e6)?;
-        within("explain.rise_samples", self.rise_samples, 2..=1_000_000)?;
-        within("explain.rise_keep", self.rise_keep, 0.01..=0.99)?;
+        let key = |name: &str| format!("explain.{}", name.to_lowercase().replace(": ", "_"));
+        setting(self.lime(0).check(), key)?;
         within("explain.rise_cells", self.rise_cells, 0..=64)?;
-        within("explain.occlusion_size", self.occlusion_size, 1..=512)?;
-        within("explain.occlusion_overlap", self.occlusion_overlap, 1..=self.occlusion_size.min(8))?;
+        setting(self.rise(0).check(), key)?;
+        let overlap = self.occlusion_overlap;
+        setting(Occlusion { size: [self.occlusion_size; 3], overlap }.check(), key)?;
         within("explain.curve_points", self.curve_points, 0..=1_000)?;
         within("explain.infidelity_samples", self.infidelity_samples, 0..=100_000)
     }
+
+    /// Returns the settings of LIME.
+    pub fn lime(&self, seed: u64) -> Lime {
+        let (samples, ridge, weighting) = (self.lime_samples, self.lime_ridge, self.lime_weights);
+        Lime { samples, seed, ridge, weighting, ..Lime::default() }
+    }
+
+    /// Returns the settings of RISE.
+    pub fn rise(&self, seed: u64) -> Rise {
+        let masks = match self.rise_cells {
+            0 => Masks::Regions,
+            cells => Masks::Cells([cells; 3]),
+        };
+        Rise { samples: self.rise_samples, seed, keep: self.rise_keep, masks }
+    }
+
+    /// Returns the settings of occlusion for an image of this shape; the box is no larger than the image.
+    pub fn occlusion(&self, shape: [usize; 3]) -> Occlusion {
+        let size = shape.map(|length| self.occlusion_size.min(length));
+        let overlap = self.occlusion_overlap.min(size.into_iter().min().unwrap_or(1));
+        Occlusion { size, overlap }
+    }
+}
+
+/// Converts the error of an explainer's settings to one that names the key.
+fn setting<T>(checked: Result<T, Error>, key: impl Fn(&str) -> String) -> anyhow::Result<T> {
+    checked.map_err(|error| match error {
+        Error::InvalidSetting { setting, expected, found } => {
+            invalid_input(format!("config: {}: expected {expected}, found {found}", key(setting)))
+        }
+        other => other.into(),
+    })
 }

@@ -196,7 +196,11 @@ mod tests {
     #[test]
     fn wrong_types_and_ranges_are_reported_with_key_and_value() {
         refuses(&with_set(&["classifier.epochs=many"]), &["classifier.epochs", "many"]);
-        refuses(&with_set(&["classifier.epochs=0"]), &["classifier.epochs", "found 0", "expected 1"]);
+        refuses(&with_set(&["classifier.epochs=0"]), &["classifier.epochs", "found 0", "at least 1"]);
+        refuses(&with_set(&["explain.rise_keep=1.0"]), &["explain.rise_keep: ", "found 1"]);
+        refuses(&with_set(&["explain.lime_samples=0"]), &["explain.lime_samples: ", "at least 1"]);
+        refuses(&with_set(&["diffuse.lambdas=[-1.0]"]), &["diffuse.lambdas: ", "found -1"]);
+        refuses(&with_set(&["explain.occlusion_size=0"]), &["explain.occlusion_size: ", "at least 1"]);
         refuses(&with_set(&["classifier.depth=20"]), &["classifier.depth", "found 20", "18"]);
         refuses(&with_set(&["evaluate.fills=[\"blank\", \"grey\"]"]), &["evaluate.fills", "grey", "learned"]);
         refuses(

@@ -1,10 +1,12 @@
 //! Configuration of the classifier and of the learned fill.
 
-use relevox_models::Shortcut;
-use relevox_models::train::Schedule;
+use relevox_models::adam::AdamConfig;
+use relevox_models::train::{Schedule, TrainConfig};
+use relevox_models::{ResNetConfig, Shortcut, UNetConfig};
+use relevox_perturb::learned::train::FillConfig as FillTraining;
 use serde::{Deserialize, Serialize};
 
-use super::values::{one_of, within};
+use super::values::{one_of, section, within};
 
 /// The classifier and its training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,28 +70,43 @@ pub struct FillConfig {
 
 impl ClassifierConfig {
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        one_of("classifier.depth", &self.depth, &[10, 18, 34, 50])?;
-        within("classifier.width", self.width, 1..=512)?;
+        section("classifier", self.network(1).check())?;
         one_of("classifier.stem_stride", &self.stem_stride, &[1, 2])?;
-        within("classifier.epochs", self.epochs, 1..=10_000)?;
-        within("classifier.batch", self.batch, 1..=1_024)?;
-        within("classifier.learning_rate", self.learning_rate, 1e-8..=10.0)?;
         within("classifier.weight_decay", self.weight_decay, 0.0..=1.0)?;
-        within("classifier.networks", self.networks, 1..=100)?;
-        within("classifier.positive_weight", self.positive_weight, 1e-3..=1e3)
+        section("classifier", self.training(0).check())?;
+        within("classifier.networks", self.networks, 1..=100)
+    }
+
+    /// Returns the configuration of the network for a number of input channels.
+    pub fn network(&self, in_channels: usize) -> ResNetConfig {
+        let Self { depth, width, stem_stride, shortcut, .. } = *self;
+        ResNetConfig { depth, in_channels, width, stem_stride, shortcut }
+    }
+
+    /// Returns the settings of the training of one network.
+    pub fn training(&self, seed: u64) -> TrainConfig {
+        let Self { epochs, batch, learning_rate, schedule, weight_decay, positive_weight, .. } = *self;
+        let adam = AdamConfig { weight_decay, ..AdamConfig::default() };
+        TrainConfig { epochs, batch, learning_rate, schedule, adam, positive_weight, seed }
     }
 }
 
 impl FillConfig {
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        within("fill.widths (number of levels)", self.widths.len(), 1..=6)?;
-        for &width in &self.widths {
-            within("fill.widths", width, 1..=1_024)?;
-        }
+        section("fill", self.network(1).check())?;
         within("fill.cases", self.cases, 1..=10_000)?;
         within("fill.passes", self.passes, 1..=10_000)?;
-        within("fill.batch", self.batch, 1..=1_024)?;
-        within("fill.learning_rate", self.learning_rate, 1e-8..=10.0)?;
-        within("fill.epsilon", self.epsilon, 1e-12..=1.0)
+        section("fill", self.training(0).check())
+    }
+
+    /// Returns the configuration of the U-Net for a number of sequences.
+    pub fn network(&self, sequences: usize) -> UNetConfig {
+        UNetConfig { in_channels: sequences, out_channels: sequences, widths: self.widths.clone() }
+    }
+
+    /// Returns the settings of the training.
+    pub fn training(&self, seed: u64) -> FillTraining {
+        let Self { passes, batch, learning_rate, epsilon, .. } = *self;
+        FillTraining { passes, batch, learning_rate, epsilon, seed, ..FillTraining::default() }
     }
 }

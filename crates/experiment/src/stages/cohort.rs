@@ -1,5 +1,5 @@
-//! Whose scans a run is about: found, drawn, split, hashed, and each read once before anything else is done
-//! with them. Leaves `cohort.csv` and `left_out.csv`.
+//! The cohort of a run: its cases are found, drawn, split and hashed, and every scan is read once before the first stage.
+//! Writes `cohort.csv` and `left_out.csv`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,22 +9,24 @@ use anyhow::Context;
 use rayon::prelude::*;
 use relevox_volume::split;
 use relevox_volume::{Cohort, CohortCase, LeftOut, Split, Study, ValidPreprocess};
+use serde::Serialize;
 
-use super::Work;
 use super::studies::StudyCache;
+use super::table;
+use super::work::Work;
 pub use crate::config::PHANTOM;
 use crate::config::ValidConfig;
-use crate::failure::input;
+use crate::failure::invalid_input;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::{Inputs, Run, current, hash_bytes, hash_file, real, replace, stream_seed};
+use crate::run::{Inputs, Run, hash_bytes, hash_file, is_current, replace, resolve_links, stream_seed};
 
-/// The artefact that lists the cases; a manifest that another run can take for its cohort.
+/// Artefact that lists the cases; other runs accept it as a manifest.
 pub const COHORT: &str = "cohort.csv";
-/// The artefact that lists the cases that were found and can not be used.
+/// Artefact that lists the cases that can't be used.
 pub const LEFT_OUT: &str = "left_out.csv";
 
-/// The cases of a run, with their splits.
+/// Cases of a run, with their splits.
 #[derive(Debug)]
 pub struct Scans {
     cases: Vec<CohortCase>,
@@ -35,32 +37,39 @@ pub struct Scans {
     studies: StudyCache,
 }
 
-/// What the files of a case hold.
+/// Content hashes of a case's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Hashes {
     sequences: String,
     seg: Option<String>,
 }
 
+/// Row of [`LEFT_OUT`].
+#[derive(Serialize)]
+struct LeftOutRow<'a> {
+    case: &'a str,
+    why: &'a str,
+}
+
 impl Scans {
-    /// Finds the cases of a config's cohort, and reads each where a run folder does not vouch that this was
-    /// done. Writes nothing.
+    /// Finds the cases of the configured cohort, and reads every scan unless the run folder shows that this was done before.
+    /// Writes nothing.
     ///
     /// # Errors
-    /// A cohort that can't be used: a scan that can't be read, too few cases, one class.
+    /// Returns an error if a scan can't be read, or the cohort has too few cases or a single class.
     pub fn find(config: &ValidConfig, root: &Path) -> anyhow::Result<Self> {
         let source = match config.cohort.source.as_str() {
             PHANTOM => root.join(PHANTOM),
             path => PathBuf::from(path),
         };
         let mut cohort = Cohort::open(&source, &config.preprocess.sequences)?;
-        enough(config, &cohort, &source)?;
+        require_enough(config, &cohort, &source)?;
         let settings = &config.cohort;
         if settings.draw_positive > 0 || settings.draw_negative > 0 {
             let count = |label| cohort.cases.iter().filter(|case| case.label == label).count();
-            let wanted = |draw: usize, label| if draw == 0 { count(label) } else { draw };
-            let (positive, negative) =
-                (wanted(settings.draw_positive, true), wanted(settings.draw_negative, false));
+            let size = |draw: usize, label| if draw == 0 { count(label) } else { draw };
+            let positive = size(settings.draw_positive, true);
+            let negative = size(settings.draw_negative, false);
             split::draw(&mut cohort, positive, negative, stream_seed(config.seed, "draw")).map_err(
                 |error| {
                     let key = match &error {
@@ -72,7 +81,7 @@ impl Scans {
             )?;
         }
         if settings.folds > 0 {
-            // Of the whole cohort: splits that a manifest gives would leave cases that are never tested.
+            // Folds replace the splits of a manifest, with which some cases would never be tested.
             let fold_of = split::folds(&cohort, settings.folds, stream_seed(config.seed, "folds"));
             let (test, next) = (settings.fold.max(1) - 1, settings.fold.max(1) % settings.folds);
             for (case, fold) in cohort.cases.iter_mut().zip(fold_of) {
@@ -86,15 +95,15 @@ impl Scans {
         split::assign(&mut cohort, config.split_sizes(), stream_seed(config.seed, "split")).with_context(
             || format!("{}: cohort.train, cohort.validation and cohort.test", source.display()),
         )?;
-        let scans = Self::survey(config, cohort)?;
+        let scans = Self::hash_all(config, cohort)?;
         scans.check_splits()?;
-        if !current(root, COHORT, &scans.listed(root)?) {
+        if !is_current(root, COHORT, &scans.list_inputs(root)?) {
             scans.read_all()?;
         }
         Ok(scans)
     }
 
-    fn survey(config: &ValidConfig, cohort: Cohort) -> anyhow::Result<Self> {
+    fn hash_all(config: &ValidConfig, cohort: Cohort) -> anyhow::Result<Self> {
         let progress = Progress::start("cohort: check", cohort.cases.len(), "cases");
         let hashes: BTreeMap<String, Hashes> = cohort
             .cases
@@ -133,7 +142,7 @@ impl Scans {
             if positive + negative == 0 || (split == Split::Train && positive.min(negative) == 0) {
                 let expected =
                     if split == Split::Train { "cases of both classes" } else { "at least one case" };
-                return Err(input(format!(
+                return Err(invalid_input(format!(
                     "the {split} split: expected {expected}, found {positive} positive and {negative} negative"
                 )));
             }
@@ -151,12 +160,12 @@ impl Scans {
         })
     }
 
-    /// Writes the list of cases into the run's folder.
+    /// Writes the lists of cases and records the cohort's fingerprint in the manifest.
     ///
     /// # Errors
-    /// A folder that can't be written to.
+    /// Returns an error if a file can't be written.
     pub fn record(&self, run: &Run) -> anyhow::Result<Work> {
-        let made = run.make_with(COHORT, &self.listed(run.root())?, |path| {
+        let made = run.make_with(COHORT, &self.list_inputs(run.root())?, |path| {
             replace(&run.path(LEFT_OUT), &self.left_out_csv()?)?;
             replace(path, &self.cohort_csv(run.root())?)?;
             Ok(vec![LEFT_OUT.to_owned()])
@@ -165,23 +174,23 @@ impl Scans {
         Ok(Work::from_iter([made]))
     }
 
-    /// What the lists are made from: more than the cases' content, which alone is what anything is computed from.
-    fn listed(&self, root: &Path) -> anyhow::Result<Inputs> {
+    /// Returns the inputs of the lists: in addition to the content of the cases, their paths and the cases left out.
+    fn list_inputs(&self, root: &Path) -> anyhow::Result<Inputs> {
         let inputs = self.inputs.clone().file("left_out", &hash_bytes(&self.left_out_csv()?));
         Ok(inputs.file("paths", &hash_bytes(&self.cohort_csv(root)?)))
     }
 
-    /// Refuses scans that lie in a run's folder, where the run would write over or remove them.
+    /// Requires that no scan lies in the run's folder, where the run could overwrite or remove it.
     ///
     /// # Errors
-    /// The first such scan.
+    /// Returns an [`InputError`](crate::failure::InputError) that names the first such scan.
     pub fn refuse_inside(&self, root: &Path) -> anyhow::Result<()> {
-        let folder = real(root);
+        let folder = resolve_links(root);
         for case in &self.cases {
             for path in case.files.paths() {
                 if path.canonicalize().is_ok_and(|path| path.starts_with(&folder)) {
-                    return Err(input(format!(
-                        "case {}: expected scans outside of the run folder {}, found {}: name another with --out",
+                    return Err(invalid_input(format!(
+                        "case {}: expected scans outside of the run folder {}, found {}; select another folder with --out",
                         case.id(),
                         root.display(),
                         path.display()
@@ -193,8 +202,8 @@ impl Scans {
     }
 
     fn cohort_csv(&self, root: &Path) -> anyhow::Result<Vec<u8>> {
-        // A run that was moved, or made elsewhere, has the same bytes: what lies in it is named from there.
-        let shown = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        // Paths inside the run folder are relative to it, so that the bytes do not depend on its location.
+        let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
         let mut table = csv::Writer::from_writer(Vec::new());
         let fixed = ["case", "group", "label", "split"];
         let header = fixed.into_iter().chain(self.sequences().iter().map(String::as_str)).chain(["seg"]);
@@ -203,75 +212,71 @@ impl Scans {
             let split = case.split.map(|split| split.to_string()).unwrap_or_default();
             let label = usize::from(case.label).to_string();
             let mut row = vec![case.id().to_owned(), case.group.clone(), label, split];
-            row.extend(case.files.sequences.iter().map(|(_, path)| shown(path)));
-            row.push(case.files.segmentation.as_deref().map(shown).unwrap_or_default());
+            row.extend(case.files.sequences.iter().map(|(_, path)| relative(path)));
+            row.push(case.files.segmentation.as_deref().map(relative).unwrap_or_default());
             table.write_record(row)?;
         }
         Ok(table.into_inner()?)
     }
 
     fn left_out_csv(&self) -> anyhow::Result<Vec<u8>> {
-        let mut table = csv::Writer::from_writer(Vec::new());
-        table.write_record(["case", "why"])?;
-        for case in &self.left_out {
-            table.write_record([&case.case, &case.reason])?;
-        }
-        Ok(table.into_inner()?)
+        let rows = self.left_out.iter().map(|LeftOut { case, reason: why }| LeftOutRow { case, why });
+        table::to_csv(&["case", "why"], rows)
     }
 
-    /// One hash of cases, labels, splits and everything in their files.
+    /// Computes a hash of the cases, their labels and splits, and the content of their files.
     pub fn fingerprint(&self) -> String {
         hash_bytes(self.inputs.to_value().to_string().as_bytes())
     }
 
-    /// Every case, by name.
+    /// All cases, by name.
     pub fn cases(&self) -> &[CohortCase] {
         &self.cases
     }
 
-    /// Cases that were found and can't be used.
+    /// Cases that can't be used.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 
-    /// The sequences, in the order of the image's channels.
+    /// Sequences, in the order of the image's channels.
     pub fn sequences(&self) -> &[String] {
         self.preprocess.sequences()
     }
 
-    /// How scans become a network's input.
+    /// Settings of the preprocessing.
     pub fn preprocess(&self) -> &ValidPreprocess {
         &self.preprocess
     }
 
-    /// The cases of a split, by name.
+    /// Cases of a split, by name.
     pub fn split(&self, split: Split) -> impl Iterator<Item = &CohortCase> {
         self.cases.iter().filter(move |case| case.split == Some(split))
     }
 
-    /// A case as the network sees it.
+    /// Returns the preprocessed scans of a case.
     ///
     /// # Errors
-    /// Files that can't be read or used, by name.
+    /// Returns an error that names the file if it can't be read.
     pub fn study(&self, case: &str) -> anyhow::Result<Arc<Study>> {
         self.studies.get(case)
     }
 
-    /// What everything computed from a case's scans is made from: their content, and the preprocessing.
+    /// Returns the inputs of every artefact computed from a case: the content of its scans, and the preprocessing.
     ///
     /// # Errors
-    /// A case that the cohort does not have.
+    /// Returns an error if the case is not in the cohort.
     pub fn inputs(&self, case: &str) -> anyhow::Result<Inputs> {
         let hashes = self.hashes.get(case).with_context(|| format!("{case}: not a case of this cohort"))?;
         Ok(Inputs::new().file("scan", &hashes.sequences).setting("preprocess", self.preprocess.settings()))
     }
 
-    /// The content of a case's segmentation, where it has one.
+    /// Content hash of a case's segmentation, if it has one.
     pub fn seg_hash(&self, case: &str) -> Option<&str> {
         self.hashes.get(case)?.seg.as_deref()
     }
 
-    /// What training on the cohort is made from: every case with its label, split and scans.
+    /// Returns the inputs of training: the scans, labels and splits of the training and validation cases.
     pub fn training_inputs(&self) -> Inputs {
         let rows: BTreeMap<&str, serde_json::Value> = self
             .cases
@@ -286,19 +291,22 @@ impl Scans {
     }
 }
 
-fn enough(config: &ValidConfig, cohort: &Cohort, source: &Path) -> anyhow::Result<()> {
+/// Requires the minimum number of cases, and both classes.
+fn require_enough(config: &ValidConfig, cohort: &Cohort, source: &Path) -> anyhow::Result<()> {
     let (found, needed) = (cohort.cases.len(), config.cohort.min_cases);
     let source = source.display();
     if found < needed {
         let why = cohort.left_out.first().map_or_else(String::new, |first| {
             format!(" ({} left out, the first {}: {})", cohort.left_out.len(), first.case, first.reason)
         });
-        return Err(input(format!("{source}: expected at least {needed} usable cases, found {found}{why}")));
+        return Err(invalid_input(format!(
+            "{source}: expected at least {needed} usable cases, found {found}{why}"
+        )));
     }
     for label in [true, false] {
         if cohort.cases.iter().all(|case| case.label != label) {
             let class = if label { "positive" } else { "negative" };
-            return Err(input(format!(
+            return Err(invalid_input(format!(
                 "{source}: expected cases of both classes, found {found} and none of them {class}"
             )));
         }

@@ -1,5 +1,5 @@
-//! Diffused relevance of the selected partition, its settings chosen on the validation split; and the control that it
-//! must pass: regions ranked by their brightness.
+//! Diffused relevance of the selected partition, with settings selected on the validation split; and its intensity control,
+//! which ranks regions by their mean intensity.
 
 use anyhow::Context;
 use relevox_eval::{RegionOverlap, otsu};
@@ -12,78 +12,80 @@ use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
 
 use super::explained::{self, Explained};
+use super::partition::Partition;
 use super::scores::read_csv;
-use super::{Partition, Session, Work};
+use super::session::Session;
+use super::work::Work;
 use crate::config::Config;
 use crate::interrupt;
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, print_status};
 use crate::run::{Inputs, hash_bytes, replace};
 
-/// The settings that were chosen.
+/// Artefact with the selected settings.
 pub const DIFFUSION: &str = "diffusion.json";
 
-/// How scores are diffused.
+/// Settings of diffused relevance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
-    /// The fill whose scores they are.
+    /// Fill whose scores are diffused.
     pub fill: Method,
-    /// What is smoothed.
+    /// Score that is diffused.
     pub scores: ScoreKind,
-    /// What of it is relevance.
+    /// Conversion of the diffused score to relevance.
     pub reading: Sign,
-    /// How strongly.
+    /// Strength of the diffusion.
     pub lambda: f64,
-    /// The deviation of likeness, in units of the median distance between neighbours.
+    /// Width of the similarity kernel, in units of the median distance between neighbours.
     pub scale: f64,
-    /// Whether an edge weighs by the length of the border.
+    /// Weighting of edges by the area of the common border.
     pub border: bool,
 }
 
-/// What was chosen, and what else was tried.
+/// Selected settings, and all candidates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Diffusion {
-    /// The setting.
+    /// Selected settings.
     pub chosen: Setting,
-    /// The validation cases with a tumour that chose it.
+    /// Number of validation cases with a tumour.
     pub cases: usize,
-    /// Every setting with its mean of oracle and Otsu Dice over them; none without such a case.
+    /// Every candidate with its mean of oracle and Otsu Dice over these cases; `None` if there are none.
     pub tried: Vec<(Setting, Option<f64>)>,
 }
 
 impl Setting {
-    /// The settings of the graph and of the smoothing over it.
+    /// Returns the settings of the graph and of the diffusion.
     ///
     /// # Errors
-    /// A value out of range.
+    /// Returns an error if a value is out of range.
     pub fn smoothing(&self) -> Result<ValidDiffusion, relevox_relevance::Error> {
         let border = if self.border { Border::Length } else { Border::Ignored };
         Smoothing { score: self.scores, lambda: self.lambda, scale: self.scale, border }.check()
     }
 
-    /// Smoothed scores as relevance.
+    /// Converts diffused scores to relevance.
     pub fn relevance(&self, smoothed: &[f64]) -> Vec<f64> {
         relevance(smoothed, self.reading)
     }
 
-    /// The graph that its scores are smoothed over.
+    /// Builds the graph of neighbouring regions.
     ///
     /// # Errors
-    /// A partition of another scan.
+    /// Returns an error if the partition does not have the scan's shape.
     pub fn graph(&self, study: &Study, regions: &Supervoxels) -> anyhow::Result<RegionGraph> {
         RegionGraph::new(study.image.view(), regions, &self.smoothing()?)
             .with_context(|| format!("{}: the graph of its regions", study.case))
     }
 
-    /// The scores that it smooths.
+    /// Returns the scores before diffusion.
     pub fn raw(&self, scores: &RegionScores) -> Vec<f64> {
         scores.values(self.scores)
     }
 }
 
-/// Every setting that the config asks for; none where none of its fills scores.
-fn settings(config: &Config) -> Vec<Setting> {
+/// Returns all combinations of the configuration; none if its fills are not scored.
+fn candidates(config: &Config) -> Vec<Setting> {
     let diffuse = &config.diffuse;
     let mut all = Vec::new();
     for &fill in config.evaluate.fills.iter().filter(|fill| diffuse.fills.contains(fill)) {
@@ -102,17 +104,17 @@ fn settings(config: &Config) -> Vec<Setting> {
     all
 }
 
-/// Whether the run has diffused scores.
-pub fn wanted(config: &Config) -> bool {
-    !settings(config).is_empty()
+/// Returns true if the configuration includes diffused scores.
+pub fn is_enabled(config: &Config) -> bool {
+    !candidates(config).is_empty()
 }
 
-/// What the choice is made from.
+/// Returns the inputs of the selection.
 ///
 /// # Errors
-/// Scores or labels that are not there.
-pub fn choice_inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs> {
-    let mut seen = Vec::new();
+/// Returns an error if scores or labels are missing.
+pub fn selection_inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs> {
+    let mut cases = Vec::new();
     for case in session.scans.split(Split::Validation) {
         let case = case.id();
         let mut row = vec![session.run.hash(&partition.regions_file(case))?];
@@ -120,28 +122,28 @@ pub fn choice_inputs(session: &Session, partition: &Partition) -> anyhow::Result
         for &fill in &session.config.evaluate.fills {
             row.push(session.run.hash(&partition.scores_file(case, fill))?);
         }
-        seen.push(serde_json::json!([case, session.scans.inputs(case)?.to_value(), row]));
+        cases.push(serde_json::json!([case, session.scans.inputs(case)?.to_value(), row]));
     }
     Ok(Inputs::new()
-        .setting("settings", &settings(&session.config))
+        .setting("settings", &candidates(&session.config))
         .setting("partition", partition)
-        .file("validation", &hash_bytes(serde_json::to_string(&seen)?.as_bytes())))
+        .file("validation", &hash_bytes(serde_json::to_string(&cases)?.as_bytes())))
 }
 
-/// The chosen setting.
+/// Reads the selected settings.
 ///
 /// # Errors
-/// A choice that was not made.
+/// Returns an error that names the file if it can't be read.
 pub fn read(session: &Session) -> anyhow::Result<Diffusion> {
     let path = session.run.path(DIFFUSION);
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))
 }
 
-/// What a case's diffused scores are made from.
+/// Returns the inputs of a case's diffused scores.
 ///
 /// # Errors
-/// A choice, scores or labels that are not there.
+/// Returns an error if scores or labels are missing.
 pub fn inputs(
     session: &Session,
     partition: &Partition,
@@ -156,10 +158,10 @@ pub fn inputs(
         .setting("diffusion", chosen))
 }
 
-/// What a case's brightness is made from.
+/// Returns the inputs of a case's intensity control.
 ///
 /// # Errors
-/// Labels that are not there.
+/// Returns an error if labels are missing.
 pub fn intensity_inputs(session: &Session, partition: &Partition, case: &str) -> anyhow::Result<Inputs> {
     Ok(session
         .scans
@@ -168,14 +170,14 @@ pub fn intensity_inputs(session: &Session, partition: &Partition, case: &str) ->
         .setting("intensity", &session.config.evaluate.intensity))
 }
 
-/// Chooses, and diffuses the scores of every case; ranks its regions by brightness.
+/// Selects the settings, diffuses the scores of every case, and computes its intensity control.
 ///
 /// # Errors
-/// Scores or labels that can't be read.
+/// Returns an error if scores or labels can't be read.
 pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     let mut work = Work::default();
-    let chosen = if wanted(&session.config) {
-        let inputs = choice_inputs(session, partition)?;
+    let chosen = if is_enabled(&session.config) {
+        let inputs = selection_inputs(session, partition)?;
         work.count(session.run.make(DIFFUSION, &inputs, |path| {
             let text = serde_json::to_string_pretty(&choose(session, partition)?)?;
             replace(path, text.as_bytes())
@@ -186,14 +188,14 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
         None
     };
     if let Some(chosen) = &chosen {
-        say(format!(
-            "diffuse: {} of {}, {}, lambda {}, scale {}{} it is",
+        print_status(format!(
+            "diffuse: selected {} of {}, {}, lambda {}, scale {}{}",
             chosen.scores,
             chosen.fill,
             chosen.reading,
             chosen.lambda,
             chosen.scale,
-            if chosen.border { ", by border" } else { "" }
+            if chosen.border { ", weighted by border" } else { "" }
         ));
     }
     let cases = session.scored_cases();
@@ -240,13 +242,13 @@ fn load(
     partition: &Partition,
     case: &str,
 ) -> anyhow::Result<(std::sync::Arc<Study>, Supervoxels)> {
-    let regions = partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;
+    let regions = partition.regions(session, case)?;
     Ok((session.scans.study(case)?, regions))
 }
 
 fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion> {
-    let settings = settings(&session.config);
-    let mut sums = vec![0.0; settings.len()];
+    let candidates = candidates(&session.config);
+    let mut sums = vec![0.0; candidates.len()];
     let mut cases = 0;
     let all: Vec<_> = session.scans.split(Split::Validation).collect();
     let progress = Progress::start("diffuse: choose", all.len(), "validation cases");
@@ -258,18 +260,18 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
             let overlap =
                 RegionOverlap::count(regions.labels(), regions.ids(), regions.background(), tumour.view())?;
             let mut graph: Option<(f64, bool, RegionGraph)> = None;
-            for (setting, sum) in settings.iter().zip(&mut sums) {
-                // Settings that differ in λ alone stand beside each other.
-                let kept =
+            for (setting, sum) in candidates.iter().zip(&mut sums) {
+                // Candidates that differ only in λ are consecutive and share a graph.
+                let previous =
                     graph.take_if(|(scale, border, _)| *scale == setting.scale && *border == setting.border);
-                let here = match kept {
-                    Some((.., here)) => here,
+                let current = match previous {
+                    Some((.., same)) => same,
                     None => setting.graph(&study, &regions)?,
                 };
                 let scores = read_csv(&session.run.path(&partition.scores_file(case.id(), setting.fill)))?;
-                let values = here.diffuse(&setting.raw(&scores), &setting.smoothing()?)?;
-                *sum += worth(&overlap, &setting.relevance(&values))?;
-                graph = Some((setting.scale, setting.border, here));
+                let values = current.diffuse(&setting.raw(&scores), &setting.smoothing()?)?;
+                *sum += mean_dice(&overlap, &setting.relevance(&values))?;
+                graph = Some((setting.scale, setting.border, current));
             }
         }
         progress.advance(1);
@@ -281,13 +283,13 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
             best = index;
         }
     }
-    let chosen = settings.get(best).cloned().context("a setting of the diffusion")?;
-    let tried = settings.into_iter().zip(sums).map(|(setting, sum)| (setting, mean(sum))).collect();
+    let chosen = candidates.get(best).cloned().context("selecting one of no settings")?;
+    let tried = candidates.into_iter().zip(sums).map(|(setting, sum)| (setting, mean(sum))).collect();
     Ok(Diffusion { chosen, cases, tried })
 }
 
-/// The mean of oracle and Otsu Dice.
-fn worth(overlap: &RegionOverlap, relevance: &[f64]) -> anyhow::Result<f64> {
+/// Computes the mean of oracle and Otsu Dice.
+fn mean_dice(overlap: &RegionOverlap, relevance: &[f64]) -> anyhow::Result<f64> {
     let sweep = overlap.sweep(relevance)?;
     let otsu = otsu(relevance)?.map_or(0.0, |threshold| sweep.at(threshold));
     Ok((sweep.oracle().dice + otsu) / 2.0)

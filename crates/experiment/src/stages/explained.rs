@@ -1,96 +1,97 @@
-//! Region relevance by explainers that are no fill: a CSV for each case, partition and method.
+//! Region relevance from explainers other than fills: a CSV for each case, partition and method.
 
 use std::path::Path;
 
-use anyhow::Context;
 use relevox_relevance::Convergence;
 use relevox_report::tables::Method;
+use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
 
-use super::Partition;
+use super::partition::Partition;
+use super::table;
 use crate::run::replace;
 
-const COLUMNS: [&str; 4] = ["region", "voxels", "value", "relevance"];
-/// How the name of a record of convergence ends.
-pub const SETTLING: &str = ".convergence.csv";
+/// Suffix of the name of a record of convergence.
+pub const CONVERGENCE_SUFFIX: &str = ".convergence.csv";
 
-/// What an explainer says of a partition, by region.
+/// Attribution of a partition, with one value per region.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
-    /// In the explainer's own unit; above 0 speaks for the positive class, where the explainer knows signs.
+    /// Values in the explainer's unit; positive for evidence of the positive class, if the explainer is signed.
     pub values: Vec<f64>,
-    /// 0 to 100.
+    /// Relevance from 0 to 100.
     pub relevance: Vec<f64>,
 }
 
-/// Where it lies.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    region: u32,
+    voxels: usize,
+    #[serde(serialize_with = "table::plain")]
+    value: f64,
+    #[serde(serialize_with = "table::plain")]
+    relevance: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ConvergenceRow {
+    samples: usize,
+    #[serde(serialize_with = "table::plain")]
+    change: f64,
+}
+
+/// Artefact of a case and method.
 pub fn file(partition: &Partition, case: &str, method: Method) -> String {
     format!("explained/{case}/{}-{method}.csv", partition.name())
 }
 
-/// Where its convergence lies.
-pub fn settling_file(partition: &Partition, case: &str, method: Method) -> String {
-    format!("explained/{case}/{}-{method}{SETTLING}", partition.name())
+/// File with the convergence of a method.
+pub fn convergence_file(partition: &Partition, case: &str, method: Method) -> String {
+    format!("explained/{case}/{}-{method}{CONVERGENCE_SUFFIX}", partition.name())
 }
 
-/// Writes it.
+/// Writes an attribution.
 ///
 /// # Errors
-/// A folder that can't be written to.
+/// Returns an error if the file can't be written.
 pub fn write(path: &Path, regions: &Supervoxels, explained: &Explained) -> anyhow::Result<()> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(COLUMNS)?;
     let ids = regions.ids().iter().zip(regions.voxel_counts());
-    for ((id, voxels), (value, relevance)) in ids.zip(explained.values.iter().zip(&explained.relevance)) {
-        table.write_record([id.to_string(), voxels.to_string(), value.to_string(), relevance.to_string()])?;
-    }
-    replace(path, &table.into_inner()?)
+    let values = explained.values.iter().zip(&explained.relevance);
+    let rows = ids.zip(values).map(|((&region, &voxels), (&value, &relevance))| Row {
+        region,
+        voxels,
+        value,
+        relevance,
+    });
+    replace(path, &table::to_csv(&["region", "voxels", "value", "relevance"], rows)?)
 }
 
-/// Reads it back.
+/// Reads an attribution.
 ///
 /// # Errors
-/// A file that can't be read or is no such table.
+/// Returns an error that names the file if it can't be read.
 pub fn read(path: &Path) -> anyhow::Result<Explained> {
-    let read = || -> anyhow::Result<Explained> {
-        let mut explained = Explained { values: Vec::new(), relevance: Vec::new() };
-        for record in csv::Reader::from_path(path)?.deserialize() {
-            let (_, _, value, relevance): (u32, usize, f64, f64) = record?;
-            explained.values.push(value);
-            explained.relevance.push(relevance);
-        }
-        Ok(explained)
-    };
-    read().with_context(|| format!("reading {}", path.display()))
+    let rows: Vec<Row> = table::read(path)?;
+    let (values, relevance) = rows.into_iter().map(|row| (row.value, row.relevance)).unzip();
+    Ok(Explained { values, relevance })
 }
 
-/// Writes how an estimate settled.
+/// Writes the convergence of an explainer.
 ///
 /// # Errors
-/// A folder that can't be written to.
-pub fn write_settling(path: &Path, steps: &[Convergence]) -> anyhow::Result<()> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(["samples", "change"])?;
-    for step in steps {
-        table.write_record([step.samples.to_string(), step.change.to_string()])?;
-    }
-    replace(path, &table.into_inner()?)
+/// Returns an error if the file can't be written.
+pub fn write_convergence(path: &Path, steps: &[Convergence]) -> anyhow::Result<()> {
+    let rows = steps.iter().map(|&Convergence { samples, change }| ConvergenceRow { samples, change });
+    replace(path, &table::to_csv(&["samples", "change"], rows)?)
 }
 
-/// Reads it back: samples, and the change since the count before.
+/// Reads the convergence of an explainer.
 ///
 /// # Errors
-/// A file that can't be read or is no such table.
-pub fn read_settling(path: &Path) -> anyhow::Result<Vec<Convergence>> {
-    let read = || -> anyhow::Result<Vec<Convergence>> {
-        let mut table = csv::Reader::from_path(path)?;
-        let rows = table.deserialize().map(|row| {
-            let (samples, change): (usize, f64) = row?;
-            Ok(Convergence { samples, change })
-        });
-        rows.collect()
-    };
-    read().with_context(|| format!("reading {}", path.display()))
+/// Returns an error that names the file if it can't be read.
+pub fn read_convergence(path: &Path) -> anyhow::Result<Vec<Convergence>> {
+    let rows: Vec<ConvergenceRow> = table::read(path)?;
+    Ok(rows.into_iter().map(|ConvergenceRow { samples, change }| Convergence { samples, change }).collect())
 }
 
 #[cfg(test)]
@@ -100,17 +101,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_reads_back_to_the_bit() {
+    fn tables_read_back_to_the_bit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lime.csv");
         let labels = Array3::from_shape_vec((1, 1, 3), vec![4, 9, 9]).unwrap();
         let regions = Supervoxels::from_labels(labels, None).unwrap();
         let explained = Explained { values: vec![-0.1, 1.0 / 3.0], relevance: vec![0.0, 100.0] };
         write(&path, &regions, &explained).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "region,voxels,value,relevance\n4,1,-0.1,0\n9,2,0.3333333333333333,100\n");
         assert_eq!(read(&path).unwrap(), explained);
         let steps = [(10, 0.75), (20, 1.0 / 3.0)].map(|(samples, change)| Convergence { samples, change });
-        let path = folder.path().join(format!("lime{SETTLING}"));
-        write_settling(&path, &steps).unwrap();
-        assert_eq!(read_settling(&path).unwrap(), steps);
+        let path = folder.path().join(format!("lime{CONVERGENCE_SUFFIX}"));
+        write_convergence(&path, &steps).unwrap();
+        assert_eq!(read_convergence(&path).unwrap(), steps);
     }
 }

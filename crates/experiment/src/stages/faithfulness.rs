@@ -1,9 +1,9 @@
-//! Whether maps say what the classifier does: deletion and insertion areas and infidelity of every method, on the test cases
-//! that further explainers explain. A CSV for each case.
+//! Faithfulness of maps to the classifier: areas under the deletion and insertion curves and infidelity of every method, on the
+//! explained test cases. A CSV for each case.
 //!
 //! V. Petsiuk, A. Das and K. Saenko, "RISE", BMVC 2018; C.-K. Yeh et al., "On the (In)fidelity and Sensitivity of
-//! Explanations", NeurIPS 2019. Curves are of the probability of the class that the network predicts, by regions of the
-//! selected partition: a map of voxels is ranked by its mean over each region.
+//! Explanations", NeurIPS 2019. Curves show the probability of the predicted class as regions of the selected partition are
+//! removed or inserted; a map by voxel is averaged over each region.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,29 +20,32 @@ use relevox_relevance::{
 use relevox_report::tables::{Measure, Method};
 use relevox_volume::Split;
 
-use super::methods::{self, of_case};
+use super::methods::{map_file, of_case, table_file};
 use super::network::Network;
-use super::scores::constant;
-use super::{Partition, Session, Work, explain, grid, maps};
+use super::partition::Partition;
+use super::scores::constant_fill;
+use super::session::Session;
+use super::work::Work;
+use super::{explain, grid, maps};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes, replace, stream_seed};
 
-/// Columns after the method.
+/// Columns after `method`.
 const COLUMNS: [Measure; 3] = [Measure::Deletion, Measure::Insertion, Measure::Infidelity];
 
 /// Measures by method.
 pub type Measures = BTreeMap<Method, BTreeMap<Measure, f64>>;
 
-/// Where a case's numbers lie.
+/// Artefact with the measures of a case.
 pub fn file(partition: &Partition, case: &str) -> String {
     format!("faithfulness/{case}/{}.csv", partition.name())
 }
 
-/// The cases that have them.
+/// Returns the cases whose measures are computed.
 ///
 /// # Errors
-/// A scan that can't be read.
+/// Returns an error if a scan can't be read.
 pub fn cases(session: &Session) -> anyhow::Result<Vec<String>> {
     if session.config.explain.curve_points == 0 || explain::cases(session)?.is_empty() {
         return Ok(Vec::new());
@@ -50,10 +53,10 @@ pub fn cases(session: &Session) -> anyhow::Result<Vec<String>> {
     grid::cases(session, Split::Test, session.config.explain.cases)
 }
 
-/// What a case's numbers are made from.
+/// Returns the inputs of a case's measures. `classifier` is the hash of its weights.
 ///
 /// # Errors
-/// Labels or maps that are not there.
+/// Returns an error if labels or maps are missing.
 pub fn inputs(
     session: &Session,
     partition: &Partition,
@@ -63,7 +66,7 @@ pub fn inputs(
     let config = &session.config.explain;
     let mut found = Vec::new();
     for method in of_case(session, true) {
-        let file = methods::table(method, partition, case).unwrap_or_else(|| maps::file(case, method));
+        let file = table_file(method, partition, case).unwrap_or_else(|| map_file(case, method));
         found.push((method, session.run.hash(&file)?));
     }
     let settings = serde_json::json!([config.fill, config.curve_points, config.infidelity_samples]);
@@ -77,10 +80,10 @@ pub fn inputs(
         .setting("faithfulness", &settings))
 }
 
-/// Measures.
+/// Measures the faithfulness of every method on every explained test case.
 ///
 /// # Errors
-/// Labels or maps that are not there, and what the network meets.
+/// Returns an error if an artefact can't be read or written, or the network fails.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
     let cases = cases(session)?;
     let progress = Progress::start("faithfulness", cases.len(), "cases");
@@ -106,61 +109,62 @@ fn measure(
 ) -> anyhow::Result<Measures> {
     let config = &session.config.explain;
     let study = session.scans.study(case)?;
-    let regions = partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;
-    let fill = constant(config.fill, &study)?;
+    let regions = partition.regions(session, case)?;
+    let fill = constant_fill(config.fill, &study)?;
     let baseline = classifier.baseline(study.image.view())?;
     let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default())?;
     let seed = |what: &str| stream_seed(session.config.seed, &format!("faithfulness/{what}/{case}"));
-    let drops = match config.infidelity_samples {
+    let ablations = match config.infidelity_samples {
         0 => Vec::new(),
         samples => random_ablations(&coalitions, samples, seed("drops"))?,
     };
     let mut all = Measures::new();
     for method in of_case(session, true) {
         interrupt::check()?;
-        let relevance = match methods::relevance(method, session, partition, case)? {
+        let map = maps::load(session, &study, &regions, partition, method)?;
+        let relevance = match map.relevance {
             Some(relevance) => relevance,
-            None => mean_by_region(&regions, maps::read(session, &study, method)?.view())?,
+            None => mean_by_region(&regions, map.voxels.view())?,
         };
-        all.insert(method, of_map(&coalitions, &relevance, config.curve_points, &drops)?);
+        all.insert(method, of_map(&coalitions, &relevance, config.curve_points, &ablations)?);
     }
     let mut ranks: Vec<f64> = (0..regions.len()).map(|rank| rank as f64).collect();
     ranks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed(Method::Random.name())));
-    all.insert(Method::Random, of_map(&coalitions, &ranks, config.curve_points, &drops)?);
+    all.insert(Method::Random, of_map(&coalitions, &ranks, config.curve_points, &ablations)?);
     Ok(all)
 }
 
-/// The measures of one map, given its relevance by region.
+/// Computes the measures of a map from its relevance by region.
 fn of_map(
     coalitions: &Coalitions<'_>,
     relevance: &[f64],
     points: usize,
-    drops: &[Ablation],
+    ablations: &[Ablation],
 ) -> anyhow::Result<BTreeMap<Measure, f64>> {
     let mut ranking: Vec<usize> = (0..relevance.len()).collect();
-    // The sort is stable: equals keep the order of their ids.
+    // The sort is stable: regions of equal relevance are in the order of their ids.
     ranking.sort_by(|&a, &b| relevance[b].total_cmp(&relevance[a]));
-    let gone = deletion(coalitions, &ranking, points)?;
-    let positive = gone.logits.first().is_some_and(|&whole| whole >= 0.0);
+    let deleted = deletion(coalitions, &ranking, points)?;
+    let positive = deleted.logits.first().is_some_and(|&whole| whole >= 0.0);
     let mut measures = BTreeMap::new();
-    let back = insertion(coalitions, &ranking, points)?;
-    for (measure, curve) in [(Measure::Deletion, &gone), (Measure::Insertion, &back)] {
-        // A fill that changes nothing leaves nothing to measure.
+    let inserted = insertion(coalitions, &ranking, points)?;
+    for (measure, curve) in [(Measure::Deletion, &deleted), (Measure::Insertion, &inserted)] {
+        // A fill that changes no region gives a curve of a single point, without an area.
         if curve.shares.len() > 1 {
             measures.insert(measure, area(curve, positive)?);
         }
     }
-    if !drops.is_empty() {
+    if !ablations.is_empty() {
         let sign = if positive { 1.0 } else { -1.0 };
-        let foretold: Vec<f64> =
-            drops.iter().map(|drop| drop.removed.iter().map(|&region| relevance[region]).sum()).collect();
-        let happened: Vec<f64> = drops.iter().map(|drop| sign * drop.drop).collect();
-        measures.insert(Measure::Infidelity, infidelity(&foretold, &happened)?.relative);
+        let removed = |ablation: &Ablation| ablation.removed.iter().map(|&region| relevance[region]).sum();
+        let predicted: Vec<f64> = ablations.iter().map(removed).collect();
+        let measured: Vec<f64> = ablations.iter().map(|ablation| sign * ablation.drop).collect();
+        measures.insert(Measure::Infidelity, infidelity(&predicted, &measured)?.relative);
     }
     Ok(measures)
 }
 
-/// The area under a curve of the probability of the class that the whole scan was given.
+/// Computes the area under the curve of the probability of the unperturbed scan's predicted class.
 fn area(curve: &Curve, positive: bool) -> anyhow::Result<f64> {
     let sign = if positive { 1.0 } else { -1.0 };
     let probabilities: Vec<f64> = curve.logits.iter().map(|logit| sigmoid(sign * logit)).collect();
@@ -177,10 +181,10 @@ fn to_csv(measures: &Measures) -> anyhow::Result<Vec<u8>> {
     Ok(table.into_inner()?)
 }
 
-/// Reads a case's numbers back.
+/// Reads the measures of a case.
 ///
 /// # Errors
-/// A file that can't be read or is no such table.
+/// Returns an error that names the file if it can't be read.
 pub fn read(session: &Session, partition: &Partition, case: &str) -> anyhow::Result<Measures> {
     let path = session.run.path(&file(partition, case));
     let read = || from_csv(&fs::read(&path)?);
@@ -205,9 +209,9 @@ mod tests {
     use relevox_perturb::ConstantFill;
     use slic3d::Supervoxels;
 
-    /// Of four slabs, one carries all: its map's deletion falls at once, the reverse map's at last.
+    /// Only one of four slabs influences the classifier.
     #[test]
-    fn a_map_of_what_the_classifier_does_is_the_most_faithful() {
+    fn maps_of_the_classifiers_evidence_are_the_most_faithful() {
         let image = Array4::from_elem((1, 4, 4, 4), 1.0_f32);
         let slabs = Array3::from_shape_fn((4, 4, 4), |(z, _, _)| z as u32);
         let slabs = Supervoxels::from_labels(slabs, None).unwrap();
@@ -217,12 +221,13 @@ mod tests {
         let blank = ConstantFill::from_values("blank", vec![0.0]).unwrap();
         let baseline = classifier.baseline(image.view()).unwrap();
         let coalitions = Coalitions::new(&*baseline, &slabs, &blank, &Target::default()).unwrap();
-        let drops = random_ablations(&coalitions, 20, 5).unwrap();
-        let of = |relevance: &[f64]| of_map(&coalitions, relevance, 4, &drops).unwrap();
+        let ablations = random_ablations(&coalitions, 20, 5).unwrap();
+        let of = |relevance: &[f64]| of_map(&coalitions, relevance, 4, &ablations).unwrap();
         let (right, wrong) = (of(&[0.0, 0.0, 100.0, 0.0]), of(&[100.0, 60.0, 0.0, 80.0]));
         let [high, low] = [sigmoid(8.0), sigmoid(-8.0)];
-        let close =
-            |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
+        let close = |found: f64, expected: f64| {
+            assert!((found - expected).abs() < 1e-9, "{found}, expected {expected}")
+        };
         close(right[&Measure::Deletion], (high + 7.0 * low) / 8.0);
         close(wrong[&Measure::Deletion], (7.0 * high + low) / 8.0);
         close(right[&Measure::Insertion], (7.0 * high + low) / 8.0);
@@ -232,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_read_as_it_was_written() {
+    fn tables_read_back() {
         let all = [(Measure::Deletion, 0.125), (Measure::Insertion, 0.5), (Measure::Infidelity, 0.75)];
         let measures = Measures::from([
             (Method::Blank, BTreeMap::from(all)),

@@ -1,7 +1,7 @@
-//! The search over partitions and fills (Table 3), and the partition that it selects.
+//! Grid search over partitions and fills (Table 3), and the selected partition.
 //!
-//! Every cell is scored on some cases of the validation and of the test split. The validation split selects;
-//! the test split's numbers stand beside the paper's.
+//! Every cell is scored on some cases of the validation and test splits. The validation split selects; the results of the test
+//! split are compared with the paper's.
 //!
 //! Source: Rajapaksa and Khalvati (2022), appendix A.3.
 
@@ -17,54 +17,56 @@ use relevox_volume::Split;
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
-use super::scores::{Question, Scorer, read_csv};
-use super::{Partition, Session, Work};
+use super::partition::Partition;
+use super::scores::{ScoreRequest, Scorer, read_csv};
+use super::session::Session;
+use super::work::Work;
 use crate::config::{Config, Select};
 use crate::interrupt;
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, print_status};
 use crate::run::{Inputs, replace, stream_seed, unavailable};
 
-/// The artefact.
+/// Artefact with the results of the search.
 pub const GRID: &str = "grid.json";
 
-/// What the search found.
+/// Results of the search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grid {
-    /// A row for each split, partition and fill.
+    /// One cell for each split, partition and fill.
     pub cells: Vec<Cell>,
 }
 
-/// The Dice of some cases under one partition and fill.
+/// Dice of some cases under one partition and fill.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Whose cases.
+    /// Split of the cases.
     pub split: Split,
-    /// Which supervoxels.
+    /// The partition.
     #[serde(flatten)]
     pub partition: Partition,
-    /// Which fill.
+    /// The fill.
     pub fill: Method,
-    /// The cases, by name.
+    /// Names of the cases.
     pub cases: Vec<String>,
-    /// The supervoxels made of each: not always as many as were asked for.
+    /// Number of supervoxels of each case, which can differ from the requested number.
     pub made: Vec<usize>,
-    /// Their oracle Dice.
+    /// Oracle Dice of each case.
     pub dice: Vec<f64>,
 }
 
 impl Cell {
-    /// The mean oracle Dice.
+    /// Computes the mean oracle Dice.
     pub fn mean(&self) -> Option<f64> {
         (!self.dice.is_empty()).then(|| self.dice.iter().sum::<f64>() / self.dice.len() as f64)
     }
 
-    /// The mean number of supervoxels made.
+    /// Computes the mean number of supervoxels.
     pub fn mean_made(&self) -> Option<f64> {
         (!self.made.is_empty()).then(|| self.made.iter().sum::<usize>() as f64 / self.made.len() as f64)
     }
 }
 
-/// The partitions that the config asks for.
+/// Returns the partitions of the configuration.
 pub fn partitions(config: &Config) -> Vec<Partition> {
     let mut all = Vec::new();
     for sequence in config.grid_sequences() {
@@ -77,39 +79,39 @@ pub fn partitions(config: &Config) -> Vec<Partition> {
     all
 }
 
-/// Cases of a split with a tumour, as many as wanted (0: all), drawn with the seed. Fewer are some of more.
+/// Draws cases with a tumour from a split; 0 takes all. A smaller draw is a subset of a larger one.
 ///
 /// # Errors
-/// A scan that can't be read.
-pub fn cases(session: &Session, split: Split, wanted: usize) -> anyhow::Result<Vec<String>> {
+/// Returns an error if a scan can't be read.
+pub fn cases(session: &Session, split: Split, count: usize) -> anyhow::Result<Vec<String>> {
     let mut cases = Vec::new();
     for case in session.scans.split(split) {
         if tumour_voxels(session, case.id())? > 0 {
             cases.push(case.id().to_owned());
         }
     }
-    if wanted > 0 && cases.len() > wanted {
+    if count > 0 && cases.len() > count {
         let seed = stream_seed(session.config.seed, &format!("grid/{split}"));
         cases.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        cases.truncate(wanted);
+        cases.truncate(count);
         cases.sort();
     }
     Ok(cases)
 }
 
-/// Tumour voxels of a case on the network's grid; 0 too where there is no segmentation.
+/// Counts the tumour voxels of a case on the network's grid; 0 without a segmentation.
 ///
 /// # Errors
-/// A scan that can't be read.
+/// Returns an error if the scan can't be read.
 pub fn tumour_voxels(session: &Session, case: &str) -> anyhow::Result<usize> {
     let study = session.scans.study(case)?;
     Ok(study.tumour.as_ref().map_or(0, |tumour| tumour.iter().filter(|&&inside| inside).count()))
 }
 
-/// Searches.
+/// Scores every partition and fill.
 ///
 /// # Errors
-/// What partitions and scores meet.
+/// Returns an error if an artefact can't be read or written, or the network fails.
 pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
     let (config, partitions) = (&session.config, partitions(&session.config));
     let splits: Vec<(Split, Vec<String>)> = [Split::Validation, Split::Test]
@@ -127,7 +129,7 @@ pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
         .par_iter()
         .map(|(case, partition)| {
             interrupt::check()?;
-            let made = partition.make(&session.run, &session.scans, case, &config.regions)?;
+            let made = partition.make(session, case)?;
             progress.advance(1);
             Ok(made)
         })
@@ -140,7 +142,7 @@ pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
     for (case, partition) in &pairs {
         for &fill in &config.grid.fills {
             let file = partition.scores_file(case, fill);
-            work.count(scorer.make(session, &file, Question { case, partition, fill })?);
+            work.count(scorer.make(session, &file, ScoreRequest { case, partition, fill })?);
             progress.advance(1);
         }
     }
@@ -151,7 +153,7 @@ pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
         let mut grid = Grid { cells: Vec::new() };
         for (split, cases) in &splits {
             for partition in &partitions {
-                grid.cells.extend(row(session, *split, cases, partition)?);
+                grid.cells.extend(cells(session, *split, cases, partition)?);
             }
         }
         replace(path, serde_json::to_string_pretty(&grid)?.as_bytes())
@@ -159,8 +161,8 @@ pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
     Ok(work)
 }
 
-/// The cells of one partition: one for each fill.
-fn row(
+/// Computes the cells of a partition, one for each fill.
+fn cells(
     session: &Session,
     split: Split,
     cases: &[String],
@@ -178,7 +180,7 @@ fn row(
     for case in cases {
         let study = session.scans.study(case)?;
         let Some(tumour) = &study.tumour else { continue };
-        let regions = partition.read(&session.run, &session.scans, case, &session.config.regions, "grid")?;
+        let regions = partition.load(session, case, "grid")?;
         let overlap =
             RegionOverlap::count(regions.labels(), regions.ids(), regions.background(), tumour.view())?;
         for cell in &mut cells {
@@ -222,34 +224,34 @@ fn inputs(
     Ok(inputs)
 }
 
-/// The search's result, as the run holds it.
+/// Reads the results of the search.
 ///
 /// # Errors
-/// A search that was not done.
+/// Returns an error if the search was not run.
 pub fn read(session: &Session) -> anyhow::Result<Grid> {
     let path = session.run.path(GRID);
-    let text = std::fs::read(&path).map_err(|_| not_there(&path))?;
+    let text = std::fs::read(&path).map_err(|_| not_found(&path))?;
     Ok(serde_json::from_slice(&text)?)
 }
 
-/// Says to search first where a partition must be selected and a run folder, which nobody need hold, has none.
+/// Requires results of the search in a run folder, unless the partition is fixed. Does not require the folder's lock.
 ///
 /// # Errors
-/// A folder without a search.
+/// Returns an [`InputError`](crate::failure::InputError) if the folder contains none.
 pub fn require_started(root: &Path, config: &Config) -> anyhow::Result<()> {
     let path = root.join(GRID);
-    if config.regions.select == Select::Fixed || path.exists() { Ok(()) } else { Err(not_there(&path)) }
+    if config.regions.select == Select::Fixed || path.exists() { Ok(()) } else { Err(not_found(&path)) }
 }
 
-fn not_there(path: &Path) -> anyhow::Error {
+fn not_found(path: &Path) -> anyhow::Error {
     unavailable(path, "not found", "grid")
 }
 
-/// The partition that everything after the grid is about: the one that the config fixes, or that of the cell
-/// with the best mean on the validation split (the first, where several are).
+/// Returns the partition of all later stages: the one fixed in the configuration, or that of the first cell with the best mean on
+/// the validation split.
 ///
 /// # Errors
-/// A search that was not done.
+/// Returns an error if the search was not run.
 pub fn selected(session: &Session) -> anyhow::Result<Partition> {
     let regions = &session.config.regions;
     let fixed = Partition {
@@ -263,7 +265,7 @@ pub fn selected(session: &Session) -> anyhow::Result<Partition> {
     let grid = read(session)?;
     let best = best(&grid).cloned();
     if best.is_none() {
-        say(format!("grid: no validation case has a tumour; selected {fixed}"));
+        print_status(format!("grid: no validation case has a tumour; selected {fixed}"));
     }
     Ok(best.unwrap_or(fixed))
 }
@@ -272,7 +274,7 @@ fn best(grid: &Grid) -> Option<&Partition> {
     let mut best: Option<(f64, &Partition)> = None;
     for cell in grid.cells.iter().filter(|cell| cell.split == Split::Validation) {
         if let Some(mean) = cell.mean()
-            && best.is_none_or(|(so_far, _)| mean > so_far)
+            && best.is_none_or(|(highest, _)| mean > highest)
         {
             best = Some((mean, &cell.partition));
         }
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_validation_split_alone_selects() {
+    fn only_the_validation_split_selects() {
         let cells = vec![
             cell(Split::Validation, 50, &[0.2, 0.4]),
             cell(Split::Validation, 100, &[0.5, 0.3]),
@@ -304,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_reads_back() {
+    fn results_read_back() {
         let grid = Grid { cells: vec![cell(Split::Test, 50, &[0.1, 1.0 / 3.0])] };
         let text = serde_json::to_string_pretty(&grid).unwrap();
         assert_eq!(serde_json::from_str::<Grid>(&text).unwrap(), grid);

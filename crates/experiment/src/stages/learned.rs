@@ -1,4 +1,4 @@
-//! The learned fill: a U-Net trained on the regions of a few seeded training cases, pass by pass.
+//! The learned fill: a U-Net trained on the regions of a few training cases drawn at random, pass by pass.
 //!
 //! Source: Rajapaksa and Khalvati (2022), section B.
 
@@ -9,7 +9,7 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use relevox_models::{UNetConfig, checkpoint};
+use relevox_models::checkpoint;
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::learned::train::{FillCase, FillConfig, FillTrainer, PassRecord};
 use relevox_report::tables::Method;
@@ -17,9 +17,12 @@ use relevox_volume::{Split, Study};
 use slic3d::Supervoxels;
 
 use super::network::Network;
-use super::{Partition, Session, Work, train};
+use super::partition::Partition;
+use super::session::Session;
+use super::train::weights::selected_hash;
+use super::work::Work;
+use crate::device::batch_size_notice;
 use crate::interrupt;
-use crate::place::say_smaller_batches;
 use crate::progress::Progress;
 use crate::run::{Inputs, State, replace, stream_seed, unavailable};
 
@@ -28,48 +31,48 @@ const WEIGHTS: &str = "perturbation/unet.safetensors";
 const LAST: &str = "perturbation/last.safetensors";
 const HISTORY: &str = "perturbation/history.csv";
 
-/// A trained fill with the content hash of its weights.
+/// A trained fill, and the content hash of its weights.
 pub struct Learned {
     /// The fill.
     pub fill: LearnedFill,
-    /// Of its weights.
+    /// Content hash of the weights.
     pub hash: String,
 }
 
 impl Learned {
-    /// The run's fill.
+    /// Loads the fill.
     ///
     /// # Errors
-    /// A fill that is not trained yet, or on something else.
+    /// Returns an error if the fill is not trained or was trained with other inputs.
     pub fn load(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Self> {
         session.run.require(FOLDER, &inputs(session, &network.hash, partition)?, "perturb-train")?;
         let trained = checkpoint::load_unet(&session.run.path(WEIGHTS), None, &session.device)?;
         let fill = LearnedFill::new(trained.network, session.device.clone())?
-            .on_smaller_batches(say_smaller_batches("learned fill"));
+            .on_smaller_batches(batch_size_notice("learned fill"));
         Ok(Self { fill: fill.keep_air(session.config.fill.keep_air), hash: weights_hash(session)? })
     }
 
-    /// The content hash of the run's fill, where the config asks for one.
+    /// Computes the content hash of the fill; `None` if the configuration does not use it.
     ///
     /// # Errors
-    /// A fill that is not trained yet, or on something else.
-    pub fn hash_if_wanted(session: &Session, partition: &Partition) -> anyhow::Result<Option<String>> {
+    /// Returns an error if the fill is not trained or was trained with other inputs.
+    pub fn hash_if_enabled(session: &Session, partition: &Partition) -> anyhow::Result<Option<String>> {
         if !session.config.evaluate.fills.contains(&Method::Learned) {
             return Ok(None);
         }
-        let classifier = train::kept_hash(session)?;
+        let classifier = selected_hash(session)?;
         session.run.require(FOLDER, &inputs(session, &classifier, partition)?, "perturb-train")?;
         weights_hash(session).map(Some)
     }
 }
 
-/// Of what decides how the fill answers: its weights, and whether it leaves air alone.
+/// Computes a hash of what determines the fill's values: its weights, and whether it skips air.
 fn weights_hash(session: &Session) -> anyhow::Result<String> {
     let weights = session.run.hash(WEIGHTS)?;
     Ok(if session.config.fill.keep_air { format!("{weights} but for air") } else { weights })
 }
 
-/// The training cases that it learns from, drawn with the seed.
+/// Returns the training cases of the fill, drawn at random.
 pub fn cases(session: &Session) -> Vec<String> {
     let mut cases: Vec<String> = session.scans.split(Split::Train).map(|case| case.id().to_owned()).collect();
     cases.shuffle(&mut ChaCha8Rng::seed_from_u64(stream_seed(session.config.seed, "fill/cases")));
@@ -78,63 +81,55 @@ pub fn cases(session: &Session) -> Vec<String> {
     cases
 }
 
-fn plan(session: &Session) -> FillConfig {
-    let fill = &session.config.fill;
-    FillConfig {
-        passes: fill.passes,
-        batch: fill.batch,
-        learning_rate: fill.learning_rate,
-        epsilon: fill.epsilon,
-        seed: stream_seed(session.config.seed, "fill"),
-        ..FillConfig::default()
-    }
+fn settings(session: &Session) -> FillConfig {
+    session.config.fill.training(stream_seed(session.config.seed, "fill"))
 }
 
 fn inputs(session: &Session, classifier: &str, partition: &Partition) -> anyhow::Result<Inputs> {
-    let mut learned_from = Vec::new();
+    let mut training_cases = Vec::new();
     for case in cases(session) {
         let labels = session.run.hash(&partition.regions_file(&case)).map_err(|_| {
             unavailable(&session.run.path(&partition.regions_file(&case)), "not found", "regions")
         })?;
         let scan = session.scans.inputs(&case)?.to_value();
-        learned_from.push(serde_json::json!([case, scan, labels]));
+        training_cases.push(serde_json::json!([case, scan, labels]));
     }
     Ok(Inputs::new()
         .file("classifier", classifier)
-        .setting("cases", &learned_from)
+        .setting("cases", &training_cases)
         .setting("widths", &session.config.fill.widths)
-        .setting("fill", &plan(session)))
+        .setting("fill", &settings(session)))
 }
 
-/// Trains, going on from the last pass that a killed command finished.
+/// Trains the fill, resuming after the last completed pass.
 ///
 /// # Errors
-/// Regions that are not there, a loss that is no number, and what writing meets.
+/// Returns an error if regions are missing, the loss is not finite, or a file can't be written.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
     let run = &session.run;
     let inputs = inputs(session, &network.hash, partition)?;
     let state = run.state(FOLDER, &inputs);
     if state == State::Current {
-        return Ok(Work { made: 0, kept: 1 });
+        return Ok(Work { made: 0, current: 1 });
     }
-    // Weights and history can be had again from the state that training left.
-    let mendable = matches!(state, State::Incomplete(_)) && run.path(LAST).exists();
-    if state != State::InProgress && !mendable {
+    // Weights and history can be restored from the trainer's state.
+    let restorable = matches!(state, State::Incomplete(_)) && run.path(LAST).exists();
+    if state != State::InProgress && !restorable {
         run.discard(FOLDER)?;
     }
     run.begin(FOLDER, &inputs)?;
-    fs::create_dir_all(run.path(FOLDER)).context("making the learned fill's folder")?;
-    passes(session, network, partition)?;
+    fs::create_dir_all(run.path(FOLDER)).context("creating the learned fill's folder")?;
+    run_passes(session, network, partition)?;
     run.finish(FOLDER, &inputs, [WEIGHTS, HISTORY].map(str::to_owned).into())?;
-    Ok(Work { made: 1, kept: 0 })
+    Ok(Work { made: 1, current: 0 })
 }
 
-fn passes(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<()> {
-    let (run, config, plan) = (&session.run, &session.config, plan(session));
+fn run_passes(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<()> {
+    let (run, config, settings) = (&session.run, &session.config, settings(session));
     let loaded: Vec<(Arc<Study>, Supervoxels)> = cases(session)
         .iter()
         .map(|case| {
-            let regions = partition.read(run, &session.scans, case, &config.regions, "regions")?;
+            let regions = partition.regions(session, case)?;
             Ok((session.scans.study(case)?, regions))
         })
         .collect::<anyhow::Result<_>>()?;
@@ -142,28 +137,24 @@ fn passes(session: &Session, network: &Network, partition: &Partition) -> anyhow
         loaded.iter().map(|(study, regions)| FillCase { image: study.image.view(), regions }).collect();
     let last = run.path(LAST);
     let mut trainer = if last.exists() {
-        FillTrainer::resume(&last, &plan, &session.device)?
+        FillTrainer::resume(&last, &settings, &session.device)?
     } else {
         let sequences = config.preprocess.sequences.len();
-        let unet = UNetConfig {
-            in_channels: sequences,
-            out_channels: sequences,
-            widths: config.fill.widths.clone(),
-        };
+        let unet = config.fill.network(sequences);
         let preprocess = serde_json::to_value(&config.preprocess)?;
-        FillTrainer::new(&unet, &plan, preprocess, &session.device)?
+        FillTrainer::new(&unet, &settings, preprocess, &session.device)?
     };
-    let mut together = plan.batch;
+    let mut batch = settings.batch;
     while !trainer.is_finished() {
         let mut progress: Option<Progress> = None;
         let record = trainer.run_pass(&|images| network.differentiable(images), &cases, &mut |step| {
             let progress = progress.get_or_insert_with(|| {
-                Progress::start(format!("fill {}/{}", step.pass, plan.passes), step.steps, "steps")
+                Progress::start(format!("fill {}/{}", step.pass, settings.passes), step.steps, "steps")
             });
             progress.advance(1);
-            if step.together < together {
-                together = step.together;
-                progress.println(&format!("out of GPU memory, going on with {together} regions at a time"));
+            if step.together < batch {
+                batch = step.together;
+                progress.println(&format!("out of GPU memory, continuing with batches of {batch}"));
             }
             interrupt::flow()
         })?;
@@ -178,7 +169,7 @@ fn passes(session: &Session, network: &Network, partition: &Partition) -> anyhow
         }
         trainer.save_weights(&run.path(WEIGHTS))?;
         replace(&run.path(HISTORY), &history_csv(trainer.history())?)?;
-        // Last of all: what it names as done is there.
+        // Written last, so that the files of every pass it contains exist.
         trainer.save_state(&last)?;
     }
     trainer.save_weights(&run.path(WEIGHTS))?;

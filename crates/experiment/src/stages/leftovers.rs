@@ -1,4 +1,4 @@
-//! What an earlier config left in the folders of regions, scores and maps, and nothing refers to now.
+//! Removal of artefacts of earlier configurations that the current one does not use.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,92 +7,97 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use relevox_report::tables::Method;
 
-use super::explained::{self, SETTLING};
-use super::methods::{self, of_case};
+use super::explained::{self, CONVERGENCE_SUFFIX};
+use super::methods::{map_file, mask_file, of_case, table_file};
+use super::partition::Partition;
 use super::scores::fill_record;
-use super::{Partition, Session, explain, faithfulness, focus, grid, learned, maps, train};
+use super::session::Session;
+use super::{explain, faithfulness, focus, grid, learned, train};
 use crate::run::SIDECAR;
 
 const FOLDERS: [&str; 6] = ["regions", "scores", "explained", "maps", "faithfulness", "focus"];
 
-/// Removes it.
+/// Removes unused regions, scores and maps.
 ///
 /// # Errors
-/// What can't be removed.
+/// Returns an error that names the folder if a file can't be removed.
 pub fn sweep(session: &Session, partition: &Partition) -> anyhow::Result<()> {
-    let wanted = wanted(session, partition)?;
+    let used = used(session, partition)?;
     for folder in FOLDERS.map(|folder| session.run.path(folder)).iter().filter(|folder| folder.is_dir()) {
-        remove_others(folder, &wanted).with_context(|| format!("clearing {}", folder.display()))?;
+        remove_unused(folder, &used).with_context(|| format!("clearing {}", folder.display()))?;
     }
     Ok(())
 }
 
-fn wanted(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<PathBuf>> {
+/// Returns the paths of all artefacts that the configuration uses.
+fn used(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<PathBuf>> {
     let config = &session.config;
-    let mut wanted = BTreeSet::new();
-    let mut want = |artefact: String| wanted.insert(session.run.path(&artefact));
+    let mut used = BTreeSet::new();
+    let mut add = |artefact: String| used.insert(session.run.path(&artefact));
     if session.run.path(grid::GRID).exists() {
         for cell in grid::read(session)?.cells {
             for case in &cell.cases {
-                want(cell.partition.regions_file(case));
-                want(cell.partition.scores_file(case, cell.fill));
+                add(cell.partition.regions_file(case));
+                add(cell.partition.scores_file(case, cell.fill));
             }
         }
     }
     let explained = explain::cases(session)?;
     for case in session.scored_cases() {
         let case = case.id();
-        want(partition.regions_file(case));
-        want(fill_record::file(partition, case));
+        add(partition.regions_file(case));
+        add(fill_record::file(partition, case));
         for method in of_case(session, explained.contains(case)) {
-            want(maps::file(case, method));
-            want(maps::mask_file(case, method));
-            want(explained::settling_file(partition, case, method));
-            methods::table(method, partition, case).map(&mut want);
+            add(map_file(case, method));
+            add(mask_file(case, method));
+            add(explained::convergence_file(partition, case, method));
+            table_file(method, partition, case).map(&mut add);
         }
     }
     if config.explain.methods.contains(&Method::Partitions) {
         for (case, partition) in
             explained.iter().flat_map(|case| grid::partitions(config).into_iter().map(move |p| (case, p)))
         {
-            want(partition.regions_file(case));
-            want(partition.scores_file(case, config.explain.fill));
+            add(partition.regions_file(case));
+            add(partition.scores_file(case, config.explain.fill));
         }
     }
     for case in faithfulness::cases(session)? {
-        want(faithfulness::file(partition, &case));
+        add(faithfulness::file(partition, &case));
     }
     for case in learned::cases(session) {
-        want(partition.regions_file(&case));
+        add(partition.regions_file(&case));
     }
     let cases = focus::cases(session)?;
     for row in train::history(session)? {
         for case in &cases {
-            want(focus::file(row.epoch, case));
+            add(focus::file(row.epoch, case));
         }
     }
-    Ok(wanted)
+    Ok(used)
 }
 
-/// Removes what a run made there, which its sidecar or its name tells, and nothing else. Says whether the folder is gone.
-fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> std::io::Result<bool> {
+/// Removes unused artefacts, recognised by their sidecars or names, and leaves other files. Returns true if the folder was removed.
+fn remove_unused(folder: &Path, used: &BTreeSet<PathBuf>) -> std::io::Result<bool> {
     let mut empty = true;
     let entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
     let paths: BTreeSet<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
     for entry in entries {
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() {
-            empty &= remove_others(&path, wanted)?;
+            empty &= remove_unused(&path, used)?;
             continue;
         }
         let text = path.to_string_lossy();
         let artefact = text.strip_suffix(SIDECAR);
-        let vouched = paths.contains(Path::new(&format!("{text}{SIDECAR}")));
-        let ours = kind.is_file()
+        let has_sidecar = paths.contains(Path::new(&format!("{text}{SIDECAR}")));
+        let is_artefact = kind.is_file()
             && (artefact.is_some()
-                || vouched
-                || [fill_record::ENDING, SETTLING].iter().any(|ending| text.ends_with(ending)));
-        if ours && !wanted.contains(Path::new(artefact.unwrap_or(&text))) {
+                || has_sidecar
+                || [fill_record::RECORD_SUFFIX, CONVERGENCE_SUFFIX]
+                    .iter()
+                    .any(|suffix| text.ends_with(suffix)));
+        if is_artefact && !used.contains(Path::new(artefact.unwrap_or(&text))) {
             fs::remove_file(&path)?;
         } else {
             empty = false;
@@ -109,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wanted_stays_with_its_sidecar() {
+    fn used_artefacts_and_other_files_remain() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join("maps").join(name);
         let names = [
@@ -125,15 +130,15 @@ mod tests {
             fs::create_dir_all(path(name).parent().unwrap()).unwrap();
             fs::write(path(name), b"x").unwrap();
         }
-        let wanted = BTreeSet::from([path("a/blank.nii.gz")]);
-        assert!(!remove_others(&folder.path().join("maps"), &wanted).unwrap());
+        let used = BTreeSet::from([path("a/blank.nii.gz")]);
+        assert!(!remove_unused(&folder.path().join("maps"), &used).unwrap());
         assert!(path("a/blank.nii.gz").exists() && path("a/blank.nii.gz.made.json").exists());
         assert!(!path("a/old.nii.gz").exists() && !path("a/old.values.csv").exists() && !path("b").exists());
-        assert!(path("c/own.nii.gz").exists(), "what no run made was removed");
+        assert!(path("c/own.nii.gz").exists(), "a file of the user was removed");
     }
 
     #[test]
-    fn what_is_swept_is_what_fresh_removes() {
+    fn swept_folders_are_artefacts() {
         for folder in FOLDERS {
             assert!(crate::run::ARTEFACTS.contains(&folder), "{folder}");
         }

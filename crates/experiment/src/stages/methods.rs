@@ -1,18 +1,28 @@
-//! The methods that a case has maps of, and the artefacts that each map is made from.
+//! Methods with maps of a case, and the artefacts of each.
 
 use relevox_report::tables::{Method, MethodKind};
-use slic3d::Supervoxels;
 
-use super::scores::read_csv;
-use super::{Partition, Session, diffuse, explained};
+use super::partition::Partition;
+use super::session::Session;
+use super::{diffuse, explained, scores};
 use crate::run::Inputs;
 
-/// Methods of every scored case of the run.
-pub fn everywhere(session: &Session) -> Vec<Method> {
+/// Artefact with the relevance map of a case.
+pub fn map_file(case: &str, method: Method) -> String {
+    format!("maps/{case}/{method}.nii.gz")
+}
+
+/// Artefact with the mask of a case.
+pub fn mask_file(case: &str, method: Method) -> String {
+    format!("maps/{case}/{method}-mask.nii.gz")
+}
+
+/// Returns the methods of every scored case.
+pub fn of_every_case(session: &Session) -> Vec<Method> {
     let config = &session.config;
     let mut methods = config.evaluate.fills.clone();
     methods.push(Method::GradCam);
-    if diffuse::wanted(config) {
+    if diffuse::is_enabled(config) {
         methods.push(Method::Diffused);
     }
     if !config.evaluate.intensity.is_empty() {
@@ -21,17 +31,17 @@ pub fn everywhere(session: &Session) -> Vec<Method> {
     methods
 }
 
-/// Methods of a case; `explained` tells whether it is one of those that further explainers run on.
+/// Returns the methods of a case; `explained` is true for a case of the additional explainers.
 pub fn of_case(session: &Session, explained: bool) -> Vec<Method> {
-    let mut methods = everywhere(session);
+    let mut methods = of_every_case(session);
     if explained {
         methods.extend(&session.config.explain.methods);
     }
     methods
 }
 
-/// The table that a method's map is painted from; none for a map of voxels.
-pub fn table(method: Method, partition: &Partition, case: &str) -> Option<String> {
+/// Returns the artefact with a method's values by region, or `None` for a method without regions.
+pub fn table_file(method: Method, partition: &Partition, case: &str) -> Option<String> {
     match method.kind() {
         MethodKind::Fill => Some(partition.scores_file(case, method)),
         MethodKind::Regions => Some(explained::file(partition, case, method)),
@@ -39,7 +49,7 @@ pub fn table(method: Method, partition: &Partition, case: &str) -> Option<String
     }
 }
 
-/// A method's relevance by region of the selected partition; none for a map of voxels.
+/// Reads a method's relevance by region of the selected partition; `None` for a method without regions.
 ///
 /// # Errors
 /// Returns an error if the table can't be read.
@@ -49,15 +59,15 @@ pub fn relevance(
     partition: &Partition,
     case: &str,
 ) -> anyhow::Result<Option<Vec<f64>>> {
-    let Some(table) = table(method, partition, case) else { return Ok(None) };
+    let Some(table) = table_file(method, partition, case) else { return Ok(None) };
     let path = session.run.path(&table);
     Ok(Some(match method.kind() {
-        MethodKind::Fill => read_csv(&path)?.relevance(),
+        MethodKind::Fill => scores::read_csv(&path)?.relevance(),
         _ => explained::read(&path)?.relevance,
     }))
 }
 
-/// Inputs of a method's map; none for a map of voxels.
+/// Returns the inputs of a method's map; `None` for a method without regions.
 ///
 /// # Errors
 /// Returns an error if the table or the labels are missing.
@@ -67,22 +77,8 @@ pub fn map_inputs(
     partition: &Partition,
     case: &str,
 ) -> anyhow::Result<Option<Inputs>> {
-    let Some(table) = table(method, partition, case) else { return Ok(None) };
+    let Some(table) = table_file(method, partition, case) else { return Ok(None) };
     let labels = session.run.hash(&partition.regions_file(case))?;
     let scores = session.run.hash(&table)?;
     Ok(Some(session.scans.inputs(case)?.file("labels", &labels).file("scores", &scores)))
-}
-
-/// Voxels of the brain in each region.
-pub fn brain_voxels(regions: &Supervoxels, brain: ndarray::ArrayView3<'_, bool>) -> Vec<f64> {
-    let mut counts = vec![0.0; regions.len()];
-    ndarray::Zip::from(regions.labels()).and(brain).for_each(|&id, &inside| {
-        if inside
-            && Some(id) != regions.background()
-            && let Some(region) = regions.index_of(id)
-        {
-            counts[region] += 1.0;
-        }
-    });
-    counts
 }

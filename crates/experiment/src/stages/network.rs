@@ -1,80 +1,77 @@
-//! The trained classifier as later stages use it: one network, or several whose mean logit decides.
+//! The trained classifier: one network, or an ensemble whose logits are averaged.
 
 use ndarray::{ArrayView4, Axis};
 use relevox_models::candle_core::{Result as TensorResult, Tensor};
-use relevox_models::checkpoint;
+use relevox_models::{ResNetConfig, checkpoint};
 use relevox_relevance::gradcam::{Class, grad_cam};
 use relevox_relevance::gradcam_pp::grad_cam_pp;
 use relevox_relevance::{Classifier, Ensemble, NetworkClassifier, RelevanceMap, Target};
 
-use super::{Session, train};
-use crate::place::say_smaller_batches;
+use super::session::Session;
+use super::train::weights::{content_hash, epoch_files, selected_files};
+use crate::config::Config;
+use crate::device::batch_size_notice;
 
-/// A classifier with the content hash of its weights.
+/// A trained classifier, and the content hash of its weights.
 pub struct Network {
     networks: Ensemble<NetworkClassifier>,
-    /// Of the weights.
+    /// Content hash of the weights.
     pub hash: String,
 }
 
-/// A kind of Grad-CAM.
+/// Variant of Grad-CAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cam {
-    /// Grad-CAM itself.
+    /// Grad-CAM.
     Plain,
     /// Grad-CAM++.
     PlusPlus,
 }
 
+/// Returns the configuration of each network.
+pub fn network_config(config: &Config) -> ResNetConfig {
+    config.classifier.network(config.preprocess.sequences.len())
+}
+
 impl Network {
-    /// The classifier of the kept epoch, which must be this config's.
+    /// Loads the classifier of the selected epoch. Does not check that its weights are current.
     ///
     /// # Errors
-    /// A classifier that is not trained yet, or on something else.
-    pub fn best(session: &Session) -> anyhow::Result<Self> {
-        train::require(session)?;
-        Self::kept(session)
+    /// Returns an error if the weights can't be read or do not fit the configured network.
+    pub fn selected(session: &Session) -> anyhow::Result<Self> {
+        Self::load(session, &selected_files(session))
     }
 
-    /// The classifier of the kept epoch, as it lies there.
+    /// Loads the classifier after an epoch of training.
     ///
     /// # Errors
-    /// Weights that can't be read or don't fit the config's network.
-    pub fn kept(session: &Session) -> anyhow::Result<Self> {
-        Self::load(session, &train::kept_files(session))
-    }
-
-    /// The classifier after an epoch of training.
-    ///
-    /// # Errors
-    /// As [`Network::kept`].
+    /// As [`Network::selected`].
     pub fn after(session: &Session, epoch: usize) -> anyhow::Result<Self> {
-        Self::load(session, &train::epoch_files(session, epoch))
+        Self::load(session, &epoch_files(session, epoch))
     }
 
-    /// The classifier of files of the run.
-    ///
-    /// # Errors
-    /// Weights that can't be read or don't fit the config's network.
     fn load(session: &Session, weights: &[String]) -> anyhow::Result<Self> {
         let mut networks = Vec::new();
         for file in weights {
             let trained = checkpoint::load_resnet(&session.run.path(file), None, &session.device)?;
             let network = NetworkClassifier::new(trained.network, session.device.clone())?;
-            networks.push(network.on_smaller_batches(say_smaller_batches("classifier")));
+            networks.push(network.on_smaller_batches(batch_size_notice("classifier")));
         }
-        Ok(Self { networks: Ensemble::new(networks)?, hash: train::hash(session, weights)? })
+        Ok(Self { networks: Ensemble::new(networks)?, hash: content_hash(session, weights)? })
     }
 
-    /// As a black box.
+    /// Returns the classifier without access to gradients.
     pub fn classifier(&self) -> &dyn Classifier {
         &self.networks
     }
 
-    /// Logits `[n]` of images `[n, c, z, y, x]`, in evaluation mode and differentiable by the images.
+    /// Computes logits in evaluation mode, differentiable with respect to the images.
+    ///
+    /// # Shapes
+    /// `images` is `[n, c, z, y, x]`, the result `[n]`.
     ///
     /// # Errors
-    /// What the networks meet.
+    /// Returns an error if a tensor operation fails.
     pub fn differentiable(&self, images: &Tensor) -> TensorResult<Tensor> {
         let networks = self.networks.members().iter();
         let logits: Vec<Tensor> = networks
@@ -83,14 +80,13 @@ impl Network {
         Tensor::stack(&logits, 0)?.mean(0)
     }
 
-    /// Grad-CAM for the predicted class: of several networks, the mean of their maps for the class that they predict
-    /// together.
+    /// Computes Grad-CAM for the predicted class; for an ensemble, the mean map for the class that the ensemble predicts.
     ///
     /// # Errors
-    /// What the networks meet.
+    /// Returns an error if a tensor operation fails or the map is not finite.
     pub fn grad_cam(&self, image: ArrayView4<'_, f32>, cam: Cam) -> anyhow::Result<RelevanceMap> {
         let class = match self.networks.members() {
-            // It tells its own class while it is at it.
+            // Grad-CAM's forward pass predicts the class of a single network.
             [_] => Class::Predicted,
             _ => {
                 let logits = self.networks.logits(image.insert_axis(Axis(0)))?;
@@ -137,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn two_networks_logit_and_gradient_are_the_mean_of_theirs() {
+    fn ensembles_average_logits_and_gradients() {
         let image = Tensor::from_vec(image().into_raw_vec_and_offset().0, SHAPE, &Device::Cpu).unwrap();
-        let ask = |network: &Network| {
+        let logits_and_gradient = |network: &Network| {
             let image = Var::from_tensor(&image.unsqueeze(0).unwrap()).unwrap();
             let logits = network.differentiable(image.as_tensor()).unwrap();
             let gradient = logits.sum_all().unwrap().backward().unwrap().remove(image.as_tensor()).unwrap();
@@ -147,15 +143,19 @@ mod tests {
             all.extend(gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap());
             all
         };
-        let (one, other, both) = (ask(&of(&[1])), ask(&of(&[2])), ask(&of(&[1, 2])));
-        assert!(one.iter().zip(&other).any(|(a, b)| (a - b).abs() > 1e-4), "the networks are one");
+        let (one, other, both) = (
+            logits_and_gradient(&of(&[1])),
+            logits_and_gradient(&of(&[2])),
+            logits_and_gradient(&of(&[1, 2])),
+        );
+        assert!(one.iter().zip(&other).any(|(a, b)| (a - b).abs() > 1e-4), "the networks are equal");
         for ((a, b), mean) in one.iter().zip(&other).zip(&both) {
             assert!((mean - (a + b) / 2.0).abs() < 1e-6);
         }
     }
 
     #[test]
-    fn grad_cam_of_two_networks_is_for_the_class_that_they_predict_together() {
+    fn grad_cam_of_an_ensemble_is_for_the_class_it_predicts() {
         let image = image();
         let both = of(&[1, 2]);
         let logits = both.classifier().logits(image.view().insert_axis(Axis(0))).unwrap();

@@ -1,32 +1,31 @@
-//! Partitions of a case into supervoxels, one file each, on the network's own grid with its true affine.
+//! Partitions of a case into supervoxels, one file each, on the network's grid with its affine.
 //!
 //! Source: Rajapaksa and Khalvati (2022), section B and appendix A.3; SLIC: Achanta et al., IEEE TPAMI 34(11), 2012.
 
 use std::fmt;
-use std::path::Path;
 
 use anyhow::Context;
+use rayon::prelude::*;
 use relevox_report::tables::Method;
 use relevox_volume::{Study, Volume, nifti};
 use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
 
-use rayon::prelude::*;
-
-use super::{Scans, Session, Work};
+use super::session::Session;
+use super::work::Work;
 use crate::config::RegionsConfig;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::{Inputs, Run};
+use crate::run::Inputs;
 
-/// Which supervoxels: of which sequence, how many, how compact.
+/// A partition: the segmented sequence, the number of regions and their compactness.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Partition {
-    /// The sequence that is segmented.
+    /// Segmented sequence.
     pub sequence: String,
-    /// Regions asked for.
+    /// Requested number of regions.
     pub regions: usize,
-    /// SLIC's compactness.
+    /// Compactness of SLIC.
     pub compactness: f64,
 }
 
@@ -37,17 +36,17 @@ impl fmt::Display for Partition {
     }
 }
 
-/// Makes the partition of cases, by name.
+/// Makes the partition of each case.
 ///
 /// # Errors
-/// A scan that can't be read or divided so.
+/// Returns an error if a scan can't be read or segmented.
 pub fn run(session: &Session, partition: &Partition, cases: &[String]) -> anyhow::Result<Work> {
     let progress = Progress::start("regions", cases.len(), "partitions");
     let made: Vec<bool> = cases
         .par_iter()
         .map(|case| {
             interrupt::check()?;
-            let made = partition.make(&session.run, &session.scans, case, &session.config.regions)?;
+            let made = partition.make(session, case)?;
             progress.advance(1);
             Ok(made)
         })
@@ -56,87 +55,72 @@ pub fn run(session: &Session, partition: &Partition, cases: &[String]) -> anyhow
 }
 
 impl Partition {
-    /// The stem of its files: `t2-100-c10`.
+    /// Stem of file names, such as `t2-100-c10`.
     pub fn name(&self) -> String {
         format!("{}-{}-c{}", self.sequence, self.regions, self.compactness)
     }
 
-    /// Its labels for a case.
+    /// Artefact with the labels of a case.
     pub fn regions_file(&self, case: &str) -> String {
         format!("regions/{case}/{}.nii.gz", self.name())
     }
 
-    /// Its scores for a case under a fill.
+    /// Artefact with the scores of a case under a fill.
     pub fn scores_file(&self, case: &str, fill: Method) -> String {
         format!("scores/{case}/{}-{fill}.csv", self.name())
     }
 
-    fn inputs(&self, scans: &Scans, case: &str, regions: &RegionsConfig) -> anyhow::Result<Inputs> {
+    fn inputs(&self, session: &Session, case: &str) -> anyhow::Result<Inputs> {
+        let RegionsConfig { sigma, iterations, masked, enforce_connectivity, .. } = &session.config.regions;
         let settings = serde_json::json!({
-            "sigma": regions.sigma,
-            "iterations": regions.iterations,
-            "masked": regions.masked,
-            "enforce_connectivity": regions.enforce_connectivity,
+            "sigma": sigma,
+            "iterations": iterations,
+            "masked": masked,
+            "enforce_connectivity": enforce_connectivity,
         });
-        Ok(scans.inputs(case)?.setting("partition", self).setting("regions", &settings))
+        Ok(session.scans.inputs(case)?.setting("partition", self).setting("regions", &settings))
     }
 
-    /// Makes a case's labels, unless they are current. Says whether they were made.
+    /// Makes the labels of a case unless they are current, and returns true if they were made.
     ///
     /// # Errors
-    /// A scan that can't be read or divided so.
-    pub fn make(
-        &self,
-        run: &Run,
-        scans: &Scans,
-        case: &str,
-        regions: &RegionsConfig,
-    ) -> anyhow::Result<bool> {
-        let inputs = self.inputs(scans, case, regions)?;
-        run.make(&self.regions_file(case), &inputs, |path| {
-            let study = scans.study(case)?;
+    /// Returns an error if the scan can't be read or segmented.
+    pub fn make(&self, session: &Session, case: &str) -> anyhow::Result<bool> {
+        let inputs = self.inputs(session, case)?;
+        session.run.make(&self.regions_file(case), &inputs, |path| {
+            let study = session.scans.study(case)?;
             let supervoxels = self
-                .segment(&study, regions)
+                .segment(&study, &session.config.regions)
                 .with_context(|| format!("{case}: supervoxels {}", self.name()))?;
             let labels = supervoxels.labels().to_owned();
             Ok(nifti::write_labels(path, &Volume { voxels: labels, geometry: study.frame.geometry() })?)
         })
     }
 
-    /// Says what to run first where a case's labels are not there, or of another config.
+    /// Requires current labels of a case.
     ///
     /// # Errors
-    /// Labels that are not current.
-    pub fn require(
-        &self,
-        run: &Run,
-        scans: &Scans,
-        case: &str,
-        regions: &RegionsConfig,
-        command: &str,
-    ) -> anyhow::Result<()> {
-        run.require(&self.regions_file(case), &self.inputs(scans, case, regions)?, command)
+    /// Returns an [`InputError`](crate::failure::InputError) that names the command to run first.
+    pub fn require(&self, session: &Session, case: &str, command: &str) -> anyhow::Result<()> {
+        session.run.require(&self.regions_file(case), &self.inputs(session, case)?, command)
     }
 
-    /// A case's labels, as a file of the run holds them.
+    /// Reads the labels of a case, which the command `regions` makes.
     ///
     /// # Errors
-    /// Labels that are not current.
-    pub fn read(
-        &self,
-        run: &Run,
-        scans: &Scans,
-        case: &str,
-        regions: &RegionsConfig,
-        command: &str,
-    ) -> anyhow::Result<Supervoxels> {
-        self.require(run, scans, case, regions, command)?;
-        self.load(&run.path(&self.regions_file(case)), regions)
+    /// Returns an error if the labels are not current or can't be read.
+    pub fn regions(&self, session: &Session, case: &str) -> anyhow::Result<Supervoxels> {
+        self.load(session, case, "regions")
     }
 
-    fn load(&self, path: &Path, regions: &RegionsConfig) -> anyhow::Result<Supervoxels> {
-        let labels = nifti::read_labels(path)?.voxels;
-        Ok(Supervoxels::from_labels(labels, regions.masked.then_some(0))?)
+    /// Reads the labels of a case, which the command `command` makes.
+    ///
+    /// # Errors
+    /// Returns an error if the labels are not current or can't be read.
+    pub fn load(&self, session: &Session, case: &str, command: &str) -> anyhow::Result<Supervoxels> {
+        self.require(session, case, command)?;
+        let labels = nifti::read_labels(&session.run.path(&self.regions_file(case)))?.voxels;
+        Ok(Supervoxels::from_labels(labels, session.config.regions.masked.then_some(0))?)
     }
 
     fn segment(&self, study: &Study, regions: &RegionsConfig) -> anyhow::Result<Supervoxels> {

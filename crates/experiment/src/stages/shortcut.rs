@@ -1,40 +1,43 @@
-//! The control for the classifier: what plain statistics of the scans tell of the label, without looking at a place.
+//! Brightness control of the classifier: a prediction from global intensity statistics, without spatial information.
 //!
-//! A logistic regression on each sequence's mean and deviation, as the network gets them, fitted on the training split.
-//! A network that does no better may have learned to weigh brightness, and has nothing to show on a map.
+//! A logistic regression on the mean and standard deviation of each preprocessed sequence, fitted on the training split. A
+//! network that is not better may rely on a brightness shortcut; its maps then show no localized evidence.
 
 use anyhow::Context;
 use ndarray::{Array2, Axis};
 use relevox_eval::Logistic;
 use relevox_volume::{CohortCase, Split};
 
-use super::train::Prediction;
-use super::{Session, Work};
+use super::predictions::{Prediction, to_csv};
+use super::session::Session;
+use super::work::Work;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, replace};
 
-/// The regression's predictions.
+/// Artefact with the predictions of the regression.
 pub const SHORTCUT: &str = "classifier/shortcut.csv";
 
-/// What the predictions are made from.
+/// Returns the inputs of the predictions.
 ///
 /// # Errors
-/// Scans that can't be read.
+/// Returns an error if a case is not in the cohort.
 pub fn inputs(session: &Session) -> anyhow::Result<Inputs> {
     Ok(session.scans.training_inputs().file("scored", &session.scored_hash()?))
 }
 
-/// Fits it, and writes what it says of the validation and test cases.
+/// Fits the regression and writes its predictions for the validation and test cases.
 ///
 /// # Errors
-/// Scans that can't be read.
+/// Returns an error if a scan can't be read.
 pub fn run(session: &Session) -> anyhow::Result<Work> {
-    let made = session.run.make(SHORTCUT, &inputs(session)?, |path| replace(path, &predictions(session)?))?;
+    let made = session
+        .run
+        .make(SHORTCUT, &inputs(session)?, |path| replace(path, &to_csv(&predictions(session)?)?))?;
     Ok(Work::from_iter([made]))
 }
 
-fn predictions(session: &Session) -> anyhow::Result<Vec<u8>> {
+fn predictions(session: &Session) -> anyhow::Result<Vec<Prediction>> {
     let train: Vec<&CohortCase> = session.scans.split(Split::Train).collect();
     let scored = session.scored_cases();
     let progress = Progress::start("brightness", train.len() + scored.len(), "cases");
@@ -42,14 +45,10 @@ fn predictions(session: &Session) -> anyhow::Result<Vec<u8>> {
     let fitted = Logistic::fit(statistics(session, &train, &progress)?.view(), &labels)
         .context("fitting the brightness control")?;
     let logits = fitted.logits(statistics(session, &scored, &progress)?.view())?;
-    let mut table = csv::Writer::from_writer(Vec::new());
-    for (case, logit) in scored.into_iter().zip(logits) {
-        table.serialize(Prediction::new(case, logit)?)?;
-    }
-    Ok(table.into_inner()?)
+    scored.into_iter().zip(logits).map(|(case, logit)| Prediction::new(case, logit)).collect()
 }
 
-/// Mean and deviation of each sequence over the crop, `[case, feature]`.
+/// Computes mean and standard deviation of each sequence over the crop, `[case, feature]`.
 fn statistics(session: &Session, cases: &[&CohortCase], progress: &Progress) -> anyhow::Result<Array2<f64>> {
     let sequences = session.config.preprocess.sequences.len();
     let mut features = Array2::zeros((cases.len(), 2 * sequences));

@@ -1,4 +1,4 @@
-//! Studies in memory: each is read once, as long as memory lasts.
+//! Cache of preprocessed scans, limited by the available memory.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +9,10 @@ use relevox_volume::{CaseFiles, CohortCase, Study, ValidPreprocess};
 
 use crate::run::available_memory;
 
-/// What to keep where the system does not say how much memory there is.
-const KEPT_BYTES: u64 = 2 << 30;
+/// Capacity if the available memory is unknown.
+const DEFAULT_BYTES: u64 = 2 << 30;
 
-/// Reads studies and keeps those that fit into half of the memory that was free.
+/// Reads studies, and caches as many as fit into half of the memory available at the start.
 #[derive(Debug)]
 pub struct StudyCache {
     cases: HashMap<String, Case>,
@@ -27,12 +27,12 @@ struct Case {
 }
 
 impl StudyCache {
-    /// No study is read yet.
+    /// Creates an empty cache.
     pub fn new(cases: &[CohortCase], preprocess: &ValidPreprocess) -> Self {
         let case = |case: &CohortCase| {
             (case.id().to_owned(), Case { files: case.files.clone(), study: Mutex::new(None) })
         };
-        let room = available_memory().map_or(KEPT_BYTES, |bytes| bytes / 2);
+        let room = available_memory().map_or(DEFAULT_BYTES, |bytes| bytes / 2);
         Self {
             cases: cases.iter().map(case).collect(),
             preprocess: preprocess.clone(),
@@ -40,23 +40,23 @@ impl StudyCache {
         }
     }
 
-    /// A case's study.
+    /// Returns the study of a case.
     ///
     /// # Errors
-    /// Files that can't be read or used, by name.
+    /// Returns an error that names the file if it can't be read.
     pub fn get(&self, case: &str) -> anyhow::Result<Arc<Study>> {
         let case = self.cases.get(case).with_context(|| format!("{case}: not a case of this cohort"))?;
-        let kept = || case.study.lock().ok().and_then(|study| study.clone());
-        if let Some(study) = kept() {
+        let cached = || case.study.lock().ok().and_then(|study| study.clone());
+        if let Some(study) = cached() {
             return Ok(study);
         }
         let study = Arc::new(Study::load(&case.files, &self.preprocess)?);
         let bytes = study.image.len() * size_of::<f32>() + study.brain.len() * 2;
         let fits = self.room.try_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(bytes));
         if fits.is_ok()
-            && let Ok(mut kept) = case.study.lock()
+            && let Ok(mut cached) = case.study.lock()
         {
-            *kept = Some(Arc::clone(&study));
+            *cached = Some(Arc::clone(&study));
         }
         Ok(study)
     }

@@ -9,7 +9,7 @@ pub struct Work {
     /// Artefacts made.
     pub made: usize,
     /// Artefacts that were current.
-    pub kept: usize,
+    pub current: usize,
 }
 
 impl Work {
@@ -18,7 +18,7 @@ impl Work {
         if made {
             self.made += 1;
         } else {
-            self.kept += 1;
+            self.current += 1;
         }
     }
 }
@@ -27,7 +27,7 @@ impl std::ops::Add for Work {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { made: self.made + other.made, kept: self.kept + other.kept }
+        Self { made: self.made + other.made, current: self.current + other.current }
     }
 }
 
@@ -55,10 +55,10 @@ pub fn run_stage<T>(
             print_status(format!(
                 "{name}: {} made, {} current, {:.1} s",
                 work.made,
-                work.kept,
+                work.current,
                 timer.seconds()
             ));
-            work.kept > 0
+            work.current > 0
         }
         // The next command resumes from the artefacts made so far.
         Err(_) => true,

@@ -1,9 +1,9 @@
-//! What each case with a tumour says of each method.
+//! Measurements of each case with a tumour and each method.
 //!
-//! Beside the oracle threshold, which needs the expert's outline, stand those that don't: Otsu's on the scores
-//! (N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE SMC 9(1), 1979), the same and a mixture of
-//! two normal distributions with regions weighted by their volume of brain; and those fixed on the validation split: the
-//! one threshold that does best there, and the mean volume of its tumours.
+//! In addition to the oracle threshold, which requires the ground truth, there are label-free thresholds: Otsu's on the scores
+//! (N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE SMC 9(1), 1979), and Otsu's and a Gaussian
+//! mixture with regions weighted by their brain volume. Two more are fixed on the validation split: the best common threshold,
+//! and the mean volume of its tumours.
 
 use std::collections::BTreeMap;
 
@@ -21,40 +21,43 @@ use crate::config::LabelFree;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::stream_seed;
-use crate::stages::maps::{self, Values};
-use crate::stages::methods::{self, of_case};
+use crate::stages::maps;
+use crate::stages::methods::of_case;
+use crate::stages::partition::Partition;
 use crate::stages::scores::read_csv;
-use crate::stages::{Partition, Session, explain, faithfulness};
+use crate::stages::session::Session;
+use crate::stages::threshold::{Values, brain_voxels};
+use crate::stages::{explain, faithfulness};
 
-/// What one case says of one method.
+/// Measurements of one case and method.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MethodDice {
     /// Dice by threshold.
     pub dice: BTreeMap<Threshold, f64>,
-    /// Of the region of each rank alone; none past the last region, or for a method without regions.
+    /// Dice of the region of each rank; `None` beyond the last region, or for a method without regions.
     pub ranked: Vec<Option<f64>>,
-    /// Of the regions up to each rank together.
+    /// Dice of all regions up to each rank.
     pub cumulative: Vec<Option<f64>>,
-    /// Where the map's mass lies and how far its mask is off, by name.
+    /// Further measures of the map and its mask.
     pub measures: BTreeMap<Measure, f64>,
-    /// No score stands out: the map is 0 everywhere.
+    /// True if the map is 0 everywhere.
     pub flat: bool,
 }
 
-/// One case with a tumour.
+/// Measurements of a case with a tumour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseDice {
-    /// Its name.
+    /// Name of the case.
     pub case: String,
-    /// Regions of its partition.
+    /// Number of regions.
     pub regions: usize,
-    /// By method.
+    /// Measurements by method.
     pub methods: BTreeMap<Method, MethodDice>,
     /// Mean |Δp| over regions, by fill.
     pub mean_abs_delta_p: BTreeMap<Method, f64>,
 }
 
-/// A method's map of a case, reduced to what thresholds need.
+/// A method's map, reduced to the values that thresholds need.
 struct Evidence {
     sweep: Sweep,
     values: Values,
@@ -62,7 +65,7 @@ struct Evidence {
     mass: Mass,
 }
 
-/// A case's regions, and its maps by method.
+/// Regions and maps of a case.
 struct Case {
     study: std::sync::Arc<Study>,
     regions: Supervoxels,
@@ -71,19 +74,19 @@ struct Case {
     delta_p: BTreeMap<Method, f64>,
 }
 
-/// What the validation split fixes.
+/// Thresholds fixed on the validation split.
 #[derive(Default)]
 struct Fixed {
-    /// The best threshold, by method.
+    /// Best common threshold by method.
     thresholds: BTreeMap<Method, f64>,
-    /// The mean number of tumour voxels.
+    /// Mean number of tumour voxels.
     volume: Option<f64>,
 }
 
-/// What the test cases that have a tumour say, in the order of their names.
+/// Measures the test cases with a tumour, in the order of their names.
 ///
 /// # Errors
-/// Artefacts that can't be read.
+/// Returns an error if an artefact can't be read.
 pub fn test_cases(session: &Session, partition: &Partition) -> anyhow::Result<Vec<CaseDice>> {
     let explained = explain::cases(session)?;
     let mut fixed = Fixed::default();
@@ -104,19 +107,20 @@ pub fn test_cases(session: &Session, partition: &Partition) -> anyhow::Result<Ve
     if !volumes.is_empty() {
         fixed.volume = Some(volumes.iter().sum::<f64>() / volumes.len() as f64);
     }
-    let shuffler = RandomDiffused::find(session)?;
+    let control = RandomDiffused::read(session)?;
     let faithful = faithfulness::cases(session)?;
     let mut found = Vec::new();
     each(session, Split::Test, |name| {
         if let Some(case) = load(session, partition, name, explained.contains(name))? {
             let of = [explained.contains(name), faithful.iter().any(|case| case == name)];
-            found.push(measured(session, partition, &case, &fixed, shuffler.as_ref(), of)?);
+            found.push(measure(session, partition, &case, &fixed, control.as_ref(), of)?);
         }
         Ok(())
     })?;
     Ok(found)
 }
 
+/// Calls `work` for each case of a split.
 fn each(
     session: &Session,
     split: Split,
@@ -133,6 +137,7 @@ fn each(
     Ok(())
 }
 
+/// Loads a case; `None` if it has no tumour.
 fn load(
     session: &Session,
     partition: &Partition,
@@ -143,17 +148,17 @@ fn load(
     let Some(tumour) = study.tumour.as_ref().filter(|tumour| tumour.iter().any(|&inside| inside)) else {
         return Ok(None);
     };
-    let regions = partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;
+    let regions = partition.regions(session, case)?;
     let overlap = RegionOverlap::count(regions.labels(), regions.ids(), regions.background(), tumour.view())?;
     let (mut maps, mut delta_p) = (BTreeMap::new(), BTreeMap::new());
     for method in of_case(session, explained) {
-        let map = maps::read(session, &study, method)?;
-        let relevance = methods::relevance(method, session, partition, case)?;
+        let map = maps::load(session, &study, &regions, partition, method)?;
+        let (voxels, relevance) = (map.voxels, map.relevance);
         let (sweep, mass) = match &relevance {
             Some(relevance) => (overlap.sweep(relevance)?, overlap.mass(relevance)?),
-            None => (Sweep::of_map(map.view(), tumour.view())?, mass(map.view(), tumour.view())?),
+            None => (Sweep::of_map(voxels.view(), tumour.view())?, mass(voxels.view(), tumour.view())?),
         };
-        let values = Values::of(&map, &study, &regions, relevance.clone());
+        let values = Values::of_map(&voxels, &study, &regions, relevance.as_deref());
         if method.kind() == MethodKind::Fill {
             let scores = read_csv(&session.run.path(&partition.scores_file(case, method)))?;
             delta_p.insert(method, scores.mean_abs_delta_p());
@@ -163,19 +168,21 @@ fn load(
     Ok(Some(Case { study, regions, overlap, maps, delta_p }))
 }
 
-fn measured(
+/// Measures a test case.
+fn measure(
     session: &Session,
     partition: &Partition,
     case: &Case,
     fixed: &Fixed,
-    shuffler: Option<&RandomDiffused>,
+    control: Option<&RandomDiffused>,
     [explained, faithful]: [bool; 2],
 ) -> anyhow::Result<CaseDice> {
     let mut methods = BTreeMap::new();
     for method in of_case(session, explained) {
         let Some(evidence) = case.maps.get(&method) else { continue };
         let mut found = dice_of(session, case, evidence, method, fixed)?;
-        let mask = maps::mask(session, &case.study, partition, method)?;
+        let map = maps::load(session, &case.study, &case.regions, partition, method)?;
+        let mask = maps::mask(&map.voxels, &evidence.values, &session.config.evaluate)?;
         if let Some(tumour) = &case.study.tumour {
             found.dice.insert(Threshold::Mask, dice(mask.view(), tumour.view())?);
             let spacing = case.study.frame.geometry().spacing_mm;
@@ -185,20 +192,21 @@ fn measured(
         }
         methods.insert(method, found);
     }
-    if let Some((fill, scores)) = shuffled(&case.maps) {
-        let found =
-            random(session, case, scores, fixed.thresholds.get(&fill), &|scores| Ok(scores.to_vec()))?;
+    if let Some((fill, scores)) = scores_to_shuffle(&case.maps) {
+        let found = random_control_of(session, case, scores, fixed.thresholds.get(&fill), &|scores| {
+            Ok(scores.to_vec())
+        })?;
         methods.insert(Method::Random, found);
     }
-    if let Some(shuffler) = shuffler {
-        let settings = shuffler.smoothing()?;
-        let (raw, graph) = shuffler.of_case(session, partition, &case.study, &case.regions)?;
+    if let Some(control) = control {
+        let settings = control.smoothing()?;
+        let (raw, graph) = control.of_case(session, partition, &case.study, &case.regions)?;
         let smooth = |scores: &[f64]| -> Result<Vec<f64>, relevox_eval::Error> {
             let smooth = graph.diffuse(scores, &settings).unwrap_or_else(|_| vec![0.0; scores.len()]);
-            Ok(shuffler.relevance(&smooth))
+            Ok(control.relevance(&smooth))
         };
         let threshold = fixed.thresholds.get(&Method::Diffused);
-        methods.insert(Method::RandomDiffused, random(session, case, &raw, threshold, &smooth)?);
+        methods.insert(Method::RandomDiffused, random_control_of(session, case, &raw, threshold, &smooth)?);
     }
     if faithful {
         for (method, measures) in faithfulness::read(session, partition, &case.study.case)? {
@@ -226,7 +234,7 @@ fn dice_of(
 ) -> anyhow::Result<MethodDice> {
     let Evidence { sweep, values, relevance, mass } = evidence;
     let (config, overlap) = (&session.config.evaluate, &case.overlap);
-    // Where nothing stands out, nothing is marked, and there is a tumour.
+    // Without a threshold the mask is empty, which has a Dice of 0 with the tumour.
     let at = |threshold: Option<f64>| threshold.map_or(0.0, |threshold| sweep.at(threshold));
     let mut dice = BTreeMap::from([(Threshold::Oracle, sweep.oracle().dice)]);
     for threshold in LabelFree::ALL {
@@ -258,31 +266,31 @@ fn dice_of(
     })
 }
 
-/// The scores that the control shuffles: blank's, the paper's baseline, where they are there.
-fn shuffled(maps: &BTreeMap<Method, Evidence>) -> Option<(Method, &[f64])> {
+/// Returns the scores that the random control shuffles: those of the blank fill, the paper's baseline, if they exist.
+fn scores_to_shuffle(maps: &BTreeMap<Method, Evidence>) -> Option<(Method, &[f64])> {
     [Method::Blank, Method::Learned, Method::Max, Method::Min, Method::Mean]
         .into_iter()
         .find_map(|method| Some((method, maps.get(&method)?.relevance.as_deref()?)))
 }
 
-/// What is made of shuffled scores before they are a map.
-type Remap<'a> = &'a dyn Fn(&[f64]) -> Result<Vec<f64>, relevox_eval::Error>;
+/// Transformation of shuffled scores.
+type Transform<'a> = &'a dyn Fn(&[f64]) -> Result<Vec<f64>, relevox_eval::Error>;
 
-/// The mean over shuffles of what `map` makes of the shuffled scores.
-fn random(
+/// Measures shuffled and then transformed scores, averaged over shuffles.
+fn random_control_of(
     session: &Session,
     case: &Case,
     scores: &[f64],
     threshold: Option<&f64>,
-    map: Remap<'_>,
+    transform: Transform<'_>,
 ) -> anyhow::Result<MethodDice> {
     let config = &session.config.evaluate;
     let overlap = &case.overlap;
-    let brain = crate::stages::methods::brain_voxels(&case.regions, case.study.brain.view());
-    // Every statistic sees the same shuffles.
+    let brain = brain_voxels(&case.regions, case.study.brain.view());
+    // All statistics use the same shuffles.
     let seed = stream_seed(session.config.seed, &format!("random/{}", case.study.case));
     let control = |statistic: &dyn Fn(&[f64]) -> Result<f64, relevox_eval::Error>| {
-        random_control(scores, config.random_repeats, seed, |scores| statistic(&map(scores)?))
+        random_control(scores, config.random_repeats, seed, |scores| statistic(&transform(scores)?))
     };
     let mut dice = BTreeMap::new();
     dice.insert(Threshold::Oracle, control(&|scores| Ok(overlap.sweep(scores)?.oracle().dice))?);

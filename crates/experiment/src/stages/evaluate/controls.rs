@@ -1,46 +1,47 @@
-//! The control of diffused relevance: the same scores shuffled over the regions, then diffused the same way. What it
-//! reaches, smoothing over likeness reaches without a classifier that looks anywhere.
+//! Control of diffused relevance: the same scores, shuffled over the regions and then diffused. Its Dice is that of
+//! diffusion without any evidence from the classifier.
 
 use relevox_relevance::{RegionGraph, ValidDiffusion};
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
 use crate::stages::diffuse::{self, Setting};
+use crate::stages::partition::Partition;
 use crate::stages::scores::read_csv;
-use crate::stages::{Partition, Session};
+use crate::stages::session::Session;
 
-/// How the run's scores are diffused.
+/// Settings of the run's diffusion, for shuffled scores.
 pub struct RandomDiffused(Setting);
 
 impl RandomDiffused {
-    /// The run's own setting, where it diffuses.
+    /// Reads the run's settings; `None` if it has no diffused scores.
     ///
     /// # Errors
-    /// A choice that was not made.
-    pub fn find(session: &Session) -> anyhow::Result<Option<Self>> {
-        if !diffuse::wanted(&session.config) {
+    /// Returns an error if the settings can't be read.
+    pub fn read(session: &Session) -> anyhow::Result<Option<Self>> {
+        if !diffuse::is_enabled(&session.config) {
             return Ok(None);
         }
         Ok(Some(Self(diffuse::read(session)?.chosen)))
     }
 
-    /// How scores are smoothed.
+    /// Returns the settings of the diffusion.
     ///
     /// # Errors
-    /// A value out of range.
+    /// Returns an error if a value is out of range.
     pub fn smoothing(&self) -> Result<ValidDiffusion, relevox_relevance::Error> {
         self.0.smoothing()
     }
 
-    /// Smoothed scores as relevance.
+    /// Converts diffused scores to relevance.
     pub fn relevance(&self, smoothed: &[f64]) -> Vec<f64> {
         self.0.relevance(smoothed)
     }
 
-    /// The scores that are shuffled, and the graph that they are smoothed over.
+    /// Returns the scores to shuffle, and the graph of the case's regions.
     ///
     /// # Errors
-    /// Scores that can't be read.
+    /// Returns an error if the scores can't be read.
     pub fn of_case(
         &self,
         session: &Session,

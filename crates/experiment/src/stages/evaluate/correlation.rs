@@ -1,4 +1,4 @@
-//! Figure 3's claim as one number: does the classifier focus on one region as its validation loss falls?
+//! Correlation for the claim of Figure 3, that the classifier focuses on a single region as its validation loss falls.
 //!
 //! Source: Rajapaksa and Khalvati (2022), appendix A.1. The interval of Spearman's coefficient: E. C. Fieller,
 //! H. O. Hartley and E. S. Pearson, "Tests for rank correlation coefficients. I", Biometrika 44, 1957.
@@ -7,26 +7,27 @@ use relevox_eval::{focus, spearman};
 use serde::{Deserialize, Serialize};
 
 use crate::stages::scores::read_csv;
-use crate::stages::{Session, focus as maps, train};
+use crate::stages::session::Session;
+use crate::stages::{focus as maps, train};
 use relevox_report::tables::Number;
 
 /// Validation loss and focus at one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochFocus {
-    /// From 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// Over the validation split.
+    /// Loss on the validation split.
     pub validation_loss: f64,
-    /// The mean share of the map's mass in its top region; nothing where all maps are flat.
+    /// Mean fraction of a map's mass in its most relevant region; `None` if all maps are flat.
     pub focus: Option<f64>,
-    /// Cases whose map is not flat.
+    /// Number of cases with a map that is not flat.
     pub cases: usize,
 }
 
-/// The focus at each of the chosen epochs.
+/// Measures the focus after each of the measured epochs.
 ///
 /// # Errors
-/// Artefacts that can't be read.
+/// Returns an error if scores or the history can't be read.
 pub fn by_epoch(session: &Session) -> anyhow::Result<Vec<EpochFocus>> {
     let cases = maps::cases(session)?;
     let history = train::history(session)?;
@@ -46,7 +47,7 @@ pub fn by_epoch(session: &Session) -> anyhow::Result<Vec<EpochFocus>> {
     Ok(rows)
 }
 
-/// The rank correlation of focus with validation loss over epochs: negative if the paper's claim holds.
+/// Computes the rank correlation of focus with validation loss over epochs, which is negative if the claim holds.
 pub fn correlation(rows: &[EpochFocus]) -> Number {
     let pairs: Vec<(f64, f64)> =
         rows.iter().filter_map(|row| Some((row.focus?, row.validation_loss))).collect();
@@ -63,7 +64,7 @@ pub fn correlation(rows: &[EpochFocus]) -> Number {
     }
 }
 
-/// Normal in Fisher's z, with Fieller's variance 1.06 / (n − 3).
+/// Computes a 95 % interval: normal in Fisher's z, with Fieller's variance 1.06 / (n − 3).
 fn interval(coefficient: f64, n: usize) -> Option<[f64; 2]> {
     let spread = 1.96 * (1.06 / (n.checked_sub(3).filter(|&free| free > 0)? as f64)).sqrt();
     let z = coefficient.atanh();
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn focus_that_rises_as_loss_falls_correlates_negatively() {
+    fn increasing_focus_with_decreasing_loss_correlates_negatively() {
         let number = correlation(&rows(&[0.1, 0.2, 0.3, 0.35, 0.9], &[0.7, 0.6, 0.5, 0.45, 0.2]));
         assert_eq!(number.mean, Some(-1.0));
         let number = correlation(&rows(&[0.1, 0.4, 0.3, 0.2, 0.5], &[0.7, 0.6, 0.5, 0.4, 0.3]));
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_epochs_say_why() {
+    fn too_few_epochs_give_a_reason() {
         assert!(correlation(&rows(&[0.1], &[0.7])).why.is_some());
         assert_eq!(correlation(&rows(&[0.1, 0.2, 0.3], &[0.7, 0.6, 0.5])).ci95, None);
     }

@@ -1,4 +1,4 @@
-//! What one method is worth beside another, case by case.
+//! Paired comparisons of methods over cases.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use relevox_report::tables::{
     Better, Difference, Measure, MeasureDifference, Method, MethodKind, Number, Threshold,
 };
 
-/// Draws of a permutation test of more cases than are gone through.
+/// Number of random permutations, where all permutations are too many.
 const DRAWS: usize = 20_000;
 
-/// Every comparison that the methods of these cases allow.
-pub fn of(found: &[CaseDice], draw: Bootstrap) -> Vec<Difference> {
+/// Computes all comparisons of Dice between methods that the cases have.
+pub fn of(found: &[CaseDice], bootstrap: Bootstrap) -> Vec<Difference> {
     let mut all = Vec::new();
     for fill in Method::of_kind(MethodKind::Fill) {
         all.extend([GradCam, Random].map(|over| (fill, over, Threshold::Oracle)));
@@ -31,26 +31,29 @@ pub fn of(found: &[CaseDice], draw: Bootstrap) -> Vec<Difference> {
         all.push((method, Blank, Threshold::Oracle));
     }
     all.extend([Intensity, RandomWeights].map(|over| (Blank, over, Threshold::Oracle)));
-    all.into_iter().filter_map(|(method, over, dice)| difference(found, draw, method, over, dice)).collect()
+    all.into_iter()
+        .filter_map(|(method, over, dice)| difference(found, bootstrap, method, over, dice))
+        .collect()
 }
 
-/// Nothing where no case of the run has both methods.
+/// Compares the Dice of two methods; `None` if no case has both.
 fn difference(
     found: &[CaseDice],
-    draw: Bootstrap,
+    bootstrap: Bootstrap,
     method: Method,
     over: Method,
     dice: Threshold,
 ) -> Option<Difference> {
     let at = |found: &MethodDice| found.dice.get(&dice).copied();
-    let Paired { difference, p, certain } = paired(found, draw, method, over, at)?;
-    let beats = certain && difference.mean.is_some_and(|mean| mean > 0.0);
+    let Paired { difference, p, significant } = paired(found, bootstrap, method, over, at)?;
+    let beats = significant && difference.mean.is_some_and(|mean| mean > 0.0);
     Some(Difference { method, over, dice, difference, p, beats })
 }
 
-/// Every method's measures beside those of shuffled scores; diffused scores also beside blank's, beside diffused shuffled ones and
-/// beside brightness, the mean fill beside blank, and blank beside brightness and Grad-CAM.
-pub fn of_measures(found: &[CaseDice], draw: Bootstrap) -> Vec<MeasureDifference> {
+/// Computes comparisons of measures: of every method with shuffled scores; of diffused scores with the blank fill, diffused
+/// shuffled scores and the intensity control; of the mean fill with the blank fill; and of the blank fill with the intensity
+/// control and Grad-CAM.
+pub fn of_measures(found: &[CaseDice], bootstrap: Bootstrap) -> Vec<MeasureDifference> {
     let methods = found.iter().flat_map(|case| &case.methods);
     let measures: BTreeSet<Measure> =
         methods.clone().flat_map(|(_, of)| of.measures.keys()).copied().collect();
@@ -72,27 +75,29 @@ pub fn of_measures(found: &[CaseDice], draw: Bootstrap) -> Vec<MeasureDifference
     for measure in measures {
         for &(method, over) in &pairs {
             let at = |found: &MethodDice| found.measures.get(&measure).copied();
-            let Some(Paired { difference, p, certain }) = paired(found, draw, method, over, at) else {
+            let Some(Paired { difference, p, significant }) = paired(found, bootstrap, method, over, at)
+            else {
                 continue;
             };
             let lower = measure.better() == Better::Lower;
-            let better = certain && difference.mean.is_some_and(|mean| (mean < 0.0) == lower);
+            let better = significant && difference.mean.is_some_and(|mean| (mean < 0.0) == lower);
             all.push(MeasureDifference { method, over, measure, difference, p, better });
         }
     }
     all
 }
 
+/// Mean difference of two methods, and whether it is significant.
 struct Paired {
     difference: Number,
     p: Option<f64>,
-    certain: bool,
+    significant: bool,
 }
 
-/// What two methods' values differ by over the cases that have both; nothing where there is none.
+/// Compares the values of two methods over the cases that have both; `None` if there are none.
 fn paired(
     found: &[CaseDice],
-    draw: Bootstrap,
+    bootstrap: Bootstrap,
     method: Method,
     over: Method,
     value: impl Fn(&MethodDice) -> Option<f64>,
@@ -104,11 +109,11 @@ fn paired(
         return None;
     }
     let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-    let difference = Number::of(draw.paired_difference(&a, &b), None);
-    let p = paired_permutation_test(&a, &b, DRAWS, draw.seed).ok();
-    // The bootstrap of a few cases has too short an interval, and that of one case none.
-    let certain = difference.excludes_zero() && p.is_some_and(|p| p < 0.05);
-    Some(Paired { difference, p, certain })
+    let difference = Number::of(bootstrap.paired_difference(&a, &b), None);
+    let p = paired_permutation_test(&a, &b, DRAWS, bootstrap.seed).ok();
+    // With few cases the bootstrap interval is too narrow, and with one case it is empty.
+    let significant = difference.excludes_zero() && p.is_some_and(|p| p < 0.05);
+    Some(Paired { difference, p, significant })
 }
 
 #[cfg(test)]
@@ -131,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn only_cases_with_both_are_compared() {
+    fn only_cases_with_both_methods_are_compared() {
         let found = [
             case("a", &[(Lime, 0.9), (Blank, 0.5)]),
             case("b", &[(Blank, 0.1)]),
@@ -146,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn less_of_some_measures_is_better() {
+    fn lower_is_better_for_some_measures() {
         let found: Vec<CaseDice> = (0..8)
             .map(|at| {
                 let mut case = case(&at.to_string(), &[(Blank, 0.5), (Random, 0.5)]);

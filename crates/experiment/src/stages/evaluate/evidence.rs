@@ -1,4 +1,4 @@
-//! What the numbers and the figures of a run are made from, all of it checked to be of this config.
+//! Inputs of the evaluation and of the figures: all artefacts they read, which must be current.
 
 use anyhow::Context;
 use relevox_report::tables::{Method, MethodKind};
@@ -7,47 +7,50 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes};
 use crate::stages::learned::Learned;
-use crate::stages::methods::{self, of_case};
-use crate::stages::scores::Question;
+use crate::stages::methods::{self, map_file, mask_file, of_case};
+use crate::stages::partition::Partition;
+use crate::stages::scores::ScoreRequest;
+use crate::stages::session::Session;
+use crate::stages::train::weights::{epoch_hash, selected_hash};
 use crate::stages::{
-    Partition, Session, cohort, diffuse, explain, explained, faithfulness, focus, grid, maps, shortcut, train,
+    cohort, diffuse, explain, explained, faithfulness, focus, grid, maps, predict, shortcut, train,
 };
 
-/// Every artefact that evaluation reads, by content.
+/// Lists every artefact that the evaluation reads, with its content hash.
 ///
 /// # Errors
-/// One that is missing, or was made under another config: what to run first is said.
-fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(String, String)>> {
+/// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if an artefact is not current.
+fn all_artefacts(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(String, String)>> {
     train::require(session)?;
     let run = &session.run;
-    let classifier = train::kept_hash(session)?;
+    let classifier = selected_hash(session)?;
     let mut found = Vec::new();
     let mut add = |artefact: String| -> anyhow::Result<()> {
         let hash = run.hash(&artefact)?;
         found.push((artefact, hash));
         Ok(())
     };
-    let learned = Learned::hash_if_wanted(session, partition)?;
+    let learned = Learned::hash_if_enabled(session, partition)?;
     let cases = session.scored_cases();
     let progress = Progress::start("evidence", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;
         let case = case.id();
-        partition.require(run, &session.scans, case, &session.config.regions, "regions")?;
+        partition.require(session, case, "regions")?;
         add(partition.regions_file(case))?;
         for &fill in &session.config.evaluate.fills {
             let weights = if fill == Method::Learned { learned.as_deref() } else { None };
             let file = partition.scores_file(case, fill);
-            let inputs = Question { case, partition, fill }.inputs(session, &classifier, weights)?;
+            let inputs = ScoreRequest { case, partition, fill }.inputs(session, &classifier, weights)?;
             run.require(&file, &inputs, "score")?;
             add(file)?;
         }
         progress.advance(1);
     }
     drop(progress);
-    let chosen = match diffuse::wanted(&session.config) {
+    let chosen = match diffuse::is_enabled(&session.config) {
         true => {
-            run.require(diffuse::DIFFUSION, &diffuse::choice_inputs(session, partition)?, "score")?;
+            run.require(diffuse::DIFFUSION, &diffuse::selection_inputs(session, partition)?, "score")?;
             add(diffuse::DIFFUSION.to_owned())?;
             Some(diffuse::read(session)?.chosen)
         }
@@ -59,7 +62,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
         interrupt::check()?;
         let case = case.id();
         for method in of_case(session, explained.contains(case)) {
-            let map = maps::file(case, method);
+            let map = map_file(case, method);
             if method.kind() == MethodKind::Regions {
                 let file = explained::file(partition, case, method);
                 let inputs = match (&chosen, method) {
@@ -76,7 +79,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
                 None => explain::inputs(session, partition, case, method, &classifier)?,
             };
             run.require(&map, &inputs, "score")?;
-            let mask = maps::mask_file(case, method);
+            let mask = mask_file(case, method);
             run.require(&mask, &maps::mask_inputs(session, partition, case, method)?, "score")?;
             add(map)?;
         }
@@ -90,18 +93,18 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     }
     let config = &session.config;
     for epoch in focus::epochs(config.classifier.epochs, config.evaluate.focus_epochs) {
-        let weights = train::epoch_hash(session, epoch)?;
+        let weights = epoch_hash(session, epoch)?;
         for case in focus::cases(session)? {
             let file = focus::file(epoch, &case);
-            let asked = Question { case: &case, partition, fill: focus::FILL };
-            run.require(&file, &asked.inputs(session, &weights, None)?, "score")?;
+            let request = ScoreRequest { case: &case, partition, fill: focus::FILL };
+            run.require(&file, &request.inputs(session, &weights, None)?, "score")?;
             add(file)?;
         }
     }
     if run.path(grid::GRID).exists() {
         add(grid::GRID.to_owned())?;
     }
-    add("classifier/predictions.csv".to_owned())?;
+    add(predict::PREDICTIONS.to_owned())?;
     add(shortcut::SHORTCUT.to_owned())?;
     for member in train::Member::all(config) {
         add(member.history())?;
@@ -111,15 +114,15 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     Ok(found)
 }
 
-/// What the summary is made from.
+/// Returns the inputs of the summary.
 ///
 /// # Errors
-/// As [`everything`].
+/// As for the artefacts: an [`InputError`](crate::failure::InputError) if one is not current.
 pub fn inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs> {
-    let evidence = everything(session, partition)?;
+    let evidence = all_artefacts(session, partition)?;
     let segmentations: Vec<Option<&str>> =
         session.scored_cases().iter().map(|case| session.scans.seg_hash(case.id())).collect();
-    let text = serde_json::to_string(&evidence).context("listing what was found")?;
+    let text = serde_json::to_string(&evidence).context("listing the artefacts")?;
     let evaluate = &session.config.evaluate;
     Ok(Inputs::new()
         .setting("seed", &session.config.seed)

@@ -1,32 +1,32 @@
-//! How far whole runs with other seeds lie apart.
+//! Variation between complete runs with different seeds.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::SUMMARY;
+use super::files::SUMMARY;
 use crate::run::{Inputs, Run, hash_file, replace};
 use relevox_report::tables::{Method, Number, Summary, Threshold};
 
-/// The artefact.
+/// Artefact with the variation.
 pub const SPREAD: &str = "spread.json";
 
-/// A number of each run.
+/// A result over several runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// The mean over the runs that have it.
+    /// Mean over the runs that have the result.
     pub mean: f64,
-    /// Their standard deviation (n − 1); none of one run.
+    /// Standard deviation (n − 1); `None` for a single run.
     pub deviation: Option<f64>,
-    /// By run, in the order of the seeds.
+    /// Result of each run, in the order of the seeds.
     pub runs: Vec<Option<f64>>,
 }
 
-/// All of it.
+/// Variation of all results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spreads {
-    /// The seeds.
+    /// Seeds of the runs.
     pub seeds: Vec<u64>,
     /// Area under the ROC curve on the test split.
     pub test_auc: Option<Spread>,
@@ -35,7 +35,7 @@ pub struct Spreads {
 }
 
 impl Spread {
-    /// Nothing where no run has the number.
+    /// Returns `None` if no run has the result.
     fn of(runs: Vec<Option<f64>>) -> Option<Self> {
         let found: Vec<f64> = runs.iter().copied().flatten().collect();
         if found.is_empty() {
@@ -48,10 +48,11 @@ impl Spread {
     }
 }
 
-/// Compares the runs of some seeds, each in its folder, in the folder above. Says whether there was something to do.
+/// Compares the runs of several seeds, each in its folder, and writes the result to the folder above. Returns true if it was
+/// not current.
 ///
 /// # Errors
-/// A run without a summary.
+/// Returns an error if a run has no summary.
 pub fn run(run: &Run, seeds: &[u64], folders: &[String]) -> anyhow::Result<bool> {
     let mut inputs = Inputs::new().setting("seeds", &seeds);
     for folder in folders {
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_spread_around_their_mean() {
+    fn deviation_is_around_the_mean_of_the_runs() {
         let mut other = relevox_report::tables::sample::summary();
         let one = relevox_report::tables::sample::summary();
         let blank = other.dice.get_mut(&Method::Blank).unwrap();

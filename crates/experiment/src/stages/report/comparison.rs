@@ -1,5 +1,4 @@
-//! Figure 2: slices through the tumours of a few test cases, with Grad-CAM and relevance maps; and one case under all
-//! methods.
+//! Figure 2: slices through the tumours of some test cases, with Grad-CAM and relevance maps; and one case with all methods.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,18 +6,19 @@ use std::sync::Arc;
 use ndarray::{Array3, Axis};
 use relevox_volume::Study;
 
-use super::{Drawn, Picture};
+use super::results::{Drawn, Results};
 use crate::stages::methods::of_case;
 use crate::stages::{explain, maps};
 use relevox_report::figures::{Comparison, ComparisonCase, ComparisonMap, View, widest_slice};
 use relevox_report::tables::{CaseRow, Method, Threshold, wording};
 
-/// The methods that are shown, as far as the run has them.
+/// Methods of the figure, if the run has them.
 const METHODS: [Method; 3] = [Method::GradCam, Method::Learned, Method::Blank];
 
 /// Methods whose maps are interpolated; all others are constant over regions or boxes.
 const SMOOTH: [Method; 2] = [Method::GradCam, Method::GradCamPlusPlus];
 
+/// A case with its maps.
 struct Shown<'a> {
     row: &'a CaseRow,
     study: Arc<Study>,
@@ -26,68 +26,73 @@ struct Shown<'a> {
     maps: Vec<(Method, Array3<f32>)>,
 }
 
-/// Draws it: half of the cases positive, half negative, where there are both.
-pub fn draw(picture: &Picture<'_>) -> Drawn {
+/// Draws the figure: half of the cases positive, half negative, if there are both.
+pub fn draw(results: &Results<'_>) -> Drawn {
     let shown: Vec<Shown<'_>> =
-        chosen(picture).into_iter().map(|row| load(picture, row, &METHODS)).collect::<anyhow::Result<_>>()?;
+        select(results).into_iter().map(|row| load(results, row, &METHODS)).collect::<anyhow::Result<_>>()?;
     if shown.is_empty() {
         return Ok(None);
     }
-    let cases = shown.iter().map(|case| row(picture, case)).collect::<anyhow::Result<_>>()?;
-    let figure = Comparison { sequences: picture.session.scans.sequences(), cases };
+    let cases = shown.iter().map(|case| row(results, case)).collect::<anyhow::Result<_>>()?;
+    let figure = Comparison { sequences: results.session.scans.sequences(), cases };
     figure.png().map(Some)
 }
 
-/// Draws the positive case that most methods have a map of, the first of those.
-pub fn draw_all(picture: &Picture<'_>) -> Drawn {
-    let cases = picture.shown_cases();
+/// Draws the first positive case with the most maps.
+pub fn draw_all(results: &Results<'_>) -> Drawn {
+    let cases = results.tumour_cases();
     let mut counted = Vec::new();
     for row in cases {
-        counted.push((row.positive, known(picture, row)?.len(), row));
+        counted.push((row.positive, available(results, row)?.len(), row));
     }
-    // `max_by_key` would take the last of several.
+    // `max_by_key` returns the last of several maxima.
     let Some((_, _, row)) = counted.into_iter().rev().max_by_key(|&(positive, maps, _)| (positive, maps))
     else {
         return Ok(None);
     };
-    let shown = load(picture, row, &Method::ALL)?;
+    let shown = load(results, row, &Method::ALL)?;
     if shown.maps.is_empty() {
         return Ok(None);
     }
-    self::row(picture, &shown)?.side_by_side().map(Some)
+    self::row(results, &shown)?.side_by_side().map(Some)
 }
 
-/// The methods that have a map of a case under the run's config.
-fn known(picture: &Picture<'_>, row: &CaseRow) -> anyhow::Result<BTreeSet<Method>> {
-    let session = picture.session;
+/// Returns the methods with a map of a case.
+fn available(results: &Results<'_>, row: &CaseRow) -> anyhow::Result<BTreeSet<Method>> {
+    let session = results.session;
     let explained = explain::cases(session)?.contains(&row.case);
     Ok(of_case(session, explained).into_iter().collect())
 }
 
-fn chosen<'a>(picture: &'a Picture<'_>) -> Vec<&'a CaseRow> {
-    let (all, wanted) = (picture.shown_cases(), picture.session.config.evaluate.figure_cases);
-    // Positive cases stand first, negative ones last.
-    let front = wanted.div_ceil(2).min(all.len());
-    let back = all.iter().skip(front).rev().take(wanted / 2);
+/// Selects the first positive and the last negative cases.
+fn select<'a>(results: &'a Results<'_>) -> Vec<&'a CaseRow> {
+    let (all, count) = (results.tumour_cases(), results.session.config.evaluate.figure_cases);
+    // Positive cases come first, negative cases last.
+    let front = count.div_ceil(2).min(all.len());
+    let back = all.iter().skip(front).rev().take(count / 2);
     all.iter().take(front).chain(back).copied().collect()
 }
 
-fn load<'a>(picture: &Picture<'_>, row: &'a CaseRow, methods: &[Method]) -> anyhow::Result<Shown<'a>> {
-    let session = picture.session;
+fn load<'a>(results: &Results<'_>, row: &'a CaseRow, methods: &[Method]) -> anyhow::Result<Shown<'a>> {
+    let session = results.session;
     let study = session.scans.study(&row.case)?;
+    let regions = results.partition.regions(session, &row.case)?;
     let class = if row.positive { "positive" } else { "negative" };
     let about = format!("{class}, p = {}", wording::decimal(row.probability));
-    let known = known(picture, row)?;
+    let available = available(results, row)?;
     let maps = methods
         .iter()
         .copied()
-        .filter(|method| known.contains(method))
-        .map(|method| Ok((method, maps::read(session, &study, method)?)))
+        .filter(|method| available.contains(method))
+        .map(|method| {
+            let map = maps::load(session, &study, &regions, &results.partition, method)?;
+            Ok((method, map.voxels))
+        })
         .collect::<anyhow::Result<_>>()?;
     Ok(Shown { row, study, about, maps })
 }
 
-fn row<'a>(picture: &Picture<'_>, shown: &'a Shown<'_>) -> anyhow::Result<ComparisonCase<'a>> {
+fn row<'a>(results: &Results<'_>, shown: &'a Shown<'_>) -> anyhow::Result<ComparisonCase<'a>> {
     let study = &shown.study;
     Ok(ComparisonCase {
         case: &study.case,
@@ -95,7 +100,7 @@ fn row<'a>(picture: &Picture<'_>, shown: &'a Shown<'_>) -> anyhow::Result<Compar
         view: View::axial(&study.frame.geometry()),
         slice: study.tumour.as_ref().map_or(0, |tumour| widest_slice(tumour.view())),
         scans: study.image.axis_iter(Axis(0)).collect(),
-        under: study.channel_index(&picture.partition.sequence)?,
+        under: study.channel_index(&results.partition.sequence)?,
         truth: study.tumour.as_ref().map(|tumour| tumour.view()),
         maps: shown
             .maps

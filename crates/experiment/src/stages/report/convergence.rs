@@ -1,14 +1,14 @@
-//! How the explainers that sample settle, on the test cases that they explain.
+//! Convergence of the sampling explainers on the explained test cases.
 
 use relevox_volume::Split;
 
-use super::{Drawn, Picture};
+use super::results::{Drawn, Results};
 use crate::stages::{explained, grid};
 use relevox_report::figures::{Settled, convergence};
 
-/// Draws it, where some explainer left a record.
-pub fn draw(picture: &Picture<'_>) -> Drawn {
-    let session = picture.session;
+/// Draws the figure, if an explainer recorded its convergence.
+pub fn draw(results: &Results<'_>) -> Drawn {
+    let session = results.session;
     let config = &session.config.explain;
     if config.methods.is_empty() {
         return Ok(None);
@@ -18,9 +18,9 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     for &method in &config.methods {
         let mut records = Vec::new();
         for case in &cases {
-            let path = session.run.path(&explained::settling_file(&picture.partition, case, method));
+            let path = session.run.path(&explained::convergence_file(&results.partition, case, method));
             if path.exists() {
-                records.push(explained::read_settling(&path)?);
+                records.push(explained::read_convergence(&path)?);
             }
         }
         if !records.is_empty() {

@@ -1,28 +1,30 @@
-//! Figure 1: the pipeline, on the run's first positive test case with a tumour.
+//! Figure 1: the pipeline, for the first positive test case with a tumour.
 
 use ndarray::{Axis, s};
 use relevox_perturb::Fill;
 
-use super::{Drawn, Picture};
-use crate::stages::scores::{constant, read_csv};
+use super::results::{Drawn, Results};
+use crate::stages::scores::{constant_fill, read_csv};
 use relevox_report::figures::{Pipeline, View, widest_slice};
 use relevox_report::tables::Method;
 
-/// Draws it, with the region that moves the classifier most, replaced by a constant.
-pub fn draw(picture: &Picture<'_>) -> Drawn {
-    let (session, partition) = (picture.session, &picture.partition);
+/// Draws the figure, with the most relevant region replaced by a constant fill.
+pub fn draw(results: &Results<'_>) -> Drawn {
+    let (session, partition) = (results.session, &results.partition);
     let fills = &session.config.evaluate.fills;
     let fill =
         [Method::Blank, Method::Min, Method::Max, Method::Mean].into_iter().find(|fill| fills.contains(fill));
-    let (Some(row), Some(fill)) = (picture.shown_cases().into_iter().next(), fill) else { return Ok(None) };
+    let (Some(row), Some(fill)) = (results.tumour_cases().into_iter().next(), fill) else { return Ok(None) };
     let case = row.case.clone();
     let study = session.scans.study(&case)?;
-    let regions = partition.read(&session.run, &session.scans, &case, &session.config.regions, "regions")?;
+    let regions = partition.regions(session, &case)?;
     let scores = read_csv(&session.run.path(&partition.scores_file(&case, fill)))?;
     let top = scores.rows.iter().enumerate().max_by(|a, b| a.1.relevance.total_cmp(&b.1.relevance));
     let Some((region, score)) = top else { return Ok(None) };
     let mut perturbed = study.image.clone();
-    constant(fill, &study)?.patch(study.image.view(), &regions, region)?.apply(&mut perturbed.view_mut())?;
+    constant_fill(fill, &study)?
+        .patch(study.image.view(), &regions, region)?
+        .apply(&mut perturbed.view_mut())?;
     let map = scores.map(&regions)?;
     let inside = regions.labels().mapv(|id| id == score.id);
     let channel = study.channel_index(&partition.sequence)?;

@@ -1,38 +1,51 @@
-//! How far the learned fill's values lie from those of `max`: a U-Net whose sigmoid saturates at 1 is the
-//! `max` fill by another name. Recorded while its regions are scored, a CSV beside the scores.
+//! Distances of the learned fill's values from those of `max`, recorded while regions are scored, in a CSV next to the scores.
+//!
+//! A U-Net whose sigmoid saturates at 1 is equivalent to the `max` fill.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Context;
 use ndarray::ArrayView4;
 use relevox_perturb::{ConstantFill, Error, Fill, FillKind, Patch};
 use relevox_report::tables::Method;
 use relevox_volume::Study;
+use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
 
-use crate::run::replace;
-use crate::stages::{Partition, Session};
+use crate::stages::partition::Partition;
+use crate::stages::session::Session;
+use crate::stages::table;
 
-/// A fill that is watched at work.
-pub struct Watched<'a> {
+/// Suffix of a record's name.
+pub const RECORD_SUFFIX: &str = ".values.csv";
+
+/// Row of a record.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    region: u32,
+    voxels: usize,
+    #[serde(serialize_with = "table::plain_option")]
+    distance_from_max: Option<f64>,
+}
+
+/// A fill whose distances from `max` are recorded.
+pub struct RecordedFill<'a> {
     fill: &'a dyn Fill,
     max: Vec<f32>,
     distances: Mutex<Vec<Option<f64>>>,
 }
 
-impl<'a> Watched<'a> {
-    /// Watches a fill on one case.
+impl<'a> RecordedFill<'a> {
+    /// Wraps a fill for one case.
     ///
     /// # Errors
-    /// A scan without a brain.
+    /// Returns [`Error::EmptyMask`] if the scan has no brain voxels.
     pub fn new(fill: &'a dyn Fill, study: &Study, regions: usize) -> Result<Self, Error> {
         let max = ConstantFill::new(FillKind::Max, study.image.view(), study.brain.view())?;
         Ok(Self { fill, max: max.values().to_vec(), distances: Mutex::new(vec![None; regions]) })
     }
 
-    /// A region that is left as it is says nothing of the values.
-    fn watch(
+    /// Records the mean distance of a region's new values, unless the region is unchanged.
+    fn record(
         &self,
         image: ArrayView4<'_, f32>,
         regions: &Supervoxels,
@@ -57,23 +70,23 @@ impl<'a> Watched<'a> {
         Ok(())
     }
 
-    /// What was seen: a row for each region, its mean distance over voxels and sequences.
+    /// Formats the record: for each region its mean distance over voxels and sequences.
     ///
     /// # Errors
-    /// None that a watched fill causes.
+    /// Returns an error if a row can't be represented in CSV.
     pub fn to_csv(&self, regions: &Supervoxels) -> anyhow::Result<Vec<u8>> {
         let distances = self.distances.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut table = csv::Writer::from_writer(Vec::new());
-        table.write_record(["region", "voxels", "distance_from_max"])?;
-        for ((id, voxels), distance) in regions.ids().iter().zip(regions.voxel_counts()).zip(&*distances) {
-            let distance = distance.map(|distance| distance.to_string()).unwrap_or_default();
-            table.write_record([id.to_string(), voxels.to_string(), distance])?;
-        }
-        Ok(table.into_inner()?)
+        let ids = regions.ids().iter().zip(regions.voxel_counts());
+        let rows = ids.zip(&*distances).map(|((&region, &voxels), &distance_from_max)| Row {
+            region,
+            voxels,
+            distance_from_max,
+        });
+        table::to_csv(&["region", "voxels", "distance_from_max"], rows)
     }
 }
 
-impl Fill for Watched<'_> {
+impl Fill for RecordedFill<'_> {
     fn name(&self) -> &str {
         self.fill.name()
     }
@@ -86,51 +99,31 @@ impl Fill for Watched<'_> {
     ) -> Result<Vec<Patch>, Error> {
         let patches = self.fill.patches(image, regions, batch)?;
         for (patch, &region) in patches.iter().zip(batch) {
-            self.watch(image, regions, region, patch)?;
+            self.record(image, regions, region, patch)?;
         }
         Ok(patches)
     }
 }
 
-/// How the name of a record ends.
-pub const ENDING: &str = ".values.csv";
-
-/// Where a case's record lies.
+/// File with the record of a case.
 pub fn file(partition: &Partition, case: &str) -> String {
     let scores = partition.scores_file(case, Method::Learned);
-    format!("{}{ENDING}", scores.strip_suffix(".csv").unwrap_or(&scores))
+    format!("{}{RECORD_SUFFIX}", scores.strip_suffix(".csv").unwrap_or(&scores))
 }
 
-/// Writes a case's record.
+/// Reads a record and returns the mean distance over the voxels of all changed regions.
 ///
 /// # Errors
-/// A folder that can't be written to.
-pub fn write(
-    session: &Session,
-    partition: &Partition,
-    case: &str,
-    watched: &Watched<'_>,
-    regions: &Supervoxels,
-) -> anyhow::Result<()> {
-    replace(&session.run.path(&file(partition, case)), &watched.to_csv(regions)?)
-}
-
-/// A case's mean distance from `max` over the voxels of its regions.
-///
-/// # Errors
-/// A record that is not there.
+/// Returns an error that names the file if it can't be read.
 pub fn mean_distance(session: &Session, partition: &Partition, case: &str) -> anyhow::Result<f64> {
-    let path: PathBuf = session.run.path(&file(partition, case));
-    let read = || -> anyhow::Result<f64> {
-        let (mut sum, mut voxels) = (0.0, 0.0);
-        for record in csv::Reader::from_path(&path)?.deserialize() {
-            let (_, count, distance): (u32, f64, Option<f64>) = record?;
-            if let Some(distance) = distance {
-                sum += distance * count;
-                voxels += count;
-            }
+    let rows: Vec<Row> = table::read(&session.run.path(&file(partition, case)))?;
+    let (mut sum, mut total) = (0.0, 0.0);
+    for row in rows {
+        if let Some(distance) = row.distance_from_max {
+            let voxels = row.voxels as f64;
+            sum += distance * voxels;
+            total += voxels;
         }
-        Ok(if voxels > 0.0 { sum / voxels } else { 0.0 })
-    };
-    read().with_context(|| format!("reading {}", path.display()))
+    }
+    Ok(if total > 0.0 { sum / total } else { 0.0 })
 }

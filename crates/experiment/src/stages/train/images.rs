@@ -1,4 +1,4 @@
-//! Scans as training sees them.
+//! Training and validation images.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -6,12 +6,12 @@ use relevox_models::train::Examples;
 use relevox_volume::augment::ValidAugment;
 use relevox_volume::{CohortCase, Split};
 
-use super::Member;
+use super::member::Member;
 use crate::config::ValidConfig;
 use crate::run::stream_seed;
-use crate::stages::Scans;
+use crate::stages::cohort::Scans;
 
-/// The cases of a split, for one of the networks.
+/// Images of a split, augmented for one of the networks.
 pub(super) struct Images<'a> {
     scans: &'a Scans,
     cases: Vec<&'a CohortCase>,

@@ -1,57 +1,57 @@
-//! The networks that a config asks for: one, or several whose mean logit decides.
+//! Networks of an ensemble, and their files.
 
 use crate::config::Config;
 use crate::run::stream_seed;
 
-/// What training leaves.
+/// Folder of the classifier.
 pub(super) const FOLDER: &str = "classifier";
 
-/// One of the networks, and where it leaves what.
+/// A network of the ensemble.
 ///
-/// They differ in the seed of their weights, of the order of the scans and of how these are varied. The first is the one
-/// that a config which asks for one alone would train.
+/// Networks differ in the seeds of their initial weights, batch order and augmentation. The first equals the network of a
+/// configuration with a single one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     number: usize,
-    /// Of how many.
-    of: usize,
+    /// Number of networks.
+    total: usize,
 }
 
 impl Member {
-    /// All of a config.
+    /// Returns all networks of a configuration.
     pub fn all(config: &Config) -> Vec<Self> {
-        let of = config.classifier.networks;
-        (1..=of).map(|number| Self { number, of }).collect()
+        let total = config.classifier.networks;
+        (1..=total).map(|number| Self { number, total }).collect()
     }
 
     fn file(&self, name: &str) -> String {
-        match self.of {
+        match self.total {
             1 => format!("{FOLDER}/{name}"),
             _ => format!("{FOLDER}/network-{}/{name}", self.number),
         }
     }
 
-    /// The weights of the epoch that is kept.
+    /// Artefact with the weights of the selected epoch.
     pub fn best(&self) -> String {
         self.file("best.safetensors")
     }
 
-    /// The weights after an epoch, from 1.
+    /// Artefact with the weights after an epoch, from 1.
     pub fn epoch(&self, epoch: usize) -> String {
         self.file(&format!("epoch-{epoch:03}.safetensors"))
     }
 
-    /// The state that training goes on from.
+    /// File with the state that training resumes from.
     pub(super) fn last(&self) -> String {
         self.file("last.safetensors")
     }
 
-    /// Losses and validation by epoch.
+    /// Artefact with the losses by epoch.
     pub fn history(&self) -> String {
         self.file("history.csv")
     }
 
-    /// The name of what is drawn for it.
+    /// Name of a random number stream of this network.
     pub(super) fn stream(&self, name: &str) -> String {
         match self.number {
             1 => name.to_owned(),
@@ -59,16 +59,16 @@ impl Member {
         }
     }
 
-    /// The seed of its weights and of the order of the scans.
+    /// Seed of the initial weights and of the batch order.
     pub(super) fn seed(&self, config: &Config) -> u64 {
         stream_seed(config.seed, &self.stream("classifier"))
     }
 
-    /// For progress.
+    /// Name for progress messages.
     pub(super) fn title(&self) -> String {
-        match self.of {
+        match self.total {
             1 => "train".to_owned(),
-            of => format!("train {}/{of}", self.number),
+            total => format!("train {}/{total}", self.number),
         }
     }
 }
@@ -81,15 +81,15 @@ mod tests {
     use crate::config::Layers;
 
     #[test]
-    fn networks_have_files_and_seeds_of_their_own() {
+    fn networks_have_separate_files_and_seeds() {
         let mut config = (*Layers::default().resolve().unwrap().config).clone();
-        let alone = Member::all(&config);
-        assert_eq!(alone.len(), 1);
-        assert_eq!(alone[0].best(), "classifier/best.safetensors");
+        let single = Member::all(&config);
+        assert_eq!(single.len(), 1);
+        assert_eq!(single[0].best(), "classifier/best.safetensors");
         config.classifier.networks = 3;
         let three = Member::all(&config);
         assert_eq!(three[1].epoch(7), "classifier/network-2/epoch-007.safetensors");
-        assert_eq!(three[0].seed(&config), alone[0].seed(&config));
+        assert_eq!(three[0].seed(&config), single[0].seed(&config));
         let seeds: BTreeSet<u64> = three.iter().map(|member| member.seed(&config)).collect();
         let files: BTreeSet<String> = three.iter().map(Member::last).collect();
         assert_eq!((seeds.len(), files.len()), (3, 3));
