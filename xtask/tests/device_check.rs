@@ -2,14 +2,28 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod harness;
+use std::process::{Command, Output};
 
-use harness::{refuse, succeed, xtask};
 use serde_json::Value;
+
+fn xtask(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments).output().unwrap()
+}
+
+/// Asserts that a command ends with exit code 2 and one message that contains all of `parts`.
+#[track_caller]
+fn refused(arguments: &[&str], parts: &[&str]) {
+    let output = xtask(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let last = stderr.lines().last().unwrap();
+    assert!(last.starts_with("error: ") && parts.iter().all(|part| last.contains(part)), "{stderr}");
+}
 
 #[test]
 fn the_cpu_computes_what_the_cpu_does() {
-    let output = succeed(xtask(&["device-check", "--quick"]));
+    let output = xtask(&["device-check", "--quick"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines: Vec<Value> = output
         .stdout
         .split(|&byte| byte == b'\n')
@@ -32,16 +46,16 @@ fn the_cpu_computes_what_the_cpu_does() {
 #[test]
 #[cfg(not(feature = "cuda"))]
 fn a_device_that_the_build_lacks_is_the_user_s() {
-    refuse(xtask(&["device-check", "--device", "cuda:1"]), &["device cuda:1: ", "--features cuda"]);
+    refused(&["device-check", "--device", "cuda:1"], &["device cuda:1: ", "--features cuda"]);
 }
 
 #[test]
 #[cfg(not(feature = "metal"))]
 fn so_is_a_mac_s() {
-    refuse(xtask(&["device-check", "--device", "metal"]), &["device metal: ", "--features metal"]);
+    refused(&["device-check", "--device", "metal"], &["device metal: ", "--features metal"]);
 }
 
 #[test]
 fn a_precision_that_the_device_lacks_is_the_user_s() {
-    refuse(xtask(&["device-check", "--precision", "tf32"]), &["device cpu: ", "tf32 is for cuda"]);
+    refused(&["device-check", "--precision", "tf32"], &["device cpu: ", "tf32 is for cuda"]);
 }

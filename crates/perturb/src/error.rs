@@ -1,80 +1,83 @@
-//! What can be wrong with a fill, a region or the image they are asked for.
+//! Errors of fills.
 
-use crate::Constant;
-
-/// Why a region could not be replaced.
+/// Why a region could not be replaced, or a fill not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A region index at or past the partition's count.
-    #[error("region {region} is out of range: the partition has {regions} regions, counted from 0")]
-    RegionOutOfRange {
-        /// The index asked for.
-        region: usize,
-        /// How many regions there are.
-        regions: usize,
-    },
-    /// Two arrays that must lie on one grid don't.
-    #[error("{what}: expected shape {expected:?}, found {found:?}")]
-    ShapeMismatch {
-        /// Which array.
+    /// An index is too large.
+    #[error("{what} {found} is out of range: expected an index below {len}, counted from 0")]
+    OutOfRange {
+        /// The indexed thing.
         what: &'static str,
-        /// The shape it must have.
+        /// Number of things.
+        len: usize,
+        /// The index that was given.
+        found: usize,
+    },
+    /// Two shapes that must agree do not.
+    #[error("{what}: expected {expected:?}, found {found:?}")]
+    ShapeMismatch {
+        /// The array or box that was compared.
+        what: &'static str,
+        /// The required shape.
         expected: Vec<usize>,
-        /// The shape it has.
+        /// The shape that was given.
         found: Vec<usize>,
     },
-    /// A fill gave a NaN or an infinity.
-    #[error("fill {fill}: expected finite values, found {value} in sequence {channel}")]
+    /// A value is NaN or infinite.
+    #[error("{what}: expected a finite value, found {value}")]
     NonFinite {
-        /// The fill's name.
-        fill: String,
-        /// The sequence, counted from 0.
-        channel: usize,
-        /// What it gave.
+        /// The fill and the channel.
+        what: String,
+        /// The value.
         value: f32,
     },
-    /// No voxel of the brain mask is set, so that its smallest and largest values don't exist.
-    #[error("fill {fill}: the brain mask has no voxel, so a sequence has no {fill} value there")]
-    EmptyBrain {
+    /// The mask has no voxel, so that its minimum, maximum and mean do not exist.
+    #[error("fill {fill}: expected a mask with at least 1 voxel, found none")]
+    EmptyMask {
         /// The fill's name.
         fill: String,
     },
-    /// A name that is no constant fill.
-    #[error("fill `{name}` is not known: expected one of {}", Constant::ALL.map(Constant::name).join(", "))]
-    UnknownConstant {
-        /// The name given.
-        name: String,
+    /// A name is not in the table of its kind.
+    #[error("{what}: expected {expected}, found `{found}`")]
+    UnknownName {
+        /// The kind of thing that was named.
+        what: &'static str,
+        /// The known names.
+        expected: String,
+        /// The name that was given.
+        found: String,
+    },
+    /// A setting is out of range.
+    #[error("{setting}: expected {expected}, found {found}")]
+    InvalidSetting {
+        /// The setting.
+        setting: &'static str,
+        /// The values it can take.
+        expected: String,
+        /// The value that was given.
+        found: String,
     },
     /// A tensor operation failed.
     #[cfg(feature = "learned")]
     #[error("learned fill: {0}")]
     Tensor(#[from] candle_core::Error),
-    /// Weights that don't fit, a checkpoint that can't be read or written.
+    /// Weights do not fit the U-Net, or a checkpoint cannot be read or written.
     #[cfg(feature = "learned")]
     #[error(transparent)]
     Network(#[from] relevox_models::Error),
-    /// A training setting out of range.
+    /// There is nothing to learn from.
     #[cfg(feature = "learned")]
-    #[error("{key}: expected {expected}, found {found}")]
-    Config {
-        /// The setting.
-        key: &'static str,
-        /// What is possible.
-        expected: &'static str,
-        /// What was given.
-        found: String,
-    },
-    /// Nothing to learn from.
-    #[cfg(feature = "learned")]
-    #[error("the learned fill needs a region with brain in it: found none in {cases} training cases")]
+    #[error(
+        "learned fill: expected a region with a value other than 0, found none in {cases} training cases"
+    )]
     NoRegions {
-        /// How many cases there were.
+        /// Number of training cases.
         cases: usize,
     },
-    /// The loss is no longer a number.
+    /// The loss is NaN or infinite.
     #[cfg(feature = "learned")]
-    #[error("the learned fill's training diverged: the loss of pass {pass}, step {step} is {loss}")]
+    #[error("learned fill: training diverged: the loss of pass {pass}, step {step} is {loss}")]
     Diverged {
         /// The pass, from 1.
         pass: usize,
@@ -83,11 +86,33 @@ pub enum Error {
         /// The loss.
         loss: f64,
     },
-    /// The caller asked to stop.
+    /// The caller stopped the training.
     #[cfg(feature = "learned")]
-    #[error("the learned fill's training was interrupted in pass {pass}")]
+    #[error("learned fill: training was interrupted in pass {pass}")]
     Interrupted {
-        /// The pass that was not finished, from 1.
+        /// The unfinished pass, from 1.
         pass: usize,
     },
+}
+
+impl Error {
+    /// The error of a value of a fill's channel.
+    pub(crate) fn non_finite(fill: &str, channel: usize, value: f32) -> Self {
+        Self::NonFinite { what: format!("fill {fill}, channel {channel}"), value }
+    }
+}
+
+impl From<relevox_grid::Error> for Error {
+    fn from(error: relevox_grid::Error) -> Self {
+        match error {
+            relevox_grid::Error::ShapeMismatch { what, expected, found } => {
+                Self::ShapeMismatch { what, expected, found }
+            }
+            other => Self::InvalidSetting {
+                setting: "patch",
+                expected: "one that fits the image".to_owned(),
+                found: other.to_string(),
+            },
+        }
+    }
 }

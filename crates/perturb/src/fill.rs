@@ -1,40 +1,53 @@
-//! The contract every fill keeps.
+//! The contract of a fill.
 
 use ndarray::ArrayView4;
+use relevox_grid::Patch;
 use slic3d::Supervoxels;
 
-use crate::{Error, Perturbation};
+use crate::Error;
 
-/// What a region is replaced by.
+/// A method that replaces a region of a scan.
+///
+/// A fill returns a [`Patch`] that covers the region's bounding box. Voxels of the box outside the region carry the
+/// scan's own values, so that pasting the patch changes the region only.
 pub trait Fill: Sync {
-    /// A short name, as it stands in file names and tables.
+    /// Returns the fill's name in file names and tables.
     fn name(&self) -> &str;
 
-    /// One region of a scan, replaced.
+    /// Replaces several regions, each on its own, and returns their patches in the order of `batch`.
     ///
     /// # Shapes
-    /// `image` is `[c, z, y, x]`, the partition `[z, y, x]`.
+    /// `image` is `[c, z, y, x]`, the partition `[z, y, x]`; `batch` holds region indices, counted from 0.
     ///
     /// # Errors
-    /// A region out of range, a partition on another grid, and what else can go wrong with the fill.
-    fn perturb(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        region: usize,
-    ) -> Result<Perturbation, Error>;
-
-    /// Several regions, each replaced alone, in the order asked for. The same values as
-    /// [`Fill::perturb`] one by one; a fill that gains from batches overrides it.
-    ///
-    /// # Errors
-    /// As [`Fill::perturb`].
-    fn perturb_batch(
+    /// Returns [`Error::OutOfRange`] if the partition has no such region, [`Error::ShapeMismatch`] if image, partition
+    /// and fill do not fit together, [`Error::NonFinite`] if a new value is NaN or infinite.
+    fn patches(
         &self,
         image: ArrayView4<'_, f32>,
         regions: &Supervoxels,
         batch: &[usize],
-    ) -> Result<Vec<Perturbation>, Error> {
-        batch.iter().map(|&region| self.perturb(image, regions, region)).collect()
+    ) -> Result<Vec<Patch>, Error>;
+
+    /// Replaces one region.
+    ///
+    /// # Errors
+    /// As [`Fill::patches`].
+    fn patch(
+        &self,
+        image: ArrayView4<'_, f32>,
+        regions: &Supervoxels,
+        region: usize,
+    ) -> Result<Patch, Error> {
+        let mut patches = self.patches(image, regions, &[region])?;
+        let found = patches.len();
+        match patches.pop() {
+            Some(patch) if found == 1 => Ok(patch),
+            _ => Err(Error::ShapeMismatch {
+                what: "the patches that a fill returns",
+                expected: vec![1],
+                found: vec![found],
+            }),
+        }
     }
 }

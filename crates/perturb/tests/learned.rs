@@ -1,5 +1,4 @@
-//! The learned fill: what it sees, what it changes, that it learns, and that a training goes on to the same
-//! bytes.
+//! The learned fill: its input and values, that it learns, and that a resumed training gives the same bytes.
 #![cfg(feature = "learned")]
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
@@ -10,7 +9,7 @@ use ndarray::{Array3, Array4, Axis, s};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNetConfig};
 use relevox_perturb::learned::train::{FillCase, FillConfig, FillStep, FillTrainer};
 use relevox_perturb::learned::{LearnedFill, perturbation_loss};
-use relevox_perturb::{Constant, ConstantFill, Error, Fill, distance};
+use relevox_perturb::{ConstantFill, Error, Fill, FillKind, Patch, distance};
 use slic3d::Supervoxels;
 
 const SHAPE: (usize, usize, usize) = (8, 10, 12);
@@ -73,7 +72,7 @@ fn moved(classifier: &ResNet3d, fill: &dyn Fill, image: &Array4<f32>, regions: &
         .iter()
         .map(|&region| {
             let mut after = image.clone();
-            fill.perturb(image.view(), regions, region).unwrap().apply(&mut after.view_mut());
+            fill.patch(image.view(), regions, region).unwrap().apply(&mut after.view_mut()).unwrap();
             (original - probability(&after)).abs()
         })
         .sum();
@@ -117,10 +116,11 @@ fn a_region_takes_the_networks_values_and_the_rest_stays() {
     let fill = trainer(&FillConfig::default()).fill().unwrap();
     assert_eq!(fill.name(), "learned");
     for region in [0, 1, 11] {
-        let change = fill.perturb(image.view(), &regions, region).unwrap();
-        assert_eq!(change.changed, regions.voxel_counts()[region], "a sigmoid leaves no voxel as it is");
+        let patch = fill.patch(image.view(), &regions, region).unwrap();
+        let changed = patch.changed_voxels(image.view()).unwrap();
+        assert_eq!(changed, regions.voxel_counts()[region], "a sigmoid leaves no voxel as it is");
         let mut after = image.clone();
-        change.apply(&mut after.view_mut());
+        patch.apply(&mut after.view_mut()).unwrap();
         for ((z, y, x), &label) in regions.labels().indexed_iter() {
             for c in 0..2 {
                 let (old, new) = (image[[c, z, y, x]], after[[c, z, y, x]]);
@@ -142,9 +142,13 @@ fn the_network_sees_the_region_alone() {
     let inside = s![.., z.clone(), y.clone(), x.clone()];
     other.slice_mut(inside).assign(&one.slice(s![.., z, y, x]));
     let fill = trainer(&FillConfig::default()).fill().unwrap();
-    let values = |image: &Array4<f32>| fill.perturb(image.view(), &regions, 4).unwrap().values;
+    let values = |image: &Array4<f32>| fill.patch(image.view(), &regions, 4).unwrap().values().to_owned();
     assert_eq!(values(&one), values(&other), "what lies around does not count");
     assert_ne!(values(&one), values(&image(3)), "what lies inside does");
+}
+
+fn close(a: &Patch, b: &Patch) -> bool {
+    a.as_slice().iter().zip(b.as_slice()).all(|(a, b)| (a - b).abs() <= 1e-6)
 }
 
 #[test]
@@ -153,12 +157,13 @@ fn a_batch_is_its_regions_one_by_one() {
     for keep_air in [false, true] {
         let fill = trainer(&FillConfig::default()).fill().unwrap().keep_air(keep_air);
         let asked = [3, 0, 11, 6, 7];
-        let batch = fill.perturb_batch(image.view(), &regions, &asked).unwrap();
-        for (change, region) in batch.into_iter().zip(asked) {
-            let alone = fill.perturb(image.view(), &regions, region).unwrap();
-            assert_eq!((change.region, change.origin), (region, alone.origin));
-            assert_eq!(change.changed == 0, keep_air && region % 3 == 0, "only air is kept");
-            assert!(change.values.iter().zip(&alone.values).all(|(a, b)| (a - b).abs() <= 1e-6));
+        let batch = fill.patches(image.view(), &regions, &asked).unwrap();
+        for (patch, region) in batch.into_iter().zip(asked) {
+            let alone = fill.patch(image.view(), &regions, region).unwrap();
+            assert_eq!(patch.bounds(), alone.bounds());
+            let changed = patch.changed_voxels(image.view()).unwrap();
+            assert_eq!(changed == 0, keep_air && region % 3 == 0, "only air is kept");
+            assert!(close(&patch, &alone));
         }
     }
 }
@@ -168,18 +173,14 @@ fn boxes_give_the_values_of_whole_passes() {
     let (image, regions) = (image(3), regions());
     let all: Vec<usize> = (0..regions.len()).collect();
     let fill = |dense| trainer(&FillConfig::default()).fill().unwrap().dense(dense);
-    let whole = fill(true).perturb_batch(image.view(), &regions, &all).unwrap();
+    let whole = fill(true).patches(image.view(), &regions, &all).unwrap();
     // With little memory hardly a layer is kept.
     for fill in [fill(false), fill(false).memory(1), fill(false).compiled(false).unwrap()] {
-        let boxes = fill.perturb_batch(image.view(), &regions, &all).unwrap();
+        let boxes = fill.patches(image.view(), &regions, &all).unwrap();
         assert_eq!(boxes.len(), whole.len());
         for (boxed, whole) in boxes.iter().zip(&whole) {
-            assert_eq!(
-                (boxed.region, boxed.origin, boxed.changed),
-                (whole.region, whole.origin, whole.changed)
-            );
-            assert_eq!(boxed.values.dim(), whole.values.dim());
-            assert!(boxed.values.iter().zip(&whole.values).all(|(a, b)| (a - b).abs() <= 1e-6));
+            assert_eq!(boxed.bounds(), whole.bounds());
+            assert!(close(boxed, whole));
         }
     }
 }
@@ -251,7 +252,7 @@ fn a_training_goes_on_to_the_same_bytes() {
     let other = FillConfig { seed: 12, ..config };
     assert!(matches!(
         FillTrainer::resume(&path, &other, &Device::Cpu),
-        Err(Error::Network(relevox_models::Error::Config { .. }))
+        Err(Error::Network(relevox_models::Error::InvalidSetting { .. }))
     ));
 }
 
@@ -270,7 +271,7 @@ fn a_saved_fill_is_the_fill() {
         let path = folder.path().join(name);
         save(&trainer, &path).unwrap();
         let loaded = LearnedFill::load(&path, &Device::Cpu).unwrap();
-        let values = |fill: &LearnedFill| fill.perturb(image.view(), &regions, 5).unwrap();
+        let values = |fill: &LearnedFill| fill.patch(image.view(), &regions, 5).unwrap();
         assert_eq!(values(&loaded), values(&trainer.fill().unwrap()));
     }
 }
@@ -279,8 +280,8 @@ fn a_saved_fill_is_the_fill() {
 fn a_distance_tells_fills_apart() {
     let (image, regions) = (image(0), regions());
     let brain = Array3::from_elem(SHAPE, true);
-    let max = ConstantFill::new(Constant::Max, image.view(), brain.view()).unwrap();
-    let blank = ConstantFill::new(Constant::Blank, image.view(), brain.view()).unwrap();
+    let max = ConstantFill::new(FillKind::Max, image.view(), brain.view()).unwrap();
+    let blank = ConstantFill::new(FillKind::Blank, image.view(), brain.view()).unwrap();
     let far = distance(&blank, &max, image.view(), &regions).unwrap();
     let expected = f64::from(max.values()[0] + max.values()[1]) / 2.0;
     assert!((far - expected).abs() < 1e-6);
@@ -302,7 +303,7 @@ fn what_does_not_fit_is_named() {
         FillConfig { learning_rate: f64::NAN, ..FillConfig::default() },
         FillConfig { epsilon: 0.0, ..FillConfig::default() },
     ] {
-        assert!(matches!(new(&unet(), &config), Error::Config { .. }));
+        assert!(matches!(new(&unet(), &config), Error::InvalidSetting { .. }));
     }
 
     let (image, regions) = (image(0), regions());
@@ -324,8 +325,8 @@ fn what_does_not_fit_is_named() {
     run(&[FillCase { image: three.view(), regions: &regions }]);
 
     let fill = trainer.fill().unwrap();
-    let found = fill.perturb(image.view(), &regions, 12).unwrap_err();
-    assert!(matches!(found, Error::RegionOutOfRange { region: 12, regions: 12 }), "{found}");
-    assert!(matches!(fill.perturb(small, &regions, 0), Err(Error::ShapeMismatch { .. })));
-    fill.perturb(three.view(), &regions, 1).unwrap_err();
+    let found = fill.patch(image.view(), &regions, 12).unwrap_err();
+    assert!(matches!(found, Error::OutOfRange { what: "region", len: 12, found: 12 }), "{found}");
+    assert!(matches!(fill.patch(small, &regions, 0), Err(Error::ShapeMismatch { .. })));
+    fill.patch(three.view(), &regions, 1).unwrap_err();
 }

@@ -1,192 +1,135 @@
-//! The black-box contract: images in, one logit each out.
+//! The black-box contract: a classifier, and its baseline on one scan.
 
-use std::ops::ControlFlow;
-
-use ndarray::{Array5, ArrayView4, ArrayView5, Axis};
-use relevox_perturb::{Fill, Perturbation};
-use slic3d::Supervoxels;
+use ndarray::{Array1, Array2, Array5, ArrayView4, ArrayView5, Axis};
+use relevox_perturb::Patch;
 
 use crate::Error;
 
-/// Told how many regions were finished since the last call (it adds up to the partition's count), possibly
-/// from several threads; `Break` ends the work with [`Error::Cancelled`].
-pub type Progress<'a> = &'a (dyn Fn(usize) -> ControlFlow<()> + Sync);
-
-/// A [`Progress`] that nobody looks at.
-pub fn silent(_: usize) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
-/// The classifier's answers for a scan and for each of its perturbed forms.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RegionLogits {
-    /// Logit of the scan as it is.
-    pub original: f32,
-    /// Logit with the region replaced, by region. Where nothing changed it is `original`, to the bit.
-    pub perturbed: Vec<f32>,
-    /// Voxels that the fill changed, by region.
-    pub changed: Vec<usize>,
-}
-
-/// Any 3D image classifier with two classes.
+/// Any 3D image classifier.
 ///
-/// Only [`Classifier::logits`] is needed. A closure is a classifier too. A classifier that knows a faster way
-/// through a whole partition overrides [`Classifier::score_regions`]; callers don't know the difference.
+/// Only [`Classifier::logits`] is required. A closure that returns one logit per image is a classifier, and [`from_fn`]
+/// makes one of a closure with several outputs. A classifier that can compute small changes of a scan faster than whole
+/// images overrides [`Classifier::baseline`].
 pub trait Classifier: Sync {
-    /// The logit of the positive class, image by image, in evaluation mode: an image's logit must not depend
-    /// on its companions in the batch.
+    /// Returns the number of outputs per image (default 1).
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    /// Computes the outputs of each image in evaluation mode: logits, or plain values. An image's outputs must not depend
+    /// on the other images of the batch.
     ///
     /// # Shapes
-    /// `batch` is `[n, c, z, y, x]`; `n` logits come back.
+    /// `batch` is `[n, c, z, y, x]`, the result `[n, k]`.
     ///
     /// # Errors
-    /// Whatever the classifier meets; [`Error::black_box`] wraps it.
-    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error>;
+    /// Returns the classifier's own error, wrapped by [`Error::black_box`].
+    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error>;
 
-    /// How many images of this shape `[c, z, y, x]` go into one call of [`Classifier::logits`]. By default as
-    /// many as fit into 64 MiB, from 1 to 16.
+    /// Returns the number of images of this shape `[c, z, y, x]` worth computing in one call. By default as many as fit
+    /// into 64 MiB, from 1 to 16.
     fn batch_size(&self, shape: [usize; 4]) -> usize {
         let bytes = shape.iter().product::<usize>() * size_of::<f32>();
         ((64 << 20) / bytes.max(1)).clamp(1, 16)
     }
 
-    /// The logits of a scan with each region replaced in turn.
-    ///
-    /// By default dense: a forward pass per region, in batches; a region that the fill leaves as it is takes
-    /// none.
-    ///
-    /// # Shapes
-    /// `image` is `[c, z, y, x]`, the partition `[z, y, x]`.
+    /// Computes a scan `[c, z, y, x]` as it is, for explainers to start from. By default a [`DenseBaseline`].
     ///
     /// # Errors
-    /// What the classifier or the fill meets, a fill that doesn't fit the scan, a logit that is not finite,
-    /// and [`Error::Cancelled`].
-    fn score_regions(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        progress: Progress<'_>,
-    ) -> Result<RegionLogits, Error> {
-        dense(self, image, regions, fill, progress)
+    /// Returns the errors of [`Classifier::logits`], and [`Error::NonFinite`] if the scan's own output is NaN or infinite.
+    fn baseline<'a>(&'a self, image: ArrayView4<'a, f32>) -> Result<Box<dyn Baseline + 'a>, Error> {
+        Ok(Box::new(DenseBaseline::new(self, image)?))
     }
 }
 
-/// The plain way through a partition, and the oracle of every faster one: [`Classifier::score_regions`] as it
-/// is by default.
-///
-/// # Errors
-/// As [`Classifier::score_regions`].
-pub fn dense<C: Classifier + ?Sized>(
-    classifier: &C,
-    image: ArrayView4<'_, f32>,
-    regions: &Supervoxels,
-    fill: &dyn Fill,
-    progress: Progress<'_>,
-) -> Result<RegionLogits, Error> {
-    check_grid(image, regions)?;
-    let shape: [usize; 4] = image.dim().into();
-    let original =
-        checked_logits(classifier, image.insert_axis(Axis(0)), |_| "the unperturbed scan".into())?[0];
-    let mut batch = Array5::<f32>::zeros((0, shape[0], shape[1], shape[2], shape[3]));
-    let size = classifier.batch_size(shape).max(1);
-    walk(image, regions, fill, progress, original, size, &mut |changes| {
-        if batch.dim().0 != changes.len() {
-            batch = Array5::zeros((changes.len(), shape[0], shape[1], shape[2], shape[3]));
-        }
-        for (mut input, change) in batch.axis_iter_mut(Axis(0)).zip(changes) {
-            input.assign(&image);
-            change.apply(&mut input);
-        }
-        checked_logits(classifier, batch.view(), |i| format!("region {}", changes[i].region))
-    })
+/// A scan as the classifier sees it: its own outputs, computed once, and those of the scan with changes.
+pub trait Baseline: Sync {
+    /// Returns the scan, `[c, z, y, x]`.
+    fn image(&self) -> ArrayView4<'_, f32>;
+
+    /// Returns the scan's own outputs, `[k]`.
+    fn logits(&self) -> &[f32];
+
+    /// Computes the outputs of the scan under each patch, each patch on its own.
+    ///
+    /// # Shapes
+    /// The result is `[patches, k]`.
+    ///
+    /// # Errors
+    /// Returns the classifier's error, or one that a patch does not fit the scan.
+    fn patched(&self, patches: &[Patch]) -> Result<Array2<f32>, Error>;
+
+    /// Returns the number of patches worth computing in one call.
+    fn batch_size(&self) -> usize;
+
+    /// Computes the outputs of whole images of the scan's shape, for explainers that change many regions at once.
+    ///
+    /// # Shapes
+    /// `batch` is `[n, c, z, y, x]`, the result `[n, k]`.
+    ///
+    /// # Errors
+    /// As [`Classifier::logits`].
+    fn whole(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error>;
+
+    /// Returns the number of whole images worth computing in one call.
+    fn whole_batch_size(&self) -> usize;
 }
 
-/// The logits of a scan after each of some changes.
-pub(crate) type Answer<'a> = &'a mut dyn FnMut(&[Perturbation]) -> Result<Vec<f32>, Error>;
+/// The baseline of any classifier: each patch takes a whole forward pass. It is the oracle of every faster baseline.
+pub struct DenseBaseline<'a, C: ?Sized> {
+    classifier: &'a C,
+    image: ArrayView4<'a, f32>,
+    logits: Vec<f32>,
+}
 
-/// Asks a fill for every region and a network for the logits of what it changed, `size` changes at a time. A region
-/// that the fill leaves as it is has the scan's own logit.
-pub(crate) fn walk(
-    image: ArrayView4<'_, f32>,
-    regions: &Supervoxels,
-    fill: &dyn Fill,
-    progress: Progress<'_>,
-    original: f32,
-    size: usize,
-    logits: Answer<'_>,
-) -> Result<RegionLogits, Error> {
-    let shape: [usize; 4] = image.dim().into();
-    let mut result =
-        RegionLogits { original, perturbed: vec![original; regions.len()], changed: vec![0; regions.len()] };
-    let all: Vec<usize> = (0..regions.len()).collect();
-    let mut waiting: Vec<Perturbation> = Vec::with_capacity(2 * size);
-    for asked in all.chunks(size) {
-        let found = fill.perturb_batch(image, regions, asked)?;
-        if found.len() != asked.len() {
-            return Err(Error::ShapeMismatch {
-                what: "the regions that a fill answers for",
-                expected: vec![asked.len()],
-                found: vec![found.len()],
-            });
-        }
-        let mut finished = 0;
-        for (change, &region) in found.into_iter().zip(asked) {
-            change.check(fill.name(), shape)?;
-            result.changed[region] = change.changed;
-            if change.changed == 0 {
-                finished += 1;
-            } else {
-                waiting.push(Perturbation { region, ..change });
+impl<'a, C: Classifier + ?Sized> DenseBaseline<'a, C> {
+    /// Computes the scan `[c, z, y, x]` as it is.
+    ///
+    /// # Errors
+    /// As [`Classifier::baseline`].
+    pub fn new(classifier: &'a C, image: ArrayView4<'a, f32>) -> Result<Self, Error> {
+        let logits = classifier.logits(image.insert_axis(Axis(0)))?;
+        let logits = checked(logits, [1, classifier.outputs()], unperturbed)?;
+        Ok(Self { classifier, image, logits: logits.into_raw_vec_and_offset().0 })
+    }
+}
+
+impl<C: Classifier + ?Sized> Baseline for DenseBaseline<'_, C> {
+    fn image(&self) -> ArrayView4<'_, f32> {
+        self.image
+    }
+
+    fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    fn patched(&self, patches: &[Patch]) -> Result<Array2<f32>, Error> {
+        let (c, z, y, x) = self.image.dim();
+        let outputs = self.logits.len();
+        let mut found = Array2::zeros((0, outputs));
+        for together in patches.chunks(self.batch_size().max(1)) {
+            let mut batch = Array5::zeros((together.len(), c, z, y, x));
+            for (mut input, patch) in batch.axis_iter_mut(Axis(0)).zip(together) {
+                input.assign(&self.image);
+                patch.apply(&mut input).map_err(relevox_perturb::Error::from)?;
             }
+            let logits = self.classifier.logits(batch.view())?;
+            check_shape(&logits, [together.len(), outputs])?;
+            found.append(Axis(0), logits.view()).map_err(|_| mismatch(&logits, [together.len(), outputs]))?;
         }
-        let last = asked.last() == all.last();
-        while waiting.len() >= size || (last && !waiting.is_empty()) {
-            let now: Vec<Perturbation> = waiting.drain(..size.min(waiting.len())).collect();
-            for (change, logit) in now.iter().zip(logits(&now)?) {
-                result.perturbed[change.region] = logit;
-            }
-            finished += now.len();
-        }
-        if finished > 0 && progress(finished).is_break() {
-            return Err(Error::Cancelled);
-        }
+        Ok(found)
     }
-    Ok(result)
-}
 
-/// Makes sure that a partition lies on the image's grid.
-pub(crate) fn check_grid(image: ArrayView4<'_, f32>, regions: &Supervoxels) -> Result<(), Error> {
-    let labels = regions.labels();
-    if labels.shape() == &image.shape()[1..] {
-        return Ok(());
+    fn batch_size(&self) -> usize {
+        self.classifier.batch_size(self.image.dim().into())
     }
-    Err(Error::ShapeMismatch {
-        what: "the shape of the partition",
-        expected: image.shape()[1..].to_vec(),
-        found: labels.shape().to_vec(),
-    })
-}
 
-fn checked_logits<C: Classifier + ?Sized>(
-    classifier: &C,
-    batch: ArrayView5<'_, f32>,
-    name: impl Fn(usize) -> String,
-) -> Result<Vec<f32>, Error> {
-    let expected = batch.dim().0;
-    let logits = classifier.logits(batch)?;
-    if logits.len() != expected {
-        return Err(Error::LogitCount { expected, found: logits.len() });
+    fn whole(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
+        self.classifier.logits(batch)
     }
-    finite(&logits, name)?;
-    Ok(logits)
-}
 
-/// Makes sure that all logits are numbers; `name` says whose each is.
-pub(crate) fn finite(logits: &[f32], name: impl Fn(usize) -> String) -> Result<(), Error> {
-    match logits.iter().enumerate().find(|(_, logit)| !logit.is_finite()) {
-        Some((i, &logit)) => Err(Error::NonFiniteLogit { input: name(i), logit }),
-        None => Ok(()),
+    fn whole_batch_size(&self) -> usize {
+        self.batch_size()
     }
 }
 
@@ -194,7 +137,68 @@ impl<F> Classifier for F
 where
     F: Fn(ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> + Sync,
 {
-    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
-        self(batch)
+    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
+        let logits = self(batch)?;
+        Ok(Array1::from_vec(logits).insert_axis(Axis(1)))
+    }
+}
+
+/// A classifier made by [`from_fn`].
+#[derive(Clone, Copy, Debug)]
+pub struct FromFn<F> {
+    outputs: usize,
+    logits: F,
+}
+
+/// Creates a classifier with several outputs from a function of a batch `[n, c, z, y, x]` that returns `[n, outputs]`.
+pub fn from_fn<F>(outputs: usize, logits: F) -> FromFn<F>
+where
+    F: Fn(ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> + Sync,
+{
+    FromFn { outputs, logits }
+}
+
+impl<F> Classifier for FromFn<F>
+where
+    F: Fn(ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> + Sync,
+{
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
+        (self.logits)(batch)
+    }
+}
+
+/// The name of the scan as it is, in messages.
+pub(crate) fn unperturbed(_: usize) -> String {
+    "the unperturbed scan".to_owned()
+}
+
+/// Validates that outputs have this shape and are finite; `name` names the input of a row.
+pub(crate) fn checked(
+    logits: Array2<f32>,
+    shape: [usize; 2],
+    name: impl Fn(usize) -> String,
+) -> Result<Array2<f32>, Error> {
+    check_shape(&logits, shape)?;
+    match logits.indexed_iter().find(|(_, logit)| !logit.is_finite()) {
+        Some(((row, _), &value)) => {
+            Err(Error::NonFinite { what: format!("the logit of {}", name(row)), value })
+        }
+        None => Ok(logits.as_standard_layout().into_owned()),
+    }
+}
+
+fn check_shape(logits: &Array2<f32>, shape: [usize; 2]) -> Result<(), Error> {
+    if logits.shape() == shape { Ok(()) } else { Err(mismatch(logits, shape)) }
+}
+
+fn mismatch(logits: &Array2<f32>, shape: [usize; 2]) -> Error {
+    Error::ShapeMismatch {
+        what: "the classifier's logits, [images, outputs]",
+        expected: shape.to_vec(),
+        found: logits.shape().to_vec(),
     }
 }

@@ -1,24 +1,25 @@
-//! A scan in which some regions are kept and all others replaced: what explainers that sample ask about.
+//! Mixtures of a scan and its replaced regions, for explainers that change many regions at once.
 
-use std::ops::Range;
-
-use ndarray::{Array3, Array4, Array5, ArrayView4, Axis, Zip};
-use relevox_perturb::Fill;
+use ndarray::{Array3, Array4, Array5, ArrayViewMut4, Axis, Zip};
+use relevox_perturb::{Fill, check_patch};
 use slic3d::Supervoxels;
 
-use crate::classifier::{check_grid, finite};
-use crate::{Classifier, Error};
+use crate::classifier::checked;
+use crate::region_logits::{check_grid, patches};
+use crate::{Baseline, Error, Target};
 
 /// The region of a voxel that belongs to none: it is never replaced.
 const NO_REGION: u32 = u32::MAX;
+/// Regions in one call of the fill: bounds the memory, whatever the partition.
+const TOGETHER: usize = 16;
 
-/// A scan, the same scan with every region replaced, and a classifier to ask about mixtures of the two.
+/// A scan, the same scan with every region replaced, and the classifier's logit of mixtures of the two.
 ///
-/// Each region's replacement is that which the fill makes of it alone, so that a coalition that lacks one region is
-/// the input that [`Classifier::score_regions`] asks about.
+/// Each region's replacement is what the fill makes of it on its own, so that a coalition that lacks one region is the
+/// input of [`region_logits`](crate::region_logits) for that region.
 pub struct Coalitions<'a> {
-    classifier: &'a dyn Classifier,
-    image: ArrayView4<'a, f32>,
+    baseline: &'a dyn Baseline,
+    target: Target,
     replaced: Array4<f32>,
     region_of: Array3<u32>,
     players: Vec<usize>,
@@ -26,34 +27,33 @@ pub struct Coalitions<'a> {
 }
 
 impl<'a> Coalitions<'a> {
-    /// Replaces every region of a scan.
-    ///
-    /// # Shapes
-    /// `image` is `[c, z, y, x]`, the partition `[z, y, x]`.
+    /// Replaces every region of a baseline's scan.
     ///
     /// # Errors
-    /// What the fill meets, a fill that doesn't fit the scan, a partition on another grid.
+    /// Returns [`Error::ShapeMismatch`] if the partition lies on another grid, [`Error::OutOfRange`] or
+    /// [`Error::InvalidSetting`] if the classifier does not have the target, [`Error::Fill`] if the fill fails or its
+    /// patches do not fit.
     pub fn new(
-        classifier: &'a dyn Classifier,
-        image: ArrayView4<'a, f32>,
+        baseline: &'a dyn Baseline,
         regions: &Supervoxels,
         fill: &dyn Fill,
+        target: &Target,
     ) -> Result<Self, Error> {
+        let image = baseline.image();
         check_grid(image, regions)?;
-        let shape: [usize; 4] = image.dim().into();
+        target.check(baseline.logits().len())?;
         let labels = regions.labels();
         let region_of = labels.mapv(|id| regions.index_of(id).map_or(NO_REGION, |region| region as u32));
         let mut replaced = image.to_owned();
         let mut players = Vec::new();
         let all: Vec<usize> = (0..regions.len()).collect();
-        for asked in all.chunks(16) {
-            for (change, &region) in fill.perturb_batch(image, regions, asked)?.into_iter().zip(asked) {
-                change.check(fill.name(), shape)?;
-                if change.changed > 0 {
+        for asked in all.chunks(TOGETHER) {
+            for (patch, &region) in patches(fill, image, regions, asked)?.into_iter().zip(asked) {
+                if check_patch(fill.name(), image, &patch)? > 0 {
                     players.push(region);
                 }
-                let [z, y, x] = change.origin;
-                for ((channel, vz, vy, vx), &value) in change.values.indexed_iter() {
+                let [z, y, x] = patch.bounds().start;
+                for ((channel, vz, vy, vx), &value) in patch.values().indexed_iter() {
                     let voxel = [z + vz, y + vy, x + vx];
                     if region_of[voxel] == region as u32 {
                         replaced[[channel, voxel[0], voxel[1], voxel[2]]] = value;
@@ -61,31 +61,33 @@ impl<'a> Coalitions<'a> {
                 }
             }
         }
-        Ok(Self { classifier, image, replaced, region_of, players, regions: regions.len() })
+        Ok(Self { baseline, target: *target, replaced, region_of, players, regions: regions.len() })
     }
 
-    /// The regions that the fill changes, ascending: the others can't matter.
+    /// Returns the regions that the fill changes, ascending: the others have no effect.
     pub fn players(&self) -> &[usize] {
         &self.players
     }
 
-    /// Regions of the partition.
+    /// Returns the number of regions of the partition.
     pub fn regions(&self) -> usize {
         self.regions
     }
 
-    /// How many mixtures go into one call of the classifier.
+    /// Returns the number of mixtures worth computing together.
     pub(crate) fn batch_size(&self) -> usize {
-        self.classifier.batch_size(self.image.dim().into()).max(1)
+        self.baseline.whole_batch_size().max(1)
     }
 
-    /// The logits of the scan with only some regions kept.
+    /// Computes the target's logit for each coalition: the scan with only some regions kept. The whole scan's is that of
+    /// the baseline.
     ///
     /// # Shapes
-    /// One flag for each region, `true` where it is kept; one logit for each coalition.
+    /// A coalition has one flag per region, `true` where it is kept; the result has one logit per coalition.
     ///
     /// # Errors
-    /// What the classifier meets, a logit that is not finite, flags for another number of regions.
+    /// Returns [`Error::ShapeMismatch`] if a coalition has another number of regions, [`Error::NonFinite`] if a logit is
+    /// NaN or infinite, and the classifier's own error.
     pub fn logits(&self, coalitions: &[Vec<bool>]) -> Result<Vec<f64>, Error> {
         if let Some(odd) = coalitions.iter().find(|kept| kept.len() != self.regions) {
             return Err(Error::ShapeMismatch {
@@ -94,7 +96,9 @@ impl<'a> Coalitions<'a> {
                 found: vec![odd.len()],
             });
         }
-        self.ask(coalitions.len(), |index, mut input| {
+        let changed = |kept: &[bool]| self.players.iter().any(|&player| !kept[player]);
+        let asked: Vec<usize> = (0..coalitions.len()).filter(|&index| changed(&coalitions[index])).collect();
+        let found = self.compute(&asked, |index, mut input| {
             let kept = &coalitions[index];
             for (mut to, from) in input.axis_iter_mut(Axis(0)).zip(self.replaced.axis_iter(Axis(0))) {
                 Zip::from(&mut to).and(from).and(&self.region_of).for_each(|to, &from, &region| {
@@ -103,18 +107,23 @@ impl<'a> Coalitions<'a> {
                     }
                 });
             }
-        })
+        })?;
+        let mut logits = vec![self.target.logit(self.baseline.logits()); coalitions.len()];
+        asked.into_iter().zip(found).for_each(|(index, logit)| logits[index] = logit);
+        Ok(logits)
     }
 
-    /// The logits of mixtures that weigh the scan by a mask from 0 to 1, and the replaced scan by the rest.
+    /// Computes the target's logit for mixtures that weight the scan by a mask from 0 to 1, and the replaced scan by the
+    /// rest.
     ///
     /// # Shapes
-    /// Each mask is `[z, y, x]`; one logit for each.
+    /// Each mask is `[z, y, x]`; the result has one logit per mask.
     ///
     /// # Errors
     /// As [`Coalitions::logits`].
     pub(crate) fn mixed(&self, masks: &[Array3<f32>]) -> Result<Vec<f64>, Error> {
-        self.ask(masks.len(), |index, mut input| {
+        let all: Vec<usize> = (0..masks.len()).collect();
+        self.compute(&all, |index, mut input| {
             for (mut to, from) in input.axis_iter_mut(Axis(0)).zip(self.replaced.axis_iter(Axis(0))) {
                 Zip::from(&mut to).and(from).and(&masks[index]).for_each(|to, &from, &share| {
                     *to = *to * share + from * (1.0 - share);
@@ -123,7 +132,7 @@ impl<'a> Coalitions<'a> {
         })
     }
 
-    /// The mean of a mask over each region.
+    /// Computes the mean of a mask over each region.
     pub(crate) fn mean_by_region(&self, mask: &Array3<f32>, voxel_counts: &[usize]) -> Vec<f64> {
         let mut sums = vec![0.0; self.regions];
         Zip::from(mask).and(&self.region_of).for_each(|&value, &region| {
@@ -134,31 +143,26 @@ impl<'a> Coalitions<'a> {
         sums.iter().zip(voxel_counts).map(|(sum, &voxels)| sum / voxels as f64).collect()
     }
 
-    /// Asks about so many inputs, each the scan after `change`.
-    fn ask(
+    /// Computes the inputs of some indices, each the scan after `change`.
+    fn compute(
         &self,
-        inputs: usize,
-        change: impl Fn(usize, ndarray::ArrayViewMut4<'_, f32>),
+        indices: &[usize],
+        change: impl Fn(usize, ArrayViewMut4<'_, f32>),
     ) -> Result<Vec<f64>, Error> {
-        let (c, z, y, x) = self.image.dim();
-        let mut found = Vec::with_capacity(inputs);
-        for Range { start, end } in chunks(inputs, self.batch_size()) {
-            let mut batch = Array5::zeros((end - start, c, z, y, x));
-            for (mut input, index) in batch.axis_iter_mut(Axis(0)).zip(start..end) {
-                input.assign(&self.image);
+        let image = self.baseline.image();
+        let (c, z, y, x) = image.dim();
+        let mut found = Vec::with_capacity(indices.len());
+        for together in indices.chunks(self.batch_size()) {
+            let mut batch = Array5::zeros((together.len(), c, z, y, x));
+            for (mut input, &index) in batch.axis_iter_mut(Axis(0)).zip(together) {
+                input.assign(&image);
                 change(index, input);
             }
-            let logits = self.classifier.logits(batch.view())?;
-            if logits.len() != end - start {
-                return Err(Error::LogitCount { expected: end - start, found: logits.len() });
-            }
-            finite(&logits, |i| format!("coalition {}", start + i))?;
-            found.extend(logits.into_iter().map(f64::from));
+            let shape = [together.len(), self.baseline.logits().len()];
+            let name = |row: usize| format!("coalition {}", together[row]);
+            let logits = checked(self.baseline.whole(batch.view())?, shape, name)?;
+            found.extend(logits.rows().into_iter().map(|row| self.target.logit(&row.to_vec())));
         }
         Ok(found)
     }
-}
-
-fn chunks(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..n.div_ceil(size)).map(move |part| part * size..((part + 1) * size).min(n))
 }

@@ -1,66 +1,148 @@
-//! Diffused relevance: scores smoothed over the graph of neighbouring regions that look alike.
+//! Diffused relevance: scores smoothed over the graph of neighbouring regions that are alike.
 //!
 //! A large tumour survives the loss of any one of its regions, so that scores of single regions are noisy within it. Its
-//! regions touch and look alike. The diffused scores `r` minimise `Σ (r − s)² + λ Σ w (rᵢ − rⱼ)²`, the second sum over pairs
+//! regions touch and are alike. The diffused scores `r` minimise `Σ (r − s)² + λ Σ w (rᵢ − rⱼ)²`, the second sum over pairs
 //! of neighbours, which is solving `(I + λL) r = s` with the graph's Laplacian `L`: A. J. Smola and R. Kondor, "Kernels
 //! and Regularization on Graphs", COLT 2003, <https://doi.org/10.1007/978-3-540-45167-9_12>.
 //!
-//! **What it finds.** What the scores that it is given hold, and nothing else: it keeps their sum, and never leaves their
-//! range. Where one region at a time shows nothing (either of two regions is enough, or a saturated sum), there is
-//! nothing to diffuse. A lone region unlike its neighbours keeps its score; a lone one among its like is
-//! taken for noise.
+//! **What it finds.** What the given scores hold, and nothing else: it keeps their sum, and never leaves their range.
+//! Where one region at a time shows nothing (either of two regions is enough, or a saturated sum), there is nothing to
+//! diffuse. A single region unlike its neighbours keeps its score; a single one among its like is taken for noise.
 
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayView4, Axis};
+use relevox_perturb::Fill;
 use slic3d::Supervoxels;
 
-use crate::Error;
-use crate::classifier::check_grid;
+use crate::explainer::Explainer;
+use crate::named::named;
+use crate::region_logits::check_grid;
+use crate::scores::{ScoreKind, score};
+use crate::{Attribution, Baseline, Error, Progress, Target};
 
-/// What an edge weighs, besides the likeness of its two regions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Border {
-    /// Nothing.
-    #[default]
-    Ignored,
-    /// Times the length of the common border in voxel faces, over the mean length of the partition's borders.
-    Length,
+named! {
+    /// The influence of the common border of two regions on the weight of their edge.
+    #[derive(Default)]
+    pub enum Border, "border" {
+        /// None.
+        #[default]
+        Ignored = "ignored", "Borders ignored";
+        /// The weight is multiplied by the length of the border in voxel faces, over the mean length of the partition's
+        /// borders.
+        Length = "length", "Weighted by border";
+    }
 }
 
-/// The regions of a partition, and how strongly neighbours hold together.
+/// Settings of diffused relevance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+pub struct Diffusion {
+    /// The smoothed score.
+    pub score: ScoreKind,
+    /// Strength of the smoothing, λ, at least 0.
+    pub lambda: f64,
+    /// Width of the similarity kernel, in units of the median intensity distance between neighbours, above 0.
+    pub scale: f64,
+    /// The influence of borders.
+    pub border: Border,
+}
+
+impl Default for Diffusion {
+    fn default() -> Self {
+        Self { score: ScoreKind::DeltaP, lambda: 4.0, scale: 1.0, border: Border::Ignored }
+    }
+}
+
+/// Valid settings of [`Diffusion`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ValidDiffusion(Diffusion);
+
+impl Diffusion {
+    /// Validates the settings.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] with the first setting that is out of range.
+    pub fn check(self) -> Result<ValidDiffusion, Error> {
+        if !(self.lambda.is_finite() && self.lambda >= 0.0) {
+            return Err(Error::setting("diffused relevance: lambda", "a number of at least 0", self.lambda));
+        }
+        if !(self.scale.is_finite() && self.scale > 0.0) {
+            return Err(Error::setting("diffused relevance: scale", "a number above 0", self.scale));
+        }
+        Ok(ValidDiffusion(self))
+    }
+}
+
+impl ValidDiffusion {
+    /// Returns the settings.
+    pub fn settings(&self) -> &Diffusion {
+        &self.0
+    }
+}
+
+impl Explainer for Diffusion {
+    fn explain(
+        &self,
+        baseline: &dyn Baseline,
+        regions: &Supervoxels,
+        fill: &dyn Fill,
+        target: &Target,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        self.check()?.explain(baseline, regions, fill, target, progress)
+    }
+}
+
+impl Explainer for ValidDiffusion {
+    fn explain(
+        &self,
+        baseline: &dyn Baseline,
+        regions: &Supervoxels,
+        fill: &dyn Fill,
+        target: &Target,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        let graph = RegionGraph::new(baseline.image(), regions, self)?;
+        let scores = score(baseline, regions, fill, target, progress)?.values(self.0.score);
+        Attribution::new(baseline, regions, target, graph.diffuse(&scores, self)?)
+    }
+}
+
+/// The regions of a partition as a graph: edges join neighbours, weighted by similarity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegionGraph {
     regions: usize,
-    /// Each pair of neighbours once, the lower first.
+    /// Each pair of neighbours once, the lower index first.
     edges: Vec<(usize, usize, f64)>,
 }
 
 impl RegionGraph {
-    /// Neighbours share a voxel face. An edge weighs `exp(−d² / 2σ²)`, where `d` is the Euclidean distance of the two
-    /// regions' mean intensities over all sequences, and `σ` is `scale` times the median of the distances that are not 0:
-    /// intensities may be in any unit.
+    /// Creates the graph of a partition, from the `scale` and the `border` of the settings.
+    ///
+    /// Neighbours share a voxel face. An edge has weight `exp(−d² / 2σ²)`, where `d` is the Euclidean distance between the
+    /// two regions' mean intensities over all channels, and `σ` is `scale` times the median of the distances that are not
+    /// 0: intensities may be in any unit.
     ///
     /// # Shapes
     /// `image` is `[c, z, y, x]`, the partition `[z, y, x]`.
     ///
     /// # Errors
-    /// A partition on another grid; a scale that is not above 0; means that are not finite.
+    /// Returns [`Error::ShapeMismatch`] if the partition lies on another grid, and [`Error::NonFinite`] if a mean intensity
+    /// is NaN or infinite.
     pub fn new(
         image: ArrayView4<'_, f32>,
         regions: &Supervoxels,
-        scale: f64,
-        border: Border,
+        settings: &ValidDiffusion,
     ) -> Result<Self, Error> {
         check_grid(image, regions)?;
-        if !(scale.is_finite() && scale > 0.0) {
-            return Err(setting("scale", "a number above 0", scale));
-        }
+        let Diffusion { scale, border, .. } = settings.0;
         let Ok(means) = regions.mean_features(image) else {
             return Ok(Self { regions: regions.len(), edges: Vec::new() });
         };
         if let Some(&value) = means.iter().find(|mean| !mean.is_finite()) {
-            return Err(setting("mean intensities", "finite ones", value));
+            return Err(Error::NonFinite { what: "a region's mean intensity".into(), value: value as f32 });
         }
         let faces = faces(regions);
         let distance = |(i, j): (usize, usize)| {
@@ -70,29 +152,30 @@ impl RegionGraph {
         let sigma = scale * median_above_0(&distances);
         let mean_faces = faces.values().sum::<usize>() as f64 / faces.len().max(1) as f64;
         let edges = faces.iter().zip(&distances).map(|((&(i, j), &length), d)| {
-            let likeness = if *d == 0.0 { 1.0 } else { (-d * d / (2.0 * sigma * sigma)).exp() };
+            let similarity = if *d == 0.0 { 1.0 } else { (-d * d / (2.0 * sigma * sigma)).exp() };
             let length = match border {
                 Border::Ignored => 1.0,
                 Border::Length => length as f64 / mean_faces,
             };
-            (i, j, likeness * length)
+            (i, j, similarity * length)
         });
         Ok(Self { regions: regions.len(), edges: edges.collect() })
     }
 
-    /// Pairs of neighbours with their weights.
+    /// Returns pairs of neighbours with the weights of their edges.
     pub fn edges(&self) -> &[(usize, usize, f64)] {
         &self.edges
     }
 
-    /// Solves `(I + λL) r = s` by conjugate gradients.
+    /// Solves `(I + λL) r = s` by conjugate gradients, with the `lambda` of the settings.
     ///
     /// # Shapes
-    /// One score for each region.
+    /// `scores` has one value per region, and so has the result.
     ///
     /// # Errors
-    /// Another number of scores, scores that are not finite, a λ below 0.
-    pub fn diffuse(&self, scores: &[f64], lambda: f64) -> Result<Vec<f64>, Error> {
+    /// Returns [`Error::ShapeMismatch`] if there is another number of scores, and [`Error::NonFinite`] if one is NaN or
+    /// infinite.
+    pub fn diffuse(&self, scores: &[f64], settings: &ValidDiffusion) -> Result<Vec<f64>, Error> {
         if scores.len() != self.regions {
             return Err(Error::ShapeMismatch {
                 what: "the number of region scores",
@@ -100,12 +183,10 @@ impl RegionGraph {
                 found: vec![scores.len()],
             });
         }
-        if !(lambda.is_finite() && lambda >= 0.0) {
-            return Err(setting("lambda", "a number of at least 0", lambda));
-        }
         if let Some(&value) = scores.iter().find(|score| !score.is_finite()) {
-            return Err(setting("scores", "finite ones", value));
+            return Err(Error::NonFinite { what: "a region's score".into(), value: value as f32 });
         }
+        let lambda = settings.0.lambda;
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let mut found = scores.to_vec();
         let applied = self.apply(&found, lambda);
@@ -132,7 +213,7 @@ impl RegionGraph {
         Ok(found)
     }
 
-    /// `(I + λL) v`.
+    /// Computes `(I + λL) v`.
     fn apply(&self, values: &[f64], lambda: f64) -> Vec<f64> {
         let mut result = values.to_vec();
         for &(i, j, weight) in &self.edges {
@@ -144,11 +225,7 @@ impl RegionGraph {
     }
 }
 
-fn setting(setting: &'static str, expected: &'static str, found: f64) -> Error {
-    Error::Setting { explainer: "diffused relevance", setting, expected, found }
-}
-
-/// Voxel faces between each pair of regions, the lower index first.
+/// Counts the voxel faces between each pair of regions, the lower index first.
 fn faces(regions: &Supervoxels) -> BTreeMap<(usize, usize), usize> {
     let labels = regions.labels();
     let (depth, height, width) = labels.dim();
@@ -169,6 +246,7 @@ fn faces(regions: &Supervoxels) -> BTreeMap<(usize, usize), usize> {
     indexed.collect()
 }
 
+/// Returns the median of the distances that are not 0; 1 if there are none.
 fn median_above_0(distances: &[f64]) -> f64 {
     let mut above: Vec<f64> = distances.iter().copied().filter(|d| *d > 0.0).collect();
     above.sort_by(f64::total_cmp);

@@ -1,16 +1,12 @@
 //! Several classifiers as one.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use ndarray::{Array2, ArrayView4, ArrayView5, Axis, aview1};
+use relevox_perturb::Patch;
 
-use ndarray::{ArrayView4, ArrayView5};
-use relevox_perturb::{Fill, Perturbation};
-use slic3d::Supervoxels;
+use crate::classifier::{checked, unperturbed};
+use crate::{Baseline, Classifier, Error};
 
-use crate::{Classifier, Error, Progress, RegionLogits};
-
-/// Classifiers that differ by chance alone (seeds of training), as one whose logit is the mean of theirs.
+/// Classifiers that differ by chance only (seeds of training), as one whose outputs are the means of theirs.
 ///
 /// What they agree on stays, what each has by chance shrinks: the mean of `n` independent errors has `1/√n` of their
 /// deviation. Averaging networks: B. Lakshminarayanan, A. Pritzel and C. Blundell, "Simple and Scalable Predictive
@@ -21,117 +17,110 @@ pub struct Ensemble<C> {
 }
 
 impl<C: Classifier> Ensemble<C> {
-    /// Of one classifier or more.
+    /// Creates the ensemble of one classifier or more.
     ///
     /// # Errors
-    /// If there are none.
+    /// Returns [`Error::InvalidSetting`] if there are none, and [`Error::ShapeMismatch`] if they have different numbers of
+    /// outputs.
     pub fn new(members: Vec<C>) -> Result<Self, Error> {
-        if members.is_empty() {
-            return Err(Error::Setting {
-                explainer: "ensemble",
-                setting: "members",
-                expected: "at least one",
-                found: 0.0,
-            });
+        let Some(first) = members.first() else {
+            return Err(Error::setting("ensemble: members", "at least one", 0));
+        };
+        let expected = first.outputs();
+        match members.iter().map(C::outputs).find(|&outputs| outputs != expected) {
+            Some(found) => Err(Error::ShapeMismatch {
+                what: "the outputs of an ensemble's members",
+                expected: vec![expected],
+                found: vec![found],
+            }),
+            None => Ok(Self { members }),
         }
-        Ok(Self { members })
     }
 
-    /// The classifiers.
+    /// Returns the classifiers.
     pub fn members(&self) -> &[C] {
         &self.members
     }
+}
 
-    fn mean(&self, sum: f64) -> f32 {
-        (sum / self.members.len() as f64) as f32
+/// Computes the mean of the members' outputs `[n, k]`.
+fn mean(
+    shape: [usize; 2],
+    members: impl ExactSizeIterator<Item = Result<Array2<f32>, Error>>,
+) -> Result<Array2<f32>, Error> {
+    let count = members.len() as f64;
+    let mut sums = Array2::<f64>::zeros(shape);
+    for outputs in members {
+        let outputs = outputs?;
+        if outputs.shape() != shape {
+            return Err(Error::ShapeMismatch {
+                what: "the classifier's logits, [images, outputs]",
+                expected: shape.to_vec(),
+                found: outputs.shape().to_vec(),
+            });
+        }
+        sums.zip_mut_with(&outputs, |sum, &output| *sum += f64::from(output));
     }
+    Ok(sums.mapv(|sum| (sum / count) as f32))
 }
 
 impl<C: Classifier> Classifier for Ensemble<C> {
-    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
-        let expected = batch.dim().0;
-        let mut sums = vec![0.0; expected];
-        for member in &self.members {
-            let logits = member.logits(batch)?;
-            if logits.len() != expected {
-                return Err(Error::LogitCount { expected, found: logits.len() });
-            }
-            sums.iter_mut().zip(logits).for_each(|(sum, logit)| *sum += f64::from(logit));
-        }
-        Ok(sums.into_iter().map(|sum| self.mean(sum)).collect())
+    fn outputs(&self) -> usize {
+        self.members.first().map_or(1, C::outputs)
     }
 
-    /// The smallest of the members'.
+    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
+        let shape = [batch.dim().0, self.outputs()];
+        mean(shape, self.members.iter().map(|member| member.logits(batch)))
+    }
+
+    /// Returns the smallest of the members'.
     fn batch_size(&self, shape: [usize; 4]) -> usize {
         self.members.iter().map(|member| member.batch_size(shape)).min().unwrap_or(1)
     }
 
-    /// Each member goes through the partition by the way that it knows.
-    fn score_regions(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        progress: Progress<'_>,
-    ) -> Result<RegionLogits, Error> {
-        let finished = AtomicUsize::new(0);
-        let fill = Remembered { fill, changes: Mutex::default() };
-        let (mut original, mut perturbed) = (0.0, vec![0.0; regions.len()]);
-        let mut changed = Vec::new();
-        for member in &self.members {
-            let found = member.score_regions(image, regions, &fill, &|done| {
-                // A region is finished once all members have done with it, give or take which.
-                let before = finished.fetch_add(done, Ordering::Relaxed);
-                let whole = |count: usize| count / self.members.len();
-                progress(whole(before + done) - whole(before))
-            })?;
-            original += f64::from(found.original);
-            perturbed.iter_mut().zip(found.perturbed).for_each(|(sum, logit)| *sum += f64::from(logit));
-            changed = found.changed;
-        }
-        Ok(RegionLogits {
-            original: self.mean(original),
-            perturbed: perturbed.into_iter().map(|sum| self.mean(sum)).collect(),
-            changed,
-        })
+    fn baseline<'a>(&'a self, image: ArrayView4<'a, f32>) -> Result<Box<dyn Baseline + 'a>, Error> {
+        let members: Vec<Box<dyn Baseline + 'a>> =
+            self.members.iter().map(|member| member.baseline(image)).collect::<Result<_, _>>()?;
+        let shape = [1, self.outputs()];
+        let own = members.iter().map(|member| Ok(aview1(member.logits()).insert_axis(Axis(0)).to_owned()));
+        let logits = checked(mean(shape, own)?, shape, unperturbed)?;
+        Ok(Box::new(EnsembleBaseline { image, members, logits: logits.into_raw_vec_and_offset().0 }))
     }
 }
 
-/// A fill that is asked about each region once: one that learned takes as long as a member does.
-struct Remembered<'a> {
-    fill: &'a dyn Fill,
-    changes: Mutex<BTreeMap<usize, Perturbation>>,
+/// The members' baselines of a scan. A fill is called once for all of them.
+struct EnsembleBaseline<'a> {
+    image: ArrayView4<'a, f32>,
+    members: Vec<Box<dyn Baseline + 'a>>,
+    logits: Vec<f32>,
 }
 
-impl Fill for Remembered<'_> {
-    fn name(&self) -> &str {
-        self.fill.name()
+impl Baseline for EnsembleBaseline<'_> {
+    fn image(&self) -> ArrayView4<'_, f32> {
+        self.image
     }
 
-    fn perturb(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        region: usize,
-    ) -> Result<Perturbation, relevox_perturb::Error> {
-        let mut one = self.perturb_batch(image, regions, &[region])?;
-        one.pop().ok_or(relevox_perturb::Error::RegionOutOfRange { region, regions: regions.len() })
+    fn logits(&self) -> &[f32] {
+        &self.logits
     }
 
-    fn perturb_batch(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        batch: &[usize],
-    ) -> Result<Vec<Perturbation>, relevox_perturb::Error> {
-        let mut known = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let new: Vec<usize> = batch.iter().copied().filter(|region| !known.contains_key(region)).collect();
-        let found = self.fill.perturb_batch(image, regions, &new)?;
-        if found.len() != new.len() {
-            return Ok(found);
-        }
-        known.extend(new.into_iter().zip(found));
-        Ok(batch.iter().filter_map(|region| known.get(region).cloned()).collect())
+    fn patched(&self, patches: &[Patch]) -> Result<Array2<f32>, Error> {
+        let shape = [patches.len(), self.logits.len()];
+        mean(shape, self.members.iter().map(|member| member.patched(patches)))
+    }
+
+    fn batch_size(&self) -> usize {
+        self.members.iter().map(|member| member.batch_size()).min().unwrap_or(1)
+    }
+
+    fn whole(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
+        let shape = [batch.dim().0, self.logits.len()];
+        mean(shape, self.members.iter().map(|member| member.whole(batch)))
+    }
+
+    fn whole_batch_size(&self) -> usize {
+        self.members.iter().map(|member| member.whole_batch_size()).min().unwrap_or(1)
     }
 }
 
@@ -140,11 +129,12 @@ mod tests {
     use std::ops::ControlFlow;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use ndarray::{Array3, Array4, Axis, s};
-    use relevox_perturb::ConstantFill;
+    use ndarray::{Array3, Array4, array, s};
+    use relevox_perturb::{ConstantFill, Fill};
+    use slic3d::Supervoxels;
 
     use super::*;
-    use crate::{dense, silent};
+    use crate::{DenseBaseline, from_fn, region_logits, silent};
 
     fn slabs() -> (Array4<f32>, Supervoxels, ConstantFill) {
         let image = Array4::from_shape_fn((2, 5, 3, 4), |(c, z, y, x)| (c + 2 * z + 3 * y + x) as f32);
@@ -153,79 +143,87 @@ mod tests {
         (image, slabs, ConstantFill::from_values("blank", vec![0.0, 0.0]).unwrap())
     }
 
-    /// Looks at one slice along z.
-    fn looks_at(z: usize) -> impl Fn(ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> + Sync {
+    /// Depends on one slice along z.
+    fn slice(z: usize) -> impl Fn(ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> + Sync {
         move |batch| Ok(batch.outer_iter().map(|image| image.slice(s![.., z, .., ..]).sum()).collect())
     }
 
     #[test]
     fn its_scores_are_the_mean_of_its_members() {
         let (image, slabs, blank) = slabs();
-        let (a, b) = (looks_at(1), looks_at(4));
-        let one = a.score_regions(image.view(), &slabs, &blank, &silent).unwrap();
-        let other = b.score_regions(image.view(), &slabs, &blank, &silent).unwrap();
+        let (a, b) = (slice(1), slice(4));
+        let logits = |classifier: &dyn Classifier| {
+            let baseline = classifier.baseline(image.view()).unwrap();
+            region_logits(&*baseline, &slabs, &blank, &silent).unwrap()
+        };
+        let (one, other) = (logits(&a), logits(&b));
         let ensemble = Ensemble::new(vec![a, b]).unwrap();
-        let both = ensemble.score_regions(image.view(), &slabs, &blank, &silent).unwrap();
-        assert_eq!(both.original, (one.original + other.original) / 2.0);
-        for region in 0..slabs.len() {
-            assert_eq!(both.perturbed[region], (one.perturbed[region] + other.perturbed[region]) / 2.0);
-        }
+        let both = logits(&ensemble);
+        assert_eq!(both.original, [(one.original[0] + other.original[0]) / 2.0]);
+        assert_eq!(both.perturbed, (&one.perturbed + &other.perturbed) / 2.0);
         assert_eq!(both.changed, one.changed);
-        assert_eq!(both, dense(&ensemble, image.view(), &slabs, &blank, &silent).unwrap());
-        assert!(both.perturbed[1] < both.original && both.perturbed[4] < both.original);
-        assert_eq!(both.perturbed[2], both.original);
+        let dense = DenseBaseline::new(&ensemble, image.view()).unwrap();
+        assert_eq!(both, region_logits(&dense, &slabs, &blank, &silent).unwrap());
+        let moved = both.perturbed.mapv(|logit| logit < both.original[0]);
+        assert_eq!(moved.column(0).to_vec(), [false, true, false, false, true]);
         let logit = ensemble.logits(image.view().insert_axis(Axis(0))).unwrap();
-        assert_eq!(logit, [both.original]);
+        assert_eq!(logit, array![[both.original[0]]]);
     }
 
     #[test]
-    fn a_fill_is_asked_about_each_region_once() {
+    fn a_fill_is_called_once_for_each_region() {
         struct Counted(ConstantFill, AtomicUsize);
         impl Fill for Counted {
             fn name(&self) -> &str {
                 "counted"
             }
 
-            fn perturb(
+            fn patches(
                 &self,
                 image: ArrayView4<'_, f32>,
                 regions: &Supervoxels,
-                region: usize,
-            ) -> Result<Perturbation, relevox_perturb::Error> {
-                self.1.fetch_add(1, Ordering::Relaxed);
-                self.0.perturb(image, regions, region)
+                batch: &[usize],
+            ) -> Result<Vec<Patch>, relevox_perturb::Error> {
+                self.1.fetch_add(batch.len(), Ordering::Relaxed);
+                self.0.patches(image, regions, batch)
             }
         }
         let (image, slabs, blank) = slabs();
         let counted = Counted(blank, AtomicUsize::new(0));
-        let ensemble = Ensemble::new((0..3).map(looks_at).collect()).unwrap();
-        ensemble.score_regions(image.view(), &slabs, &counted, &silent).unwrap();
+        let ensemble = Ensemble::new((0..3).map(slice).collect()).unwrap();
+        let baseline = ensemble.baseline(image.view()).unwrap();
+        region_logits(&*baseline, &slabs, &counted, &silent).unwrap();
         assert_eq!(counted.1.into_inner(), slabs.len());
     }
 
     #[test]
     fn progress_adds_up_to_the_regions_and_breaks_off() {
         let (image, slabs, blank) = slabs();
-        let ensemble = Ensemble::new((0..3).map(looks_at).collect()).unwrap();
+        let ensemble = Ensemble::new((0..3).map(slice).collect()).unwrap();
+        let baseline = ensemble.baseline(image.view()).unwrap();
         let told = AtomicUsize::new(0);
         let count = |done: usize| {
             told.fetch_add(done, Ordering::Relaxed);
             ControlFlow::Continue(())
         };
-        ensemble.score_regions(image.view(), &slabs, &blank, &count).unwrap();
+        region_logits(&*baseline, &slabs, &blank, &count).unwrap();
         assert_eq!(told.into_inner(), slabs.len());
         let stop = |_: usize| ControlFlow::Break(());
-        let error = ensemble.score_regions(image.view(), &slabs, &blank, &stop).unwrap_err();
+        let error = region_logits(&*baseline, &slabs, &blank, &stop).unwrap_err();
         assert!(matches!(error, Error::Cancelled), "{error}");
     }
 
     #[test]
-    fn what_is_no_ensemble_is_refused() {
-        let error = Ensemble::new((0..0).map(looks_at).collect()).err().unwrap();
+    fn members_that_do_not_fit_are_refused() {
+        let error = Ensemble::new((0..0).map(slice).collect()).err().unwrap();
         assert_eq!(error.to_string(), "ensemble: members: expected at least one, found 0");
         let mute = |_: ArrayView5<'_, f32>| -> Result<Vec<f32>, Error> { Ok(Vec::new()) };
         let (image, ..) = slabs();
         let error = Ensemble::new(vec![mute]).unwrap().logits(image.view().insert_axis(Axis(0))).unwrap_err();
-        assert!(matches!(error, Error::LogitCount { expected: 1, found: 0 }), "{error}");
+        assert!(matches!(error, Error::ShapeMismatch { .. }), "{error}");
+        let zeros = |outputs: usize| {
+            from_fn(outputs, move |batch: ArrayView5<'_, f32>| Ok(Array2::zeros((batch.dim().0, outputs))))
+        };
+        assert!(matches!(Ensemble::new(vec![zeros(1), zeros(2)]), Err(Error::ShapeMismatch { .. })));
     }
 }

@@ -1,42 +1,44 @@
-//! What can go wrong between a scan and its relevance map.
+//! Errors between a scan and its relevance map.
 
-/// Why regions could not be scored or a map not made.
+/// Why a scan could not be explained or a map not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The fill failed.
     #[error(transparent)]
     Fill(#[from] relevox_perturb::Error),
-    /// A black box failed; it says why.
+    /// A black box failed.
     #[error("the classifier failed: {0}")]
     BlackBox(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A classifier gave more or fewer logits than it was given images.
-    #[error("the classifier must give one logit per image: expected {expected}, found {found}")]
-    LogitCount {
-        /// Images in the batch.
-        expected: usize,
-        /// Logits that came back.
-        found: usize,
-    },
-    /// A classifier gave a NaN or an infinity.
-    #[error("{input}: expected a finite logit, found {logit}")]
-    NonFiniteLogit {
-        /// Which input: the scan as it is, or a region by number.
-        input: String,
-        /// What came back.
-        logit: f32,
-    },
-    /// Scores, logits or arrays that don't belong together.
+    /// Two shapes that must agree do not.
     #[error("{what}: expected {expected:?}, found {found:?}")]
     ShapeMismatch {
-        /// What was compared.
+        /// The compared arrays.
         what: &'static str,
-        /// What it must be.
+        /// The required shape.
         expected: Vec<usize>,
-        /// What it is.
+        /// The shape that was given.
         found: Vec<usize>,
     },
-    /// Scores of another partition: the ids differ.
+    /// A logit or a map's value is NaN or infinite.
+    #[error("{what}: expected a finite value, found {value}")]
+    NonFinite {
+        /// The input that the logit belongs to, or the voxel.
+        what: String,
+        /// The value.
+        value: f32,
+    },
+    /// An index is too large.
+    #[error("{what} {found} is out of range: expected an index below {len}, counted from 0")]
+    OutOfRange {
+        /// The indexed thing.
+        what: &'static str,
+        /// Number of things.
+        len: usize,
+        /// The index that was given.
+        found: usize,
+    },
+    /// The region ids of scores and partition differ.
     #[error("row {row} of the scores: expected region id {expected}, found {found}")]
     OtherPartition {
         /// The row, counted from 0.
@@ -46,42 +48,51 @@ pub enum Error {
         /// The row's id.
         found: u32,
     },
-    /// A map holds a NaN or an infinity.
-    #[error("a relevance map must be finite: found {value} at voxel {voxel:?} (z, y, x)")]
-    NonFiniteMap {
-        /// Where.
-        voxel: [usize; 3],
-        /// What.
-        value: f32,
+    /// A name is not in the table of its kind.
+    #[error("{what}: expected {expected}, found `{found}`")]
+    UnknownName {
+        /// The kind of thing that was named.
+        what: &'static str,
+        /// The known names.
+        expected: String,
+        /// The name that was given.
+        found: String,
     },
-    /// A setting of an explainer that it can't work with.
-    #[error("{explainer}: {setting}: expected {expected}, found {found}")]
-    Setting {
-        /// Which explainer.
-        explainer: &'static str,
-        /// Which of its settings.
+    /// A setting is out of range.
+    #[error("{setting}: expected {expected}, found {found}")]
+    InvalidSetting {
+        /// The explainer and its setting.
         setting: &'static str,
-        /// What it takes.
-        expected: &'static str,
-        /// What it was given.
-        found: f64,
+        /// The values it can take.
+        expected: String,
+        /// The value that was given.
+        found: String,
     },
-    /// The caller asked to stop.
+    /// The caller stopped the work.
     #[error("cancelled")]
     Cancelled,
-    /// A network operation failed.
+    /// A tensor operation failed.
     #[cfg(feature = "candle")]
     #[error("network: {0}")]
-    Network(#[from] candle_core::Error),
-    /// A network that can't be compiled, or does not take the image.
+    Tensor(#[from] candle_core::Error),
+    /// A network cannot be compiled, or does not take the image.
     #[cfg(feature = "candle")]
     #[error(transparent)]
-    Model(#[from] relevox_models::Error),
+    Network(#[from] relevox_models::Error),
 }
 
 impl Error {
-    /// Wraps what a black box reports.
+    /// Wraps the error of a black box.
     pub fn black_box(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::BlackBox(error.into())
+    }
+
+    /// The error of a setting.
+    pub(crate) fn setting(
+        setting: &'static str,
+        expected: impl Into<String>,
+        found: impl std::fmt::Display,
+    ) -> Self {
+        Self::InvalidSetting { setting, expected: expected.into(), found: found.to_string() }
     }
 }

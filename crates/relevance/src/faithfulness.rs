@@ -1,33 +1,34 @@
-//! Asking the classifier whether a ranking of regions says what it does: deletion, insertion, random drops.
+//! Faithfulness of a ranking of regions: deletion and insertion curves, and random ablations for infidelity.
 //!
 //! V. Petsiuk, A. Das and K. Saenko, "RISE", BMVC 2018, <https://doi.org/10.48550/arXiv.1806.07421>: the class's score as the
-//! most relevant parts are taken away, or put back first. C.-K. Yeh et al., "On the (In)fidelity and Sensitivity of
-//! Explanations", NeurIPS 2019, <https://doi.org/10.48550/arXiv.1901.09392>: how far the score falls when random parts are
-//! taken away, beside what a map foretells.
+//! most relevant parts are removed, or restored first. C.-K. Yeh et al., "On the (In)fidelity and Sensitivity of
+//! Explanations", NeurIPS 2019, <https://doi.org/10.48550/arXiv.1901.09392>: the drop of the score when random parts are
+//! removed, compared with what a map predicts.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{Coalitions, Error};
 
-/// A classifier's logit as regions go or come.
+/// The target's logit as regions are removed or restored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// The share of the regions that the fill changes which are gone (deletion) or back (insertion), from 0 to 1.
+    /// Share of the regions that the fill changes which are removed (deletion) or restored (insertion), from 0 to 1.
     pub shares: Vec<f64>,
-    /// The logit at each.
+    /// The logit at each share.
     pub logits: Vec<f64>,
 }
 
-/// The logit as regions are taken away in this order; `points` steps after the whole scan.
+/// Computes the logit as regions are removed in the order of `ranking`, at `points` steps after the whole scan.
 ///
 /// # Errors
-/// What [`Coalitions::logits`] meets; a ranking of other regions.
+/// Returns [`Error::OutOfRange`] or [`Error::InvalidSetting`] if the ranking holds an unknown region or one twice, and
+/// the errors of [`Coalitions::logits`].
 pub fn deletion(coalitions: &Coalitions<'_>, ranking: &[usize], points: usize) -> Result<Curve, Error> {
     curve(coalitions, ranking, points, true)
 }
 
-/// The logit as regions are put back in this order into a scan of which all are replaced.
+/// Computes the logit as regions are restored in the order of `ranking` into a scan of which all are replaced.
 ///
 /// # Errors
 /// As [`deletion`].
@@ -44,12 +45,11 @@ fn curve(
     let regions = coalitions.regions();
     let mut seen = vec![false; regions];
     for &region in ranking {
-        if region >= regions || std::mem::replace(&mut seen[region], true) {
-            return Err(Error::ShapeMismatch {
-                what: "the regions of a ranking, each once",
-                expected: vec![regions],
-                found: vec![region],
-            });
+        if region >= regions {
+            return Err(Error::OutOfRange { what: "a ranking's region", len: regions, found: region });
+        }
+        if std::mem::replace(&mut seen[region], true) {
+            return Err(Error::setting("ranking", "each region once", format!("region {region} twice")));
         }
     }
     let mut moves = vec![false; regions];
@@ -71,20 +71,24 @@ fn curve(
     Ok(Curve { shares: counts.iter().map(|&count| count as f64 / all).collect(), logits })
 }
 
-/// Random regions taken away, and how far the logit fell.
+/// Random regions removed, and the drop of the logit.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Drop {
-    /// The regions that went.
+pub struct Ablation {
+    /// The removed regions.
     pub removed: Vec<usize>,
-    /// The logit of the whole scan less that without them.
-    pub fell: f64,
+    /// The logit of the whole scan minus that without them.
+    pub drop: f64,
 }
 
-/// Drops for infidelity: of each, a share drawn between 0 and 1 of the regions goes.
+/// Computes ablations for infidelity: each removes a share of the regions that is drawn between 0 and 1.
 ///
 /// # Errors
-/// What [`Coalitions::logits`] meets.
-pub fn random_drops(coalitions: &Coalitions<'_>, samples: usize, seed: u64) -> Result<Vec<Drop>, Error> {
+/// Returns the errors of [`Coalitions::logits`].
+pub fn random_ablations(
+    coalitions: &Coalitions<'_>,
+    samples: usize,
+    seed: u64,
+) -> Result<Vec<Ablation>, Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut asked = vec![vec![true; coalitions.regions()]; samples + 1];
     for kept in &mut asked[1..] {
@@ -94,7 +98,7 @@ pub fn random_drops(coalitions: &Coalitions<'_>, samples: usize, seed: u64) -> R
         }
     }
     let logits = coalitions.logits(&asked)?;
-    let gone = |kept: &Vec<bool>| (0..kept.len()).filter(|&region| !kept[region]).collect();
-    let drops = asked[1..].iter().zip(&logits[1..]);
-    Ok(drops.map(|(kept, logit)| Drop { removed: gone(kept), fell: logits[0] - logit }).collect())
+    let removed = |kept: &Vec<bool>| (0..kept.len()).filter(|&region| !kept[region]).collect();
+    let ablations = asked[1..].iter().zip(&logits[1..]);
+    Ok(ablations.map(|(kept, logit)| Ablation { removed: removed(kept), drop: logits[0] - logit }).collect())
 }

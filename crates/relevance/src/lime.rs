@@ -1,138 +1,168 @@
-//! LIME on supervoxels, and KernelSHAP: a linear model of the logit over which regions are there.
+//! LIME on supervoxels, and KernelSHAP: a linear model of the logit over the presence of regions.
 //!
 //! M. T. Ribeiro, S. Singh and C. Guestrin, "'Why Should I Trust You?': Explaining the Predictions of Any Classifier",
-//! KDD 2016, <https://doi.org/10.1145/2939672.2939778>: coalitions of regions drawn at random, weighted by how near
-//! they are to the whole scan, and a ridge regression on them. S. M. Lundberg and S.-I. Lee, "A Unified Approach to
-//! Interpreting Model Predictions", NeurIPS 2017, <https://doi.org/10.48550/arXiv.1705.07874>: the weights under which the
-//! same regression gives Shapley values.
+//! KDD 2016, <https://doi.org/10.1145/2939672.2939778>: random coalitions of regions, weighted by their proximity to the
+//! whole scan, and a ridge regression on them. S. M. Lundberg and S.-I. Lee, "A Unified Approach to Interpreting Model
+//! Predictions", NeurIPS 2017, <https://doi.org/10.48550/arXiv.1705.07874>: the weights under which the same regression
+//! gives Shapley values.
 //!
 //! **What it finds.** A sum over regions exactly; an AND or an OR shared evenly between its parts, where one region at a
-//! time shows nothing of an OR. Far fewer samples than regions leave the ridge to decide: [`Attribution::convergence`]
-//! tells.
+//! time shows nothing of an OR. With far fewer samples than regions the ridge decides: see
+//! [`Attribution::convergence`].
 
-use ndarray::{Array1, Array2, ArrayView4, Axis};
+use ndarray::{Array1, Array2, Axis};
 use rand::seq::index;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use relevox_perturb::Fill;
 use slic3d::Supervoxels;
 
-use crate::attribution::{Track, looks};
 use crate::coalition::Coalitions;
+use crate::convergence::{Track, checkpoints};
+use crate::explainer::Explainer;
 use crate::linear::solve;
-use crate::{Attribution, Classifier, Error, Progress};
+use crate::named::named;
+use crate::{Attribution, Baseline, Error, Progress, Target};
 
-/// How coalitions are drawn and weighted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Weighting {
-    /// LIME's: each region is kept with probability one half; a coalition weighs
-    /// `exp(−d² / 2 width²)`, where `d` is its cosine distance from the whole scan.
-    Lime {
-        /// LIME's own default for images is 0.25.
-        width: f64,
-    },
-    /// KernelSHAP's: sizes drawn as its weights have them, each coalition with its complement; the values add up to the
-    /// logit of the scan less that of the scan with every region replaced.
-    KernelShap,
+named! {
+    /// The distribution and the weights of coalitions.
+    #[derive(Default)]
+    pub enum Weighting, "weighting" {
+        /// LIME's: each region is kept with probability one half; a coalition has weight `exp(−d² / 2 width²)`, where `d`
+        /// is its cosine distance from the whole scan.
+        #[default]
+        Lime = "lime", "LIME";
+        /// KernelSHAP's: sizes are drawn by its weights, each coalition with its complement; the values add up to the
+        /// logit of the scan less that of the scan with every region replaced.
+        KernelShap = "kernel_shap", "KernelSHAP";
+    }
 }
 
-/// Settings of [`lime`].
+/// Settings of LIME and KernelSHAP.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 pub struct Lime {
-    /// Coalitions asked about.
+    /// Number of coalitions, at least 1.
     pub samples: usize,
-    /// The same seed draws the same coalitions.
+    /// Seed of the coalitions.
     pub seed: u64,
-    /// The ridge, in units of one coalition of weight 1; LIME's own default is 1.
+    /// Strength of the ridge, in units of one coalition of weight 1, above 0; LIME's own default is 1.
     pub ridge: f64,
-    /// How they are drawn and weighted.
+    /// Distribution and weights of the coalitions.
     pub weighting: Weighting,
+    /// Width of LIME's proximity kernel, above 0; its own default for images is 0.25.
+    pub width: f64,
 }
 
 impl Default for Lime {
     fn default() -> Self {
-        Self { samples: 1000, seed: 0, ridge: 1.0, weighting: Weighting::Lime { width: 0.25 } }
+        Self { samples: 1000, seed: 0, ridge: 1.0, weighting: Weighting::Lime, width: 0.25 }
     }
 }
+
+/// Valid settings of [`Lime`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ValidLime(Lime);
 
 impl Lime {
-    fn check(&self) -> Result<(), Error> {
-        let refuse =
-            |setting, expected, found| Err(Error::Setting { explainer: "LIME", setting, expected, found });
+    /// Validates the settings.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] with the first setting that is out of range.
+    pub fn check(self) -> Result<ValidLime, Error> {
         if self.samples == 0 {
-            return refuse("samples", "at least 1", 0.0);
+            return Err(Error::setting("LIME: samples", "at least 1", 0));
         }
-        if !(self.ridge.is_finite() && self.ridge > 0.0) {
-            return refuse("ridge", "a number above 0", self.ridge);
-        }
-        match self.weighting {
-            Weighting::Lime { width } if !(width.is_finite() && width > 0.0) => {
-                refuse("width", "a number above 0", width)
+        for (setting, value) in [("LIME: ridge", self.ridge), ("LIME: width", self.width)] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(Error::setting(setting, "a number above 0", value));
             }
-            _ => Ok(()),
         }
+        Ok(ValidLime(self))
     }
 }
 
-/// What each region's presence adds to the logit, in a linear model fitted to random coalitions. A region that the
-/// fill leaves as it is has exactly 0 and takes no part.
-///
-/// `progress` is told of the coalitions as they are answered.
-///
-/// # Shapes
-/// `image` is `[c, z, y, x]`, the partition `[z, y, x]`.
-///
-/// # Errors
-/// Settings out of range, what the classifier or the fill meets, and [`Error::Cancelled`].
-pub fn lime(
-    classifier: &dyn Classifier,
-    image: ArrayView4<'_, f32>,
-    regions: &Supervoxels,
-    fill: &dyn Fill,
-    settings: &Lime,
-    progress: Progress<'_>,
-) -> Result<Attribution, Error> {
-    settings.check()?;
-    let coalitions = Coalitions::new(classifier, image, regions, fill)?;
-    let players = coalitions.players();
-    if players.is_empty() {
-        return Ok(Attribution { values: vec![0.0; regions.len()], convergence: Vec::new() });
+impl ValidLime {
+    /// Returns the settings.
+    pub fn settings(&self) -> &Lime {
+        &self.0
     }
-    let drawn = draw(players.len(), settings);
-    let whole = coalitions.logits(&[vec![true; regions.len()], vec![false; regions.len()]])?;
-    let mut answers = Vec::with_capacity(drawn.len());
-    let mut track = Track::default();
-    for look in looks(drawn.len()) {
-        while answers.len() < look {
-            let part = &drawn[answers.len()..look.min(answers.len() + coalitions.batch_size())];
-            let asked: Vec<Vec<bool>> =
-                part.iter().map(|kept| spread(kept, players, regions.len())).collect();
-            answers.extend(coalitions.logits(&asked)?);
-            if progress(part.len()).is_break() {
-                return Err(Error::Cancelled);
-            }
-        }
-        let fitted = match settings.weighting {
-            Weighting::Lime { width } => ridge(&drawn[..look], &answers, whole[0], width, settings.ridge),
-            Weighting::KernelShap => shapley(&drawn[..look], &answers, [whole[0], whole[1]], settings.ridge),
-        };
-        let mut values = vec![0.0; regions.len()];
-        for (&region, &value) in players.iter().zip(&fitted) {
-            values[region] = value;
-        }
-        track.note(look, &values);
-    }
-    Ok(track.finish())
 }
 
+impl Explainer for Lime {
+    fn explain(
+        &self,
+        baseline: &dyn Baseline,
+        regions: &Supervoxels,
+        fill: &dyn Fill,
+        target: &Target,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        self.check()?.explain(baseline, regions, fill, target, progress)
+    }
+}
+
+/// A region that the fill does not change has exactly 0 and is no part of the model.
+impl Explainer for ValidLime {
+    fn explain(
+        &self,
+        baseline: &dyn Baseline,
+        regions: &Supervoxels,
+        fill: &dyn Fill,
+        target: &Target,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        let settings = &self.0;
+        let coalitions = Coalitions::new(baseline, regions, fill, target)?;
+        let players = coalitions.players();
+        if players.is_empty() {
+            return Attribution::new(baseline, regions, target, vec![0.0; regions.len()]);
+        }
+        let drawn = draw(players.len(), settings);
+        let ends = coalitions.logits(&[vec![true; regions.len()], vec![false; regions.len()]])?;
+        let mut answers = Vec::with_capacity(drawn.len());
+        let mut track = Track::default();
+        let mut all = checkpoints(drawn.len());
+        if all.is_empty() {
+            // The ends alone determine the value.
+            all.push(0);
+        }
+        for checkpoint in all {
+            while answers.len() < checkpoint {
+                let part = &drawn[answers.len()..checkpoint.min(answers.len() + coalitions.batch_size())];
+                let asked: Vec<Vec<bool>> =
+                    part.iter().map(|kept| spread(kept, players, regions.len())).collect();
+                answers.extend(coalitions.logits(&asked)?);
+                if progress(part.len()).is_break() {
+                    return Err(Error::Cancelled);
+                }
+            }
+            let drawn = &drawn[..checkpoint];
+            let fitted = match settings.weighting {
+                Weighting::Lime => ridge(drawn, &answers, ends[0], settings.width, settings.ridge),
+                Weighting::KernelShap => shapley(drawn, &answers, [ends[0], ends[1]], settings.ridge),
+            };
+            let mut values = vec![0.0; regions.len()];
+            for (&region, &value) in players.iter().zip(&fitted) {
+                values[region] = value;
+            }
+            track.record(checkpoint, &values);
+        }
+        let (values, convergence) = track.finish();
+        Ok(Attribution { convergence, ..Attribution::new(baseline, regions, target, values)? })
+    }
+}
+
+/// Draws coalitions of the players.
 fn draw(players: usize, settings: &Lime) -> Vec<Vec<bool>> {
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
     let mut drawn: Vec<Vec<bool>> = Vec::with_capacity(settings.samples);
     match settings.weighting {
-        Weighting::Lime { .. } => {
+        Weighting::Lime => {
             drawn.extend((0..settings.samples).map(|_| (0..players).map(|_| rng.random::<bool>()).collect()));
         }
-        // One player has one value, which the ends tell.
+        // One player has one value, the difference between the ends.
         Weighting::KernelShap if players == 1 => {}
         Weighting::KernelShap => {
             // Over all coalitions of a size: (M − 1) / (s (M − s)).
@@ -159,6 +189,7 @@ fn draw(players: usize, settings: &Lime) -> Vec<Vec<bool>> {
     drawn
 }
 
+/// Extends a coalition of players to all regions: the others are kept.
 fn spread(kept: &[bool], players: &[usize], regions: usize) -> Vec<bool> {
     let mut all = vec![true; regions];
     for (&region, &kept) in players.iter().zip(kept) {
@@ -167,6 +198,7 @@ fn spread(kept: &[bool], players: &[usize], regions: usize) -> Vec<bool> {
     all
 }
 
+/// Returns coalitions as rows of zeros and ones.
 fn matrix(drawn: &[Vec<bool>]) -> Array2<f64> {
     let players = drawn.first().map_or(0, Vec::len);
     Array2::from_shape_fn((drawn.len(), players), |(i, player)| f64::from(u8::from(drawn[i][player])))
@@ -214,19 +246,19 @@ fn shapley(drawn: &[Vec<bool>], answers: &[f64], [whole, nothing]: [f64; 2], rid
 mod tests {
     use super::*;
 
-    /// All coalitions but the ends, each as often as its weight says, in a game of three.
+    /// All coalitions of three players but the ends.
     fn every_coalition() -> Vec<Vec<bool>> {
         (1..7_u32).map(|bits| (0..3).map(|player| bits >> player & 1 == 1).collect()).collect()
     }
 
     #[test]
     fn all_coalitions_give_shapley_values() {
-        // v = 4·a·b + c, v(∅) = 0.5: Shapley's values are 2, 2 and 1.
+        // v = 4·a·b + c, v(∅) = 0.5: the Shapley values are 2, 2 and 1.
         let game = |kept: &Vec<bool>| {
             let [a, b, c] = [0, 1, 2].map(|player| f64::from(u8::from(kept[player])));
             0.5 + 4.0 * a * b + c
         };
-        let drawn = every_coalition(); // in a game of three all sizes weigh the same
+        let drawn = every_coalition(); // with three players all sizes have the same weight
         let answers: Vec<f64> = drawn.iter().map(game).collect();
         let found = shapley(&drawn, &answers, [5.5, 0.5], 1e-9);
         for (value, expected) in found.iter().zip([2.0, 2.0, 1.0]) {
@@ -235,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_drawn_as_kernel_shap_weighs_them() {
+    fn sizes_are_drawn_by_the_weights_of_kernel_shap() {
         let settings = Lime { samples: 20_000, weighting: Weighting::KernelShap, ..Lime::default() };
         let drawn = draw(5, &settings);
         let mut counts = [0.0_f64; 6];
@@ -265,14 +297,18 @@ mod tests {
                 .map(|(kept, answer)| {
                     let size = kept.iter().filter(|kept| **kept).count() as f64;
                     let distance = 1.0 - (size / 6.0).sqrt();
-                    let told: f64 = kept.iter().zip(values).filter(|(kept, _)| **kept).map(|(_, v)| v).sum();
-                    ((-distance * distance / (2.0 * width * width)).exp(), told, answer)
+                    let predicted: f64 =
+                        kept.iter().zip(values).filter(|(kept, _)| **kept).map(|(_, v)| v).sum();
+                    ((-distance * distance / (2.0 * width * width)).exp(), predicted, answer)
                 })
                 .collect();
             let total: f64 = rows.iter().map(|row| row.0).sum();
-            let intercept = rows.iter().map(|(w, told, answer)| w * (answer - told)).sum::<f64>() / total;
-            let errors =
-                rows.iter().map(|(w, told, answer)| w * (answer - told - intercept).powi(2)).sum::<f64>();
+            let intercept =
+                rows.iter().map(|(w, predicted, answer)| w * (answer - predicted)).sum::<f64>() / total;
+            let errors = rows
+                .iter()
+                .map(|(w, predicted, answer)| w * (answer - predicted - intercept).powi(2))
+                .sum::<f64>();
             errors + penalty * values.iter().map(|v| v * v).sum::<f64>()
         };
         let least = loss(&found);

@@ -1,9 +1,8 @@
-//! Symmetric, positive definite systems of a few hundred unknowns.
+//! Symmetric positive definite linear systems of a few hundred unknowns.
 
 use ndarray::{Array1, Array2, s};
 
-/// Solves `matrix · x = right` by Cholesky's decomposition; `None` where the matrix is not positive definite to
-/// rounding.
+/// Solves `matrix · x = right` by Cholesky decomposition; `None` if the matrix is not positive definite to rounding.
 pub(crate) fn solve(mut matrix: Array2<f64>, right: Array1<f64>) -> Option<Array1<f64>> {
     let n = right.len();
     for row in 0..n {
@@ -47,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn an_indefinite_matrix_has_none() {
+    fn an_indefinite_matrix_has_no_solution() {
         assert_eq!(solve(array![[1.0, 2.0], [2.0, 1.0]], array![1.0, 1.0]), None);
         assert_eq!(solve(array![[0.0]], array![1.0]), None);
     }

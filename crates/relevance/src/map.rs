@@ -3,43 +3,39 @@
 use ndarray::{Array3, ArrayView3, Zip};
 use slic3d::Supervoxels;
 
-use crate::{Error, RegionScores};
+use crate::Error;
+use crate::components::remove_small_components;
 
-/// How much each voxel matters to the classifier, 0 (not at all) to 100 (the most in this case).
+/// The relevance of each voxel, from 0 to 100 (the highest of the scan).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RelevanceMap {
     /// Relevance by voxel, `[z, y, x]`, 0..100.
     pub voxels: Array3<f32>,
-    /// The map is 0 everywhere because nothing stood out, not because nothing was looked at.
+    /// Whether the map is 0 everywhere because nothing stood out.
     pub flat: bool,
 }
 
 impl RelevanceMap {
-    /// Gives each voxel its region's relevance; background gets 0.
-    ///
-    /// # Errors
-    /// Scores of another partition.
-    pub fn paint(regions: &Supervoxels, scores: &RegionScores) -> Result<Self, Error> {
-        if scores.rows.len() != regions.len() {
+    /// Validates that rows belong to a partition.
+    pub(crate) fn check_ids(regions: &Supervoxels, ids: &[u32]) -> Result<(), Error> {
+        if ids.len() != regions.len() {
             return Err(Error::ShapeMismatch {
                 what: "the number of region scores",
                 expected: vec![regions.len()],
-                found: vec![scores.rows.len()],
+                found: vec![ids.len()],
             });
         }
-        for (row, (score, &expected)) in scores.rows.iter().zip(regions.ids()).enumerate() {
-            if score.id != expected {
-                return Err(Error::OtherPartition { row, expected, found: score.id });
-            }
+        match ids.iter().zip(regions.ids()).enumerate().find(|(_, (found, expected))| found != expected) {
+            Some((row, (&found, &expected))) => Err(Error::OtherPartition { row, expected, found }),
+            None => Ok(()),
         }
-        Ok(Self { flat: scores.flat, ..Self::paint_relevance(regions, &scores.relevance())? })
     }
 
     /// Gives each voxel its region's relevance, 0..100 by region in the order of the ids; background gets 0.
     ///
     /// # Errors
-    /// Another number of values than there are regions.
-    pub fn paint_relevance(regions: &Supervoxels, relevance: &[f64]) -> Result<Self, Error> {
+    /// Returns [`Error::ShapeMismatch`] if there is another number of values than of regions.
+    pub fn paint(regions: &Supervoxels, relevance: &[f64]) -> Result<Self, Error> {
         if relevance.len() != regions.len() {
             return Err(Error::ShapeMismatch {
                 what: "the number of region scores",
@@ -56,11 +52,11 @@ impl RelevanceMap {
         Ok(Self { voxels, flat: relevance.iter().all(|value| *value == 0.0) })
     }
 
-    /// The mean of several maps of one scan, of other partitions or fills, scaled to 0..100 again. A flat map says
-    /// nothing and does not count.
+    /// Computes the mean of several maps of one scan, of other partitions or fills, scaled to 0..100 again. Flat maps are
+    /// left out.
     ///
     /// # Errors
-    /// No map, or maps on other grids.
+    /// Returns [`Error::ShapeMismatch`] if there is no map or the maps lie on different grids.
     pub fn average(maps: &[Self]) -> Result<Self, Error> {
         let shape = maps.first().map(|map| map.voxels.dim());
         let mismatch = |found: &[usize]| Error::ShapeMismatch {
@@ -77,13 +73,14 @@ impl RelevanceMap {
         Self::from_values(sum)
     }
 
-    /// Min-max scales any finite values to 0..100. Equal values everywhere make a flat map of zeros.
+    /// Creates a map from any finite values, min-max scaled to 0..100. Equal values everywhere make a flat map of zeros.
     ///
     /// # Errors
-    /// A value that is not finite.
+    /// Returns [`Error::NonFinite`] if a value is NaN or infinite.
     pub fn from_values(values: Array3<f32>) -> Result<Self, Error> {
         if let Some(((z, y, x), &value)) = values.indexed_iter().find(|(_, value)| !value.is_finite()) {
-            return Err(Error::NonFiniteMap { voxel: [z, y, x], value });
+            let what = format!("voxel {:?} (z, y, x) of a relevance map", [z, y, x]);
+            return Err(Error::NonFinite { what, value });
         }
         let low = values.iter().copied().fold(f32::INFINITY, f32::min);
         let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -96,15 +93,22 @@ impl RelevanceMap {
         };
         Ok(Self { voxels, flat })
     }
+
+    /// Returns the mask of the voxels from `threshold` on, without the connected components that have fewer than `share`
+    /// of the largest one's voxels: [`remove_small_components`]. Without a threshold it is empty.
+    pub fn mask(&self, threshold: Option<f64>, share: f64) -> Array3<bool> {
+        let marked = self.voxels.mapv(|value| threshold.is_some_and(|cut| value >= cut as f32));
+        remove_small_components(marked.view(), share)
+    }
 }
 
-/// The mean of a voxel map over each region, in the order of the ids.
+/// Computes the mean of a voxel map over each region, in the order of the ids.
 ///
 /// # Shapes
-/// Both are `[z, y, x]`.
+/// Map and partition are `[z, y, x]`.
 ///
 /// # Errors
-/// A map on another grid.
+/// Returns [`Error::ShapeMismatch`] if the map lies on another grid.
 pub fn mean_by_region<T: Copy + Into<f64>>(
     regions: &Supervoxels,
     map: ArrayView3<'_, T>,

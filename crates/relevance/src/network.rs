@@ -1,230 +1,132 @@
-//! Our networks as black boxes.
+//! Residual networks as classifiers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use ndarray::{ArrayView4, ArrayView5, Axis, s};
+use ndarray::{Array1, Array2, ArrayView4, ArrayView5, Axis};
 use relevox_models::ResNet3d;
-use relevox_models::memory::{self, Fitting, Notice, is_exhausted};
-use relevox_models::plan::{self, Change, Kept, Plan};
-use relevox_models::windows::{self, Windows};
-use relevox_perturb::{Fill, Perturbation};
-use slic3d::Supervoxels;
+use relevox_models::engine::{self, Engine};
+use relevox_models::memory::Notice;
+use relevox_perturb::Patch;
 
-use crate::classifier::{check_grid, dense, finite, walk};
-use crate::{Classifier, Error, Progress, RegionLogits};
+use crate::classifier::{checked, unperturbed};
+use crate::{Baseline, Classifier, Error};
 
 /// A residual network in evaluation mode, on the CPU or a GPU.
 ///
-/// On the CPU a compiled plan answers, with the parameters as they were when it was wrapped; a partition is scored
-/// incrementally: of each layer that alone is computed again which a region's change reaches. The logits are those of
-/// whole forward passes, within rounding. On a GPU windows of equal size around the regions go through the layers together
-/// ([`relevox_models::windows`]), within rounding too. The layers of the scan scored last are kept, so that its other
-/// partitions and fills start from them.
+/// Patches of a scan are computed incrementally, from the cached activations of the scan, in agreement with whole forward
+/// passes within rounding: see [`relevox_models::engine`]. The activations of the latest scan stay cached, so that its
+/// other partitions and fills start from them.
 pub struct NetworkClassifier {
-    network: ResNet3d,
-    plan: Option<Plan>,
-    windows: Windows,
-    device: Device,
-    memory: usize,
-    dense: bool,
-    /// How many whole images go together.
-    images: Fitting,
-    /// How many changes go together, each of which takes far less.
-    boxes: Fitting,
-    kept: Mutex<Option<Arc<Kept>>>,
-    kept_on_device: Mutex<Option<Arc<windows::Kept>>>,
+    engine: Engine<ResNet3d>,
 }
 
-/// Regions that are scored side by side where only what they reach is computed.
-const TOGETHER: usize = 32;
-/// Regions that are asked about at once on a GPU, to be scored beside others of their size.
-const AT_ONCE_ON_GPU: usize = 8 * windows::TOGETHER;
-
 impl NetworkClassifier {
-    /// Wraps a network whose parameters are on `device`.
+    /// Creates the classifier of a network whose parameters are on `device`.
     ///
     /// # Errors
-    /// Parameters that can't be read.
+    /// Returns [`Error::Network`] if a parameter cannot be read.
     pub fn new(network: ResNet3d, device: Device) -> Result<Self, Error> {
-        let plan = device.is_cpu().then(|| Plan::resnet(&network)).transpose()?;
-        let memory = if device.is_cpu() { plan::MEMORY } else { memory::ON_GPU };
-        let windows = Windows::new(network.clone(), device.clone());
-        Ok(Self {
-            network,
-            plan,
-            windows,
-            device,
-            memory,
-            dense: false,
-            images: Fitting::default(),
-            boxes: Fitting::default(),
-            kept: Mutex::default(),
-            kept_on_device: Mutex::default(),
-        })
+        Ok(Self { engine: Engine::new(network, device)? })
     }
 
-    /// How many bytes a batch, or the layers kept of a scan with the changes at work, may take (default
-    /// [`plan::MEMORY`], on a GPU [`memory::ON_GPU`]): it decides how many images go together, and which layers are kept.
+    /// Sets the bytes that a batch, or cached activations with the patches in work, may take: see [`Engine::memory`].
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
-        self.memory = bytes;
+        self.engine = self.engine.memory(bytes);
         self
     }
 
-    /// Whether a partition is scored by whole forward passes, also where there is a faster way.
+    /// Sets whether each patch takes a whole forward pass (default `false`).
     #[must_use]
     pub fn dense(mut self, dense: bool) -> Self {
-        self.dense = dense;
+        self.engine = self.engine.dense(dense);
         self
     }
 
-    /// Whether a compiled plan answers on the CPU, as it does unless told otherwise. Without one, whole forward passes and
-    /// windows do, as on a GPU.
+    /// Sets whether a compiled plan is used on the CPU (default `true`): see [`Engine::compiled`].
     ///
     /// # Errors
-    /// Parameters that can't be read.
+    /// Returns [`Error::Network`] if a parameter cannot be read.
     pub fn compiled(mut self, compiled: bool) -> Result<Self, Error> {
-        self.plan = (compiled && self.device.is_cpu()).then(|| Plan::resnet(&self.network)).transpose()?;
+        self.engine = self.engine.compiled(compiled)?;
         Ok(self)
     }
 
-    /// Tells `notice` where a batch did not fit into a GPU's memory and was halved, as those after it are.
+    /// Sets a function that is called when a batch did not fit into a GPU's memory: see [`Engine::on_smaller_batches`].
     #[must_use]
     pub fn on_smaller_batches(mut self, notice: Notice) -> Self {
-        let notice: Arc<dyn Fn(usize) + Send + Sync> = Arc::from(notice);
-        let same = Arc::clone(&notice);
-        self.images = Fitting::with_notice(Box::new(move |most| notice(most)));
-        self.boxes = Fitting::with_notice(Box::new(move |most| same(most)));
+        self.engine = self.engine.on_smaller_batches(notice);
         self
     }
 
-    /// The network.
+    /// Returns the network.
     pub fn network(&self) -> &ResNet3d {
-        &self.network
+        self.engine.network()
     }
 
-    /// Where its parameters are.
+    /// Returns the device that holds the parameters.
     pub fn device(&self) -> &Device {
-        &self.device
-    }
-
-    /// The layers of a scan: those kept, if they are this scan's.
-    fn keep(&self, plan: &Plan, image: ArrayView4<'_, f32>) -> Result<Arc<Kept>, Error> {
-        let voxels = image.as_standard_layout();
-        let (voxels, shape) = (voxels.as_slice().unwrap_or_default(), image.dim().into());
-        let mut last = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = last.as_ref().filter(|kept| plan.is_of(kept, voxels, shape)) {
-            return Ok(Arc::clone(kept));
-        }
-        // Two scans' layers at a time would be twice the memory.
-        *last = None;
-        let kept = Arc::new(plan.keep(voxels, shape, self.memory)?);
-        *last = Some(Arc::clone(&kept));
-        Ok(kept)
-    }
-
-    /// The same on the device.
-    fn keep_on_device(&self, image: ArrayView4<'_, f32>) -> Result<Arc<windows::Kept>, Error> {
-        let voxels = image.as_standard_layout();
-        let (voxels, shape) = (voxels.as_slice().unwrap_or_default(), image.dim().into());
-        let mut last = self.kept_on_device.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = last.as_ref().filter(|kept| kept.is_of(voxels, shape)) {
-            return Ok(Arc::clone(kept));
-        }
-        *last = None;
-        let kept = Arc::new(self.windows.keep(voxels, shape)?);
-        *last = Some(Arc::clone(&kept));
-        Ok(kept)
+        self.engine.device()
     }
 }
 
 impl Classifier for NetworkClassifier {
-    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
-        if let Some(plan) = &self.plan {
-            let images = batch.as_standard_layout();
-            return Ok(plan.forward(images.as_slice().unwrap_or_default(), batch.dim().into())?);
-        }
-        let exhausted = |error: &Error| matches!(error, Error::Network(error) if is_exhausted(error));
-        self.images.run(batch.dim().0, exhausted, |range| {
-            let images = batch.slice(s![range, .., .., .., ..]);
-            let logits = self.network.forward_t(&upload(images, &self.device)?, false)?;
-            Ok(logits.detach().flatten_all()?.to_vec1()?)
-        })
-    }
-
-    fn score_regions(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        progress: Progress<'_>,
-    ) -> Result<RegionLogits, Error> {
-        if self.dense {
-            return dense(self, image, regions, fill, progress);
-        }
-        check_grid(image, regions)?;
-        match &self.plan {
-            Some(plan) => {
-                let kept = self.keep(plan, image)?;
-                // A plan that compiles a classifier has a logit.
-                let original = kept.logit().unwrap_or(f32::NAN);
-                follow(image, regions, fill, progress, original, TOGETHER, |boxes| {
-                    Ok(plan.changed(&kept, boxes)?)
-                })
-            }
-            None => {
-                let kept = self.keep_on_device(image)?;
-                follow(image, regions, fill, progress, kept.logit(), AT_ONCE_ON_GPU, |boxes| {
-                    Ok(self.windows.changed(&kept, boxes, self.memory, &self.boxes)?)
-                })
-            }
-        }
+    fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
+        Ok(column(self.engine.forward(batch)?))
     }
 
     fn batch_size(&self, shape: [usize; 4]) -> usize {
-        // The first stage is the largest: of a stem with stride 2 and 64 channels it is twice as large as
-        // four sequences, and an operation holds its input, its output and a rearranged copy.
-        let bytes = 8 * shape.iter().product::<usize>() * size_of::<f32>();
-        (self.memory / bytes.max(1)).clamp(1, 16).min(self.images.most())
+        self.engine.images_at_once(shape)
+    }
+
+    fn baseline<'a>(&'a self, image: ArrayView4<'a, f32>) -> Result<Box<dyn Baseline + 'a>, Error> {
+        let cached = self.engine.baseline(image)?;
+        checked(column(cached.outputs().to_vec()), [1, 1], unperturbed)?;
+        Ok(Box::new(NetworkBaseline { engine: &self.engine, image, cached }))
     }
 }
 
-/// Goes through a partition, asking for the logits of many boxes of changed voxels at a time.
-fn follow(
-    image: ArrayView4<'_, f32>,
-    regions: &Supervoxels,
-    fill: &dyn Fill,
-    progress: Progress<'_>,
-    original: f32,
-    together: usize,
-    ask: impl Fn(&[Change<'_>]) -> Result<Vec<f32>, Error>,
-) -> Result<RegionLogits, Error> {
-    finite(&[original], |_| "the unperturbed scan".into())?;
-    walk(image, regions, fill, progress, original, together, &mut |changes: &[Perturbation]| {
-        let boxes: Vec<_> = changes.iter().map(|change| change.values.as_standard_layout()).collect();
-        let boxes: Vec<Change<'_>> = changes
-            .iter()
-            .zip(&boxes)
-            .map(|(change, values)| {
-                let (_, z, y, x) = change.values.dim();
-                let values = values.as_slice().unwrap_or_default();
-                Change { start: change.origin, size: [z, y, x], values }
-            })
-            .collect();
-        let logits = ask(&boxes)?;
-        finite(&logits, |i| format!("region {}", changes[i].region))?;
-        Ok(logits)
-    })
+/// A scan with its cached activations.
+struct NetworkBaseline<'a> {
+    engine: &'a Engine<ResNet3d>,
+    image: ArrayView4<'a, f32>,
+    cached: Arc<engine::Baseline<ResNet3d>>,
 }
 
-/// A batch as a tensor `[n, c, z, y, x]`.
-pub(crate) fn upload(batch: ArrayView5<'_, f32>, device: &Device) -> Result<Tensor, Error> {
-    let shape: [usize; 5] = batch.dim().into();
-    Ok(Tensor::from_vec(batch.iter().copied().collect::<Vec<f32>>(), &shape, device)?)
+impl Baseline for NetworkBaseline<'_> {
+    fn image(&self) -> ArrayView4<'_, f32> {
+        self.image
+    }
+
+    fn logits(&self) -> &[f32] {
+        self.cached.outputs()
+    }
+
+    fn patched(&self, patches: &[Patch]) -> Result<Array2<f32>, Error> {
+        Ok(column(self.engine.patched(&self.cached, patches)?))
+    }
+
+    fn batch_size(&self) -> usize {
+        self.engine.patches_at_once(self.image.dim().into())
+    }
+
+    fn whole(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
+        Ok(column(self.engine.forward(batch)?))
+    }
+
+    fn whole_batch_size(&self) -> usize {
+        self.engine.images_at_once(self.image.dim().into())
+    }
 }
 
-/// One image as a batch of one.
+/// Logits as a classifier's outputs, `[n, 1]`.
+fn column(logits: Vec<f32>) -> Array2<f32> {
+    Array1::from_vec(logits).insert_axis(Axis(1))
+}
+
+/// Copies an image to the device, as a batch of one.
 pub(crate) fn upload_one(image: ArrayView4<'_, f32>, device: &Device) -> Result<Tensor, Error> {
-    upload(image.insert_axis(Axis(0)), device)
+    let (c, z, y, x) = image.dim();
+    Ok(Tensor::from_vec(image.iter().copied().collect::<Vec<f32>>(), (1, c, z, y, x), device)?)
 }

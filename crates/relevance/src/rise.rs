@@ -1,43 +1,49 @@
-//! RISE in 3D: the logit's mean over random masks that keep a region, beside its mean over all masks.
+//! RISE in 3D: the logit's mean over random masks that keep a region, compared with its mean over all masks.
 //!
 //! V. Petsiuk, A. Das and K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
-//! <https://doi.org/10.48550/arXiv.1806.07421>. Its saliency is `Σ f(x ⊙ M) M / (N·E[M])`. Here the logit takes its own
-//! mean away first: that moves every value by the same amount on average, and takes out the noise that comes from how
-//! often a region happened to be kept. Where RISE darkens, the fill's values stand.
+//! <https://doi.org/10.48550/arXiv.1806.07421>. Its saliency is `Σ f(x ⊙ M) M / (N·E[M])`. Here the mean logit is
+//! subtracted first: on average that moves every value by the same amount, and it removes the noise of how often a region
+//! happened to be kept. Where RISE darkens, the fill's values are used.
 //!
 //! **What it finds.** A region's mean effect while about half of the others are missing: of a sum, its share; of an AND
 //! or an OR, its part. Its own low-resolution masks blur over cells: small regions get their neighbours' values. It
-//! needs many samples (the paper took 4000 to 8000), and [`Attribution::convergence`] tells when they are enough.
+//! needs many samples (the paper took 4000 to 8000): see [`Attribution::convergence`].
 
-use ndarray::{Array3, ArrayView4};
+use ndarray::Array3;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use relevox_perturb::Fill;
 use slic3d::Supervoxels;
 
-use crate::attribution::{Track, looks};
 use crate::coalition::Coalitions;
-use crate::{Attribution, Classifier, Error, Progress};
+use crate::convergence::{Track, checkpoints};
+use crate::explainer::Explainer;
+use crate::{Attribution, Baseline, Error, Progress, Target};
 
-/// What is masked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The masks of [`Rise`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Masks {
-    /// Whole regions.
+    /// Whole regions are kept or replaced.
+    #[default]
     Regions,
-    /// RISE's own: so many cells along z, y and x, kept or not, shifted and interpolated trilinearly.
+    /// RISE's own: this number of cells along z, y and x, kept or not, shifted and interpolated trilinearly.
     Cells([usize; 3]),
 }
 
-/// Settings of [`rise`].
+/// Settings of RISE.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 pub struct Rise {
-    /// Masks asked about.
+    /// Number of masks, at least 2.
     pub samples: usize,
-    /// The same seed draws the same masks.
+    /// Seed of the masks.
     pub seed: u64,
-    /// The chance that a region or a cell is kept.
+    /// Probability that a region or a cell is kept, between 0 and 1.
     pub keep: f64,
-    /// What is masked.
+    /// The masks.
     pub masks: Masks,
 }
 
@@ -47,94 +53,118 @@ impl Default for Rise {
     }
 }
 
+/// Valid settings of [`Rise`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ValidRise(Rise);
+
 impl Rise {
-    fn check(&self) -> Result<(), Error> {
-        let refuse =
-            |setting, expected, found| Err(Error::Setting { explainer: "RISE", setting, expected, found });
+    /// Validates the settings.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] with the first setting that is out of range.
+    pub fn check(self) -> Result<ValidRise, Error> {
         if self.samples < 2 {
-            return refuse("samples", "at least 2", self.samples as f64);
+            return Err(Error::setting("RISE: samples", "at least 2", self.samples));
         }
         if !(self.keep > 0.0 && self.keep < 1.0) {
-            return refuse("keep", "a share between 0 and 1", self.keep);
+            return Err(Error::setting("RISE: keep", "a share between 0 and 1", self.keep));
         }
         match self.masks {
-            Masks::Cells(cells) if cells.contains(&0) => refuse("cells", "at least 1 along each axis", 0.0),
-            _ => Ok(()),
+            Masks::Cells(cells) if cells.contains(&0) => {
+                Err(Error::setting("RISE: cells", "at least 1 along each axis", format!("{cells:?}")))
+            }
+            _ => Ok(ValidRise(self)),
         }
     }
 }
 
-/// How much a region's presence adds to the mean logit of random masks. A region that the fill leaves as it is has
-/// exactly 0 under masks of regions; under cells it shares the values of the cells that it lies in.
-///
-/// `progress` is told of the masks as they are answered.
-///
-/// # Shapes
-/// `image` is `[c, z, y, x]`, the partition `[z, y, x]`.
-///
-/// # Errors
-/// Settings out of range, what the classifier or the fill meets, and [`Error::Cancelled`].
-pub fn rise(
-    classifier: &dyn Classifier,
-    image: ArrayView4<'_, f32>,
-    regions: &Supervoxels,
-    fill: &dyn Fill,
-    settings: &Rise,
-    progress: Progress<'_>,
-) -> Result<Attribution, Error> {
-    settings.check()?;
-    let coalitions = Coalitions::new(classifier, image, regions, fill)?;
-    let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
-    let (_, z, y, x) = image.dim();
-    let mut sums = Sums::new(regions.len());
-    let mut track = Track::default();
-    let mut done = 0;
-    for look in looks(settings.samples) {
-        while done < look {
-            let size = coalitions.batch_size().min(look - done);
-            match settings.masks {
-                Masks::Regions => {
-                    let mut kept = vec![vec![true; regions.len()]; size];
-                    for mask in &mut kept {
-                        for &region in coalitions.players() {
-                            mask[region] = rng.random_bool(settings.keep);
+impl ValidRise {
+    /// Returns the settings.
+    pub fn settings(&self) -> &Rise {
+        &self.0
+    }
+}
+
+impl Explainer for Rise {
+    fn explain(
+        &self,
+        baseline: &dyn Baseline,
+        regions: &Supervoxels,
+        fill: &dyn Fill,
+        target: &Target,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        self.check()?.explain(baseline, regions, fill, target, progress)
+    }
+}
+
+/// A region that the fill does not change has exactly 0 under masks of regions; under cells it shares the values of the
+/// cells that it lies in.
+impl Explainer for ValidRise {
+    fn explain(
+        &self,
+        baseline: &dyn Baseline,
+        regions: &Supervoxels,
+        fill: &dyn Fill,
+        target: &Target,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        let settings = &self.0;
+        let coalitions = Coalitions::new(baseline, regions, fill, target)?;
+        let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
+        let (_, z, y, x) = baseline.image().dim();
+        let mut sums = Sums::new(regions.len());
+        let mut track = Track::default();
+        let mut done = 0;
+        for checkpoint in checkpoints(settings.samples) {
+            while done < checkpoint {
+                let size = coalitions.batch_size().min(checkpoint - done);
+                match settings.masks {
+                    Masks::Regions => {
+                        let mut kept = vec![vec![true; regions.len()]; size];
+                        for mask in &mut kept {
+                            for &region in coalitions.players() {
+                                mask[region] = rng.random_bool(settings.keep);
+                            }
+                        }
+                        for (mask, logit) in kept.iter().zip(coalitions.logits(&kept)?) {
+                            sums.add(logit, mask.iter().map(|&kept| f64::from(u8::from(kept))));
                         }
                     }
-                    for (mask, logit) in kept.iter().zip(coalitions.logits(&kept)?) {
-                        sums.add(logit, mask.iter().map(|&kept| f64::from(u8::from(kept))));
+                    Masks::Cells(cells) => {
+                        let masks: Vec<Array3<f32>> =
+                            (0..size).map(|_| mask([z, y, x], cells, settings.keep, &mut rng)).collect();
+                        for (mask, logit) in masks.iter().zip(coalitions.mixed(&masks)?) {
+                            let means = coalitions.mean_by_region(mask, regions.voxel_counts());
+                            sums.add(logit, means.into_iter());
+                        }
                     }
                 }
-                Masks::Cells(cells) => {
-                    let masks: Vec<Array3<f32>> =
-                        (0..size).map(|_| mask([z, y, x], cells, settings.keep, &mut rng)).collect();
-                    for (mask, logit) in masks.iter().zip(coalitions.mixed(&masks)?) {
-                        sums.add(logit, coalitions.mean_by_region(mask, regions.voxel_counts()).into_iter());
-                    }
+                done += size;
+                if progress(size).is_break() {
+                    return Err(Error::Cancelled);
                 }
             }
-            done += size;
-            if progress(size).is_break() {
-                return Err(Error::Cancelled);
+            let mut values = sums.values(settings.keep);
+            if settings.masks == Masks::Regions {
+                let mut moved = vec![false; regions.len()];
+                coalitions.players().iter().for_each(|&region| moved[region] = true);
+                values.iter_mut().zip(moved).filter(|(_, moved)| !moved).for_each(|(value, _)| *value = 0.0);
             }
+            track.record(done, &values);
         }
-        let mut values = sums.values(settings.keep);
-        if settings.masks == Masks::Regions {
-            let mut moved = vec![false; regions.len()];
-            coalitions.players().iter().for_each(|&region| moved[region] = true);
-            values.iter_mut().zip(moved).filter(|(_, moved)| !moved).for_each(|(value, _)| *value = 0.0);
-        }
-        track.note(done, &values);
+        let (values, convergence) = track.finish();
+        Ok(Attribution { convergence, ..Attribution::new(baseline, regions, target, values)? })
     }
-    Ok(track.finish())
 }
 
-/// `Σ f m`, `Σ f` and `Σ m`, for a covariance that can be had at any time.
+/// `Σ f m`, `Σ f` and `Σ m`: the covariance so far.
 struct Sums {
     samples: f64,
     logits: f64,
     masks: Vec<f64>,
     products: Vec<f64>,
-    /// The first logit, taken from all of them: sums of small differences keep their digits.
+    /// The first logit, subtracted from all of them: sums of small differences keep their digits.
     level: Option<f64>,
 }
 
@@ -167,8 +197,8 @@ impl Sums {
     }
 }
 
-/// Random cells, one more along each axis than asked for so that a shift by up to one cell stays inside,
-/// interpolated between their centres.
+/// Draws RISE's mask: random cells, one more along each axis than asked for so that a shift by up to one cell stays
+/// inside, interpolated between their centres.
 fn mask(shape: [usize; 3], cells: [usize; 3], keep: f64, rng: &mut ChaCha8Rng) -> Array3<f32> {
     let corners = cells.map(|n| n + 2);
     let kept: Array3<f32> = Array3::from_shape_fn(corners, |_| f32::from(u8::from(rng.random_bool(keep))));
@@ -197,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_keep_as_much_as_asked_everywhere() {
+    fn masks_keep_the_asked_share_everywhere() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let shape = [9, 7, 12];
         let mut sum = Array3::<f32>::zeros(shape);

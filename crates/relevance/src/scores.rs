@@ -1,33 +1,60 @@
-//! How far each region moves the classifier.
+//! Region scores: how far the replacement of a region moves the classifier.
 //!
-//! Rajapaksa and Khalvati (2022), section B: each superpixel is scored by "its ability to change the model's
-//! confidence on classification"; the scores are "normalized between 0 and 100". Beside the paper's
-//! Δprobability stands Δlogit, which does not saturate.
+//! Rajapaksa and Khalvati (2022), section B: each superpixel is scored by "its ability to change the model's confidence on
+//! classification"; the scores are "normalized between 0 and 100". Next to the paper's change of the probability stands
+//! the change of the logit, which does not saturate.
 
-use ndarray::ArrayView4;
+use std::fmt::Write;
+
 use relevox_perturb::Fill;
 use slic3d::Supervoxels;
 
-use crate::{Classifier, Error, Progress, RegionLogits};
+use crate::attribution::Attribution;
+use crate::map::RelevanceMap;
+use crate::named::named;
+use crate::region_logits::{RegionLogits, region_logits};
+use crate::relevance::scale_to_100;
+use crate::{Baseline, Error, Progress, Target};
 
-/// One region's score. Every float is a plain `f64`, so that Rust's shortest decimal form brings it back
-/// exactly.
+named! {
+    /// The score of a region.
+    #[derive(Default)]
+    pub enum ScoreKind, "score" {
+        /// The signed change of the probability, the paper's score.
+        #[default]
+        DeltaP = "delta_p", "Δp";
+        /// The signed change of the logit.
+        DeltaLogit = "delta_logit", "Δlogit";
+    }
+}
+
+/// The score of one region.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RegionScore {
     /// The region's label value.
     pub id: u32,
-    /// The region's voxels.
+    /// Number of voxels of the region.
     pub voxels: usize,
-    /// Probability of the positive class for the scan as it is.
+    /// Probability of the target for the scan as it is; of a plain value, the value.
     pub p_original: f64,
     /// The same with this region replaced.
     pub p_perturbed: f64,
-    /// `p_original − p_perturbed`: above 0 where the region speaks for the positive class.
+    /// `p_original − p_perturbed`: above 0 where the region is evidence for the target.
     pub delta_p: f64,
     /// The same difference of logits.
     pub delta_logit: f64,
-    /// |Δp|, min-max scaled to 0..100 over the case's regions.
+    /// |Δp|, min-max scaled to 0..100 over the scan's regions.
     pub relevance: f64,
+}
+
+impl RegionScore {
+    /// Returns one of its two scores.
+    pub fn score(&self, kind: ScoreKind) -> f64 {
+        match kind {
+            ScoreKind::DeltaP => self.delta_p,
+            ScoreKind::DeltaLogit => self.delta_logit,
+        }
+    }
 }
 
 /// The scores of a partition, in the order of its ids.
@@ -35,48 +62,57 @@ pub struct RegionScore {
 pub struct RegionScores {
     /// One row per region.
     pub rows: Vec<RegionScore>,
-    /// No region moves the classifier more than another: every relevance is 0 and ranks nothing.
+    /// Whether all regions move the classifier equally: every relevance is 0 and ranks nothing.
     pub flat: bool,
+    /// The scan's own outputs, `[k]`; empty if the scores were read from a table.
+    pub original: Vec<f32>,
 }
 
 impl RegionScores {
-    /// Scores from logits.
+    /// Columns of the table that [`RegionScores::to_csv`] returns.
+    pub const COLUMNS: [&'static str; 7] =
+        ["region", "voxels", "p_original", "p_perturbed", "delta_p", "delta_logit", "relevance"];
+
+    /// Computes the scores of a target from a classifier's outputs.
     ///
     /// # Errors
-    /// Logits for another number of regions, or logits that are not finite.
-    pub fn from_logits(regions: &Supervoxels, logits: &RegionLogits) -> Result<Self, Error> {
-        if logits.perturbed.len() != regions.len() {
+    /// Returns [`Error::ShapeMismatch`] if there are outputs for another number of regions, [`Error::OutOfRange`] or
+    /// [`Error::InvalidSetting`] if the classifier does not have the target, and [`Error::NonFinite`] if a difference of
+    /// logits is not finite.
+    pub fn from_logits(regions: &Supervoxels, logits: &RegionLogits, target: &Target) -> Result<Self, Error> {
+        if logits.perturbed.nrows() != regions.len() {
             return Err(Error::ShapeMismatch {
                 what: "the number of region logits",
                 expected: vec![regions.len()],
-                found: vec![logits.perturbed.len()],
+                found: vec![logits.perturbed.nrows()],
             });
         }
-        let original = f64::from(logits.original);
+        target.check(logits.original.len())?;
+        let original = target.logit(&logits.original);
         let mut rows = Vec::with_capacity(regions.len());
         for (region, (&id, &voxels)) in regions.ids().iter().zip(regions.voxel_counts()).enumerate() {
-            let perturbed = f64::from(logits.perturbed[region]);
+            let perturbed = target.logit(&logits.perturbed.row(region).to_vec());
             if !(original - perturbed).is_finite() {
-                let input = format!("region {region}");
-                return Err(Error::NonFiniteLogit { input, logit: logits.perturbed[region] });
+                let what = format!("the logit of region {region}");
+                return Err(Error::NonFinite { what, value: perturbed as f32 });
             }
             rows.push(RegionScore {
                 id,
                 voxels,
-                p_original: sigmoid(original),
-                p_perturbed: sigmoid(perturbed),
-                delta_p: sigmoid_difference(original, perturbed),
+                p_original: target.probability(original),
+                p_perturbed: target.probability(perturbed),
+                delta_p: target.probability_difference(original, perturbed),
                 delta_logit: original - perturbed,
                 relevance: 0.0,
             });
         }
-        Ok(Self::scaled(rows))
+        Ok(Self { original: logits.original.clone(), ..Self::scaled(rows) })
     }
 
-    /// Scores read back from where they were written; relevance is taken as it stands.
+    /// Creates scores from the rows of a table; relevance is taken as it stands.
     pub fn from_rows(rows: Vec<RegionScore>) -> Self {
         let flat = rows.iter().all(|row| row.relevance == 0.0);
-        Self { rows, flat }
+        Self { rows, flat, original: Vec::new() }
     }
 
     /// Sets each row's relevance from its Δp.
@@ -89,53 +125,73 @@ impl RegionScores {
                 row.relevance = relevance;
             }
         }
-        Self { rows, flat }
+        Self { rows, flat, original: Vec::new() }
     }
 
-    /// Mean |Δp| over the regions: how much a fill moves the classifier at all, for comparing fills. 0 where
-    /// there is no region.
+    /// Computes the mean |Δp| over the regions, to compare fills. 0 if there is no region.
     pub fn mean_abs_delta_p(&self) -> f64 {
         self.rows.iter().map(|row| row.delta_p.abs()).sum::<f64>() / self.rows.len().max(1) as f64
     }
 
-    /// The relevance column.
+    /// Returns the relevance column.
     pub fn relevance(&self) -> Vec<f64> {
         self.rows.iter().map(|row| row.relevance).collect()
     }
+
+    /// Returns one of the two scores by region.
+    pub fn values(&self, kind: ScoreKind) -> Vec<f64> {
+        self.rows.iter().map(|row| row.score(kind)).collect()
+    }
+
+    /// Returns one of the two scores as an attribution.
+    pub fn attribution(&self, kind: ScoreKind, target: &Target) -> Attribution {
+        Attribution {
+            ids: self.rows.iter().map(|row| row.id).collect(),
+            voxels: self.rows.iter().map(|row| row.voxels).collect(),
+            values: self.values(kind),
+            original: self.original.clone(),
+            target: *target,
+            convergence: Vec::new(),
+        }
+    }
+
+    /// Gives each voxel its region's relevance; background gets 0.
+    ///
+    /// # Errors
+    /// Returns [`Error::ShapeMismatch`] or [`Error::OtherPartition`] if the scores belong to another partition.
+    pub fn map(&self, regions: &Supervoxels) -> Result<RelevanceMap, Error> {
+        let ids: Vec<u32> = self.rows.iter().map(|score| score.id).collect();
+        RelevanceMap::check_ids(regions, &ids)?;
+        Ok(RelevanceMap { flat: self.flat, ..RelevanceMap::paint(regions, &self.relevance())? })
+    }
+
+    /// Returns the scores as CSV with the columns [`RegionScores::COLUMNS`], floats in the shortest decimal form that
+    /// reads back exactly.
+    pub fn to_csv(&self) -> String {
+        let mut table = Self::COLUMNS.join(",") + "\n";
+        for row in &self.rows {
+            let RegionScore { id, voxels, p_original, p_perturbed, delta_p, delta_logit, relevance } = row;
+            let line =
+                format!("{id},{voxels},{p_original},{p_perturbed},{delta_p},{delta_logit},{relevance}");
+            // Writing to a string cannot fail.
+            let _ = writeln!(table, "{line}");
+        }
+        table
+    }
 }
 
-/// Scores each region of a scan by how far its replacement moves the classifier.
-///
-/// # Shapes
-/// `image` is `[c, z, y, x]`, the partition `[z, y, x]`.
+/// Scores each region of a scan by how far its replacement moves the target: [`region_logits`] and
+/// [`RegionScores::from_logits`].
 ///
 /// # Errors
-/// As [`Classifier::score_regions`].
+/// As both functions.
 pub fn score(
-    classifier: &dyn Classifier,
-    image: ArrayView4<'_, f32>,
+    baseline: &dyn Baseline,
     regions: &Supervoxels,
     fill: &dyn Fill,
+    target: &Target,
     progress: Progress<'_>,
 ) -> Result<RegionScores, Error> {
-    RegionScores::from_logits(regions, &classifier.score_regions(image, regions, fill, progress)?)
-}
-
-/// Min-max scaling to 0..100; nothing where all values are equal (or there are none).
-pub fn scale_to_100(values: &[f64]) -> Option<Vec<f64>> {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // The division first: (high − low) / (high − low) is exactly 1, and the top exactly 100.
-    (high > low).then(|| values.iter().map(|value| (value - low) / (high - low) * 100.0).collect())
-}
-
-/// The probability of a logit, without overflow at either end.
-pub fn sigmoid(logit: f64) -> f64 {
-    if logit >= 0.0 { 1.0 / (1.0 + (-logit).exp()) } else { logit.exp() / (1.0 + logit.exp()) }
-}
-
-/// `sigmoid(a) − sigmoid(b)`, without the cancellation that two probabilities near 1 would suffer: those of
-/// the other class, near 0, have the same difference.
-pub fn sigmoid_difference(a: f64, b: f64) -> f64 {
-    if a + b > 0.0 { sigmoid(-b) - sigmoid(-a) } else { sigmoid(a) - sigmoid(b) }
+    target.check(baseline.logits().len())?;
+    RegionScores::from_logits(regions, &region_logits(baseline, regions, fill, progress)?, target)
 }

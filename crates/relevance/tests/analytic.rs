@@ -4,13 +4,24 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array3, Array4, ArrayView4, ArrayView5, s};
+use ndarray::{Array2, Array3, Array4, ArrayView4, ArrayView5, s};
 use proptest::prelude::*;
-use relevox_perturb::{ConstantFill, Fill, Perturbation};
+use relevox_perturb::{Box3, ConstantFill, Fill, Patch, replace_region};
 use relevox_relevance::{
-    Classifier, Error, RegionLogits, RegionScores, RelevanceMap, score, sigmoid, sigmoid_difference, silent,
+    Classifier, Error, Explainer, Perturbation, RegionLogits, RegionScores, RelevanceMap, ScoreKind, Sign,
+    Target, from_fn, region_logits, sigmoid, sigmoid_difference, silent,
 };
 use slic3d::Supervoxels;
+
+fn score(
+    classifier: &dyn Classifier,
+    image: ArrayView4<'_, f32>,
+    regions: &Supervoxels,
+    fill: &dyn Fill,
+    progress: relevox_relevance::Progress<'_>,
+) -> Result<RegionScores, Error> {
+    relevox_relevance::score(&*classifier.baseline(image)?, regions, fill, &Target::default(), progress)
+}
 
 const SHAPE: (usize, usize, usize) = (4, 6, 8);
 
@@ -34,7 +45,7 @@ fn linear(weights: Array4<f32>, bias: f32) -> impl Classifier {
     }
 }
 
-/// Looks at blocks 5 (whole) and 6 (its half with x = 4).
+/// Depends on blocks 5 (whole) and 6 (its half with x = 4).
 fn sum_over_a_box(bias: f32) -> impl Classifier {
     let mut weights = Array4::zeros((2, SHAPE.0, SHAPE.1, SHAPE.2));
     weights.slice_mut(s![.., 0..2, 2..4, 2..5]).fill(0.125);
@@ -45,7 +56,7 @@ fn sum_over_a_box(bias: f32) -> impl Classifier {
 fn a_sum_over_a_box_is_relevant_by_its_share() {
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
     let scores = score(&sum_over_a_box(-3.0), ones().view(), &regions, &blank(), &silent).unwrap();
-    // All 24 looked-at values are 1: the logit is 24/8 − 3 = 0; block 5 holds 16 of them, block 6 8.
+    // All 24 values that count are 1: the logit is 24/8 − 3 = 0; block 5 holds 16 of them, block 6 8.
     for row in &scores.rows {
         let expected = match row.id {
             5 => 2.0,
@@ -64,7 +75,7 @@ fn a_sum_over_a_box_is_relevant_by_its_share() {
     let mean = (0.5 - sigmoid(-1.0) + 0.5 - sigmoid(-2.0)) / 24.0;
     assert!((scores.mean_abs_delta_p() - mean).abs() < 1e-7);
 
-    let map = RelevanceMap::paint(&regions, &scores).unwrap();
+    let map = scores.map(&regions).unwrap();
     assert_eq!(map.voxels[[1, 3, 3]], 100.0);
     assert_eq!(map.voxels[[2, 3, 3]], 0.0);
     assert!(!map.flat);
@@ -82,14 +93,15 @@ fn a_region_against_the_class_counts_as_much_as_one_for_it() {
 }
 
 #[test]
-fn a_classifier_that_looks_nowhere_gives_a_flat_map() {
+fn a_constant_classifier_gives_a_flat_map() {
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
     let nowhere = linear(Array4::zeros((2, SHAPE.0, SHAPE.1, SHAPE.2)), 0.7);
     let scores = score(&nowhere, ones().view(), &regions, &blank(), &silent).unwrap();
     assert!(scores.flat && scores.rows.iter().all(|row| row.relevance == 0.0 && row.delta_p == 0.0));
-    let map = RelevanceMap::paint(&regions, &scores).unwrap();
+    let map = scores.map(&regions).unwrap();
     assert!(map.flat && map.voxels.iter().all(|v| *v == 0.0));
-    assert_eq!(RegionScores::from_rows(scores.rows.clone()), scores);
+    let again = RegionScores::from_rows(scores.rows.clone());
+    assert_eq!(RegionScores { original: scores.original.clone(), ..again }, scores);
 }
 
 #[test]
@@ -173,7 +185,7 @@ proptest! {
             let other = &b.rows[after.index_of(new[row.id as usize]).unwrap()];
             prop_assert_eq!((row.delta_p, row.relevance, row.voxels), (other.delta_p, other.relevance, other.voxels));
         }
-        prop_assert_eq!(RelevanceMap::paint(&before, &a).unwrap(), RelevanceMap::paint(&after, &b).unwrap());
+        prop_assert_eq!(a.map(&before).unwrap(), b.map(&after).unwrap());
     }
 
     #[test]
@@ -195,9 +207,9 @@ proptest! {
     fn the_size_of_a_batch_changes_nothing((labels, image) in labels_and_image(), size in 1..9_usize) {
         struct Batched(usize);
         impl Classifier for Batched {
-            fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
+            fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
                 assert!(batch.dim().0 <= self.0);
-                crooked(batch)
+                crooked.logits(batch)
             }
             fn batch_size(&self, _: [usize; 4]) -> usize {
                 self.0
@@ -245,11 +257,13 @@ fn unchanged_regions_cost_no_forward_pass() {
         finished.fetch_add(n, Ordering::Relaxed);
         ControlFlow::Continue(())
     };
-    let logits = counting.score_regions(image.view(), &regions, &blank(), &progress).unwrap();
+    let baseline = counting.baseline(image.view()).unwrap();
+    let logits = region_logits(&*baseline, &regions, &blank(), &progress).unwrap();
+    drop(baseline);
     assert_eq!(seen.into_inner(), 1 + 12, "the scan, and the 12 blocks that are not air");
     assert_eq!(finished.into_inner(), 24);
     for (logit, changed) in logits.perturbed.iter().zip(&logits.changed) {
-        assert_eq!(*changed == 0, logit.to_bits() == logits.original.to_bits());
+        assert_eq!(*changed == 0, logit.to_bits() == logits.original[0].to_bits());
     }
 }
 
@@ -259,7 +273,7 @@ fn background_is_not_scored_and_stays_dark() {
     let regions = Supervoxels::from_labels(labels, Some(0)).unwrap();
     let scores = score(&crooked, ones().view(), &regions, &blank(), &silent).unwrap();
     assert_eq!(scores.rows.len(), 12);
-    let map = RelevanceMap::paint(&regions, &scores).unwrap();
+    let map = scores.map(&regions).unwrap();
     assert!(map.voxels.slice(s![..2, .., ..]).iter().all(|v| *v == 0.0));
 }
 
@@ -282,7 +296,7 @@ fn what_does_not_fit_is_named() {
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
     let too_few = |_: ArrayView5<'_, f32>| -> Result<Vec<f32>, Error> { Ok(vec![]) };
     let found = score(&too_few, ones().view(), &regions, &blank(), &silent).unwrap_err();
-    assert!(matches!(found, Error::LogitCount { expected: 1, found: 0 }), "{found}");
+    assert!(matches!(found, Error::ShapeMismatch { .. }), "{found}");
 
     let odd = |batch: ArrayView5<'_, f32>| -> Result<Vec<f32>, Error> {
         Ok(batch.outer_iter().map(|i| if i[[0, 0, 0, 0]] == 0.0 { f32::NAN } else { 0.0 }).collect())
@@ -298,45 +312,120 @@ fn what_does_not_fit_is_named() {
     let found = score(&crooked, small.view(), &regions, &blank(), &silent).unwrap_err();
     assert!(matches!(found, Error::ShapeMismatch { .. }), "{found}");
 
-    let short = RegionLogits { original: 0.0, perturbed: vec![0.0], changed: vec![1] };
-    assert!(matches!(RegionScores::from_logits(&regions, &short), Err(Error::ShapeMismatch { .. })));
+    let short = RegionLogits { original: vec![0.0], perturbed: Array2::zeros((1, 1)), changed: vec![1] };
+    assert!(matches!(
+        RegionScores::from_logits(&regions, &short, &Target::default()),
+        Err(Error::ShapeMismatch { .. })
+    ));
 
     let scores = score(&crooked, ones().view(), &regions, &blank(), &silent).unwrap();
     let other = Supervoxels::from_labels(blocks().mapv(|l| l + 1), None).unwrap();
-    let found = RelevanceMap::paint(&other, &scores).unwrap_err();
+    let found = scores.map(&other).unwrap_err();
     assert!(matches!(found, Error::OtherPartition { row: 0, expected: 1, found: 0 }), "{found}");
 
     let found = RelevanceMap::from_values(Array3::from_elem((1, 1, 1), f32::NAN)).unwrap_err();
-    assert!(matches!(found, Error::NonFiniteMap { voxel: [0, 0, 0], .. }), "{found}");
+    assert!(matches!(found, Error::NonFinite { .. }), "{found}");
 }
 
-/// A fill of someone else's making, which may do anything.
-struct Stranger(fn(Perturbation) -> Perturbation);
+/// A fill of the user's own, which may do anything.
+struct Custom(fn(Patch) -> Patch);
 
-impl Fill for Stranger {
+impl Fill for Custom {
     fn name(&self) -> &str {
-        "stranger"
+        "custom"
     }
-    fn perturb(
+    fn patches(
         &self,
         image: ArrayView4<'_, f32>,
         regions: &Supervoxels,
-        region: usize,
-    ) -> Result<Perturbation, relevox_perturb::Error> {
-        Perturbation::replace("stranger", image, regions, region, |_, _| 0.0).map(self.0)
+        batch: &[usize],
+    ) -> Result<Vec<Patch>, relevox_perturb::Error> {
+        let blank =
+            |&region: &usize| replace_region("custom", image, regions, region, |_, _| 0.0).map(self.0);
+        batch.iter().map(blank).collect()
     }
 }
 
 #[test]
-fn a_strange_fill_is_refused_before_it_does_harm() {
+fn a_custom_fill_is_validated_before_it_is_used() {
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
-    let off = Stranger(|p| Perturbation { origin: [3, 0, 0], ..p });
+    let off = Custom(|patch| Patch::new(Box3::new([3, 0, 0], [5, 2, 2]), patch.values().to_owned()).unwrap());
     let found = score(&crooked, ones().view(), &regions, &off, &silent).unwrap_err();
     assert!(matches!(found, Error::Fill(relevox_perturb::Error::ShapeMismatch { .. })), "{found}");
-    let odd = Stranger(|mut p| {
-        p.values[[1, 0, 0, 0]] = f32::INFINITY;
-        p
+    let odd = Custom(|mut patch| {
+        patch.values_mut()[[1, 0, 0, 0]] = f32::INFINITY;
+        patch
     });
     let found = score(&crooked, ones().view(), &regions, &odd, &silent).unwrap_err();
-    assert!(matches!(found, Error::Fill(relevox_perturb::Error::NonFinite { channel: 1, .. })), "{found}");
+    assert_eq!(found.to_string(), "fill custom, channel 1: expected a finite value, found inf");
+}
+
+#[test]
+fn each_output_is_a_target() {
+    let regions = Supervoxels::from_labels(blocks(), None).unwrap();
+    let image = ones();
+    let blank = blank();
+    let (a, b) = (sum_over_a_box(-3.0), linear(Array4::from_elem((2, 4, 6, 8), 0.01), 0.5));
+    let both = from_fn(2, |batch: ArrayView5<'_, f32>| {
+        Ok(ndarray::concatenate![ndarray::Axis(1), a.logits(batch)?, b.logits(batch)?])
+    });
+    let baseline = both.baseline(image.view()).unwrap();
+    let explain = |target: &Target| {
+        let explainer = Perturbation { score: ScoreKind::DeltaLogit, channel: None };
+        explainer.explain(&*baseline, &regions, &blank, target, &silent).unwrap()
+    };
+    for (output, single) in [&a as &dyn Classifier, &b].into_iter().enumerate() {
+        let alone = score(single, image.view(), &regions, &blank, &silent).unwrap();
+        let found = explain(&Target::sigmoid(output));
+        assert_eq!(found.values, alone.values(ScoreKind::DeltaLogit));
+        assert_eq!(found.original[output], alone.original[0]);
+        assert_eq!(found.probability(), alone.rows[0].p_original);
+    }
+    // Of two exclusive classes the logit is the difference.
+    let softmax = explain(&Target::softmax(0));
+    let (first, second) = (explain(&Target::sigmoid(0)), explain(&Target::sigmoid(1)));
+    for ((found, a), b) in softmax.values.iter().zip(&first.values).zip(&second.values) {
+        assert!((found - (a - b)).abs() < 1e-12);
+    }
+    for target in [Target::sigmoid(2), Target::softmax(2)] {
+        let found = relevox_relevance::score(&*baseline, &regions, &blank, &target, &silent);
+        assert!(matches!(found, Err(Error::OutOfRange { len: 2, found: 2, .. })));
+    }
+}
+
+#[test]
+fn a_plain_value_is_scored_by_its_own_change() {
+    let regions = Supervoxels::from_labels(blocks(), None).unwrap();
+    let (image, age) = (ones(), sum_over_a_box(60.0));
+    let baseline = age.baseline(image.view()).unwrap();
+    let scores =
+        relevox_relevance::score(&*baseline, &regions, &blank(), &Target::value(0), &silent).unwrap();
+    let row = scores.rows[5];
+    assert_eq!((row.p_original, row.p_perturbed, row.delta_p, row.relevance), (63.0, 61.0, 2.0, 100.0));
+    assert_eq!(scores.rows[6].relevance, 50.0);
+}
+
+#[test]
+fn tables_hold_what_was_computed() {
+    let labels = Array3::from_shape_fn(SHAPE, |(z, ..)| 3 + z as u32 / 2 * 4);
+    let regions = Supervoxels::from_labels(labels, None).unwrap();
+    let (image, classifier) = (ones(), sum_over_a_box(-3.0));
+    let baseline = classifier.baseline(image.view()).unwrap();
+    let scores =
+        relevox_relevance::score(&*baseline, &regions, &blank(), &Target::default(), &silent).unwrap();
+    let p = sigmoid(-3.0);
+    let expected = format!(
+        "region,voxels,p_original,p_perturbed,delta_p,delta_logit,relevance\n\
+         3,96,0.5,{p},{},3,100\n7,96,0.5,0.5,0,0,0\n",
+        0.5 - p
+    );
+    assert_eq!(scores.to_csv(), expected);
+    let found = scores.attribution(ScoreKind::DeltaLogit, &Target::default());
+    assert_eq!(found.to_csv(Sign::Positive), "region,voxels,value,relevance\n3,96,3,100\n7,96,0,0\n");
+    let map = found.map(&regions, Sign::Magnitude).unwrap();
+    assert_eq!(map, scores.map(&regions).unwrap());
+    assert_eq!(map.mask(Some(50.0), 0.1).iter().filter(|inside| **inside).count(), 96);
+    assert!(map.mask(None, 0.1).iter().all(|inside| !inside));
+    let other = Supervoxels::from_labels(blocks().mapv(|label| label / 12), None).unwrap();
+    assert!(matches!(found.map(&other, Sign::Magnitude), Err(Error::OtherPartition { .. })));
 }

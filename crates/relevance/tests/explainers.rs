@@ -1,22 +1,23 @@
 //! Each explainer on classifiers whose true relevance is known: a sum over a box, an AND of two regions, a saturated sum.
-//! What an explainer can't find is asserted too, as its documentation says it.
+//! What an explainer cannot find is asserted too, as its documentation states it.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array3, Array4, ArrayView4, ArrayView5, s};
+use ndarray::{Array2, Array3, Array4, ArrayView4, ArrayView5, s};
 use proptest::prelude::*;
 use relevox_perturb::{ConstantFill, Fill};
 use relevox_relevance::{
-    Attribution, Border, Classifier, Coalitions, Error, Lime, Masks, Occlusion, OneSequence, Reading,
-    RegionGraph, RelevanceMap, Rise, Weighting, deletion, insertion, lime, mean_by_region, occlusion,
-    random_drops, rise, score, score_sequences, silent,
+    Attribution, Border, Classifier, Coalitions, Diffusion, Error, Explainer, Lime, Masks, Occlusion,
+    OneChannel, Perturbation, Progress, RegionGraph, RelevanceMap, Rise, ScoreKind, Sign, Target,
+    ValidDiffusion, Weighting, deletion, insertion, mean_by_region, random_ablations, score, score_channels,
+    silent,
 };
 use slic3d::Supervoxels;
 
 const SHAPE: (usize, usize, usize) = (4, 6, 8);
-/// The blocks that the classifiers below look at.
+/// The blocks that the classifiers below depend on.
 const A: usize = 5;
 const B: usize = 18;
 
@@ -53,6 +54,20 @@ fn of(logit: impl Fn(f32, f32) -> f32 + Sync) -> impl Classifier {
     }
 }
 
+fn explain(explainer: &dyn Explainer, classifier: &dyn Classifier) -> Attribution {
+    explain_with(explainer, classifier, &silent).unwrap()
+}
+
+fn explain_with(
+    explainer: &dyn Explainer,
+    classifier: &dyn Classifier,
+    progress: Progress<'_>,
+) -> Result<Attribution, Error> {
+    let image = image();
+    let baseline = classifier.baseline(image.view()).unwrap();
+    explainer.explain(&*baseline, &blocks(), &blank(), &Target::default(), progress)
+}
+
 /// Three quarters in A, one in B, and a bias.
 fn sum() -> impl Classifier {
     of(|a, b| 3.0 * a + b - 2.0)
@@ -81,11 +96,10 @@ fn finds(found: &Attribution, a: f64, b: f64, tolerance: f64) {
 }
 
 fn surrogate(classifier: &dyn Classifier, weighting: Weighting, samples: usize) -> Attribution {
-    let settings = Lime { samples, seed: 11, ridge: 1e-6, weighting };
-    lime(classifier, image().view(), &blocks(), &blank(), &settings, &silent).unwrap()
+    explain(&Lime { samples, seed: 11, ridge: 1e-6, weighting, width: 0.25 }, classifier)
 }
 
-const LIME: Weighting = Weighting::Lime { width: 0.25 };
+const LIME: Weighting = Weighting::Lime;
 
 #[test]
 fn lime_finds_all_three() {
@@ -110,7 +124,7 @@ fn kernel_shap_finds_shapley_values() {
 }
 
 #[test]
-fn lime_says_when_it_has_settled() {
+fn lime_records_its_convergence() {
     let few = surrogate(&and(), LIME, 40);
     let many = surrogate(&and(), LIME, 4000);
     let last = |found: &Attribution| found.convergence.last().unwrap().change;
@@ -120,8 +134,7 @@ fn lime_says_when_it_has_settled() {
 }
 
 fn masked(classifier: &dyn Classifier, masks: Masks, samples: usize) -> Attribution {
-    let settings = Rise { samples, seed: 5, keep: 0.5, masks };
-    rise(classifier, image().view(), &blocks(), &blank(), &settings, &silent).unwrap()
+    explain(&Rise { samples, seed: 5, keep: 0.5, masks }, classifier)
 }
 
 #[test]
@@ -151,35 +164,36 @@ fn rise_with_cells_finds_the_neighbourhood() {
 #[test]
 fn occlusion_finds_what_one_box_can_hide() {
     let settings = Occlusion { size: [2; 3], overlap: 1 };
-    let run = |classifier: &dyn Classifier| {
-        occlusion(classifier, image().view(), &blocks(), &blank(), &settings, &silent).unwrap()
-    };
+    let run = |classifier: &dyn Classifier| explain(&settings, classifier);
     finds(&run(&sum()), 3.0, 1.0, 1e-6);
     finds(&run(&and()), 2.0, 2.0, 1e-6);
     finds(&run(&saturated()), 0.0, 0.0, 0.0);
     // A box that slides by half of itself hides an eighth to the whole of a block: its neighbours share in it.
     let sliding = Occlusion { size: [2; 3], overlap: 2 };
-    let found = occlusion(&sum(), image().view(), &blocks(), &blank(), &sliding, &silent).unwrap();
+    let found = explain(&sliding, &sum());
     assert!((0..24).all(|region| region == A || found.values[region] < found.values[A]));
 }
 
 #[test]
 fn one_region_at_a_time_and_its_diffusion_find_nothing_of_a_saturated_sum() {
-    let (image, regions) = (image(), blocks());
-    let graph = RegionGraph::new(image.view(), &regions, 1.0, Border::Ignored).unwrap();
-    let diffused = |classifier: &dyn Classifier| {
-        let scores = score(classifier, image.view(), &regions, &blank(), &silent).unwrap();
-        let moved: Vec<f64> = scores.rows.iter().map(|row| row.delta_logit).collect();
-        Attribution { values: graph.diffuse(&moved, 0.3).unwrap(), convergence: Vec::new() }
-    };
+    let settings = Diffusion { score: ScoreKind::DeltaLogit, lambda: 0.3, ..Diffusion::default() };
+    let diffused = |classifier: &dyn Classifier| explain(&settings, classifier);
+    let single = Perturbation { score: ScoreKind::DeltaLogit, channel: None };
+    finds(&explain(&single, &sum()), 3.0, 1.0, 1e-6);
+    finds(&explain(&single, &and()), 2.0, 2.0, 1e-6);
+    finds(&explain(&single, &saturated()), 0.0, 0.0, 0.0);
     let top_two = |found: &Attribution| {
         let mut order: Vec<usize> = (0..24).collect();
         order.sort_by(|&a, &b| found.values[b].total_cmp(&found.values[a]));
         [order[0].min(order[1]), order[0].max(order[1])]
     };
-    assert_eq!(diffused(&sum()).relevance(Reading::Magnitude)[A], 100.0);
+    assert_eq!(diffused(&sum()).relevance(Sign::Magnitude)[A], 100.0);
     assert_eq!(top_two(&diffused(&and())), [A, B]);
     assert_eq!(diffused(&saturated()).values, [0.0; 24]);
+}
+
+fn valid(lambda: f64, scale: f64, border: Border) -> ValidDiffusion {
+    Diffusion { lambda, scale, border, ..Diffusion::default() }.check().unwrap()
 }
 
 #[test]
@@ -188,23 +202,30 @@ fn diffusion_heals_a_hole_in_a_region_of_one_kind() {
     let image = Array4::from_shape_fn((1, 1, 1, 6), |(.., x)| if x < 3 { 1.0 } else { 0.0 });
     let labels = Array3::from_shape_fn((1, 1, 6), |(.., x)| x as u32);
     let regions = Supervoxels::from_labels(labels, None).unwrap();
-    let graph = RegionGraph::new(image.view(), &regions, 0.3, Border::Length).unwrap();
-    let found = graph.diffuse(&[4.0, 0.0, 4.0, 0.0, 0.0, 0.0], 10.0).unwrap();
+    let settings = valid(10.0, 0.3, Border::Length);
+    let graph = RegionGraph::new(image.view(), &regions, &settings).unwrap();
+    let found = graph.diffuse(&[4.0, 0.0, 4.0, 0.0, 0.0, 0.0], &settings).unwrap();
     assert!(found[..3].iter().all(|value| (value - 8.0 / 3.0).abs() < 0.2), "{found:?}");
     assert!(found[3..].iter().all(|value| *value < 0.2), "the dark slab stays dark: {found:?}");
 }
 
 #[test]
-fn each_sequence_has_its_own_part() {
-    // A in sequence 0 alone, B in sequence 1 alone.
+fn each_channel_has_its_own_part() {
+    // A in channel 0 only, B in channel 1 only.
     let classifier = |batch: ArrayView5<'_, f32>| -> Result<Vec<f32>, Error> {
         Ok(batch.outer_iter().map(|i| 3.0 * i[[0, 0, 2, 2]] + i[[1, 2, 2, 4]]).collect())
     };
     let (image, regions) = (image(), blocks());
-    let tables = score_sequences(&classifier, image.view(), &regions, &blank(), &silent).unwrap();
+    let baseline = classifier.baseline(image.view()).unwrap();
+    let tables = score_channels(&*baseline, &regions, &blank(), &Target::default(), &silent).unwrap();
     let moved = |channel: usize, region: usize| tables[channel].rows[region].delta_logit;
     assert_eq!((moved(0, A), moved(0, B), moved(1, A), moved(1, B)), (3.0, 0.0, 0.0, 1.0));
-    assert!(OneSequence::new(&blank(), 2).perturb(image.view(), &regions, A).is_err());
+    for (channel, table) in tables.iter().enumerate() {
+        let one = Perturbation { score: ScoreKind::DeltaLogit, channel: Some(channel) };
+        assert_eq!(explain(&one, &classifier).values, table.values(ScoreKind::DeltaLogit));
+    }
+    let found = OneChannel::new(&blank(), 2).patch(image.view(), &regions, A);
+    assert!(matches!(found, Err(relevox_perturb::Error::OutOfRange { len: 2, found: 2, .. })));
 }
 
 #[test]
@@ -223,11 +244,12 @@ fn partitions_average_where_they_agree() {
 }
 
 #[test]
-fn a_coalition_that_lacks_one_region_is_what_scores_ask_about() {
+fn a_coalition_that_lacks_one_region_is_the_input_of_its_score() {
     let (image, regions, fill) = (image(), blocks(), blank());
     let classifier = sum();
-    let scores = score(&classifier, image.view(), &regions, &fill, &silent).unwrap();
-    let coalitions = Coalitions::new(&classifier, image.view(), &regions, &fill).unwrap();
+    let (baseline, target) = (classifier.baseline(image.view()).unwrap(), Target::default());
+    let scores = score(&*baseline, &regions, &fill, &target, &silent).unwrap();
+    let coalitions = Coalitions::new(&*baseline, &regions, &fill, &target).unwrap();
     assert_eq!(coalitions.players().len(), 18);
     let without = |region: usize| (0..24).map(|other| other != region).collect();
     let asked: Vec<Vec<bool>> = (0..24).map(without).chain([vec![true; 24]]).collect();
@@ -239,10 +261,11 @@ fn a_coalition_that_lacks_one_region_is_what_scores_ask_about() {
 }
 
 #[test]
-fn curves_fall_and_rise_where_the_classifier_looks() {
+fn curves_fall_and_rise_at_the_regions_that_count() {
     let (image, regions, fill) = (image(), blocks(), blank());
     let classifier = sum();
-    let coalitions = Coalitions::new(&classifier, image.view(), &regions, &fill).unwrap();
+    let baseline = classifier.baseline(image.view()).unwrap();
+    let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default()).unwrap();
     let mut best: Vec<usize> = vec![A, B];
     best.extend((0..24).filter(|region| ![A, B].contains(region)));
     let worst: Vec<usize> = best.iter().rev().copied().collect();
@@ -259,22 +282,23 @@ fn curves_fall_and_rise_where_the_classifier_looks() {
 }
 
 #[test]
-fn of_a_sum_the_true_parts_foretell_every_drop() {
+fn of_a_sum_the_true_parts_predict_every_drop() {
     let (image, regions, fill) = (image(), blocks(), blank());
     let classifier = sum();
-    let coalitions = Coalitions::new(&classifier, image.view(), &regions, &fill).unwrap();
-    let drops = random_drops(&coalitions, 40, 2).unwrap();
-    assert_eq!(drops, random_drops(&coalitions, 40, 2).unwrap());
-    for drop in &drops {
-        assert!(drop.removed.iter().all(|&region| !is_air(region)));
-        let told: f64 = drop
+    let baseline = classifier.baseline(image.view()).unwrap();
+    let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default()).unwrap();
+    let ablations = random_ablations(&coalitions, 40, 2).unwrap();
+    assert_eq!(ablations, random_ablations(&coalitions, 40, 2).unwrap());
+    for ablation in &ablations {
+        assert!(ablation.removed.iter().all(|&region| !is_air(region)));
+        let predicted: f64 = ablation
             .removed
             .iter()
             .map(|&region| if region == A { 3.0 } else { f64::from(u8::from(region == B)) })
             .sum();
-        assert!((drop.fell - told).abs() < 1e-6);
+        assert!((ablation.drop - predicted).abs() < 1e-6);
     }
-    let sizes: Vec<usize> = drops.iter().map(|drop| drop.removed.len()).collect();
+    let sizes: Vec<usize> = ablations.iter().map(|ablation| ablation.removed.len()).collect();
     assert!(sizes.iter().any(|size| *size < 6) && sizes.iter().any(|size| *size > 12), "{sizes:?}");
 }
 
@@ -282,7 +306,7 @@ fn of_a_sum_the_true_parts_foretell_every_drop() {
 fn seeds_batches_and_stopping() {
     struct Batched(usize);
     impl Classifier for Batched {
-        fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
+        fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
             assert!(batch.dim().0 <= self.0);
             and().logits(batch)
         }
@@ -290,57 +314,78 @@ fn seeds_batches_and_stopping() {
             self.0
         }
     }
-    let (image, regions, fill) = (image(), blocks(), blank());
     let told = AtomicUsize::new(0);
     let count = |n| {
         told.fetch_add(n, Ordering::Relaxed);
         ControlFlow::Continue(())
     };
     let lime_of = |batch: usize, seed: u64| {
-        let settings = Lime { samples: 50, seed, ..Lime::default() };
-        lime(&Batched(batch), image.view(), &regions, &fill, &settings, &count).unwrap()
+        explain_with(&Lime { samples: 50, seed, ..Lime::default() }, &Batched(batch), &count).unwrap()
     };
     assert_eq!(lime_of(1, 3), lime_of(7, 3));
     assert_ne!(lime_of(7, 3), lime_of(7, 4));
     assert_eq!(told.swap(0, Ordering::Relaxed), 4 * 50);
     for masks in [Masks::Regions, Masks::Cells([2, 2, 2])] {
         let rise_of = |batch: usize, seed: u64| {
-            let settings = Rise { samples: 30, seed, keep: 0.4, masks };
-            rise(&Batched(batch), image.view(), &regions, &fill, &settings, &count).unwrap()
+            explain_with(&Rise { samples: 30, seed, keep: 0.4, masks }, &Batched(batch), &count).unwrap()
         };
         assert_eq!(rise_of(1, 3), rise_of(7, 3));
         assert_ne!(rise_of(7, 3), rise_of(7, 4));
     }
     assert_eq!(told.swap(0, Ordering::Relaxed), 8 * 30);
-    let boxes = Occlusion { size: [3, 2, 4], overlap: 2 };
-    occlusion(&and(), image.view(), &regions, &fill, &boxes, &count).unwrap();
-    assert_eq!(told.into_inner(), boxes.boxes([SHAPE.0, SHAPE.1, SHAPE.2]).unwrap());
+    let boxes = Occlusion { size: [3, 2, 4], overlap: 2 }.check().unwrap();
+    explain_with(&boxes, &and(), &count).unwrap();
+    assert_eq!(told.into_inner(), boxes.boxes([SHAPE.0, SHAPE.1, SHAPE.2]));
     let stop = |_| ControlFlow::Break(());
-    let found = lime(&and(), image.view(), &regions, &fill, &Lime::default(), &stop);
-    assert!(matches!(found, Err(Error::Cancelled)));
-    let found = rise(&and(), image.view(), &regions, &fill, &Rise::default(), &stop);
-    assert!(matches!(found, Err(Error::Cancelled)));
+    let all: [&dyn Explainer; 5] = [
+        &Lime::default(),
+        &Rise::default(),
+        &Perturbation::default(),
+        &Diffusion::default(),
+        &Occlusion { size: [2; 3], overlap: 1 },
+    ];
+    for explainer in all {
+        assert!(matches!(explain_with(explainer, &and(), &stop), Err(Error::Cancelled)));
+    }
 }
 
 #[test]
 fn settings_out_of_range_are_named() {
-    let (image, regions, fill, classifier) = (image(), blocks(), blank(), sum());
-    let lime_with = |settings: Lime| {
-        lime(&classifier, image.view(), &regions, &fill, &settings, &silent).unwrap_err().to_string()
+    let named = |explainer: &dyn Explainer, setting: &str| {
+        let found = explain_with(explainer, &sum(), &silent).unwrap_err();
+        assert!(
+            matches!(found, Error::InvalidSetting { .. }) && found.to_string().contains(setting),
+            "{found}"
+        );
     };
-    assert!(lime_with(Lime { samples: 0, ..Lime::default() }).contains("samples"));
-    assert!(lime_with(Lime { ridge: 0.0, ..Lime::default() }).contains("ridge"));
-    let width = Weighting::Lime { width: -1.0 };
-    assert!(lime_with(Lime { weighting: width, ..Lime::default() }).contains("width"));
-    let rise_with = |settings: Rise| {
-        rise(&classifier, image.view(), &regions, &fill, &settings, &silent).unwrap_err().to_string()
-    };
-    assert!(rise_with(Rise { keep: 1.0, ..Rise::default() }).contains("keep"));
-    assert!(rise_with(Rise { masks: Masks::Cells([0, 1, 1]), ..Rise::default() }).contains("cells"));
-    assert!(RegionGraph::new(image.view(), &regions, 0.0, Border::Ignored).is_err());
-    let graph = RegionGraph::new(image.view(), &regions, 1.0, Border::Ignored).unwrap();
-    assert!(graph.diffuse(&[0.0; 3], 1.0).is_err() && graph.diffuse(&[0.0; 24], -1.0).is_err());
-    assert!(graph.diffuse(&[f64::NAN; 24], 1.0).is_err());
+    named(&Lime { samples: 0, ..Lime::default() }, "LIME: samples");
+    named(&Lime { ridge: 0.0, ..Lime::default() }, "LIME: ridge");
+    named(&Lime { width: -1.0, ..Lime::default() }, "LIME: width");
+    named(&Rise { samples: 1, ..Rise::default() }, "RISE: samples");
+    named(&Rise { keep: 1.0, ..Rise::default() }, "RISE: keep");
+    named(&Rise { masks: Masks::Cells([0, 1, 1]), ..Rise::default() }, "RISE: cells");
+    named(&Occlusion { size: [2; 3], overlap: 3 }, "occlusion: overlap");
+    named(&Diffusion { scale: 0.0, ..Diffusion::default() }, "scale");
+    named(&Diffusion { lambda: -1.0, ..Diffusion::default() }, "lambda");
+    let (image, regions) = (image(), blocks());
+    let settings = valid(1.0, 1.0, Border::Ignored);
+    let graph = RegionGraph::new(image.view(), &regions, &settings).unwrap();
+    assert!(
+        graph.diffuse(&[0.0; 3], &settings).is_err() && graph.diffuse(&[f64::NAN; 24], &settings).is_err()
+    );
+}
+
+#[test]
+fn kernel_shap_gives_a_single_region_the_whole_difference() {
+    let image = image();
+    let labels = Array3::from_shape_fn(SHAPE, |(.., x)| u32::from(x < 6));
+    let regions = Supervoxels::from_labels(labels, None).unwrap();
+    let settings = Lime { weighting: Weighting::KernelShap, ..Lime::default() };
+    let classifier = sum();
+    let baseline = classifier.baseline(image.view()).unwrap();
+    let found = settings.explain(&*baseline, &regions, &blank(), &Target::default(), &silent).unwrap();
+    assert_eq!(found.values, [0.0, 4.0]);
+    assert!(found.convergence.is_empty());
 }
 
 fn labels_image_scores() -> impl Strategy<Value = (Array3<u32>, Array4<f32>, Vec<f64>)> {
@@ -372,11 +417,12 @@ proptest! {
         let regions = Supervoxels::from_labels(labels, None).unwrap();
         let scores = &scores[..regions.len()];
         let border = if by_length { Border::Length } else { Border::Ignored };
-        let graph = RegionGraph::new(image.view(), &regions, scale, border).unwrap();
+        let settings = valid(lambda, scale, border);
+        let graph = RegionGraph::new(image.view(), &regions, &settings).unwrap();
         // The edges are the partition's own neighbours.
         let pairs: usize = regions.adjacency().iter().map(Vec::len).sum();
         prop_assert_eq!(graph.edges().len(), pairs / 2);
-        let found = graph.diffuse(scores, lambda).unwrap();
+        let found = graph.diffuse(scores, &settings).unwrap();
         let mut back = found.clone();
         for &(i, j, weight) in graph.edges() {
             prop_assert!(weight >= 0.0 && weight.is_finite());
@@ -398,8 +444,9 @@ proptest! {
     fn the_unit_of_intensities_does_not_matter((labels, image, scores) in labels_image_scores()) {
         let regions = Supervoxels::from_labels(labels, None).unwrap();
         let diffused = |image: &Array4<f32>| {
-            let graph = RegionGraph::new(image.view(), &regions, 0.7, Border::Ignored).unwrap();
-            graph.diffuse(&scores[..regions.len()], 3.0).unwrap()
+            let settings = valid(3.0, 0.7, Border::Ignored);
+            let graph = RegionGraph::new(image.view(), &regions, &settings).unwrap();
+            graph.diffuse(&scores[..regions.len()], &settings).unwrap()
         };
         let (one, other) = (diffused(&image), diffused(&(&image * 1024.0)));
         for (a, b) in one.iter().zip(other) {

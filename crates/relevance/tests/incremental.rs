@@ -1,13 +1,15 @@
-//! Networks of ours are scored incrementally: the same logits as whole forward passes give.
+//! Incremental baselines of networks give the logits of whole forward passes.
 #![cfg(feature = "candle")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use candle_core::Device;
 use ndarray::{Array3, Array4};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig};
-use relevox_perturb::{Constant, ConstantFill, Fill};
-use relevox_relevance::{Classifier, Error, NetworkClassifier, dense, silent};
-use slic3d::Slic;
+use relevox_perturb::{ConstantFill, Fill, FillKind};
+use relevox_relevance::{
+    Baseline, Classifier, DenseBaseline, Error, NetworkClassifier, RegionLogits, region_logits, silent,
+};
+use slic3d::{Slic, Supervoxels};
 
 /// A head of varied tissue in air, `[c, z, y, x]`.
 fn scan() -> Array4<f32> {
@@ -26,6 +28,38 @@ fn classifier(depth: usize, stem_stride: usize) -> NetworkClassifier {
     NetworkClassifier::new(network, Device::Cpu).unwrap()
 }
 
+fn quick(
+    network: &NetworkClassifier,
+    image: &Array4<f32>,
+    regions: &Supervoxels,
+    fill: &dyn Fill,
+) -> Result<RegionLogits, Error> {
+    region_logits(&*network.baseline(image.view())?, regions, fill, &silent)
+}
+
+/// By the network's own dense baseline.
+fn network_dense(
+    depth: usize,
+    stem_stride: usize,
+    image: &Array4<f32>,
+    regions: &Supervoxels,
+    fill: &dyn Fill,
+) -> RegionLogits {
+    quick(&classifier(depth, stem_stride).dense(true), image, regions, fill).unwrap()
+}
+
+/// By whole forward passes.
+fn whole(
+    network: &NetworkClassifier,
+    image: &Array4<f32>,
+    regions: &Supervoxels,
+    fill: &dyn Fill,
+) -> RegionLogits {
+    let dense = DenseBaseline::new(network, image.view()).unwrap();
+    assert_eq!(dense.logits().len(), 1);
+    region_logits(&dense, regions, fill, &silent).unwrap()
+}
+
 #[test]
 fn every_fill_gives_the_dense_logits() {
     let image = scan();
@@ -33,21 +67,24 @@ fn every_fill_gives_the_dense_logits() {
     let regions = Slic::new(40).compactness(0.1).segment(image.view(), None).unwrap();
     for (depth, stem_stride) in [(10, 2), (18, 2), (10, 1)] {
         let network = classifier(depth, stem_stride);
-        for constant in [Constant::Blank, Constant::Min, Constant::Max] {
-            let fill = ConstantFill::new(constant, image.view(), brain.view()).unwrap();
-            let quick = network.score_regions(image.view(), &regions, &fill, &silent).unwrap();
-            let whole = dense(&network, image.view(), &regions, &fill, &silent).unwrap();
-            assert_eq!((quick.original, quick.perturbed.len()), (whole.original, whole.perturbed.len()));
+        for kind in [FillKind::Blank, FillKind::Min, FillKind::Max] {
+            let fill = ConstantFill::new(kind, image.view(), brain.view()).unwrap();
+            let quick = quick(&network, &image, &regions, &fill).unwrap();
+            let whole = whole(&network, &image, &regions, &fill);
+            assert_eq!((&quick.original, quick.perturbed.dim()), (&whole.original, whole.perturbed.dim()));
+            assert_eq!(quick.changed, whole.changed);
+            let dense = network_dense(depth, stem_stride, &image, &regions, &fill);
+            assert_eq!(dense, whole);
             for (&quick, &whole) in quick.perturbed.iter().zip(&whole.perturbed) {
                 let near = (quick - whole).abs() <= 1e-5 * whole.abs().max(1.0);
                 assert!(near, "{quick}, {whole}: depth {depth}, stride {stem_stride}, {}", fill.name());
             }
-            assert!(quick.perturbed.iter().any(|&logit| logit != quick.original));
+            assert!(quick.perturbed.iter().any(|&logit| logit != quick.original[0]));
         }
     }
 }
 
-/// The way of a GPU, on the CPU.
+/// As on a GPU, but on the CPU.
 #[test]
 fn windows_give_the_whole_passes_logits_to_rounding() {
     let image = scan();
@@ -55,12 +92,12 @@ fn windows_give_the_whole_passes_logits_to_rounding() {
     let fill = ConstantFill::from_values("bright", vec![0.9; 4]).unwrap();
     for (depth, stem_stride) in [(10, 2), (18, 1)] {
         let network = classifier(depth, stem_stride).compiled(false).unwrap();
-        let whole = dense(&network, image.view(), &regions, &fill, &silent).unwrap();
-        // Else the logit as it was would pass, too.
-        assert!(whole.perturbed.iter().any(|logit| (logit - whole.original).abs() > 1e-3));
-        // The second time the scan's layers are there.
+        let whole = whole(&network, &image, &regions, &fill);
+        // Otherwise the scan's own logit would pass, too.
+        assert!(whole.perturbed.iter().any(|logit| (logit - whole.original[0]).abs() > 1e-3));
+        // The second time the scan's activations are cached.
         for _ in 0..2 {
-            let quick = network.score_regions(image.view(), &regions, &fill, &silent).unwrap();
+            let quick = quick(&network, &image, &regions, &fill).unwrap();
             assert_eq!(quick.original, whole.original);
             assert_eq!(quick.changed, whole.changed);
             for (quick, whole) in quick.perturbed.iter().zip(&whole.perturbed) {
@@ -76,6 +113,6 @@ fn a_partition_on_another_grid_is_refused() {
     let small =
         Slic::new(4).compactness(0.1).segment(image.slice(ndarray::s![.., 1.., .., ..]), None).unwrap();
     let fill = ConstantFill::from_values("blank", vec![0.0; 4]).unwrap();
-    let error = classifier(10, 2).score_regions(image.view(), &small, &fill, &silent).unwrap_err();
+    let error = quick(&classifier(10, 2), &image, &small, &fill).unwrap_err();
     assert!(matches!(error, Error::ShapeMismatch { .. }), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Grad-CAM and blank scores of a network beside MONAI's and Captum's of the same one (`fixtures/make.py`).
+//! Grad-CAM and blank scores of a network agree with MONAI's and Captum's of the same network (`fixtures/make.py`).
 #![cfg(feature = "candle")]
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
@@ -9,9 +9,9 @@ use candle_core::{DType, Device, Tensor};
 use ndarray::{Array3, Array4, ArrayView4, Axis};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, Shortcut, frozen};
 use relevox_perturb::ConstantFill;
-use relevox_relevance::gradcam::{Target, grad_cam, grad_cam_for};
+use relevox_relevance::gradcam::{Class, grad_cam};
 use relevox_relevance::gradcam_pp::grad_cam_pp;
-use relevox_relevance::{Classifier, NetworkClassifier, score, silent};
+use relevox_relevance::{Classifier, Error, NetworkClassifier, RelevanceMap, Target, score, silent};
 use slic3d::Supervoxels;
 
 const CONFIG: ResNetConfig =
@@ -65,7 +65,7 @@ fn logits_agree_with_monai() {
     let classifier = NetworkClassifier::new(fixture.network(), Device::Cpu).unwrap();
     let image = fixture.image();
     let logits = classifier.logits(image.view().insert_axis(Axis(0))).unwrap();
-    assert_close(logits, &fixture.values("logit"), 1e-5);
+    assert_close(logits.iter().copied(), &fixture.values("logit"), 1e-5);
 }
 
 #[test]
@@ -74,7 +74,8 @@ fn blank_scores_agree_with_captum() {
     let classifier = NetworkClassifier::new(fixture.network(), Device::Cpu).unwrap();
     let (image, regions) = (fixture.image(), fixture.regions());
     let blank = ConstantFill::from_values("blank", vec![0.0; 2]).unwrap();
-    let scores = score(&classifier, image.view(), &regions, &blank, &silent).unwrap();
+    let baseline = classifier.baseline(image.view()).unwrap();
+    let scores = score(&*baseline, &regions, &blank, &Target::default(), &silent).unwrap();
     let expected = fixture.values("delta_logit");
     let largest = expected.iter().copied().map(f32::abs).fold(0.0, f32::max);
     assert_close(scores.rows.iter().map(|row| row.delta_logit as f32), &expected, 1e-4 * largest);
@@ -85,6 +86,10 @@ fn blank_scores_agree_with_captum() {
     }
 }
 
+fn cam(network: &ResNet3d, image: ArrayView4<'_, f32>, class: Class) -> Result<RelevanceMap, Error> {
+    grad_cam(network, image, &Target::default(), class, &Device::Cpu)
+}
+
 fn third(map: &Array3<f32>) -> Vec<f32> {
     map.slice(ndarray::s![..;3, ..;3, ..;3]).iter().copied().collect()
 }
@@ -93,8 +98,8 @@ fn third(map: &Array3<f32>) -> Vec<f32> {
 fn grad_cam_agrees_with_monai_for_either_class() {
     let fixture = Fixture::load();
     let (network, image) = (fixture.network(), fixture.image());
-    for (target, name) in [(Target::Positive, "gradcam_positive"), (Target::Negative, "gradcam_negative")] {
-        let map = grad_cam_for(&network, image.view(), target, &Device::Cpu).unwrap();
+    for (class, name) in [(Class::Positive, "gradcam_positive"), (Class::Negative, "gradcam_negative")] {
+        let map = cam(&network, image.view(), class).unwrap();
         assert!(!map.flat);
         assert_close(third(&map.voxels), &fixture.values(name), 0.01);
     }
@@ -104,21 +109,21 @@ fn grad_cam_agrees_with_monai_for_either_class() {
 fn the_predicted_class_is_explained_unless_asked_otherwise() {
     let fixture = Fixture::load();
     let (network, image) = (fixture.network(), fixture.image());
-    let target = if fixture.values("logit")[0] >= 0.0 { Target::Positive } else { Target::Negative };
-    let expected = grad_cam_for(&network, image.view(), target, &Device::Cpu).unwrap();
-    assert_eq!(grad_cam(&network, image.view(), &Device::Cpu).unwrap(), expected);
+    let class = if fixture.values("logit")[0] >= 0.0 { Class::Positive } else { Class::Negative };
+    let expected = cam(&network, image.view(), class).unwrap();
+    assert_eq!(cam(&network, image.view(), Class::Predicted).unwrap(), expected);
 
-    // Turned round, the network predicts the other class, for the same reasons.
-    let turned =
+    // Negated, the network predicts the other class on the same evidence.
+    let negated =
         |key: &str, value: &Tensor| if key.starts_with("fc.") { value.neg().unwrap() } else { value.clone() };
     let weights =
-        fixture.weights().into_iter().map(|(key, value)| (key.clone(), turned(&key, &value))).collect();
+        fixture.weights().into_iter().map(|(key, value)| (key.clone(), negated(&key, &value))).collect();
     let network = frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap();
-    assert_eq!(grad_cam(&network, image.view(), &Device::Cpu).unwrap(), expected);
+    assert_eq!(cam(&network, image.view(), Class::Predicted).unwrap(), expected);
 }
 
 #[test]
-fn a_network_that_looks_nowhere_has_a_flat_map() {
+fn a_network_that_ignores_its_features_has_a_flat_map() {
     let fixture = Fixture::load();
     let still = |key: &str, value: &Tensor| {
         if key == "fc.weight" { value.zeros_like().unwrap() } else { value.clone() }
@@ -126,12 +131,12 @@ fn a_network_that_looks_nowhere_has_a_flat_map() {
     let weights =
         fixture.weights().into_iter().map(|(key, value)| (key.clone(), still(&key, &value))).collect();
     let network = frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap();
-    let map = grad_cam(&network, fixture.image().view(), &Device::Cpu).unwrap();
+    let map = cam(&network, fixture.image().view(), Class::Predicted).unwrap();
     assert!(map.flat && map.voxels.iter().all(|v| *v == 0.0));
 }
 
 #[test]
-fn a_network_in_training_explains_itself_as_a_frozen_one() {
+fn a_network_in_training_is_explained_as_a_frozen_one() {
     let fixture = Fixture::load();
     let parameters = Parameters::seeded(0, &Device::Cpu);
     let network = ResNet3d::new(&CONFIG, parameters.builder()).unwrap();
@@ -140,8 +145,7 @@ fn a_network_in_training_explains_itself_as_a_frozen_one() {
         .load(&fixture.weights().into_iter().filter(|(key, _)| own.contains_key(key)).collect())
         .unwrap();
     let image = fixture.image();
-    let map =
-        |network: &ResNet3d, image: ArrayView4<'_, f32>| grad_cam(network, image, &Device::Cpu).unwrap();
+    let map = |network: &ResNet3d, image: ArrayView4<'_, f32>| cam(network, image, Class::Predicted).unwrap();
     assert_eq!(map(&network, image.view()), map(&fixture.network(), image.view()));
 }
 
@@ -149,8 +153,12 @@ fn a_network_in_training_explains_itself_as_a_frozen_one() {
 fn an_image_with_other_sequences_is_refused() {
     let network = Fixture::load().network();
     let image = Array4::zeros((3, 16, 16, 16));
-    let found = grad_cam(&network, image.view(), &Device::Cpu).unwrap_err().to_string();
+    let found = cam(&network, image.view(), Class::Predicted).unwrap_err().to_string();
     assert!(found.contains('3') && found.contains('2'), "{found}");
+    let image = Array4::zeros((2, 16, 16, 16));
+    for target in [Target::sigmoid(1), Target::softmax(0)] {
+        assert!(grad_cam(&network, image.view(), &target, Class::Positive, &Device::Cpu).is_err());
+    }
 }
 
 #[test]
@@ -163,12 +171,13 @@ fn grad_cam_pp_agrees_with_monai_for_either_class() {
         weights.insert(key.to_owned(), peer.0[key].clone());
     }
     let network = frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap();
-    for (target, name) in [(Target::Positive, "positive"), (Target::Negative, "negative")] {
-        let map = grad_cam_pp(&network, fixture.image().view(), target, &Device::Cpu).unwrap();
+    for (class, name) in [(Class::Positive, "positive"), (Class::Negative, "negative")] {
+        let map =
+            grad_cam_pp(&network, fixture.image().view(), &Target::default(), class, &Device::Cpu).unwrap();
         assert!(!map.flat);
         assert_close(third(&map.voxels), &peer.values(name), 0.01);
-        // It is another map than Grad-CAM's.
-        let plain = grad_cam_for(&network, fixture.image().view(), target, &Device::Cpu).unwrap();
+        // It differs from Grad-CAM's map.
+        let plain = cam(&network, fixture.image().view(), class).unwrap();
         let apart = (&map.voxels - &plain.voxels).mapv(f32::abs).fold(0.0, |a: f32, &b| a.max(b));
         assert!(apart > 1.0, "{apart}");
     }

@@ -1,7 +1,7 @@
 //! cuDNN's algorithms for one convolution: which there are, how long they take, and running one.
 
 use super::descriptors::Descriptors;
-use super::geometry::Pass;
+use super::problem::Pass;
 use crate::Precision;
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
 use std::ffi::{c_int, c_void};

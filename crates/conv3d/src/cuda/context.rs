@@ -5,7 +5,7 @@
 
 use super::algorithms::{self, Addresses, Candidate};
 use super::descriptors::Descriptors;
-use super::geometry::{Geometry, Pass};
+use super::problem::{Pass, Problem};
 use crate::Precision;
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtrMut, DriverError};
@@ -83,20 +83,15 @@ impl Context {
     /// Computes a pass on the device's stream.
     ///
     /// # Safety
-    /// `tensors` are the addresses, on this device, of contiguous tensors of the geometry's shapes and type (its
+    /// `tensors` are the addresses, on this device, of contiguous tensors of the problem's shapes and type (its
     /// workspace is not looked at); what the pass computes is written by nobody else.
-    pub(super) unsafe fn run(
-        &self,
-        geometry: &Geometry,
-        pass: Pass,
-        tensors: Addresses,
-    ) -> Result<(), Fault> {
+    pub(super) unsafe fn run(&self, problem: &Problem, pass: Pass, tensors: Addresses) -> Result<(), Fault> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.enter()?;
-        let key = (*geometry, pass);
+        let key = (*problem, pass);
         let known = match state.known.remove(&key) {
             Some(known) => known,
-            None => Known { descriptors: Descriptors::new(geometry, self.precision)?, met: 0, choice: None },
+            None => Known { descriptors: Descriptors::new(problem, self.precision)?, met: 0, choice: None },
         };
         // SAFETY: the handle is used under the lock alone; the tensors are as the caller promises.
         let (known, choice) = unsafe { state.choose(known, pass, self.precision, tensors) }?;
@@ -129,7 +124,7 @@ struct State {
     handle: sys::cudnnHandle_t,
     stream: Arc<CudaStream>,
     workspace: Option<CudaSlice<u8>>,
-    known: HashMap<(Geometry, Pass), Known>,
+    known: HashMap<(Problem, Pass), Known>,
     /// Who came last.
     thread: ThreadId,
 }
@@ -252,7 +247,7 @@ impl State {
     }
 
     /// Keeps a convolution; those that were met a few times only make room for it.
-    fn remember(&mut self, key: (Geometry, Pass), known: Known) {
+    fn remember(&mut self, key: (Problem, Pass), known: Known) {
         if self.known.len() >= MOST_KNOWN {
             self.known.retain(|_, known| known.met == TRIED_AT);
         }

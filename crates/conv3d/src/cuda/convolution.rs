@@ -2,7 +2,7 @@
 
 use super::algorithms::Addresses;
 use super::context::{Context, Fault};
-use super::geometry::{Geometry, Pass};
+use super::problem::{Pass, Problem};
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::cudarc::driver::{CudaStream, DevicePtr, DevicePtrMut, SyncOnDrop};
 use candle_core::cuda_backend::{CudaStorage, CudaStorageSlice};
@@ -12,7 +12,7 @@ use std::ffi::c_void;
 /// One pass of a convolution; the others are its gradients.
 #[derive(Clone, Copy)]
 pub(super) struct Convolve {
-    pub geometry: Geometry,
+    pub problem: Problem,
     pub pass: Pass,
     /// What it is called in errors.
     pub name: &'static str,
@@ -40,7 +40,7 @@ impl Convolve {
     }
 
     fn failed(&self, fault: Fault) -> Error {
-        let (from, to) = (self.geometry.read(self.pass), self.geometry.computed(self.pass));
+        let (from, to) = (self.problem.read(self.pass), self.problem.computed(self.pass));
         Error::Cuda(Box::new(Failure { name: self.name, from, to, fault }))
     }
 }
@@ -61,9 +61,9 @@ impl CustomOp2 for Convolve {
         b: &CudaStorage,
         b_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        let (device, dtype) = (a.device(), self.geometry.dtype);
+        let (device, dtype) = (a.device(), self.problem.dtype);
         let fail = |fault: Fault| self.failed(fault);
-        let read = self.geometry.read(self.pass);
+        let read = self.problem.read(self.pass);
         for ((storage, layout), shape) in [(a, a_layout), (b, b_layout)].into_iter().zip(read) {
             if layout.dims() != shape || !layout.is_contiguous() || storage.dtype() != dtype {
                 bail!("{}: expected contiguous {dtype:?} of shape {shape:?}, found {layout:?}", self.name)
@@ -73,7 +73,7 @@ impl CustomOp2 for Convolve {
             }
         }
         let context = Context::of(device).map_err(fail)?;
-        let shape = Shape::from(self.geometry.computed(self.pass).to_vec());
+        let shape = Shape::from(self.problem.computed(self.pass).to_vec());
         // SAFETY: the pass writes every element, and before it has run nobody has the storage.
         let mut computed = unsafe { device.alloc_uninit(&shape, dtype) }?;
         let stream = device.cuda_stream();
@@ -88,9 +88,9 @@ impl CustomOp2 for Convolve {
                 Pass::Input => at(target, first, second),
                 Pass::Weight => at(first, second, target),
             };
-            // SAFETY: all three are contiguous, of the shapes and the type that were compared with the geometry's
+            // SAFETY: all three are contiguous, of the shapes and the type that were compared with the problem's
             // above, on the context's device, and alive until the guards drop; the target is this call's own.
-            unsafe { context.run(&self.geometry, self.pass, tensors) }.map_err(fail)?;
+            unsafe { context.run(&self.problem, self.pass, tensors) }.map_err(fail)?;
         }
         Ok((computed, shape))
     }

@@ -1,14 +1,13 @@
-//! The image that changes are of, and many changes in groups.
+//! The unperturbed image, and groups of patches.
 
 use super::boxes::Place;
 use super::cut::Changed;
 use crate::Error;
 use crate::memory::{Fitting, is_exhausted};
-use crate::plan::Change;
 use candle_core::{Device, Result as TensorResult, Tensor};
-use relevox_grid::Box3;
+use relevox_grid::{Box3, Patch};
 
-/// Most changes that go through a layer together.
+/// Largest number of patches per batch.
 pub const TOGETHER: usize = 32;
 /// Voxels on each side of a box that are computed with it.
 const AROUND: usize = 4;
@@ -51,6 +50,19 @@ impl Image {
         Self { values, shape }
     }
 
+    /// Whether it is this image of `shape`, up to padding.
+    pub(super) fn is(&self, values: &[f32], [c, z, y, x]: [usize; 4]) -> bool {
+        let [channels, depth, height, width] = self.shape;
+        channels == c
+            && (depth >= z && height >= y && width >= x)
+            && values.len() == c * z * y * x
+            && values.chunks_exact(x.max(1)).enumerate().all(|(row, source)| {
+                let (plane, row) = (row / y, row % y);
+                let at = (((plane / z) * depth + plane % z) * height + row) * width;
+                self.values[at..at + x] == *source
+            })
+    }
+
     /// Voxels by axis.
     pub(super) fn size(&self) -> [usize; 3] {
         [self.shape[1], self.shape[2], self.shape[3]]
@@ -63,36 +75,31 @@ impl Image {
     }
 
     /// # Errors
-    /// If a box does not lie within `size` voxels, or has another number of values than its size says.
-    pub(super) fn check(&self, changes: &[Change<'_>], size: [usize; 3]) -> Result<(), Error> {
-        for change in changes {
-            let inside = (0..3)
-                .all(|axis| change.size[axis] > 0 && change.start[axis] + change.size[axis] <= size[axis]);
-            let values = self.shape[0] * change.size.iter().product::<usize>();
-            if !inside || change.values.len() != values {
+    /// If a box is empty or does not lie within `size` voxels, or a patch has other channels than the image.
+    pub(super) fn check(&self, patches: &[Patch], size: [usize; 3]) -> Result<(), Error> {
+        for patch in patches {
+            let (bounds, channels) = (patch.bounds(), patch.values().dim().0);
+            if bounds.is_empty() || !Box3::whole(size).contains(&bounds) || channels != self.shape[0] {
                 return Err(Error::Batch {
-                    expected: format!("a box in {size:?} with a value for each sequence and voxel"),
-                    found: format!(
-                        "{} values for {:?} from {:?}",
-                        change.values.len(),
-                        change.size,
-                        change.start
-                    ),
+                    expected: format!("a patch of {} channels within {size:?} voxels", self.shape[0]),
+                    found: format!("{channels} channels in {bounds:?}"),
                 });
             }
         }
         Ok(())
     }
 
-    /// Windows of the image itself, as each change leaves it.
-    pub(super) fn upload(&self, changes: &[Change<'_>], device: &Device) -> TensorResult<Changed> {
-        let place = Place::around(changes.iter().map(bounds_of).collect(), self.size());
+    /// Uploads windows of the image with each patch pasted in.
+    pub(super) fn upload(&self, patches: &[&Patch], device: &Device) -> TensorResult<Changed> {
+        let place = Place::around(patches.iter().map(|patch| patch.bounds()).collect(), self.size());
         let size = place.size;
         let channels = self.shape[0];
         let [_, height, width] = self.size();
         let voxels = self.size().iter().product::<usize>();
-        let mut values = Vec::with_capacity(changes.len() * channels * size.iter().product::<usize>());
-        for ((change, bounds), start) in changes.iter().zip(&place.boxes).zip(&place.starts) {
+        let mut values = Vec::with_capacity(patches.len() * channels * size.iter().product::<usize>());
+        for ((patch, bounds), start) in patches.iter().zip(&place.boxes).zip(&place.starts) {
+            let [_, rows, columns] = patch.bounds().size();
+            let changed = patch.as_slice();
             for channel in 0..channels {
                 for z in start[0]..start[0] + size[0] {
                     for y in start[1]..start[1] + size[1] {
@@ -100,52 +107,46 @@ impl Image {
                         let first = values.len();
                         values.extend_from_slice(&self.values[row..row + size[2]]);
                         if bounds.range(0).contains(&z) && bounds.range(1).contains(&y) {
-                            let within = (channel * change.size[0] + z - bounds.start[0]) * change.size[1];
-                            let from = (within + y - bounds.start[1]) * change.size[2];
+                            let within = (channel * bounds.size()[0] + z - bounds.start[0]) * rows;
+                            let from = (within + y - bounds.start[1]) * columns;
                             let onto = first + bounds.start[2] - start[2];
-                            values[onto..onto + change.size[2]]
-                                .copy_from_slice(&change.values[from..from + change.size[2]]);
+                            values[onto..onto + columns].copy_from_slice(&changed[from..from + columns]);
                         }
                     }
                 }
             }
         }
         let [z, y, x] = size;
-        let values = Tensor::from_vec(values, (changes.len(), channels, z, y, x), device)?;
+        let values = Tensor::from_vec(values, (patches.len(), channels, z, y, x), device)?;
         Ok(Changed { values, place })
     }
 }
 
-/// The voxels of a change.
-pub(super) fn bounds_of(change: &Change<'_>) -> Box3 {
-    Box3::new(change.start, std::array::from_fn(|axis| change.start[axis] + change.size[axis]))
-}
-
-/// What changes that go together are expected to take of a device's memory.
+/// Memory for patches that are computed at once.
 pub(super) struct Room {
-    /// Bytes that there are.
+    /// Available bytes.
     pub memory: usize,
-    /// Bytes that each voxel of a window of the image takes in the layers at work.
+    /// Bytes per voxel of a window of the image.
     pub by_voxel: usize,
 }
 
 impl Room {
-    /// Whether there is room for `count` windows around boxes of at most this size. There is for one.
+    /// Returns whether `count` windows around boxes of at most this size fit. One always does.
     fn has(&self, count: usize, longest: [usize; 3]) -> bool {
-        // Of what lies around a box, the layers at work hold about so much.
+        // The layers hold about this margin around a box.
         let voxels = longest.map(|size| size + 2 * AROUND).iter().product::<usize>();
         count == 1 || count * voxels * self.by_voxel <= self.memory
     }
 }
 
-/// Changes of like size, in groups that there is room for.
-fn groups(changes: &[Change<'_>], room: &Room) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..changes.len()).collect();
-    order.sort_by_key(|&index| (changes[index].size.iter().product::<usize>(), index));
+/// Boxes of like size, in groups that there is room for.
+fn groups(sizes: &[[usize; 3]], room: &Room) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&index| (sizes[index].iter().product::<usize>(), index));
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut longest = [0; 3];
     for index in order {
-        let size = changes[index].size;
+        let size = sizes[index];
         let with: [usize; 3] = std::array::from_fn(|axis| longest[axis].max(size[axis]));
         match groups.last_mut() {
             // A group is filled up to a power of two.
@@ -164,29 +165,30 @@ fn groups(changes: &[Change<'_>], room: &Room) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Asks about changes in groups of like size, as many together as there is room for and as `fitting` knows to fit, and
-/// gives the answers in the order of the changes.
+/// Computes patches in groups of like size, as many together as there is room for and as `fitting` knows to fit, and
+/// returns the results in the order of the patches.
 pub(super) fn grouped<T>(
-    changes: &[Change<'_>],
+    patches: &[Patch],
     room: &Room,
     fitting: &Fitting,
-    ask: impl Fn(&[Change<'_>]) -> TensorResult<Vec<T>>,
+    compute: impl Fn(&[&Patch]) -> TensorResult<Vec<T>>,
 ) -> Result<Vec<T>, Error> {
-    let mut answers = Vec::with_capacity(changes.len());
-    for group in groups(changes, room) {
+    let sizes: Vec<[usize; 3]> = patches.iter().map(|patch| patch.bounds().size()).collect();
+    let mut results = Vec::with_capacity(patches.len());
+    for group in groups(&sizes, room) {
         let found = fitting.run(group.len(), is_exhausted, |range| {
-            let mut together: Vec<Change<'_>> = group[range].iter().map(|&index| changes[index]).collect();
+            let mut together: Vec<&Patch> = group[range].iter().map(|&index| &patches[index]).collect();
             let wanted = together.len();
             // Few sizes of batches, so that each shape's algorithm is chosen once.
             together.resize(wanted.next_power_of_two(), together[wanted - 1]);
-            let mut answers = ask(&together)?;
-            answers.truncate(wanted);
-            Ok(answers)
+            let mut results = compute(&together)?;
+            results.truncate(wanted);
+            Ok(results)
         })?;
-        answers.extend(group.iter().copied().zip(found));
+        results.extend(group.iter().copied().zip(found));
     }
-    answers.sort_by_key(|&(index, _)| index);
-    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+    results.sort_by_key(|&(index, _)| index);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
 #[cfg(test)]
@@ -196,19 +198,18 @@ mod tests {
     #[test]
     fn groups_keep_to_the_room() {
         let sizes = [[30, 9, 9], [8, 8, 8], [9, 9, 30], [8, 8, 9], [8, 8, 8], [100, 100, 100]];
-        let changes = sizes.map(|size| Change { start: [0; 3], size, values: &[] });
         let all = |groups: &[Vec<usize>]| {
             let mut all: Vec<usize> = groups.iter().flatten().copied().collect();
             all.sort_unstable();
             all
         };
-        let plenty = groups(&changes, &Room { memory: usize::MAX, by_voxel: 1 });
+        let plenty = groups(&sizes, &Room { memory: usize::MAX, by_voxel: 1 });
         assert_eq!(plenty, [vec![1, 4, 3, 0, 2, 5]]);
         // Three are filled up to four.
-        let small = groups(&changes, &Room { memory: 4 * 16 * 16 * 17 * 10, by_voxel: 10 });
+        let small = groups(&sizes, &Room { memory: 4 * 16 * 16 * 17 * 10, by_voxel: 10 });
         assert_eq!(small, [vec![1, 4, 3], vec![0], vec![2], vec![5]]);
         assert_eq!(all(&small), [0, 1, 2, 3, 4, 5]);
-        let many = vec![changes[1]; 70];
+        let many = vec![sizes[1]; 70];
         let many = groups(&many, &Room { memory: usize::MAX, by_voxel: 1 });
         assert_eq!(many.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32, 6]);
     }
@@ -219,6 +220,10 @@ mod tests {
         let image = Image::new(&values, [2, 3, 2, 5]).unwrap();
         let padded = Image { values: image.values.clone(), shape: image.shape }.padded(4);
         assert_eq!(padded.shape, [2, 4, 4, 8]);
+        assert!(padded.is(&values, image.shape) && !padded.is(&values[1..], image.shape));
+        let mut other = values.clone();
+        other[59] = 0.0;
+        assert!(!padded.is(&other, image.shape));
         let at = |image: &Image, c: usize, z: usize, y: usize, x: usize| {
             let [_, depth, height, width] = image.shape;
             image.values[((c * depth + z) * height + y) * width + x]

@@ -2,46 +2,40 @@
 
 use super::*;
 use crate::memory::{Fitting, ON_GPU};
-use crate::plan::Change;
 use crate::{Error, Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
 use candle_core::{Device, Tensor};
+use ndarray::Array4;
 use proptest::prelude::*;
+use relevox_grid::{Box3, Patch};
 
-/// The image after a change.
-fn after(image: &[f32], [c, z, y, x]: [usize; 4], change: &Change<'_>) -> Vec<f32> {
-    let mut image = image.to_vec();
-    let mut values = change.values.iter();
-    for channel in 0..c {
-        for dz in 0..change.size[0] {
-            for dy in 0..change.size[1] {
-                for (dx, value) in (0..change.size[2]).zip(&mut values) {
-                    let at = [change.start[0] + dz, change.start[1] + dy, change.start[2] + dx];
-                    image[((channel * z + at[0]) * y + at[1]) * x + at[2]] = *value;
-                }
-            }
-        }
-    }
-    image
+/// The image after a patch.
+fn after(image: &[f32], [c, z, y, x]: [usize; 4], patch: &Patch) -> Vec<f32> {
+    let mut image = Array4::from_shape_vec((c, z, y, x), image.to_vec()).unwrap();
+    patch.apply(&mut image.view_mut()).unwrap();
+    image.into_raw_vec_and_offset().0
 }
 
 /// A box as shares of the image: where it starts, and how long it is.
 type Share = ([f32; 3], [f32; 3]);
 
-/// Changes of an image of `shape` voxels.
-fn changes<'a>(
-    boxes: impl IntoIterator<Item = &'a Share>,
-    shape: [usize; 4],
-    values: &[f32],
-) -> Vec<Change<'_>> {
+fn patch(start: [usize; 3], size: [usize; 3], channels: usize, values: &[f32]) -> Patch {
+    let bounds = Box3::new(start, std::array::from_fn(|axis| start[axis] + size[axis]));
+    let values = values[..channels * bounds.voxels()].to_vec();
+    let [z, y, x] = bounds.size();
+    Patch::new(bounds, Array4::from_shape_vec((channels, z, y, x), values).unwrap()).unwrap()
+}
+
+/// Patches of an image of `shape` voxels.
+fn patches<'a>(boxes: impl IntoIterator<Item = &'a Share>, shape: [usize; 4], values: &[f32]) -> Vec<Patch> {
     let size = [shape[1], shape[2], shape[3]];
-    let change = |(start, part): &Share| {
+    let of = |(start, part): &Share| {
         let start: [usize; 3] = std::array::from_fn(|axis| (start[axis] * (size[axis] - 1) as f32) as usize);
         let size: [usize; 3] = std::array::from_fn(|axis| {
             ((part[axis] * size[axis] as f32).ceil() as usize).clamp(1, size[axis] - start[axis])
         });
-        Change { start, size, values: &values[..shape[0] * size.iter().product::<usize>()] }
+        patch(start, size, shape[0], values)
     };
-    boxes.into_iter().map(change).collect()
+    boxes.into_iter().map(of).collect()
 }
 
 /// Asks about boxes as shares of the image, both ways, and about one that is sure to move the logit.
@@ -52,24 +46,23 @@ fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[Share]) {
     let count = shape.iter().product::<usize>();
     let image: Vec<f32> = (0..count).map(|i| ((i * 7919) % 97) as f32 / 97.0).collect();
     let values: Vec<f32> = (0..count).map(|i| ((i * 31) % 17) as f32 / 5.0 - 1.0).collect();
-    let changes = changes(boxes.iter().chain(&[([0.25; 3], [0.5; 3])]), shape, &values);
-    let windows = Windows::new(network.clone(), Device::Cpu);
-    let kept = windows.keep(&image, shape).unwrap();
-    let found = windows.changed(&kept, &changes, ON_GPU, &Fitting::default()).unwrap();
+    let patches = patches(boxes.iter().chain(&[([0.25; 3], [0.5; 3])]), shape, &values);
+    let windows = ResNetWindows::new(network.clone(), Device::Cpu);
+    let cache = windows.cache(&image, shape).unwrap();
+    let found = windows.patched(&cache, &patches, ON_GPU, &Fitting::default()).unwrap();
     let whole = |image: Vec<f32>| {
         let image = Tensor::from_vec(image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
         network.forward_t(&image, false).unwrap().to_vec1::<f32>().unwrap()[0]
     };
-    assert_eq!(kept.logit(), whole(image.clone()));
+    assert_eq!(cache.logit(), whole(image.clone()));
     let mut moved = 0.0f32;
-    for (found, change) in found.iter().zip(&changes) {
-        let expected = whole(after(&image, shape, change));
-        moved = moved.max((expected - kept.logit()).abs());
+    for (found, patch) in found.iter().zip(&patches) {
+        let expected = whole(after(&image, shape, patch));
+        moved = moved.max((expected - cache.logit()).abs());
         assert!(
             (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
-            "{:?} from {:?}: {found}, whole {expected}",
-            change.size,
-            change.start
+            "{:?}: {found}, whole {expected}",
+            patch.bounds()
         );
     }
     // Else the logit as it was would pass, too.
@@ -85,30 +78,30 @@ fn unets_agree(levels: usize, size: [usize; 3], boxes: &[Share]) {
     let count = shape.iter().product::<usize>();
     let image: Vec<f32> = (0..count).map(|i| ((i * 7919) % 97) as f32 / 97.0).collect();
     let values: Vec<f32> = (0..count).map(|i| ((i * 31) % 17) as f32 / 5.0 - 1.0).collect();
-    let changes = changes(boxes, shape, &values);
+    let patches = patches(boxes, shape, &values);
     let windows = UNetWindows::new(network.clone(), Device::Cpu);
-    let kept = windows.keep(&image, shape).unwrap();
-    let found = windows.changed(&kept, &changes, ON_GPU, &Fitting::default()).unwrap();
+    let cache = windows.cache(&image, shape).unwrap();
+    let found = windows.patched(&cache, &patches, ON_GPU, &Fitting::default()).unwrap();
     let whole = |image: Vec<f32>| {
         let image = Tensor::from_vec(image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
         network.forward_t(&image, false).unwrap()
     };
-    let own = |values: &Tensor, change: &Change<'_>| {
+    let own = |values: &Tensor, patch: &Patch| {
         let mut own = values.squeeze(0).unwrap();
         for axis in 0..3 {
-            own = own.narrow(axis + 1, change.start[axis], change.size[axis]).unwrap();
+            own = own.narrow(axis + 1, patch.bounds().start[axis], patch.bounds().size()[axis]).unwrap();
         }
         own.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     let before = whole(image.clone());
     let mut moved = 0f32;
-    for (found, change) in found.iter().zip(&changes) {
-        let expected = own(&whole(after(&image, shape, change)), change);
+    for (found, patch) in found.iter().zip(&patches) {
+        let expected = own(&whole(after(&image, shape, patch)), patch);
         assert_eq!(found.len(), expected.len());
         let scale = expected.iter().fold(1f32, |most, value| most.max(value.abs()));
         let off = found.iter().zip(&expected).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
-        assert!(off <= 1e-5 * scale, "{:?} from {:?}: off by {off} of {scale}", change.size, change.start);
-        let before = own(&before, change);
+        assert!(off <= 1e-5 * scale, "{:?}: off by {off} of {scale}", patch.bounds());
+        let before = own(&before, patch);
         moved = before.iter().zip(&expected).fold(moved, |most, (a, b)| most.max((a - b).abs() / scale));
     }
     // Else the values as they were would pass, too.
@@ -167,13 +160,13 @@ fn every_depth_has_windows() {
 fn a_box_outside_the_image_is_refused() {
     let parameters = Parameters::seeded(5, &Device::Cpu);
     let network = ResNet3d::new(&config(10, 2, Shortcut::B), parameters.builder()).unwrap();
-    let windows = Windows::new(network, Device::Cpu);
-    let kept = windows.keep(&vec![0.5; 2 * 20 * 20 * 20], [2, 20, 20, 20]).unwrap();
+    let windows = ResNetWindows::new(network, Device::Cpu);
+    let cache = windows.cache(&vec![0.5; 2 * 20 * 20 * 20], [2, 20, 20, 20]).unwrap();
     let values = [0.0; 16];
-    for (start, size) in [([19, 0, 0], [2, 2, 2]), ([0, 0, 0], [2, 2, 1]), ([0, 0, 0], [0, 2, 2])] {
-        let found =
-            windows.changed(&kept, &[Change { start, size, values: &values }], ON_GPU, &Fitting::default());
+    for (start, size) in [([19, 0, 0], [2, 2, 2]), ([0, 0, 20], [2, 2, 1]), ([0, 0, 0], [0, 2, 2])] {
+        let patch = patch(start, size, 2, &values);
+        let found = windows.patched(&cache, &[patch], ON_GPU, &Fitting::default());
         assert!(matches!(found, Err(Error::Batch { .. })));
     }
-    assert!(windows.changed(&kept, &[], ON_GPU, &Fitting::default()).unwrap().is_empty());
+    assert!(windows.patched(&cache, &[], ON_GPU, &Fitting::default()).unwrap().is_empty());
 }

@@ -1,9 +1,8 @@
-//! A U-Net that learns what to replace a region by.
+//! A fill that is learned: a U-Net that predicts a region's new values.
 //!
-//! Rajapaksa and Khalvati (2022), section B: "a 3D U-net model with a segmented superpixel as input and a
-//! perturbation mask as the output". Its input is the study with all but the region zeroed, its output, after
-//! a sigmoid, one value per sequence and voxel; the region takes that, the rest of the scan stays.
-//! [`train`] is how it learns.
+//! Rajapaksa and Khalvati (2022), section B: "a 3D U-net model with a segmented superpixel as input and a perturbation
+//! mask as the output". The input is the scan, zero outside the region; the output, after a sigmoid, is one value per
+//! channel and voxel, of which the region takes its own. [`train`] holds the training.
 
 mod loss;
 mod network;

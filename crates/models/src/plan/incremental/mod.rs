@@ -1,14 +1,14 @@
-//! A scan whose every layer is kept, and what changes of a few of its voxels make of the network's output.
+//! Incremental inference: the cached activations of an image, and the network's output for patches of it.
 //!
-//! A change reaches, in each layer, the outputs whose kernels see a changed input; of those, only the ones count that an
-//! output asked for looks back at (`boxes`). They alone are computed again, in memory that holds just their boxes with
-//! what they read of the kept layers around them (`working`), many changes side by side, so that late layers, which a
-//! change reaches as a whole, are as large a piece of work as a batch.
+//! In each layer a patch reaches the outputs that read a changed input; of those, only the ones in the receptive field of a
+//! requested output matter (`boxes`). Only these are recomputed, in memory that holds their boxes and the cached inputs
+//! that they read (`working`). Many patches are computed at once, so that late layers, which a patch reaches as a whole, have
+//! as much work as a batch.
 //!
-//! Each output that is computed has the dense pass's order of operations. In Winograd's form an output's last digits
-//! depend on all that its tile reads, though its value does not: an output that no changed voxel reaches keeps what was
-//! kept, where a dense pass would round it anew. A network without such layers gives the dense pass's bits, one with them
-//! its values within rounding.
+//! A recomputed output has the order of operations of the dense pass. With Winograd's algorithm the rounding of an output
+//! depends on all inputs of its tile: an output that no changed voxel reaches keeps its cached value, which a dense pass
+//! would round differently. A network without such layers has the bits of the dense pass, one with them its values to
+//! rounding.
 
 mod boxes;
 mod costs;
@@ -25,68 +25,50 @@ use conv3d::blocked::window::Window;
 use costs::Clock;
 pub use costs::{Costs, LayerCost};
 use rayon::prelude::*;
-use relevox_grid::Box3;
+use relevox_grid::{Box3, Patch};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use working::Working;
 
-/// Most changes that go through a layer together: enough for late layers' weights to be read seldom.
+/// Largest number of patches per layer call: enough to rarely read the weights of late layers.
 const TOGETHER: usize = 32;
 
-/// Bytes that [`Plan::keep`] takes at most, unless told otherwise: 1 GiB for layers, 256 MiB for changes at work.
+/// Default memory of [`Plan::cache`] in bytes: 1 GiB for activations, 256 MiB for patches.
 pub const MEMORY: usize = 5 << 28;
 
-/// Voxels of an image as they read after a change.
-#[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
-    /// First voxel of the box, `[z, y, x]`.
-    pub start: [usize; 3],
-    /// Voxels of the box, `[z, y, x]`.
-    pub size: [usize; 3],
-    /// The box after the change, `[c, z, y, x]` in C order.
-    pub values: &'a [f32],
-}
-
-impl Change<'_> {
-    fn bounds(&self) -> Box3 {
-        Box3::new(self.start, std::array::from_fn(|axis| self.start[axis] + self.size[axis]))
-    }
-}
-
-/// What a [`Plan`] computed of one image, layer by layer; [`Plan::changed`] and [`Plan::changed_values`] start from it.
-/// Threads may share it.
+/// Activations of one image, computed by [`Plan::cache`]. Threads may share it.
 #[derive(Debug)]
-pub struct Kept {
+pub struct Cache {
     size: [usize; 3],
     arrangement: Arrangement,
-    /// By buffer: whether it was kept.
-    kept: Vec<bool>,
-    /// By slot of the arrangement; empty where nothing of it was kept.
+    /// Whether each buffer is cached.
+    cached: Vec<bool>,
+    /// Values of each slot of the arrangement; empty if it is not cached.
     slots: Vec<Vec<f32>>,
     logit: Option<f32>,
-    /// Bytes that changes at work keep to, where one alone does not take more.
+    /// Bytes for patches that are computed at once; a single patch may take more.
     working: usize,
-    /// Memory of earlier changes.
+    /// Reused memory of patches.
     spare: Mutex<Vec<Vec<Vec<f32>>>>,
     clock: Mutex<Clock>,
 }
 
-impl Kept {
-    /// The image's own logit; none for a network with an image of values.
+impl Cache {
+    /// Returns the unperturbed image's logit, or `None` for a network with an image of values.
     pub fn logit(&self) -> Option<f32> {
         self.logit
     }
 
-    /// Bytes of the kept layers.
+    /// Returns the size of the cached activations in bytes.
     pub fn bytes(&self) -> usize {
         self.slots.iter().map(|slot| slot.len() * size_of::<f32>()).sum()
     }
 
-    /// A layer's window with its values, where it was kept.
+    /// Returns a layer's window and values if it is cached.
     fn layer(&self, graph: &Graph, layer: usize) -> Option<(&Window, &[f32])> {
         let (place, window) = (graph.layers[layer], &self.arrangement.windows[layer]);
-        self.kept[place.buffer].then(|| {
+        self.cached[place.buffer].then(|| {
             let skip = place.first_block * window.block_len();
             (window, &self.slots[self.arrangement.slots[place.buffer]][skip..][..window.elements()])
         })
@@ -94,26 +76,25 @@ impl Kept {
 }
 
 impl Plan {
-    /// Computes an image and keeps its layers.
+    /// Computes an image and caches its activations.
     ///
-    /// `memory` bounds, in bytes, what is kept and what changes at work take besides ([`MEMORY`] is a good choice): a
-    /// fifth of it is for changes at work, and of layers that do not fit into the rest the largest are not kept;
-    /// changes compute the little that they need of them. The image and the last layer are always kept, and one change
-    /// always goes through, so that less than these take is as much as they take. Computing the image itself takes
-    /// what [`Plan::forward`] takes.
+    /// `memory` limits the bytes of the activations and of the patches computed at once ([`MEMORY`] is a good choice): a
+    /// fifth of it is for patches. If the activations do not fit into the rest, the largest layers are not cached, and
+    /// patches recompute the part of them that they need. The image, the last layer and one patch may exceed the limit.
+    /// Computing the image takes the memory of [`Plan::forward`].
     ///
     /// # Shapes
     /// `image` is `[c, z, y, x]` in C order.
     ///
     /// # Errors
-    /// As [`Plan::forward`].
-    pub fn keep(&self, image: &[f32], shape: [usize; 4], memory: usize) -> Result<Kept, Error> {
+    /// Returns the errors of [`Plan::forward`].
+    pub fn cache(&self, image: &[f32], shape: [usize; 4], memory: usize) -> Result<Cache, Error> {
         let [channels, z, y, x] = shape;
         let size = [z, y, x];
         let mut arrangement = self.arrange(image.len(), [1, channels, z, y, x])?;
         let working = memory / 5;
-        let kept = choose(&self.graph, &arrangement.buffer_lens, (memory - working) / size_of::<f32>());
-        arrangement.keep(&self.graph, &kept);
+        let cached = choose(&self.graph, &arrangement.buffer_lens, (memory - working) / size_of::<f32>());
+        arrangement.keep(&self.graph, &cached);
         let mut slots: Vec<Vec<f32>> = arrangement.slot_lens.iter().map(|&len| vec![0.0; len]).collect();
         self.pack(&arrangement, image, size, &mut slots);
         for step in &self.graph.steps {
@@ -129,47 +110,45 @@ impl Plan {
         };
         let clock = Mutex::new(Clock::new(&self.graph));
         let mut wanted = vec![false; slots.len()];
-        for (&slot, _) in arrangement.slots.iter().zip(&kept).filter(|(_, kept)| **kept) {
+        for (&slot, _) in arrangement.slots.iter().zip(&cached).filter(|(_, cached)| **cached) {
             wanted[slot] = true;
         }
         slots.iter_mut().zip(wanted).filter(|(_, wanted)| !wanted).for_each(|(slot, _)| *slot = Vec::new());
-        Ok(Kept { size, arrangement, kept, slots, logit, working, spare: Mutex::default(), clock })
+        Ok(Cache { size, arrangement, cached, slots, logit, working, spare: Mutex::default(), clock })
     }
 
-    /// Whether `kept` was computed of this very image, `shape` being `[c, z, y, x]`.
-    pub fn is_of(&self, kept: &Kept, image: &[f32], shape: [usize; 4]) -> bool {
+    /// Returns whether the activations are those of this image of shape `[c, z, y, x]`.
+    pub fn is_of(&self, cache: &Cache, image: &[f32], shape: [usize; 4]) -> bool {
         let [channels, z, y, x] = shape;
-        let whole = Change { start: [0; 3], size: [z, y, x], values: image };
         channels == self.graph.channels
-            && kept.size == [z, y, x]
-            && kept.kept.len() == self.graph.buffers.len()
-            && self.check(kept, &whole).is_ok()
-            && self.differs(kept, &whole).is_none()
+            && cache.size == [z, y, x]
+            && cache.cached.len() == self.graph.buffers.len()
+            && image.len() == shape.iter().product::<usize>()
+            && self.differs(cache, Box3::whole(cache.size), image).is_none()
     }
 
-    /// The logit of the kept image after each change, each on its own.
+    /// Computes the logit of the image with each patch pasted in, separately.
     ///
-    /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
-    /// rounding: 1e-5 of the largest value, or of 1, is tested, and more where a network amplifies last digits. These may depend
-    /// on the memory that [`Plan::keep`] was given.
+    /// Equal to [`Plan::forward`] of the patched images: to the bit if no layer uses Winograd's algorithm, otherwise to
+    /// rounding. Tests allow 1e-5 of the largest value or of 1, and more for networks that amplify rounding. The rounding may
+    /// depend on the memory of the cache.
     ///
     /// # Errors
-    /// If a box does not lie in the image or has another number of values than its size says, and if the network is no
-    /// classifier.
+    /// Returns [`Error::Batch`] if a patch does not fit the image or the network is not a classifier.
     ///
     /// # Panics
-    /// If another plan computed `kept`.
-    pub fn changed(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<Vec<f32>, Error> {
-        let (End::Logit { weights, bias }, Some(logit)) = (&self.graph.end, kept.logit) else {
+    /// Panics if the cache is of another plan.
+    pub fn patched_logits(&self, cache: &Cache, patches: &[Patch]) -> Result<Vec<f32>, Error> {
+        let (End::Logit { weights, bias }, Some(logit)) = (&self.graph.end, cache.logit) else {
             let found = "a network with an image of values".to_owned();
             return Err(Error::Batch { expected: "a classifier".to_owned(), found });
         };
         let last = self.graph.last();
-        let whole = Box3::whole(kept.arrangement.windows[last].layer);
-        let mut logits = vec![logit; changes.len()];
+        let whole = Box3::whole(cache.arrangement.windows[last].layer);
+        let mut logits = vec![logit; patches.len()];
         self.go_through(
-            kept,
-            changes,
+            cache,
+            patches,
             |_, differs| differs.map(|_| whole),
             &mut logits,
             |working, _, to| {
@@ -181,37 +160,36 @@ impl Plan {
         Ok(logits)
     }
 
-    /// What the network gives for the kept image after each change, each on its own, in the change's own box.
+    /// Computes the network's values in the box of each patch, separately.
     ///
-    /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
-    /// rounding: 1e-5 of the largest value, or of 1, is tested, and more where a network amplifies last digits. These may depend
-    /// on the memory that [`Plan::keep`] was given.
+    /// Equal to [`Plan::forward`] of the patched images: to the bit if no layer uses Winograd's algorithm, otherwise to
+    /// rounding. Tests allow 1e-5 of the largest value or of 1, and more for networks that amplify rounding. The rounding may
+    /// depend on the memory of the cache.
     ///
     /// # Shapes
-    /// `[out, z, y, x]` for each change, of the change's size.
+    /// `[out, z, y, x]` for each patch, of the size of its box.
     ///
     /// # Errors
-    /// If a box does not lie in the image or has another number of values than its size says, and if the network is a
-    /// classifier.
+    /// Returns [`Error::Batch`] if a patch does not fit the image or the network is a classifier.
     ///
     /// # Panics
-    /// If another plan computed `kept`.
-    pub fn changed_values(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<Vec<Vec<f32>>, Error> {
+    /// Panics if the cache is of another plan.
+    pub fn patched_values(&self, cache: &Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
         let &End::Values { channels } = &self.graph.end else {
             let found = "a classifier".to_owned();
             return Err(Error::Batch { expected: "a network with an image of values".to_owned(), found });
         };
         let last = self.graph.last();
-        let mut found: Vec<Vec<f32>> = vec![Vec::new(); changes.len()];
+        let mut found: Vec<Vec<f32>> = vec![Vec::new(); patches.len()];
         let wanted =
-            |change: &Change<'_>, _: Option<&Differs>| (!change.size.contains(&0)).then(|| change.bounds());
-        self.go_through(kept, changes, wanted, &mut found, |working, change, to| {
+            |patch: &Patch, _: Option<&Differs>| Some(patch.bounds()).filter(|bounds| !bounds.is_empty());
+        self.go_through(cache, patches, wanted, &mut found, |working, patch, to| {
             let Some((window, values)) = working.layer(&self.graph, last) else { return };
-            let [depth, height, width] = change.size;
+            let (start, [depth, height, width]) = (patch.bounds().start, patch.bounds().size());
             to.reserve(channels * depth * height * width);
             for row in 0..channels * depth * height {
                 let [c, z, y] = [row / (depth * height), row / height % depth, row % height];
-                let place = [change.start[0] + z, change.start[1] + y, change.start[2]];
+                let place = [start[0] + z, start[1] + y, start[2]];
                 let at = window.at(c / window.pitch, place.map(|at| at as isize)) + c % window.pitch;
                 to.extend(values[at..].iter().step_by(window.pitch).take(width));
             }
@@ -219,22 +197,23 @@ impl Plan {
         Ok(found)
     }
 
-    /// Floating-point operations of the convolutions that changes ask for, counted as [`Plan::operations`] counts.
+    /// Returns the number of floating-point operations of the convolutions for patches, counted as in
+    /// [`Plan::operations`].
     ///
     /// # Errors
-    /// As [`Plan::changed`] or [`Plan::changed_values`], whichever is for this network.
-    pub fn changed_operations(&self, kept: &Kept, changes: &[Change<'_>]) -> Result<u64, Error> {
-        let last = Box3::whole(kept.arrangement.windows[self.graph.last()].layer);
+    /// Returns [`Error::Batch`] if a patch does not fit the image.
+    pub fn patched_operations(&self, cache: &Cache, patches: &[Patch]) -> Result<u64, Error> {
+        let last = Box3::whole(cache.arrangement.windows[self.graph.last()].layer);
         let mut products = 0;
-        for change in changes {
-            self.check(kept, change)?;
-            let differs = self.differs(kept, change);
+        for patch in patches {
+            self.check(cache, patch)?;
+            let differs = self.differs(cache, patch.bounds(), patch.as_slice());
             let wanted = match self.graph.end {
                 End::Logit { .. } if differs.is_none() => continue,
                 End::Logit { .. } => last,
-                End::Values { .. } => change.bounds(),
+                End::Values { .. } => patch.bounds(),
             };
-            let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), wanted);
+            let boxes = Boxes::new(&self.graph, &cache.arrangement, &cache.cached, differs.as_ref(), wanted);
             products += (self.graph.steps.iter().enumerate())
                 .map(|(at, step)| step.work.products() * boxes.voxels(at))
                 .sum::<usize>();
@@ -242,74 +221,73 @@ impl Plan {
         Ok(2 * products as u64)
     }
 
-    /// Computes each change for which something of the last layer is `wanted`, and hands it to `done` with its result's
-    /// place.
+    /// Computes each patch that has a `wanted` box of the last layer, and calls `done` with its result.
     fn go_through<T: Send>(
         &self,
-        kept: &Kept,
-        changes: &[Change<'_>],
-        wanted: impl Fn(&Change<'_>, Option<&Differs>) -> Option<Box3> + Sync,
+        cache: &Cache,
+        patches: &[Patch],
+        wanted: impl Fn(&Patch, Option<&Differs>) -> Option<Box3> + Sync,
         results: &mut [T],
-        done: impl Fn(&Working, &Change<'_>, &mut T) + Sync,
+        done: impl Fn(&Working, &Patch, &mut T) + Sync,
     ) -> Result<(), Error> {
-        assert_eq!(kept.kept.len(), self.graph.buffers.len(), "what another plan kept");
-        for change in changes {
-            self.check(kept, change)?;
+        assert_eq!(cache.cached.len(), self.graph.buffers.len(), "a cache of another plan");
+        for patch in patches {
+            self.check(cache, patch)?;
         }
-        let boxes: Vec<Option<Boxes>> = changes
+        let boxes: Vec<Option<Boxes>> = patches
             .par_iter()
-            .map(|change| {
-                let differs = self.differs(kept, change);
-                let wanted = wanted(change, differs.as_ref())?;
-                Some(Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), wanted))
+            .map(|patch| {
+                let differs = self.differs(cache, patch.bounds(), patch.as_slice());
+                let wanted = wanted(patch, differs.as_ref())?;
+                Some(Boxes::new(&self.graph, &cache.arrangement, &cache.cached, differs.as_ref(), wanted))
             })
             .collect();
         let mut waiting =
-            boxes.into_iter().zip(changes).zip(results).filter_map(|((boxes, change), result)| {
+            boxes.into_iter().zip(patches).zip(results).filter_map(|((boxes, patch), result)| {
                 let boxes = boxes?;
                 let bytes = working::lens(&self.graph, &boxes.held).sum::<usize>() * size_of::<f32>();
-                Some((boxes, bytes, change, result))
+                Some((boxes, bytes, patch, result))
             });
         let mut next = waiting.next();
         while next.is_some() {
             let mut together = Vec::new();
-            let mut room = kept.working;
-            while let Some((boxes, bytes, change, result)) = next.take() {
+            let mut room = cache.working;
+            while let Some((boxes, bytes, patch, result)) = next.take() {
                 if !together.is_empty() && (bytes > room || together.len() == TOGETHER) {
-                    next = Some((boxes, bytes, change, result));
+                    next = Some((boxes, bytes, patch, result));
                     break;
                 }
                 room = room.saturating_sub(bytes);
-                together.push((boxes, change, result));
+                together.push((boxes, patch, result));
                 next = waiting.next();
             }
-            self.compute(kept, together, &done);
+            self.compute(cache, together, &done);
         }
         Ok(())
     }
 
-    /// Computes some changes side by side.
+    /// Computes patches at once.
     fn compute<T: Send>(
         &self,
-        kept: &Kept,
-        together: Vec<(Boxes, &Change<'_>, &mut T)>,
-        done: &(impl Fn(&Working, &Change<'_>, &mut T) + Sync),
+        cache: &Cache,
+        together: Vec<(Boxes, &Patch, &mut T)>,
+        done: &(impl Fn(&Working, &Patch, &mut T) + Sync),
     ) {
-        let mut clock = Clock { changes: together.len() as u64, ..Clock::new(&self.graph) };
+        let mut clock = Clock { patches: together.len() as u64, ..Clock::new(&self.graph) };
         let start = Instant::now();
-        let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut working, targets): (Vec<Working>, Vec<(&Change<'_>, &mut T)>) = together
+        let mut spare = cache.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut working, targets): (Vec<Working>, Vec<(&Patch, &mut T)>) = together
             .into_iter()
-            .map(|(boxes, change, result)| {
+            .map(|(boxes, patch, result)| {
                 let memory = spare.pop().unwrap_or_default();
-                (Working::new(&self.graph, kept, boxes, memory), (change, result))
+                (Working::new(&self.graph, cache, boxes, memory), (patch, result))
             })
             .unzip();
         drop(spare);
-        let changes: Vec<&Change<'_>> = targets.iter().map(|(change, _)| *change).collect();
-        working.par_iter_mut().zip(changes).for_each(|(working, change)| {
-            working.fill(&self.graph, kept);
-            self.write(change, working);
+        let patches: Vec<&Patch> = targets.iter().map(|(patch, _)| *patch).collect();
+        working.par_iter_mut().zip(patches).for_each(|(working, patch)| {
+            working.fill(&self.graph, cache);
+            self.write(patch, working);
         });
         clock.copies = start.elapsed();
         for (at, step) in self.graph.steps.iter().enumerate() {
@@ -317,62 +295,58 @@ impl Plan {
             self.step_boxes(at, step, &mut working);
             clock.step(at, &working, start.elapsed());
         }
-        kept.clock.lock().unwrap_or_else(PoisonError::into_inner).add(&clock);
-        working.par_iter().zip(targets).for_each(|(working, (change, result))| done(working, change, result));
-        let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.clock.lock().unwrap_or_else(PoisonError::into_inner).add(&clock);
+        working.par_iter().zip(targets).for_each(|(working, (patch, result))| done(working, patch, result));
+        let mut spare = cache.spare.lock().unwrap_or_else(PoisonError::into_inner);
         spare.extend(working.into_iter().map(|working| working.buffers));
     }
 
-    fn check(&self, kept: &Kept, change: &Change<'_>) -> Result<(), Error> {
-        let Change { start, size, values } = change;
-        let inside =
-            (0..3).all(|axis| start[axis].checked_add(size[axis]).is_some_and(|end| end <= kept.size[axis]));
-        if !inside {
-            let expected = format!("a change within {:?} voxels", kept.size);
-            return Err(Error::Batch { expected, found: format!("one of {size:?} at {start:?}") });
+    fn check(&self, cache: &Cache, patch: &Patch) -> Result<(), Error> {
+        if !Box3::whole(cache.size).contains(&patch.bounds()) {
+            let expected = format!("a patch within {:?} voxels", cache.size);
+            return Err(Error::Batch { expected, found: format!("{:?}", patch.bounds()) });
         }
-        let expected = self.graph.channels * size.iter().product::<usize>();
-        if values.len() != expected {
-            let found = format!("{} values for a box of {size:?}", values.len());
-            return Err(Error::Batch { expected: format!("{expected} values"), found });
+        let channels = patch.values().dim().0;
+        if channels != self.graph.channels {
+            let expected = format!("a patch of {} channels", self.graph.channels);
+            return Err(Error::Batch { expected, found: channels.to_string() });
         }
         Ok(())
     }
 
-    /// What a change makes differ from the image.
-    fn differs(&self, kept: &Kept, change: &Change<'_>) -> Option<Differs> {
-        let (window, image) = kept.layer(&self.graph, 0)?;
-        let [depth, height, _] = change.size;
-        let mut rows = vec![0..0; depth * height];
-        change.rows(|c, [z, y, x], values| {
+    /// Returns the part of a box that differs from the image.
+    fn differs(&self, cache: &Cache, bounds: Box3, values: &[f32]) -> Option<Differs> {
+        let (window, image) = cache.layer(&self.graph, 0)?;
+        let (start, [depth, height, _]) = (bounds.start, bounds.size());
+        let mut differing = vec![0..0; depth * height];
+        rows(bounds, values, |c, [z, y, x], values| {
             let at = window.at(c / window.pitch, [z, y, x].map(|at| at as isize)) + c % window.pitch;
             let old = image[at..].iter().step_by(window.pitch);
-            let row: &mut Range<usize> = &mut rows[(z - change.start[0]) * height + y - change.start[1]];
+            let row: &mut Range<usize> = &mut differing[(z - start[0]) * height + y - start[1]];
             for (at, _) in old.zip(values).enumerate().filter(|(_, (old, new))| old != new) {
                 let at = x + at;
                 *row = if Range::is_empty(row) { at..at + 1 } else { row.start.min(at)..row.end.max(at + 1) };
             }
         });
         let mut all: Option<Box3> = None;
-        for (at, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
-            let (z, y) = (change.start[0] + at / height, change.start[1] + at % height);
+        for (at, row) in differing.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
+            let (z, y) = (start[0] + at / height, start[1] + at % height);
             all = hull(all, Some([z..z + 1, y..y + 1, row.clone()].into()));
         }
         let bounds = all?;
         let inside = bounds.range(0).flat_map(|z| bounds.range(1).map(move |y| (z, y)));
-        let rows =
-            inside.map(|(z, y)| rows[(z - change.start[0]) * height + y - change.start[1]].clone()).collect();
+        let rows = inside.map(|(z, y)| differing[(z - start[0]) * height + y - start[1]].clone()).collect();
         Some(Differs { bounds, rows })
     }
 
-    /// Puts a change into the image, as far as that is needed.
-    fn write(&self, change: &Change<'_>, working: &mut Working) {
+    /// Writes the part of a patch that is needed into the image.
+    fn write(&self, patch: &Patch, working: &mut Working) {
         let Some(window) = &working.windows[0] else { return };
         let image = &mut working.buffers[self.graph.layers[0].buffer];
         let held = |axis: usize, at: usize| {
             (window.start[axis]..window.start[axis] + window.size[axis] as isize).contains(&(at as isize))
         };
-        change.rows(|c, [z, y, x], values| {
+        rows(patch.bounds(), patch.as_slice(), |c, [z, y, x], values| {
             if !held(0, z) || !held(1, y) {
                 return;
             }
@@ -387,7 +361,7 @@ impl Plan {
         });
     }
 
-    /// Computes what the changes ask of a step.
+    /// Computes the boxes of a step.
     fn step_boxes(&self, at: usize, step: &Step, working: &mut [Working]) {
         let place = self.graph.layers[step.output];
         let mut written: Vec<Vec<f32>> =
@@ -426,20 +400,18 @@ impl Plan {
     }
 }
 
-impl Change<'_> {
-    /// Goes over the box row by row: channel, first voxel, values.
-    fn rows(&self, mut row: impl FnMut(usize, [usize; 3], &[f32])) {
-        let Change { start, size: [depth, height, width], values } = *self;
-        for (at, values) in values.chunks_exact(width.max(1)).enumerate() {
-            let [c, z, y] = [at / (depth * height), at / height % depth, at % height];
-            row(c, [start[0] + z, start[1] + y, start[2]], values);
-        }
+/// Calls `row` with each row of a box `[c, z, y, x]`: its channel, its first voxel and its values.
+fn rows(bounds: Box3, values: &[f32], mut row: impl FnMut(usize, [usize; 3], &[f32])) {
+    let ([z, y, x], [depth, height, width]) = (bounds.start, bounds.size());
+    for (at, values) in values.chunks_exact(width.max(1)).enumerate() {
+        let plane = at / height;
+        row(plane / depth, [z + plane % depth, y + at % height, x], values);
     }
 }
 
-/// Which buffers are kept, given the values that each takes and those there is room for: the largest are left out.
+/// Returns which buffers to cache, given their sizes and the room in values: the largest are left out.
 fn choose(graph: &Graph, lens: &[usize], room: usize) -> Vec<bool> {
-    let mut kept = vec![true; lens.len()];
+    let mut cached = vec![true; lens.len()];
     let always = [0, graph.last()].map(|layer| graph.layers[layer].buffer);
     let mut total: usize = lens.iter().sum();
     let mut others: Vec<usize> = (0..lens.len()).filter(|buffer| !always.contains(buffer)).collect();
@@ -448,8 +420,8 @@ fn choose(graph: &Graph, lens: &[usize], room: usize) -> Vec<bool> {
         if total <= room {
             break;
         }
-        kept[buffer] = false;
+        cached[buffer] = false;
         total -= lens[buffer];
     }
-    kept
+    cached
 }

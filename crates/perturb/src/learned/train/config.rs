@@ -50,9 +50,11 @@ impl FillConfig {
     /// Validates the settings.
     ///
     /// # Errors
-    /// Returns [`Error::Config`] for the first setting that is out of range.
+    /// Returns [`Error::InvalidSetting`] for the first setting that is out of range.
     pub fn check(self) -> Result<ValidFillConfig, Error> {
-        let refuse = |key, expected, found: String| Err(Error::Config { key, expected, found });
+        let refuse = |setting, expected: &str, found: String| {
+            Err(Error::InvalidSetting { setting, expected: expected.to_owned(), found })
+        };
         if self.batch == 0 {
             return refuse("batch", "at least 1 region", self.batch.to_string());
         }

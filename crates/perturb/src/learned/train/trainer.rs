@@ -76,12 +76,16 @@ impl Trainable for FillTask {
     fn new(network: &Network, config: &FillConfig, parameters: &Parameters) -> Result<Self, Error> {
         config.clone().check()?;
         let Network::Unet(network) = network else {
-            return Err(Error::Config { key: "network", expected: "a U-Net", found: format!("{network:?}") });
+            return Err(Error::InvalidSetting {
+                setting: "network",
+                expected: "a U-Net".to_owned(),
+                found: format!("{network:?}"),
+            });
         };
         if network.in_channels != network.out_channels {
-            return Err(Error::Config {
-                key: "out_channels",
-                expected: "as many as in_channels: one value per sequence",
+            return Err(Error::InvalidSetting {
+                setting: "out_channels",
+                expected: "as many as in_channels: one value per sequence".to_owned(),
                 found: format!("{} for {}", network.out_channels, network.in_channels),
             });
         }
@@ -131,7 +135,7 @@ impl FillTrainer {
     /// unchanged.
     ///
     /// # Errors
-    /// Returns [`Error::Config`] if a setting is out of range or the U-Net does not return one value per sequence.
+    /// Returns [`Error::InvalidSetting`] if a setting is out of range or the U-Net does not return one value per sequence.
     pub fn new(
         network: &UNetConfig,
         config: &FillConfig,

@@ -1,0 +1,177 @@
+//! The trained classifier as later stages use it: one network, or several whose mean logit decides.
+
+use ndarray::{ArrayView4, Axis};
+use relevox_models::candle_core::{Result as TensorResult, Tensor};
+use relevox_models::checkpoint;
+use relevox_relevance::gradcam::{Class, grad_cam};
+use relevox_relevance::gradcam_pp::grad_cam_pp;
+use relevox_relevance::{Classifier, Ensemble, NetworkClassifier, RelevanceMap, Target};
+
+use super::{Session, train};
+use crate::place::say_smaller_batches;
+
+/// A classifier with the content hash of its weights.
+pub struct Network {
+    networks: Ensemble<NetworkClassifier>,
+    /// Of the weights.
+    pub hash: String,
+}
+
+/// A kind of Grad-CAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cam {
+    /// Grad-CAM itself.
+    Plain,
+    /// Grad-CAM++.
+    PlusPlus,
+}
+
+impl Network {
+    /// The classifier of the kept epoch, which must be this config's.
+    ///
+    /// # Errors
+    /// A classifier that is not trained yet, or on something else.
+    pub fn best(session: &Session) -> anyhow::Result<Self> {
+        train::require(session)?;
+        Self::kept(session)
+    }
+
+    /// The classifier of the kept epoch, as it lies there.
+    ///
+    /// # Errors
+    /// Weights that can't be read or don't fit the config's network.
+    pub fn kept(session: &Session) -> anyhow::Result<Self> {
+        Self::load(session, &train::kept_files(session))
+    }
+
+    /// The classifier after an epoch of training.
+    ///
+    /// # Errors
+    /// As [`Network::kept`].
+    pub fn after(session: &Session, epoch: usize) -> anyhow::Result<Self> {
+        Self::load(session, &train::epoch_files(session, epoch))
+    }
+
+    /// The classifier of files of the run.
+    ///
+    /// # Errors
+    /// Weights that can't be read or don't fit the config's network.
+    fn load(session: &Session, weights: &[String]) -> anyhow::Result<Self> {
+        let mut networks = Vec::new();
+        for file in weights {
+            let trained = checkpoint::load_resnet(&session.run.path(file), None, &session.device)?;
+            let network = NetworkClassifier::new(trained.network, session.device.clone())?;
+            networks.push(network.on_smaller_batches(say_smaller_batches("classifier")));
+        }
+        Ok(Self { networks: Ensemble::new(networks)?, hash: train::hash(session, weights)? })
+    }
+
+    /// As a black box.
+    pub fn classifier(&self) -> &dyn Classifier {
+        &self.networks
+    }
+
+    /// Logits `[n]` of images `[n, c, z, y, x]`, in evaluation mode and differentiable by the images.
+    ///
+    /// # Errors
+    /// What the networks meet.
+    pub fn differentiable(&self, images: &Tensor) -> TensorResult<Tensor> {
+        let networks = self.networks.members().iter();
+        let logits: Vec<Tensor> = networks
+            .map(|network| network.network().forward_t(images, false))
+            .collect::<TensorResult<_>>()?;
+        Tensor::stack(&logits, 0)?.mean(0)
+    }
+
+    /// Grad-CAM for the predicted class: of several networks, the mean of their maps for the class that they predict
+    /// together.
+    ///
+    /// # Errors
+    /// What the networks meet.
+    pub fn grad_cam(&self, image: ArrayView4<'_, f32>, cam: Cam) -> anyhow::Result<RelevanceMap> {
+        let class = match self.networks.members() {
+            // It tells its own class while it is at it.
+            [_] => Class::Predicted,
+            _ => {
+                let logits = self.networks.logits(image.insert_axis(Axis(0)))?;
+                let positive = logits.first().is_some_and(|&logit| logit >= 0.0);
+                if positive { Class::Positive } else { Class::Negative }
+            }
+        };
+        let target = Target::default();
+        let map = |network: &NetworkClassifier| match cam {
+            Cam::Plain => grad_cam(network.network(), image, &target, class, network.device()),
+            Cam::PlusPlus => grad_cam_pp(network.network(), image, &target, class, network.device()),
+        };
+        let mut maps = self.networks.members().iter().map(map).collect::<Result<Vec<_>, _>>()?;
+        match maps.len() {
+            1 => Ok(maps.remove(0)),
+            _ => Ok(RelevanceMap::average(&maps)?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array4;
+    use relevox_models::candle_core::{Device, Var};
+    use relevox_models::{Parameters, ResNet3d, ResNetConfig};
+
+    use super::*;
+
+    const SHAPE: (usize, usize, usize, usize) = (2, 20, 24, 20);
+
+    fn of(seeds: &[u64]) -> Network {
+        let config = ResNetConfig { depth: 10, in_channels: 2, width: 2, ..ResNetConfig::default() };
+        let network = |seed: &u64| {
+            let parameters = Parameters::seeded(*seed, &Device::Cpu);
+            let network = ResNet3d::new(&config, parameters.frozen_builder()).unwrap();
+            NetworkClassifier::new(network, Device::Cpu).unwrap()
+        };
+        let networks = Ensemble::new(seeds.iter().map(network).collect()).unwrap();
+        Network { networks, hash: String::new() }
+    }
+
+    fn image() -> Array4<f32> {
+        Array4::from_shape_fn(SHAPE, |(c, z, y, x)| ((7 * z + 3 * y + 5 * x + 11 * c) % 13) as f32 / 13.0)
+    }
+
+    #[test]
+    fn two_networks_logit_and_gradient_are_the_mean_of_theirs() {
+        let image = Tensor::from_vec(image().into_raw_vec_and_offset().0, SHAPE, &Device::Cpu).unwrap();
+        let ask = |network: &Network| {
+            let image = Var::from_tensor(&image.unsqueeze(0).unwrap()).unwrap();
+            let logits = network.differentiable(image.as_tensor()).unwrap();
+            let gradient = logits.sum_all().unwrap().backward().unwrap().remove(image.as_tensor()).unwrap();
+            let mut all = logits.to_vec1::<f32>().unwrap();
+            all.extend(gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            all
+        };
+        let (one, other, both) = (ask(&of(&[1])), ask(&of(&[2])), ask(&of(&[1, 2])));
+        assert!(one.iter().zip(&other).any(|(a, b)| (a - b).abs() > 1e-4), "the networks are one");
+        for ((a, b), mean) in one.iter().zip(&other).zip(&both) {
+            assert!((mean - (a + b) / 2.0).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn grad_cam_of_two_networks_is_for_the_class_that_they_predict_together() {
+        let image = image();
+        let both = of(&[1, 2]);
+        let logits = both.classifier().logits(image.view().insert_axis(Axis(0))).unwrap();
+        let class = if logits[[0, 0]] >= 0.0 { Class::Positive } else { Class::Negative };
+        let target = Target::default();
+        for cam in [Cam::Plain, Cam::PlusPlus] {
+            let each = both.networks.members().iter().map(|member| {
+                let (network, device) = (member.network(), member.device());
+                match cam {
+                    Cam::Plain => grad_cam(network, image.view(), &target, class, device).unwrap(),
+                    Cam::PlusPlus => grad_cam_pp(network, image.view(), &target, class, device).unwrap(),
+                }
+            });
+            let expected = RelevanceMap::average(&each.collect::<Vec<_>>()).unwrap();
+            assert!(!expected.flat);
+            assert_eq!(both.grad_cam(image.view(), cam).unwrap(), expected);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The cached activations of an image.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ndarray::Array4;
+
+use super::network::Network;
+use crate::Error;
+use crate::plan::{self, Plan};
+
+/// What an [`Engine`](super::Engine) computed of one image, to start from with its patches. Threads may share it.
+pub struct Baseline<N: Network> {
+    pub(super) layers: Layers<N>,
+    pub(super) outputs: Vec<f32>,
+    pub(super) shape: [usize; 4],
+    pub(super) is_zero: bool,
+}
+
+/// Activations of an image, or the image itself where patches take whole passes.
+pub(super) enum Layers<N: Network> {
+    Plan(Box<plan::Cache>),
+    Windows(Box<N::Layers>),
+    Image(Array4<f32>),
+}
+
+impl<N: Network> Baseline<N> {
+    /// Returns the outputs for the image itself: a classifier's logit; nothing for a U-Net.
+    pub fn outputs(&self) -> &[f32] {
+        &self.outputs
+    }
+
+    /// Returns the shape of the image, `[c, z, y, x]`.
+    pub fn shape(&self) -> [usize; 4] {
+        self.shape
+    }
+
+    /// Whether it was computed as an image of zeros.
+    pub(super) fn is_zero(&self) -> bool {
+        self.is_zero
+    }
+
+    /// Whether it was computed of this image.
+    pub(super) fn is_of(&self, plan: Option<&Plan>, image: &[f32], shape: [usize; 4]) -> bool {
+        self.shape == shape
+            && match (&self.layers, plan) {
+                (Layers::Plan(cache), Some(plan)) => plan.is_of(cache, image, shape),
+                (Layers::Plan(_), None) => false,
+                (Layers::Windows(layers), _) => N::is_of(layers, image, shape),
+                (Layers::Image(own), _) => own.as_slice() == Some(image),
+            }
+    }
+}
+
+/// The latest baseline.
+pub(super) struct Cache<N: Network>(Mutex<Option<Arc<Baseline<N>>>>);
+
+impl<N: Network> Default for Cache<N> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<N: Network> Cache<N> {
+    /// Returns the cached baseline if `is_this` holds of it, or computes and caches another.
+    pub(super) fn get_or_compute(
+        &self,
+        is_this: impl Fn(&Baseline<N>) -> bool,
+        compute: impl FnOnce() -> Result<Baseline<N>, Error>,
+    ) -> Result<Arc<Baseline<N>>, Error> {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(baseline) = latest.as_ref().filter(|baseline| is_this(baseline)) {
+            return Ok(Arc::clone(baseline));
+        }
+        // Dropped first: the activations of two images would take twice the memory.
+        *latest = None;
+        let baseline = Arc::new(compute()?);
+        *latest = Some(Arc::clone(&baseline));
+        Ok(baseline)
+    }
+
+    /// Forgets the baseline.
+    pub(super) fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

@@ -1,0 +1,201 @@
+//! The networks that an engine runs.
+
+use candle_core::{Device, Result as TensorResult, Tensor};
+use relevox_grid::{Box3, Patch};
+
+use crate::memory::Fitting;
+use crate::plan::{self, Plan};
+use crate::windows::{self, ResNetWindows, UNetCache, UNetWindows};
+use crate::{Error, ResNet3d, UNet3d};
+
+/// A network that an [`Engine`](super::Engine) runs: [`ResNet3d`] or [`UNet3d`].
+pub trait Network: Sized + private::Sealed {
+    /// The result for one patch: a classifier's logit, or a U-Net's values in the patch's box.
+    type Output: Send;
+    /// The network prepared for windows.
+    #[doc(hidden)]
+    type Windows;
+    /// The activations of an image on a device.
+    #[doc(hidden)]
+    type Layers;
+
+    /// Whether the output for an image is one logit.
+    #[doc(hidden)]
+    const IS_CLASSIFIER: bool;
+
+    /// Compiles the network for the CPU.
+    #[doc(hidden)]
+    fn plan(&self) -> Result<Plan, Error>;
+
+    /// Prepares windows.
+    #[doc(hidden)]
+    fn windows(&self, device: &Device) -> Self::Windows;
+
+    /// Computes whole images in evaluation mode.
+    #[doc(hidden)]
+    fn forward(&self, images: &Tensor) -> TensorResult<Tensor>;
+
+    /// Estimates the bytes that a whole image `[c, z, y, x]` takes in a forward pass.
+    #[doc(hidden)]
+    fn image_bytes(shape: [usize; 4]) -> usize;
+
+    /// Computes an image's activations on the device.
+    #[doc(hidden)]
+    fn cache(windows: &Self::Windows, image: &[f32], shape: [usize; 4]) -> Result<Self::Layers, Error>;
+
+    /// Whether activations are of this image.
+    #[doc(hidden)]
+    fn is_of(layers: &Self::Layers, image: &[f32], shape: [usize; 4]) -> bool;
+
+    /// The image's own logit; none for a U-Net.
+    #[doc(hidden)]
+    fn logit(layers: &Self::Layers) -> Option<f32>;
+
+    /// Computes patches by the compiled plan.
+    #[doc(hidden)]
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Self::Output>, Error>;
+
+    /// Computes patches by windows.
+    #[doc(hidden)]
+    fn by_windows(
+        windows: &Self::Windows,
+        layers: &Self::Layers,
+        patches: &[Patch],
+        memory: usize,
+        fitting: &Fitting,
+    ) -> Result<Vec<Self::Output>, Error>;
+
+    /// Takes a patch's result out of the outputs of a whole image of `size` voxels.
+    #[doc(hidden)]
+    fn of_whole_pass(outputs: &[f32], size: [usize; 3], bounds: Box3) -> Self::Output;
+}
+
+mod private {
+    /// Only this crate's networks have executors.
+    pub trait Sealed {}
+    impl Sealed for crate::ResNet3d {}
+    impl Sealed for crate::UNet3d {}
+}
+
+impl Network for ResNet3d {
+    type Output = f32;
+    type Windows = ResNetWindows;
+    type Layers = windows::ResNetCache;
+    const IS_CLASSIFIER: bool = true;
+
+    fn plan(&self) -> Result<Plan, Error> {
+        Plan::resnet(self)
+    }
+
+    fn windows(&self, device: &Device) -> ResNetWindows {
+        ResNetWindows::new(self.clone(), device.clone())
+    }
+
+    fn forward(&self, images: &Tensor) -> TensorResult<Tensor> {
+        self.forward_t(images, false)
+    }
+
+    fn image_bytes(shape: [usize; 4]) -> usize {
+        // The first stage is the largest: with stride 2 and 64 channels it is twice as large as four sequences, and an
+        // operation holds its input, its output and a rearranged copy.
+        8 * shape.iter().product::<usize>() * size_of::<f32>()
+    }
+
+    fn cache(
+        windows: &ResNetWindows,
+        image: &[f32],
+        shape: [usize; 4],
+    ) -> Result<windows::ResNetCache, Error> {
+        windows.cache(image, shape)
+    }
+
+    fn is_of(layers: &windows::ResNetCache, image: &[f32], shape: [usize; 4]) -> bool {
+        layers.is_of(image, shape)
+    }
+
+    fn logit(layers: &windows::ResNetCache) -> Option<f32> {
+        Some(layers.logit())
+    }
+
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<f32>, Error> {
+        plan.patched_logits(cache, patches)
+    }
+
+    fn by_windows(
+        windows: &ResNetWindows,
+        layers: &windows::ResNetCache,
+        patches: &[Patch],
+        memory: usize,
+        fitting: &Fitting,
+    ) -> Result<Vec<f32>, Error> {
+        windows.patched(layers, patches, memory, fitting)
+    }
+
+    fn of_whole_pass(outputs: &[f32], _: [usize; 3], _: Box3) -> f32 {
+        outputs.first().copied().unwrap_or(f32::NAN)
+    }
+}
+
+impl Network for UNet3d {
+    type Output = Vec<f32>;
+    type Windows = UNetWindows;
+    type Layers = UNetCache;
+    const IS_CLASSIFIER: bool = false;
+
+    fn plan(&self) -> Result<Plan, Error> {
+        Plan::unet(self)
+    }
+
+    fn windows(&self, device: &Device) -> UNetWindows {
+        UNetWindows::new(self.clone(), device.clone())
+    }
+
+    fn forward(&self, images: &Tensor) -> TensorResult<Tensor> {
+        self.forward_t(images, false)
+    }
+
+    fn image_bytes([_, z, y, x]: [usize; 4]) -> usize {
+        // The first level of 16 channels, its skip connection, and an operation's input, output and rearranged copy.
+        16 * 6 * z * y * x * size_of::<f32>()
+    }
+
+    fn cache(windows: &UNetWindows, image: &[f32], shape: [usize; 4]) -> Result<UNetCache, Error> {
+        windows.cache(image, shape)
+    }
+
+    fn is_of(layers: &UNetCache, image: &[f32], shape: [usize; 4]) -> bool {
+        layers.is_of(image, shape)
+    }
+
+    fn logit(_: &UNetCache) -> Option<f32> {
+        None
+    }
+
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
+        plan.patched_values(cache, patches)
+    }
+
+    fn by_windows(
+        windows: &UNetWindows,
+        layers: &UNetCache,
+        patches: &[Patch],
+        memory: usize,
+        fitting: &Fitting,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        windows.patched(layers, patches, memory, fitting)
+    }
+
+    fn of_whole_pass(outputs: &[f32], size: [usize; 3], bounds: Box3) -> Vec<f32> {
+        let voxels = size.iter().product::<usize>().max(1);
+        let mut values = Vec::with_capacity(outputs.len() / voxels * bounds.voxels());
+        for channel in outputs.chunks_exact(voxels) {
+            for z in bounds.range(0) {
+                for y in bounds.range(1) {
+                    let row = (z * size[1] + y) * size[2];
+                    values.extend_from_slice(&channel[row + bounds.start[2]..row + bounds.end[2]]);
+                }
+            }
+        }
+        values
+    }
+}

@@ -1,0 +1,57 @@
+//! From signed attributions to relevance, 0 to 100.
+
+use crate::named::named;
+
+named! {
+    /// The part of a signed attribution that counts as relevance.
+    #[derive(Default)]
+    pub enum Sign, "sign" {
+        /// The magnitude, whichever class the region is evidence for: the paper's reading of Δp.
+        #[default]
+        Magnitude = "magnitude", "Magnitude";
+        /// Evidence for the target; all else is 0.
+        Positive = "positive", "Positive";
+        /// Evidence against the target; all else is 0.
+        Negative = "negative", "Negative";
+    }
+}
+
+impl Sign {
+    /// Returns the part of a signed value that counts, at least 0.
+    pub fn of(self, value: f64) -> f64 {
+        match self {
+            Self::Magnitude => value.abs(),
+            Self::Positive => value.max(0.0),
+            Self::Negative => (-value).max(0.0),
+        }
+    }
+}
+
+/// Computes the relevance 0..100 of signed values by region, min-max scaled; all 0 if nothing stands out.
+pub fn relevance(values: &[f64], sign: Sign) -> Vec<f64> {
+    let evidence: Vec<f64> = values.iter().map(|&value| sign.of(value)).collect();
+    scale_to_100(&evidence).unwrap_or_else(|| vec![0.0; values.len()])
+}
+
+/// Scales values linearly so that their minimum becomes 0 and their maximum 100. `None` if all values are equal or there
+/// are none.
+pub fn scale_to_100(values: &[f64]) -> Option<Vec<f64>> {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    // The division first: (high − low) / (high − low) is exactly 1, and the top exactly 100.
+    (high > low).then(|| values.iter().map(|value| (value - low) / (high - low) * 100.0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sign_scales_its_own_part() {
+        let values = [-4.0, 0.0, 2.0];
+        assert_eq!(relevance(&values, Sign::Magnitude), [100.0, 0.0, 50.0]);
+        assert_eq!(relevance(&values, Sign::Positive), [0.0, 0.0, 100.0]);
+        assert_eq!(relevance(&values, Sign::Negative), [100.0, 0.0, 0.0]);
+        assert_eq!(relevance(&[1.0, 1.0], Sign::Magnitude), [0.0, 0.0]);
+    }
+}

@@ -1,0 +1,20 @@
+//! Enums that are chosen by name.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use relevox_relevance::{Border, Link, Method, ScoreKind, Sign, Weighting};
+
+#[test]
+fn names_go_both_ways() {
+    macro_rules! check {
+        ($($type:ident),+) => {$(
+            for value in $type::ALL {
+                assert_eq!(value.to_string().parse::<$type>().unwrap(), *value);
+                assert!(!value.label().is_empty());
+            }
+            assert!("nothing".parse::<$type>().unwrap_err().to_string().ends_with("found `nothing`"));
+        )+};
+    }
+    check!(Border, Link, Method, ScoreKind, Sign, Weighting);
+    let found = "abs".parse::<Sign>().unwrap_err().to_string();
+    assert_eq!(found, "sign: expected one of magnitude, positive, negative, found `abs`");
+}

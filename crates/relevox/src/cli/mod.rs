@@ -1,0 +1,120 @@
+//! The command line of the program `relevox`, which `cargo xtask` nests.
+
+mod explain;
+mod run_args;
+mod slic;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use relevox_experiment::failure::{Ending, ending, message};
+use relevox_experiment::place::Place;
+use relevox_experiment::progress::say;
+use relevox_experiment::{commands, interrupt, memory, program};
+use relevox_models::Precision;
+
+pub use explain::ExplainArgs;
+pub use run_args::RunArgs;
+pub use slic::SlicArgs;
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct GlobalArgs {
+    /// Where networks run: cpu, cuda, cuda:N or metal.
+    #[arg(long, global = true, default_value = "cpu")]
+    pub device: String,
+    /// Precision of convolutions on CUDA: f32 (as on the CPU), tf32 or bf16.
+    #[arg(long, global = true, default_value = "f32", value_name = "f32|tf32|bf16")]
+    pub precision: Precision,
+    /// Number of threads [default: one per core]. Results do not depend on it.
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+/// The commands of the program.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the whole experiment: every stage below that is not done yet, then the report.
+    Reproduce(RunArgs),
+    /// Generates the synthetic cohort in BraTS's layout.
+    Phantom(RunArgs),
+    /// Trains the classifier on the cohort.
+    Train(RunArgs),
+    /// Scores partitions of many kinds (Table 3) and selects one on the validation split.
+    Grid(RunArgs),
+    /// Computes the selected partition of each case.
+    Regions(RunArgs),
+    /// Trains the learned fill on the selected partition.
+    PerturbTrain(RunArgs),
+    /// Scores the selected partition with every fill and explainer, and computes relevance maps and their faithfulness.
+    Score(RunArgs),
+    /// Computes tables and summary.json from scores and maps.
+    Evaluate(RunArgs),
+    /// Draws the figures and writes report.html.
+    Report(RunArgs),
+    /// Segments a NIfTI volume into supervoxels; needs no run.
+    Slic(SlicArgs),
+    /// Explains one case with given weights; needs no run.
+    Explain(ExplainArgs),
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Any failure; [`ending`] classifies it.
+    pub fn run(self, place: &Place) -> anyhow::Result<()> {
+        match self {
+            Self::Reproduce(args) => commands::reproduce(args.into(), place),
+            Self::Phantom(args) => commands::phantom(args.into(), place),
+            Self::Train(args) => commands::train(args.into(), place),
+            Self::Grid(args) => commands::grid(args.into(), place),
+            Self::Regions(args) => commands::regions(args.into(), place),
+            Self::PerturbTrain(args) => commands::perturb_train(args.into(), place),
+            Self::Score(args) => commands::score(args.into(), place),
+            Self::Evaluate(args) => commands::evaluate(args.into(), place),
+            Self::Report(args) => commands::report(args.into(), place),
+            Self::Slic(args) => place.refuse("slic").and_then(|()| slic::run(&args)),
+            Self::Explain(args) => explain::run(&args, place),
+        }
+    }
+}
+
+/// Starts the program `name`: allocator, Ctrl-C and threads; runs `command` on the device of the options; reports an
+/// error on stderr and returns the exit code.
+///
+/// `parse` runs first, before there are threads.
+pub fn start<C>(
+    name: &'static str,
+    parse: impl FnOnce() -> (GlobalArgs, C),
+    command: impl FnOnce(C, &Place) -> anyhow::Result<()>,
+) -> ExitCode {
+    memory::keep();
+    program::set_name(name);
+    let (global, parsed) = parse();
+    let run = || {
+        interrupt::listen()?;
+        let threads = usize::from(global.threads.unwrap_or(0));
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
+        command(parsed, &Place { device: global.device, precision: global.precision })
+    };
+    match run() {
+        Ok(()) => Ending::Done.into(),
+        Err(error) => {
+            say(format!("error: {}", message(&error)));
+            ending(&error).into()
+        }
+    }
+}
+
+/// Prints a command's result: one JSON object, the last line of stdout.
+///
+/// # Errors
+/// A closed stdout.
+pub fn print_result(result: &serde_json::Value) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{result}")?;
+    Ok(stdout.flush()?)
+}

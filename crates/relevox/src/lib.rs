@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "cli")]
+pub mod cli;
+
+pub use relevox_eval as eval;
+pub use relevox_models as models;
+pub use relevox_perturb as perturb;
+pub use relevox_relevance as relevance;
+pub use relevox_volume as volume;
+pub use slic3d;

@@ -1,0 +1,155 @@
+//! Made-up numbers for tests: shapes of real ones, never results.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn number(mean: f64, paper: Option<f64>) -> Number {
+    Number { mean: Some(mean), ci95: Some([mean - 0.0625, mean + 0.0625]), n: 15, paper, why: None }
+}
+
+/// A summary with every table filled, a missing number, and names that need escaping.
+pub fn summary() -> Summary {
+    let paper = Paper::load().unwrap();
+    let mut dice = BTreeMap::new();
+    for (index, method) in METHODS.into_iter().enumerate() {
+        let mean = 0.75 - 0.03125 * index as f64;
+        dice.insert(
+            method.to_owned(),
+            DiceSummary {
+                oracle: number(mean, paper.oracle(method)),
+                otsu: (method != "ceiling").then(|| number(mean - 0.125, None)),
+                validation_threshold: (method != "ceiling").then(|| number(mean - 0.09375, None)),
+                otsu_volume: (method != "ceiling").then(|| number(mean - 0.15625, None)),
+                mixture: (method != "ceiling").then(|| number(mean - 0.1875, None)),
+                volume: (method != "ceiling").then(|| number(mean - 0.125, None)),
+                mask: (method != "ceiling").then(|| number(mean - 0.140625, None)),
+            },
+        );
+    }
+    let ranks = |count: usize, of: &dyn Fn(&str, usize) -> Option<f64>| -> BTreeMap<String, Vec<Number>> {
+        ["learned", "blank", "random"]
+            .into_iter()
+            .map(|method| {
+                let numbers = (1..=count).map(|rank| number(0.375 / rank as f64, of(method, rank)));
+                (method.to_owned(), numbers.collect())
+            })
+            .collect()
+    };
+    let mut grid = Vec::new();
+    for split in ["validation", "test"] {
+        for sequence in ["t1", "t1ce", "t2", "flair"] {
+            for regions in [50, 100, 250] {
+                for fill in ["blank", "min", "max"] {
+                    let at = grid.len() as f64;
+                    grid.push(GridCell {
+                        split: split.to_owned(),
+                        sequence: sequence.to_owned(),
+                        regions,
+                        made: Some(regions as f64 - 4.5),
+                        compactness: 0.1,
+                        fill: fill.to_owned(),
+                        mean: Some(at / 256.0 + 0.125),
+                        ci95: Some([at / 256.0, at / 256.0 + 0.25]),
+                        n: 8,
+                        paper: paper.grid(sequence, regions, fill),
+                        why: None,
+                    });
+                }
+            }
+        }
+    }
+    Summary {
+        cohort: CohortSummary {
+            cases: 60,
+            train: 36,
+            validation: 9,
+            test: 15,
+            positive: 36,
+            left_out: vec![LeftOut { case: "case<7>".to_owned(), why: "no \"t2\" & no grade".to_owned() }],
+        },
+        classifier: ClassifierSummary {
+            epoch: Some(13),
+            networks: 1,
+            test_auc: number(0.875, Some(paper.classifier.test_auc)),
+            test_accuracy: number(0.8125, None),
+            validation_auc: Number::none("one class <only>", None),
+            brightness_auc: number(0.5625, None),
+        },
+        selected: Selected { sequence: "t2".to_owned(), regions: 100, compactness: 0.1 },
+        dice,
+        ranked: ranks(3, &|method, rank| paper.ranked(method, rank)),
+        cumulative: ranks(5, &|method, rank| paper.cumulative(method, rank)),
+        grid,
+        focus: FocusSummary { correlation: number(-0.3125, None) },
+        differences: vec![
+            Difference {
+                method: "learned".to_owned(),
+                over: "random".to_owned(),
+                dice: "oracle".to_owned(),
+                difference: number(0.1875, None),
+                p: Some(0.001),
+                beats: true,
+            },
+            Difference {
+                method: "blank".to_owned(),
+                over: "gradcam".to_owned(),
+                dice: "oracle".to_owned(),
+                difference: number(0.03125, None),
+                p: Some(0.25),
+                beats: false,
+            },
+        ],
+        measure_differences: vec![MeasureDifference {
+            method: "diffused".to_owned(),
+            over: "random".to_owned(),
+            measure: "deletion".to_owned(),
+            difference: number(-0.0625, None),
+            p: Some(0.03125),
+            better: true,
+        }],
+        fill: Some(FillSummary {
+            distance_from_max: number(0.25, None),
+            mean_abs_delta_p: [("learned", 0.125), ("blank", 0.0625)]
+                .map(|(fill, mean)| (fill.to_owned(), number(mean, None)))
+                .into(),
+        }),
+        measures: [("blank", "pointing"), ("diffused", "pointing"), ("diffused", "deletion")]
+            .into_iter()
+            .fold(BTreeMap::new(), |mut all: BTreeMap<String, BTreeMap<String, Number>>, (method, name)| {
+                all.entry(method.to_owned()).or_default().insert(name.to_owned(), number(0.625, None));
+                all
+            }),
+        diffusion: Some(DiffusionSummary {
+            fill: "blank".to_owned(),
+            scores: "delta_p".to_owned(),
+            reading: "magnitude".to_owned(),
+            lambda: 4.0,
+            scale: 1.0,
+            border: false,
+            cases: 6,
+        }),
+        folds: Vec::new(),
+    }
+}
+
+/// Two cases, one of them without an outline.
+pub fn cases() -> Vec<CaseRow> {
+    let dice = |value: f64| -> BTreeMap<String, f64> {
+        ["oracle", "otsu", "validation_threshold"].map(|name| (name.to_owned(), value)).into()
+    };
+    let row = |case: &str, tumour_voxels: Option<usize>| CaseRow {
+        case: case.to_owned(),
+        split: "test".to_owned(),
+        positive: tumour_voxels.is_some(),
+        probability: 0.75,
+        regions: 97,
+        tumour_voxels,
+        dice: match tumour_voxels {
+            Some(_) => [("blank", dice(0.5)), ("learned", dice(0.25))].map(|(m, d)| (m.to_owned(), d)).into(),
+            None => BTreeMap::new(),
+        },
+        flat: Vec::new(),
+    };
+    vec![row("a, \"quoted\"", Some(812)), row("b", None)]
+}

@@ -1,0 +1,89 @@
+//! `cargo xtask bench`: how long parts of this workspace take. Each prints one JSON line; `seconds` is a median.
+
+mod explain;
+mod explain_table;
+mod models;
+mod peer;
+mod performance;
+mod regions;
+mod scan;
+mod slic;
+mod work;
+
+use crate::cli::{Bench, ConvBenchArgs, NetworkBenchArgs};
+use relevox::cli::print_result;
+use relevox_experiment::failure::input;
+use relevox_experiment::run::{peak_memory_mib, reset_peak_memory};
+use serde_json::json;
+use std::time::Instant;
+use work::{Case, Kind, Work};
+
+/// Timed runs, after one that is not.
+const RUNS: usize = 5;
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// Shapes that can't be computed, peers that can't be run, files that can't be written.
+pub fn run(what: &Bench) -> anyhow::Result<()> {
+    match what {
+        Bench::Forward(args) => alone(&network(args, Kind::Forward)?),
+        Bench::Train(args) => alone(&network(args, Kind::Train)?),
+        Bench::Conv(args) => alone(&convolution(args)?),
+        Bench::Models(args) => models::run(args),
+        Bench::Slic(args) => slic::run(args),
+        Bench::Regions(args) => regions::run(args),
+        Bench::Explain(args) => explain::run(args),
+    }
+}
+
+fn alone(case: &Case) -> anyhow::Result<()> {
+    let mut work = Work::new(case)?;
+    // Counting a training step's operations takes a compiled plan, which is gone.
+    reset_peak_memory();
+    work.once()?;
+    let mut seconds = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        work.once()?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    let seconds = median(&seconds);
+    print_result(&json!({
+        "case": case.name(),
+        "seconds": seconds,
+        "gflops": work.gflop() / seconds,
+        "threads": rayon::current_num_threads(),
+        "peak_memory_mib": peak_memory_mib(),
+    }))
+}
+
+fn median(seconds: &[f64]) -> f64 {
+    let mut seconds = seconds.to_vec();
+    seconds.sort_by(f64::total_cmp);
+    let half = seconds.len() / 2;
+    if seconds.len() % 2 == 1 { seconds[half] } else { (seconds[half - 1] + seconds[half]) / 2.0 }
+}
+
+fn network(args: &NetworkBenchArgs, kind: Kind) -> anyhow::Result<Case> {
+    let &NetworkBenchArgs { depth, stem_stride, width, batch, .. } = args;
+    let size = size(&args.size)?;
+    Ok(Case { kind, depth, stem_stride, width, size, batch, ..Case::default() })
+}
+
+fn convolution(args: &ConvBenchArgs) -> anyhow::Result<Case> {
+    let &[from, to] = args.channels.as_slice() else {
+        return Err(input("--channels: expected two numbers"));
+    };
+    let &ConvBenchArgs { kernel, stride, batch, .. } = args;
+    let size = size(&args.size)?;
+    Ok(Case { kind: Kind::Conv, channels: [from, to], kernel, stride, size, batch, ..Case::default() })
+}
+
+fn size(sizes: &[usize]) -> anyhow::Result<[usize; 3]> {
+    match sizes {
+        &[size] => Ok([size; 3]),
+        &[z, y, x] => Ok([z, y, x]),
+        other => Err(input(format!("--size: expected one number or z,y,x, found {other:?}"))),
+    }
+}

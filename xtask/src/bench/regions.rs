@@ -1,0 +1,51 @@
+//! `cargo xtask bench regions`: where the time of a real case's relevance map goes, layer by layer.
+
+use anyhow::Context;
+use relevox_models::plan::Plan;
+use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, device};
+use serde_json::json;
+
+use super::scan::{Layer, T2, blanked, divide, isolated, load, profile};
+use super::slic::case_folder;
+use crate::cli::RegionsBenchArgs;
+use relevox::cli::print_result;
+use relevox_experiment::progress::say;
+
+/// Computes every region's change by a network of seeded weights.
+///
+/// # Errors
+/// A case that can't be read, a network that does not fit it.
+pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
+    let folder = case_folder(args.case.as_ref())?;
+    let study = load(&folder, args.size)?;
+    let regions = divide(&study, T2, args.regions)?;
+    let cpu = device("cpu")?;
+    let parameters = Parameters::seeded(0, &cpu);
+    let (plan, image, boxes) = if args.depth == 0 {
+        let unet = UNet3d::new(&UNetConfig::default(), parameters.frozen_builder())?;
+        (Plan::unet(&unet)?, study.image.map(|_| 0.0), isolated(&study, &regions)?)
+    } else {
+        let config =
+            ResNetConfig { depth: args.depth, stem_stride: args.stem_stride, ..ResNetConfig::default() };
+        let network = ResNet3d::new(&config, parameters.builder())?;
+        let image = study.image.as_standard_layout().into_owned();
+        (Plan::resnet(&network)?, image, blanked(&study, &regions)?)
+    };
+    let layers = profile(&plan, image.view(), &boxes)?;
+    for Layer { layer, size: [z, y, x], dense_gflop, gflop, seconds } in &layers {
+        let share = if *dense_gflop > 0.0 { 100.0 * gflop / dense_gflop } else { 0.0 };
+        let rate = gflop / seconds;
+        say(format!(
+            "{layer:<44} {z:>3}×{y:>3}×{x:>3} {gflop:>8.1} GFLOP ({share:>5.1} % of whole passes) {seconds:>7.3} s {rate:>6.0} GFLOP/s"
+        ));
+    }
+    let whole = plan.operations(study.frame.shape()).context("a volume that the network fits in")?;
+    print_result(&json!({
+        "regions": regions.len(),
+        "seconds": layers.iter().map(|layer| layer.seconds).sum::<f64>(),
+        "gflop": layers.iter().map(|layer| layer.gflop).sum::<f64>(),
+        "dense_gflop": whole as f64 * regions.len() as f64 / 1e9,
+        "threads": rayon::current_num_threads(),
+        "layers": layers,
+    }))
+}

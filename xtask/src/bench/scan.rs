@@ -1,0 +1,124 @@
+//! A real case as relevance is benchmarked on it: its centre, its regions, and what blank makes of each.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use ndarray::{Array4, ArrayView4, Axis};
+use relevox_models::plan::{Cache, Costs, MEMORY, Plan};
+use relevox_perturb::{Box3, ConstantFill, Fill, FillKind, Patch};
+use relevox_volume::{CaseFiles, Preprocess, Study};
+use serde::{Deserialize, Serialize};
+use slic3d::{Slic, Supervoxels};
+
+use relevox_experiment::interrupt;
+
+pub(super) const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
+pub(super) const T2: usize = 2;
+const COMPACTNESS: f64 = 0.1;
+/// Regions that go through the layers side by side, as `relevox_relevance` has them.
+const TOGETHER: usize = 32;
+
+/// The centre of a case as the experiment sees it.
+pub(super) fn load(folder: &Path, size: usize) -> anyhow::Result<Study> {
+    let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
+    let files = CaseFiles::in_folder(folder, &sequences)?;
+    Ok(Study::load(&files, &Preprocess { sequences, crop: [size; 3], downsample: 1, clip_negative: true })?)
+}
+
+pub(super) fn divide(study: &Study, sequence: usize, count: usize) -> anyhow::Result<Supervoxels> {
+    let slic = Slic::new(count).compactness(COMPACTNESS);
+    Ok(slic.segment_volume(study.image.index_axis(Axis(0), sequence), None)?)
+}
+
+pub(super) fn blank(study: &Study) -> anyhow::Result<ConstantFill> {
+    Ok(ConstantFill::new(FillKind::Blank, study.image.view(), study.brain.view())?)
+}
+
+/// Each region's box, zero but for the region.
+pub(super) fn isolated(study: &Study, regions: &Supervoxels) -> anyhow::Result<Vec<Patch>> {
+    (0..regions.len())
+        .map(|region| {
+            let [z, y, x] = regions.bounds(region);
+            let id = regions.ids()[region];
+            let labels = regions.labels();
+            let values =
+                Array4::from_shape_fn((SEQUENCES.len(), z.len(), y.len(), x.len()), |(c, dz, dy, dx)| {
+                    let voxel = [z.start + dz, y.start + dy, x.start + dx];
+                    if labels[voxel] == id { study.image[[c, voxel[0], voxel[1], voxel[2]]] } else { 0.0 }
+                });
+            Ok(Patch::new(Box3::from(regions.bounds(region)), values)?)
+        })
+        .collect()
+}
+
+/// Each region's box as blank leaves it.
+pub(super) fn blanked(study: &Study, regions: &Supervoxels) -> anyhow::Result<Vec<Patch>> {
+    let all: Vec<usize> = (0..regions.len()).collect();
+    Ok(blank(study)?.patches(study.image.view(), regions, &all)?)
+}
+
+fn keep(plan: &Plan, image: ArrayView4<'_, f32>) -> anyhow::Result<Cache> {
+    Ok(plan.cache(image.as_slice().context("a stack in C order")?, image.dim().into(), MEMORY)?)
+}
+
+/// Operations that changes leave of an image's.
+pub(super) fn operations(plan: &Plan, image: ArrayView4<'_, f32>, patches: &[Patch]) -> anyhow::Result<f64> {
+    Ok(plan.patched_operations(&keep(plan, image)?, patches)? as f64)
+}
+
+/// What one layer costs among the changes of all regions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Layer {
+    pub(super) layer: String,
+    /// Voxels of the layer.
+    pub(super) size: [usize; 3],
+    /// Operations of as many whole passes, in 10⁹.
+    pub(super) dense_gflop: f64,
+    /// Operations left, in 10⁹.
+    pub(super) gflop: f64,
+    pub(super) seconds: f64,
+}
+
+/// Computes all changes of an image, in groups as a classifier does, and says what each layer took; then what the copies
+/// between layers took, and all else: finding which voxels differ, and what each layer has to compute for them.
+pub(super) fn profile(
+    plan: &Plan,
+    image: ArrayView4<'_, f32>,
+    patches: &[Patch],
+) -> anyhow::Result<Vec<Layer>> {
+    // Once for the memory that later changes find again.
+    changed(plan, &keep(plan, image)?, patches)?;
+    let kept = keep(plan, image)?;
+    let start = Instant::now();
+    changed(plan, &kept, patches)?;
+    let all = start.elapsed();
+    let Costs { copies, layers, .. } = plan.costs(&kept);
+    let named = |layer: &str, time: Duration| Layer {
+        layer: layer.to_owned(),
+        size: [image.len_of(Axis(1)), image.len_of(Axis(2)), image.len_of(Axis(3))],
+        dense_gflop: 0.0,
+        gflop: 0.0,
+        seconds: time.as_secs_f64(),
+    };
+    let rest = layers.iter().fold(all.saturating_sub(copies), |rest, layer| rest.saturating_sub(layer.time));
+    let of_layers = layers.into_iter().map(|cost| Layer {
+        layer: cost.layer,
+        size: cost.size,
+        dense_gflop: cost.whole_operations as f64 * patches.len() as f64 / 1e9,
+        gflop: cost.operations as f64 / 1e9,
+        seconds: cost.time.as_secs_f64(),
+    });
+    Ok(of_layers.chain([named("copies of what is kept", copies), named("all else", rest)]).collect())
+}
+
+fn changed(plan: &Plan, kept: &Cache, patches: &[Patch]) -> anyhow::Result<()> {
+    for together in patches.chunks(TOGETHER) {
+        interrupt::check()?;
+        match kept.logit() {
+            Some(_) => plan.patched_logits(kept, together).map(drop)?,
+            None => plan.patched_values(kept, together).map(drop)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! `cargo xtask bench slic`: supervoxels of a real scan beside scikit-image's and SimpleITK's, all sides in turn.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use ndarray::{Array3, Axis};
+use relevox_volume::{CaseFiles, Preprocess, Study};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use slic3d::Slic;
+
+use super::median;
+use super::peer::{Peer, timed};
+use super::performance::{self, Comparison, text};
+use crate::cli::SlicBenchArgs;
+use relevox::cli::print_result;
+use relevox_experiment::failure::input;
+use relevox_experiment::interrupt;
+use relevox_experiment::progress::say;
+use relevox_experiment::run::{Host, git_revision, load_average};
+
+/// Its place in docs/PERFORMANCE.md.
+pub(super) const COMPARISON: Comparison = Comparison { name: "slic", section };
+
+/// The sequences whose air is no brain, and the one that is divided.
+const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
+const DIVIDED: usize = 2;
+const CROP: [usize; 3] = [128; 3];
+/// All of a BraTS scan.
+const SCAN: [usize; 3] = [155, 240, 240];
+const COMPACTNESS: f64 = 10.0;
+
+/// What is divided, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Case {
+    size: [usize; 3],
+    regions: usize,
+    masked: bool,
+    compactness: f64,
+}
+
+impl Case {
+    fn name(&self) -> String {
+        let size = if self.size == SCAN { "240×240×155" } else { "128³" };
+        format!("{size}, {} regions{}", self.regions, if self.masked { ", masked" } else { "" })
+    }
+}
+
+/// A case with every sample of all sides, in the order in which they were taken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Compared {
+    name: String,
+    case: Case,
+    /// Voxels that take part.
+    voxels: usize,
+    /// Regions found.
+    found: usize,
+    /// Voxels whose label is not scikit-image's.
+    differing_voxels: usize,
+    /// Processes that wanted to run, before each round.
+    load: Vec<Option<f64>>,
+    ours_seconds: Vec<f64>,
+    scikit_image_seconds: Vec<f64>,
+    simpleitk_seconds: Vec<f64>,
+}
+
+/// Runs all cases and renews the samples and the page that is made from them.
+///
+/// # Errors
+/// A case or a peer that can't be used, labels that differ from scikit-image's, files that can't be written.
+pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
+    let folder = case_folder(args.case.as_ref())?;
+    let cases: Vec<Case> = cases().into_iter().filter(|case| case.name().contains(&args.only)).collect();
+    let mut compared = Vec::new();
+    let mut versions = Value::Null;
+    for case in cases {
+        interrupt::check()?;
+        let (side, seen) = compare(args, root, &folder, case)?;
+        compared.push(side);
+        versions = seen;
+    }
+    if compared.is_empty() {
+        return Err(input(format!("--only: no case is named like {}", args.only)));
+    }
+    let result = json!({
+        "machine": Host::here(),
+        "threads": rayon::current_num_threads(),
+        "revision": git_revision(),
+        "versions": versions,
+        "scan": format!("{}, {}", folder.file_name().unwrap_or_default().display(), SEQUENCES[DIVIDED]),
+        "cases": compared,
+    });
+    let wrong: Vec<&str> =
+        compared.iter().filter(|case| case.differing_voxels > 0).map(|case| case.name.as_str()).collect();
+    if args.only.is_empty() && wrong.is_empty() {
+        performance::write(root, &COMPARISON, &result)?;
+    }
+    print_result(&result)?;
+    anyhow::ensure!(wrong.is_empty(), "labels differ from scikit-image's: {}", wrong.join("; "));
+    Ok(())
+}
+
+/// What the comparison is made of.
+fn cases() -> Vec<Case> {
+    let case = |size, regions, masked| Case { size, regions, masked, compactness: COMPACTNESS };
+    vec![
+        case(CROP, 50, false),
+        case(CROP, 100, false),
+        case(CROP, 250, false),
+        case(CROP, 1000, false),
+        case(SCAN, 100, false),
+        case(CROP, 50, true),
+        case(CROP, 100, true),
+        case(CROP, 250, true),
+        case(CROP, 1000, true),
+        case(SCAN, 100, true),
+    ]
+}
+
+/// The case that was named, or the first of the real ones.
+pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = named {
+        return Ok(folder.clone());
+    }
+    let all = std::env::var_os("RELEVOX_REAL_DATA").map(PathBuf::from).ok_or_else(|| {
+        input("--case: expected a case's folder, or RELEVOX_REAL_DATA to name a folder of cases")
+    })?;
+    let unreadable = |error| input(format!("RELEVOX_REAL_DATA {}: {error}", all.display()));
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(&all).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    let none = || input(format!("RELEVOX_REAL_DATA {}: expected folders of cases", all.display()));
+    folders.into_iter().next().ok_or_else(none)
+}
+
+/// The centre of the scan, each sequence scaled to 0..1 as the experiment scales it, and where the brain is.
+fn load(folder: &Path, size: [usize; 3]) -> anyhow::Result<(Array3<f32>, Array3<bool>)> {
+    let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
+    let files = CaseFiles::in_folder(folder, &sequences)?;
+    let study =
+        Study::load(&files, &Preprocess { sequences, crop: size, downsample: 1, clip_negative: true })?;
+    let image = study.image.index_axis(Axis(0), DIVIDED).as_standard_layout().into_owned();
+    Ok((image, study.brain.as_standard_layout().into_owned()))
+}
+
+fn compare(
+    args: &SlicBenchArgs,
+    root: &Path,
+    folder: &Path,
+    case: Case,
+) -> anyhow::Result<(Compared, Value)> {
+    let name = case.name();
+    say(format!("bench: {name}"));
+    let (image, brain) = load(folder, case.size)?;
+    let mask = case.masked.then(|| brain.view());
+    let voxels = mask.map_or(image.len(), |mask| mask.iter().filter(|&&inside| inside).count());
+    let shared = tempfile::tempdir().context("making a folder to share with the peer")?;
+    let bytes: Vec<u8> = image.iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(shared.path().join("image.f32"), bytes)?;
+    std::fs::write(shared.path().join("mask.u8"), brain.iter().map(|&b| u8::from(b)).collect::<Vec<_>>())?;
+    let mut told = serde_json::to_value(&case)?;
+    told["folder"] = json!(shared.path());
+    let mut peer = Peer::start(&args.peers, root, "slic.py", &told, "skimage and SimpleITK")?;
+
+    let slic = Slic::new(case.regions).compactness(case.compactness);
+    let segment = || slic.segment_volume(image.view(), mask);
+    let supervoxels = segment()?;
+    peer.ask("labels")?;
+    let theirs = std::fs::read(shared.path().join("labels.u32"))?;
+    anyhow::ensure!(theirs.len() == 4 * image.len(), "the peer wrote {} bytes of labels", theirs.len());
+    let pairs = supervoxels.labels().into_iter().zip(theirs.chunks_exact(4));
+    let differing_voxels = pairs.filter(|(ours, theirs)| ours.to_le_bytes() != **theirs).count();
+    let mut compared = Compared {
+        name,
+        voxels,
+        found: supervoxels.len(),
+        differing_voxels,
+        case,
+        load: Vec::new(),
+        ours_seconds: Vec::new(),
+        scikit_image_seconds: Vec::new(),
+        simpleitk_seconds: Vec::new(),
+    };
+    drop(supervoxels);
+    for _ in 0..args.samples {
+        compared.load.push(load_average());
+        compared.ours_seconds.push(timed(|| Ok(segment()?))?);
+        compared.scikit_image_seconds.push(peer.timed("scikit-image")?);
+        compared.simpleitk_seconds.push(peer.timed("simpleitk")?);
+    }
+    let versions = peer.versions.clone();
+    Ok((compared, versions))
+}
+
+fn section(result: &Value) -> anyhow::Result<String> {
+    let versions = &result["versions"];
+    let mut section = format!(
+        "## Supervoxels\n\n`cargo xtask bench slic --peers PYTHON`, {} threads of {}, beside scikit-image {} and SimpleITK \
+         {}, on a real T2 scan ({}) at compactness {COMPACTNESS}; medians, and quotients of the medians. A mask is the \
+         brain. Our labels are scikit-image's, compared in the same run; SimpleITK computes another SLIC, without a mask \
+         and with 5 iterations for our 10. Load is the machine's while it was measured.\n\n\
+         | what | milliseconds | scikit-image | times | SimpleITK | times | voxels that differ | load |\n\
+         |---|---|---|---|---|---|---|---|\n",
+        result["threads"],
+        text(&result["machine"], "processor"),
+        text(versions, "scikit-image"),
+        text(versions, "SimpleITK"),
+        text(result, "scan"),
+    );
+    for case in Vec::<Compared>::deserialize(&result["cases"])? {
+        let [ours, scikit_image, simpleitk] =
+            [&case.ours_seconds, &case.scikit_image_seconds, &case.simpleitk_seconds]
+                .map(|seconds| 1e3 * median(seconds));
+        let load: Vec<f64> = case.load.into_iter().flatten().collect();
+        let load = if load.is_empty() { "unknown".to_owned() } else { format!("{:.1}", median(&load)) };
+        section += &format!(
+            "| {} | {ours:.1} | {scikit_image:.0} | {:.1} | {simpleitk:.0} | {:.1} | {} | {load} |\n",
+            case.name,
+            scikit_image / ours,
+            simpleitk / ours,
+            case.differing_voxels,
+        );
+    }
+    Ok(section)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_made_of_medians_and_their_quotients() {
+        let case = Case { size: SCAN, regions: 100, masked: true, compactness: COMPACTNESS };
+        let compared = Compared {
+            name: case.name(),
+            case,
+            voxels: 1,
+            found: 1,
+            differing_voxels: 0,
+            load: vec![Some(1.0), None, Some(2.0)],
+            ours_seconds: vec![0.3, 0.01, 0.02],
+            scikit_image_seconds: vec![1.0, 0.5, 0.4],
+            simpleitk_seconds: vec![0.1],
+        };
+        let versions = json!({"scikit-image": "0.26.0", "SimpleITK": "2.5"});
+        let section = section(&json!({"threads": 2, "versions": versions, "cases": [compared]})).unwrap();
+        assert!(section.contains("beside scikit-image 0.26.0 and SimpleITK 2.5"), "{section}");
+        let row = "| 240×240×155, 100 regions, masked | 20.0 | 500 | 25.0 | 100 | 5.0 | 0 | 1.5 |\n";
+        assert!(section.ends_with(row), "{section}");
+    }
+}

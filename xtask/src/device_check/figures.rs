@@ -1,0 +1,134 @@
+//! What is found, one JSON line each.
+
+use std::cell::RefCell;
+
+use serde_json::{Value, json};
+
+use relevox::cli::print_result;
+use relevox_experiment::failure::{Ending, ending, message};
+use relevox_experiment::interrupt;
+use relevox_experiment::place::Place;
+
+/// The figures so far.
+pub(super) struct Figures {
+    device: String,
+    precision: String,
+    failed: RefCell<Vec<String>>,
+}
+
+impl Figures {
+    /// None yet, about a device.
+    pub(super) fn new(place: &Place) -> Self {
+        let (device, precision) = (place.device.clone(), place.precision.to_string());
+        Self { device, precision, failed: RefCell::default() }
+    }
+
+    /// How far a result is from the CPU's, and how far it may be.
+    ///
+    /// # Errors
+    /// A stdout that nobody reads; the user's wish to stop.
+    pub(super) fn off(&self, what: &str, off: f64, allowed: f64) -> anyhow::Result<()> {
+        // What is no number is never near enough.
+        let passed = off <= allowed;
+        self.line(what, json!({ "off": finite(off), "allowed": allowed }), Some(passed))
+    }
+
+    /// A fact that must hold.
+    ///
+    /// # Errors
+    /// As [`Figures::off`].
+    pub(super) fn note(&self, what: &str, found: Value, passed: bool) -> anyhow::Result<()> {
+        self.line(what, json!({ "found": found }), Some(passed))
+    }
+
+    /// What ended a part before its end is a figure that failed, whoever's fault it would be elsewhere: the other parts go
+    /// on.
+    ///
+    /// # Errors
+    /// As [`Figures::off`].
+    pub(super) fn part(&self, what: &str, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        match ended {
+            Err(error) if ending(&error) != Ending::Interrupted => {
+                self.note(what, json!(message(&error)), false)
+            }
+            other => other,
+        }
+    }
+
+    /// How long something takes.
+    ///
+    /// # Errors
+    /// As [`Figures::off`].
+    pub(super) fn seconds(&self, what: &str, seconds: f64) -> anyhow::Result<()> {
+        self.line(what, json!({ "seconds": seconds }), None)
+    }
+
+    /// What did not hold.
+    pub(super) fn failed(&self) -> Vec<String> {
+        self.failed.borrow().clone()
+    }
+
+    fn line(&self, what: &str, mut line: Value, passed: Option<bool>) -> anyhow::Result<()> {
+        interrupt::check()?;
+        line["figure"] = json!(what);
+        line["device"] = json!(self.device);
+        line["precision"] = json!(self.precision);
+        if let Some(passed) = passed {
+            line["passed"] = json!(passed);
+            if !passed {
+                self.failed.borrow_mut().push(what.to_owned());
+            }
+        }
+        print_result(&line)
+    }
+}
+
+/// JSON has no NaN.
+fn finite(value: f64) -> Value {
+    if value.is_finite() { json!(value) } else { json!(value.to_string()) }
+}
+
+/// The largest difference of two lists, as a share of the largest number of the second, at least of `least`.
+pub(super) fn distance(found: &[f32], expected: &[f32], least: f64) -> f64 {
+    if found.len() != expected.len() {
+        return f64::INFINITY;
+    }
+    let scale = expected.iter().fold(least, |most, value| most.max(f64::from(value.abs())));
+    let mut off = 0.0f64;
+    for (&found, &expected) in found.iter().zip(expected) {
+        let this = f64::from(found - expected).abs();
+        // `max` would drop a NaN.
+        off = if this <= off { off } else { this };
+        if off.is_nan() {
+            return off;
+        }
+    }
+    off / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_ends_early_is_a_figure_and_the_user_s_wish_is_not() {
+        let place = Place { device: "cpu".to_owned(), precision: relevox_models::Precision::F32 };
+        let figures = Figures::new(&place);
+        let diverged = relevox_models::Error::Diverged { epoch: 1, batch: 2, loss: f32::NAN };
+        figures.part("fine", Ok(())).unwrap();
+        figures.part("training", Err(diverged.into())).unwrap();
+        assert_eq!(figures.failed(), ["training"]);
+        let stopped =
+            figures.part("times", Err(relevox_experiment::failure::Interrupted.into())).unwrap_err();
+        assert_eq!(ending(&stopped), Ending::Interrupted);
+        assert_eq!(figures.failed(), ["training"]);
+    }
+
+    #[test]
+    fn distances_are_shares_and_no_number_is_far() {
+        assert_eq!(distance(&[1.0, 6.0], &[1.0, 8.0], 1.0), 0.25);
+        assert_eq!(distance(&[0.5], &[0.0], 1.0), 0.5);
+        assert!(distance(&[f32::NAN, 1.0], &[1.0, 1.0], 1.0).is_nan());
+        assert!(distance(&[1.0], &[], 1.0).is_infinite());
+    }
+}

@@ -1,0 +1,130 @@
+//! The relevance of a phantom's regions, and what a U-Net fills them with, whole and incremental, beside the CPU's.
+
+use ndarray::{Array4, Axis};
+use relevox_models::candle_core::Device;
+use relevox_models::{Parameters, Precision, ResNet3d, ResNetConfig, UNet3d, UNetConfig};
+use relevox_perturb::learned::LearnedFill;
+use relevox_perturb::{ConstantFill, Fill, FillKind};
+use relevox_relevance::{Classifier, NetworkClassifier, RegionLogits, region_logits, silent};
+use relevox_volume::phantom::{PhantomConfig, generate};
+use serde_json::json;
+use slic3d::{Slic, Supervoxels};
+
+use super::Allowed;
+use super::figures::{Figures, distance};
+
+/// A change of a logit that is large beside what float32 rounds.
+const LARGE: f64 = 1e-3;
+
+/// By whole passes, or not.
+const WAYS: [(&str, bool); 2] = [("whole", true), ("incremental", false)];
+
+/// Four sequences, each from 0 to 1, of one of a cohort's phantoms, and regions of the third.
+///
+/// # Errors
+/// A partition that can't be made.
+pub(super) fn phantom(
+    case: usize,
+    shape: [usize; 3],
+    spacing_mm: f64,
+    regions: usize,
+) -> anyhow::Result<(Array4<f32>, Supervoxels)> {
+    let config = PhantomConfig { shape, spacing_mm: [spacing_mm; 3], ..PhantomConfig::default() };
+    let case = generate(&config, 1, case);
+    let [z, y, x] = shape;
+    let mut image = Array4::zeros((case.sequences.len(), z, y, x));
+    for (mut into, (_, sequence)) in image.outer_iter_mut().zip(&case.sequences) {
+        let largest = sequence.iter().copied().fold(1.0f32, f32::max);
+        into.assign(&sequence.mapv(|value| value / largest));
+    }
+    let slic = Slic::new(regions).compactness(0.1).exact_count(true);
+    let regions = slic.segment_volume(image.index_axis(Axis(0), 2), None)?;
+    Ok((image, regions))
+}
+
+/// A network with the same weights on every device.
+///
+/// # Errors
+/// What candle meets.
+pub(super) fn network(config: &ResNetConfig, device: &Device) -> anyhow::Result<ResNet3d> {
+    Ok(ResNet3d::new(config, Parameters::seeded(2, device).frozen_builder())?)
+}
+
+/// Scores a phantom's regions.
+///
+/// # Errors
+/// What scoring meets.
+pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> anyhow::Result<()> {
+    let (image, regions) = phantom(0, [30, 36, 30], 5.5, 24)?;
+    let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
+    let fill = ConstantFill::new(FillKind::Max, image.view(), brain.view())?;
+    let config = ResNetConfig { depth: 18, width: 8, ..ResNetConfig::default() };
+    let ask = |classifier: NetworkClassifier| -> anyhow::Result<RegionLogits> {
+        Ok(region_logits(&*classifier.baseline(image.view())?, &regions, &fill, &silent)?)
+    };
+    let on = |device: &Device| -> anyhow::Result<NetworkClassifier> {
+        Ok(NetworkClassifier::new(network(&config, device)?, device.clone())?)
+    };
+    let expected = ask(on(&Device::Cpu)?.dense(true))?;
+    // How far each region moves the logit: that is what relevance is made of.
+    let moves = |logits: &RegionLogits| -> Vec<f32> {
+        logits.perturbed.iter().map(|logit| logit - logits.original[0]).collect()
+    };
+    let expected_moves = moves(&expected);
+    let largest = expected_moves.iter().fold(0.0, |most: f64, by| most.max(f64::from(by.abs())));
+    figures.note("phantom: the largest change of a logit", json!(largest), largest > LARGE)?;
+    let allowed = Allowed::at(precision).network;
+    let compare = |name: &str, dense: bool| -> anyhow::Result<()> {
+        // The CPU, too, is asked as a GPU is.
+        let found = ask(on(device)?.compiled(false)?.dense(dense))?;
+        let off = distance(&found.original, &expected.original, largest);
+        figures.off(&format!("phantom, {name}: logit"), off, allowed)?;
+        let off = distance(&moves(&found), &expected_moves, LARGE);
+        figures.off(&format!("phantom, {name}: changes of it by {} regions", regions.len()), off, allowed)?;
+        let same = found.changed == expected.changed;
+        figures.note(&format!("phantom, {name}: voxels changed"), json!(same), same)
+    };
+    for (name, dense) in WAYS {
+        figures.part(&format!("phantom, {name}"), compare(name, dense))?;
+    }
+    filled(figures, device, precision, &image, &regions)
+}
+
+/// What a U-Net fills the regions with.
+fn filled(
+    figures: &Figures,
+    device: &Device,
+    precision: Precision,
+    image: &Array4<f32>,
+    regions: &Supervoxels,
+) -> anyhow::Result<()> {
+    let config = UNetConfig { widths: vec![4, 8, 16], ..UNetConfig::default() };
+    let on = |device: &Device| -> anyhow::Result<LearnedFill> {
+        let unet = UNet3d::new(&config, Parameters::seeded(3, device).frozen_builder())?;
+        Ok(LearnedFill::new(unet, device.clone())?)
+    };
+    let ask = |fill: LearnedFill, image: &Array4<f32>| -> anyhow::Result<Vec<f32>> {
+        let all: Vec<usize> = (0..regions.len()).collect();
+        let patches = fill.patches(image.view(), regions, &all)?;
+        Ok(patches.iter().flat_map(|patch| patch.as_slice().iter().copied()).collect())
+    };
+    let expected = ask(on(&Device::Cpu)?.dense(true), image)?;
+    // What the U-Net says where it sees nothing: a device that always said that must not pass.
+    let of_nothing = ask(on(&Device::Cpu)?, &Array4::zeros(image.dim()))?;
+    let apart = distance(&of_nothing, &expected, LARGE);
+    figures.note(
+        "learned fill: how far its values are from those of nothing",
+        json!(apart),
+        apart > 10.0 * LARGE,
+    )?;
+    let allowed = Allowed::at(precision).network;
+    for (name, dense) in WAYS {
+        let name = format!("learned fill, {name}");
+        let compare = || -> anyhow::Result<()> {
+            let found = ask(on(device)?.compiled(false)?.dense(dense), image)?;
+            figures.off(&name, distance(&found, &expected, LARGE), allowed)
+        };
+        figures.part(&name, compare())?;
+    }
+    Ok(())
+}
