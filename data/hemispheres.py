@@ -1,12 +1,13 @@
-"""Makes a real cohort with a weak label that few cases can teach: "does this hemisphere hold a tumour?"
+"""Makes a cohort of brain hemispheres with a label that can be learned from few cases: does this hemisphere contain a tumour?
 
   hemispheres.py CASES_DIR OUT_DIR [--train REGEX] [--validation REGEX]
 
-Each BraTS-layout case of CASES_DIR is cut at the middle of its brain into two halves of 80x192x144 voxels (x,y,z, 1 mm), the
-right one mirrored, so that both look alike. A half with over 2,000 tumour voxels is positive, one with under 100 negative, the
-rest are left out. Writes NIfTI files with their true affines, and OUT_DIR/cohort.csv: case,group,label,split,t1,t1ce,t2,flair,seg
-(paths relative to OUT_DIR; group is the patient). Cases whose name matches --train train, --validation validate, the rest test;
-without patterns, split is empty, and whoever reads the manifest draws the splits. Needs numpy and nibabel.
+Each case of CASES_DIR (in BraTS's layout) is divided at the centre of its brain into two halves of 80x192x144 voxels (x,y,z,
+1 mm); the right one is mirrored, so that both have the same orientation. A half with more than 2,000 tumour voxels is positive,
+one with fewer than 100 is negative, and the others are left out. Writes NIfTI files with correct affines, and
+OUT_DIR/cohort.csv: case,group,label,split,t1,t1ce,t2,flair,seg (paths relative to OUT_DIR; group is the patient). Cases whose
+name matches --train or --validation belong to that split, all others to the test split; without patterns, the column is empty
+and the splits are drawn when the manifest is read. Requires numpy and nibabel.
 """
 import argparse
 import csv
@@ -25,7 +26,7 @@ NEGATIVE_BELOW = 100
 
 
 def halves(brain):
-    """The start (x, y, z) of each half of a brain mask, with the side it lies on."""
+    """Yields the side and the start (x, y, z) of each half of a brain mask."""
     inside = np.argwhere(brain)
     middle = (inside.min(0) + inside.max(0) + 1) // 2
     y, z = (
@@ -38,7 +39,7 @@ def halves(brain):
 
 
 def cut(image, start, mirror):
-    """The half of an image that starts there, mirrored in x if asked, its affine kept true."""
+    """Returns the half of an image from `start` on, mirrored along x if `mirror` is set, with the matching affine."""
     window = tuple(slice(first, first + length) for first, length in zip(start, SHAPE))
     data = np.asarray(image.dataobj)[window]
     affine = image.affine.copy()
@@ -51,7 +52,7 @@ def cut(image, start, mirror):
 
 
 def split_of(case, options):
-    """The split whose pattern the case's name matches; empty where there is no pattern."""
+    """Returns the split whose pattern matches the case's name; empty without patterns."""
     patterns = {"train": options.train, "validation": options.validation}
     if not any(patterns.values()):
         return ""
@@ -59,7 +60,7 @@ def split_of(case, options):
 
 
 def rows_of(folder, options):
-    """Writes the usable halves of a case, and yields their rows of the manifest."""
+    """Writes the usable halves of a case and yields their rows of the manifest."""
     files = {kind: next(folder.glob(f"*_{kind}.nii*"), None) for kind in KINDS}
     missing = [kind for kind, file in files.items() if file is None]
     if missing:

@@ -1,4 +1,4 @@
-//! Tests that cross crates stand in `tests/tests`; this library holds what the README's examples must do: compile and run.
+//! Tests across crates are in `tests/tests`; this library compiles and runs the examples of the README.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

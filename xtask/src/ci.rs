@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::cli::CiArgs;
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::progress::say;
+use relevox_experiment::progress::print_status;
 
 /// Runs all checks and stops at the first that fails.
 ///
@@ -23,7 +23,7 @@ pub fn run(args: CiArgs) -> anyhow::Result<()> {
 /// Lints and links the CUDA build without running it, in its own target folder so that the default build stays valid.
 fn cuda(root: &Path) -> anyhow::Result<()> {
     if Command::new("nvcc").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-        return Err(input(
+        return Err(invalid_input(
             "ci --cuda: expected nvcc on PATH, found none: install a CUDA toolkit, or run `xtask/cuda/toolkit.sh DIR` and \
              `. DIR/env.sh`",
         ));
@@ -52,7 +52,9 @@ fn cuda(root: &Path) -> anyhow::Result<()> {
         interrupt::check()?;
         command(root, "cargo", check)
     })?;
-    say("ci: the CUDA build was linted and linked, not run: run `device-check --device cuda` on a GPU");
+    print_status(
+        "ci: the CUDA build was linted and linked, not run: run `device-check --device cuda` on a GPU",
+    );
     Ok(())
 }
 
@@ -94,12 +96,12 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
         std::fs::remove_dir_all(&smoke).with_context(|| format!("removing {}", smoke.display()))?;
     }
     result?;
-    say("ci: all checks passed");
+    print_status("ci: all checks passed");
     if !spelling {
-        say("ci: but the SPELLING WAS NOT CHECKED: `typos` is not installed");
+        print_status("ci: but the SPELLING WAS NOT CHECKED: `typos` is not installed");
     }
     if std::env::var_os("RELEVOX_REAL_DATA").is_none() {
-        say(
+        print_status(
             "ci: but NO REAL SCAN was read: RELEVOX_REAL_DATA is not set, and the tests on real scans were skipped",
         );
     }
@@ -109,7 +111,7 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
 fn command(root: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let line = format!("{program} {}", arguments.join(" "));
     let line = line.trim_end();
-    say(format!("ci: {line}"));
+    print_status(format!("ci: {line}"));
     let start = std::time::Instant::now();
     let status = Command::new(program)
         .args(arguments)
@@ -120,7 +122,7 @@ fn command(root: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()>
     if !status.success() {
         bail!("ci: `{line}` failed ({status})");
     }
-    say(format!("ci: passed in {:.0} s", start.elapsed().as_secs_f64()));
+    print_status(format!("ci: passed in {:.0} s", start.elapsed().as_secs_f64()));
     Ok(())
 }
 

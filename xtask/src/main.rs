@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use relevox_experiment::place::Place;
+use relevox_experiment::device::DeviceOptions;
 
 fn main() -> ExitCode {
     let parse = || {
@@ -21,12 +21,12 @@ fn main() -> ExitCode {
     relevox::cli::start("cargo xtask", parse, run)
 }
 
-fn run(command: Command, place: &Place) -> anyhow::Result<()> {
+fn run(command: Command, options: &DeviceOptions) -> anyhow::Result<()> {
     match command {
-        Command::Relevox(command) => command.run(place),
-        Command::Results(args) => place.refuse("results").and_then(|()| results::run(&args)),
-        Command::Bench(what) => place.refuse("bench").and_then(|()| bench::run(&what)),
-        Command::Ci(args) => place.refuse("ci").and_then(|()| ci::run(args)),
-        Command::DeviceCheck(args) => device_check::run(args, place),
+        Command::Relevox(command) => command.run(options),
+        Command::Results(args) => options.require_cpu("results").and_then(|()| results::run(&args)),
+        Command::Bench(what) => options.require_cpu("bench").and_then(|()| bench::run(&what)),
+        Command::Ci(args) => options.require_cpu("ci").and_then(|()| ci::run(args)),
+        Command::DeviceCheck(args) => device_check::run(args, options),
     }
 }

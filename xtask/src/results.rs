@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::cli::ResultsArgs;
 use crate::page::Page;
 use relevox::cli::print_result;
-use relevox_experiment::failure::input;
-use relevox_experiment::stages::cohort::PHANTOM;
+use relevox_experiment::config::PHANTOM;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::stages::evaluate::SUMMARY;
 use relevox_report::tables::wording::{self, decimals, with_interval};
-use relevox_report::tables::{DiffusionSummary, Number, Summary};
+use relevox_report::tables::{DiffusionSummary, Number, Summary, Threshold};
 
 const PAGE: Page = Page {
     file: "docs/RESULTS.md",
@@ -25,7 +25,14 @@ const PAGE: Page = Page {
 };
 
 /// Thresholds of the table: the one that looks at the answer, then those that do not.
-const THRESHOLDS: [&str; 6] = ["oracle", "otsu", "otsu_volume", "mixture", "validation_threshold", "volume"];
+const THRESHOLDS: [Threshold; 6] = [
+    Threshold::Oracle,
+    Threshold::Otsu,
+    Threshold::OtsuVolume,
+    Threshold::Mixture,
+    Threshold::Validation,
+    Threshold::Volume,
+];
 
 /// What a section is made from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,10 +62,10 @@ pub fn run(args: &ResultsArgs) -> anyhow::Result<()> {
 fn read(folder: &Path) -> anyhow::Result<Shown> {
     let text = |name: &str| {
         let path = folder.join(name);
-        std::fs::read_to_string(&path).map_err(|error| input(format!("{}: {error}", path.display())))
+        std::fs::read_to_string(&path).map_err(|error| invalid_input(format!("{}: {error}", path.display())))
     };
     let unreadable = |name: &str, error: &dyn std::fmt::Display| {
-        input(format!(
+        invalid_input(format!(
             "{}: expected what `cargo xtask reproduce` leaves, {error}",
             folder.join(name).display()
         ))
@@ -72,7 +79,7 @@ fn read(folder: &Path) -> anyhow::Result<Shown> {
     let source = config.get("cohort").and_then(|cohort| cohort.get("source")).and_then(toml::Value::as_str);
     let name = folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned());
     Ok(Shown {
-        run: name.ok_or_else(|| input(format!("{}: expected a run's folder", folder.display())))?,
+        run: name.ok_or_else(|| invalid_input(format!("{}: expected a run's folder", folder.display())))?,
         synthetic: source == Some(PHANTOM),
         seed: manifest["seed"].as_u64().unwrap_or_default(),
         revision: manifest["git_revision"].as_str().map(str::to_owned),
@@ -113,11 +120,11 @@ fn section(result: &Shown) -> String {
     text += &diffusion(summary);
     text += "\n\nDice with the whole tumour:\n\n| method | n |";
     for threshold in THRESHOLDS {
-        text += &format!(" {} |", wording::threshold(threshold));
+        text += &format!(" {} |", threshold.label());
     }
     text += &format!(" paper, oracle |\n|{}\n", "---|".repeat(THRESHOLDS.len() + 3));
     for (method, dice) in Summary::ordered(&summary.dice) {
-        text += &format!("| {} | {} |", wording::method(method), dice.oracle.n);
+        text += &format!("| {} | {} |", method.label(), dice.oracle.n);
         for threshold in THRESHOLDS {
             text += &format!(" {} |", dice.get(threshold).map_or_else(String::new, with_interval));
         }
@@ -129,9 +136,9 @@ fn section(result: &Shown) -> String {
         for one in &summary.differences {
             text += &format!(
                 "| {} | {} | {} | {} | {} | {} | {} |\n",
-                wording::method(&one.method),
-                wording::method(&one.over),
-                wording::threshold(&one.dice),
+                one.method.label(),
+                one.over.label(),
+                one.dice.label(),
                 with_interval(&one.difference),
                 one.p.map_or_else(String::new, probability),
                 one.difference.n,
@@ -168,12 +175,12 @@ fn measures(summary: &Summary) -> String {
         return String::new();
     }
     let mut text = "\nFaithfulness and agreement:\n\n| method |".to_owned();
-    names.iter().for_each(|name| text += &format!(" {} |", wording::measure(name)));
+    names.iter().for_each(|measure| text += &format!(" {} |", measure.label()));
     text += &format!("\n|{}\n", "---|".repeat(names.len() + 1));
     for (method, measures) in Summary::ordered(&summary.measures) {
-        text += &format!("| {} |", wording::method(method));
+        text += &format!("| {} |", method.label());
         for name in &names {
-            text += &format!(" {} |", measures.get(*name).map_or_else(String::new, finely));
+            text += &format!(" {} |", measures.get(name).map_or_else(String::new, finely));
         }
         text += "\n";
     }
@@ -183,9 +190,9 @@ fn measures(summary: &Summary) -> String {
         for one in &summary.measure_differences {
             text += &format!(
                 "| {} | {} | {} | {} | {} | {} | {} |\n",
-                wording::method(&one.method),
-                wording::method(&one.over),
-                wording::measure(&one.measure),
+                one.method.label(),
+                one.over.label(),
+                one.measure.label(),
                 finely(&one.difference),
                 one.p.map_or_else(String::new, probability),
                 one.difference.n,
@@ -241,12 +248,7 @@ mod tests {
         let text = section(&result);
         assert!(text.starts_with("## one\n\n"), "{text}");
         for (method, dice) in &summary.dice {
-            let row = format!(
-                "| {} | {} | {} |",
-                wording::method(method),
-                dice.oracle.n,
-                with_interval(&dice.oracle)
-            );
+            let row = format!("| {} | {} | {} |", method.label(), dice.oracle.n, with_interval(&dice.oracle));
             assert!(text.contains(&row), "{row} is not in {text}");
         }
         assert_eq!(

@@ -1,80 +1,125 @@
-//! How sure a number is: percentile bootstrap intervals over cases.
+//! Confidence intervals over cases by the percentile bootstrap.
 //!
-//! Efron and Tibshirani, An Introduction to the Bootstrap, Chapman & Hall, 1993, chapter 13. The case is the
-//! unit that is drawn, never the voxel: voxels of one scan are not independent.
+//! Efron, B. and Tibshirani, R., An Introduction to the Bootstrap, Chapman & Hall, 1993, chapter 13. Cases are
+//! resampled, not voxels, since the voxels of one scan are not independent.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::{Error, at_least, finite, same_shape};
+use crate::checks::{at_least, at_least_one, finite, paired};
+use crate::error::Error;
+use crate::quantile::quantile;
 use crate::roc::roc_auc;
 
-/// A number with its 95 % interval.
+/// A statistic with its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// The statistic on the cases themselves.
+    /// The statistic of the sample.
     pub mean: f64,
-    /// Its 2.5 and 97.5 percentiles over the resamples.
+    /// The 2.5th and the 97.5th percentile of the statistic over the resamples.
     pub ci95: [f64; 2],
-    /// Cases.
+    /// Number of cases.
     pub n: usize,
 }
 
 impl Interval {
-    /// Whether 0 lies outside the interval: of a paired difference, whether one method beats the other.
+    /// Returns whether the interval excludes 0. For a paired difference, this means that one method is better.
     pub fn excludes_zero(&self) -> bool {
         self.ci95[0] > 0.0 || self.ci95[1] < 0.0
     }
 }
 
-/// How to resample.
+/// Settings of a bootstrap, not yet validated.
+///
+/// [`check`](Bootstrap::check) returns the [`ValidBootstrap`] that computes intervals; the other methods do both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bootstrap {
-    /// Resamples; thousands.
+    /// Number of resamples, at least 1; use thousands.
     pub resamples: usize,
-    /// The same seed draws the same cases.
+    /// Seed of the random numbers. Equal seeds give equal intervals.
     pub seed: u64,
 }
 
 impl Bootstrap {
-    /// The mean of one value per case.
+    /// Validates the settings.
     ///
     /// # Errors
-    /// [`Error::TooFew`] for no case or no resamples, [`Error::NotFinite`].
+    /// Returns [`Error::InvalidSetting`] if `resamples` is 0.
+    pub fn check(self) -> Result<ValidBootstrap, Error> {
+        at_least_one("resamples", self.resamples)?;
+        Ok(ValidBootstrap { settings: self })
+    }
+
+    /// Validates the settings and calls [`ValidBootstrap::mean`].
+    ///
+    /// # Errors
+    /// Those of [`check`](Bootstrap::check) and [`ValidBootstrap::mean`].
+    pub fn mean(&self, values: &[f64]) -> Result<Interval, Error> {
+        self.check()?.mean(values)
+    }
+
+    /// Validates the settings and calls [`ValidBootstrap::paired_difference`].
+    ///
+    /// # Errors
+    /// Those of [`check`](Bootstrap::check) and [`ValidBootstrap::paired_difference`].
+    pub fn paired_difference(&self, a: &[f64], b: &[f64]) -> Result<Interval, Error> {
+        self.check()?.paired_difference(a, b)
+    }
+
+    /// Validates the settings and calls [`ValidBootstrap::auc`].
+    ///
+    /// # Errors
+    /// Those of [`check`](Bootstrap::check) and [`ValidBootstrap::auc`].
+    pub fn auc(&self, scores: &[f64], labels: &[bool]) -> Result<Interval, Error> {
+        self.check()?.auc(scores, labels)
+    }
+}
+
+/// Settings of a bootstrap that were validated by [`Bootstrap::check`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValidBootstrap {
+    settings: Bootstrap,
+}
+
+impl ValidBootstrap {
+    /// Computes the mean of one value per case with its interval.
+    ///
+    /// # Errors
+    /// Returns [`Error::TooFew`] if there are no cases and [`Error::NonFinite`] if a value is NaN or infinite.
     pub fn mean(&self, values: &[f64]) -> Result<Interval, Error> {
         at_least("cases", 1, values.len())?;
         finite("values", values)?;
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut rng = self.rng();
         let n = values.len();
         let mean = values.iter().sum::<f64>() / n as f64;
         self.interval(mean, n, || Ok((0..n).map(|_| values[rng.random_range(0..n)]).sum::<f64>() / n as f64))
     }
 
-    /// The mean of `a − b` over cases that have both: cases are drawn, so each keeps its pair.
+    /// Computes the mean of `a − b` over paired cases with its interval. Cases are resampled with both values.
     ///
     /// # Shapes
-    /// The same cases in the same order.
+    /// `a` and `b` hold the same cases in the same order.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::TooFew`], [`Error::NotFinite`].
+    /// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] if there are no cases and
+    /// [`Error::NonFinite`] if a value is NaN or infinite.
     pub fn paired_difference(&self, a: &[f64], b: &[f64]) -> Result<Interval, Error> {
-        same_shape("second values", &[a.len()], &[b.len()])?;
-        finite("first values", a)?;
-        finite("second values", b)?;
+        paired(a, b)?;
         let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
         self.mean(&differences)
     }
 
-    /// The ROC AUC, positive and negative cases drawn apart, so that each resample has both.
+    /// Computes the ROC AUC with its interval. Positive and negative cases are resampled separately, so that each
+    /// resample contains both.
     ///
     /// # Shapes
     /// One label per score.
     ///
     /// # Errors
-    /// Those of [`roc_auc`], [`Error::TooFew`] for no resamples.
+    /// Those of [`roc_auc`].
     pub fn auc(&self, scores: &[f64], labels: &[bool]) -> Result<Interval, Error> {
         let auc = roc_auc(scores, labels)?;
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut rng = self.rng();
         let of = |class: bool| -> Vec<f64> {
             scores.iter().zip(labels).filter(|(_, label)| **label == class).map(|(score, _)| *score).collect()
         };
@@ -91,58 +136,48 @@ impl Bootstrap {
         })
     }
 
+    fn rng(&self) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.settings.seed)
+    }
+
     fn interval(
         &self,
         mean: f64,
         n: usize,
         mut draw: impl FnMut() -> Result<f64, Error>,
     ) -> Result<Interval, Error> {
-        at_least("resamples", 1, self.resamples)?;
-        let mut drawn = (0..self.resamples).map(|_| draw()).collect::<Result<Vec<_>, _>>()?;
+        let mut drawn = (0..self.settings.resamples).map(|_| draw()).collect::<Result<Vec<_>, _>>()?;
         drawn.sort_by(f64::total_cmp);
         Ok(Interval { mean, ci95: [quantile(&drawn, 0.025), quantile(&drawn, 0.975)], n })
     }
-}
-
-/// Linear interpolation between order statistics (Hyndman and Fan's type 7, NumPy's default).
-pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let position = q * (sorted.len() - 1) as f64;
-    let (low, share) = (position.floor() as usize, position.fract());
-    let high = (low + 1).min(sorted.len() - 1);
-    sorted[low] + share * (sorted[high] - sorted[low])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const DRAW: Bootstrap = Bootstrap { resamples: 2000, seed: 7 };
+    const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 2000, seed: 7 };
 
     #[test]
-    fn quantiles_interpolate() {
-        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), 3.0);
-        assert_eq!(quantile(&[5.0], 0.975), 5.0);
+    fn the_interval_of_one_case_is_a_point() {
+        assert_eq!(BOOTSTRAP.mean(&[0.4]), Ok(Interval { mean: 0.4, ci95: [0.4, 0.4], n: 1 }));
     }
 
     #[test]
-    fn one_case_has_no_spread() {
-        assert_eq!(DRAW.mean(&[0.4]), Ok(Interval { mean: 0.4, ci95: [0.4, 0.4], n: 1 }));
+    fn invalid_input_is_rejected() {
+        assert!(matches!(BOOTSTRAP.mean(&[]), Err(Error::TooFew { found: 0, .. })));
+        let none = Bootstrap { resamples: 0, seed: 0 };
+        assert_eq!(none.mean(&[1.0]).unwrap_err().to_string(), "resamples: expected at least 1, found 0");
+        assert!(matches!(BOOTSTRAP.paired_difference(&[1.0], &[]), Err(Error::ShapeMismatch { .. })));
+        assert!(matches!(BOOTSTRAP.auc(&[1.0], &[true]), Err(Error::OneClass { .. })));
     }
 
     #[test]
-    fn refusals() {
-        assert!(matches!(DRAW.mean(&[]), Err(Error::TooFew { found: 0, .. })));
-        assert!(matches!(Bootstrap { resamples: 0, seed: 0 }.mean(&[1.0]), Err(Error::TooFew { .. })));
-        assert!(matches!(DRAW.paired_difference(&[1.0], &[]), Err(Error::Shape { .. })));
-        assert!(matches!(DRAW.auc(&[1.0], &[true]), Err(Error::OneClass { .. })));
-    }
-
-    #[test]
-    fn a_steady_difference_excludes_zero_where_the_means_overlap() {
+    fn a_consistent_difference_excludes_zero_although_the_means_overlap() {
         let a: Vec<f64> = (0..20).map(|i| f64::from(i) / 20.0).collect();
         let b: Vec<f64> = a.iter().enumerate().map(|(i, a)| a - 0.02 - 0.001 * (i % 3) as f64).collect();
-        assert!(DRAW.paired_difference(&a, &b).unwrap().excludes_zero());
-        let (a, b) = (DRAW.mean(&a).unwrap(), DRAW.mean(&b).unwrap());
+        assert!(BOOTSTRAP.paired_difference(&a, &b).unwrap().excludes_zero());
+        let (a, b) = (BOOTSTRAP.mean(&a).unwrap(), BOOTSTRAP.mean(&b).unwrap());
         assert!(a.ci95[0] < b.ci95[1]);
     }
 }

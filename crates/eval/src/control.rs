@@ -1,27 +1,28 @@
-//! The random control: the same regions with their scores shuffled.
+//! The random control: a statistic of shuffled scores.
 //!
-//! It keeps a method's regions and the distribution of its scores, and breaks only the link between them: a
-//! method that does not beat it has found nothing.
+//! Shuffling preserves the regions and the distribution of the scores, and breaks only the association between them. A
+//! method that is not better than its random control has found nothing.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::{Error, at_least};
+use crate::checks::at_least_one;
+use crate::error::Error;
 
-/// The mean of a statistic over `repeats` shuffles of `scores`; the same seed draws the same shuffles.
+/// Computes the mean of a statistic over `repeats` shuffles of `scores`. Equal seeds give equal shuffles.
 ///
-/// Give every case its own seed, or all cases of one size share a permutation.
+/// Use a different seed for every case: with one seed, cases of the same size are shuffled alike.
 ///
 /// # Errors
-/// [`Error::TooFew`] for no repeats, and those of the statistic.
+/// Returns [`Error::InvalidSetting`] if `repeats` is 0, and the errors of the statistic.
 pub fn random_control(
     scores: &[f64],
     repeats: usize,
     seed: u64,
     mut statistic: impl FnMut(&[f64]) -> Result<f64, Error>,
 ) -> Result<f64, Error> {
-    at_least("repeats", 1, repeats)?;
+    at_least_one("repeats", repeats)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut shuffled = scores.to_vec();
     let mut sum = 0.0;
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shuffles_keep_the_scores_and_move_them() {
+    fn shuffles_permute_the_scores() {
         let scores: Vec<f64> = (0..50).map(f64::from).collect();
         let mut moved = 0;
         let first = |shuffled: &[f64]| {
@@ -49,15 +50,15 @@ mod tests {
         };
         let mean = random_control(&scores, 400, 3, first).unwrap();
         assert_eq!(moved, 400);
-        // Standard error of the mean of 400 uniform draws from 0..50: 0.72.
+        // The standard error of the mean of 400 uniform draws from 0..50 is 0.72.
         assert!((mean - 24.5).abs() < 4.0, "{mean}");
     }
 
     #[test]
-    fn seeded() {
+    fn equal_seeds_give_equal_shuffles() {
         let run = |seed| random_control(&[1.0, 2.0, 3.0, 5.0], 3, seed, |s| Ok(s[0] + 10.0 * s[1])).unwrap();
         assert_eq!(run(1), run(1));
         assert!((0..8).any(|seed| run(seed) != run(1)));
-        assert!(matches!(random_control(&[1.0], 0, 0, |_| Ok(0.0)), Err(Error::TooFew { .. })));
+        assert!(matches!(random_control(&[1.0], 0, 0, |_| Ok(0.0)), Err(Error::InvalidSetting { .. })));
     }
 }

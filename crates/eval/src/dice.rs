@@ -1,27 +1,26 @@
 //! The Dice coefficient of two masks.
 //!
-//! Dice, "Measures of the amount of ecologic association between species", Ecology 26(3), 1945,
+//! Dice, L. R., "Measures of the amount of ecologic association between species", Ecology 26(3), 1945,
 //! doi:10.2307/1932409.
 
 use ndarray::{ArrayView, Dimension, Zip};
 
-use crate::error::{Error, same_shape};
+use crate::checks::same_shape;
+use crate::error::Error;
 
-/// Dice from counts: `2 |A ∩ B| / (|A| + |B|)`.
-///
-/// Two empty masks agree: their Dice is 1.
+/// Computes the Dice coefficient from numbers of voxels, `2 |A ∩ B| / (|A| + |B|)`; 1 if both masks are empty.
 pub fn dice_of_counts(both: usize, a: usize, b: usize) -> f64 {
     debug_assert!(both <= a && both <= b);
     if a + b == 0 { 1.0 } else { 2.0 * both as f64 / (a + b) as f64 }
 }
 
-/// Dice of two masks, `2 |A ∩ B| / (|A| + |B|)`; 1 if both are empty.
+/// Computes the Dice coefficient of two masks, `2 |A ∩ B| / (|A| + |B|)`; 1 if both are empty.
 ///
 /// # Shapes
-/// Any, the same for both.
+/// Masks of any equal shape.
 ///
 /// # Errors
-/// [`Error::Shape`] if the shapes differ.
+/// Returns [`Error::ShapeMismatch`] if the shapes differ.
 pub fn dice<D: Dimension>(a: ArrayView<'_, bool, D>, b: ArrayView<'_, bool, D>) -> Result<f64, Error> {
     same_shape("second mask", a.shape(), b.shape())?;
     let (mut both, mut in_a, mut in_b) = (0, 0, 0);
@@ -40,14 +39,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_overlap_twice() {
+    fn the_overlap_counts_twice() {
         let a = arr1(&[true, true, false, false]);
         let b = arr1(&[false, true, true, true]);
         assert_eq!(dice(a.view(), b.view()), Ok(2.0 / 5.0));
     }
 
     #[test]
-    fn empty_masks() {
+    fn two_empty_masks_agree() {
         let none = arr1(&[false, false]);
         let some = arr1(&[false, true]);
         assert_eq!(dice(none.view(), none.view()), Ok(1.0));
@@ -55,8 +54,8 @@ mod tests {
     }
 
     #[test]
-    fn shapes_must_agree() {
+    fn different_shapes_are_rejected() {
         let error = dice(arr1(&[true]).view(), arr1(&[true, false]).view()).unwrap_err();
-        assert_eq!(error, Error::Shape { what: "second mask", expected: vec![1], found: vec![2] });
+        assert_eq!(error, Error::ShapeMismatch { what: "second mask", expected: vec![1], found: vec![2] });
     }
 }

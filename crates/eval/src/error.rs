@@ -1,105 +1,97 @@
-//! What evaluation refuses, and why.
+//! Errors of evaluation.
 
-/// An input that has no defined result.
+/// Why a metric is undefined for its input.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// Two inputs that belong together differ in shape.
+    /// Two inputs that must agree in shape do not.
     #[error("{what}: expected shape {expected:?}, found {found:?}")]
-    Shape {
-        /// The input that does not fit.
+    ShapeMismatch {
+        /// The input that was compared.
         what: &'static str,
-        /// Shape of its partner.
+        /// The required shape.
         expected: Vec<usize>,
-        /// Its own shape.
+        /// The shape that was given.
         found: Vec<usize>,
     },
-    /// There is nothing to compute from.
-    #[error("{what}: expected at least {expected} values, found {found}")]
+    /// An input has too few values.
+    #[error("{what}: expected at least {expected}, found {found}")]
     TooFew {
-        /// The input.
+        /// The values that were counted.
         what: &'static str,
-        /// The least that is needed.
+        /// The required number.
         expected: usize,
-        /// What there is.
+        /// The number that was given.
         found: usize,
     },
-    /// NaN or infinity among the values.
-    #[error("{what}: expected finite values, found {value} at index {index}")]
-    NotFinite {
-        /// The input.
-        what: &'static str,
-        /// First offending position, in row-major order.
-        index: usize,
+    /// An input contains NaN or infinity.
+    #[error("{what}: expected a finite value, found {value}")]
+    NonFinite {
+        /// The input and the index of the first such value in row-major order.
+        what: String,
         /// The value found there.
-        value: f64,
+        value: f32,
     },
-    /// A value below 0 (or, for a length, not above it) where there can be none.
-    #[error("{what}: found {value} at index {index}, where values below 0 mean nothing")]
+    /// An input contains a negative value.
+    #[error("{what}: expected a value of at least 0, found {value}")]
     Negative {
-        /// The input.
-        what: &'static str,
-        /// First offending position.
-        index: usize,
+        /// The input and the index of the first such value.
+        what: String,
         /// The value found there.
         value: f64,
     },
-    /// A ranking statistic needs examples of both classes.
-    #[error("expected cases of both classes, found {positive} positive and {negative} negative")]
+    /// A setting is outside its range.
+    #[error("{setting}: expected {expected}, found {found}")]
+    InvalidSetting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// The accepted values.
+        expected: String,
+        /// The value that was given.
+        found: String,
+    },
+    /// A name is not in its table.
+    #[error("{what}: expected {expected}, found {found}")]
+    UnknownName {
+        /// The kind of name.
+        what: &'static str,
+        /// The known names.
+        expected: String,
+        /// The name that was given.
+        found: String,
+    },
+    /// All cases belong to one class.
+    #[error("labels: expected cases of both classes, found {positive} positive and {negative} negative")]
     OneClass {
-        /// Positive cases.
+        /// Number of positive cases.
         positive: usize,
-        /// Negative cases.
+        /// Number of negative cases.
         negative: usize,
     },
-    /// A rank correlation needs values that differ.
-    #[error("{what}: expected values that differ, found {value} throughout")]
+    /// All values of an input are equal.
+    #[error("{what}: expected at least two distinct values, found only {value}")]
     Constant {
         /// The input.
         what: &'static str,
-        /// Its one value.
+        /// Its only value.
         value: f64,
     },
-    /// A voxel carries a label that no region has.
-    #[error("expected region ids from the list of {regions}, found id {id} in the label image")]
+    /// A voxel has a label that is not the id of a region.
+    #[error("labels: expected the ids of {regions} regions, found {id}")]
     UnknownId {
-        /// The label found.
+        /// The label.
         id: u32,
-        /// How many regions the list has.
+        /// Number of regions.
         regions: usize,
     },
-    /// A rank beyond the last region.
-    #[error("expected a rank from 1 to {regions}, found {rank}")]
-    Rank {
-        /// The rank asked for, from 1.
-        rank: usize,
-        /// How many regions there are.
-        regions: usize,
+    /// A rank is 0 or exceeds the number of regions.
+    #[error("{what}: expected a value from 1 to {len}, found {found}")]
+    OutOfRange {
+        /// The value that was checked.
+        what: &'static str,
+        /// The largest valid value.
+        len: usize,
+        /// The value that was given.
+        found: usize,
     },
-}
-
-pub(crate) fn same_shape(what: &'static str, expected: &[usize], found: &[usize]) -> Result<(), Error> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(Error::Shape { what, expected: expected.to_vec(), found: found.to_vec() })
-}
-
-pub(crate) fn at_least(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
-    if found >= expected { Ok(()) } else { Err(Error::TooFew { what, expected, found }) }
-}
-
-pub(crate) fn finite(what: &'static str, values: &[f64]) -> Result<(), Error> {
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(Error::NotFinite { what, index, value: values[index] }),
-        None => Ok(()),
-    }
-}
-
-/// Weights are finite, at least 0, and not all 0.
-pub(crate) fn weights(weight: &[f64]) -> Result<(), Error> {
-    finite("weights", weight)?;
-    if let Some(index) = weight.iter().position(|weight| *weight < 0.0) {
-        return Err(Error::Negative { what: "weights", index, value: weight[index] });
-    }
-    at_least("weights above 0", 1, weight.iter().filter(|weight| **weight > 0.0).count())
 }

@@ -1,18 +1,21 @@
-//! Whether a map says what the classifier does: curves of deletion and insertion, and infidelity.
+//! Faithfulness of a relevance map to the classifier: deletion and insertion curves, and infidelity.
 
-use crate::error::{Error, at_least, finite, same_shape};
+use crate::checks::{at_least, finite, same_shape};
+use crate::error::Error;
 
-/// The area under a curve by trapezoids, over the length of its x axis: the curve's mean.
+/// Computes the area under a curve by the trapezoidal rule, divided by the extent of its x axis: the mean of the curve.
 ///
-/// Of a *deletion* curve (the class's probability as regions are taken away, the most relevant first) a low area is
-/// good, of an *insertion* curve a high one: V. Petsiuk, A. Das and K. Saenko, "RISE", BMVC 2018,
-/// doi:10.48550/arXiv.1806.07421.
+/// A *deletion* curve is the probability of the class as regions are removed in order of relevance; a low area is good.
+/// An *insertion* curve is the same as regions are added; a high area is good. Petsiuk, V., Das, A. and Saenko, K.,
+/// "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018, doi:10.48550/arXiv.1806.07421.
 ///
 /// # Shapes
-/// As many points in both; x rises.
+/// Equally many `x` and `y`, `x` in ascending order.
 ///
 /// # Errors
-/// [`Error::Shape`], [`Error::TooFew`] under two points, [`Error::NotFinite`], [`Error::Constant`] where x spans nothing.
+/// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] for fewer than two points,
+/// [`Error::NonFinite`] if a coordinate is NaN or infinite, and [`Error::Constant`] if the last x does not exceed the
+/// first.
 pub fn area_under_curve(x: &[f64], y: &[f64]) -> Result<f64, Error> {
     same_shape("curve", &[x.len()], &[y.len()])?;
     at_least("points of the curve", 2, x.len())?;
@@ -26,39 +29,43 @@ pub fn area_under_curve(x: &[f64], y: &[f64]) -> Result<f64, Error> {
     Ok(pairs.map(|(x, y)| (x[1] - x[0]) * (y[0] + y[1]) / 2.0).sum::<f64>() / span)
 }
 
-/// How far what a map foretells lies from what happens, over random perturbations.
+/// The error with which a relevance map predicts the effect of random perturbations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Infidelity {
-    /// The mean squared error of the map's prediction, after the one factor that makes it least: maps come in any scale.
+    /// Mean squared error of the scaled prediction.
     pub error: f64,
-    /// That factor; 0 where the map foretells nothing.
+    /// The scale of the prediction that minimises the error; 0 if the prediction is 0 everywhere.
     pub scale: f64,
-    /// `error` over the mean square of what happened: 0 for a perfect map, 1 for one that foretells nothing.
+    /// `error` divided by the mean square of the observed changes: 0 for a perfect map, 1 for one that predicts
+    /// nothing.
     pub relative: f64,
 }
 
-/// Infidelity with its optimal scaling: C.-K. Yeh et al., "On the (In)fidelity and Sensitivity of Explanations", NeurIPS
-/// 2019, doi:10.48550/arXiv.1901.09392. `foretold` is the sum of the map's values over the perturbed regions,
-/// `happened` how far the classifier's output fell.
+/// Computes the infidelity with optimal scaling.
+///
+/// `predicted` is the sum of the map over the perturbed regions, `observed` the decrease of the classifier's output.
+/// Since maps have arbitrary scales, the prediction is scaled by the factor that minimises the error. Yeh, C.-K. et
+/// al., "On the (In)fidelity and Sensitivity of Explanations", NeurIPS 2019, doi:10.48550/arXiv.1901.09392.
 ///
 /// # Shapes
 /// One value per perturbation in both.
 ///
 /// # Errors
-/// [`Error::Shape`], [`Error::TooFew`] without a perturbation, [`Error::NotFinite`].
-pub fn infidelity(foretold: &[f64], happened: &[f64]) -> Result<Infidelity, Error> {
-    same_shape("what happened", &[foretold.len()], &[happened.len()])?;
-    at_least("perturbations", 1, foretold.len())?;
-    finite("what was foretold", foretold)?;
-    finite("what happened", happened)?;
+/// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] if there are no perturbations and
+/// [`Error::NonFinite`] if a value is NaN or infinite.
+pub fn infidelity(predicted: &[f64], observed: &[f64]) -> Result<Infidelity, Error> {
+    same_shape("observed", &[predicted.len()], &[observed.len()])?;
+    at_least("perturbations", 1, predicted.len())?;
+    finite("predicted", predicted)?;
+    finite("observed", observed)?;
     let mean = |of: &dyn Fn(f64, f64) -> f64| {
-        foretold.iter().zip(happened).map(|(&told, &was)| of(told, was)).sum::<f64>() / foretold.len() as f64
+        predicted.iter().zip(observed).map(|(&p, &o)| of(p, o)).sum::<f64>() / predicted.len() as f64
     };
-    let squares = mean(&|told, _| told * told);
-    let scale = if squares > 0.0 { mean(&|told, was| told * was) / squares } else { 0.0 };
-    let error = mean(&|told, was| (scale * told - was).powi(2));
-    let happened = mean(&|_, was| was * was);
-    Ok(Infidelity { error, scale, relative: if happened > 0.0 { error / happened } else { 0.0 } })
+    let squares = mean(&|p, _| p * p);
+    let scale = if squares > 0.0 { mean(&|p, o| p * o) / squares } else { 0.0 };
+    let error = mean(&|p, o| (scale * p - o).powi(2));
+    let power = mean(&|_, o| o * o);
+    Ok(Infidelity { error, scale, relative: if power > 0.0 { error / power } else { 0.0 } })
 }
 
 #[cfg(test)]
@@ -66,31 +73,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn areas_are_means() {
+    fn an_area_is_the_mean_of_its_curve() {
         assert_eq!(area_under_curve(&[0.0, 2.0, 4.0], &[1.0, 1.0, 1.0]), Ok(1.0));
         assert_eq!(area_under_curve(&[0.0, 1.0, 4.0], &[1.0, 0.0, 0.0]), Ok(0.125));
         assert!(matches!(area_under_curve(&[0.0], &[1.0]), Err(Error::TooFew { .. })));
         assert!(matches!(area_under_curve(&[1.0, 1.0], &[0.0, 1.0]), Err(Error::Constant { .. })));
-        assert!(matches!(area_under_curve(&[0.0, 1.0], &[1.0]), Err(Error::Shape { .. })));
+        assert!(matches!(area_under_curve(&[0.0, 1.0], &[1.0]), Err(Error::ShapeMismatch { .. })));
     }
 
     #[test]
-    fn a_map_that_foretells_all_has_none() {
-        let happened = [0.5, -1.0, 2.0];
-        let perfect = infidelity(&happened.map(|value| 40.0 * value), &happened).unwrap();
+    fn a_perfect_prediction_has_no_infidelity() {
+        let observed = [0.5, -1.0, 2.0];
+        let perfect = infidelity(&observed.map(|value| 40.0 * value), &observed).unwrap();
         assert!(perfect.relative < 1e-30 && (perfect.scale - 0.025).abs() < 1e-15);
-        let silent = infidelity(&[0.0; 3], &happened).unwrap();
-        assert_eq!((silent.scale, silent.relative), (0.0, 1.0));
+        let zero = infidelity(&[0.0; 3], &observed).unwrap();
+        assert_eq!((zero.scale, zero.relative), (0.0, 1.0));
         let none = infidelity(&[1.0, 0.0], &[0.0, 0.0]).unwrap();
         assert_eq!((none.error, none.relative), (0.0, 0.0));
     }
 
     #[test]
     fn no_other_scale_is_better() {
-        let (told, was) = ([1.0, 2.0, 0.5, -1.0], [0.3, 0.1, 0.4, -0.2]);
-        let found = infidelity(&told, &was).unwrap();
-        let error =
-            |scale: f64| told.iter().zip(was).map(|(t, w)| (scale * t - w).powi(2)).sum::<f64>() / 4.0;
+        let (predicted, observed) = ([1.0, 2.0, 0.5, -1.0], [0.3, 0.1, 0.4, -0.2]);
+        let found = infidelity(&predicted, &observed).unwrap();
+        let error = |scale: f64| {
+            predicted.iter().zip(observed).map(|(p, o)| (scale * p - o).powi(2)).sum::<f64>() / 4.0
+        };
         assert!((found.error - error(found.scale)).abs() < 1e-15);
         assert!(found.error < error(found.scale + 1e-3) && found.error < error(found.scale - 1e-3));
         assert!(found.relative <= 1.0);

@@ -1,31 +1,37 @@
-//! How far apart two masks' surfaces lie: the 95th percentile of Hausdorff's distance.
+//! The 95th percentile of the Hausdorff distance between the surfaces of two masks.
 //!
-//! A. A. Taha and A. Hanbury, "Metrics for evaluating 3D medical image segmentation: analysis, selection, and tool", BMC
-//! Medical Imaging 15, 2015, doi:10.1186/s12880-015-0068-x. Distances: P. F. Felzenszwalb and D. P. Huttenlocher, "Distance
-//! Transforms of Sampled Functions", Theory of Computing 8, 2012, doi:10.4086/toc.2012.v008a019: exact, in linear time.
+//! Taha, A. A. and Hanbury, A., "Metrics for evaluating 3D medical image segmentation: analysis, selection, and tool",
+//! BMC Medical Imaging 15, 2015, doi:10.1186/s12880-015-0068-x. The distance transform is exact and takes linear time:
+//! Felzenszwalb, P. F. and Huttenlocher, D. P., "Distance Transforms of Sampled Functions", Theory of Computing 8,
+//! 2012, doi:10.4086/toc.2012.v008a019.
 
 use ndarray::{Array3, ArrayView3, Axis};
 
-use crate::error::{Error, same_shape};
+use crate::checks::same_shape;
+use crate::error::Error;
+use crate::quantile::quantile;
 
-/// The larger of the 95th percentiles of the distances from one mask's surface voxels to the nearest of the other's, both
-/// ways, in millimetres; percentiles interpolate. `None` where a mask is empty: there is no distance to nothing.
+/// Computes the 95th percentile of the Hausdorff distance in millimetres, or returns `None` if a mask is empty.
 ///
-/// A surface voxel has a face neighbour outside of the mask; beyond the image is outside.
+/// For each mask, the distances from its surface voxels to the nearest surface voxel of the other are reduced to their
+/// 95th percentile, with linear interpolation; the result is the larger of the two. A surface voxel has a face
+/// neighbour outside the mask or outside the image.
 ///
 /// # Shapes
-/// Both `[z, y, x]`; the spacing along the same axes.
+/// Masks `[z, y, x]` of equal shape, spacing `[z, y, x]`.
 ///
 /// # Errors
-/// [`Error::Shape`]; [`Error::Negative`] for a spacing that is not above 0.
+/// Returns [`Error::ShapeMismatch`] if the shapes differ and [`Error::InvalidSetting`] if a spacing is not finite and
+/// positive.
 pub fn hausdorff95(
     a: ArrayView3<'_, bool>,
     b: ArrayView3<'_, bool>,
     spacing_mm: [f64; 3],
 ) -> Result<Option<f64>, Error> {
     same_shape("second mask", a.shape(), b.shape())?;
-    if let Some(index) = spacing_mm.iter().position(|spacing| !(spacing.is_finite() && *spacing > 0.0)) {
-        return Err(Error::Negative { what: "spacing", index, value: spacing_mm[index] });
+    if !spacing_mm.iter().all(|spacing| spacing.is_finite() && *spacing > 0.0) {
+        let (expected, found) = ("finite positive values".into(), format!("{spacing_mm:?}"));
+        return Err(Error::InvalidSetting { setting: "spacing_mm", expected, found });
     }
     let (a, b) = (surface(a), surface(b));
     let one_way = |from: &Array3<bool>, to: &Array3<bool>| {
@@ -37,12 +43,12 @@ pub fn hausdorff95(
             .map(|(_, squared)| squared.sqrt())
             .collect();
         found.sort_by(f64::total_cmp);
-        (!found.is_empty() && found[found.len() - 1].is_finite())
-            .then(|| crate::bootstrap::quantile(&found, 0.95))
+        (!found.is_empty() && found[found.len() - 1].is_finite()).then(|| quantile(&found, 0.95))
     };
     Ok(one_way(&a, &b).zip(one_way(&b, &a)).map(|(there, back)| there.max(back)))
 }
 
+/// Returns the surface voxels of a mask.
 fn surface(mask: ArrayView3<'_, bool>) -> Array3<bool> {
     let (depth, height, width) = mask.dim();
     Array3::from_shape_fn(mask.dim(), |(z, y, x)| {
@@ -58,7 +64,7 @@ fn surface(mask: ArrayView3<'_, bool>) -> Array3<bool> {
     })
 }
 
-/// Squared distance of every voxel to the nearest `true` one; infinite where there is none.
+/// Computes the squared distance of every voxel to the nearest voxel of the mask; infinite if there is none.
 fn distances(mask: &Array3<bool>, spacing_mm: [f64; 3]) -> Array3<f64> {
     let mut squared = mask.mapv(|inside| if inside { 0.0 } else { f64::INFINITY });
     for (axis, spacing) in spacing_mm.into_iter().enumerate() {
@@ -70,41 +76,41 @@ fn distances(mask: &Array3<bool>, spacing_mm: [f64; 3]) -> Array3<f64> {
     squared
 }
 
-/// `min over q of f(q) + (spacing (p − q))²` for every place p of a line.
+/// Computes the minimum over q of `f(q) + (spacing (p − q))²` for every position p of a line.
 fn lower_envelope(f: &[f64], spacing: f64) -> Vec<f64> {
-    let at = |place: usize| place as f64 * spacing;
-    // Places whose parabolas make the envelope, and from where on each does.
-    let (mut places, mut from): (Vec<usize>, Vec<f64>) = (Vec::new(), Vec::new());
+    let at = |position: usize| position as f64 * spacing;
+    // Vertices of the parabolas in the envelope, and the start of each one's interval.
+    let (mut vertices, mut from): (Vec<usize>, Vec<f64>) = (Vec::new(), Vec::new());
     for q in (0..f.len()).filter(|&q| f[q].is_finite()) {
         loop {
-            let Some(&last) = places.last() else {
-                places.push(q);
+            let Some(&last) = vertices.last() else {
+                vertices.push(q);
                 from.push(f64::NEG_INFINITY);
                 break;
             };
             let cross =
                 ((f[q] + at(q) * at(q)) - (f[last] + at(last) * at(last))) / (2.0 * (at(q) - at(last)));
             if cross <= from[from.len() - 1] {
-                places.pop();
+                vertices.pop();
                 from.pop();
             } else {
-                places.push(q);
+                vertices.push(q);
                 from.push(cross);
                 break;
             }
         }
     }
-    if places.is_empty() {
+    if vertices.is_empty() {
         return vec![f64::INFINITY; f.len()];
     }
     let mut part = 0;
     (0..f.len())
         .map(|p| {
-            while part + 1 < places.len() && from[part + 1] < at(p) {
+            while part + 1 < vertices.len() && from[part + 1] < at(p) {
                 part += 1;
             }
-            let away = at(p) - at(places[part]);
-            f[places[part]] + away * away
+            let away = at(p) - at(vertices[part]);
+            f[vertices[part]] + away * away
         })
         .collect()
 }
@@ -122,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_masks_touch_and_empty_ones_have_no_distance() {
+    fn equal_masks_have_distance_0_and_empty_ones_none() {
         let (mask, none) = (cube(3, 8), cube(0, 0));
         assert_eq!(hausdorff95(mask.view(), mask.view(), [1.0; 3]), Ok(Some(0.0)));
         assert_eq!(hausdorff95(mask.view(), none.view(), [1.0; 3]), Ok(None));
@@ -130,18 +136,18 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_is_a_distance_in_millimetres() {
+    fn a_shift_is_measured_in_millimetres() {
         let (a, mut b) = (cube(3, 4), cube(0, 0));
         b[[3, 3, 7]] = true;
         assert_eq!(hausdorff95(a.view(), b.view(), [2.0, 1.0, 0.5]), Ok(Some(2.0)));
         assert_eq!(
-            hausdorff95(a.view(), b.view(), [0.0, 1.0, 1.0]).unwrap_err(),
-            Error::Negative { what: "spacing", index: 0, value: 0.0 }
+            hausdorff95(a.view(), b.view(), [0.0, 1.0, 1.0]).unwrap_err().to_string(),
+            "spacing_mm: expected finite positive values, found [0.0, 1.0, 1.0]"
         );
     }
 
     #[test]
-    fn distances_are_the_least_of_all() {
+    fn distances_equal_the_minimum_over_all_voxels() {
         let mask = Array3::from_shape_fn((5, 7, 6), |(z, y, x)| (z * 31 + y * 17 + x * 7) % 23 == 0);
         let spacing = [1.5, 0.7, 2.0];
         let found = distances(&mask, spacing);

@@ -1,53 +1,55 @@
-//! How good a relevance map is: Dice and its thresholds, ranks, mass, surfaces, faithfulness, ROC AUC, intervals, tests.
+#![doc = include_str!("../README.md")]
 //!
-//! Plain arrays in, numbers out. A mask is always `map ≥ threshold`. A number that only someone who already has the
-//! truth can reach is called *oracle*.
+//! # Overview
 //!
-//! ```
-//! use ndarray::array;
-//! use relevox_eval::{Bootstrap, RegionOverlap, oracle_dice};
-//!
-//! let labels = array![[1u32, 1, 2], [3, 3, 2]];
-//! let truth = array![[true, true, false], [true, false, false]];
-//! let overlap = RegionOverlap::count(labels.view(), &[1, 2, 3], None, truth.view())?;
-//! let scores = [100.0, 0.0, 40.0]; // one per region
-//! assert_eq!(overlap.ranked_dice(&scores, 1)?, 2.0 * 2.0 / (2.0 + 3.0));
-//! assert_eq!(overlap.sweep(&scores)?.oracle().dice, overlap.ceiling());
-//! let map = array![[100f32, 100.0, 0.0], [40.0, 40.0, 0.0]]; // the same scores, painted
-//! assert_eq!(oracle_dice(map.view(), truth.view())?, overlap.sweep(&scores)?.oracle());
-//! let over_cases = Bootstrap { resamples: 1000, seed: 1 }.mean(&[0.8, 0.5, 0.7])?;
-//! assert!(over_cases.ci95[0] <= over_cases.mean && over_cases.mean <= over_cases.ci95[1]);
-//! # Ok::<(), relevox_eval::Error>(())
-//! ```
+//! | question | functions |
+//! |---|---|
+//! | overlap of masks | [`dice`], [`hausdorff95`] |
+//! | overlap of a map at a threshold | [`dice_at`], [`Sweep`] |
+//! | best threshold, given the ground truth | [`oracle_dice`], [`RegionOverlap::ceiling`] |
+//! | threshold without labels | [`LabelFree`]: [`otsu`], [`otsu_weighted`], [`mixture_threshold`]; [`top_by_volume`] |
+//! | threshold from a validation split | [`common_threshold`] |
+//! | regions by rank | [`RegionOverlap::ranked_dice`], [`RegionOverlap::cumulative_dice`], [`focus`] |
+//! | location of a map's mass | [`mass`]: activation precision, pointing game |
+//! | faithfulness to the classifier | [`area_under_curve`] of deletion and insertion curves, [`infidelity`] |
+//! | classification | [`roc_auc`], [`roc_curve`], [`accuracy`], [`Logistic`] |
+//! | uncertainty | [`Bootstrap`], [`paired_permutation_test`], [`random_control`] |
+//! | correlation | [`spearman`] |
 
 mod bootstrap;
+mod checks;
 mod control;
 mod dice;
 mod error;
 mod faithfulness;
 mod hausdorff;
+mod label_free;
 mod logistic;
+mod map_part;
 mod mass;
 mod mixture;
 mod otsu;
-mod paired;
+mod permutation;
+mod quantile;
 mod rank;
 mod regions;
 mod roc;
 mod sweep;
 mod volume;
 
-pub use bootstrap::{Bootstrap, Interval};
+pub use bootstrap::{Bootstrap, Interval, ValidBootstrap};
 pub use control::random_control;
 pub use dice::{dice, dice_of_counts};
 pub use error::Error;
 pub use faithfulness::{Infidelity, area_under_curve, infidelity};
 pub use hausdorff::hausdorff95;
+pub use label_free::LabelFree;
 pub use logistic::Logistic;
+pub use map_part::MapPart;
 pub use mass::{Mass, mass, mass_of_parts};
-pub use mixture::{Component, mixture_threshold, two_components};
+pub use mixture::{Component, gaussian_mixture, mixture_threshold};
 pub use otsu::{otsu, otsu_weighted};
-pub use paired::sign_flip;
+pub use permutation::paired_permutation_test;
 pub use rank::spearman;
 pub use regions::{RegionOverlap, focus};
 pub use roc::{RocPoint, accuracy, roc_auc, roc_curve};

@@ -1,8 +1,9 @@
-//! Ranks with ties, and Spearman's correlation.
+//! Ranks with ties, and Spearman's rank correlation.
 
-use crate::error::{Error, at_least, finite, same_shape};
+use crate::checks::{at_least, paired};
+use crate::error::Error;
 
-/// Ranks from 1; equal values share the mean of the ranks they span.
+/// Computes ranks from 1; equal values share the mean of their ranks.
 pub(crate) fn mid_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -18,21 +19,21 @@ pub(crate) fn mid_ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// Spearman's rank correlation, −1 to 1: Pearson's correlation of the mid-ranks, so ties are allowed.
+/// Computes Spearman's rank correlation, −1 to 1, as Pearson's correlation of the ranks. Ties are allowed.
 ///
-/// Spearman, "The proof and measurement of association between two things", American Journal of Psychology
+/// Spearman, C., "The proof and measurement of association between two things", American Journal of Psychology
 /// 15(1), 1904, doi:10.2307/1412159.
 ///
 /// # Shapes
-/// As many values in both.
+/// Equally many values in both.
 ///
 /// # Errors
-/// [`Error::Shape`], [`Error::TooFew`] under two pairs, [`Error::NotFinite`], [`Error::Constant`].
+/// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] for fewer than two pairs,
+/// [`Error::NonFinite`] if a value is NaN or infinite, and [`Error::Constant`] if all values of an input are equal.
 pub fn spearman(x: &[f64], y: &[f64]) -> Result<f64, Error> {
-    same_shape("second values", &[x.len()], &[y.len()])?;
+    paired(x, y)?;
     at_least("pairs", 2, x.len())?;
     for (what, values) in [("first values", x), ("second values", y)] {
-        finite(what, values)?;
         if values.iter().all(|value| *value == values[0]) {
             return Err(Error::Constant { what, value: values[0] });
         }
@@ -49,17 +50,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ties_share_ranks() {
+    fn ties_share_their_mean_rank() {
         assert_eq!(mid_ranks(&[3.0, 1.0, 3.0, 2.0]), [3.5, 1.0, 3.5, 2.0]);
     }
 
     #[test]
-    fn a_constant_has_no_correlation() {
+    fn a_constant_is_rejected() {
         assert_eq!(
             spearman(&[1.0, 2.0], &[4.0, 4.0]),
             Err(Error::Constant { what: "second values", value: 4.0 })
         );
         assert!(matches!(spearman(&[1.0], &[4.0]), Err(Error::TooFew { .. })));
-        assert!(matches!(spearman(&[1.0, 2.0], &[4.0]), Err(Error::Shape { .. })));
+        assert!(matches!(spearman(&[1.0, 2.0], &[4.0]), Err(Error::ShapeMismatch { .. })));
     }
 }

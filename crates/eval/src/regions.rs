@@ -1,16 +1,18 @@
-//! Dice of unions of regions, from counts instead of voxels.
+//! Metrics of relevance maps that are constant over regions.
 //!
-//! A relevance map is constant over its regions, so how many voxels of each lie in the truth is all that any of
-//! its Dice coefficients needs: counted once per case, then every score costs the regions, not the voxels.
+//! All of them follow from the number of voxels of each region and the number of those in the ground truth. These are
+//! counted once per case; a metric then takes time proportional to the number of regions, not voxels.
 
 use ndarray::{ArrayView, Dimension, Zip};
 
+use crate::checks::{at_least, finite, same_shape, with_voxels};
 use crate::dice::dice_of_counts;
-use crate::error::{Error, at_least, finite, same_shape};
+use crate::error::Error;
+use crate::map_part::MapPart;
 use crate::mass::{Mass, mass_of_parts};
 use crate::sweep::Sweep;
 
-/// How the truth falls on a partition's regions.
+/// The overlap of each region of a partition with the ground truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionOverlap {
     voxels: Vec<usize>,
@@ -20,14 +22,16 @@ pub struct RegionOverlap {
 }
 
 impl RegionOverlap {
-    /// Counts, for every region of `ids` (in that order), its voxels and those of them in the truth.
-    /// Voxels labelled `background` belong to no region: a map is 0 there.
+    /// Counts the voxels of each region, in the order of `ids`, and those of them in the ground truth.
+    ///
+    /// Voxels labelled `background` belong to no region; maps are 0 there.
     ///
     /// # Shapes
-    /// `labels` and `truth`: any, the same for both. `ids`: ascending.
+    /// `labels` and `truth` of any equal shape, `ids` in ascending order.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::TooFew`] without a region, [`Error::UnknownId`].
+    /// Returns [`Error::ShapeMismatch`] if the shapes differ, [`Error::TooFew`] if there are no regions and
+    /// [`Error::UnknownId`] if a label is neither background nor one of the ids.
     pub fn count<D: Dimension>(
         labels: ArrayView<'_, u32, D>,
         ids: &[u32],
@@ -43,7 +47,7 @@ impl RegionOverlap {
             outside_inside: 0,
         };
         let mut unknown = None;
-        let mut last = (ids[0], 0); // neighbours mostly share a region
+        let mut last = (ids[0], 0); // adjacent voxels mostly share a region
         Zip::from(&labels).and(&truth).for_each(|&id, &truth| {
             if background == Some(id) {
                 overlap.outside_voxels += 1;
@@ -68,27 +72,23 @@ impl RegionOverlap {
         }
     }
 
-    /// Regions.
+    /// Returns the number of regions.
+    #[expect(clippy::len_without_is_empty, reason = "a partition has at least one region")]
     pub fn len(&self) -> usize {
         self.voxels.len()
     }
 
-    /// Whether there is no region; never, once counted.
-    pub fn is_empty(&self) -> bool {
-        self.voxels.is_empty()
-    }
-
-    /// Voxels of each region.
+    /// Returns the number of voxels of each region.
     pub fn voxels(&self) -> &[usize] {
         &self.voxels
     }
 
-    /// Voxels of each region that lie in the truth.
+    /// Returns the number of voxels of each region that lie in the ground truth.
     pub fn inside(&self) -> &[usize] {
         &self.inside
     }
 
-    /// Voxels of the truth, in regions or not.
+    /// Returns the number of voxels of the ground truth, inside and outside the regions.
     pub fn truth(&self) -> usize {
         self.inside.iter().sum::<usize>() + self.outside_inside
     }
@@ -98,39 +98,40 @@ impl RegionOverlap {
         finite("scores", scores)
     }
 
-    /// The threshold sweep of the map that these scores paint, 0 outside the regions: its
-    /// [`oracle`](Sweep::oracle) and [`at`](Sweep::at) equal those of the voxel map.
+    /// Computes the sweep of the map with these scores, which equals that of its voxels.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless there is one score per region, [`Error::NotFinite`].
+    /// Returns [`Error::ShapeMismatch`] unless there is one score per region and [`Error::NonFinite`] if a score is NaN
+    /// or infinite.
     pub fn sweep(&self, scores: &[f64]) -> Result<Sweep, Error> {
         Sweep::of_parts(&self.parts(scores)?)
     }
 
-    /// The map that these scores paint: value, voxels and those of them in the truth, by region and for what lies outside.
-    fn parts(&self, scores: &[f64]) -> Result<Vec<(f64, usize, usize)>, Error> {
+    /// Returns the parts of the map with these scores: the regions, and the voxels outside them, whose value is 0.
+    fn parts(&self, scores: &[f64]) -> Result<Vec<MapPart>, Error> {
         self.check(scores)?;
-        let mut parts: Vec<_> = scores
-            .iter()
-            .zip(&self.voxels)
-            .zip(&self.inside)
-            .map(|((&score, &v), &i)| (score, v, i))
-            .collect();
+        let regions = scores.iter().zip(&self.voxels).zip(&self.inside);
+        let mut parts: Vec<_> =
+            regions.map(|((&value, &voxels), &inside)| MapPart { value, voxels, inside }).collect();
         if self.outside_voxels > 0 {
-            parts.push((0.0, self.outside_voxels, self.outside_inside));
+            parts.push(MapPart { value: 0.0, voxels: self.outside_voxels, inside: self.outside_inside });
         }
         Ok(parts)
     }
 
-    /// Where the mass of the map that these scores paint lies, 0 outside the regions.
+    /// Computes activation precision and pointing game of the map with these scores.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless there is one score per region, [`Error::NotFinite`], [`Error::Negative`].
+    /// Returns [`Error::ShapeMismatch`] unless there is one score per region, [`Error::NonFinite`] if a score is NaN or
+    /// infinite, and [`Error::Negative`] if one is negative.
     pub fn mass(&self, scores: &[f64]) -> Result<Mass, Error> {
         mass_of_parts(&self.parts(scores)?)
     }
 
-    /// Dice of a union of regions.
+    /// Computes the Dice coefficient of a union of regions.
+    ///
+    /// # Panics
+    /// If a region is not less than [`len`](RegionOverlap::len).
     pub fn dice_of(&self, regions: impl IntoIterator<Item = usize>) -> f64 {
         let (marked, hit) = regions
             .into_iter()
@@ -138,46 +139,49 @@ impl RegionOverlap {
         dice_of_counts(hit, marked, self.truth())
     }
 
-    /// Dice of the region ranked `rank` (from 1) by score, alone: the paper's Table 1. Equal scores rank by
-    /// region index.
+    /// Computes the Dice coefficient of the region with the given rank by score, from 1 (Table 1 of the paper). Equal
+    /// scores are ranked by region index.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Rank`].
+    /// Returns [`Error::ShapeMismatch`] unless there is one score per region, [`Error::NonFinite`] if a score is NaN or
+    /// infinite, and [`Error::OutOfRange`] if there is no such rank.
     pub fn ranked_dice(&self, scores: &[f64], rank: usize) -> Result<f64, Error> {
         Ok(self.dice_of([self.ranking(scores, rank)?[rank - 1]]))
     }
 
-    /// Dice of the union of the regions ranked 1 to `rank` by score: the paper's Table 2.
+    /// Computes the Dice coefficient of the union of the regions with ranks 1 to `rank` by score (Table 2 of the
+    /// paper).
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Rank`].
+    /// Those of [`ranked_dice`](RegionOverlap::ranked_dice).
     pub fn cumulative_dice(&self, scores: &[f64], rank: usize) -> Result<f64, Error> {
         Ok(self.dice_of(self.ranking(scores, rank)?.into_iter().take(rank)))
     }
 
+    /// Returns the regions in descending order of score.
     fn ranking(&self, scores: &[f64], rank: usize) -> Result<Vec<usize>, Error> {
         self.check(scores)?;
         if rank == 0 || rank > self.len() {
-            return Err(Error::Rank { rank, regions: self.len() });
+            return Err(Error::OutOfRange { what: "rank", len: self.len(), found: rank });
         }
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
         Ok(order)
     }
 
-    /// The best Dice that any union of these regions reaches (what lies outside counts as one region more, so
-    /// that no map painted on the partition can beat it).
+    /// Computes the best Dice coefficient of any union of regions, which no map on this partition can exceed. The
+    /// voxels outside the regions count as one more region.
     ///
-    /// Exact: for any value λ, a union maximises `2 |∩| − λ (|union| + |truth|)` by taking just the regions whose
-    /// share of truth exceeds λ/2, and at the optimal λ that maximiser is the best union (Dinkelbach, "On
-    /// nonlinear fractional programming", Management Science 13(7), 1967, doi:10.1287/mnsc.13.7.492). So
-    /// the best union is a prefix of the regions sorted by their share of truth.
+    /// The result is exact. For any λ, the union that maximises `2 |∩| − λ (|union| + |truth|)` consists of the regions
+    /// whose fraction of ground-truth voxels exceeds λ/2, and for the optimal λ it is the best union (Dinkelbach, W.,
+    /// "On Nonlinear Fractional Programming", Management Science 13(7), 1967, doi:10.1287/mnsc.13.7.492). The best
+    /// union is thus a prefix of the regions sorted by that fraction.
     pub fn ceiling(&self) -> f64 {
         let mut parts: Vec<(usize, usize)> =
             self.inside.iter().copied().zip(self.voxels.iter().copied()).collect();
         parts.push((self.outside_inside, self.outside_voxels));
         parts.retain(|part| part.1 > 0);
-        // a.0/a.1 against b.0/b.1 without division.
+        // Compares a.0 / a.1 with b.0 / b.1 without division.
         parts.sort_by(|a, b| (b.0 as u128 * a.1 as u128).cmp(&(a.0 as u128 * b.1 as u128)));
         let truth = self.truth();
         let mut best = dice_of_counts(0, 0, truth);
@@ -191,17 +195,16 @@ impl RegionOverlap {
     }
 }
 
-/// How much of a map's mass its top region holds, 0 to 1: `max_r(relevance · voxels)` of the region with the
-/// highest relevance, over the sum. `None` if the map is flat at 0, which focuses on nothing.
+/// Computes the fraction of a map's mass that lies in the region of highest relevance, 0 to 1, where the mass of a
+/// region is relevance · voxels. Returns `None` if the total mass is not positive.
 ///
 /// # Shapes
 /// One value per region in both.
 ///
 /// # Errors
-/// [`Error::Shape`], [`Error::NotFinite`].
+/// Returns [`Error::ShapeMismatch`] if the lengths differ and [`Error::NonFinite`] if a relevance is NaN or infinite.
 pub fn focus(relevance: &[f64], voxels: &[usize]) -> Result<Option<f64>, Error> {
-    same_shape("voxels", &[relevance.len()], &[voxels.len()])?;
-    finite("relevance", relevance)?;
+    with_voxels(relevance, voxels)?;
     let mass = |region: usize| relevance[region] * voxels[region] as f64;
     let total: f64 = (0..voxels.len()).map(mass).sum();
     let top = (0..voxels.len()).max_by(|&a, &b| relevance[a].total_cmp(&relevance[b]).then(b.cmp(&a)));
@@ -221,33 +224,39 @@ mod tests {
     }
 
     #[test]
-    fn counts() {
+    fn voxels_are_counted_by_region() {
         let overlap = example();
         assert_eq!((overlap.voxels(), overlap.inside()), (&[3, 1, 2][..], &[2, 0, 1][..]));
         assert_eq!(overlap.truth(), 4);
     }
 
     #[test]
-    fn ranks() {
+    fn equal_scores_are_ranked_by_index() {
         let overlap = example();
         let scores = [0.2, 0.2, 0.9];
         assert_eq!(overlap.ranked_dice(&scores, 1), Ok(2.0 * 1.0 / 6.0));
         assert_eq!(overlap.ranked_dice(&scores, 2), Ok(2.0 * 2.0 / 7.0));
         assert_eq!(overlap.cumulative_dice(&scores, 1), overlap.ranked_dice(&scores, 1));
         assert_eq!(overlap.cumulative_dice(&scores, 2), Ok(2.0 * 3.0 / 9.0));
-        assert_eq!(overlap.ranked_dice(&scores, 4), Err(Error::Rank { rank: 4, regions: 3 }));
-        assert_eq!(overlap.ranked_dice(&scores, 0), Err(Error::Rank { rank: 0, regions: 3 }));
+        assert_eq!(
+            overlap.ranked_dice(&scores, 4),
+            Err(Error::OutOfRange { what: "rank", len: 3, found: 4 })
+        );
+        assert_eq!(
+            overlap.ranked_dice(&scores, 0),
+            Err(Error::OutOfRange { what: "rank", len: 3, found: 0 })
+        );
     }
 
     #[test]
-    fn a_label_without_region_is_named() {
+    fn an_unknown_label_is_named() {
         let (labels, truth) = (arr1(&[4, 5]), arr1(&[true, true]));
         let error = RegionOverlap::count(labels.view(), &[4], None, truth.view()).unwrap_err();
         assert_eq!(error, Error::UnknownId { id: 5, regions: 1 });
     }
 
     #[test]
-    fn focus_is_a_share() {
+    fn focus_is_a_fraction_of_the_mass() {
         assert_eq!(focus(&[0.0, 100.0, 50.0], &[7, 1, 2]), Ok(Some(0.5)));
         assert_eq!(focus(&[0.0, 0.0], &[7, 1]), Ok(None));
         assert_eq!(focus(&[], &[]), Ok(None));

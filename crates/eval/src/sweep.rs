@@ -1,85 +1,89 @@
-//! How a map's mask meets the truth as its threshold falls.
+//! Dice coefficient of a relevance map's mask as a function of the threshold.
 //!
-//! A mask is `map ≥ threshold`. It changes only where the threshold passes one of the map's own distinct
-//! values, so a map is reduced once to one [`Step`] per value; every threshold question is then a walk over
-//! the steps. A map that is constant over regions has as few steps as it has regions.
+//! A mask is `map ≥ threshold`. It changes only where the threshold passes a distinct value of the map, so that a map
+//! is reduced once to one [`Step`] per value. A map that is constant over regions has at most as many steps as regions.
 
 use ndarray::{ArrayView, Dimension, Zip};
 
+use crate::checks::{at_least, finite, same_shape};
 use crate::dice::dice_of_counts;
-use crate::error::{Error, at_least, finite, same_shape};
+use crate::error::Error;
+use crate::map_part::MapPart;
 
-/// A Dice coefficient and the threshold that gives it.
+/// A Dice coefficient and its threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AtThreshold {
-    /// Dice of `map ≥ threshold` with the truth.
+    /// Dice coefficient of `map ≥ threshold` and the ground truth.
     pub dice: f64,
     /// The threshold.
     pub threshold: f64,
 }
 
-/// One distinct value of a map, as a threshold.
+/// A distinct value of a map, used as threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step {
     threshold: f64,
-    /// Voxels at or above the threshold.
+    /// Number of voxels at or above the threshold.
     marked: usize,
-    /// Those of them in the truth.
+    /// Number of those voxels that lie in the ground truth.
     hit: usize,
 }
 
-/// A map reduced to its thresholds, with the truth counted in.
+/// The masks of a relevance map at all of its thresholds, compared with the ground truth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
-    steps: Vec<Step>, // thresholds fall
+    steps: Vec<Step>, // in descending order of thresholds
     truth: usize,
 }
 
 impl Sweep {
-    /// Sorts the voxels of a map: `O(n log n)`.
+    /// Computes the sweep of a map by sorting its voxels, in `O(n log n)`.
     ///
     /// # Shapes
-    /// Any, the same for both.
+    /// Map and ground truth of any equal shape.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::TooFew`] for an empty map, [`Error::NotFinite`].
+    /// Returns [`Error::ShapeMismatch`] if the shapes differ, [`Error::TooFew`] if the map has no voxels and
+    /// [`Error::NonFinite`] if a value is NaN or infinite.
     pub fn of_map<D: Dimension>(
         map: ArrayView<'_, f32, D>,
         truth: ArrayView<'_, bool, D>,
     ) -> Result<Self, Error> {
         same_shape("truth", map.shape(), truth.shape())?;
-        at_least("map", 1, map.len())?;
+        at_least("voxels", 1, map.len())?;
         if let Some((index, &value)) = map.iter().enumerate().find(|(_, value)| !value.is_finite()) {
-            return Err(Error::NotFinite { what: "map", index, value: f64::from(value) });
+            return Err(Error::NonFinite { what: format!("map[{index}]"), value });
         }
         let mut keys = Vec::with_capacity(map.len());
         Zip::from(&map).and(&truth).for_each(|&value, &inside| {
             keys.push((u64::from(ordered(value)) << 1) | u64::from(inside));
         });
         keys.sort_unstable();
-        let pairs =
-            keys.iter().rev().map(|key| (f64::from(unordered((key >> 1) as u32)), 1, (key & 1) as usize));
-        Ok(Self::from_descending(pairs))
+        let voxels = keys.iter().rev().map(|key| MapPart {
+            value: f64::from(unordered((key >> 1) as u32)),
+            voxels: 1,
+            inside: (key & 1) as usize,
+        });
+        Ok(Self::from_descending(voxels))
     }
 
-    /// From parts of one value each: `(value, voxels, voxels in the truth)`, in any order. A part without a voxel
-    /// counts for nothing.
+    /// Computes the sweep of a map from its parts, in any order. Parts without voxels are ignored.
     ///
     /// # Errors
-    /// [`Error::TooFew`] without a voxel, [`Error::NotFinite`].
-    pub fn of_parts(parts: &[(f64, usize, usize)]) -> Result<Self, Error> {
-        let values: Vec<f64> = parts.iter().map(|part| part.0).collect();
-        finite("part values", &values)?;
-        let mut parts: Vec<_> = parts.iter().copied().filter(|part| part.1 > 0).collect();
-        at_least("parts with a voxel", 1, parts.len())?;
-        parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+    /// Returns [`Error::TooFew`] if no part has a voxel and [`Error::NonFinite`] if a value is NaN or infinite.
+    pub fn of_parts(parts: &[MapPart]) -> Result<Self, Error> {
+        let values: Vec<f64> = parts.iter().map(|part| part.value).collect();
+        finite("map", &values)?;
+        let mut parts: Vec<_> = parts.iter().copied().filter(|part| part.voxels > 0).collect();
+        at_least("voxels", 1, parts.len())?;
+        parts.sort_by(|a, b| b.value.total_cmp(&a.value));
         Ok(Self::from_descending(parts.into_iter()))
     }
 
-    fn from_descending(parts: impl Iterator<Item = (f64, usize, usize)>) -> Self {
+    fn from_descending(parts: impl Iterator<Item = MapPart>) -> Self {
         let mut steps: Vec<Step> = Vec::new();
         let (mut marked, mut hit) = (0, 0);
-        for (threshold, voxels, inside) in parts {
+        for MapPart { value: threshold, voxels, inside } in parts {
             marked += voxels;
             hit += inside;
             match steps.last_mut() {
@@ -94,12 +98,12 @@ impl Sweep {
         dice_of_counts(step.hit, step.marked, self.truth)
     }
 
-    /// The map's distinct values, falling.
+    /// Iterates over the distinct values of the map in descending order.
     pub fn thresholds(&self) -> impl Iterator<Item = f64> + '_ {
         self.steps.iter().map(|step| step.threshold)
     }
 
-    /// Dice of `map ≥ threshold`.
+    /// Returns the Dice coefficient of `map ≥ threshold`.
     pub fn at(&self, threshold: f64) -> f64 {
         match self.steps.partition_point(|step| step.threshold >= threshold) {
             0 => dice_of_counts(0, 0, self.truth),
@@ -107,11 +111,11 @@ impl Sweep {
         }
     }
 
-    /// The best Dice over the map's own distinct values: the threshold that only someone who already has
-    /// the truth can choose. Ties go to the higher threshold (the smaller mask).
+    /// Returns the best Dice coefficient over the distinct values of the map, which requires the ground truth. The
+    /// highest threshold (the smallest mask) is chosen among equally good ones.
     ///
-    /// The lowest value is among them, and marks every voxel: that is all a flat map can do, and about what a
-    /// map reaches that points elsewhere. A mask without a voxel is not among them, so an empty truth
+    /// At the lowest value the mask holds every voxel. This is the only mask of a constant map, and about the best that
+    /// a map with its relevance elsewhere reaches. The empty mask is not considered, so that an empty ground truth
     /// gives 0.
     pub fn oracle(&self) -> AtThreshold {
         let first = AtThreshold { dice: f64::NEG_INFINITY, threshold: f64::NAN };
@@ -122,13 +126,13 @@ impl Sweep {
     }
 }
 
-/// Dice of `map ≥ threshold` with the truth.
+/// Computes the Dice coefficient of `map ≥ threshold` and the ground truth.
 ///
 /// # Shapes
-/// Any, the same for both.
+/// Map and ground truth of any equal shape.
 ///
 /// # Errors
-/// [`Error::Shape`].
+/// Returns [`Error::ShapeMismatch`] if the shapes differ.
 pub fn dice_at<D: Dimension>(
     map: ArrayView<'_, f32, D>,
     truth: ArrayView<'_, bool, D>,
@@ -145,10 +149,10 @@ pub fn dice_at<D: Dimension>(
     Ok(dice_of_counts(both, marked, inside))
 }
 
-/// [`Sweep::oracle`] of a voxel map.
+/// Computes [`Sweep::oracle`] of a map.
 ///
 /// # Shapes
-/// Any, the same for both.
+/// Map and ground truth of any equal shape.
 ///
 /// # Errors
 /// Those of [`Sweep::of_map`].
@@ -159,11 +163,13 @@ pub fn oracle_dice<D: Dimension>(
     Ok(Sweep::of_map(map, truth)?.oracle())
 }
 
-/// The one threshold with the best mean Dice over several cases, and that mean: what a validation split can
-/// fix for a test split. Candidates are the distinct values of all maps; ties go to the higher threshold.
+/// Computes the threshold with the best mean Dice coefficient over several cases, and that mean. A threshold chosen on
+/// a validation split can be applied to a test split.
+///
+/// Candidates are the distinct values of all maps; the highest is chosen among equally good ones.
 ///
 /// # Errors
-/// [`Error::TooFew`] without a case.
+/// Returns [`Error::TooFew`] if there are no cases.
 pub fn common_threshold(cases: &[Sweep]) -> Result<AtThreshold, Error> {
     at_least("cases", 1, cases.len())?;
     let mut events: Vec<(f64, usize, f64)> =
@@ -180,7 +186,7 @@ pub fn common_threshold(cases: &[Sweep]) -> Result<AtThreshold, Error> {
         sum += dice - std::mem::replace(&mut current[case], dice);
         let complete = events.peek().is_none_or(|next| next.0 != threshold);
         let mean = sum / cases.len() as f64;
-        // Sums are updated in place: a gain below rounding is no gain.
+        // The sum is updated incrementally: a gain below its rounding error does not count.
         if complete && mean > best.dice + 1e-12 {
             best = AtThreshold { dice: mean, threshold };
         }
@@ -189,12 +195,13 @@ pub fn common_threshold(cases: &[Sweep]) -> Result<AtThreshold, Error> {
     Ok(best)
 }
 
-/// Bits of a finite float that sort as the float does; −0 becomes 0.
+/// Returns bits that sort as the finite float does; −0 becomes 0.
 fn ordered(value: f32) -> u32 {
     let bits = (value + 0.0).to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
+/// Inverts [`ordered`].
 fn unordered(key: u32) -> f32 {
     f32::from_bits(if key >> 31 == 1 { key & !(1 << 31) } else { !key })
 }
@@ -214,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_value_marks_everything() {
+    fn the_mask_at_the_lowest_value_holds_everything() {
         let sweep =
             Sweep::of_map(arr1(&[0f32; 4]).view(), arr1(&[true, false, false, false]).view()).unwrap();
         assert_eq!(sweep.oracle(), AtThreshold { dice: 2.0 / 5.0, threshold: 0.0 });
@@ -222,17 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_truth_is_never_reached() {
+    fn the_oracle_of_an_empty_ground_truth_is_0() {
         let sweep = Sweep::of_map(arr1(&[1f32, 2.0]).view(), arr1(&[false, false]).view()).unwrap();
         assert_eq!(sweep.oracle().dice, 0.0);
         assert_eq!(sweep.at(3.0), 1.0);
     }
 
     #[test]
-    fn infinity_is_named() {
+    fn invalid_input_is_rejected() {
         let error =
             Sweep::of_map(arr1(&[1f32, f32::INFINITY]).view(), arr1(&[false, true]).view()).unwrap_err();
-        assert_eq!(error, Error::NotFinite { what: "map", index: 1, value: f64::INFINITY });
+        assert_eq!(error, Error::NonFinite { what: "map[1]".into(), value: f32::INFINITY });
         assert!(matches!(common_threshold(&[]), Err(Error::TooFew { .. })));
     }
 }

@@ -1,21 +1,25 @@
-//! The threshold that marks a volume known beforehand.
+//! Threshold for a lesion whose volume is known.
 
-use crate::error::{Error, at_least, finite, same_shape};
+use crate::checks::{at_least, with_voxels};
+use crate::error::Error;
 
-/// The threshold whose mask, of the highest-scored regions, has the volume nearest to `volume`: what is marked when the
-/// usual size of a target is known and its place is not. At least the highest score is marked; `None` where all scores
-/// are equal, and nothing stands out.
+/// Computes the threshold whose mask has the volume nearest to `volume`, for a lesion of known size but unknown
+/// location.
+///
+/// The mask is `score ≥ threshold` and holds at least the highest score. Returns `None` if all scores are equal.
 ///
 /// # Shapes
-/// One count of voxels per score.
+/// One number of voxels per score; `volume` is in voxels.
 ///
 /// # Errors
-/// [`Error::Shape`], [`Error::TooFew`] for no scores, [`Error::NotFinite`].
+/// Returns [`Error::ShapeMismatch`] if the lengths differ, [`Error::TooFew`] if there are no scores and
+/// [`Error::NonFinite`] if a score or `volume` is NaN or infinite.
 pub fn top_by_volume(scores: &[f64], voxels: &[usize], volume: f64) -> Result<Option<f64>, Error> {
-    same_shape("voxels", &[scores.len()], &[voxels.len()])?;
+    with_voxels(scores, voxels)?;
     at_least("scores", 1, scores.len())?;
-    finite("scores", scores)?;
-    finite("volume", &[volume])?;
+    if !volume.is_finite() {
+        return Err(Error::NonFinite { what: "volume".into(), value: volume as f32 });
+    }
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     if scores[order[0]] == scores[order[order.len() - 1]] {
@@ -23,14 +27,14 @@ pub fn top_by_volume(scores: &[f64], voxels: &[usize], volume: f64) -> Result<Op
     }
     let mut best: Option<(f64, f64)> = None;
     let mut marked = 0;
-    for (place, &region) in order.iter().enumerate() {
+    for (rank, &region) in order.iter().enumerate() {
         marked += voxels[region];
-        if order.get(place + 1).is_some_and(|&next| scores[next] == scores[region]) {
+        if order.get(rank + 1).is_some_and(|&next| scores[next] == scores[region]) {
             continue;
         }
-        let off = (marked as f64 - volume).abs();
-        if best.is_none_or(|(least, _)| off < least) {
-            best = Some((off, scores[region]));
+        let error = (marked as f64 - volume).abs();
+        if best.is_none_or(|(least, _)| error < least) {
+            best = Some((error, scores[region]));
         }
     }
     Ok(best.map(|(_, threshold)| threshold))
@@ -41,19 +45,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_volume_is_marked() {
+    fn the_nearest_volume_is_chosen() {
         let (scores, voxels) = ([5.0, 9.0, 1.0, 5.0], [10, 4, 100, 6]);
-        // Masks that can be: 4, 20 and 120 voxels.
+        // Possible masks have 4, 20 and 120 voxels.
         for (volume, threshold) in [(0.0, 9.0), (11.0, 9.0), (13.0, 5.0), (69.0, 5.0), (71.0, 1.0)] {
             assert_eq!(top_by_volume(&scores, &voxels, volume), Ok(Some(threshold)), "{volume}");
         }
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_input_is_rejected() {
         assert_eq!(top_by_volume(&[2.0, 2.0], &[1, 1], 1.0), Ok(None));
         assert!(matches!(top_by_volume(&[], &[], 1.0), Err(Error::TooFew { .. })));
-        assert!(matches!(top_by_volume(&[1.0], &[], 1.0), Err(Error::Shape { .. })));
-        assert!(matches!(top_by_volume(&[1.0], &[1], f64::NAN), Err(Error::NotFinite { .. })));
+        assert!(matches!(top_by_volume(&[1.0], &[], 1.0), Err(Error::ShapeMismatch { .. })));
+        assert!(matches!(top_by_volume(&[1.0], &[1], f64::NAN), Err(Error::NonFinite { .. })));
     }
 }

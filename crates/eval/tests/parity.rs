@@ -1,12 +1,12 @@
-//! Parity with scikit-learn, scikit-image, SciPy and MONAI on the inputs of `fixtures/peers.py` and
+//! Parity with scikit-learn, scikit-image, SciPy and MONAI on the results computed by `fixtures/peers.py` and
 //! `fixtures/segmentation.py`.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 use ndarray::{Array3, ArrayView1};
 use relevox_eval::{
-    Bootstrap, accuracy, area_under_curve, dice, hausdorff95, mixture_threshold, otsu, otsu_weighted,
-    roc_auc, roc_curve, sign_flip, spearman, two_components,
+    Bootstrap, Error, accuracy, area_under_curve, dice, gaussian_mixture, hausdorff95, mixture_threshold,
+    otsu, otsu_weighted, paired_permutation_test, roc_auc, roc_curve, spearman,
 };
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn flags(value: &Value) -> Vec<bool> {
 
 fn close(ours: f64, peer: &Value) {
     let peer = peer.as_f64().unwrap();
-    assert!((ours - peer).abs() < 1e-12, "{ours} {peer}");
+    assert!((ours - peer).abs() < 1e-12, "expected {peer}, found {ours}");
 }
 
 #[test]
@@ -61,14 +61,17 @@ fn roc_as_scikit_learn() {
     }
 }
 
+/// Asserts that a threshold marks the values of a case that scikit-image marks.
+fn assert_marked(case: &Value, threshold: impl Fn(&[f64]) -> Result<Option<f64>, Error>) {
+    let values = numbers(&case["values"]);
+    let threshold = threshold(&values).unwrap().unwrap();
+    let marked: Vec<bool> = values.iter().map(|value| *value >= threshold).collect();
+    assert_eq!(marked, flags(&case["marked"]));
+}
+
 #[test]
 fn otsu_marks_as_scikit_image() {
-    for case in peers("otsu") {
-        let values = numbers(&case["values"]);
-        let threshold = otsu(&values).unwrap().unwrap();
-        let marked: Vec<bool> = values.iter().map(|value| *value >= threshold).collect();
-        assert_eq!(marked, flags(&case["marked"]));
-    }
+    peers("otsu").iter().for_each(|case| assert_marked(case, otsu));
 }
 
 #[test]
@@ -84,11 +87,11 @@ fn bootstrap_as_scipy() {
         let values = numbers(&case["values"]);
         let interval = Bootstrap { resamples: 20_000, seed: 3 }.mean(&values).unwrap();
         let bounds = [case["low"].as_f64().unwrap(), case["high"].as_f64().unwrap()];
-        // Standard error of a 2.5 % quantile from 20,000 normal draws is 0.019 of their deviation, which is a
-        // quarter of the interval's width: four errors are under 2 % of the width.
+        // The standard error of a 2.5 % quantile of 20,000 normal draws is 0.019 standard deviations, and the interval
+        // is four standard deviations wide: four standard errors are less than 2 % of its width.
         let allowed = 0.02 * (bounds[1] - bounds[0]);
         for (ours, peer) in interval.ci95.iter().zip(bounds) {
-            assert!((ours - peer).abs() < allowed, "{ours} {peer}");
+            assert!((ours - peer).abs() < allowed, "expected {peer}, found {ours}");
         }
     }
 }
@@ -99,13 +102,14 @@ fn hausdorff95_as_monai() {
         let shape: Vec<usize> = numbers(&case["shape"]).iter().map(|n| *n as usize).collect();
         let mask = |key: &str| {
             let mut mask = vec![false; shape.iter().product()];
-            numbers(&case[key]).iter().for_each(|place| mask[*place as usize] = true);
+            numbers(&case[key]).iter().for_each(|voxel| mask[*voxel as usize] = true);
             Array3::from_shape_vec((shape[0], shape[1], shape[2]), mask).unwrap()
         };
         let spacing: [f64; 3] = numbers(&case["spacing"]).try_into().unwrap();
         let found = hausdorff95(mask("a").view(), mask("b").view(), spacing).unwrap().unwrap();
-        // MONAI's quantile is taken in single precision.
-        assert!((found - case["distance"].as_f64().unwrap()).abs() < 1e-5, "{found} {}", case["distance"]);
+        // MONAI computes the quantile in single precision.
+        let expected = case["distance"].as_f64().unwrap();
+        assert!((found - expected).abs() < 1e-5, "expected {expected}, found {found}");
     }
 }
 
@@ -113,11 +117,11 @@ fn hausdorff95_as_monai() {
 fn mixtures_as_scikit_learn() {
     for case in segmentation("mixture") {
         let (values, weights) = (numbers(&case["values"]), numbers(&case["weights"]));
-        let found = two_components(&values, &weights).unwrap().unwrap();
+        let found = gaussian_mixture(&values, &weights).unwrap().unwrap();
         for (index, part) in found.iter().enumerate() {
             for (ours, key) in [(part.share, "share"), (part.mean, "mean"), (part.variance, "variance")] {
                 let peer = case[key][index].as_f64().unwrap();
-                assert!((ours - peer).abs() < 1e-4 * peer.abs(), "{key}: {ours} {peer}");
+                assert!((ours - peer).abs() < 1e-4 * peer.abs(), "{key}: expected {peer}, found {ours}");
             }
         }
         close(mixture_threshold(&values, &weights).unwrap().unwrap(), &case["threshold"]);
@@ -125,19 +129,17 @@ fn mixtures_as_scikit_learn() {
 }
 
 #[test]
-fn otsu_by_weight_marks_as_scikit_image() {
+fn weighted_otsu_marks_as_scikit_image() {
     for case in segmentation("otsu_weighted") {
-        let values = numbers(&case["values"]);
-        let threshold = otsu_weighted(&values, &numbers(&case["weights"])).unwrap().unwrap();
-        let marked: Vec<bool> = values.iter().map(|value| *value >= threshold).collect();
-        assert_eq!(marked, flags(&case["marked"]));
+        assert_marked(&case, |values| otsu_weighted(values, &numbers(&case["weights"])));
     }
 }
 
 #[test]
-fn sign_flips_as_scipy() {
-    for case in segmentation("sign_flip") {
-        close(sign_flip(&numbers(&case["a"]), &numbers(&case["b"]), 1, 0).unwrap(), &case["p"]);
+fn permutation_tests_as_scipy() {
+    for case in segmentation("paired_permutation_test") {
+        let (a, b) = (numbers(&case["a"]), numbers(&case["b"]));
+        close(paired_permutation_test(&a, &b, 1, 0).unwrap(), &case["p"]);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What must hold for any map, truth and score: fast paths equal plain ones, orders that bound each other.
+//! Properties of metrics over random maps, ground truths and scores: fast paths equal plain ones, and bounds hold.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
@@ -11,8 +11,8 @@ use relevox_eval::{
 
 const REGIONS: usize = 9;
 
-/// Labels from 0 to `REGIONS`, where 0 is background; a truth; a score per region, with ties.
-fn painted() -> impl Strategy<Value = (Array1<u32>, Array1<bool>, Vec<f64>)> {
+/// Labels from 0 to `REGIONS`, where 0 is background; a ground truth; one score per region, with ties.
+fn scored_regions() -> impl Strategy<Value = (Array1<u32>, Array1<bool>, Vec<f64>)> {
     let voxel = (0..=REGIONS as u32, any::<bool>());
     let scores = proptest::collection::vec((0..6).prop_map(|s| f64::from(s) * 12.5), REGIONS);
     (proptest::collection::vec(voxel, 1..120), scores).prop_map(|(voxels, scores)| {
@@ -51,7 +51,7 @@ fn scored(most: usize) -> impl Strategy<Value = (Vec<f64>, Vec<bool>)> {
 
 proptest! {
     #[test]
-    fn dice_is_symmetric_and_a_share(pairs in proptest::collection::vec(any::<(bool, bool)>(), 0..80)) {
+    fn dice_is_symmetric_and_from_0_to_1(pairs in proptest::collection::vec(any::<(bool, bool)>(), 0..80)) {
         let (a, b): (Vec<bool>, Vec<bool>) = pairs.into_iter().unzip();
         let (a, b) = (Array1::from(a), Array1::from(b));
         let value = dice(a.view(), b.view()).unwrap();
@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn the_oracle_is_the_best_of_all_thresholds((labels, truth, scores) in painted()) {
+    fn the_oracle_is_the_best_of_all_thresholds((labels, truth, scores) in scored_regions()) {
         let map = map_of(&labels, &scores);
         let sweep = Sweep::of_map(map.view(), truth.view()).unwrap();
         let values = distinct(&map);
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn counting_by_region_equals_counting_voxels((labels, truth, scores) in painted()) {
+    fn counting_by_region_equals_counting_voxels((labels, truth, scores) in scored_regions()) {
         let map = map_of(&labels, &scores);
         let by_region = overlap_of(&labels, &truth).sweep(&scores).unwrap();
         let by_voxel = Sweep::of_map(map.view(), truth.view()).unwrap();
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn no_union_of_regions_beats_the_ceiling((labels, truth, scores) in painted()) {
+    fn no_union_of_regions_beats_the_ceiling((labels, truth, scores) in scored_regions()) {
         let overlap = overlap_of(&labels, &truth);
         let mut best = 0f64;
         for subset in 0u32..1 << (REGIONS + 1) {
@@ -103,8 +103,8 @@ proptest! {
     }
 
     #[test]
-    fn renaming_regions_changes_nothing((labels, truth, mut scores) in painted()) {
-        // Distinct scores: equal ones rank by index, which renaming moves.
+    fn permuting_ids_changes_nothing((labels, truth, mut scores) in scored_regions()) {
+        // Scores are made distinct, since equal ones are ranked by index, which a permutation changes.
         for (region, score) in scores.iter_mut().enumerate() {
             *score += region as f64 / 100.0;
         }
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn the_common_threshold_is_the_best_for_all(cases in proptest::collection::vec(painted(), 1..5)) {
+    fn the_common_threshold_is_the_best_for_all(cases in proptest::collection::vec(scored_regions(), 1..5)) {
         let maps: Vec<Array1<f32>> = cases.iter().map(|(labels, _, scores)| map_of(labels, scores)).collect();
         let sweeps: Vec<Sweep> = maps.iter().zip(&cases)
             .map(|(map, (_, truth, _))| Sweep::of_map(map.view(), truth.view()).unwrap()).collect();
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn otsu_maximises_the_variance_between(values in proptest::collection::vec(-50i32..50, 1..40)) {
+    fn otsu_maximises_the_variance_between_classes(values in proptest::collection::vec(-50i32..50, 1..40)) {
         let values: Vec<f64> = values.into_iter().map(|v| f64::from(v) / 8.0).collect();
         let between = |t: f64| {
             let (upper, lower): (Vec<f64>, Vec<f64>) = values.iter().partition(|v| **v >= t);
@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn auc_counts_pairs_and_turns_with_the_sign((scores, labels) in scored(40)) {
+    fn auc_counts_pairs_and_is_antisymmetric((scores, labels) in scored(40)) {
         let auc = roc_auc(&scores, &labels).unwrap();
         let (mut won, mut pairs) = (0.0, 0.0);
         for (a, _) in scores.iter().zip(&labels).filter(|(_, label)| **label) {
@@ -184,14 +184,14 @@ proptest! {
     }
 
     #[test]
-    fn accuracy_of_the_opposite_call_is_the_rest((scores, labels) in scored(40)) {
+    fn accuracy_of_opposite_labels_is_the_complement((scores, labels) in scored(40)) {
         let right = accuracy(&scores, &labels, 0.25).unwrap();
         let flipped: Vec<bool> = labels.iter().map(|label| !label).collect();
         prop_assert!((accuracy(&scores, &flipped, 0.25).unwrap() - (1.0 - right)).abs() < 1e-12);
     }
 
     #[test]
-    fn spearman_knows_only_order(pairs in proptest::collection::vec((-9..9i32, -9..9i32), 2..40)) {
+    fn spearman_depends_on_order_only(pairs in proptest::collection::vec((-9..9i32, -9..9i32), 2..40)) {
         let (x, y): (Vec<f64>, Vec<f64>) = pairs.into_iter().map(|(a, b)| (f64::from(a), f64::from(b))).unzip();
         prop_assume!(x.iter().any(|v| *v != x[0]) && y.iter().any(|v| *v != y[0]));
         let rho = spearman(&x, &y).unwrap();
@@ -204,39 +204,39 @@ proptest! {
     }
 
     #[test]
-    fn intervals_hold_their_mean_and_repeat(values in proptest::collection::vec(0.0..1.0f64, 3..30), seed: u64) {
-        let draw = Bootstrap { resamples: 400, seed };
-        let interval = draw.mean(&values).unwrap();
-        prop_assert_eq!(interval, draw.mean(&values).unwrap());
+    fn intervals_contain_their_mean_and_are_reproducible(values in proptest::collection::vec(0.0..1.0f64, 3..30), seed: u64) {
+        let bootstrap = Bootstrap { resamples: 400, seed };
+        let interval = bootstrap.mean(&values).unwrap();
+        prop_assert_eq!(interval, bootstrap.mean(&values).unwrap());
         let (low, high) = values.iter().fold((1.0f64, 0.0f64), |(l, h), v| (l.min(*v), h.max(*v)));
         prop_assert!(low <= interval.ci95[0] + 1e-12 && interval.ci95[0] <= interval.mean + 1e-12);
         prop_assert!(interval.mean <= interval.ci95[1] + 1e-12 && interval.ci95[1] <= high + 1e-12);
-        let nothing = draw.paired_difference(&values, &values).unwrap();
+        let nothing = bootstrap.paired_difference(&values, &values).unwrap();
         prop_assert_eq!((nothing.mean, nothing.ci95), (0.0, [0.0, 0.0]));
         prop_assert!(!nothing.excludes_zero());
     }
 
     #[test]
-    fn auc_intervals_stay_shares((scores, labels) in scored(30), seed: u64) {
+    fn auc_intervals_are_within_0_and_1((scores, labels) in scored(30), seed: u64) {
         let interval = Bootstrap { resamples: 200, seed }.auc(&scores, &labels).unwrap();
         prop_assert!(0.0 <= interval.ci95[0] && interval.ci95[0] <= interval.ci95[1] && interval.ci95[1] <= 1.0);
     }
 }
 
-/// The interval of a normal sample's mean is near the textbook one, and covers the true mean about as often as it says.
+/// 95 % intervals of the mean of normal samples contain the true mean in approximately 95 % of cases.
 #[test]
-fn intervals_cover_the_truth_about_as_often_as_they_say() {
+fn intervals_have_their_nominal_coverage() {
     use rand::{Rng, SeedableRng};
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(11);
     let covered = (0..300)
         .filter(|&seed| {
-            // The sum of twelve uniforms: nearly normal, mean 6.
+            // The sum of twelve uniform numbers is nearly normal with mean 6.
             let sample: Vec<f64> =
                 (0..40).map(|_| (0..12).map(|_| rng.random_range(0.0..1.0f64)).sum()).collect();
             let ci = Bootstrap { resamples: 500, seed }.mean(&sample).unwrap().ci95;
             ci[0] <= 6.0 && 6.0 <= ci[1]
         })
         .count();
-    // Binomial(300, 0.95): three standard deviations are 11; the percentile interval runs a little short.
+    // Three standard deviations of a binomial(300, 0.95) are 11; percentile intervals are slightly too narrow.
     assert!((264..=298).contains(&covered), "{covered} of 300");
 }

@@ -1,84 +1,86 @@
-//! What ends a command, and the exit code that says so.
+//! Classification of errors into exit codes, and their messages.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// The user's input is at fault: exit code 2.
+/// Invalid input from the user: files, configuration or options. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InputError(pub String);
 
-/// The user asked to stop: exit code 130.
+/// The user interrupted the command. Exit code 130.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted: the same command goes on from here")]
+#[error("interrupted; run the same command again to resume")]
 pub struct Interrupted;
 
-/// An [`InputError`] from a message.
-pub fn input(message: impl fmt::Display) -> anyhow::Error {
+/// Creates an [`InputError`] from a message.
+pub fn invalid_input(message: impl fmt::Display) -> anyhow::Error {
     InputError(message.to_string()).into()
 }
 
-/// What a program that calls us learns from the way we end.
+pub use self::invalid_input as input;
+
+/// Exit status of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// All done.
-    Done = 0,
-    /// Our fault.
-    Fault = 1,
-    /// The user's input.
-    Input = 2,
-    /// Stopped by the user.
+pub enum ExitStatus {
+    /// The command completed.
+    Success = 0,
+    /// An internal error.
+    InternalError = 1,
+    /// Invalid input.
+    InvalidInput = 2,
+    /// The user interrupted the command.
     Interrupted = 130,
 }
 
-impl From<Ending> for ExitCode {
-    fn from(ending: Ending) -> Self {
-        ExitCode::from(ending as u8)
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        ExitCode::from(status as u8)
     }
 }
 
-/// Whose fault an error is. The libraries' errors are about what they were given: files, cases, weights,
-/// parameters; ours is what is left.
-pub fn ending(error: &anyhow::Error) -> Ending {
-    let mut ending = Ending::Fault;
+/// Classifies an error. Errors of the libraries about their input (files, cases, weights, settings) count as invalid input;
+/// all others are internal.
+pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
+    let mut status = ExitStatus::InternalError;
     for cause in error.chain() {
-        // A library's error may stand for another's without showing it among its causes.
+        // A library's error can wrap another's without listing it as its source.
         let of_libraries = [
             cause.downcast_ref().map(of_relevance),
             cause.downcast_ref().map(of_fill),
             cause.downcast_ref().map(of_network),
         ];
-        if cause.is::<Interrupted>() || of_libraries.contains(&Some(Ending::Interrupted)) {
-            return Ending::Interrupted;
+        if cause.is::<Interrupted>() || of_libraries.contains(&Some(ExitStatus::Interrupted)) {
+            return ExitStatus::Interrupted;
         }
         if cause.is::<InputError>()
             || cause.is::<relevox_volume::Error>()
             || cause.is::<slic3d::Error>()
-            || of_libraries.contains(&Some(Ending::Input))
+            || of_libraries.contains(&Some(ExitStatus::InvalidInput))
         {
-            ending = Ending::Input;
+            status = ExitStatus::InvalidInput;
         }
     }
-    ending
+    status
 }
 
-/// A network that gives no numbers has weights that hold none.
-fn of_relevance(error: &relevox_relevance::Error) -> Ending {
+/// Non-finite logits or maps come from the weights, so they are invalid input.
+fn of_relevance(error: &relevox_relevance::Error) -> ExitStatus {
     use relevox_relevance::Error;
     match error {
-        Error::Cancelled => Ending::Interrupted,
+        Error::Cancelled => ExitStatus::Interrupted,
         Error::Fill(error) => of_fill(error),
         Error::Network(error) => of_network(error),
-        Error::NonFinite { .. } => Ending::Input,
+        Error::NonFinite { .. } => ExitStatus::InvalidInput,
         Error::Tensor(error) => of_tensors(error),
-        _ => Ending::Fault,
+        _ => ExitStatus::InternalError,
     }
 }
 
-fn of_fill(error: &relevox_perturb::Error) -> Ending {
+fn of_fill(error: &relevox_perturb::Error) -> ExitStatus {
     use relevox_perturb::Error;
     match error {
-        Error::Interrupted { .. } => Ending::Interrupted,
+        Error::Interrupted { .. } => ExitStatus::Interrupted,
         Error::Network(error) => of_network(error),
         Error::Tensor(error) => of_tensors(error),
         Error::NonFinite { .. }
@@ -86,28 +88,32 @@ fn of_fill(error: &relevox_perturb::Error) -> Ending {
         | Error::UnknownName { .. }
         | Error::InvalidSetting { .. }
         | Error::NoRegions { .. }
-        | Error::Diverged { .. } => Ending::Input,
-        _ => Ending::Fault,
+        | Error::Diverged { .. } => ExitStatus::InvalidInput,
+        _ => ExitStatus::InternalError,
     }
 }
 
-fn of_network(error: &relevox_models::Error) -> Ending {
+fn of_network(error: &relevox_models::Error) -> ExitStatus {
     match error {
-        relevox_models::Error::Interrupted { .. } => Ending::Interrupted,
+        relevox_models::Error::Interrupted { .. } => ExitStatus::Interrupted,
         relevox_models::Error::Candle(error) => of_tensors(error),
-        _ => Ending::Input,
+        _ => ExitStatus::InvalidInput,
     }
 }
 
-/// One example that is too large for the device's memory is the user's, who can take another device.
-fn of_tensors(error: &relevox_models::candle_core::Error) -> Ending {
-    if relevox_models::memory::is_exhausted(error) { Ending::Input } else { Ending::Fault }
+/// A single example that exceeds the device's memory is invalid input: the user can select another device.
+fn of_tensors(error: &relevox_models::candle_core::Error) -> ExitStatus {
+    if relevox_models::memory::is_exhausted(error) {
+        ExitStatus::InvalidInput
+    } else {
+        ExitStatus::InternalError
+    }
 }
 
-/// The error and what caused it on one line, without what a cause repeats of the line before.
+/// Formats an error and its causes on one line, omitting causes whose text is already included.
 pub fn message(error: &anyhow::Error) -> String {
-    // Where the work was when the user stopped it is no news to them.
-    if ending(error) == Ending::Interrupted {
+    // The step at which the user interrupted the work is of no interest.
+    if exit_status(error) == ExitStatus::Interrupted {
         return Interrupted.to_string();
     }
     let mut text = String::new();
@@ -130,45 +136,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wrapped_errors_keep_their_ending() {
-        assert_eq!(ending(&anyhow::anyhow!("a bug")), Ending::Fault);
-        assert_eq!(ending(&input("bad key")), Ending::Input);
-        let wrapped = Err::<(), _>(input("bad key")).context("reading the config");
-        assert_eq!(ending(&wrapped.unwrap_err()), Ending::Input);
-        let stopped = Err::<(), _>(anyhow::Error::from(Interrupted)).context("training");
-        assert_eq!(ending(&stopped.unwrap_err()), Ending::Interrupted);
+    fn context_does_not_change_the_exit_status() {
+        assert_eq!(exit_status(&anyhow::anyhow!("a bug")), ExitStatus::InternalError);
+        assert_eq!(exit_status(&invalid_input("bad key")), ExitStatus::InvalidInput);
+        let wrapped = Err::<(), _>(invalid_input("bad key")).context("reading the config");
+        assert_eq!(exit_status(&wrapped.unwrap_err()), ExitStatus::InvalidInput);
+        let interrupted = Err::<(), _>(anyhow::Error::from(Interrupted)).context("training");
+        assert_eq!(exit_status(&interrupted.unwrap_err()), ExitStatus::Interrupted);
     }
 
     #[test]
-    fn an_error_inside_a_library_s_error_keeps_its_ending() {
+    fn errors_nested_in_library_errors_determine_the_exit_status() {
+        use ExitStatus::{InternalError, Interrupted, InvalidInput};
         let weights = || relevox_models::Error::MissingKey { key: "conv1.weight".into(), expected: vec![8] };
         let tensors =
             || relevox_models::Error::Candle(relevox_models::candle_core::Error::Msg("shape".into()));
-        let stopped = || relevox_models::Error::Interrupted { epoch: 1 };
+        let interrupted = || relevox_models::Error::Interrupted { epoch: 1 };
         let brain = relevox_perturb::Error::EmptyMask { fill: "min".into() };
         let logit =
             relevox_relevance::Error::NonFinite { what: "the logit of region 3".into(), value: f32::NAN };
         let full = || relevox_models::candle_core::Error::Cuda("CUDA_ERROR_OUT_OF_MEMORY".into());
-        let cases: [(anyhow::Error, Ending); 10] = [
-            (relevox_relevance::Error::from(full()).into(), Ending::Input),
-            (relevox_perturb::Error::from(full()).into(), Ending::Input),
-            (relevox_models::Error::from(full()).into(), Ending::Input),
-            (relevox_relevance::Error::from(weights()).into(), Ending::Input),
-            (relevox_relevance::Error::from(relevox_perturb::Error::from(weights())).into(), Ending::Input),
-            (relevox_relevance::Error::from(brain).into(), Ending::Input),
-            (logit.into(), Ending::Input),
-            (relevox_perturb::Error::from(stopped()).into(), Ending::Interrupted),
-            (relevox_perturb::Error::from(tensors()).into(), Ending::Fault),
-            (relevox_relevance::Error::from(tensors()).into(), Ending::Fault),
+        let cases: [(anyhow::Error, ExitStatus); 10] = [
+            (relevox_relevance::Error::from(full()).into(), InvalidInput),
+            (relevox_perturb::Error::from(full()).into(), InvalidInput),
+            (relevox_models::Error::from(full()).into(), InvalidInput),
+            (relevox_relevance::Error::from(weights()).into(), InvalidInput),
+            (relevox_relevance::Error::from(relevox_perturb::Error::from(weights())).into(), InvalidInput),
+            (relevox_relevance::Error::from(brain).into(), InvalidInput),
+            (logit.into(), InvalidInput),
+            (relevox_perturb::Error::from(interrupted()).into(), Interrupted),
+            (relevox_perturb::Error::from(tensors()).into(), InternalError),
+            (relevox_relevance::Error::from(tensors()).into(), InternalError),
         ];
         for (error, expected) in cases {
-            assert_eq!(ending(&error), expected, "{error}");
+            assert_eq!(exit_status(&error), expected, "{error}");
         }
     }
 
     #[test]
-    fn a_message_is_one_line_and_repeats_nothing() {
-        let inner = input("no such file\nin here");
+    fn messages_are_one_line_without_repetition() {
+        let inner = invalid_input("no such file\nin here");
         let error = Err::<(), _>(inner).context("t1.nii: no such file in here").context("case 7");
         assert_eq!(message(&error.unwrap_err()), "case 7: t1.nii: no such file in here");
     }

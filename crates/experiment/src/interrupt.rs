@@ -1,37 +1,38 @@
-//! Ctrl-C: the first asks the work to end at its next step, the second ends it at once. Either is safe, as
-//! is a kill: every file comes to its place in one step.
+//! Ctrl-C: the first stops the work at its next step, the second exits immediately.
+//!
+//! Both are safe, as is killing the process: files are replaced atomically.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::failure::{Ending, Interrupted};
-use crate::progress::say;
+use crate::failure::{ExitStatus, Interrupted};
+use crate::progress::print_status;
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Listens for Ctrl-C from now on.
+/// Installs the Ctrl-C handler.
 ///
 /// # Errors
-/// A system that lets nobody listen.
-pub fn listen() -> anyhow::Result<()> {
+/// Returns an error if the operating system does not accept the handler.
+pub fn install_handler() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
-        if ASKED.swap(true, Ordering::SeqCst) {
-            std::process::exit(Ending::Interrupted as i32);
+        if REQUESTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(ExitStatus::Interrupted as i32);
         }
-        say("stopping (again to stop at once) …");
+        print_status("stopping; press Ctrl-C again to stop immediately");
     })?;
     Ok(())
 }
 
-/// Ends the work here where the user asked for it.
+/// Returns an error if the user has pressed Ctrl-C.
 ///
 /// # Errors
-/// [`Interrupted`].
+/// Returns [`Interrupted`].
 pub fn check() -> anyhow::Result<()> {
-    if ASKED.load(Ordering::SeqCst) { Err(Interrupted.into()) } else { Ok(()) }
+    if REQUESTED.load(Ordering::SeqCst) { Err(Interrupted.into()) } else { Ok(()) }
 }
 
-/// The same for the libraries' progress callbacks.
+/// Returns [`ControlFlow::Break`] if the user has pressed Ctrl-C, for progress callbacks of the libraries.
 pub fn flow() -> ControlFlow<()> {
-    if ASKED.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    if REQUESTED.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

@@ -1,14 +1,14 @@
-//! Memory that the program keeps from one tensor to the next.
+//! Reuse of freed memory by the allocator.
 //!
-//! A training step frees each of its large tensors and asks for the same again. The system's allocator gives such memory
-//! back at once, and every page of it has to be mapped and zeroed anew: a quarter of a step's time.
-#![allow(unsafe_code, reason = "two calls of the C library, each with its reason")]
+//! A training step frees its large tensors and allocates tensors of the same size again. By default the C library returns
+//! such memory to the operating system immediately, and every page has to be mapped and zeroed again: a quarter of the
+//! time of a step.
+#![allow(unsafe_code, reason = "two calls of the C library, each with its safety argument")]
 
-/// From here on, freed memory stays with the program, where the system's allocator can be told so. To be called before there
-/// are threads.
-pub fn keep() {
+/// Keeps freed memory in the process, where the C library supports it. Call it before starting threads.
+pub fn retain_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: `mallopt` takes any numbers; the caller sees to it that there are no threads.
+    // SAFETY: `mallopt` accepts any values; the caller has not started threads yet.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
@@ -16,8 +16,8 @@ pub fn keep() {
     }
 }
 
-/// Gives freed memory back to the system.
-pub fn give_back() {
+/// Returns freed memory to the operating system.
+pub fn release_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `malloc_trim` may be called at any time.
     unsafe {

@@ -1,5 +1,5 @@
-//! Progress of long work: a bar with rate and time left on a terminal, a plain line every few seconds
-//! elsewhere. All of it goes to stderr.
+//! Progress of long computations on stderr: a bar with rate and remaining time on a terminal, otherwise a line every few
+//! seconds.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::{LazyLock, Mutex};
@@ -7,39 +7,41 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-const BETWEEN_LINES: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Progress of one stage's work, countable from several threads.
+/// Progress of a stage. Can be advanced from several threads.
 #[derive(Debug)]
 pub struct Progress {
     name: String,
     unit: &'static str,
     start: Instant,
     total: u64,
-    view: View,
+    output: Output,
 }
 
 #[derive(Debug)]
-enum View {
+enum Output {
     Bar(ProgressBar),
-    Lines(Mutex<Lines>),
+    Lines(Mutex<LineState>),
 }
 
 #[derive(Debug)]
-struct Lines {
+struct LineState {
     done: u64,
     last: Instant,
 }
 
-/// The bars on the terminal, which make room for what is said.
+/// Bars on the terminal, which are suspended while a line is printed.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Says one line about what happens.
-pub fn say(line: impl AsRef<str>) {
+/// Prints a line on stderr, above any progress bars.
+pub fn print_status(line: impl AsRef<str>) {
     BARS.suspend(|| eprintln!("{}", line.as_ref()));
 }
 
-/// How fast it goes and how long it still takes, once there is something to tell it by.
+pub use self::print_status as say;
+
+/// Formats rate and remaining time; empty before the first unit is done.
 fn pace(done: u64, per_second: f64, seconds_left: f64) -> String {
     match done {
         0 => String::new(),
@@ -48,10 +50,10 @@ fn pace(done: u64, per_second: f64, seconds_left: f64) -> String {
 }
 
 impl Progress {
-    /// Work of `total` units begins.
+    /// Starts with no units of `total` done.
     pub fn start(name: impl Into<String>, total: usize, unit: &'static str) -> Self {
         let (name, start, total) = (name.into(), Instant::now(), total as u64);
-        let view = if stderr().is_terminal() {
+        let output = if stderr().is_terminal() {
             let bar = BARS.add(ProgressBar::new(total));
             let template = "{prefix:>14!} [{bar:30}] {pos}/{len}{pace}";
             if let Ok(style) = ProgressStyle::with_template(template) {
@@ -63,34 +65,38 @@ impl Progress {
             }
             bar.set_prefix(name.clone());
             bar.enable_steady_tick(Duration::from_millis(250));
-            View::Bar(bar)
+            Output::Bar(bar)
         } else {
-            View::Lines(Mutex::new(Lines { done: 0, last: start }))
+            Output::Lines(Mutex::new(LineState { done: 0, last: start }))
         };
-        Self { name, unit, start, total, view }
+        Self { name, unit, start, total, output }
     }
 
-    /// So many more units are done.
+    /// Adds `count` completed units.
     pub fn advance(&self, count: usize) {
-        match &self.view {
-            View::Bar(bar) => bar.inc(count as u64),
-            View::Lines(lines) => {
-                let Ok(mut lines) = lines.lock() else { return };
-                lines.done += count as u64;
-                if lines.last.elapsed() >= BETWEEN_LINES {
-                    lines.last = Instant::now();
-                    say(self.line(lines.done));
+        match &self.output {
+            Output::Bar(bar) => bar.inc(count as u64),
+            Output::Lines(state) => {
+                let Ok(mut state) = state.lock() else { return };
+                state.done += count as u64;
+                if state.last.elapsed() >= LINE_INTERVAL {
+                    state.last = Instant::now();
+                    print_status(self.line(state.done));
                 }
             }
         }
     }
 
-    /// A line that stays: an epoch's losses.
-    pub fn note(&self, line: &str) {
-        match &self.view {
-            View::Bar(bar) => bar.println(format!("{:>14} {line}", self.name)),
-            View::Lines(_) => say(format!("{}: {line}", self.name)),
+    /// Prints a line with the stage's name above the bar, such as the losses of an epoch.
+    pub fn println(&self, line: &str) {
+        match &self.output {
+            Output::Bar(bar) => bar.println(format!("{:>14} {line}", self.name)),
+            Output::Lines(_) => print_status(format!("{}: {line}", self.name)),
         }
+    }
+
+    pub fn note(&self, line: &str) {
+        self.println(line);
     }
 
     fn line(&self, done: u64) -> String {
@@ -104,7 +110,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let View::Bar(bar) = &self.view {
+        if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }
     }
@@ -115,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_is_told_by_what_is_done() {
+    fn pace_is_empty_before_the_first_unit() {
         assert_eq!(pace(0, 0.0, 0.0), "");
         assert_eq!(pace(3, 1.0 / 3.0, 89.6), ", 0.33 per second, 90 s left");
     }

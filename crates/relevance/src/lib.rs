@@ -17,7 +17,6 @@ pub mod gradcam_pp;
 mod lime;
 mod linear;
 mod map;
-mod method;
 mod named;
 #[cfg(feature = "candle")]
 mod network;
@@ -44,7 +43,6 @@ pub use explainer::Explainer;
 pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
 pub use lime::{Lime, ValidLime, Weighting};
 pub use map::{RelevanceMap, mean_by_region};
-pub use method::Method;
 #[cfg(feature = "candle")]
 pub use network::NetworkClassifier;
 pub use occlusion::{Occlusion, ValidOcclusion};

@@ -1,7 +1,7 @@
 //! Enums that are chosen by name.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use relevox_relevance::{Border, Link, Method, ScoreKind, Sign, Weighting};
+use relevox_relevance::{Border, Link, ScoreKind, Sign, Weighting};
 
 #[test]
 fn names_go_both_ways() {
@@ -14,7 +14,7 @@ fn names_go_both_ways() {
             assert!("nothing".parse::<$type>().unwrap_err().to_string().ends_with("found `nothing`"));
         )+};
     }
-    check!(Border, Link, Method, ScoreKind, Sign, Weighting);
+    check!(Border, Link, ScoreKind, Sign, Weighting);
     let found = "abs".parse::<Sign>().unwrap_err().to_string();
     assert_eq!(found, "sign: expected one of magnitude, positive, negative, found `abs`");
 }

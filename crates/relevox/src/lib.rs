@@ -2,8 +2,18 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+mod error;
+mod explain;
+mod explanation;
+mod model;
+
+pub use error::Error;
+pub use explain::{ExplainOptions, Regions, explain};
+pub use explanation::Explanation;
+pub use model::{Model, ModelOptions, OnSmallerBatches};
 
 pub use relevox_eval as eval;
+pub use relevox_grid as grid;
 pub use relevox_models as models;
 pub use relevox_perturb as perturb;
 pub use relevox_relevance as relevance;

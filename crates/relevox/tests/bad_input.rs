@@ -103,7 +103,7 @@ fn invalid_slic_options_and_outputs_are_rejected() {
     refuse(slic("scan.nii.gz/out.nii.gz", &[]), &["scan.nii.gz/out.nii.gz", "expected a folder"]);
     refuse(slic("out.png", &[]), &["out.png", ".nii.gz"]);
     #[cfg(target_os = "linux")]
-    refuse(slic("/sys/out.nii.gz", &[]), &["/sys", "folder that can be written to"]);
+    refuse(slic("/sys/out.nii.gz", &[]), &["/sys", "writable folder"]);
     assert_eq!(files(folder.path()).len(), 1, "something was left behind");
     succeed(slic("out.nii.gz", &["--spacing", "1, 2,1.5"]));
 }
@@ -264,7 +264,7 @@ fn invalid_configs_are_rejected() {
     check("[phantom]\nnoise = 7.0\n", &["phantom.noise", "found 7"]);
     check("seed = \"one\"\n", &["seed", "one"]);
     check("seed = = 1\n", &["mine.toml"]);
-    check("[evaluate]\nfills = [\"blank\", \"blank\"]\n", &["evaluate.fills", "blank again"]);
+    check("[evaluate]\nfills = [\"blank\", \"blank\"]\n", &["evaluate.fills", "blank twice"]);
     refuse(tiny("reproduce", &out, &["--set", "grid.counts=[9601]"]), &["grid.counts", "1 to 9600"]);
     refuse(tiny("reproduce", &out, &["--config", "absent.toml"]), &["absent.toml"]);
     refuse(tiny("reproduce", &out, &["--device", "abacus"]), &["abacus"]);
@@ -276,14 +276,14 @@ fn unusable_run_folders_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, b"x").unwrap();
-    refuse(tiny("phantom", &file.join("run"), &[]), &["file/run", "folder that can be written to"]);
+    refuse(tiny("phantom", &file.join("run"), &[]), &["file/run", "writable folder"]);
     let out = folder.path().join("run");
     succeed(tiny("phantom", &out, &[]));
     let before = harness::tree(&out);
     let out = out.to_str().unwrap();
     refuse(
         relevox(&["phantom", "--profile", "desk", "--out", out]),
-        &["another config", "phantom.cases (12 there, "],
+        &["configuration of this run", "phantom.cases (12 stored, "],
     );
     assert!(before == harness::tree(Path::new(out)), "the folder changed");
 }

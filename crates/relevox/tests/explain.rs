@@ -77,7 +77,7 @@ fn outputs_are_checked_before_the_computation() {
         let place = place.to_str().unwrap();
         // Weights that are not there would be the next thing to be refused.
         let command = relevox(&["explain", "case", "--weights", "absent.safetensors", "--out", place]);
-        refuse(command, &[place, "folder that can be written to"]);
+        refuse(command, &[place, "writable folder"]);
     }
 }
 

@@ -22,11 +22,14 @@ fn foreign_folders_are_not_touched() {
     let given = ["--cohort", scans.to_str().unwrap()];
     for more in [&[][..], &["--fresh"], &["--update"], &given] {
         for command in ["phantom", "reproduce"] {
-            refuse(tiny(command, &thesis, more), &["thesis", "an empty or a new one", "found .hidden"]);
+            refuse(
+                tiny(command, &thesis, more),
+                &["thesis", "an empty folder or a new one", "found .hidden"],
+            );
         }
     }
     for out in ["scans", "scans/HGG/run", ""] {
-        refuse(tiny("reproduce", &folder.path().join(out), &given), &["name another"]);
+        refuse(tiny("reproduce", &folder.path().join(out), &given), &["select another folder"]);
     }
     assert!(before == files(folder.path()), "a folder of others changed");
 }
@@ -50,10 +53,10 @@ fn commands_without_their_prerequisites_write_nothing() {
     let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
     cohort(&scans, 12);
     let given = ["--cohort", scans.to_str().unwrap()];
-    refuse(tiny("train", &out, &[]), &["run `cargo xtask phantom` first"]);
-    refuse(tiny("regions", &out, &given), &["run `cargo xtask grid` first"]);
+    refuse(tiny("train", &out, &[]), &["run `relevox phantom` first"]);
+    refuse(tiny("regions", &out, &given), &["run `relevox grid` first"]);
     for command in ["grid", "perturb-train", "score", "evaluate", "report"] {
-        refuse(tiny(command, &out, &given), &["run `cargo xtask train` first"]);
+        refuse(tiny(command, &out, &given), &["run `relevox train` first"]);
     }
     assert!(!out.exists(), "something was left behind");
 }
@@ -104,9 +107,9 @@ fn deleted_artefacts_are_recreated() {
         assert_same_tree(&tree(&out), &whole);
     }
     fs::remove_file(out.join("tables/table2.csv")).unwrap();
-    refuse(tiny("report", &out, &[]), &["lacks tables/table2.csv", "run `cargo xtask evaluate` first"]);
+    refuse(tiny("report", &out, &[]), &["tables/table2.csv is missing", "run `relevox evaluate` first"]);
     fs::remove_file(out.join(scan)).unwrap();
-    refuse(tiny("train", &out, &[]), &["lacks a scan", "run `cargo xtask phantom` first"]);
+    refuse(tiny("train", &out, &[]), &["a scan is missing", "run `relevox phantom` first"]);
 }
 
 /// The lists of cases are those of the last command, also if no scan changed.

@@ -71,7 +71,7 @@ fn ctrl_c_exits_with_130_and_the_same_command_resumes() {
     let output = child.wait_with_output().unwrap();
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("the same command goes on"), "{said}");
+    assert!(said.contains("run the same command again to resume"), "{said}");
     succeed(tiny("reproduce", &stopped, &[]));
     // The bytes do not depend on the number of threads.
     assert_same_tree(&tree(&stopped), &tree(&whole));
@@ -189,7 +189,7 @@ fn stage_commands_produce_the_bytes_of_reproduce() {
     for (index, command) in order.into_iter().enumerate() {
         // Whoever comes too early hears what to run first.
         if let Some(later) = order.get(index + 1) {
-            let first = format!("run `cargo xtask {command}` first");
+            let first = format!("run `relevox {command}` first");
             harness::refuse(tiny(later, &steps, &[]), &[&first]);
         }
         succeed(tiny(command, &steps, &[]));

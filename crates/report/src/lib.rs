@@ -6,6 +6,9 @@
 //!
 //! Nothing here reads a run folder or a configuration, and nothing is written: every function returns the text or the bytes.
 
+mod error;
 pub mod figures;
 pub mod page;
 pub mod tables;
+
+pub use error::Error;

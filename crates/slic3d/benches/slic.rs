@@ -1,4 +1,4 @@
-//! Segmentation over sizes, region counts and threads, on a volume with folded structure and noise.
+//! Segmentation of a synthetic volume over sizes, numbers of regions, compactness, threads, masks and channels.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ndarray::{Array3, Array4};
 use slic3d::Slic;
 
-/// A ball of wavy layers in empty space: like a head, much of it is air.
+/// A noisy ball of wavy layers in empty space, with the proportions of a head scan.
 fn head(side: usize) -> Array3<f32> {
     let half = side as f32 / 2.0;
     Array3::from_shape_fn((side, side, side), |(z, y, x)| {
@@ -19,9 +19,9 @@ fn head(side: usize) -> Array3<f32> {
     })
 }
 
-fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
-        Ok(pool) => pool.install(work),
+        Ok(pool) => pool.install(run),
         Err(error) => panic!("{threads} threads: {error}"),
     }
 }
@@ -30,7 +30,7 @@ fn segment(slic: &Slic, image: &Array3<f32>) -> usize {
     slic.segment_volume(image.view(), None).map_or(0, |found| found.len())
 }
 
-/// Seconds that `times` segmentations take.
+/// Measures the time of `times` segmentations.
 fn timed(times: u64, image: &Array3<f32>) -> Duration {
     let start = Instant::now();
     for _ in 0..times {

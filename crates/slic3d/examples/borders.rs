@@ -1,4 +1,4 @@
-//! Draws three slices of a generated volume with the borders of its supervoxels: `borders OUT.png`.
+//! Draws three slices of a synthetic volume with the boundaries of its supervoxels: `borders OUT.png`.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use slic3d::Slic;
 const SIDE: usize = 96;
 const SCALE: usize = 2;
 const GAP: usize = 4;
-/// Palette entry of a border; below it are greys.
+/// Palette index of a boundary; lower ones are greys.
 const BORDER: u8 = 255;
 
-/// Wavy shells in a ball, with two bright blobs.
+/// Wavy shells in a ball, with a bright and a dark blob.
 fn volume() -> Array3<f32> {
     let half = SIDE as f32 / 2.0;
     Array3::from_shape_fn((SIDE, SIDE, SIDE), |(z, y, x)| {
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A PNG with a palette of greys and one orange, its pixels stored without compression.
+/// Encodes a PNG with a palette of greys and one orange, without compression.
 fn png(pixels: &Array2<u8>) -> Vec<u8> {
     let (height, width) = pixels.dim();
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();

@@ -1,6 +1,6 @@
-//! Gaussian smoothing along each axis with mirrored borders, as `scipy.ndimage.gaussian_filter` does it.
+//! Separable Gaussian smoothing with reflected borders, as `scipy.ndimage.gaussian_filter`.
 
-/// The kernel of a Gaussian cut at four standard deviations, or none where it is too narrow to matter.
+/// Returns the weights of a Gaussian truncated at four standard deviations; empty if `sigma` is 0 or negligible.
 pub(crate) fn kernel(sigma: f32) -> Vec<f64> {
     if f64::from(sigma) <= 1e-15 {
         return Vec::new();
@@ -14,7 +14,7 @@ pub(crate) fn kernel(sigma: f32) -> Vec<f64> {
 }
 
 /// Smooths one channel of `shape` in place with a symmetric kernel of odd length per axis, `[z, y, x]`; an empty kernel
-/// leaves its axis alone. Sums run in `f64` from the centre weight outwards-in and are rounded to `f32` after each axis.
+/// skips its axis. Sums are computed in `f64` and rounded to `f32` after each axis.
 pub(crate) fn smooth(channel: &mut [f32], shape: [usize; 3], kernels: &[Vec<f64>; 3]) {
     let strides = [shape[1] * shape[2], shape[2], 1];
     for axis in 0..3 {
@@ -31,20 +31,21 @@ pub(crate) fn smooth(channel: &mut [f32], shape: [usize; 3], kernels: &[Vec<f64>
         for i in 0..shape[a] {
             for j in 0..shape[b] {
                 let first = i * strides[a] + j * strides[b];
-                for (place, value) in line.iter_mut().enumerate() {
-                    let source = mirrored(place as isize - radius as isize, shape[axis]);
+                for (position, value) in line.iter_mut().enumerate() {
+                    let source = reflected(position as isize - radius as isize, shape[axis]);
                     *value = f64::from(channel[first + source * strides[axis]]);
                 }
-                for place in 0..shape[axis] {
-                    channel[first + place * strides[axis]] =
-                        correlate(&line[place..place + 2 * radius + 1], &kernels[axis]) as f32;
+                for position in 0..shape[axis] {
+                    channel[first + position * strides[axis]] =
+                        correlate(&line[position..position + 2 * radius + 1], &kernels[axis]) as f32;
                 }
             }
         }
     }
 }
 
-/// The weighted sum of a window under a symmetric kernel: the centre, then pairs from the outside in.
+/// Returns the weighted sum of a window under a symmetric kernel, adding the centre first, then pairs from the outside
+/// in. SciPy's order: it decides the last bit.
 fn correlate(window: &[f64], kernel: &[f64]) -> f64 {
     let radius = kernel.len() / 2;
     let mut sum = window[radius] * kernel[radius];
@@ -54,8 +55,8 @@ fn correlate(window: &[f64], kernel: &[f64]) -> f64 {
     sum
 }
 
-/// The index inside 0..length that `index` falls on where the border voxel itself is repeated (d c b a | a b c d).
-fn mirrored(index: isize, length: usize) -> usize {
+/// Reflects `index` into 0..length, repeating the border voxel (d c b a | a b c d | d c b a).
+fn reflected(index: isize, length: usize) -> usize {
     let wrapped = index.rem_euclid(2 * length as isize) as usize;
     if wrapped < length { wrapped } else { 2 * length - 1 - wrapped }
 }
@@ -65,13 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn borders_mirror_as_often_as_needed() {
-        let read: Vec<usize> = (-7..10).map(|i| mirrored(i, 3)).collect();
+    fn borders_are_reflected_repeatedly() {
+        let read: Vec<usize> = (-7..10).map(|i| reflected(i, 3)).collect();
         assert_eq!(read, [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2]);
     }
 
     #[test]
-    fn a_constant_stays_and_the_sum_is_kept() {
+    fn smoothing_preserves_constants_and_sums() {
         let kernels = [kernel(0.7), Vec::new(), kernel(2.0)];
         let mut constant = vec![3.0; 4 * 2 * 5];
         smooth(&mut constant, [4, 2, 5], &kernels);

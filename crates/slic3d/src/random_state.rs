@@ -1,15 +1,15 @@
-//! The part of NumPy's legacy `RandomState` that draws seed points: MT19937, bounded integers, shuffle.
+//! The subset of NumPy's legacy `RandomState` that samples seed points: MT19937, bounded integers, shuffle.
 //!
-//! M. Matsumoto, T. Nishimura: "Mersenne twister: a 623-dimensionally equidistributed uniform pseudo-random number
-//! generator", ACM TOMACS 8 (1998), DOI 10.1145/272991.272995.
+//! Matsumoto, M. and Nishimura, T., "Mersenne twister: a 623-dimensionally equidistributed uniform pseudo-random number
+//! generator", ACM TOMACS 8, 1998, doi:10.1145/272991.272995.
 
 const WORDS: usize = 624;
 const MIDDLE: usize = 397;
 
-/// A Mersenne twister seeded as `numpy.random.RandomState(seed)` is.
+/// A Mersenne twister that draws the numbers of `numpy.random.RandomState(seed)`.
 pub(crate) struct RandomState {
     words: [u32; WORDS],
-    /// The words, tempered.
+    /// The tempered words.
     draws: [u32; WORDS],
     next: usize,
 }
@@ -24,7 +24,7 @@ impl RandomState {
         RandomState { words, draws: words, next: WORDS }
     }
 
-    /// The next draws, all at once: no word depends on a recent one, so the loops are vectorised.
+    /// Computes the next block of draws. No word depends on a recent one, so that the loops vectorise.
     fn twist(&mut self) {
         let words = &mut self.words;
         let mixed = |here: u32, after: u32| {
@@ -53,42 +53,42 @@ impl RandomState {
         draw
     }
 
-    /// For each `i` from `n − 1` down to 1, a uniform integer of 0..=i, by rejection under the smallest mask of ones that
-    /// covers `i`: the places that a shuffle of `n` swaps with place `i`.
+    /// Returns the swap partners of a shuffle of `n` elements: for each `i` from `n − 1` down to 1 a uniform integer in
+    /// 0..=i, drawn by rejection under the smallest mask of ones that covers `i`.
     fn swaps(&mut self, n: u32) -> Vec<u32> {
         let mut swaps = vec![0; n as usize];
         let mut i = n.saturating_sub(1);
         while i > 0 {
             let mask = u32::MAX >> i.leading_zeros();
-            // A rejected draw is written over by the next: every other draw would be a branch mispredicted.
+            // The next draw overwrites a rejected one: a branch would be mispredicted every other time.
             while i > mask >> 1 {
-                let place = self.next_u32() & mask;
-                swaps[i as usize] = place;
-                i -= u32::from(place <= i);
+                let partner = self.next_u32() & mask;
+                swaps[i as usize] = partner;
+                i -= u32::from(partner <= i);
             }
         }
         swaps
     }
 
-    /// `choice(n, size, replace=False)`, sorted: the head of a shuffled 0..n.
+    /// Returns `choice(n, size, replace=False)`, sorted: the first `size` elements of a shuffled 0..n.
     ///
-    /// The shuffle is followed backwards from the `size` places of the head, as bits of a set: what stands in place `i` after
-    /// the swap with place `j` stood in `j` before.
+    /// The shuffle is traced backwards from the first `size` positions, held as a bit set: the element at position `i`
+    /// after the swap with position `j` was at `j` before.
     pub(crate) fn sorted_choice(&mut self, n: u32, size: usize) -> Vec<u32> {
         let swaps = self.swaps(n);
         let mut chosen = vec![0_u64; (n as usize).div_ceil(64)];
-        (0..size.min(n as usize)).for_each(|place| chosen[place / 64] |= 1 << (place % 64));
-        for (place, &other) in swaps.iter().enumerate().skip(size) {
+        (0..size.min(n as usize)).for_each(|position| chosen[position / 64] |= 1 << (position % 64));
+        for (position, &other) in swaps.iter().enumerate().skip(size) {
             let other = other as usize;
             let bit = chosen[other / 64] >> (other % 64) & 1;
             chosen[other / 64] ^= bit << (other % 64);
-            chosen[place / 64] |= bit << (place % 64);
+            chosen[position / 64] |= bit << (position % 64);
         }
         let bits = |(word, &bits): (usize, &u64)| {
-            let mut left = bits;
+            let mut remaining = bits;
             std::iter::from_fn(move || {
-                let bit = (left != 0).then(|| left.trailing_zeros())?;
-                left &= left - 1;
+                let bit = (remaining != 0).then(|| remaining.trailing_zeros())?;
+                remaining &= remaining - 1;
                 Some(word as u32 * 64 + bit)
             })
         };
@@ -107,21 +107,21 @@ fn tempered(mut word: u32) -> u32 {
 mod tests {
     use super::*;
 
-    /// The generator's published check value: the 10 000th draw of seed 5489 (ISO C++ 26.5.5).
+    /// The 10,000th draw of seed 5489 is the check value that ISO C++ 26.5.5 publishes.
     #[test]
-    fn ten_thousandth_draw_is_the_published_one() {
+    fn the_ten_thousandth_draw_is_the_published_one() {
         let mut state = RandomState::new(5489);
         let last = (0..10_000).map(|_| state.next_u32()).last();
         assert_eq!(last, Some(4_123_659_995));
     }
 
-    /// The shuffle as NumPy writes it.
+    /// The same sample by NumPy's forward shuffle.
     fn plain_choice(state: &mut RandomState, n: u32, size: usize) -> Vec<u32> {
         let mut indices: Vec<u32> = (0..n).collect();
         for i in (1..n).rev() {
             let mask = u32::MAX >> i.leading_zeros();
-            let place = std::iter::repeat_with(|| state.next_u32() & mask).find(|&place| place <= i);
-            indices.swap(i as usize, place.unwrap() as usize);
+            let partner = std::iter::repeat_with(|| state.next_u32() & mask).find(|&partner| partner <= i);
+            indices.swap(i as usize, partner.unwrap() as usize);
         }
         indices.truncate(size);
         indices.sort_unstable();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn choice_is_the_head_of_a_shuffle() {
+    fn a_choice_is_the_head_of_a_shuffle() {
         for n in [1, 2, 3, 64, 65, 1000, 4097] {
             for size in [0, 1, n as usize / 3, n as usize] {
                 let (mut fast, mut plain) = (RandomState::new(n), RandomState::new(n));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn choice_has_no_repeats_and_stays_in_range() {
+    fn a_choice_has_no_repeats_and_stays_in_range() {
         let chosen = RandomState::new(123).sorted_choice(50, 20);
         assert_eq!(chosen.len(), 20);
         assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen[19] < 50);

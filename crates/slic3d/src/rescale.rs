@@ -1,13 +1,17 @@
-//! The image made ready for k-means: checked, and scaled to 0..1 by the range of the voxels that take part.
+//! Rescaling of the image to 0..1 by the range of the voxels to segment, and the check for finite values.
 
 use ndarray::{ArrayView2, ArrayView3, ArrayView4, Axis, s};
 use rayon::prelude::*;
 
-use crate::Error;
+use crate::error::Error;
 
-/// Smallest and largest value over all channels, of the voxels in the mask where there is one.
+/// Returns the smallest and the largest value over all channels, of the voxels in the mask if there is one.
 ///
-/// `everywhere` extends the check for finite values to voxels outside the mask.
+/// With `everywhere`, voxels outside the mask have to be finite too.
+///
+/// # Errors
+/// Returns [`Error::NonFinite`] for the first value that is not finite and [`Error::RangeOverflow`] if the range
+/// overflows.
 pub(crate) fn range(
     image: ArrayView4<f32>,
     mask: Option<ArrayView3<bool>>,
@@ -22,15 +26,15 @@ pub(crate) fn range(
             everywhere,
         )
     });
-    let joined =
+    let join =
         |a: Option<[f32; 2]>, b: Option<[f32; 2]>| a.zip(b).map(|([a, b], [c, d])| [a.min(c), b.max(d)]);
-    let Some([low, high]) = ranges.reduce(|| Some([f32::INFINITY, f32::NEG_INFINITY]), joined) else {
-        return Err(first_not_finite(image, mask, everywhere));
+    let Some([low, high]) = ranges.reduce(|| Some([f32::INFINITY, f32::NEG_INFINITY]), join) else {
+        return Err(first_non_finite(image, mask, everywhere));
     };
-    if (high - low).is_finite() { Ok([low, high]) } else { Err(Error::Range { min: low, max: high }) }
+    if (high - low).is_finite() { Ok([low, high]) } else { Err(Error::RangeOverflow { min: low, max: high }) }
 }
 
-/// The range of one plane, or none where a value is not finite.
+/// Returns the range of one plane, or `None` if a value is not finite.
 fn plane_range(plane: ArrayView2<f32>, mask: Option<ArrayView2<bool>>, everywhere: bool) -> Option<[f32; 2]> {
     let mut range = [f32::INFINITY, f32::NEG_INFINITY];
     let mut finite = true;
@@ -64,14 +68,14 @@ fn plane_range(plane: ArrayView2<f32>, mask: Option<ArrayView2<bool>>, everywher
     finite.then_some(range)
 }
 
-fn first_not_finite(image: ArrayView4<f32>, mask: Option<ArrayView3<bool>>, everywhere: bool) -> Error {
+fn first_non_finite(image: ArrayView4<f32>, mask: Option<ArrayView3<bool>>, everywhere: bool) -> Error {
     let matters = |z, y, x| everywhere || mask.as_ref().is_none_or(|mask| mask[[z, y, x]]);
     let found = image.indexed_iter().find(|((_, z, y, x), value)| !value.is_finite() && matters(*z, *y, *x));
     let ((c, z, y, x), value) = found.unwrap_or(((0, 0, 0, 0), &f32::NAN));
-    Error::NotFinite { index: [c, z, y, x], value: *value }
+    Error::NonFinite { what: format!("image[{c}, {z}, {y}, {x}]"), value: *value }
 }
 
-/// Every value as `(value − low) / (high − low) · ratio`, channel after channel; a constant image becomes 0.
+/// Returns `(value − low) / (high − low) · ratio` of every value, channel by channel; 0 for a constant image.
 pub(crate) fn scaled(image: ArrayView4<f32>, [low, high]: [f32; 2], ratio: f32) -> Vec<f32> {
     let (_, depth, height, width) = image.dim();
     let span = if high == low { 1.0 } else { high - low };

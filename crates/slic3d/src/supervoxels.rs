@@ -1,17 +1,17 @@
-//! A partition of a voxel grid into regions, with what one asks of it most: sizes, boxes, neighbours.
+//! A partition of a voxel grid into regions, with their sizes, bounding boxes, means and neighbours.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4, s};
 
-use crate::Error;
-use crate::row_runs::run_end;
+use crate::error::Error;
+use crate::labels::run_end;
 
-/// Every voxel belongs to exactly one region, or to the background where there is one.
+/// A partition of a voxel grid: every voxel belongs to one region, or to the background if there is one.
 ///
-/// A region has an *id*, the value its voxels carry in [`labels`](Supervoxels::labels), and an *index*, its place
-/// among the ascending ids. Ids may have gaps; indices have none.
+/// A region has an *id*, the value of its voxels in [`labels`](Supervoxels::labels), and an *index*, its position among
+/// the ascending ids. Ids may have gaps; indices do not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Supervoxels {
     labels: Array3<u32>,
@@ -21,7 +21,7 @@ pub struct Supervoxels {
     bounds: Vec<[Range<usize>; 3]>,
 }
 
-/// Size and box of a region while they are gathered.
+/// Size and bounding box of a region, accumulated run by run.
 #[derive(Clone)]
 struct Extent {
     voxels: usize,
@@ -30,7 +30,7 @@ struct Extent {
 }
 
 impl Extent {
-    const NONE: Extent = Extent { voxels: 0, low: [usize::MAX; 3], high: [0; 3] };
+    const EMPTY: Extent = Extent { voxels: 0, low: [usize::MAX; 3], high: [0; 3] };
 
     fn add_run(&mut self, z: usize, y: usize, x: Range<usize>) {
         self.voxels += x.len();
@@ -40,13 +40,14 @@ impl Extent {
 }
 
 impl Supervoxels {
-    /// Takes labels as they are: ids are kept and may have gaps. Voxels of the label `background` belong to no region.
+    /// Creates a partition from an array of labels, which become the ids of the regions. Voxels labelled `background`
+    /// belong to no region.
     ///
     /// # Shapes
     /// `labels` is `[z, y, x]`.
     ///
     /// # Errors
-    /// [`Error::Empty`] without voxels, [`Error::NoRegion`] where all of them are background.
+    /// Returns [`Error::Empty`] if the array has no voxels and [`Error::NoRegions`] if all of them are background.
     pub fn from_labels(labels: Array3<u32>, background: Option<u32>) -> Result<Supervoxels, Error> {
         if labels.is_empty() {
             return Err(Error::Empty { what: "labels", shape: labels.shape().to_vec() });
@@ -59,20 +60,20 @@ impl Supervoxels {
         let mut dense = vec![u32::MAX; if most as usize <= labels.len() { most as usize + 1 } else { 0 }];
         let mut sparse = HashMap::new();
         for_each_run(labels.view(), |id, z, y, x| {
-            let place = match dense.get_mut(id as usize) {
-                Some(place) => place,
+            let index = match dense.get_mut(id as usize) {
+                Some(index) => index,
                 None => sparse.entry(id).or_insert(u32::MAX),
             };
-            if *place == u32::MAX {
-                *place = extents.len() as u32;
-                extents.push((id, Extent::NONE));
+            if *index == u32::MAX {
+                *index = extents.len() as u32;
+                extents.push((id, Extent::EMPTY));
             }
-            extents[*place as usize].1.add_run(z, y, x);
+            extents[*index as usize].1.add_run(z, y, x);
         });
         extents.retain(|(id, _)| Some(*id) != background);
         extents.sort_unstable_by_key(|(id, _)| *id);
         if extents.is_empty() {
-            return Err(Error::NoRegion { voxels: labels.len() });
+            return Err(Error::NoRegions { voxels: labels.len() });
         }
         Ok(Supervoxels {
             background,
@@ -83,7 +84,7 @@ impl Supervoxels {
         })
     }
 
-    /// [`from_labels`](Supervoxels::from_labels) for labels in row-major order.
+    /// Creates a partition from labels in row-major order.
     pub(crate) fn from_voxels(
         labels: Vec<u32>,
         [depth, height, width]: [usize; 3],
@@ -96,56 +97,56 @@ impl Supervoxels {
         )
     }
 
-    /// The id of every voxel's region, `[z, y, x]`.
+    /// Returns the id of every voxel's region, `[z, y, x]`.
     pub fn labels(&self) -> ArrayView3<'_, u32> {
         self.labels.view()
     }
 
-    /// Gives the label array away.
+    /// Returns the array of labels by value.
     pub fn into_labels(self) -> Array3<u32> {
         self.labels
     }
 
-    /// Regions, the background not counted.
+    /// Returns the number of regions, without the background.
     #[expect(clippy::len_without_is_empty, reason = "a partition has at least one region")]
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Ids of the regions, ascending.
+    /// Returns the ids of the regions in ascending order.
     pub fn ids(&self) -> &[u32] {
         &self.ids
     }
 
-    /// The label of voxels that belong to no region.
+    /// Returns the label of voxels that belong to no region.
     pub fn background(&self) -> Option<u32> {
         self.background
     }
 
-    /// The index of the region with this id.
+    /// Returns the index of the region with this id, or `None` if there is no such region.
     pub fn index_of(&self, id: u32) -> Option<usize> {
         let first = *self.ids.first()?;
         let guess = id.checked_sub(first)? as usize;
         if self.ids.get(guess) == Some(&id) { Some(guess) } else { self.ids.binary_search(&id).ok() }
     }
 
-    /// Voxels of each region.
+    /// Returns the number of voxels of each region.
     pub fn voxel_counts(&self) -> &[usize] {
         &self.voxel_counts
     }
 
-    /// The tight box of a region, `[z, y, x]`.
+    /// Returns the bounding box of a region, `[z, y, x]`.
     ///
     /// # Panics
-    /// If `region` is not below [`len`](Supervoxels::len).
+    /// If `region` is not less than [`len`](Supervoxels::len).
     pub fn bounds(&self, region: usize) -> [Range<usize>; 3] {
         self.bounds[region].clone()
     }
 
-    /// The voxels `[z, y, x]` of a region in row-major order.
+    /// Iterates over the voxels `[z, y, x]` of a region in row-major order.
     ///
     /// # Panics
-    /// If `region` is not below [`len`](Supervoxels::len).
+    /// If `region` is not less than [`len`](Supervoxels::len).
     pub fn voxels(&self, region: usize) -> impl Iterator<Item = [usize; 3]> + '_ {
         let [z, y, x] = self.bounds(region);
         let id = self.ids[region];
@@ -154,7 +155,7 @@ impl Supervoxels {
             .filter(move |&at| self.labels[at] == id)
     }
 
-    /// The mean position `[z, y, x]` of each region's voxels, in voxels.
+    /// Computes the centroid `[z, y, x]` of each region in voxels.
     pub fn centroids(&self) -> Vec<[f64; 3]> {
         let mut sums = vec![[0.0; 3]; self.len()];
         for_each_run(self.labels(), |id, z, y, x| {
@@ -171,19 +172,18 @@ impl Supervoxels {
         sums
     }
 
-    /// The mean of each channel over each region.
+    /// Computes the mean of each channel over each region.
     ///
     /// # Shapes
     /// `image` is `[c, z, y, x]`, the result `[region, c]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the image is not on the labels' grid.
+    /// Returns [`Error::ShapeMismatch`] if image and labels have different shapes.
     pub fn mean_features(&self, image: ArrayView4<f32>) -> Result<Array2<f64>, Error> {
-        let (channels, depth, height, width) = image.dim();
-        let (z, y, x) = self.labels.dim();
-        if (depth, height, width) != (z, y, x) {
-            let (expected, found) = ([z, y, x], [depth, height, width]);
-            return Err(Error::Shape { what: "image", expected, found });
+        let channels = image.dim().0;
+        if image.shape()[1..] != *self.labels.shape() {
+            let (expected, found) = (self.labels.shape().to_vec(), image.shape()[1..].to_vec());
+            return Err(Error::ShapeMismatch { what: "image", expected, found });
         }
         let mut means = Array2::zeros((self.len(), channels));
         for_each_run(self.labels(), |id, z, y, x| {
@@ -200,7 +200,8 @@ impl Supervoxels {
         Ok(means)
     }
 
-    /// For each region the regions that share a voxel face with it, ascending.
+    /// Returns the region adjacency graph: for each region, the ascending indices of those that share a voxel face with
+    /// it.
     pub fn adjacency(&self) -> Vec<Vec<usize>> {
         let mut neighbours = vec![BTreeSet::new(); self.len()];
         let mut last = (u32::MAX, u32::MAX);

@@ -1,6 +1,6 @@
-//! Bad input ends with an error that names what is wrong.
+//! Invalid input is rejected with an error that names it.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where input is taken that must not be")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 use ndarray::{Array3, Array4};
 use slic3d::{Error, Slic, Supervoxels};
@@ -14,53 +14,64 @@ fn ramp() -> Array4<f32> {
 }
 
 #[test]
-fn values_that_are_not_finite_are_named_with_the_first_index() {
+fn the_first_value_that_is_not_finite_is_named() {
+    let assert_named = |error: Error| {
+        assert!(matches!(error, Error::NonFinite { .. }), "{error}");
+        assert!(
+            error.to_string().starts_with("image[1, 2, 0, 3]: expected a finite value, found "),
+            "{error}"
+        );
+    };
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut image = ramp();
         image[[1, 2, 0, 3]] = value;
         image[[1, 2, 1, 0]] = f32::NAN;
-        let error = Slic::new(4).segment(image.view(), None).unwrap_err();
-        assert!(matches!(error, Error::NotFinite { index: [1, 2, 0, 3], .. }), "{error}");
-        assert!(error.to_string().contains("[1, 2, 0, 3]"));
+        assert_named(Slic::new(4).segment(image.view(), None).unwrap_err());
         let mut mask = Array3::from_elem((3, 4, 5), true);
         mask[[2, 0, 3]] = false;
         mask[[2, 1, 0]] = false;
         Slic::new(4).segment(image.view(), Some(mask.view())).unwrap();
-        let error = Slic::new(4).sigma(1.0).segment(image.view(), Some(mask.view())).unwrap_err();
-        assert!(
-            matches!(error, Error::NotFinite { index: [1, 2, 0, 3], .. }),
-            "smoothing would spread it: {error}"
-        );
+        // Smoothing would spread the value into the mask.
+        assert_named(Slic::new(4).sigma(1.0).segment(image.view(), Some(mask.view())).unwrap_err());
     }
 }
 
 #[test]
-fn a_range_beyond_f32_is_refused() {
+fn a_range_that_overflows_f32_is_rejected() {
     let mut image = ramp();
     image[[0, 0, 0, 0]] = f32::MAX;
     image[[0, 0, 0, 1]] = f32::MIN;
-    assert!(message(Slic::new(4), &image, None).contains("span more than f32"));
+    assert!(message(Slic::new(4), &image, None).starts_with("image: expected values whose range is finite"));
 }
 
 #[test]
 fn shapes_and_counts_are_checked() {
-    assert!(message(Slic::new(1), &Array4::zeros((1, 0, 4, 5)), None).contains("[1, 0, 4, 5] has no voxels"));
-    assert!(message(Slic::new(1), &Array4::zeros((0, 3, 4, 5)), None).contains("no voxels"));
-    assert_eq!(message(Slic::new(61), &ramp(), None), "61 regions asked of 60 voxels");
+    assert!(message(Slic::new(1), &Array4::zeros((1, 0, 4, 5)), None).contains("found shape [1, 0, 4, 5]"));
+    assert!(message(Slic::new(1), &Array4::zeros((0, 3, 4, 5)), None).contains("found shape [0, 3, 4, 5]"));
+    assert_eq!(
+        message(Slic::new(61), &ramp(), None),
+        "regions: expected at most 60, the number of voxels, found 61"
+    );
     let none = Array3::from_elem((3, 4, 5), false);
-    assert_eq!(message(Slic::new(1), &ramp(), Some(&none)), "mask: none of its 60 voxels is set");
+    assert_eq!(
+        message(Slic::new(1), &ramp(), Some(&none)),
+        "mask: expected at least one voxel that is set, found none of 60"
+    );
     let mut few = none.clone();
     few[[1, 1, 1]] = true;
-    assert_eq!(message(Slic::new(2), &ramp(), Some(&few)), "2 regions asked of 1 voxels");
+    assert_eq!(
+        message(Slic::new(2), &ramp(), Some(&few)),
+        "regions: expected at most 1, the number of voxels, found 2"
+    );
     let other = Array3::from_elem((3, 5, 4), true);
     assert_eq!(
         message(Slic::new(2), &ramp(), Some(&other)),
-        "mask: shape [z, y, x] = [3, 5, 4], expected [3, 4, 5]"
+        "mask: expected shape [3, 4, 5], found [3, 5, 4]"
     );
 }
 
 #[test]
-fn parameters_out_of_range_are_named() {
+fn settings_out_of_range_are_named() {
     let slic = || Slic::new(4);
     let wrong = [
         ("regions", Slic::new(0)),
@@ -80,15 +91,15 @@ fn parameters_out_of_range_are_named() {
     ];
     for (name, slic) in wrong {
         let text = message(slic, &ramp(), None);
-        assert!(text.starts_with(&format!("{name} = ")) && text.contains("expected"), "{text}");
+        assert!(text.starts_with(&format!("{name}: expected ")) && text.contains(", found "), "{text}");
     }
 }
 
 #[test]
-fn labels_without_a_region_are_refused() {
+fn labels_without_a_region_are_rejected() {
     assert!(Supervoxels::from_labels(Array3::zeros((0, 2, 2)), None).is_err());
     let error = Supervoxels::from_labels(Array3::zeros((2, 2, 2)), Some(0)).unwrap_err();
-    assert_eq!(error, Error::NoRegion { voxels: 8 });
+    assert_eq!(error, Error::NoRegions { voxels: 8 });
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Peak memory beyond the input: at most 16 + 4 · (channels − 1) bytes a voxel.
+//! Peak memory beyond the input is at most 16 + 4 · (channels − 1) bytes per voxel.
 
-#![allow(unsafe_code, reason = "an allocator that counts")]
+#![allow(unsafe_code, reason = "an allocator that counts bytes")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,32 +13,32 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: every request goes to the system's allocator unchanged.
+// SAFETY: every request is forwarded to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
         PEAK.fetch_max(live, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { System.alloc(layout) }
     }
 
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(place, layout) }
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
+        unsafe { System.dealloc(pointer, layout) }
     }
 }
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What does not grow with the image: threads, tiles' and clusters' tables.
+/// Memory that does not grow with the image: threads, tables of tiles and clusters.
 const FIXED: usize = 1 << 20;
 
 #[test]
 fn peak_memory_is_bounded() {
     let side = 96;
-    // Threads start with the first call.
+    // The first call starts the threads.
     Slic::new(2).segment_volume(Array3::zeros((8, 8, 8)).view(), None).expect("a segmentation");
     for channels in [1, 3] {
         for noise in [0_u32, 1000] {
@@ -60,7 +60,7 @@ fn peak_memory_is_bounded() {
                     used <= bound,
                     "{channels} channels, noise {noise}, {compactness}, {masked}: {used} of {bound}"
                 );
-                assert!(used >= (4 + 4 * channels) * side.pow(3), "the count misses the image: {used}");
+                assert!(used >= (4 + 4 * channels) * side.pow(3), "the image is not counted: {used}");
             }
         }
     }

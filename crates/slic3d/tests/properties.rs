@@ -1,4 +1,4 @@
-//! What every segmentation must be, whatever the image and the parameters.
+//! Properties of every segmentation, over random images and settings.
 
 use std::collections::BTreeSet;
 
@@ -23,27 +23,27 @@ fn mask(seed: u32, [depth, height, width]: [usize; 3]) -> Array3<bool> {
     })
 }
 
-/// The 6-connected parts of one label.
-fn parts(supervoxels: &Supervoxels, region: usize) -> usize {
-    let mut left: BTreeSet<[usize; 3]> = supervoxels.voxels(region).collect();
-    let mut parts = 0;
-    while let Some(first) = left.pop_first() {
-        parts += 1;
+/// Returns the number of 6-connected components of one region.
+fn components(supervoxels: &Supervoxels, region: usize) -> usize {
+    let mut remaining: BTreeSet<[usize; 3]> = supervoxels.voxels(region).collect();
+    let mut components = 0;
+    while let Some(first) = remaining.pop_first() {
+        components += 1;
         let mut stack = vec![first];
         while let Some(at) = stack.pop() {
             for axis in 0..3 {
                 let (mut below, mut above) = (at, at);
                 below[axis] = below[axis].wrapping_sub(1);
                 above[axis] += 1;
-                stack.extend([below, above].into_iter().filter(|there| left.remove(there)));
+                stack.extend([below, above].into_iter().filter(|there| remaining.remove(there)));
             }
         }
     }
-    parts
+    components
 }
 
 prop_compose! {
-    fn setting()(
+    fn input()(
         shape in [1_usize..10, 1_usize..14, 2_usize..24],
         channels in 1_usize..4,
         regions in 1_usize..30,
@@ -64,7 +64,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
-    fn labels_are_a_partition_with_contiguous_ids((slic, image, mask, _) in setting(), start in 0_u32..5) {
+    fn labels_are_a_partition_with_contiguous_ids((slic, image, mask, _) in input(), start in 0_u32..5) {
         let found = slic.start_label(start).segment(image.view(), mask.as_ref().map(|m| m.view())).unwrap();
         let expected: Vec<u32> = (start..start + found.len() as u32).collect();
         prop_assert_eq!(found.ids(), &expected[..]);
@@ -80,38 +80,38 @@ proptest! {
     }
 
     #[test]
-    fn strict_regions_are_connected_and_fill_the_mask((slic, image, mask, _) in setting()) {
+    fn strict_regions_are_connected_and_fill_the_mask((slic, image, mask, _) in input()) {
         let found = slic.strict_connectivity(true).segment(image.view(), mask.as_ref().map(|m| m.view())).unwrap();
         for region in 0..found.len() {
-            prop_assert_eq!(parts(&found, region), 1);
+            prop_assert_eq!(components(&found, region), 1);
         }
         let inside = mask.as_ref().map_or(found.labels().len(), |mask| mask.iter().filter(|&&inside| inside).count());
         prop_assert_eq!(found.voxel_counts().iter().sum::<usize>(), inside);
     }
 
     #[test]
-    fn the_exact_count_is_met((slic, image, mask, regions) in setting()) {
+    fn the_exact_count_is_reached((slic, image, mask, regions) in input()) {
         let (found, report) =
             slic.exact_count(true).segment_with_report(image.view(), mask.as_ref().map(|m| m.view())).unwrap();
-        let own_parts = mask.as_ref().map_or(1, |mask| {
+        let of_mask = mask.as_ref().map_or(1, |mask| {
             let whole = Supervoxels::from_labels(mask.mapv(u32::from), Some(0)).unwrap();
-            parts(&whole, 0)
+            components(&whole, 0)
         });
-        prop_assert_eq!(found.len(), regions.max(own_parts));
+        prop_assert_eq!(found.len(), regions.max(of_mask));
         prop_assert_eq!((report.requested, report.regions), (regions, found.len()));
         for region in 0..found.len() {
-            prop_assert_eq!(parts(&found, region), 1);
+            prop_assert_eq!(components(&found, region), 1);
         }
     }
 
     #[test]
-    fn clusters_without_voxels_are_dead_and_counted((slic, image, mask, _) in setting(), iterations in 1_usize..40) {
+    fn empty_clusters_are_counted((slic, image, mask, _) in input(), iterations in 1_usize..40) {
         let slic = slic.enforce_connectivity(false).iterations(iterations);
         let (found, report) =
             slic.segment_with_report(image.view(), mask.as_ref().map(|m| m.view())).unwrap();
-        prop_assert_eq!(found.len() + report.dead, report.seeds);
+        prop_assert_eq!(found.len() + report.empty, report.seeds);
         prop_assert!(report.iterations <= iterations && (report.converged || report.iterations == iterations));
-        // A mask's clusters are first spread, for as many iterations.
+        // With a mask, the setting also limits the preceding k-means on positions.
         if report.converged && mask.is_none() {
             let longer = slic.iterations(iterations + 20);
             prop_assert_eq!(longer.segment(image.view(), mask.as_ref().map(|m| m.view())).unwrap(), found);
@@ -119,19 +119,19 @@ proptest! {
     }
 
     #[test]
-    fn scaling_by_a_power_of_two_changes_nothing((slic, image, mask, _) in setting(), exponent in -20_i32..20) {
+    fn scaling_by_a_power_of_two_changes_nothing((slic, image, mask, _) in input(), exponent in -20_i32..20) {
         let mask = mask.as_ref().map(|mask| mask.view());
         let scaled = image.mapv(|value| value * (exponent as f32).exp2());
         prop_assert_eq!(slic.segment(image.view(), mask).unwrap(), slic.segment(scaled.view(), mask).unwrap());
     }
 
     #[test]
-    fn memory_order_and_threads_change_nothing((slic, image, mask, _) in setting(), threads in 1_usize..6) {
+    fn memory_order_and_threads_change_nothing((slic, image, mask, _) in input(), threads in 1_usize..6) {
         let mask = mask.as_ref().map(|mask| mask.view());
-        let mut turned = image.clone().reversed_axes();
-        turned = turned.as_standard_layout().into_owned();
+        let mut reversed = image.clone().reversed_axes();
+        reversed = reversed.as_standard_layout().into_owned();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let found = pool.install(|| slic.segment(turned.view().reversed_axes(), mask)).unwrap();
+        let found = pool.install(|| slic.segment(reversed.view().reversed_axes(), mask)).unwrap();
         prop_assert_eq!(slic.segment(image.view(), mask).unwrap(), found);
     }
 }
@@ -150,12 +150,12 @@ fn physical_windows_make_regions_compact_in_millimetres() {
 }
 
 #[test]
-fn a_cluster_can_die() {
-    // Two values at random: a cluster's colour is soon that of all its neighbours' voxels.
+fn a_cluster_can_become_empty() {
+    // With two random values, the mean of a cluster soon equals those of its neighbours, which win its voxels.
     let image =
         Array3::from_shape_fn((6, 12, 12), |(z, y, x)| (hash(5, (z * 12 + y) * 12 + x) >> 9 & 1) as f32);
     let slic = Slic::new(200).compactness(0.001).enforce_connectivity(false);
     let (found, report) = slic.segment_with_report(image.view().insert_axis(ndarray::Axis(0)), None).unwrap();
-    assert!(report.dead > 0, "{report:?}");
-    assert_eq!(found.len() + report.dead, report.seeds);
+    assert!(report.empty > 0, "{report:?}");
+    assert_eq!(found.len() + report.empty, report.seeds);
 }

@@ -1,4 +1,4 @@
-//! What a partition says of its regions, against a count voxel by voxel.
+//! Statistics of a partition against those computed voxel by voxel.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,17 +6,17 @@ use ndarray::{Array3, Array4};
 use proptest::prelude::*;
 use slic3d::{Error, Supervoxels};
 
-/// Some labels with gaps between them, in clumps; `background` is one of them.
+/// Clumps of labels with gaps between them, one of which serves as background.
 fn labels([depth, height, width]: [usize; 3], clump: usize, seed: u32) -> Array3<u32> {
     Array3::from_shape_fn((depth, height, width), |(z, y, x)| {
-        let place = (z / clump * 31 + y / clump) * 37 + x / clump;
-        ((place as u32 ^ seed).wrapping_mul(0x9e37_79b1) >> 17) % 7 * 1000
+        let cell = (z / clump * 31 + y / clump) * 37 + x / clump;
+        ((cell as u32 ^ seed).wrapping_mul(0x9e37_79b1) >> 17) % 7 * 1000
     })
 }
 
 proptest! {
     #[test]
-    fn a_partition_describes_its_voxels(
+    fn statistics_equal_those_of_the_voxels(
         shape in [1_usize..6, 1_usize..8, 1_usize..20],
         clump in 1_usize..5,
         with_background: bool,
@@ -34,7 +34,7 @@ proptest! {
         let found = match Supervoxels::from_labels(labels.clone(), background) {
             Ok(found) => found,
             Err(error) => {
-                prop_assert_eq!(error, Error::NoRegion { voxels: labels.len() });
+                prop_assert_eq!(error, Error::NoRegions { voxels: labels.len() });
                 prop_assert!(members.is_empty());
                 return Ok(());
             }
@@ -74,8 +74,8 @@ proptest! {
 }
 
 #[test]
-fn features_of_another_grid_are_refused() {
+fn an_image_of_another_shape_is_rejected() {
     let found = Supervoxels::from_labels(Array3::zeros((2, 3, 4)), None).unwrap();
     let error = found.mean_features(Array4::zeros((1, 2, 4, 3)).view()).unwrap_err();
-    assert_eq!(error, Error::Shape { what: "image", expected: [2, 3, 4], found: [2, 4, 3] });
+    assert_eq!(error, Error::ShapeMismatch { what: "image", expected: vec![2, 3, 4], found: vec![2, 4, 3] });
 }

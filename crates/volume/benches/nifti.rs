@@ -1,4 +1,5 @@
-//! Reading a scan of BraTS's size, beside inflating it alone: `cargo bench -p relevox-volume --bench nifti`.
+//! Reading and writing a scan of BraTS's size, with decompression as the baseline:
+//! `cargo bench -p relevox-volume --bench nifti`.
 
 use std::fs;
 use std::hint::black_box;
@@ -10,7 +11,7 @@ use relevox_volume::{Geometry, Volume, nifti};
 
 const SHAPE: [usize; 3] = [155, 240, 240];
 
-/// A ball of noisy whole intensities in air: about as compressible as a skull-stripped scan.
+/// A ball of noisy integers in air, about as compressible as a skull-stripped scan.
 fn scan() -> Volume<u32> {
     let mut state = 1_u32;
     let voxels = Array3::from_shape_fn(SHAPE, |at| {
@@ -25,13 +26,13 @@ fn scan() -> Volume<u32> {
 }
 
 fn read(criterion: &mut Criterion) {
-    let folder = tempfile::tempdir().expect("a folder for the scan");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("scan.nii.gz");
     nifti::write_labels(&path, &scan()).expect("a written scan");
     let mut group = criterion.benchmark_group("nifti");
     group.sample_size(20).throughput(Throughput::Elements(SHAPE.iter().product::<usize>() as u64));
     group.bench_function("read", |bencher| bencher.iter(|| black_box(nifti::read(&path).expect("the scan"))));
-    group.bench_function("inflate alone", |bencher| {
+    group.bench_function("decompress", |bencher| {
         bencher.iter(|| {
             let file = io::BufReader::with_capacity(1 << 18, fs::File::open(&path).expect("the scan"));
             let mut stream = flate2::bufread::MultiGzDecoder::new(file);

@@ -1,9 +1,11 @@
-//! The two voxel-to-world transforms a NIfTI-1 header can hold, kept as they were read, so that what is written
-//! from them lies exactly where the scan did in every viewer, whichever of the two the viewer prefers.
+//! The voxel-to-world transforms of a NIfTI-1 header.
+//!
+//! A header can hold two, sform and qform. Both are stored as read, so that a written volume overlays the scan in every
+//! viewer, whichever transform the viewer prefers.
 //!
 //! Reference: the NIfTI-1 data format, "3D image (volume) orientation and location in space", methods 1, 2 and 3.
 
-/// Rows of an affine map on `(x, y, z, 1)` voxel indices.
+/// Rows of an affine on `(x, y, z, 1)` voxel indices.
 pub(crate) type Rows = [[f64; 4]; 3];
 
 /// Spatial unit codes of `xyzt_units`.
@@ -12,7 +14,7 @@ pub(crate) const UNIT_MILLIMETRE: u8 = 2;
 const UNIT_MICRON: u8 = 3;
 const SPATIAL_UNIT_BITS: u8 = 7;
 
-/// The header fields that say where voxels lie, in the header's own units.
+/// Header fields that position the voxels, in the header's own units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Orientation {
     pub sform_code: i16,
@@ -31,7 +33,7 @@ pub(crate) struct Orientation {
 }
 
 impl Orientation {
-    /// A grid placed by an sform alone, in millimetres.
+    /// Creates an orientation with only an sform, in millimetres.
     pub fn from_rows(rows: Rows) -> Self {
         Self {
             sform_code: 1,
@@ -45,7 +47,8 @@ impl Orientation {
         }
     }
 
-    /// The grid that BraTS uses: x runs to the patient's left, y to the back, z up, and the far y edge is at 0.
+    /// Creates the orientation of BraTS scans: x points to the patient's left, y to the back and z up, with the last row
+    /// along y at 0 mm.
     pub fn brats(shape_xyz: [usize; 3], spacing_xyz: [f64; 3]) -> Self {
         let [dx, dy, dz] = spacing_xyz;
         let far_y = (shape_xyz[1].saturating_sub(1)) as f64 * dy;
@@ -57,7 +60,7 @@ impl Orientation {
         }
     }
 
-    /// Millimetres from voxel indices: the sform where it is set, else the qform, else the spacing alone.
+    /// Affine in millimetres: from the sform if it is set, else from the qform, else from the spacing.
     pub fn world_from_voxel(&self) -> Rows {
         let rows = if self.sform_code > 0 {
             self.srow.map(|row| row.map(f64::from))
@@ -75,13 +78,13 @@ impl Orientation {
         rows.map(|row| row.map(|v| v * mm))
     }
 
-    /// The same space on the grid whose voxel 0 is the mean of the `factor`³ voxels that start at `start_xyz`.
+    /// Orientation of the grid whose voxel 0 is the mean of the `factor`³ voxels from `start_xyz` on.
     pub fn window(&self, start_xyz: [isize; 3], factor: usize) -> Self {
         let factor = factor as f64;
         let origin = start_xyz.map(|s| s as f64 + (factor - 1.0) / 2.0);
         let mut moved = *self;
         if self.sform_code <= 0 && self.qform_code <= 0 {
-            // Spacing alone cannot say that a grid starts elsewhere.
+            // The spacing does not encode an origin: the window needs an sform.
             let [dx, dy, dz] = self.pixdim;
             moved.sform_code = 1;
             moved.srow = [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, dz, 0.0]];
@@ -100,7 +103,7 @@ impl Orientation {
         moved
     }
 
-    /// Method 2: a rotation from the unit quaternion (a, b, c, d), of which a ≥ 0 is implied.
+    /// Method 2: rotation by the unit quaternion (a, b, c, d), with a ≥ 0 implied by b, c and d.
     fn qform_rows(&self) -> Rows {
         let [mut b, mut c, mut d] = self.quatern.map(f64::from);
         let rest = 1.0 - (b * b + c * c + d * d);
@@ -125,12 +128,12 @@ impl Orientation {
     }
 }
 
-/// The lengths of an affine's first three columns: the spacing along x, y and z.
+/// Lengths of an affine's first three columns: the spacing along x, y and z.
 pub(crate) fn column_lengths(rows: &Rows) -> [f64; 3] {
     std::array::from_fn(|axis| rows.iter().map(|row| row[axis] * row[axis]).sum::<f64>().sqrt())
 }
 
-/// The determinant of an affine's linear part: 0 where the axes do not span space.
+/// Determinant of an affine's linear part: 0 if the axes do not span space.
 pub(crate) fn determinant(rows: &Rows) -> f64 {
     let [[a, b, c, _], [d, e, f, _], [g, h, i, _]] = *rows;
     a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)

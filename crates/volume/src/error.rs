@@ -1,205 +1,226 @@
-//! What can be wrong with scans and cohorts.
+//! The crate's error type.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::LeftOut;
 
-/// Why a scan, a case or a cohort could not be used. Every message names the file or the case, what was expected and
-/// what was found.
+/// An error of reading, preparing or writing scans and cohorts.
+///
+/// Every message is one line that names the file, case or setting, what was expected and what was found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file is missing or could not be read.
-    #[error("cannot read {path}: {source}", path = path.display())]
-    Read {
-        /// The file.
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// `read` or `write`.
+        action: &'static str,
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The file could not be written.
-    #[error("cannot write {path}: {source}", path = path.display())]
-    Write {
+    /// A file is of another format, or of a variant of the format that is not supported.
+    #[error("{path}: expected {expected}, found {found}", path = path.display())]
+    Format {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// Supported formats or values.
+        expected: &'static str,
+        /// Format or value in the file.
+        found: String,
     },
-    /// The file ends, or its compression breaks off, before its voxels do.
-    #[error("{path}: expected {expected_bytes} bytes of voxels, found {found_bytes}: {why}", path = path.display())]
+    /// A file, or its compressed stream, ends before its last voxel.
+    #[error("{path}: expected {expected_bytes} bytes of voxels, found {found_bytes}: {reason}", path = path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Bytes that the header's dimensions and type ask for.
+        /// Bytes required by the header's dimensions and data type.
         expected_bytes: u64,
         /// Bytes that could be decoded.
         found_bytes: u64,
-        /// How it ended.
-        why: String,
+        /// How the stream ended.
+        reason: String,
     },
-    /// The file goes on after its voxels: the header is not this image's.
-    #[error("{path}: expected {expected_bytes} bytes, which its header asks for, found {found}", path = path.display())]
+    /// A file continues after its last voxel, so that its header cannot describe it.
+    #[error("{path}: expected {expected_bytes} bytes as its header requires, found {found}", path = path.display())]
     Overlong {
         /// The file.
         path: PathBuf,
         /// Bytes of header, extensions and voxels.
         expected_bytes: u64,
-        /// How many there are, as far as is known.
+        /// Bytes in the file, or `more` if its length is unknown.
         found: String,
     },
-    /// The compressed file's contents do not match its checksum, or are no gzip stream.
-    #[error("{path}: expected an intact gzip file, found it damaged: {source}", path = path.display())]
+    /// A compressed file is not a gzip stream, or fails its checksum.
+    #[error("{path}: expected an intact gzip stream, found a damaged one: {source}", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What the decoder said.
+        /// The decoder's error.
         source: io::Error,
     },
-    /// The file is of another format, or of a variant of NIfTI that is not read.
-    #[error("{path}: expected {expected}, found {found}", path = path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is read.
-        expected: &'static str,
-        /// What this file is.
-        found: String,
-    },
-    /// A label volume holds something other than whole numbers from 0.
+    /// A label volume holds a value other than a whole number from 0 to 2³² − 1.
     #[error("{path}: expected whole labels of at least 0, found {found} at voxel z {}, y {}, x {}", index_zyx[0], index_zyx[1], index_zyx[2], path = path.display())]
     NotLabels {
         /// The file.
         path: PathBuf,
-        /// The first such voxel.
+        /// Index of the first such voxel.
         index_zyx: [usize; 3],
         /// Its value.
         found: f64,
     },
-    /// A scan has a voxel that is no number, or infinite.
-    #[error("case {case}: {path}: expected finite intensities, found {found} at voxel z {}, y {}, x {}", index_zyx[0], index_zyx[1], index_zyx[2], path = path.display())]
-    NotFinite {
-        /// The case.
-        case: String,
-        /// The scan.
-        path: PathBuf,
-        /// The first such voxel.
-        index_zyx: [usize; 3],
+    /// A sequence has a NaN or an infinity.
+    #[error("{what}: expected a finite intensity, found {value}")]
+    NonFinite {
+        /// Case, file and index of the first such voxel.
+        what: String,
         /// Its value.
-        found: f32,
+        value: f32,
     },
-    /// A sequence shows nothing.
+    /// All voxels of a sequence have the same intensity.
     #[error("case {case}: {path}: expected intensities that vary, found {value} throughout", path = path.display())]
     Constant {
-        /// The case.
+        /// Identifier of the case.
         case: String,
-        /// The scan.
+        /// The file.
         path: PathBuf,
-        /// Its one value, after negative ones were clipped if they are.
+        /// The intensity, after clipping if the settings clip.
         value: f32,
+    },
+    /// An array does not have the shape of its grid.
+    #[error("{what}: expected shape {expected:?}, found {found:?}")]
+    ShapeMismatch {
+        /// The array.
+        what: &'static str,
+        /// Shape of the grid.
+        expected: Vec<usize>,
+        /// Shape of the array.
+        found: Vec<usize>,
     },
     /// The files of a case do not lie on one grid.
     #[error("case {case}: {path}: expected the grid of {first}, {expected}; found {found}", path = path.display(), first = first.display())]
-    Grid {
-        /// The case.
+    GridMismatch {
+        /// Identifier of the case.
         case: String,
-        /// The sequence or segmentation that lies elsewhere.
+        /// The file on another grid.
         path: PathBuf,
-        /// The case's first sequence.
+        /// The case's first file.
         first: PathBuf,
         /// Its grid.
         expected: String,
         /// The other grid.
         found: String,
     },
-    /// A case was listed for other sequences than the config names.
-    #[error("case {case}: expected one file for each of {expected:?}, found {found:?}")]
-    Sequences {
-        /// The case.
+    /// A case has no file for a sequence of the settings.
+    #[error("case {case}: expected a file for the sequence {sequence}, found files for {}", found.join(", "))]
+    MissingSequence {
+        /// Identifier of the case.
         case: String,
-        /// The config's sequences.
-        expected: Vec<String>,
-        /// The case's files.
-        found: Vec<PathBuf>,
+        /// The sequence.
+        sequence: String,
+        /// Sequences of the case.
+        found: Vec<String>,
     },
-    /// A preprocessing value is out of range.
-    #[error("preprocess.{key}: expected {expected}, found {found}")]
-    Preprocess {
-        /// The config key.
-        key: &'static str,
-        /// What it may be.
-        expected: &'static str,
-        /// What it is.
+    /// The folder of a case does not have exactly one file of each sequence.
+    #[error("{path}: expected one file of each sequence, found {found}", path = path.display())]
+    IncompleteCase {
+        /// The folder.
+        path: PathBuf,
+        /// Missing and ambiguous sequences.
         found: String,
     },
-    /// A manifest says something that cannot be meant.
+    /// A setting is out of its range.
+    #[error("{setting}: expected {expected}, found {found}")]
+    InvalidSetting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// Allowed values.
+        expected: String,
+        /// Value of the setting.
+        found: String,
+    },
+    /// A name that is not in its table.
+    #[error("{what}: expected one of {expected}, found {found}")]
+    UnknownName {
+        /// What the name selects.
+        what: &'static str,
+        /// Known names.
+        expected: String,
+        /// The unknown name.
+        found: String,
+    },
+    /// A column or cell of a manifest is invalid.
     #[error("{path}, line {line}{}: expected {expected}, found {found}", case.as_ref().map(|c| format!(", case {c}")).unwrap_or_default(), path = path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// Its line, from 1.
+        /// Line number, from 1.
         line: u64,
-        /// The line's case, where it has one.
+        /// Identifier of the line's case, if it has one.
         case: Option<String>,
-        /// What may stand there.
+        /// Allowed content.
         expected: String,
-        /// What does.
+        /// Content of the line.
         found: String,
     },
-    /// Two folders of a cohort bear one case's name.
+    /// Two folders of a cohort have the same name.
     #[error("case {case}: expected one folder, found {first} and {second}", first = first.display(), second = second.display())]
     DuplicateCase {
-        /// The case.
+        /// Identifier of the case.
         case: String,
         /// Its first folder.
         first: PathBuf,
-        /// Another of the same name.
+        /// Another folder of the same name.
         second: PathBuf,
     },
-    /// No case is left.
-    #[error("{path}: expected a cohort (a BraTS folder, or a CSV manifest), found no usable case{}", reason(left_out), path = path.display())]
+    /// A cohort has no usable case.
+    #[error("{path}: expected a cohort (a BraTS folder or a CSV manifest), found no usable case{}", left_out_summary(left_out), path = path.display())]
     EmptyCohort {
         /// The folder or manifest.
         path: PathBuf,
-        /// The cases that were found and left out, and why.
+        /// Cases that were found and left out.
         left_out: Vec<LeftOut>,
     },
-    /// Only one class is there, or none.
-    #[error("{of}: expected cases of both classes, found {positive} positive and {negative} negative")]
+    /// A cohort or split lacks a class.
+    #[error("{what}: expected cases of both classes, found {positive} positive and {negative} negative")]
     OneClass {
         /// The cohort, or one of its splits.
-        of: String,
-        /// Cases of the positive class.
+        what: String,
+        /// Number of positive cases.
         positive: usize,
-        /// Cases of the negative class.
+        /// Number of negative cases.
         negative: usize,
     },
-    /// A draw asks for more cases than there are.
+    /// A cohort has fewer cases of a class than were to be drawn from it.
     #[error("draw: expected at least {expected} {class} cases, found {found}")]
     TooFew {
-        /// "positive" or "negative".
+        /// `positive` or `negative`.
         class: &'static str,
-        /// How many were asked for.
+        /// Number of cases to draw.
         expected: usize,
-        /// How many there are.
+        /// Number of cases of that class.
         found: usize,
     },
-    /// The sizes of the splits do not fit the cohort.
-    #[error("split: expected {expected}, found {found}")]
-    SplitSizes {
-        /// What the sizes must add up to.
-        expected: String,
-        /// What they add up to.
-        found: String,
+    /// The cases of one group already belong to two splits.
+    #[error("group {group}: expected all of its cases in one split, found {first} and {second}")]
+    DividedGroup {
+        /// Name of the group.
+        group: String,
+        /// Split of its first case.
+        first: &'static str,
+        /// Split of another of its cases.
+        second: &'static str,
     },
 }
 
-fn reason(left_out: &[LeftOut]) -> String {
+fn left_out_summary(left_out: &[LeftOut]) -> String {
     match left_out {
         [] => String::new(),
         [first, rest @ ..] => {
             let others = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
-            format!(" (left out: {}: {}{others})", first.case, first.why)
+            format!(" (left out: {}: {}{others})", first.case, first.reason)
         }
     }
 }

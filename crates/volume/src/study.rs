@@ -1,28 +1,29 @@
-//! All sequences of a case on one grid, as a network sees them.
+//! A case as a network's input.
 
 use std::path::Path;
 
-use ndarray::{Array3, Array4, Axis};
+use ndarray::{Array3, Array4, ArrayView3, Axis};
 use rayon::prelude::*;
 
-use crate::preprocess::{self, Intensities, Unusable};
-use crate::{CaseFiles, Error, Frame, Geometry, Preprocess, nifti};
+use crate::intensity::{self, IntensityRange, Unusable};
+use crate::{CaseFiles, Error, Frame, Geometry, ValidPreprocess, nifti};
 
-/// A case ready for a network, and the way back to its scan.
+/// A preprocessed case: the sequences as channels of one image, with the masks and the frame that belong to it.
 ///
-/// With `clip_negative`, the image is exactly 0 wherever `brain` is false.
+/// If negative intensities were clipped, the image is exactly 0 wherever `brain` is false.
 #[derive(Clone, Debug)]
 pub struct Study {
-    /// The case's name.
+    /// Identifier of the case.
     pub case: String,
-    /// `[c, z, y, x]`, 0..1, cropped and downsampled.
+    /// Intensities in 0..1 on the network's grid, `[c, z, y, x]`.
     pub image: Array4<f32>,
-    /// Where any sequence's raw value is not 0 (in any scan voxel of a block, where the image is downsampled).
+    /// Voxels with a raw intensity other than 0 in any sequence (in any scan voxel of a block, if downsampled).
     pub brain: Array3<bool>,
-    /// Where the segmentation has any label (in half of a block's scan voxels or more), if there is one.
+    /// Voxels with any label in the segmentation (in at least half of a block's scan voxels), if the case has one.
     pub tumour: Option<Array3<bool>>,
-    /// The way back to the scan's own grid.
+    /// Mapping between the network's grid and the scan's.
     pub frame: Frame,
+    channels: Vec<String>,
 }
 
 /// One sequence on the network's grid.
@@ -33,31 +34,38 @@ struct Sequence {
 }
 
 impl Study {
-    /// Reads a case's files and prepares them: negative raw values to 0 (if so configured), min-max per sequence over
-    /// the whole scan, centre crop with zero padding, block mean.
+    /// Reads and preprocesses the files of a case: clips negative intensities (if set), normalises each sequence by the
+    /// minimum and maximum of its whole volume, takes the centre crop, padded with zeros, and averages blocks of voxels.
     ///
     /// # Errors
-    /// Where a file cannot be read, the sequences or the segmentation lie on different grids, a voxel is not finite,
-    /// or a sequence has one value throughout.
-    pub fn load(files: &CaseFiles, preprocess: &Preprocess) -> Result<Study, Error> {
-        preprocess.validate()?;
-        if files.sequences.len() != preprocess.sequences.len() {
-            return Err(Error::Sequences {
-                case: files.case.clone(),
-                expected: preprocess.sequences.clone(),
-                found: files.sequences.clone(),
-            });
-        }
+    /// Every error names the case or the file, so that the caller can leave the case out or report it:
+    ///
+    /// - [`Error::MissingSequence`] if the case has no file for a sequence of the settings.
+    /// - The errors of [`nifti::read`] and [`nifti::read_labels`] if a file cannot be read.
+    /// - [`Error::NonFinite`] or [`Error::Constant`] if the intensities of a sequence cannot be normalised.
+    /// - [`Error::GridMismatch`] if a file lies on another grid than the first sequence.
+    pub fn load(files: &CaseFiles, preprocess: &ValidPreprocess) -> Result<Study, Error> {
+        let paths = preprocess
+            .sequences()
+            .iter()
+            .map(|name| {
+                files.sequence(name).ok_or_else(|| Error::MissingSequence {
+                    case: files.id.clone(),
+                    sequence: name.clone(),
+                    found: files.sequences.iter().map(|(name, _)| name.clone()).collect(),
+                })
+            })
+            .collect::<Result<Vec<&Path>, _>>()?;
         let loaded: Vec<Result<Sequence, Error>> =
-            files.sequences.par_iter().map(|path| load_sequence(&files.case, path, preprocess)).collect();
-        // The first failure in the config's order, whichever thread was first.
+            paths.par_iter().map(|path| load_sequence(&files.id, path, preprocess)).collect();
+        // The first error in channel order, independent of the threads.
         let sequences = loaded.into_iter().collect::<Result<Vec<_>, _>>()?;
 
-        let first = (files.sequences[0].as_path(), sequences[0].geometry.clone());
-        for (path, sequence) in files.sequences.iter().zip(&sequences) {
-            require_same_grid(&files.case, (first.0, &first.1), path, &sequence.geometry)?;
+        let first = (paths[0], sequences[0].geometry.clone());
+        for (path, sequence) in paths.iter().zip(&sequences) {
+            require_same_grid(&files.id, (first.0, &first.1), path, &sequence.geometry)?;
         }
-        let frame = Frame::centred(first.1.clone(), preprocess.crop, preprocess.downsample);
+        let frame = Frame::centred(first.1.clone(), preprocess);
         let [nz, ny, nx] = frame.shape();
         let mut image = Array4::zeros([sequences.len(), nz, ny, nx]);
         let mut brain = Array3::from_elem(frame.shape(), false);
@@ -65,32 +73,60 @@ impl Study {
             channel.assign(&sequence.image);
             brain.zip_mut_with(&sequence.brain, |all, one| *all |= one);
         }
-        let tumour = match &files.seg {
+        let tumour = match &files.segmentation {
             None => None,
             Some(path) => {
                 let labels = nifti::read_labels(path)?;
-                require_same_grid(&files.case, (first.0, &first.1), path, &labels.geometry)?;
-                Some(preprocess::tumour(labels.voxels.view(), &frame))
+                require_same_grid(&files.id, (first.0, &first.1), path, &labels.geometry)?;
+                Some(intensity::majority_mask(labels.voxels.view(), &frame))
             }
         };
-        Ok(Study { case: files.case.clone(), image, brain, tumour, frame })
+        let channels = preprocess.sequences().to_vec();
+        Ok(Study { case: files.id.clone(), image, brain, tumour, frame, channels })
+    }
+
+    /// Names of the image's channels, in order.
+    pub fn channel_names(&self) -> &[String] {
+        &self.channels
+    }
+
+    /// Returns the index of a channel.
+    ///
+    /// # Errors
+    /// Returns [`Error::UnknownName`], which lists the channels, if there is none of that name.
+    pub fn channel_index(&self, name: &str) -> Result<usize, Error> {
+        self.channels.iter().position(|channel| channel == name).ok_or_else(|| Error::UnknownName {
+            what: "channel",
+            expected: self.channels.join(", "),
+            found: name.to_owned(),
+        })
+    }
+
+    /// Returns a view of a channel, `[z, y, x]`.
+    ///
+    /// # Errors
+    /// Returns [`Error::UnknownName`], which lists the channels, if there is none of that name.
+    pub fn channel(&self, name: &str) -> Result<ArrayView3<'_, f32>, Error> {
+        Ok(self.image.index_axis(Axis(0), self.channel_index(name)?))
     }
 }
 
-fn load_sequence(case: &str, path: &Path, preprocess: &Preprocess) -> Result<Sequence, Error> {
+fn load_sequence(case: &str, path: &Path, preprocess: &ValidPreprocess) -> Result<Sequence, Error> {
     let scan = nifti::read(path)?;
     let raw = scan.voxels.view();
-    let intensities = Intensities::measure(raw, preprocess.clip_negative).map_err(|unusable| {
-        let (case, path) = (case.to_owned(), path.to_owned());
-        match unusable {
-            Unusable::NotFinite { index_zyx, found } => Error::NotFinite { case, path, index_zyx, found },
-            Unusable::Constant { value } => Error::Constant { case, path, value },
-        }
-    })?;
-    let frame = Frame::centred(scan.geometry.clone(), preprocess.crop, preprocess.downsample);
-    let mut brain = Array3::from_elem(frame.shape(), false);
-    preprocess::mark_signal(raw, &frame, intensities, &mut brain);
-    Ok(Sequence { image: preprocess::image(raw, &frame, intensities), brain, geometry: scan.geometry })
+    let range =
+        IntensityRange::measure(raw, preprocess.clip_negative()).map_err(|unusable| match unusable {
+            Unusable::NonFinite { index_zyx: [z, y, x], value } => {
+                let what = format!("case {case}: {}: voxel z {z}, y {y}, x {x}", path.display());
+                Error::NonFinite { what, value }
+            }
+            Unusable::Constant { value } => {
+                Error::Constant { case: case.to_owned(), path: path.to_owned(), value }
+            }
+        })?;
+    let frame = Frame::centred(scan.geometry.clone(), preprocess);
+    let brain = intensity::signal_mask(raw, &frame, range);
+    Ok(Sequence { image: intensity::block_means(raw, &frame, range), brain, geometry: scan.geometry })
 }
 
 fn require_same_grid(
@@ -107,13 +143,13 @@ fn require_same_grid(
     let (expected, found) = if expected.shape != found.shape {
         (voxels(expected.shape), voxels(found.shape))
     } else {
-        let away = expected.largest_corner_distance_mm(found);
+        let distance = expected.largest_corner_distance_mm(found);
         (
             format!("the affine {:?}", expected.world_from_voxel),
-            format!("{:?}, which puts a corner {away} mm away", found.world_from_voxel),
+            format!("{:?}, which moves a corner by {distance} mm", found.world_from_voxel),
         )
     };
-    Err(Error::Grid {
+    Err(Error::GridMismatch {
         case: case.to_owned(),
         path: path.to_owned(),
         first: first_path.to_owned(),

@@ -1,14 +1,14 @@
-//! A voxel array and where it lies.
+//! Voxels on a grid.
 
 use ndarray::Array3;
 
 use crate::Geometry;
 
-/// Voxels in C order `[z, y, x]` (x moves fastest), with the grid that they lie on.
+/// A 3D array of voxels with the grid that it lies on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Volume<T = f32> {
-    /// The values, `[z, y, x]`.
+    /// Values, C order `[z, y, x]` (x varies fastest).
     pub voxels: Array3<T>,
-    /// The grid; its shape is the array's.
+    /// The grid; has the array's shape.
     pub geometry: Geometry,
 }

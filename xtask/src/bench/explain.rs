@@ -23,9 +23,9 @@ use super::scan::{Layer, SEQUENCES, T2, blank, blanked, divide, isolated, load, 
 use super::slic::case_folder;
 use crate::cli::ExplainBenchArgs;
 use relevox::cli::print_result;
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::progress::say;
+use relevox_experiment::progress::print_status;
 use relevox_experiment::run::{Host, git_revision, load_average};
 
 /// Its place in docs/PERFORMANCE.md.
@@ -111,7 +111,7 @@ pub(super) fn run(args: &ExplainBenchArgs) -> anyhow::Result<()> {
     let grid = grid(&network, &cube)?;
     let growth = growth(&folder, &network, &cube)?;
     let result = json!({
-        "machine": Host::here(),
+        "machine": Host::current(),
         "threads": rayon::current_num_threads(),
         "revision": git_revision(),
         "versions": versions,
@@ -152,7 +152,7 @@ fn compare(
     study: &Study,
     regions: &Supervoxels,
 ) -> anyhow::Result<(Compared, Value, Option<NetworkClassifier>)> {
-    say(format!("bench: {}", explain_table::name(case)));
+    print_status(format!("bench: {}", explain_table::name(case)));
     let bytes: Vec<u8> = study.image.iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(shared.join("image.f32"), bytes)?;
     write_labels(shared, regions, &(0..regions.len()).collect::<Vec<_>>())?;
@@ -254,7 +254,7 @@ fn write_labels(shared: &Path, regions: &Supervoxels, order: &[usize]) -> anyhow
 
 /// Table 3 for one scan: every sequence, count and constant fill.
 fn grid(network: &NetworkClassifier, study: &Study) -> anyhow::Result<Grid> {
-    say("bench: the grid of Table 3");
+    print_status("bench: the grid of Table 3");
     let partitions: Vec<Supervoxels> = (0..SEQUENCES.len())
         .flat_map(|sequence| COUNTS.map(|count| (sequence, count)))
         .map(|(sequence, count)| divide(study, sequence, count))
@@ -283,7 +283,7 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
     let mut rows = Vec::new();
     let mut row =
         |what: String, study: &Study, regions: &Supervoxels, threads: usize| -> anyhow::Result<()> {
-            say(format!("bench: {what}"));
+            print_status(format!("bench: {what}"));
             let fill = blank(study)?;
             let network = NetworkClassifier::new(network.network().clone(), device("cpu")?)?;
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
@@ -316,7 +316,7 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
         row(format!("128³, 100 regions asked for, threads: {threads}"), cube, &regions, threads)?;
     }
     if rows.is_empty() {
-        return Err(input("bench explain: nothing was measured"));
+        return Err(invalid_input("bench explain: nothing was measured"));
     }
     Ok(rows)
 }

@@ -12,7 +12,7 @@ mod work;
 
 use crate::cli::{Bench, ConvBenchArgs, NetworkBenchArgs};
 use relevox::cli::print_result;
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::run::{peak_memory_mib, reset_peak_memory};
 use serde_json::json;
 use std::time::Instant;
@@ -73,7 +73,7 @@ fn network(args: &NetworkBenchArgs, kind: Kind) -> anyhow::Result<Case> {
 
 fn convolution(args: &ConvBenchArgs) -> anyhow::Result<Case> {
     let &[from, to] = args.channels.as_slice() else {
-        return Err(input("--channels: expected two numbers"));
+        return Err(invalid_input("--channels: expected two numbers"));
     };
     let &ConvBenchArgs { kernel, stride, batch, .. } = args;
     let size = size(&args.size)?;
@@ -84,6 +84,6 @@ fn size(sizes: &[usize]) -> anyhow::Result<[usize; 3]> {
     match sizes {
         &[size] => Ok([size; 3]),
         &[z, y, x] => Ok([z, y, x]),
-        other => Err(input(format!("--size: expected one number or z,y,x, found {other:?}"))),
+        other => Err(invalid_input(format!("--size: expected one number or z,y,x, found {other:?}"))),
     }
 }

@@ -13,9 +13,9 @@ use super::performance::{self, Comparison, text};
 use super::work::{Case, Kind, Work};
 use crate::cli::ModelsBenchArgs;
 use relevox::cli::print_result;
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::progress::say;
+use relevox_experiment::progress::print_status;
 use relevox_experiment::run::{Host, git_revision};
 
 /// Its place in docs/PERFORMANCE.md.
@@ -46,7 +46,7 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
     for case in cases().into_iter().filter(|case| case.name().contains(&args.only)) {
         interrupt::check()?;
         let name = case.name();
-        say(format!("bench: {name}"));
+        print_status(format!("bench: {name}"));
         let mut work = Work::new(&case)?;
         let mut peer =
             Peer::start(&args.peers, root, "models.py", &serde_json::to_value(&case)?, "torch and monai")?;
@@ -74,9 +74,9 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
         });
     }
     if compared.is_empty() {
-        return Err(input(format!("--only: no case is named like {}", args.only)));
+        return Err(invalid_input(format!("--only: no case is named like {}", args.only)));
     }
-    let host = Host::here();
+    let host = Host::current();
     let result = json!({
         "machine": host,
         "threads": threads,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde_json::Value;
 
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 
 /// Threads of the other side wait for work for a while before they sleep.
@@ -44,13 +44,14 @@ impl Peer {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| input(format!("--peers {}: {error}", python.display())))?;
+            .map_err(|error| invalid_input(format!("--peers {}: {error}", python.display())))?;
         let ask = process.stdin.take().context("the peer's stdin")?;
         let mut answers = BufReader::new(process.stdout.take().context("the peer's stdout")?);
         let mut line = String::new();
         answers.read_line(&mut line)?;
-        let versions = serde_json::from_str(&line)
-            .map_err(|_| input(format!("--peers {}: expected a Python with {needs}", python.display())))?;
+        let versions = serde_json::from_str(&line).map_err(|_| {
+            invalid_input(format!("--peers {}: expected a Python with {needs}", python.display()))
+        })?;
         Ok(Peer { process, ask, answers, versions })
     }
 

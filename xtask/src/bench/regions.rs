@@ -9,7 +9,7 @@ use super::scan::{Layer, T2, blanked, divide, isolated, load, profile};
 use super::slic::case_folder;
 use crate::cli::RegionsBenchArgs;
 use relevox::cli::print_result;
-use relevox_experiment::progress::say;
+use relevox_experiment::progress::print_status;
 
 /// Computes every region's change by a network of seeded weights.
 ///
@@ -35,7 +35,7 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
     for Layer { layer, size: [z, y, x], dense_gflop, gflop, seconds } in &layers {
         let share = if *dense_gflop > 0.0 { 100.0 * gflop / dense_gflop } else { 0.0 };
         let rate = gflop / seconds;
-        say(format!(
+        print_status(format!(
             "{layer:<44} {z:>3}×{y:>3}×{x:>3} {gflop:>8.1} GFLOP ({share:>5.1} % of whole passes) {seconds:>7.3} s {rate:>6.0} GFLOP/s"
         ));
     }

@@ -14,9 +14,9 @@ use super::peer::{Peer, timed};
 use super::performance::{self, Comparison, text};
 use crate::cli::SlicBenchArgs;
 use relevox::cli::print_result;
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::progress::say;
+use relevox_experiment::progress::print_status;
 use relevox_experiment::run::{Host, git_revision, load_average};
 
 /// Its place in docs/PERFORMANCE.md.
@@ -81,10 +81,10 @@ pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
         versions = seen;
     }
     if compared.is_empty() {
-        return Err(input(format!("--only: no case is named like {}", args.only)));
+        return Err(invalid_input(format!("--only: no case is named like {}", args.only)));
     }
     let result = json!({
-        "machine": Host::here(),
+        "machine": Host::current(),
         "threads": rayon::current_num_threads(),
         "revision": git_revision(),
         "versions": versions,
@@ -124,9 +124,9 @@ pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
         return Ok(folder.clone());
     }
     let all = std::env::var_os("RELEVOX_REAL_DATA").map(PathBuf::from).ok_or_else(|| {
-        input("--case: expected a case's folder, or RELEVOX_REAL_DATA to name a folder of cases")
+        invalid_input("--case: expected a case's folder, or RELEVOX_REAL_DATA to name a folder of cases")
     })?;
-    let unreadable = |error| input(format!("RELEVOX_REAL_DATA {}: {error}", all.display()));
+    let unreadable = |error| invalid_input(format!("RELEVOX_REAL_DATA {}: {error}", all.display()));
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(&all).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -135,7 +135,7 @@ pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
         }
     }
     folders.sort();
-    let none = || input(format!("RELEVOX_REAL_DATA {}: expected folders of cases", all.display()));
+    let none = || invalid_input(format!("RELEVOX_REAL_DATA {}: expected folders of cases", all.display()));
     folders.into_iter().next().ok_or_else(none)
 }
 
@@ -143,8 +143,8 @@ pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
 fn load(folder: &Path, size: [usize; 3]) -> anyhow::Result<(Array3<f32>, Array3<bool>)> {
     let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
     let files = CaseFiles::in_folder(folder, &sequences)?;
-    let study =
-        Study::load(&files, &Preprocess { sequences, crop: size, downsample: 1, clip_negative: true })?;
+    let preprocess = Preprocess { sequences, crop: size, downsample: 1, clip_negative: true };
+    let study = Study::load(&files, &preprocess.check()?)?;
     let image = study.image.index_axis(Axis(0), DIVIDED).as_standard_layout().into_owned();
     Ok((image, study.brain.as_standard_layout().into_owned()))
 }
@@ -156,7 +156,7 @@ fn compare(
     case: Case,
 ) -> anyhow::Result<(Compared, Value)> {
     let name = case.name();
-    say(format!("bench: {name}"));
+    print_status(format!("bench: {name}"));
     let (image, brain) = load(folder, case.size)?;
     let mask = case.masked.then(|| brain.view());
     let voxels = mask.map_or(image.len(), |mask| mask.iter().filter(|&&inside| inside).count());

@@ -7,7 +7,7 @@ use relevox_models::plan::Plan;
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, loss};
 use serde::{Deserialize, Serialize};
 
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 
 /// What a case does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ impl Work {
     pub(super) fn new(case: &Case) -> anyhow::Result<Work> {
         let shape = case.shape();
         let batch = Tensor::rand(0f32, 1.0, &shape, &Device::Cpu)?;
-        let too_small = || input(format!("{}: the volume is too small for the kernels", case.name()));
+        let too_small = || invalid_input(format!("{}: the volume is too small for the kernels", case.name()));
         if case.kind == Kind::Conv {
             let ([from, to], k) = (case.channels, case.kernel);
             let weight = Tensor::rand(-1f32, 1.0, (to, from, k, k, k), &Device::Cpu)?;
@@ -123,7 +123,9 @@ impl Work {
             return Ok(Work { gflop: forward, task: Task::Forward { plan, batch, shape } });
         }
         if case.depth == 0 {
-            return Err(input("bench train: the U-Net trains against a classifier, time that instead"));
+            return Err(invalid_input(
+                "bench train: the U-Net trains against a classifier, time that instead",
+            ));
         }
         let parameters = Parameters::seeded(0, &Device::Cpu);
         let network = ResNet3d::new(&case.config(), parameters.builder())?;

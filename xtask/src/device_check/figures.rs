@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use serde_json::{Value, json};
 
 use relevox::cli::print_result;
-use relevox_experiment::failure::{Ending, ending, message};
+use relevox_experiment::device::DeviceOptions;
+use relevox_experiment::failure::{ExitStatus, exit_status, message};
 use relevox_experiment::interrupt;
-use relevox_experiment::place::Place;
 
 /// The figures so far.
 pub(super) struct Figures {
@@ -18,8 +18,8 @@ pub(super) struct Figures {
 
 impl Figures {
     /// None yet, about a device.
-    pub(super) fn new(place: &Place) -> Self {
-        let (device, precision) = (place.device.clone(), place.precision.to_string());
+    pub(super) fn new(options: &DeviceOptions) -> Self {
+        let (device, precision) = (options.device.clone(), options.precision.to_string());
         Self { device, precision, failed: RefCell::default() }
     }
 
@@ -48,7 +48,7 @@ impl Figures {
     /// As [`Figures::off`].
     pub(super) fn part(&self, what: &str, ended: anyhow::Result<()>) -> anyhow::Result<()> {
         match ended {
-            Err(error) if ending(&error) != Ending::Interrupted => {
+            Err(error) if exit_status(&error) != ExitStatus::Interrupted => {
                 self.note(what, json!(message(&error)), false)
             }
             other => other,
@@ -112,15 +112,15 @@ mod tests {
 
     #[test]
     fn a_part_that_ends_early_is_a_figure_and_the_user_s_wish_is_not() {
-        let place = Place { device: "cpu".to_owned(), precision: relevox_models::Precision::F32 };
-        let figures = Figures::new(&place);
+        let options = DeviceOptions { device: "cpu".to_owned(), precision: relevox_models::Precision::F32 };
+        let figures = Figures::new(&options);
         let diverged = relevox_models::Error::Diverged { epoch: 1, batch: 2, loss: f32::NAN };
         figures.part("fine", Ok(())).unwrap();
         figures.part("training", Err(diverged.into())).unwrap();
         assert_eq!(figures.failed(), ["training"]);
         let stopped =
             figures.part("times", Err(relevox_experiment::failure::Interrupted.into())).unwrap_err();
-        assert_eq!(ending(&stopped), Ending::Interrupted);
+        assert_eq!(exit_status(&stopped), ExitStatus::Interrupted);
         assert_eq!(figures.failed(), ["training"]);
     }
 

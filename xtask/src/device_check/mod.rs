@@ -17,26 +17,26 @@ use relevox_models::Precision;
 
 use crate::cli::DeviceCheckArgs;
 use figures::Figures;
-use relevox_experiment::place::Place;
-use relevox_experiment::progress::say;
+use relevox_experiment::device::DeviceOptions;
+use relevox_experiment::progress::print_status;
 
 /// Checks and times the device.
 ///
 /// # Errors
 /// A device that can't be had, which is the user's fault; a figure that is off, which is ours.
-pub fn run(args: DeviceCheckArgs, place: &Place) -> anyhow::Result<()> {
-    let device = place.open()?;
-    let figures = Figures::new(place);
-    figures.part("operations", operations::run(&figures, &device, place.precision))?;
+pub fn run(args: DeviceCheckArgs, options: &DeviceOptions) -> anyhow::Result<()> {
+    let device = options.open()?;
+    let figures = Figures::new(options);
+    figures.part("operations", operations::run(&figures, &device, options.precision))?;
     figures.part("runs of cuDNN", fallback::run(&figures, &device))?;
-    figures.part("training", training::run(&figures, &device, place.precision))?;
-    figures.part("relevance", relevance::run(&figures, &device, place.precision))?;
+    figures.part("training", training::run(&figures, &device, options.precision))?;
+    figures.part("relevance", relevance::run(&figures, &device, options.precision))?;
     figures.part("times", times::run(&figures, &device, args.quick))?;
     let failed = figures.failed();
     if !failed.is_empty() {
-        bail!("{place}: {} figures are off: {}", failed.len(), failed.join("; "));
+        bail!("{options}: {} figures are off: {}", failed.len(), failed.join("; "));
     }
-    say(format!("device-check: {place} computes what the CPU does"));
+    print_status(format!("device-check: {options} computes what the CPU does"));
     Ok(())
 }
 

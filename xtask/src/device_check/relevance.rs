@@ -30,7 +30,7 @@ pub(super) fn phantom(
     regions: usize,
 ) -> anyhow::Result<(Array4<f32>, Supervoxels)> {
     let config = PhantomConfig { shape, spacing_mm: [spacing_mm; 3], ..PhantomConfig::default() };
-    let case = generate(&config, 1, case);
+    let case = generate(&config.check()?, 1, case);
     let [z, y, x] = shape;
     let mut image = Array4::zeros((case.sequences.len(), z, y, x));
     for (mut into, (_, sequence)) in image.outer_iter_mut().zip(&case.sequences) {

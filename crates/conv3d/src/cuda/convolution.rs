@@ -14,11 +14,11 @@ use std::ffi::c_void;
 pub(super) struct Convolve {
     pub problem: Problem,
     pub pass: Pass,
-    /// What it is called in errors.
+    /// Name in errors.
     pub name: &'static str,
 }
 
-/// Why a convolution could not be computed.
+/// Error of a convolution.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} on CUDA, from {from:?} to {to:?}: {fault}")]
 struct Failure {
@@ -29,12 +29,12 @@ struct Failure {
 }
 
 impl Convolve {
-    /// Computes it, recorded for a backward pass.
+    /// Computes the pass and records it for gradients.
     pub(super) fn record(self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         aligned(a)?.apply_op2(&aligned(b)?, self)
     }
 
-    /// Another pass of the same convolution, which is no more differentiated.
+    /// Computes another pass of the same convolution, without gradients.
     fn gradient(&self, pass: Pass, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         aligned(a)?.apply_op2_no_bwd(&aligned(b)?, &Self { pass, ..*self })
     }
@@ -102,7 +102,7 @@ impl CustomOp2 for Convolve {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        // A backward pass computes the gradients of those arguments only that stand on a variable.
+        // Compute only the gradients of arguments that depend on a variable.
         let wanted = |x: &Tensor, pass, first: &Tensor, second: &Tensor| {
             x.track_op().then(|| self.gradient(pass, first, second)).transpose()
         };
@@ -114,18 +114,18 @@ impl CustomOp2 for Convolve {
     }
 }
 
-/// Bytes that cuDNN's kernels load at once.
+/// Alignment of cuDNN's loads, in bytes.
 const ALIGNMENT: usize = 16;
 
-/// A tensor in row-major order from an aligned address on. A part of a batch may begin anywhere in the batch's memory.
+/// Returns the tensor in row-major order at an aligned address. A part of a batch may begin anywhere in its memory.
 fn aligned(x: &Tensor) -> Result<Tensor> {
     let x = x.contiguous()?;
     let start = x.layout().start_offset() * x.dtype().size_in_bytes();
-    // A copy of the storage alone would keep the offset.
+    // Copying only the storage would keep the offset.
     if start.is_multiple_of(ALIGNMENT) { Ok(x) } else { x.force_contiguous() }
 }
 
-/// Where a contiguous tensor begins, and a guard that keeps the stream in order.
+/// Returns the address of a contiguous tensor and a guard that orders the stream.
 fn address<'a>(
     storage: &'a CudaStorage,
     layout: &Layout,

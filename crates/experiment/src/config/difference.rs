@@ -1,40 +1,44 @@
-//! Which settings two configs differ in.
+//! Comparison of two configurations.
 
 use std::fmt;
 
-use super::Config;
+use super::experiment::Config;
 use super::keys::flatten;
 
-/// One setting that differs.
+/// A setting with different values in two configurations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// Its dotted name.
+    /// Dotted key.
     pub key: String,
-    /// Its value in the first config, as TOML.
-    pub there: String,
-    /// Its value in the second.
-    pub here: String,
+    /// Value in the first configuration, as TOML.
+    pub stored: String,
+    /// Value in the second configuration, as TOML.
+    pub requested: String,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} ({} there, {} here)", self.key, self.there, self.here)
+        write!(out, "{} ({} stored, {} requested)", self.key, self.stored, self.requested)
     }
 }
 
-/// The settings that differ, by name.
+/// Returns the settings that differ, sorted by key.
 ///
 /// # Errors
-/// None that a valid config causes.
-pub fn differences(there: &Config, here: &Config) -> anyhow::Result<Vec<Difference>> {
-    let (there, here) = (flatten(&there.to_table()?), flatten(&here.to_table()?));
+/// As [`Config::to_toml`].
+pub fn differences(stored: &Config, requested: &Config) -> anyhow::Result<Vec<Difference>> {
+    let (stored, requested) = (flatten(&stored.to_table()?), flatten(&requested.to_table()?));
     let show = |value: Option<&toml::Value>| value.map_or_else(|| "none".into(), ToString::to_string);
-    let mut keys: Vec<&String> = there.keys().chain(here.keys()).collect();
+    let mut keys: Vec<&String> = stored.keys().chain(requested.keys()).collect();
     keys.sort();
     keys.dedup();
     Ok(keys
         .into_iter()
-        .filter(|key| there.get(*key) != here.get(*key))
-        .map(|key| Difference { key: key.clone(), there: show(there.get(key)), here: show(here.get(key)) })
+        .filter(|key| stored.get(*key) != requested.get(*key))
+        .map(|key| Difference {
+            key: key.clone(),
+            stored: show(stored.get(key)),
+            requested: show(requested.get(key)),
+        })
         .collect())
 }

@@ -1,10 +1,10 @@
-//! Dotted names of settings: `classifier.epochs`.
+//! Dotted keys of settings, such as `classifier.epochs`.
 
 use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-/// Every setting of a table by its dotted name.
+/// Returns the settings of a table by dotted key.
 pub fn flatten(table: &Table) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
     collect("", table, &mut flat);
@@ -23,7 +23,7 @@ fn collect(prefix: &str, table: &Table, flat: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// Sets a dotted key in a table; `false` where one of its parents is no section.
+/// Sets a dotted key in a table. Returns false if one of its parents is not a section.
 pub fn set(table: &mut Table, key: &str, value: Value) -> bool {
     match key.split_once('.') {
         None => {
@@ -37,12 +37,12 @@ pub fn set(table: &mut Table, key: &str, value: Value) -> bool {
     }
 }
 
-/// The known key that a mistyped one most likely means.
+/// Returns the known key closest to an unknown one.
 pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     known
         .map(|key| {
-            // A right name in the wrong section is nearer than its whole dotted form says.
+            // The right name in the wrong section counts as close, however long the section's name is.
             let whole = edit_distance(unknown, key);
             let name = edit_distance(&last(unknown), &last(key)) + usize::from(whole > 0);
             (whole.min(name), whole, key)
@@ -51,7 +51,7 @@ pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Optio
         .map(|(_, _, key)| key)
 }
 
-/// Levenshtein's distance: fewest insertions, deletions and substitutions of characters.
+/// Computes the Levenshtein distance: the minimum number of insertions, deletions and substitutions of characters.
 fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -72,14 +72,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distance_counts_single_edits() {
+    fn distance_counts_edits() {
         assert_eq!(edit_distance("", "abc"), 3);
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!(edit_distance("epochs", "epochs"), 0);
     }
 
     #[test]
-    fn nearest_forgives_typos_and_wrong_sections() {
+    fn nearest_tolerates_typos_and_wrong_sections() {
         let known = ["seed", "classifier.epochs", "classifier.batch", "fill.passes"];
         assert_eq!(nearest("classifier.epoch", known.into_iter()), Some("classifier.epochs"));
         assert_eq!(nearest("sed", known.into_iter()), Some("seed"));

@@ -1,4 +1,4 @@
-//! Content hashes (SHA-256), and the seeds of streams of random numbers.
+//! Content hashes (SHA-256), and seeds of independent random number streams.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,15 +6,16 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::failure::input;
+use crate::failure::invalid_input;
 
-/// Hash of a file's content, in hexadecimal.
+/// Computes the hash of a file's content, in hexadecimal.
 ///
 /// # Errors
-/// A file that can't be read.
+/// Returns an [`InputError`](crate::failure::InputError) if the file can't be read.
 pub fn hash_file(path: &Path) -> anyhow::Result<String> {
-    let unreadable =
-        |error: std::io::Error| input(format!("{}: expected a readable file: {error}", path.display()));
+    let unreadable = |error: std::io::Error| {
+        invalid_input(format!("{}: expected a readable file: {error}", path.display()))
+    };
     let mut file = File::open(path).map_err(unreadable)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
@@ -26,13 +27,13 @@ pub fn hash_file(path: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// Hash of bytes, in hexadecimal.
+/// Computes the hash of bytes, in hexadecimal.
 pub fn hash_bytes(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-/// The seed of one stream of random numbers. Streams of different names have nothing in common, so that one
-/// more draw in one stage changes no other.
+/// Derives the seed of a named random number stream. Streams with different names are independent, so a change to one stage
+/// leaves the random numbers of the others unchanged.
 pub fn stream_seed(seed: u64, stream: &str) -> u64 {
     let digest = Sha256::digest(format!("{seed}/{stream}"));
     digest.iter().take(8).fold(0, |seed, &byte| (seed << 8) | u64::from(byte))
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_hashes_as_its_bytes_do() {
+    fn hash_of_a_file_equals_hash_of_its_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long");
         let bytes: Vec<u8> = (0..200_000).map(|i| (i % 251) as u8).collect();

@@ -1,13 +1,13 @@
-//! Facts about the machine and the build that a run's manifest keeps.
+//! Machine and build, as recorded in a run's manifest.
 
 use std::fs;
 use std::process::Command;
 
 use serde::Serialize;
 
-use crate::memory;
+use crate::memory::release_freed;
 
-/// The machine.
+/// Operating system and hardware.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Host {
     os: &'static str,
@@ -18,8 +18,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// The machine that we are on.
-    pub fn here() -> Self {
+    /// Describes the current machine.
+    pub fn current() -> Self {
         let processor = field("/proc/cpuinfo", "model name");
         let memory_gib = kibibytes("/proc/meminfo", "MemTotal").map(|kib| kib as f64 / f64::from(1 << 20));
         Self {
@@ -32,8 +32,8 @@ impl Host {
     }
 }
 
-/// The git revision of this program's source, with `+` where files differ from it: not of the folder that it is
-/// called from, which may be of another repository.
+/// Returns the git revision of this program's source, with `+` if tracked files were changed. The working directory is
+/// irrelevant; it may be another repository.
 pub fn git_revision() -> Option<String> {
     let git = |arguments: &[&str]| {
         let source = env!("CARGO_MANIFEST_DIR");
@@ -45,24 +45,24 @@ pub fn git_revision() -> Option<String> {
     Some(if changed { revision + "+" } else { revision })
 }
 
-/// Starts the measure of peak memory anew, where the system can.
+/// Resets the measurement of peak memory, on Linux.
 pub fn reset_peak_memory() {
-    memory::give_back();
-    // 5 resets the peak (proc(5), clear_refs). Without it the peak is that of the whole process so far.
+    release_freed();
+    // 5 resets the peak (proc(5), clear_refs). If this fails, the peak is that of the whole process so far.
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
-/// The most memory that this process has held since, in MiB, where the system says.
+/// Returns the peak resident memory of this process since the last reset, in MiB, on Linux.
 pub fn peak_memory_mib() -> Option<u64> {
     kibibytes("/proc/self/status", "VmHWM").map(|kib| kib >> 10)
 }
 
-/// Memory that programs can still have, in bytes, where the system says.
+/// Returns the available memory in bytes, on Linux.
 pub fn available_memory() -> Option<u64> {
     kibibytes("/proc/meminfo", "MemAvailable").map(|kib| kib << 10)
 }
 
-/// Processes that wanted to run during the last minute, on average, where the system says.
+/// Returns the load average of the last minute, on Linux.
 pub fn load_average() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }

@@ -1,9 +1,9 @@
-//! What an artefact is made from: settings by value, files by content.
+//! Inputs of an artefact: settings by value, files by content hash.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// The inputs of an artefact, by name.
+/// Named inputs of an artefact.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs(Map<String, Value>);
 
@@ -14,45 +14,45 @@ impl Default for Inputs {
 }
 
 impl Inputs {
-    /// No inputs but this program's version.
+    /// Creates inputs that contain only the version of this package.
     pub fn new() -> Self {
         Self(Map::new()).setting("relevox", &env!("CARGO_PKG_VERSION"))
     }
 
-    /// Adds a setting, a section of them, or anything else that is small.
+    /// Adds a setting, a section of settings, or any other small value.
     pub fn setting(mut self, name: &str, value: &impl Serialize) -> Self {
         let value = serde_json::to_value(value).unwrap_or_else(|error| Value::String(error.to_string()));
-        let before = self.0.insert(name.to_owned(), value);
-        debug_assert!(before.is_none(), "the input {name} is named twice: the first would not count");
+        let previous = self.0.insert(name.to_owned(), value);
+        debug_assert!(previous.is_none(), "the input {name} is set twice");
         self
     }
 
-    /// Adds a file's content hash.
+    /// Adds the content hash of a file.
     pub fn file(self, name: &str, hash: &str) -> Self {
         self.setting(name, &hash)
     }
 
-    /// As a sidecar holds it.
+    /// Converts the inputs to the JSON value stored in a sidecar.
     pub fn to_value(&self) -> Value {
         Value::Object(self.0.clone())
     }
 
-    /// The first input in which a sidecar's differ from these, in words.
-    pub fn differs_from(&self, there: &Value) -> Option<String> {
-        difference("", there, &self.to_value())
+    /// Describes the first difference from the inputs stored in a sidecar.
+    pub fn difference(&self, stored: &Value) -> Option<String> {
+        difference("", stored, &self.to_value())
     }
 }
 
-fn difference(name: &str, there: &Value, now: &Value) -> Option<String> {
-    if there == now {
+fn difference(name: &str, stored: &Value, now: &Value) -> Option<String> {
+    if stored == now {
         return None;
     }
-    if let (Value::Object(there), Value::Object(now)) = (there, now) {
-        let keys = there.keys().chain(now.keys().filter(|key| !there.contains_key(*key)));
+    if let (Value::Object(stored), Value::Object(now)) = (stored, now) {
+        let keys = stored.keys().chain(now.keys().filter(|key| !stored.contains_key(*key)));
         for key in keys {
             let inner = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-            let [there, now] = [there, now].map(|side| side.get(key).unwrap_or(&Value::Null));
-            if let Some(found) = difference(&inner, there, now) {
+            let [stored, now] = [stored, now].map(|side| side.get(key).unwrap_or(&Value::Null));
+            if let Some(found) = difference(&inner, stored, now) {
                 return Some(found);
             }
         }
@@ -63,7 +63,7 @@ fn difference(name: &str, there: &Value, now: &Value) -> Option<String> {
         let short: String = text.chars().take(40).collect();
         if short.len() < text.len() { format!("{short}…") } else { short }
     };
-    Some(format!("{name}: {} there, {} now", show(there), show(now)))
+    Some(format!("{name}: {} stored, {} now", show(stored), show(now)))
 }
 
 #[cfg(test)]
@@ -73,13 +73,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_difference_is_named_by_its_path() {
+    fn difference_names_the_path_of_the_first_difference() {
         let inputs = Inputs::new().setting("grid", &json!({"counts": [50, 100], "cases": 3}));
-        assert_eq!(inputs.differs_from(&inputs.to_value()), None);
+        assert_eq!(inputs.difference(&inputs.to_value()), None);
         let other = Inputs::new().setting("grid", &json!({"counts": [50, 100], "cases": 4}));
-        assert_eq!(other.differs_from(&inputs.to_value()).unwrap(), "grid.cases: 3 there, 4 now");
+        assert_eq!(other.difference(&inputs.to_value()).unwrap(), "grid.cases: 3 stored, 4 now");
         let more = inputs.clone().file("weights", "ab");
-        assert_eq!(more.differs_from(&inputs.to_value()).unwrap(), "weights: null there, \"ab\" now");
-        assert!(inputs.differs_from(&more.to_value()).is_some());
+        assert_eq!(more.difference(&inputs.to_value()).unwrap(), "weights: null stored, \"ab\" now");
+        assert!(inputs.difference(&more.to_value()).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! The one way in which a file of ours comes to its place: written beside it, flushed, renamed.
+//! Atomic writes: a temporary file in the same folder, flushed, then renamed.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -7,38 +7,38 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::failure::input;
+use crate::failure::invalid_input;
 
-/// Replaces a file's content in one step: whoever looks, now or after we were killed, finds the old or the
-/// new, never a part.
+/// Replaces the content of a file atomically: readers see the old or the new content, even if the process is killed.
 ///
 /// # Errors
-/// A folder that can't be written to, or a full disk.
+/// Returns an [`InputError`](crate::failure::InputError) if the folder can't be written to or the disk is full, and another error for
+/// other failures.
 pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let write = || -> std::io::Result<()> {
-        let name = path.file_name().ok_or(std::io::ErrorKind::InvalidFilename)?;
+    let write = || -> io::Result<()> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut hidden = OsString::from(".");
         hidden.push(name);
-        let beside = path.with_file_name(hidden);
+        let temporary = path.with_file_name(hidden);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let mut file = File::create(&beside)?;
+        let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_data()?;
-        fs::rename(&beside, path)
+        fs::rename(&temporary, path)
     };
-    write().map_err(|error| failed(path, error))
+    write().map_err(|error| write_error(path, error))
 }
 
-/// Why a file or a folder could not be written: a place that can't be written to is for the user to change.
-pub(super) fn failed(path: &Path, error: io::Error) -> anyhow::Error {
-    // A file in the place of a folder is said to exist already.
+/// Converts the error of a write: to an [`InputError`](crate::failure::InputError) if the user can choose another folder.
+pub(super) fn write_error(path: &Path, error: io::Error) -> anyhow::Error {
+    // Creating a folder where a file of that name exists fails with `AlreadyExists`.
     use io::ErrorKind::{
         AlreadyExists, IsADirectory, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
         StorageFull,
     };
-    let theirs = [
+    let input_errors = [
         AlreadyExists,
         PermissionDenied,
         ReadOnlyFilesystem,
@@ -47,44 +47,43 @@ pub(super) fn failed(path: &Path, error: io::Error) -> anyhow::Error {
         StorageFull,
         QuotaExceeded,
     ];
-    if theirs.contains(&error.kind()) {
+    if input_errors.contains(&error.kind()) {
         let folder = path.parent().unwrap_or(path).display();
-        return input(format!(
-            "{}: expected {folder} to be a folder that can be written to: {error}",
+        return invalid_input(format!(
+            "{}: expected {folder} to be a writable folder: {error}",
             path.display()
         ));
     }
     anyhow::Error::from(error).context(format!("writing {}", path.display()))
 }
 
-/// Tries whether files can be written below a folder, which need not be there yet, before work whose result would
-/// have no place. Leaves nothing.
+/// Checks that files can be written below a folder, which need not exist yet. Call it before long computations. Leaves no
+/// files.
 ///
 /// # Errors
-/// A folder that can't be made or written to.
-pub fn probe(folder: &Path) -> anyhow::Result<()> {
-    let whole = std::path::absolute(folder)?;
-    // Not only where something is there: a broken link is in the way, too.
-    let there = whole.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(&whole);
-    let file = there.join(format!(".relevox-{}", std::process::id()));
-    File::create(&file).and_then(|_| fs::remove_file(&file)).map_err(|error| {
-        input(format!("{}: expected a folder that can be written to: {error}", folder.display()))
-    })
+/// Returns an [`InputError`](crate::failure::InputError) if the folder can't be created or written to.
+pub fn check_writable(folder: &Path) -> anyhow::Result<()> {
+    let absolute = std::path::absolute(folder)?;
+    // `symlink_metadata` also finds broken links, which prevent creating a folder of that name.
+    let existing = absolute.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(&absolute);
+    let file = existing.join(format!(".relevox-{}", std::process::id()));
+    File::create(&file)
+        .and_then(|_| fs::remove_file(&file))
+        .map_err(|error| invalid_input(format!("{}: expected a writable folder: {error}", folder.display())))
 }
 
-/// Files under one of a run's own folders that a killed command left half-written: ours and those of the libraries,
-/// which write hidden files or `.part` beside the place, too. What a link leads to is not the run's.
+/// Finds temporary files below a folder, left by a killed command: hidden files and `.part` files. Links are not followed.
 ///
 /// # Errors
-/// A folder that can't be read.
-pub fn unfinished(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// Returns an error if a folder can't be read.
+pub fn temporary_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("reading the folder {}", folder.display()))? {
         let entry = entry?;
         let (kind, name) = (entry.file_type()?, entry.file_name());
         let name = name.as_encoded_bytes();
         if kind.is_dir() {
-            found.extend(unfinished(&entry.path())?);
+            found.extend(temporary_files(&entry.path())?);
         } else if kind.is_file() && (name.starts_with(b".") || name.ends_with(b".part")) {
             found.push(entry.path());
         }
@@ -92,35 +91,50 @@ pub fn unfinished(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Removes a file, if it exists.
+///
+/// # Errors
+/// Returns an error that names the file if it can't be removed.
+pub fn remove_file(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::{Ending, ending};
+    use crate::failure::{ExitStatus, exit_status};
 
     #[test]
-    fn places_that_can_not_be_written_to_are_the_users() {
+    fn folders_that_are_not_writable_are_invalid_input() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, b"x").unwrap();
-        probe(&folder.path().join("new/er")).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the probe left something");
-        for error in [probe(&file.join("run")).unwrap_err(), replace(&file.join("run"), b"x").unwrap_err()] {
-            assert_eq!(ending(&error), Ending::Input);
-            assert!(error.to_string().contains("a folder that can be written to"), "{error}");
+        check_writable(&folder.path().join("new/er")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the check left a file");
+        for error in
+            [check_writable(&file.join("run")).unwrap_err(), replace(&file.join("run"), b"x").unwrap_err()]
+        {
+            assert_eq!(exit_status(&error), ExitStatus::InvalidInput);
+            assert!(error.to_string().contains("a writable folder"), "{error}");
         }
-        let full = failed(&file, io::ErrorKind::StorageFull.into());
-        assert_eq!(ending(&full), Ending::Input);
+        let full = write_error(&file, io::ErrorKind::StorageFull.into());
+        assert_eq!(exit_status(&full), ExitStatus::InvalidInput);
     }
 
     #[test]
-    fn replacing_leaves_the_file_alone_beside() {
+    fn replace_leaves_no_temporary_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/er/file.txt");
         replace(&path, b"one").unwrap();
         replace(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(unfinished(folder.path()).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(temporary_files(folder.path()).unwrap(), Vec::<PathBuf>::new());
         fs::write(folder.path().join("deep/.x.nii.gz"), b"half").unwrap();
-        assert_eq!(unfinished(folder.path()).unwrap().len(), 1);
+        assert_eq!(temporary_files(folder.path()).unwrap().len(), 1);
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use rayon::prelude::*;
-use relevox_volume::split::{self, Fractions, Sizes};
-use relevox_volume::{CaseFiles, Cohort, LeftOut, Preprocess, Split, Study};
+use relevox_volume::split;
+use relevox_volume::{Cohort, CohortCase, LeftOut, Split, Study, ValidPreprocess};
 
 use super::Work;
 use super::studies::StudyCache;
-use crate::config::Config;
+pub use crate::config::PHANTOM;
+use crate::config::ValidConfig;
 use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -22,16 +23,14 @@ use crate::run::{Inputs, Run, current, hash_bytes, hash_file, real, replace, str
 pub const COHORT: &str = "cohort.csv";
 /// The artefact that lists the cases that were found and can not be used.
 pub const LEFT_OUT: &str = "left_out.csv";
-/// The folder of the synthetic cohort.
-pub const PHANTOM: &str = "phantom";
 
 /// The cases of a run, with their splits.
 #[derive(Debug)]
 pub struct Scans {
-    cases: Vec<CaseFiles>,
+    cases: Vec<CohortCase>,
     left_out: Vec<LeftOut>,
     hashes: BTreeMap<String, Hashes>,
-    preprocess: Preprocess,
+    preprocess: ValidPreprocess,
     inputs: Inputs,
     studies: StudyCache,
 }
@@ -49,9 +48,9 @@ impl Scans {
     ///
     /// # Errors
     /// A cohort that can't be used: a scan that can't be read, too few cases, one class.
-    pub fn find(config: &Config, root: &Path) -> anyhow::Result<Self> {
+    pub fn find(config: &ValidConfig, root: &Path) -> anyhow::Result<Self> {
         let source = match config.cohort.source.as_str() {
-            "phantom" => root.join(PHANTOM),
+            PHANTOM => root.join(PHANTOM),
             path => PathBuf::from(path),
         };
         let mut cohort = Cohort::open(&source, &config.preprocess.sequences)?;
@@ -84,12 +83,9 @@ impl Scans {
                 });
             }
         }
-        let shares =
-            Fractions { train: settings.train, validation: settings.validation, test: settings.test };
-        split::assign(&mut cohort, &Sizes::Fractions(shares), stream_seed(config.seed, "split"))
-            .with_context(|| {
-                format!("{}: cohort.train, cohort.validation and cohort.test", source.display())
-            })?;
+        split::assign(&mut cohort, config.split_sizes(), stream_seed(config.seed, "split")).with_context(
+            || format!("{}: cohort.train, cohort.validation and cohort.test", source.display()),
+        )?;
         let scans = Self::survey(config, cohort)?;
         scans.check_splits()?;
         if !current(root, COHORT, &scans.listed(root)?) {
@@ -98,7 +94,7 @@ impl Scans {
         Ok(scans)
     }
 
-    fn survey(config: &Config, cohort: Cohort) -> anyhow::Result<Self> {
+    fn survey(config: &ValidConfig, cohort: Cohort) -> anyhow::Result<Self> {
         let progress = Progress::start("cohort: check", cohort.cases.len(), "cases");
         let hashes: BTreeMap<String, Hashes> = cohort
             .cases
@@ -106,11 +102,11 @@ impl Scans {
             .map(|case| {
                 interrupt::check()?;
                 let sequences: Vec<String> =
-                    case.sequences.iter().map(|path| hash_file(path)).collect::<Result<_, _>>()?;
-                let seg = case.seg.as_ref().map(|path| hash_file(path)).transpose()?;
+                    case.files.sequences.iter().map(|(_, path)| hash_file(path)).collect::<Result<_, _>>()?;
+                let seg = case.files.segmentation.as_ref().map(|path| hash_file(path)).transpose()?;
                 let hashes = Hashes { sequences: hash_bytes(sequences.join(" ").as_bytes()), seg };
                 progress.advance(1);
-                anyhow::Ok((case.case.clone(), hashes))
+                anyhow::Ok((case.id().to_owned(), hashes))
             })
             .collect::<Result<_, _>>()?;
         drop(progress);
@@ -118,22 +114,16 @@ impl Scans {
             .cases
             .iter()
             .map(|case| {
-                let hashes = &hashes[&case.case];
+                let hashes = &hashes[case.id()];
                 let row =
                     serde_json::json!([case.group, case.label, case.split, hashes.sequences, hashes.seg]);
-                (case.case.as_str(), row)
+                (case.id(), row)
             })
             .collect();
         let inputs = Inputs::new().setting("preprocess", &config.preprocess).setting("cases", &rows);
-        let studies = StudyCache::new(&cohort.cases, &config.preprocess);
-        Ok(Self {
-            cases: cohort.cases,
-            left_out: cohort.left_out,
-            hashes,
-            preprocess: config.preprocess.clone(),
-            inputs,
-            studies,
-        })
+        let preprocess = config.preprocess().clone();
+        let studies = StudyCache::new(&cohort.cases, &preprocess);
+        Ok(Self { cases: cohort.cases, left_out: cohort.left_out, hashes, preprocess, inputs, studies })
     }
 
     fn check_splits(&self) -> anyhow::Result<()> {
@@ -155,7 +145,7 @@ impl Scans {
         let progress = Progress::start("cohort", self.cases.len(), "cases");
         self.cases.par_iter().try_for_each(|case| {
             interrupt::check()?;
-            self.study(&case.case)?;
+            self.study(case.id())?;
             progress.advance(1);
             Ok(())
         })
@@ -171,7 +161,7 @@ impl Scans {
             replace(path, &self.cohort_csv(run.root())?)?;
             Ok(vec![LEFT_OUT.to_owned()])
         })?;
-        run.note_cohort(&self.fingerprint())?;
+        run.record_cohort(&self.fingerprint())?;
         Ok(Work::from_iter([made]))
     }
 
@@ -188,11 +178,11 @@ impl Scans {
     pub fn refuse_inside(&self, root: &Path) -> anyhow::Result<()> {
         let folder = real(root);
         for case in &self.cases {
-            for path in case.sequences.iter().chain(&case.seg) {
+            for path in case.files.paths() {
                 if path.canonicalize().is_ok_and(|path| path.starts_with(&folder)) {
                     return Err(input(format!(
                         "case {}: expected scans outside of the run folder {}, found {}: name another with --out",
-                        case.case,
+                        case.id(),
                         root.display(),
                         path.display()
                     )));
@@ -212,9 +202,9 @@ impl Scans {
         for case in &self.cases {
             let split = case.split.map(|split| split.to_string()).unwrap_or_default();
             let label = usize::from(case.label).to_string();
-            let mut row = vec![case.case.clone(), case.group.clone(), label, split];
-            row.extend(case.sequences.iter().map(|path| shown(path)));
-            row.push(case.seg.as_deref().map(shown).unwrap_or_default());
+            let mut row = vec![case.id().to_owned(), case.group.clone(), label, split];
+            row.extend(case.files.sequences.iter().map(|(_, path)| shown(path)));
+            row.push(case.files.segmentation.as_deref().map(shown).unwrap_or_default());
             table.write_record(row)?;
         }
         Ok(table.into_inner()?)
@@ -224,7 +214,7 @@ impl Scans {
         let mut table = csv::Writer::from_writer(Vec::new());
         table.write_record(["case", "why"])?;
         for case in &self.left_out {
-            table.write_record([&case.case, &case.why])?;
+            table.write_record([&case.case, &case.reason])?;
         }
         Ok(table.into_inner()?)
     }
@@ -235,7 +225,7 @@ impl Scans {
     }
 
     /// Every case, by name.
-    pub fn cases(&self) -> &[CaseFiles] {
+    pub fn cases(&self) -> &[CohortCase] {
         &self.cases
     }
 
@@ -246,16 +236,16 @@ impl Scans {
 
     /// The sequences, in the order of the image's channels.
     pub fn sequences(&self) -> &[String] {
-        &self.preprocess.sequences
+        self.preprocess.sequences()
     }
 
     /// How scans become a network's input.
-    pub fn preprocess(&self) -> &Preprocess {
+    pub fn preprocess(&self) -> &ValidPreprocess {
         &self.preprocess
     }
 
     /// The cases of a split, by name.
-    pub fn split(&self, split: Split) -> impl Iterator<Item = &CaseFiles> {
+    pub fn split(&self, split: Split) -> impl Iterator<Item = &CohortCase> {
         self.cases.iter().filter(move |case| case.split == Some(split))
     }
 
@@ -273,7 +263,7 @@ impl Scans {
     /// A case that the cohort does not have.
     pub fn inputs(&self, case: &str) -> anyhow::Result<Inputs> {
         let hashes = self.hashes.get(case).with_context(|| format!("{case}: not a case of this cohort"))?;
-        Ok(Inputs::new().file("scan", &hashes.sequences).setting("preprocess", &self.preprocess))
+        Ok(Inputs::new().file("scan", &hashes.sequences).setting("preprocess", self.preprocess.settings()))
     }
 
     /// The content of a case's segmentation, where it has one.
@@ -288,20 +278,20 @@ impl Scans {
             .iter()
             .filter(|case| case.split != Some(Split::Test))
             .map(|case| {
-                let scan = &self.hashes[&case.case].sequences;
-                (case.case.as_str(), serde_json::json!([case.label, case.split, scan]))
+                let scan = &self.hashes[case.id()].sequences;
+                (case.id(), serde_json::json!([case.label, case.split, scan]))
             })
             .collect();
-        Inputs::new().setting("preprocess", &self.preprocess).setting("cases", &rows)
+        Inputs::new().setting("preprocess", self.preprocess.settings()).setting("cases", &rows)
     }
 }
 
-fn enough(config: &Config, cohort: &Cohort, source: &Path) -> anyhow::Result<()> {
+fn enough(config: &ValidConfig, cohort: &Cohort, source: &Path) -> anyhow::Result<()> {
     let (found, needed) = (cohort.cases.len(), config.cohort.min_cases);
     let source = source.display();
     if found < needed {
         let why = cohort.left_out.first().map_or_else(String::new, |first| {
-            format!(" ({} left out, the first {}: {})", cohort.left_out.len(), first.case, first.why)
+            format!(" ({} left out, the first {}: {})", cohort.left_out.len(), first.case, first.reason)
         });
         return Err(input(format!("{source}: expected at least {needed} usable cases, found {found}{why}")));
     }

@@ -6,6 +6,7 @@ use relevox_eval::{RegionOverlap, otsu};
 use relevox_relevance::{
     Border, Diffusion as Smoothing, RegionGraph, RegionScores, ScoreKind, Sign, ValidDiffusion, relevance,
 };
+use relevox_report::tables::Method;
 use relevox_volume::{Split, Study};
 use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
@@ -20,17 +21,13 @@ use crate::run::{Inputs, hash_bytes, replace};
 
 /// The settings that were chosen.
 pub const DIFFUSION: &str = "diffusion.json";
-/// The method's name.
-pub const DIFFUSED: &str = "diffused";
-/// The control's.
-pub const INTENSITY: &str = "intensity";
 
 /// How scores are diffused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
     /// The fill whose scores they are.
-    pub fill: String,
+    pub fill: Method,
     /// What is smoothed.
     pub scores: ScoreKind,
     /// What of it is relevance.
@@ -88,15 +85,14 @@ impl Setting {
 /// Every setting that the config asks for; none where none of its fills scores.
 fn settings(config: &Config) -> Vec<Setting> {
     let diffuse = &config.diffuse;
-    let smoothed = |fill: &&String| diffuse.fills.contains(fill);
     let mut all = Vec::new();
-    for fill in config.evaluate.fills.iter().filter(smoothed) {
+    for &fill in config.evaluate.fills.iter().filter(|fill| diffuse.fills.contains(fill)) {
         for &scores in &diffuse.scores {
             for &reading in &diffuse.readings {
                 for &scale in &diffuse.scales {
                     for &border in &diffuse.borders {
                         for &lambda in &diffuse.lambdas {
-                            all.push(Setting { fill: fill.clone(), scores, reading, lambda, scale, border });
+                            all.push(Setting { fill, scores, reading, lambda, scale, border });
                         }
                     }
                 }
@@ -118,10 +114,10 @@ pub fn wanted(config: &Config) -> bool {
 pub fn choice_inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs> {
     let mut seen = Vec::new();
     for case in session.scans.split(Split::Validation) {
-        let case = case.case.as_str();
+        let case = case.id();
         let mut row = vec![session.run.hash(&partition.regions_file(case))?];
         row.extend(session.scans.seg_hash(case).map(str::to_owned));
-        for fill in &session.config.evaluate.fills {
+        for &fill in &session.config.evaluate.fills {
             row.push(session.run.hash(&partition.scores_file(case, fill))?);
         }
         seen.push(serde_json::json!([case, session.scans.inputs(case)?.to_value(), row]));
@@ -156,7 +152,7 @@ pub fn inputs(
         .scans
         .inputs(case)?
         .file("labels", &session.run.hash(&partition.regions_file(case))?)
-        .file("scores", &session.run.hash(&partition.scores_file(case, &chosen.fill))?)
+        .file("scores", &session.run.hash(&partition.scores_file(case, chosen.fill))?)
         .setting("diffusion", chosen))
 }
 
@@ -204,37 +200,39 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     let progress = Progress::start("diffuse", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;
-        let case = case.case.as_str();
+        let case = case.id();
         if let Some(chosen) = &chosen {
             let made = inputs(session, partition, case, chosen)?;
-            work.count(session.run.make(&explained::file(partition, case, DIFFUSED), &made, |path| {
-                let (study, regions) = load(session, partition, case)?;
-                let scores = read_csv(&session.run.path(&partition.scores_file(case, &chosen.fill)))?;
-                let graph = chosen.graph(&study, &regions)?;
-                let values = graph.diffuse(&chosen.raw(&scores), &chosen.smoothing()?)?;
-                let relevance = chosen.relevance(&values);
-                explained::write(path, &regions, &Explained { values, relevance })
-            })?);
+            work.count(session.run.make(
+                &explained::file(partition, case, Method::Diffused),
+                &made,
+                |path| {
+                    let (study, regions) = load(session, partition, case)?;
+                    let scores = read_csv(&session.run.path(&partition.scores_file(case, chosen.fill)))?;
+                    let graph = chosen.graph(&study, &regions)?;
+                    let values = graph.diffuse(&chosen.raw(&scores), &chosen.smoothing()?)?;
+                    let relevance = chosen.relevance(&values);
+                    explained::write(path, &regions, &Explained { values, relevance })
+                },
+            )?);
         }
         if !session.config.evaluate.intensity.is_empty() {
             let made = intensity_inputs(session, partition, case)?;
-            work.count(session.run.make(&explained::file(partition, case, INTENSITY), &made, |path| {
-                let (study, regions) = load(session, partition, case)?;
-                let channel = channel(session)?;
-                let values = regions.mean_features(study.image.view())?.column(channel).to_vec();
-                let relevance = relevance(&values, Sign::Magnitude);
-                explained::write(path, &regions, &Explained { values, relevance })
-            })?);
+            work.count(session.run.make(
+                &explained::file(partition, case, Method::Intensity),
+                &made,
+                |path| {
+                    let (study, regions) = load(session, partition, case)?;
+                    let channel = study.channel_index(&session.config.evaluate.intensity)?;
+                    let values = regions.mean_features(study.image.view())?.column(channel).to_vec();
+                    let relevance = relevance(&values, Sign::Magnitude);
+                    explained::write(path, &regions, &Explained { values, relevance })
+                },
+            )?);
         }
         progress.advance(1);
     }
     Ok(work)
-}
-
-fn channel(session: &Session) -> anyhow::Result<usize> {
-    let name = &session.config.evaluate.intensity;
-    let place = session.scans.sequences().iter().position(|sequence| sequence == name);
-    place.with_context(|| format!("no sequence is called {name}"))
 }
 
 fn load(
@@ -254,7 +252,7 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
     let progress = Progress::start("diffuse: choose", all.len(), "validation cases");
     for case in all {
         interrupt::check()?;
-        let (study, regions) = load(session, partition, &case.case)?;
+        let (study, regions) = load(session, partition, case.id())?;
         if let Some(tumour) = study.tumour.as_ref().filter(|tumour| tumour.iter().any(|&inside| inside)) {
             cases += 1;
             let overlap =
@@ -268,7 +266,7 @@ fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
                     Some((.., here)) => here,
                     None => setting.graph(&study, &regions)?,
                 };
-                let scores = read_csv(&session.run.path(&partition.scores_file(&case.case, &setting.fill)))?;
+                let scores = read_csv(&session.run.path(&partition.scores_file(case.id(), setting.fill)))?;
                 let values = here.diffuse(&setting.raw(&scores), &setting.smoothing()?)?;
                 *sum += worth(&overlap, &setting.relevance(&values))?;
                 graph = Some((setting.scale, setting.border, here));

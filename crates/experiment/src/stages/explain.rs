@@ -10,11 +10,11 @@ use relevox_relevance::{
     Attribution, Classifier, Explainer, Lime, Masks, NetworkClassifier, Occlusion, Perturbation,
     RelevanceMap, Rise, ScoreKind, Sign, Target,
 };
+use relevox_report::tables::{Method, MethodKind};
 use relevox_volume::{Split, Study, nifti};
 use slic3d::Supervoxels;
 
 use super::explained::{self, Explained};
-use super::methods::{Kind, sometimes};
 use super::network::{Cam, Network};
 use super::scores::{Question, Scorer, constant, read_csv};
 use super::{Partition, Session, Work, grid, maps, train};
@@ -22,16 +22,6 @@ use crate::interrupt;
 use crate::place::say_smaller_batches;
 use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes, stream_seed};
-
-/// Grad-CAM++'s name.
-pub const GRADCAM_PP: &str = "gradcam_pp";
-/// That of the mean map of several partitions.
-pub const PARTITIONS: &str = "partitions";
-
-/// How an explainer's map comes about.
-pub fn kind(method: &str) -> Kind {
-    if [GRADCAM_PP, PARTITIONS].contains(&method) { Kind::Voxels } else { Kind::Explained }
-}
 
 /// The cases that are explained, of both splits.
 ///
@@ -57,7 +47,7 @@ pub fn inputs(
     session: &Session,
     partition: &Partition,
     case: &str,
-    method: &str,
+    method: Method,
     classifier: &str,
 ) -> anyhow::Result<Inputs> {
     let config = &session.config.explain;
@@ -65,30 +55,30 @@ pub fn inputs(
     let labels = || session.run.hash(&partition.regions_file(case));
     let seed = &session.config.seed;
     Ok(match method {
-        "lime" => {
+        Method::Lime => {
             base.file("labels", &labels()?).setting("seed", seed).setting("fill", &config.fill).setting(
                 "lime",
                 &serde_json::json!([config.lime_samples, config.lime_weights, config.lime_ridge]),
             )
         }
-        "rise" => base
+        Method::Rise => base
             .file("labels", &labels()?)
             .setting("seed", seed)
             .setting("fill", &config.fill)
             .setting("rise", &serde_json::json!([config.rise_samples, config.rise_keep, config.rise_cells])),
-        "occlusion" => base
+        Method::Occlusion => base
             .file("labels", &labels()?)
             .setting("fill", &config.fill)
             .setting("occlusion", &[config.occlusion_size, config.occlusion_overlap]),
-        PARTITIONS => {
+        Method::Partitions => {
             let mut scores = Vec::new();
             for partition in grid::partitions(&session.config) {
                 scores.push(session.run.hash(&partition.regions_file(case))?);
-                scores.push(session.run.hash(&partition.scores_file(case, &config.fill))?);
+                scores.push(session.run.hash(&partition.scores_file(case, config.fill))?);
             }
             base.setting("fill", &config.fill).file("scores", &hash_bytes(scores.join(" ").as_bytes()))
         }
-        GRADCAM_PP => base,
+        Method::GradCamPlusPlus => base,
         _ => base
             .file("labels", &labels()?)
             .setting("seed", seed)
@@ -102,29 +92,27 @@ pub fn inputs(
 /// # Errors
 /// What labels, scores and the network meet.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
-    let (cases, methods) = (cases(session)?, sometimes(session));
+    let (cases, methods) = (cases(session)?, &session.config.explain.methods);
     let mut work = Work::default();
-    if methods.iter().any(|method| method.name == PARTITIONS) {
+    if methods.contains(&Method::Partitions) {
         work = work + partitions(session, network, &cases)?;
     }
-    let untrained =
-        methods.iter().any(|method| method.name == "random_weights").then(|| random(session)).transpose()?;
+    let untrained = methods.contains(&Method::RandomWeights).then(|| random(session)).transpose()?;
     let progress = Progress::start("explain", cases.len() * methods.len(), "maps");
     for case in &cases {
-        for method in &methods {
+        for &method in methods {
             interrupt::check()?;
-            let name = method.name.as_str();
-            let made = inputs(session, partition, case, name, &network.hash)?;
-            work.count(match method.kind {
-                Kind::Voxels => session.run.make(&maps::file(case, name), &made, |path| {
+            let made = inputs(session, partition, case, method, &network.hash)?;
+            work.count(match method.kind() {
+                MethodKind::Voxels => session.run.make(&maps::file(case, method), &made, |path| {
                     let study = session.scans.study(case)?;
-                    let map = match name {
-                        PARTITIONS => average(session, case)?,
+                    let map = match method {
+                        Method::Partitions => average(session, case)?,
                         _ => network.grad_cam(study.image.view(), Cam::PlusPlus)?,
                     };
-                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
+                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
                 })?,
-                _ => session.run.make_with(&explained::file(partition, case, name), &made, |path| {
+                _ => session.run.make_with(&explained::file(partition, case, method), &made, |path| {
                     let study = session.scans.study(case)?;
                     let regions = partition.read(
                         &session.run,
@@ -134,16 +122,16 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                         "regions",
                     )?;
                     let asked: &dyn Classifier = match &untrained {
-                        Some(untrained) if name == "random_weights" => untrained,
+                        Some(untrained) if method == Method::RandomWeights => untrained,
                         _ => network.classifier(),
                     };
-                    let found = attribute(session, asked, &study, &regions, name)
-                        .with_context(|| format!("{case}: {name}"))?;
+                    let found = attribute(session, asked, &study, &regions, method)
+                        .with_context(|| format!("{case}: {method}"))?;
                     let relevance = found.relevance(Sign::Magnitude);
                     explained::write(path, &regions, &Explained { values: found.values, relevance })?;
                     let mut left = Vec::new();
                     if !found.convergence.is_empty() {
-                        let file = explained::settling_file(partition, case, name);
+                        let file = explained::settling_file(partition, case, method);
                         explained::write_settling(&session.run.path(&file), &found.convergence)?;
                         left.push(file);
                     }
@@ -161,24 +149,24 @@ fn attribute(
     classifier: &dyn Classifier,
     study: &Study,
     regions: &Supervoxels,
-    method: &str,
+    method: Method,
 ) -> anyhow::Result<Attribution> {
     let config = &session.config.explain;
-    let fill: ConstantFill = constant(&config.fill, study)?;
+    let fill: ConstantFill = constant(config.fill, study)?;
     let seed = stream_seed(session.config.seed, &format!("{method}/{}", study.case));
     let explainer: Box<dyn Explainer> = match method {
-        "lime" => {
+        Method::Lime => {
             let (samples, ridge, weighting) = (config.lime_samples, config.lime_ridge, config.lime_weights);
             Box::new(Lime { samples, seed, ridge, weighting, ..Lime::default() })
         }
-        "rise" => {
+        Method::Rise => {
             let masks = match config.rise_cells {
                 0 => Masks::Regions,
                 cells => Masks::Cells([cells; 3]),
             };
             Box::new(Rise { samples: config.rise_samples, seed, keep: config.rise_keep, masks })
         }
-        "occlusion" => {
+        Method::Occlusion => {
             let shape = study.frame.shape();
             let size = shape.map(|length| config.occlusion_size.min(length));
             let overlap = config.occlusion_overlap.min(size.into_iter().min().unwrap_or(1));
@@ -192,7 +180,7 @@ fn attribute(
 
 /// The run's network before any training.
 fn random(session: &Session) -> anyhow::Result<NetworkClassifier> {
-    let seed = stream_seed(session.config.seed, "random_weights");
+    let seed = stream_seed(session.config.seed, Method::RandomWeights.name());
     let parameters = Parameters::seeded(seed, &session.device);
     let network = ResNet3d::new(&train::network(&session.config), parameters.builder())?;
     let classifier = NetworkClassifier::new(network, session.device.clone())?;
@@ -202,7 +190,7 @@ fn random(session: &Session) -> anyhow::Result<NetworkClassifier> {
 /// Makes and scores the grid's partitions of the cases that the grid did not look at.
 fn partitions(session: &Session, network: &Network, cases: &BTreeSet<String>) -> anyhow::Result<Work> {
     let all = grid::partitions(&session.config);
-    let fill = session.config.explain.fill.as_str();
+    let fill = session.config.explain.fill;
     let scorer = Scorer { classifier: network.classifier(), hash: &network.hash, learned: None };
     let progress = Progress::start("explain: partitions", cases.len() * all.len(), "tables");
     let mut work = Work::default();
@@ -218,7 +206,7 @@ fn partitions(session: &Session, network: &Network, cases: &BTreeSet<String>) ->
 }
 
 fn average(session: &Session, case: &str) -> anyhow::Result<RelevanceMap> {
-    let fill = session.config.explain.fill.as_str();
+    let fill = session.config.explain.fill;
     let map = |partition: Partition| -> anyhow::Result<RelevanceMap> {
         let regions =
             partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use relevox_relevance::Convergence;
+use relevox_report::tables::Method;
 use slic3d::Supervoxels;
 
 use super::Partition;
@@ -23,12 +24,12 @@ pub struct Explained {
 }
 
 /// Where it lies.
-pub fn file(partition: &Partition, case: &str, method: &str) -> String {
+pub fn file(partition: &Partition, case: &str, method: Method) -> String {
     format!("explained/{case}/{}-{method}.csv", partition.name())
 }
 
 /// Where its convergence lies.
-pub fn settling_file(partition: &Partition, case: &str, method: &str) -> String {
+pub fn settling_file(partition: &Partition, case: &str, method: Method) -> String {
     format!("explained/{case}/{}-{method}{SETTLING}", partition.name())
 }
 

@@ -17,10 +17,10 @@ use relevox_relevance::{
     Ablation, Classifier, Coalitions, Curve, Target, deletion, insertion, mean_by_region, random_ablations,
     sigmoid,
 };
+use relevox_report::tables::{Measure, Method};
 use relevox_volume::Split;
 
-use super::evaluate::RANDOM;
-use super::methods::of_case;
+use super::methods::{self, of_case};
 use super::network::Network;
 use super::scores::constant;
 use super::{Partition, Session, Work, explain, grid, maps};
@@ -28,10 +28,11 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes, replace, stream_seed};
 
-const COLUMNS: [&str; 4] = ["method", "deletion", "insertion", "infidelity"];
+/// Columns after the method.
+const COLUMNS: [Measure; 3] = [Measure::Deletion, Measure::Insertion, Measure::Infidelity];
 
-/// By method and the name of its measure.
-pub type Measures = BTreeMap<String, BTreeMap<String, f64>>;
+/// Measures by method.
+pub type Measures = BTreeMap<Method, BTreeMap<Measure, f64>>;
 
 /// Where a case's numbers lie.
 pub fn file(partition: &Partition, case: &str) -> String {
@@ -62,8 +63,8 @@ pub fn inputs(
     let config = &session.config.explain;
     let mut found = Vec::new();
     for method in of_case(session, true) {
-        let file = method.table(partition, case).unwrap_or_else(|| maps::file(case, &method.name));
-        found.push((method.name, session.run.hash(&file)?));
+        let file = methods::table(method, partition, case).unwrap_or_else(|| maps::file(case, method));
+        found.push((method, session.run.hash(&file)?));
     }
     let settings = serde_json::json!([config.fill, config.curve_points, config.infidelity_samples]);
     Ok(session
@@ -106,7 +107,7 @@ fn measure(
     let config = &session.config.explain;
     let study = session.scans.study(case)?;
     let regions = partition.read(&session.run, &session.scans, case, &session.config.regions, "regions")?;
-    let fill = constant(&config.fill, &study)?;
+    let fill = constant(config.fill, &study)?;
     let baseline = classifier.baseline(study.image.view())?;
     let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default())?;
     let seed = |what: &str| stream_seed(session.config.seed, &format!("faithfulness/{what}/{case}"));
@@ -117,15 +118,15 @@ fn measure(
     let mut all = Measures::new();
     for method in of_case(session, true) {
         interrupt::check()?;
-        let relevance = match method.relevance(session, partition, case)? {
+        let relevance = match methods::relevance(method, session, partition, case)? {
             Some(relevance) => relevance,
-            None => mean_by_region(&regions, maps::read(session, &study, &method.name)?.view())?,
+            None => mean_by_region(&regions, maps::read(session, &study, method)?.view())?,
         };
-        all.insert(method.name, of_map(&coalitions, &relevance, config.curve_points, &drops)?);
+        all.insert(method, of_map(&coalitions, &relevance, config.curve_points, &drops)?);
     }
     let mut ranks: Vec<f64> = (0..regions.len()).map(|rank| rank as f64).collect();
-    ranks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed(RANDOM)));
-    all.insert(RANDOM.to_owned(), of_map(&coalitions, &ranks, config.curve_points, &drops)?);
+    ranks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed(Method::Random.name())));
+    all.insert(Method::Random, of_map(&coalitions, &ranks, config.curve_points, &drops)?);
     Ok(all)
 }
 
@@ -135,17 +136,18 @@ fn of_map(
     relevance: &[f64],
     points: usize,
     drops: &[Ablation],
-) -> anyhow::Result<BTreeMap<String, f64>> {
+) -> anyhow::Result<BTreeMap<Measure, f64>> {
     let mut ranking: Vec<usize> = (0..relevance.len()).collect();
     // The sort is stable: equals keep the order of their ids.
     ranking.sort_by(|&a, &b| relevance[b].total_cmp(&relevance[a]));
     let gone = deletion(coalitions, &ranking, points)?;
     let positive = gone.logits.first().is_some_and(|&whole| whole >= 0.0);
     let mut measures = BTreeMap::new();
-    for (name, curve) in [("deletion", &gone), ("insertion", &insertion(coalitions, &ranking, points)?)] {
+    let back = insertion(coalitions, &ranking, points)?;
+    for (measure, curve) in [(Measure::Deletion, &gone), (Measure::Insertion, &back)] {
         // A fill that changes nothing leaves nothing to measure.
         if curve.shares.len() > 1 {
-            measures.insert(name.to_owned(), area(curve, positive)?);
+            measures.insert(measure, area(curve, positive)?);
         }
     }
     if !drops.is_empty() {
@@ -153,7 +155,7 @@ fn of_map(
         let foretold: Vec<f64> =
             drops.iter().map(|drop| drop.removed.iter().map(|&region| relevance[region]).sum()).collect();
         let happened: Vec<f64> = drops.iter().map(|drop| sign * drop.drop).collect();
-        measures.insert("infidelity".to_owned(), infidelity(&foretold, &happened)?.relative);
+        measures.insert(Measure::Infidelity, infidelity(&foretold, &happened)?.relative);
     }
     Ok(measures)
 }
@@ -167,11 +169,10 @@ fn area(curve: &Curve, positive: bool) -> anyhow::Result<f64> {
 
 fn to_csv(measures: &Measures) -> anyhow::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(COLUMNS)?;
+    table.write_record(std::iter::once("method").chain(COLUMNS.map(Measure::name)))?;
     for (method, values) in measures {
-        let value = |name: &&str| values.get(*name).map_or_else(String::new, f64::to_string);
-        let row = COLUMNS[1..].iter().map(value);
-        table.write_record(std::iter::once(method.clone()).chain(row))?;
+        let row = COLUMNS.map(|measure| values.get(&measure).map_or_else(String::new, f64::to_string));
+        table.write_record(std::iter::once(method.to_string()).chain(row))?;
     }
     Ok(table.into_inner()?)
 }
@@ -189,10 +190,9 @@ pub fn read(session: &Session, partition: &Partition, case: &str) -> anyhow::Res
 fn from_csv(table: &[u8]) -> anyhow::Result<Measures> {
     let mut all = Measures::new();
     for record in csv::Reader::from_reader(table).deserialize() {
-        let (method, values): (String, [Option<f64>; 3]) = record?;
-        let values = COLUMNS[1..].iter().zip(values);
-        let values = values.filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
-        all.insert(method, values.collect());
+        let (method, values): (Method, [Option<f64>; COLUMNS.len()]) = record?;
+        let values = COLUMNS.into_iter().zip(values);
+        all.insert(method, values.filter_map(|(measure, value)| Some((measure, value?))).collect());
     }
     Ok(all)
 }
@@ -223,22 +223,20 @@ mod tests {
         let [high, low] = [sigmoid(8.0), sigmoid(-8.0)];
         let close =
             |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
-        close(right["deletion"], (high + 7.0 * low) / 8.0);
-        close(wrong["deletion"], (7.0 * high + low) / 8.0);
-        close(right["insertion"], (7.0 * high + low) / 8.0);
-        close(wrong["insertion"], (high + 7.0 * low) / 8.0);
-        close(right["infidelity"], 0.0);
-        assert!(wrong["infidelity"] > 0.1);
+        close(right[&Measure::Deletion], (high + 7.0 * low) / 8.0);
+        close(wrong[&Measure::Deletion], (7.0 * high + low) / 8.0);
+        close(right[&Measure::Insertion], (7.0 * high + low) / 8.0);
+        close(wrong[&Measure::Insertion], (high + 7.0 * low) / 8.0);
+        close(right[&Measure::Infidelity], 0.0);
+        assert!(wrong[&Measure::Infidelity] > 0.1);
     }
 
     #[test]
     fn a_table_is_read_as_it_was_written() {
-        let row = |values: &[(&str, f64)]| {
-            values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
-        };
+        let all = [(Measure::Deletion, 0.125), (Measure::Insertion, 0.5), (Measure::Infidelity, 0.75)];
         let measures = Measures::from([
-            ("blank".to_owned(), row(&[("deletion", 0.125), ("insertion", 0.5), ("infidelity", 0.75)])),
-            ("gradcam".to_owned(), row(&[("infidelity", 1.0)])),
+            (Method::Blank, BTreeMap::from(all)),
+            (Method::GradCam, BTreeMap::from([(Measure::Infidelity, 1.0)])),
         ]);
         let table = to_csv(&measures).unwrap();
         let text = String::from_utf8(table.clone()).unwrap();

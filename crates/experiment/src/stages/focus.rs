@@ -3,6 +3,7 @@
 //!
 //! Source: Rajapaksa and Khalvati (2022), appendix A.1.
 
+use relevox_report::tables::Method;
 use relevox_volume::Split;
 
 use super::network::Network;
@@ -11,7 +12,7 @@ use super::{Partition, Session, Work, grid};
 use crate::progress::Progress;
 
 /// The fill that it is shown under.
-pub const FILL: &str = "blank";
+pub const FILL: Method = Method::Blank;
 
 /// The epochs looked at: evenly spread, the first and the last among them.
 pub fn epochs(trained: usize, wanted: usize) -> Vec<usize> {
@@ -31,8 +32,8 @@ pub fn epochs(trained: usize, wanted: usize) -> Vec<usize> {
 pub fn cases(session: &Session) -> anyhow::Result<Vec<String>> {
     let mut cases: Vec<(bool, String)> = Vec::new();
     for case in session.scans.split(Split::Validation) {
-        if grid::tumour_voxels(session, &case.case)? > 0 {
-            cases.push((!case.label, case.case.clone()));
+        if grid::tumour_voxels(session, case.id())? > 0 {
+            cases.push((!case.label, case.id().to_owned()));
         }
     }
     cases.sort();

@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use relevox_eval::RegionOverlap;
+use relevox_report::tables::Method;
 use relevox_volume::Split;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ use super::{Partition, Session, Work};
 use crate::config::{Config, Select};
 use crate::interrupt;
 use crate::progress::{Progress, say};
-use crate::run::{Inputs, replace, stream_seed};
+use crate::run::{Inputs, replace, stream_seed, unavailable};
 
 /// The artefact.
 pub const GRID: &str = "grid.json";
@@ -42,7 +43,7 @@ pub struct Cell {
     #[serde(flatten)]
     pub partition: Partition,
     /// Which fill.
-    pub fill: String,
+    pub fill: Method,
     /// The cases, by name.
     pub cases: Vec<String>,
     /// The supervoxels made of each: not always as many as were asked for.
@@ -83,8 +84,8 @@ pub fn partitions(config: &Config) -> Vec<Partition> {
 pub fn cases(session: &Session, split: Split, wanted: usize) -> anyhow::Result<Vec<String>> {
     let mut cases = Vec::new();
     for case in session.scans.split(split) {
-        if tumour_voxels(session, &case.case)? > 0 {
-            cases.push(case.case.clone());
+        if tumour_voxels(session, case.id())? > 0 {
+            cases.push(case.id().to_owned());
         }
     }
     if wanted > 0 && cases.len() > wanted {
@@ -137,7 +138,7 @@ pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
     let progress = Progress::start("grid: scores", pairs.len() * config.grid.fills.len(), "tables");
     let scorer = Scorer { classifier: network.classifier(), hash: &network.hash, learned: None };
     for (case, partition) in &pairs {
-        for fill in &config.grid.fills {
+        for &fill in &config.grid.fills {
             let file = partition.scores_file(case, fill);
             work.count(scorer.make(session, &file, Question { case, partition, fill })?);
             progress.advance(1);
@@ -165,10 +166,10 @@ fn row(
     cases: &[String],
     partition: &Partition,
 ) -> anyhow::Result<Vec<Cell>> {
-    let cell = |fill: &String| Cell {
+    let cell = |fill: &Method| Cell {
         split,
         partition: partition.clone(),
-        fill: fill.clone(),
+        fill: *fill,
         cases: cases.to_vec(),
         made: Vec::with_capacity(cases.len()),
         dice: Vec::with_capacity(cases.len()),
@@ -181,7 +182,7 @@ fn row(
         let overlap =
             RegionOverlap::count(regions.labels(), regions.ids(), regions.background(), tumour.view())?;
         for cell in &mut cells {
-            let scores = read_csv(&session.run.path(&partition.scores_file(case, &cell.fill)))?;
+            let scores = read_csv(&session.run.path(&partition.scores_file(case, cell.fill)))?;
             cell.made.push(overlap.len());
             cell.dice.push(overlap.sweep(&scores.relevance())?.oracle().dice);
         }
@@ -208,7 +209,7 @@ fn inputs(
                 let scores: Vec<String> = partitions
                     .iter()
                     .flat_map(|partition| {
-                        config.grid.fills.iter().map(|fill| partition.scores_file(case, fill))
+                        config.grid.fills.iter().map(|&fill| partition.scores_file(case, fill))
                     })
                     .map(|file| session.run.hash(&file))
                     .collect::<anyhow::Result<_>>()?;
@@ -235,17 +236,13 @@ pub fn read(session: &Session) -> anyhow::Result<Grid> {
 ///
 /// # Errors
 /// A folder without a search.
-pub fn require_begun(root: &Path, config: &Config) -> anyhow::Result<()> {
+pub fn require_started(root: &Path, config: &Config) -> anyhow::Result<()> {
     let path = root.join(GRID);
     if config.regions.select == Select::Fixed || path.exists() { Ok(()) } else { Err(not_there(&path)) }
 }
 
 fn not_there(path: &Path) -> anyhow::Error {
-    crate::failure::input(format!(
-        "{} is not there: run `{} grid` first",
-        path.display(),
-        crate::program::name()
-    ))
+    unavailable(path, "not found", "grid")
 }
 
 /// The partition that everything after the grid is about: the one that the config fixes, or that of the cell
@@ -266,7 +263,7 @@ pub fn selected(session: &Session) -> anyhow::Result<Partition> {
     let grid = read(session)?;
     let best = best(&grid).cloned();
     if best.is_none() {
-        say(format!("no validation case has a tumour to select by: {} it is", fixed.name()));
+        say(format!("grid: no validation case has a tumour; selected {fixed}"));
     }
     Ok(best.unwrap_or(fixed))
 }
@@ -291,7 +288,7 @@ mod tests {
         let partition = Partition { sequence: "t2".into(), regions, compactness: 0.1 };
         let cases = (0..dice.len()).map(|i| format!("case {i}")).collect();
         let made = vec![regions - 1; dice.len()];
-        Cell { split, partition, fill: "blank".into(), cases, made, dice: dice.to_vec() }
+        Cell { split, partition, fill: Method::Blank, cases, made, dice: dice.to_vec() }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use relevox_models::{UNetConfig, checkpoint};
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::learned::train::{FillCase, FillConfig, FillTrainer, PassRecord};
+use relevox_report::tables::Method;
 use relevox_volume::{Split, Study};
 use slic3d::Supervoxels;
 
@@ -20,7 +21,7 @@ use super::{Partition, Session, Work, train};
 use crate::interrupt;
 use crate::place::say_smaller_batches;
 use crate::progress::Progress;
-use crate::run::{Inputs, State, replace, stream_seed};
+use crate::run::{Inputs, State, replace, stream_seed, unavailable};
 
 const FOLDER: &str = "perturbation";
 const WEIGHTS: &str = "perturbation/unet.safetensors";
@@ -53,7 +54,7 @@ impl Learned {
     /// # Errors
     /// A fill that is not trained yet, or on something else.
     pub fn hash_if_wanted(session: &Session, partition: &Partition) -> anyhow::Result<Option<String>> {
-        if !session.config.evaluate.fills.iter().any(|fill| fill == "learned") {
+        if !session.config.evaluate.fills.contains(&Method::Learned) {
             return Ok(None);
         }
         let classifier = train::kept_hash(session)?;
@@ -70,7 +71,7 @@ fn weights_hash(session: &Session) -> anyhow::Result<String> {
 
 /// The training cases that it learns from, drawn with the seed.
 pub fn cases(session: &Session) -> Vec<String> {
-    let mut cases: Vec<String> = session.scans.split(Split::Train).map(|case| case.case.clone()).collect();
+    let mut cases: Vec<String> = session.scans.split(Split::Train).map(|case| case.id().to_owned()).collect();
     cases.shuffle(&mut ChaCha8Rng::seed_from_u64(stream_seed(session.config.seed, "fill/cases")));
     cases.truncate(session.config.fill.cases);
     cases.sort();
@@ -93,12 +94,7 @@ fn inputs(session: &Session, classifier: &str, partition: &Partition) -> anyhow:
     let mut learned_from = Vec::new();
     for case in cases(session) {
         let labels = session.run.hash(&partition.regions_file(&case)).map_err(|_| {
-            let path = session.run.path(&partition.regions_file(&case));
-            crate::failure::input(format!(
-                "{} is not there: run `{} regions` first",
-                path.display(),
-                crate::program::name()
-            ))
+            unavailable(&session.run.path(&partition.regions_file(&case)), "not found", "regions")
         })?;
         let scan = session.scans.inputs(&case)?.to_value();
         learned_from.push(serde_json::json!([case, scan, labels]));
@@ -122,8 +118,8 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
         return Ok(Work { made: 0, kept: 1 });
     }
     // Weights and history can be had again from the state that training left.
-    let mendable = matches!(state, State::Torn(_)) && run.path(LAST).exists();
-    if state != State::Begun && !mendable {
+    let mendable = matches!(state, State::Incomplete(_)) && run.path(LAST).exists();
+    if state != State::InProgress && !mendable {
         run.discard(FOLDER)?;
     }
     run.begin(FOLDER, &inputs)?;

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use relevox_report::tables::Method;
 
 use super::explained::{self, SETTLING};
-use super::methods::of_case;
+use super::methods::{self, of_case};
 use super::scores::fill_record;
 use super::{Partition, Session, explain, faithfulness, focus, grid, learned, maps, train};
 use crate::run::SIDECAR;
@@ -34,28 +35,28 @@ fn wanted(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<P
         for cell in grid::read(session)?.cells {
             for case in &cell.cases {
                 want(cell.partition.regions_file(case));
-                want(cell.partition.scores_file(case, &cell.fill));
+                want(cell.partition.scores_file(case, cell.fill));
             }
         }
     }
     let explained = explain::cases(session)?;
     for case in session.scored_cases() {
-        let case = case.case.as_str();
+        let case = case.id();
         want(partition.regions_file(case));
         want(fill_record::file(partition, case));
         for method in of_case(session, explained.contains(case)) {
-            want(maps::file(case, &method.name));
-            want(maps::mask_file(case, &method.name));
-            want(explained::settling_file(partition, case, &method.name));
-            method.table(partition, case).map(&mut want);
+            want(maps::file(case, method));
+            want(maps::mask_file(case, method));
+            want(explained::settling_file(partition, case, method));
+            methods::table(method, partition, case).map(&mut want);
         }
     }
-    if config.explain.methods.iter().any(|method| method == explain::PARTITIONS) {
+    if config.explain.methods.contains(&Method::Partitions) {
         for (case, partition) in
             explained.iter().flat_map(|case| grid::partitions(config).into_iter().map(move |p| (case, p)))
         {
             want(partition.regions_file(case));
-            want(partition.scores_file(case, &config.explain.fill));
+            want(partition.scores_file(case, config.explain.fill));
         }
     }
     for case in faithfulness::cases(session)? {
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_swept_is_what_fresh_removes() {
         for folder in FOLDERS {
-            assert!(crate::run::LEAVINGS.contains(&folder), "{folder}");
+            assert!(crate::run::ARTEFACTS.contains(&folder), "{folder}");
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Relevance maps: 0..100, on the scan's own grid and affine, one file for each case and method; beside each its mask.
 
+use anyhow::Context;
 use ndarray::Array3;
 use relevox_eval::{mixture_threshold, otsu, otsu_weighted};
 use relevox_relevance::{RelevanceMap, remove_small_components};
-use relevox_volume::{Frame, Study, nifti};
+use relevox_report::tables::Method;
+use relevox_volume::{Study, nifti};
 use slic3d::Supervoxels;
 
-use super::methods::{Method, brain_voxels, of_case};
+use super::methods::{self, brain_voxels, of_case};
 use super::network::{Cam, Network};
 use super::{Partition, Session, Work, explain};
 use crate::config::LabelFree;
@@ -14,11 +16,8 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::Inputs;
 
-/// The name of Grad-CAM among the methods.
-pub const GRADCAM: &str = "gradcam";
-
 /// A case's map.
-pub fn file(case: &str, method: &str) -> String {
+pub fn file(case: &str, method: Method) -> String {
     format!("maps/{case}/{method}.nii.gz")
 }
 
@@ -27,11 +26,11 @@ pub fn file(case: &str, method: &str) -> String {
 /// # Errors
 /// A case that the cohort does not have.
 pub fn gradcam_inputs(session: &Session, case: &str, classifier: &str) -> anyhow::Result<Inputs> {
-    Ok(session.scans.inputs(case)?.file("classifier", classifier).setting("method", &GRADCAM))
+    Ok(session.scans.inputs(case)?.file("classifier", classifier).setting("method", &Method::GradCam))
 }
 
 /// A case's mask by a method.
-pub fn mask_file(case: &str, method: &str) -> String {
+pub fn mask_file(case: &str, method: Method) -> String {
     format!("maps/{case}/{method}-mask.nii.gz")
 }
 
@@ -43,7 +42,7 @@ pub fn mask_inputs(
     session: &Session,
     partition: &Partition,
     case: &str,
-    method: &str,
+    method: Method,
 ) -> anyhow::Result<Inputs> {
     let evaluate = &session.config.evaluate;
     Ok(Inputs::new()
@@ -62,11 +61,11 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
     let progress = Progress::start("maps", cases.len(), "cases");
     let mut work = Work::default();
     for case in cases {
-        let name = case.case.as_str();
+        let name = case.id();
         for method in of_case(session, explained.contains(name)) {
             interrupt::check()?;
-            let map = file(name, &method.name);
-            if let Some(inputs) = method.map_inputs(session, partition, name)? {
+            let map = file(name, method);
+            if let Some(inputs) = methods::map_inputs(method, session, partition, name)? {
                 work.count(session.run.make(&map, &inputs, |path| {
                     let study = session.scans.study(name)?;
                     let regions = partition.read(
@@ -76,23 +75,23 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                         &session.config.regions,
                         "regions",
                     )?;
-                    let relevance = method.relevance(session, partition, name)?.unwrap_or_default();
+                    let relevance = methods::relevance(method, session, partition, name)?.unwrap_or_default();
                     let map = RelevanceMap::paint(&regions, &relevance)?;
-                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
+                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
                 })?);
-            } else if method.name == GRADCAM {
+            } else if method == Method::GradCam {
                 let inputs = gradcam_inputs(session, name, &network.hash)?;
                 work.count(session.run.make(&map, &inputs, |path| {
                     let study = session.scans.study(name)?;
                     let map = network.grad_cam(study.image.view(), Cam::Plain)?;
-                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view()))?)
+                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
                 })?);
             }
-            let inputs = mask_inputs(session, partition, name, &method.name)?;
-            work.count(session.run.make(&mask_file(name, &method.name), &inputs, |path| {
+            let inputs = mask_inputs(session, partition, name, method)?;
+            work.count(session.run.make(&mask_file(name, method), &inputs, |path| {
                 let study = session.scans.study(name)?;
-                let mask = mask(session, &study, partition, &method)?.mapv(u32::from);
-                Ok(nifti::write_labels(path, &study.frame.labels_to_scan(mask.view()))?)
+                let mask = mask(session, &study, partition, method)?.mapv(u32::from);
+                Ok(nifti::write_labels(path, &study.frame.to_scan(mask.view())?)?)
             })?);
         }
         progress.advance(1);
@@ -108,12 +107,12 @@ pub fn mask(
     session: &Session,
     study: &Study,
     partition: &Partition,
-    method: &Method,
+    method: Method,
 ) -> anyhow::Result<Array3<bool>> {
-    let map = read(session, study, &method.name)?;
+    let map = read(session, study, method)?;
     let regions =
         partition.read(&session.run, &session.scans, &study.case, &session.config.regions, "regions")?;
-    let relevance = method.relevance(session, partition, &study.case)?;
+    let relevance = methods::relevance(method, session, partition, &study.case)?;
     let values = Values::of(&map, study, &regions, relevance);
     let cut = values.threshold(session.config.evaluate.mask)?;
     // What a file holds has single precision.
@@ -176,61 +175,8 @@ impl Values {
 ///
 /// # Errors
 /// A map that can't be read or lies on another grid.
-pub fn read(session: &Session, study: &Study, method: &str) -> anyhow::Result<Array3<f32>> {
+pub fn read(session: &Session, study: &Study, method: Method) -> anyhow::Result<Array3<f32>> {
     let path = session.run.path(&file(&study.case, method));
     let map = nifti::read(&path)?;
-    if map.voxels.shape() != study.frame.scan.shape {
-        return Err(crate::failure::input(format!(
-            "{}: expected the scan's {:?} voxels (z, y, x), found {:?}",
-            path.display(),
-            study.frame.scan.shape,
-            map.voxels.shape()
-        )));
-    }
-    Ok(to_network(&map.voxels, &study.frame))
-}
-
-fn to_network(map: &Array3<f32>, frame: &Frame) -> Array3<f32> {
-    let factor = frame.downsample.max(1);
-    Array3::from_shape_fn(frame.shape(), |(z, y, x)| {
-        // The first voxel of the block that lies in the scan: a crop may reach over its edge.
-        let mut voxel = [0; 3];
-        for (axis, index) in [z, y, x].into_iter().enumerate() {
-            let first = frame.start[axis] + (index * factor) as isize;
-            let last = first + factor as isize;
-            if last <= 0 || first >= frame.scan.shape[axis] as isize {
-                return 0.0;
-            }
-            voxel[axis] = first.max(0) as usize;
-        }
-        map[voxel]
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use relevox_volume::Geometry;
-
-    use super::*;
-
-    #[test]
-    fn maps_come_back_from_the_scan_as_they_went() {
-        for (scan, crop, downsample) in
-            [([9, 8, 10], [4, 6, 8], 2), ([6, 7, 8], [9, 9, 6], 3), ([5, 5, 5], [5, 5, 5], 1)]
-        {
-            let frame = Frame::centred(Geometry::axis_aligned(scan, [1.0; 3]), crop, downsample);
-            let mut next = 0.0;
-            let map = Array3::from_shape_fn(frame.shape(), |_| {
-                next += 1.0;
-                next
-            });
-            let back = to_network(&frame.to_scan(map.view()).voxels, &frame);
-            for (index, &value) in back.indexed_iter() {
-                assert!(value == map[index] || value == 0.0, "{index:?}");
-            }
-            if crop.iter().zip(scan).all(|(crop, scan)| *crop <= scan) {
-                assert_eq!(back, map);
-            }
-        }
-    }
+    study.frame.to_network(map.voxels.view()).with_context(|| path.display().to_string())
 }

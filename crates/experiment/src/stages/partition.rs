@@ -2,19 +2,19 @@
 //!
 //! Source: Rajapaksa and Khalvati (2022), section B and appendix A.3; SLIC: Achanta et al., IEEE TPAMI 34(11), 2012.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
-use ndarray::Axis;
+use relevox_report::tables::Method;
 use relevox_volume::{Study, Volume, nifti};
 use serde::{Deserialize, Serialize};
-use slic3d::{Slic, Supervoxels};
+use slic3d::Supervoxels;
 
 use rayon::prelude::*;
 
 use super::{Scans, Session, Work};
 use crate::config::RegionsConfig;
-use crate::failure::input;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, Run};
@@ -28,6 +28,13 @@ pub struct Partition {
     pub regions: usize,
     /// SLIC's compactness.
     pub compactness: f64,
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sequence, regions) = (self.sequence.to_uppercase(), self.regions);
+        write!(out, "{sequence}, {regions} regions, compactness {}", self.compactness)
+    }
 }
 
 /// Makes the partition of cases, by name.
@@ -60,7 +67,7 @@ impl Partition {
     }
 
     /// Its scores for a case under a fill.
-    pub fn scores_file(&self, case: &str, fill: &str) -> String {
+    pub fn scores_file(&self, case: &str, fill: Method) -> String {
         format!("scores/{case}/{}-{fill}.csv", self.name())
     }
 
@@ -89,7 +96,7 @@ impl Partition {
         run.make(&self.regions_file(case), &inputs, |path| {
             let study = scans.study(case)?;
             let supervoxels = self
-                .segment(scans.sequences(), &study, regions)
+                .segment(&study, regions)
                 .with_context(|| format!("{case}: supervoxels {}", self.name()))?;
             let labels = supervoxels.labels().to_owned();
             Ok(nifti::write_labels(path, &Volume { voxels: labels, geometry: study.frame.geometry() })?)
@@ -132,21 +139,9 @@ impl Partition {
         Ok(Supervoxels::from_labels(labels, regions.masked.then_some(0))?)
     }
 
-    fn segment(
-        &self,
-        sequences: &[String],
-        study: &Study,
-        regions: &RegionsConfig,
-    ) -> anyhow::Result<Supervoxels> {
-        let channel = sequences.iter().position(|name| *name == self.sequence).ok_or_else(|| {
-            input(format!("expected one of the sequences {}, found {}", sequences.join(", "), self.sequence))
-        })?;
-        let slic = Slic::new(self.regions)
-            .compactness(self.compactness)
-            .sigma(regions.sigma)
-            .iterations(regions.iterations)
-            .enforce_connectivity(regions.enforce_connectivity);
+    fn segment(&self, study: &Study, regions: &RegionsConfig) -> anyhow::Result<Supervoxels> {
+        let slic = regions.slic(self.regions, self.compactness);
         let mask = regions.masked.then(|| study.brain.view());
-        Ok(slic.segment_volume(study.image.index_axis(Axis(0), channel), mask)?)
+        Ok(slic.segment_volume(study.channel(&self.sequence)?, mask)?)
     }
 }

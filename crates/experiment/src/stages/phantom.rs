@@ -7,8 +7,7 @@ use relevox_volume::phantom::{self, SEQUENCES};
 
 use super::Work;
 use super::cohort::PHANTOM;
-use crate::config::Config;
-use crate::failure::input;
+use crate::config::{Config, ValidConfig};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{self, Inputs, Run, State, stream_seed};
@@ -22,13 +21,13 @@ pub fn inputs(config: &Config) -> Inputs {
 ///
 /// # Errors
 /// A folder that can't be written to.
-pub fn run(run: &Run, config: &Config) -> anyhow::Result<Work> {
+pub fn run(run: &Run, config: &ValidConfig) -> anyhow::Result<Work> {
     let inputs = inputs(config);
     let state = run.state(PHANTOM, &inputs);
     if state == State::Current && whole(run.root(), config) {
         return Ok(Work { made: 0, kept: config.phantom.cases });
     }
-    if state != State::Begun {
+    if state != State::InProgress {
         run.discard(PHANTOM)?;
         run.begin(PHANTOM, &inputs)?;
     }
@@ -39,7 +38,7 @@ pub fn run(run: &Run, config: &Config) -> anyhow::Result<Work> {
     let mut work = Work { made: 0, kept: done };
     for index in done..config.phantom.cases {
         interrupt::check()?;
-        let case = phantom::generate(&config.phantom, seed, index);
+        let case = phantom::generate(config.phantom(), seed, index);
         phantom::write_case(&case, config.phantom.spacing_mm, &folder)?;
         work.count(true);
         progress.advance(1);
@@ -57,8 +56,7 @@ pub fn require(root: &Path, config: &Config) -> anyhow::Result<()> {
     if whole(root, config) {
         return Ok(());
     }
-    let folder = root.join(PHANTOM);
-    Err(input(format!("{} lacks a scan: run `{} {PHANTOM}` first", folder.display(), crate::program::name())))
+    Err(run::unavailable(&root.join(PHANTOM), "incomplete, a scan is missing", PHANTOM))
 }
 
 /// Whether every file of every case is there. One that is not would silently leave its case out of the cohort.

@@ -6,7 +6,7 @@
 use anyhow::Context;
 use ndarray::{Array2, Axis};
 use relevox_eval::Logistic;
-use relevox_volume::{CaseFiles, Split};
+use relevox_volume::{CohortCase, Split};
 
 use super::train::Prediction;
 use super::{Session, Work};
@@ -35,7 +35,7 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
 }
 
 fn predictions(session: &Session) -> anyhow::Result<Vec<u8>> {
-    let train: Vec<&CaseFiles> = session.scans.split(Split::Train).collect();
+    let train: Vec<&CohortCase> = session.scans.split(Split::Train).collect();
     let scored = session.scored_cases();
     let progress = Progress::start("brightness", train.len() + scored.len(), "cases");
     let labels: Vec<bool> = train.iter().map(|case| case.label).collect();
@@ -50,12 +50,12 @@ fn predictions(session: &Session) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Mean and deviation of each sequence over the crop, `[case, feature]`.
-fn statistics(session: &Session, cases: &[&CaseFiles], progress: &Progress) -> anyhow::Result<Array2<f64>> {
+fn statistics(session: &Session, cases: &[&CohortCase], progress: &Progress) -> anyhow::Result<Array2<f64>> {
     let sequences = session.config.preprocess.sequences.len();
     let mut features = Array2::zeros((cases.len(), 2 * sequences));
     for (mut row, case) in features.rows_mut().into_iter().zip(cases) {
         interrupt::check()?;
-        let study = session.scans.study(&case.case)?;
+        let study = session.scans.study(case.id())?;
         for (sequence, voxels) in study.image.axis_iter(Axis(0)).enumerate() {
             let voxels = voxels.mapv(f64::from);
             row[2 * sequence] = voxels.mean().unwrap_or(0.0);

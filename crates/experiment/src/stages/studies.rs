@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use relevox_volume::{CaseFiles, Preprocess, Study};
+use relevox_volume::{CaseFiles, CohortCase, Study, ValidPreprocess};
 
 use crate::run::available_memory;
 
@@ -16,7 +16,7 @@ const KEPT_BYTES: u64 = 2 << 30;
 #[derive(Debug)]
 pub struct StudyCache {
     cases: HashMap<String, Case>,
-    preprocess: Preprocess,
+    preprocess: ValidPreprocess,
     room: AtomicUsize,
 }
 
@@ -28,9 +28,10 @@ struct Case {
 
 impl StudyCache {
     /// No study is read yet.
-    pub fn new(cases: &[CaseFiles], preprocess: &Preprocess) -> Self {
-        let case =
-            |files: &CaseFiles| (files.case.clone(), Case { files: files.clone(), study: Mutex::new(None) });
+    pub fn new(cases: &[CohortCase], preprocess: &ValidPreprocess) -> Self {
+        let case = |case: &CohortCase| {
+            (case.id().to_owned(), Case { files: case.files.clone(), study: Mutex::new(None) })
+        };
         let room = available_memory().map_or(KEPT_BYTES, |bytes| bytes / 2);
         Self {
             cases: cases.iter().map(case).collect(),

@@ -98,7 +98,7 @@ impl Image {
         let voxels = self.size().iter().product::<usize>();
         let mut values = Vec::with_capacity(patches.len() * channels * size.iter().product::<usize>());
         for ((patch, bounds), start) in patches.iter().zip(&place.boxes).zip(&place.starts) {
-            let [_, rows, columns] = patch.bounds().size();
+            let [planes, rows, columns] = patch.bounds().size();
             let changed = patch.as_slice();
             for channel in 0..channels {
                 for z in start[0]..start[0] + size[0] {
@@ -107,7 +107,7 @@ impl Image {
                         let first = values.len();
                         values.extend_from_slice(&self.values[row..row + size[2]]);
                         if bounds.range(0).contains(&z) && bounds.range(1).contains(&y) {
-                            let within = (channel * bounds.size()[0] + z - bounds.start[0]) * rows;
+                            let within = (channel * planes + z - bounds.start[0]) * rows;
                             let from = (within + y - bounds.start[1]) * columns;
                             let onto = first + bounds.start[2] - start[2];
                             values[onto..onto + columns].copy_from_slice(&changed[from..from + columns]);

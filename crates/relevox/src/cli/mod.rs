@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use relevox_experiment::failure::{Ending, ending, message};
-use relevox_experiment::place::Place;
-use relevox_experiment::progress::say;
+use relevox_experiment::device::DeviceOptions;
+use relevox_experiment::failure::{ExitStatus, exit_status, message};
+use relevox_experiment::progress::print_status;
 use relevox_experiment::{commands, interrupt, memory, program};
 use relevox_models::Precision;
 
@@ -64,20 +64,20 @@ impl Command {
     /// Runs the command.
     ///
     /// # Errors
-    /// Any failure; [`ending`] classifies it.
-    pub fn run(self, place: &Place) -> anyhow::Result<()> {
+    /// Any failure; [`exit_status`] classifies it.
+    pub fn run(self, options: &DeviceOptions) -> anyhow::Result<()> {
         match self {
-            Self::Reproduce(args) => commands::reproduce(args.into(), place),
-            Self::Phantom(args) => commands::phantom(args.into(), place),
-            Self::Train(args) => commands::train(args.into(), place),
-            Self::Grid(args) => commands::grid(args.into(), place),
-            Self::Regions(args) => commands::regions(args.into(), place),
-            Self::PerturbTrain(args) => commands::perturb_train(args.into(), place),
-            Self::Score(args) => commands::score(args.into(), place),
-            Self::Evaluate(args) => commands::evaluate(args.into(), place),
-            Self::Report(args) => commands::report(args.into(), place),
-            Self::Slic(args) => place.refuse("slic").and_then(|()| slic::run(&args)),
-            Self::Explain(args) => explain::run(&args, place),
+            Self::Reproduce(args) => commands::reproduce(args.into(), options),
+            Self::Phantom(args) => commands::phantom(args.into(), options),
+            Self::Train(args) => commands::train(args.into(), options),
+            Self::Grid(args) => commands::grid(args.into(), options),
+            Self::Regions(args) => commands::regions(args.into(), options),
+            Self::PerturbTrain(args) => commands::perturb_train(args.into(), options),
+            Self::Score(args) => commands::score(args.into(), options),
+            Self::Evaluate(args) => commands::evaluate(args.into(), options),
+            Self::Report(args) => commands::report(args.into(), options),
+            Self::Slic(args) => options.require_cpu("slic").and_then(|()| slic::run(&args)),
+            Self::Explain(args) => explain::run(&args, options),
         }
     }
 }
@@ -89,22 +89,22 @@ impl Command {
 pub fn start<C>(
     name: &'static str,
     parse: impl FnOnce() -> (GlobalArgs, C),
-    command: impl FnOnce(C, &Place) -> anyhow::Result<()>,
+    command: impl FnOnce(C, &DeviceOptions) -> anyhow::Result<()>,
 ) -> ExitCode {
-    memory::keep();
+    memory::retain_freed();
     program::set_name(name);
     let (global, parsed) = parse();
     let run = || {
-        interrupt::listen()?;
+        interrupt::install_handler()?;
         let threads = usize::from(global.threads.unwrap_or(0));
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
-        command(parsed, &Place { device: global.device, precision: global.precision })
+        command(parsed, &DeviceOptions { device: global.device, precision: global.precision })
     };
     match run() {
-        Ok(()) => Ending::Done.into(),
+        Ok(()) => ExitStatus::Success.into(),
         Err(error) => {
-            say(format!("error: {}", message(&error)));
-            ending(&error).into()
+            print_status(format!("error: {}", message(&error)));
+            exit_status(&error).into()
         }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use clap::Args;
 use ndarray::{Array3, Array4, Axis};
-use relevox_experiment::failure::input;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::run::probe;
+use relevox_experiment::run::check_writable;
 use relevox_volume::{Volume, nifti};
 use serde_json::json;
 use slic3d::{Sigma, Slic};
@@ -94,7 +94,7 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
     let start = Instant::now();
     let (supervoxels, report) = slic
         .segment_with_report(image.view(), mask.as_ref().map(|mask| mask.view()))
-        .map_err(|error| input(format!("{}: {error}", args.input.display())))?;
+        .map_err(|error| invalid_input(format!("{}: {error}", args.input.display())))?;
     let seconds = start.elapsed().as_secs_f64();
     interrupt::check()?;
     let labels = supervoxels.labels().to_owned();
@@ -104,7 +104,7 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
         "seconds": seconds,
         "requested": report.requested,
         "seeds": report.seeds,
-        "dead": report.dead,
+        "dead": report.empty,
         "iterations": report.iterations,
         "converged": report.converged,
     }))
@@ -114,13 +114,13 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
 fn check_output(output: &Path) -> anyhow::Result<()> {
     let name = output.to_string_lossy();
     if !name.ends_with(".nii") && !name.ends_with(".nii.gz") {
-        return Err(input(format!("{name}: expected a name ending in .nii or .nii.gz")));
+        return Err(invalid_input(format!("{name}: expected a name ending in .nii or .nii.gz")));
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        return Err(input(format!("{name}: expected an existing folder {}", folder.display())));
+        return Err(invalid_input(format!("{name}: expected an existing folder {}", folder.display())));
     }
-    probe(folder)
+    check_writable(folder)
 }
 
 /// Stacks the volume and the further channels, `[c, z, y, x]`.
@@ -145,7 +145,7 @@ fn read_mask(args: &SlicArgs, volume: &Volume, image: &Array4<f32>) -> anyhow::R
 fn on_grid(args: &SlicArgs, volume: &Volume, path: &Path, what: &str) -> anyhow::Result<Array3<f32>> {
     let other = nifti::read(path)?;
     if !other.geometry.same_grid(&volume.geometry) {
-        return Err(input(format!(
+        return Err(invalid_input(format!(
             "{}: expected {what} on the grid of {}, {}, found {}",
             path.display(),
             args.input.display(),
@@ -165,7 +165,7 @@ fn parameters(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Slic> {
     let sigma = match args.sigma.as_slice() {
         &[sigma] => Sigma::from(sigma),
         &[z, y, x] => Sigma::from([z, y, x]),
-        other => return Err(input(format!("--sigma: expected one value or z,y,x, found {other:?}"))),
+        other => return Err(invalid_input(format!("--sigma: expected one value or z,y,x, found {other:?}"))),
     };
     let slic = Slic::new(args.regions)
         .compactness(args.compactness)
@@ -193,6 +193,6 @@ fn spacing(text: &str, volume: &Volume, path: &Path) -> anyhow::Result<[f64; 3]>
     }
     let values: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
     values.ok().and_then(|values| <[f64; 3]>::try_from(values).ok()).ok_or_else(|| {
-        input(format!("--spacing: expected z,y,x or `header` (of {}), found {text}", path.display()))
+        invalid_input(format!("--spacing: expected z,y,x or `header` (of {}), found {text}", path.display()))
     })
 }

@@ -79,7 +79,7 @@ pub fn refuse(mut command: Command, parts: &[&str]) {
 pub fn cohort(folder: &Path, cases: usize) {
     let config =
         PhantomConfig { cases, shape: [16, 20, 16], spacing_mm: [8.0; 3], ..PhantomConfig::default() };
-    write_cohort(&config, 1, folder, |_| {}).unwrap();
+    write_cohort(&config.check().unwrap(), 1, folder, |_| {}).unwrap();
 }
 
 /// Reads every file below a folder, by relative path.

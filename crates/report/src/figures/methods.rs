@@ -43,7 +43,7 @@ pub fn methods(summary: &Summary) -> anyhow::Result<Vec<u8>> {
         canvas.text(
             area.x - 24.0,
             middle + SIZE * 0.35,
-            wording::method(method),
+            method.label(),
             Text::new(SIZE + 2.0, INK).bold().end(),
         )?;
         let kinds = [

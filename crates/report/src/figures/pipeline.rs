@@ -7,6 +7,7 @@ use super::colour::{BLUE, BORDER, FAINT_INK, GREY, INK, OUTLINE, RULE, Rgb, VERM
 use super::comparison::short;
 use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
 use super::plane::View;
+use crate::tables::Method;
 use crate::tables::wording::{self, decimal};
 
 /// What the figure shows.
@@ -31,7 +32,7 @@ pub struct Pipeline<'a> {
     /// The sequence with that one replaced.
     pub perturbed: ArrayView3<'a, f32>,
     /// By what.
-    pub fill: &'a str,
+    pub fill: Method,
     /// The classifier's probability on the scan.
     pub p_original: f64,
     /// And with the region replaced.
@@ -155,13 +156,13 @@ fn bar(canvas: &mut Canvas, area: Area, share: f64, colour: Rgb) {
     canvas.rect(Area { width, ..area }, colour);
 }
 
-fn fill_words(fill: &str) -> String {
+fn fill_words(fill: Method) -> &'static str {
     match fill {
-        "blank" => "set to 0".to_owned(),
-        "min" => "set to the smallest value".to_owned(),
-        "max" => "set to the largest value".to_owned(),
-        "mean" => "set to the mean value".to_owned(),
-        "learned" => "replaced by the U-Net".to_owned(),
-        other => format!("fill “{other}”"),
+        Method::Blank => "set to 0",
+        Method::Min => "set to the smallest value",
+        Method::Max => "set to the largest value",
+        Method::Mean => "set to the mean value",
+        Method::Learned => "replaced by the U-Net",
+        other => other.label(),
     }
 }

@@ -5,7 +5,7 @@ use relevox_eval::roc_curve;
 use relevox_volume::Geometry;
 
 use super::*;
-use crate::tables::{METHODS, Number, sample};
+use crate::tables::{Method, Number, sample};
 
 const SHAPE: [usize; 3] = [8, 30, 24];
 
@@ -63,7 +63,7 @@ fn draw_pipeline(scene: &Scene) -> Vec<u8> {
         regions: 60,
         perturbed_id: 40,
         perturbed: scene.perturbed.view(),
-        fill: "blank",
+        fill: Method::Blank,
         p_original: 0.9375,
         p_perturbed: 0.4375,
         relevance: scene.relevance.view(),
@@ -157,7 +157,7 @@ fn figures_are_png_files_of_their_size_and_not_blank() {
         (draw_epochs(&scene, &correlation), (1600, 1043)),
         (draw_roc(), (760, 740)),
         (training(&history(), Some(9)).unwrap(), (1500, 560)),
-        (methods(&summary).unwrap(), (1400, 64 + METHODS.len() as u32 * 92 + 90)),
+        (methods(&summary).unwrap(), (1400, 64 + Method::ALL.len() as u32 * 92 + 90)),
     ];
     for (index, (bytes, size)) in sizes.iter().enumerate() {
         let (width, height, colours) = look(bytes);

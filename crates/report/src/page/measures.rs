@@ -4,7 +4,7 @@ use super::html::Html;
 use super::sections::figure;
 use super::table::{Cell, table};
 use super::{FigureKind, Report};
-use crate::tables::{Number, Summary, wording};
+use crate::tables::{Method, Number, Summary, wording};
 
 /// Mass, surfaces, faithfulness.
 pub(super) fn measures(html: &mut Html, report: &Report<'_>) {
@@ -15,10 +15,10 @@ pub(super) fn measures(html: &mut Html, report: &Report<'_>) {
     }
     html.raw("<h3>Mass, surface, faithfulness</h3><p><b>Activation precision</b>: the share of the map’s mass inside the tumour. <b>Pointing game</b>: whether its highest voxels lie inside. <b>Deletion</b> and <b>insertion</b>: the mean probability of the predicted class as supervoxels are taken away, or put back, the most relevant first: low and high are good. <b>Infidelity</b>: the share of what random perturbations do that the map does not foretell; 1 is a map that foretells nothing.</p>");
     let mut heads = vec![""];
-    heads.extend(names.iter().map(|name| wording::measure(name)));
+    heads.extend(names.iter().map(|measure| measure.label()));
     let rows = methods.iter().map(|(method, measures)| {
-        let mut cells = vec![Cell::Head(wording::method(method).to_owned())];
-        cells.extend(names.iter().map(|name| match measures.get(*name) {
+        let mut cells = vec![Cell::Head(method.label().to_owned())];
+        cells.extend(names.iter().map(|name| match measures.get(name) {
             Some(number) => Cell::Number(number.clone()),
             None => Cell::Plain(None),
         }));
@@ -29,8 +29,8 @@ pub(super) fn measures(html: &mut Html, report: &Report<'_>) {
         html.raw("<p>Mean differences, case by case. One method is <em>better</em> than another if the paired bootstrap interval lies on the better side of 0 and p, that of a two-sided paired permutation test, under 0.05; p is of each comparison alone: of many, one in twenty is under 0.05 by chance.</p>");
         let rows = summary.measure_differences.iter().map(|one| {
             let verdict = if one.better { "better than" } else { "not better than" };
-            let names = [&one.method, &one.over].map(|name| wording::method(name));
-            compared(names, verdict, wording::measure(&one.measure), &one.difference, one.p)
+            let names = [one.method, one.over].map(Method::label);
+            compared(names, verdict, one.measure.label(), &one.difference, one.p)
         });
         table(html, &["", "measure", "difference", "p", "cases"], rows);
     }

@@ -5,7 +5,7 @@ use super::measures::{compared, measures};
 use super::table::{Cell, row, table};
 use super::{FigureKind, Report};
 use crate::tables::wording::{self, decimal, with_interval};
-use crate::tables::{GridCell, Number, Paper, Summary, THRESHOLDS};
+use crate::tables::{GridCell, Method, Number, Paper, Summary, Threshold};
 
 /// A figure with its caption, where the run has it.
 pub(super) fn figure(html: &mut Html, report: &Report<'_>, kind: FigureKind, title: &str, caption: &str) {
@@ -38,13 +38,13 @@ pub(super) fn paper(html: &mut Html, report: &Report<'_>) -> anyhow::Result<()> 
     let mut rows =
         vec![line("Classifier: area under the ROC curve".to_owned(), &summary.classifier.test_auc)];
     for (method, dice) in Summary::ordered(&summary.dice) {
-        if dice.oracle.paper.is_some() || method == "random" || method == "ceiling" {
-            rows.push(line(format!("{}: Dice, oracle threshold", wording::method(method)), &dice.oracle));
+        if dice.oracle.paper.is_some() || method == Method::Random || method == Method::Ceiling {
+            rows.push(line(format!("{}: Dice, oracle threshold", method.label()), &dice.oracle));
         }
     }
     for (method, numbers) in Summary::ordered(&summary.ranked) {
         if let Some(number) = numbers.first().filter(|number| number.paper.is_some()) {
-            rows.push(line(format!("{}: Dice of the top supervoxel", wording::method(method)), number));
+            rows.push(line(format!("{}: Dice of the top supervoxel", method.label()), number));
         }
     }
     table(html, &["", "this run", "cases", "paper"], rows);
@@ -68,8 +68,8 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
     html.raw("<h2 id=\"localisation\">Localisation of the tumour</h2>");
     html.raw("<p>Dice of each method’s mask with the expert’s whole tumour. The <b>oracle</b> threshold is the best for each case, which only the expert’s outline can tell: it is an upper bound for the map, not a segmentation. <b>Otsu</b>’s and the <b>validation</b> threshold (one value, fixed on the validation split) need no outline of the case. The <b>validation volume</b> marks the highest regions up to the mean volume of the validation split’s tumours. <b>Otsu by volume</b> and the <b>mixture</b> of two normal distributions weigh each region by its volume of brain; the <b>mask</b> is what the run leaves in <code>maps/</code>, small islands removed. The <b>random control</b> has the same supervoxels with shuffled scores; the <b>brightness control</b> ranks supervoxels by their mean in one sequence and knows no classifier; the <b>ceiling</b> is the best that any choice of supervoxels could reach. Methods with fewer cases were run on some of them only.</p>");
     let rows = Summary::ordered(&summary.dice).into_iter().map(|(method, dice)| {
-        let mut cells = vec![Cell::Head(wording::method(method).to_owned())];
-        cells.extend(THRESHOLDS.iter().map(|name| match dice.get(name) {
+        let mut cells = vec![Cell::Head(method.label().to_owned())];
+        cells.extend(Threshold::ALL.into_iter().map(|threshold| match dice.get(threshold) {
             Some(number) => Cell::Number(number.clone()),
             None => Cell::Plain(None),
         }));
@@ -77,7 +77,7 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
         cells
     });
     let mut heads = vec![""];
-    heads.extend(THRESHOLDS.iter().map(|name| wording::threshold(name)));
+    heads.extend(Threshold::ALL.map(Threshold::label));
     heads.extend(["cases", "paper, oracle"]);
     table(html, &heads, rows);
     diffusion(html, summary);
@@ -92,8 +92,8 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
         html.raw("<h3>What beats what</h3><p>Mean difference in Dice, case by case. One method <em>beats</em> another if the paired bootstrap interval lies above 0 and p, that of a two-sided paired permutation test, under 0.05.</p>");
         let rows = summary.differences.iter().map(|one| {
             let verdict = if one.beats { "beats" } else { "does not beat" };
-            let names = [&one.method, &one.over].map(|name| wording::method(name));
-            compared(names, verdict, wording::threshold(&one.dice), &one.difference, one.p)
+            let names = [one.method, one.over].map(Method::label);
+            compared(names, verdict, one.dice.label(), &one.difference, one.p)
         });
         table(html, &["", "Dice", "difference", "p", "cases"], rows);
     }
@@ -106,7 +106,7 @@ pub(super) fn localisation(html: &mut Html, report: &Report<'_>) {
             Cell::Count(fill.distance_from_max.n),
         ]];
         rows.extend(Summary::ordered(&fill.mean_abs_delta_p).into_iter().map(|(method, number)| {
-            let name = format!("Mean |Δp| over supervoxels: {}", wording::method(method));
+            let name = format!("Mean |Δp| over supervoxels: {}", method.label());
             vec![Cell::Head(name), Cell::Fine(number.clone()), Cell::Count(number.n)]
         }));
         table(html, &["", "mean", "cases"], rows);
@@ -120,7 +120,7 @@ fn diffusion(html: &mut Html, summary: &Summary) {
         "{}{} of {}, λ {}, likeness within {} medians{}, chosen on {} validation cases.",
         if chosen.reading == "positive" { "what speaks for the positive class in " } else { "" },
         if chosen.scores == "delta_p" { "Δp" } else { "Δlogit" },
-        wording::method(&chosen.fill),
+        chosen.fill.label(),
         chosen.lambda,
         chosen.scale,
         if chosen.border { ", by length of border" } else { "" },
@@ -166,7 +166,7 @@ pub(super) fn ranks(html: &mut Html, report: &Report<'_>) {
         html.element("<h3>", title, "</h3>");
         let methods = Summary::ordered(table_of);
         let mut heads = vec!["rank"];
-        heads.extend(methods.iter().map(|(method, _)| wording::method(method)));
+        heads.extend(methods.iter().map(|(method, _)| method.label()));
         let ranks = methods.iter().map(|(_, numbers)| numbers.len()).max().unwrap_or(0);
         let rows = (0..ranks).map(|rank| {
             let mut cells = vec![Cell::Head(match (rank, cumulative) {
@@ -241,13 +241,13 @@ fn in_order<'a, T: PartialEq + Copy>(cells: &[&'a GridCell], key: impl Fn(&'a Gr
 
 fn matrix(html: &mut Html, summary: &Summary, cells: &[&GridCell]) {
     let sequences = in_order(cells, |cell| cell.sequence.as_str());
-    let fills = in_order(cells, |cell| cell.fill.as_str());
+    let fills = in_order(cells, |cell| cell.fill);
     let mut counts = in_order(cells, |cell| cell.regions);
     counts.sort_unstable();
     html.raw("<div class=\"scroll\"><table class=\"grid\"><thead><tr><th class=\"first\"></th>");
     for fill in &fills {
         html.raw("<th class=\"group\" scope=\"colgroup\" colspan=\"").text(&counts.len().to_string());
-        html.element("\">", wording::method(fill), "</th>");
+        html.element("\">", fill.label(), "</th>");
     }
     html.raw("</tr><tr><th class=\"first\" scope=\"col\">regions</th>");
     for _ in &fills {
@@ -390,29 +390,28 @@ pub(super) fn cohort(html: &mut Html, report: &Report<'_>) -> anyhow::Result<()>
 
 fn case_table(html: &mut Html, report: &Report<'_>) {
     html.element("<details><summary>", &format!("Every scored case ({})", report.cases.len()), "</summary>");
-    let methods: Vec<&str> = crate::tables::METHODS
+    let methods: Vec<Method> = Method::ALL
         .into_iter()
-        .filter(|method| report.cases.iter().any(|case| case.dice.contains_key(*method)))
+        .filter(|method| report.cases.iter().any(|case| case.dice.contains_key(method)))
         .collect();
     let mut heads = vec!["case", "split", "class", "p", "regions"];
-    heads.extend(methods.iter().map(|method| wording::method(method)));
+    heads.extend(methods.iter().map(|method| method.label()));
     heads.push("flat maps");
-    let rows =
-        report.cases.iter().map(|case| {
-            let mut cells = vec![
-                Cell::Head(case.case.clone()),
-                Cell::Words(case.split.clone()),
-                Cell::Count(usize::from(case.positive)),
-                Cell::Plain(Some(case.probability)),
-                Cell::Count(case.regions),
-            ];
-            cells.extend(methods.iter().map(|method| {
-                Cell::Plain(case.dice.get(*method).and_then(|dice| dice.get("oracle")).copied())
-            }));
-            let flat: Vec<&str> = case.flat.iter().map(|method| wording::method(method)).collect();
-            cells.push(Cell::Words(flat.join(", ")));
-            cells
-        });
+    let rows = report.cases.iter().map(|case| {
+        let mut cells = vec![
+            Cell::Head(case.case.clone()),
+            Cell::Words(case.split.clone()),
+            Cell::Count(usize::from(case.positive)),
+            Cell::Plain(Some(case.probability)),
+            Cell::Count(case.regions),
+        ];
+        cells.extend(methods.iter().map(|method| {
+            Cell::Plain(case.dice.get(method).and_then(|dice| dice.get(&Threshold::Oracle)).copied())
+        }));
+        let flat: Vec<&str> = case.flat.iter().map(|method| method.label()).collect();
+        cells.push(Cell::Words(flat.join(", ")));
+        cells
+    });
     table(html, &heads, rows);
     html.raw("<p>Oracle Dice by method; a dash where the case has no expert outline. The other thresholds are in <code>tables/cases.csv</code>.</p></details>\n");
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 
-use super::summary::{CaseRow, METHODS, Number, Summary, THRESHOLDS};
+use super::{CaseRow, Method, Number, Summary, Threshold};
 
 /// A file of the `tables` folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +65,12 @@ fn row<const N: usize>(first: [&str; N], number: &Number) -> Vec<String> {
     first.iter().map(|cell| (*cell).to_owned()).chain(cells(number)).collect()
 }
 
-fn ranks(table: &BTreeMap<String, Vec<Number>>) -> anyhow::Result<Vec<u8>> {
+fn ranks(table: &BTreeMap<Method, Vec<Number>>) -> anyhow::Result<Vec<u8>> {
     let rows = Summary::ordered(table).into_iter().flat_map(|(method, numbers)| {
-        numbers.iter().enumerate().map(move |(index, number)| row([method, &(index + 1).to_string()], number))
+        numbers
+            .iter()
+            .enumerate()
+            .map(move |(index, number)| row([method.name(), &(index + 1).to_string()], number))
     });
     write(header(&["method", "rank"]), rows)
 }
@@ -77,7 +80,10 @@ fn grid(summary: &Summary) -> anyhow::Result<Vec<u8>> {
         let number =
             Number { mean: cell.mean, ci95: cell.ci95, n: cell.n, paper: cell.paper, why: cell.why.clone() };
         let (regions, compactness) = (cell.regions.to_string(), cell.compactness.to_string());
-        row([&cell.split, &cell.sequence, &regions, &plain(cell.made), &compactness, &cell.fill], &number)
+        row(
+            [&cell.split, &cell.sequence, &regions, &plain(cell.made), &compactness, cell.fill.name()],
+            &number,
+        )
     });
     write(header(&["split", "sequence", "regions", "regions_made", "compactness", "fill"]), rows)
 }
@@ -86,11 +92,15 @@ fn grid(summary: &Summary) -> anyhow::Result<Vec<u8>> {
 fn gradcam(summary: &Summary) -> anyhow::Result<Vec<u8>> {
     let mut rows = Vec::new();
     for (method, dice) in Summary::ordered(&summary.dice) {
-        rows.extend(THRESHOLDS.into_iter().filter_map(|name| Some(row([method, name], dice.get(name)?))));
+        rows.extend(
+            Threshold::ALL
+                .into_iter()
+                .filter_map(|threshold| Some(row([method.name(), threshold.name()], dice.get(threshold)?))),
+        );
     }
     for difference in &summary.differences {
         let name = format!("{} minus {}'s", difference.dice, difference.over);
-        rows.push(row([&difference.method, &name], &difference.difference));
+        rows.push(row([difference.method.name(), &name], &difference.difference));
     }
     write(header(&["method", "dice"]), rows)
 }
@@ -98,11 +108,11 @@ fn gradcam(summary: &Summary) -> anyhow::Result<Vec<u8>> {
 /// Mass, surfaces and faithfulness of every method, and the paired differences.
 fn measures(summary: &Summary) -> anyhow::Result<Vec<u8>> {
     let numbers = Summary::ordered(&summary.measures).into_iter().flat_map(|(method, measures)| {
-        measures.iter().map(move |(name, number)| row([method, name], number))
+        measures.iter().map(move |(measure, number)| row([method.name(), measure.name()], number))
     });
     let differences = summary.measure_differences.iter().map(|one| {
         let name = format!("{} minus {}'s", one.measure, one.over);
-        row([&one.method, &name], &one.difference)
+        row([one.method.name(), &name], &one.difference)
     });
     write(header(&["method", "measure"]), numbers.chain(differences))
 }
@@ -137,29 +147,31 @@ pub fn read_cases(bytes: &[u8]) -> anyhow::Result<Vec<CaseRow>> {
         header.iter().take(CASE.len()).eq(CASE),
         "expected the columns {CASE:?}, found {header:?}"
     );
-    let dice_columns: Vec<(usize, &str, &str)> = header
+    let dice_columns: Vec<(usize, Method, Threshold)> = header
         .iter()
         .enumerate()
         .skip(CASE.len())
         .map(|(index, name)| {
             // One threshold's name may end as another's does: the longest is meant.
-            let parts = THRESHOLDS
-                .iter()
-                .filter_map(|threshold| Some((name.strip_suffix(threshold)?.strip_suffix('_')?, *threshold)))
-                .max_by_key(|(_, threshold)| threshold.len());
+            let parts = Threshold::ALL
+                .into_iter()
+                .filter_map(|threshold| {
+                    Some((name.strip_suffix(threshold.name())?.strip_suffix('_')?, threshold))
+                })
+                .max_by_key(|(_, threshold)| threshold.name().len());
             let (method, threshold) =
                 parts.with_context(|| format!("column {name}: expected method_threshold"))?;
-            Ok((index, method, threshold))
+            Ok((index, method.parse()?, threshold))
         })
         .collect::<anyhow::Result<_>>()?;
     let mut cases = Vec::new();
     for record in reader.records() {
         let record = record?;
         let cell = |index: usize| record.get(index).unwrap_or_default();
-        let mut dice: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
+        let mut dice: BTreeMap<Method, BTreeMap<Threshold, f64>> = BTreeMap::new();
         for &(index, method, threshold) in &dice_columns {
             if !cell(index).is_empty() {
-                dice.entry(method.to_owned()).or_default().insert(threshold.to_owned(), cell(index).parse()?);
+                dice.entry(method).or_default().insert(threshold, cell(index).parse()?);
             }
         }
         cases.push(CaseRow {
@@ -169,7 +181,7 @@ pub fn read_cases(bytes: &[u8]) -> anyhow::Result<Vec<CaseRow>> {
             probability: cell(3).parse()?,
             regions: cell(4).parse()?,
             tumour_voxels: if cell(5).is_empty() { None } else { Some(cell(5).parse()?) },
-            flat: cell(6).split_whitespace().map(str::to_owned).collect(),
+            flat: cell(6).split_whitespace().map(str::parse).collect::<Result<_, _>>()?,
             dice,
         });
     }
@@ -177,12 +189,11 @@ pub fn read_cases(bytes: &[u8]) -> anyhow::Result<Vec<CaseRow>> {
 }
 
 fn case_rows(cases: &[CaseRow]) -> anyhow::Result<Vec<u8>> {
-    let columns: BTreeSet<(usize, &str, &str)> = cases
+    let columns: BTreeSet<(usize, Method, Threshold)> = cases
         .iter()
         .flat_map(|case| {
             case.dice.iter().flat_map(|(method, dice)| {
-                let order = METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len());
-                dice.keys().map(move |threshold| (order, method.as_str(), threshold.as_str()))
+                dice.keys().map(move |threshold| (method.rank(), *method, *threshold))
             })
         })
         .collect();
@@ -199,10 +210,10 @@ fn case_rows(cases: &[CaseRow]) -> anyhow::Result<Vec<u8>> {
             case.probability.to_string(),
             case.regions.to_string(),
             case.tumour_voxels.map(|voxels| voxels.to_string()).unwrap_or_default(),
-            case.flat.join(" "),
+            case.flat.iter().map(|method| method.name()).collect::<Vec<_>>().join(" "),
         ];
         row.extend(columns.iter().map(|(_, method, threshold)| {
-            plain(case.dice.get(*method).and_then(|dice| dice.get(*threshold)).copied())
+            plain(case.dice.get(method).and_then(|dice| dice.get(threshold)).copied())
         }));
         row
     });

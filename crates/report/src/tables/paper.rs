@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::Deserialize;
 
+use super::Method;
+
 /// Everything that the paper prints.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,9 +17,9 @@ pub struct Paper {
     pub classifier: PaperClassifier,
     /// What its grid search found best.
     pub selected: PaperSelected,
-    oracle: BTreeMap<String, f64>,
-    table1: BTreeMap<String, Vec<f64>>,
-    table2: BTreeMap<String, Vec<f64>>,
+    oracle: BTreeMap<Method, f64>,
+    table1: BTreeMap<Method, Vec<f64>>,
+    table2: BTreeMap<Method, Vec<f64>>,
     table3: PaperGrid,
 }
 
@@ -67,7 +69,7 @@ pub struct PaperSelected {
 struct PaperGrid {
     counts: Vec<usize>,
     #[serde(flatten)]
-    rows: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
+    rows: BTreeMap<String, BTreeMap<Method, Vec<f64>>>,
 }
 
 impl Paper {
@@ -80,24 +82,24 @@ impl Paper {
     }
 
     /// Oracle Dice of a method on the selected supervoxels.
-    pub fn oracle(&self, method: &str) -> Option<f64> {
-        self.oracle.get(method).copied()
+    pub fn oracle(&self, method: Method) -> Option<f64> {
+        self.oracle.get(&method).copied()
     }
 
     /// Table 1: Dice of the region at a rank, from 1.
-    pub fn ranked(&self, method: &str, rank: usize) -> Option<f64> {
-        self.table1.get(method)?.get(rank.checked_sub(1)?).copied()
+    pub fn ranked(&self, method: Method, rank: usize) -> Option<f64> {
+        self.table1.get(&method)?.get(rank.checked_sub(1)?).copied()
     }
 
     /// Table 2: Dice of the regions up to a rank, from 1.
-    pub fn cumulative(&self, method: &str, rank: usize) -> Option<f64> {
-        self.table2.get(method)?.get(rank.checked_sub(1)?).copied()
+    pub fn cumulative(&self, method: Method, rank: usize) -> Option<f64> {
+        self.table2.get(&method)?.get(rank.checked_sub(1)?).copied()
     }
 
     /// Table 3: oracle Dice of a cell. The paper gives one compactness, and not which.
-    pub fn grid(&self, sequence: &str, regions: usize, fill: &str) -> Option<f64> {
+    pub fn grid(&self, sequence: &str, regions: usize, fill: Method) -> Option<f64> {
         let column = self.table3.counts.iter().position(|count| *count == regions)?;
-        self.table3.rows.get(sequence)?.get(fill)?.get(column).copied()
+        self.table3.rows.get(sequence)?.get(&fill)?.get(column).copied()
     }
 }
 
@@ -108,13 +110,13 @@ mod tests {
     #[test]
     fn all_tables_are_whole() {
         let paper = Paper::load().unwrap();
-        for method in ["learned", "blank"] {
-            assert_eq!(paper.table1[method].len(), 3);
-            assert_eq!(paper.table2[method].len(), 5);
+        for method in [Method::Learned, Method::Blank] {
+            assert_eq!(paper.table1[&method].len(), 3);
+            assert_eq!(paper.table2[&method].len(), 5);
         }
         for sequence in ["t1", "t1ce", "t2", "flair"] {
-            for fill in ["blank", "min", "max"] {
-                assert_eq!(paper.table3.rows[sequence][fill].len(), paper.table3.counts.len());
+            for fill in [Method::Blank, Method::Min, Method::Max] {
+                assert_eq!(paper.table3.rows[sequence][&fill].len(), paper.table3.counts.len());
             }
         }
         assert_eq!(paper.table3.rows.len(), 4);
@@ -127,10 +129,10 @@ mod tests {
     fn tables_agree_with_each_other() {
         let paper = Paper::load().unwrap();
         let selected = (paper.selected.sequence.as_str(), paper.selected.regions);
-        for method in ["blank", "min", "max"] {
+        for method in [Method::Blank, Method::Min, Method::Max] {
             assert_eq!(paper.oracle(method), paper.grid(selected.0, selected.1, method));
         }
-        for method in ["learned", "blank"] {
+        for method in [Method::Learned, Method::Blank] {
             assert_eq!(paper.ranked(method, 1), paper.cumulative(method, 1));
         }
         let best = paper
@@ -139,17 +141,17 @@ mod tests {
             .values()
             .flat_map(|row| row.values().flatten())
             .fold(0.0, |a: f64, b| a.max(*b));
-        assert_eq!(Some(best), paper.oracle("blank"));
+        assert_eq!(Some(best), paper.oracle(Method::Blank));
     }
 
     #[test]
     fn what_it_does_not_say_is_none() {
         let paper = Paper::load().unwrap();
-        assert_eq!(paper.oracle("random"), None);
+        assert_eq!(paper.oracle(Method::Random), None);
         assert_eq!(
-            (paper.ranked("blank", 0), paper.ranked("blank", 4), paper.ranked("max", 1)),
+            (paper.ranked(Method::Blank, 0), paper.ranked(Method::Blank, 4), paper.ranked(Method::Max, 1)),
             (None, None, None)
         );
-        assert_eq!((paper.grid("t2", 60, "blank"), paper.grid("pd", 50, "blank")), (None, None));
+        assert_eq!((paper.grid("t2", 60, Method::Blank), paper.grid("pd", 50, Method::Blank)), (None, None));
     }
 }

@@ -12,27 +12,27 @@ fn number(mean: f64, paper: Option<f64>) -> Number {
 pub fn summary() -> Summary {
     let paper = Paper::load().unwrap();
     let mut dice = BTreeMap::new();
-    for (index, method) in METHODS.into_iter().enumerate() {
+    for (index, method) in Method::ALL.into_iter().enumerate() {
         let mean = 0.75 - 0.03125 * index as f64;
         dice.insert(
-            method.to_owned(),
+            method,
             DiceSummary {
                 oracle: number(mean, paper.oracle(method)),
-                otsu: (method != "ceiling").then(|| number(mean - 0.125, None)),
-                validation_threshold: (method != "ceiling").then(|| number(mean - 0.09375, None)),
-                otsu_volume: (method != "ceiling").then(|| number(mean - 0.15625, None)),
-                mixture: (method != "ceiling").then(|| number(mean - 0.1875, None)),
-                volume: (method != "ceiling").then(|| number(mean - 0.125, None)),
-                mask: (method != "ceiling").then(|| number(mean - 0.140625, None)),
+                otsu: (method != Method::Ceiling).then(|| number(mean - 0.125, None)),
+                validation_threshold: (method != Method::Ceiling).then(|| number(mean - 0.09375, None)),
+                otsu_volume: (method != Method::Ceiling).then(|| number(mean - 0.15625, None)),
+                mixture: (method != Method::Ceiling).then(|| number(mean - 0.1875, None)),
+                volume: (method != Method::Ceiling).then(|| number(mean - 0.125, None)),
+                mask: (method != Method::Ceiling).then(|| number(mean - 0.140625, None)),
             },
         );
     }
-    let ranks = |count: usize, of: &dyn Fn(&str, usize) -> Option<f64>| -> BTreeMap<String, Vec<Number>> {
-        ["learned", "blank", "random"]
+    let ranks = |count: usize, of: &dyn Fn(Method, usize) -> Option<f64>| -> BTreeMap<Method, Vec<Number>> {
+        [Method::Learned, Method::Blank, Method::Random]
             .into_iter()
             .map(|method| {
                 let numbers = (1..=count).map(|rank| number(0.375 / rank as f64, of(method, rank)));
-                (method.to_owned(), numbers.collect())
+                (method, numbers.collect())
             })
             .collect()
     };
@@ -40,7 +40,7 @@ pub fn summary() -> Summary {
     for split in ["validation", "test"] {
         for sequence in ["t1", "t1ce", "t2", "flair"] {
             for regions in [50, 100, 250] {
-                for fill in ["blank", "min", "max"] {
+                for fill in [Method::Blank, Method::Min, Method::Max] {
                     let at = grid.len() as f64;
                     grid.push(GridCell {
                         split: split.to_owned(),
@@ -48,7 +48,7 @@ pub fn summary() -> Summary {
                         regions,
                         made: Some(regions as f64 - 4.5),
                         compactness: 0.1,
-                        fill: fill.to_owned(),
+                        fill,
                         mean: Some(at / 256.0 + 0.125),
                         ci95: Some([at / 256.0, at / 256.0 + 0.25]),
                         n: 8,
@@ -84,44 +84,51 @@ pub fn summary() -> Summary {
         focus: FocusSummary { correlation: number(-0.3125, None) },
         differences: vec![
             Difference {
-                method: "learned".to_owned(),
-                over: "random".to_owned(),
-                dice: "oracle".to_owned(),
+                method: Method::Learned,
+                over: Method::Random,
+                dice: Threshold::Oracle,
                 difference: number(0.1875, None),
                 p: Some(0.001),
                 beats: true,
             },
             Difference {
-                method: "blank".to_owned(),
-                over: "gradcam".to_owned(),
-                dice: "oracle".to_owned(),
+                method: Method::Blank,
+                over: Method::GradCam,
+                dice: Threshold::Oracle,
                 difference: number(0.03125, None),
                 p: Some(0.25),
                 beats: false,
             },
         ],
         measure_differences: vec![MeasureDifference {
-            method: "diffused".to_owned(),
-            over: "random".to_owned(),
-            measure: "deletion".to_owned(),
+            method: Method::Diffused,
+            over: Method::Random,
+            measure: Measure::Deletion,
             difference: number(-0.0625, None),
             p: Some(0.03125),
             better: true,
         }],
         fill: Some(FillSummary {
             distance_from_max: number(0.25, None),
-            mean_abs_delta_p: [("learned", 0.125), ("blank", 0.0625)]
-                .map(|(fill, mean)| (fill.to_owned(), number(mean, None)))
+            mean_abs_delta_p: [(Method::Learned, 0.125), (Method::Blank, 0.0625)]
+                .map(|(fill, mean)| (fill, number(mean, None)))
                 .into(),
         }),
-        measures: [("blank", "pointing"), ("diffused", "pointing"), ("diffused", "deletion")]
-            .into_iter()
-            .fold(BTreeMap::new(), |mut all: BTreeMap<String, BTreeMap<String, Number>>, (method, name)| {
-                all.entry(method.to_owned()).or_default().insert(name.to_owned(), number(0.625, None));
+        measures: [
+            (Method::Blank, Measure::Pointing),
+            (Method::Diffused, Measure::Pointing),
+            (Method::Diffused, Measure::Deletion),
+        ]
+        .into_iter()
+        .fold(
+            BTreeMap::new(),
+            |mut all: BTreeMap<Method, BTreeMap<Measure, Number>>, (method, measure)| {
+                all.entry(method).or_default().insert(measure, number(0.625, None));
                 all
-            }),
+            },
+        ),
         diffusion: Some(DiffusionSummary {
-            fill: "blank".to_owned(),
+            fill: Method::Blank,
             scores: "delta_p".to_owned(),
             reading: "magnitude".to_owned(),
             lambda: 4.0,
@@ -135,8 +142,8 @@ pub fn summary() -> Summary {
 
 /// Two cases, one of them without an outline.
 pub fn cases() -> Vec<CaseRow> {
-    let dice = |value: f64| -> BTreeMap<String, f64> {
-        ["oracle", "otsu", "validation_threshold"].map(|name| (name.to_owned(), value)).into()
+    let dice = |value: f64| -> BTreeMap<Threshold, f64> {
+        [Threshold::Oracle, Threshold::Otsu, Threshold::Validation].map(|name| (name, value)).into()
     };
     let row = |case: &str, tumour_voxels: Option<usize>| CaseRow {
         case: case.to_owned(),
@@ -146,7 +153,7 @@ pub fn cases() -> Vec<CaseRow> {
         regions: 97,
         tumour_voxels,
         dice: match tumour_voxels {
-            Some(_) => [("blank", dice(0.5)), ("learned", dice(0.25))].map(|(m, d)| (m.to_owned(), d)).into(),
+            Some(_) => [(Method::Blank, dice(0.5)), (Method::Learned, dice(0.25))].into(),
             None => BTreeMap::new(),
         },
         flat: Vec::new(),

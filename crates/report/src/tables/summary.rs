@@ -5,30 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use relevox_eval::Interval;
 use serde::{Deserialize, Serialize};
 
-/// Methods, in the order of tables. `ceiling` has an oracle Dice only.
-pub const METHODS: [&str; 17] = [
-    "learned",
-    "blank",
-    "min",
-    "max",
-    "mean",
-    "diffused",
-    "lime",
-    "rise",
-    "occlusion",
-    "partitions",
-    "gradcam",
-    "gradcam_pp",
-    "intensity",
-    "random",
-    "random_diffused",
-    "random_weights",
-    "ceiling",
-];
-
-/// Names of thresholds, in the order of tables.
-pub const THRESHOLDS: [&str; 7] =
-    ["oracle", "validation_threshold", "volume", "otsu", "otsu_volume", "mixture", "mask"];
+use super::{Measure, Method, Threshold};
 
 /// A number with its interval over cases and what the paper has in its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,11 +60,11 @@ pub struct Summary {
     /// The supervoxels that the grid chose on the validation split.
     pub selected: Selected,
     /// Dice by method.
-    pub dice: BTreeMap<String, DiceSummary>,
+    pub dice: BTreeMap<Method, DiceSummary>,
     /// Table 1 by method: Dice of the region at each rank, alone.
-    pub ranked: BTreeMap<String, Vec<Number>>,
+    pub ranked: BTreeMap<Method, Vec<Number>>,
     /// Table 2 by method: Dice of the regions up to each rank.
-    pub cumulative: BTreeMap<String, Vec<Number>>,
+    pub cumulative: BTreeMap<Method, Vec<Number>>,
     /// Table 3.
     pub grid: Vec<GridCell>,
     /// Figure 3's claim.
@@ -104,7 +81,7 @@ pub struct Summary {
     /// By method and name: `activation_precision`, `pointing`, `hausdorff95_mm`, and on the cases that further explainers
     /// explain `deletion`, `insertion` and `infidelity`.
     #[serde(default)]
-    pub measures: BTreeMap<String, BTreeMap<String, Number>>,
+    pub measures: BTreeMap<Method, BTreeMap<Measure, Number>>,
     /// How scores were diffused, as the validation split chose it.
     #[serde(default)]
     pub diffusion: Option<DiffusionSummary>,
@@ -118,7 +95,7 @@ pub struct Summary {
 #[serde(deny_unknown_fields)]
 pub struct DiffusionSummary {
     /// The fill whose scores they are.
-    pub fill: String,
+    pub fill: Method,
     /// What was smoothed: `delta_p` or `delta_logit`.
     pub scores: String,
     /// What of the smoothed scores is relevance: `magnitude` or `positive`.
@@ -250,17 +227,16 @@ pub struct DiceSummary {
 }
 
 impl DiceSummary {
-    /// Dice by the name of its threshold, as far as there is one.
-    pub fn get(&self, threshold: &str) -> Option<&Number> {
+    /// Dice at a threshold, if it was computed.
+    pub fn get(&self, threshold: Threshold) -> Option<&Number> {
         match threshold {
-            "oracle" => Some(&self.oracle),
-            "otsu" => self.otsu.as_ref(),
-            "validation_threshold" => self.validation_threshold.as_ref(),
-            "otsu_volume" => self.otsu_volume.as_ref(),
-            "mixture" => self.mixture.as_ref(),
-            "volume" => self.volume.as_ref(),
-            "mask" => self.mask.as_ref(),
-            _ => None,
+            Threshold::Oracle => Some(&self.oracle),
+            Threshold::Otsu => self.otsu.as_ref(),
+            Threshold::Validation => self.validation_threshold.as_ref(),
+            Threshold::OtsuVolume => self.otsu_volume.as_ref(),
+            Threshold::Mixture => self.mixture.as_ref(),
+            Threshold::Volume => self.volume.as_ref(),
+            Threshold::Mask => self.mask.as_ref(),
         }
     }
 }
@@ -280,7 +256,7 @@ pub struct GridCell {
     /// SLIC's compactness.
     pub compactness: f64,
     /// The fill.
-    pub fill: String,
+    pub fill: Method,
     /// Mean oracle Dice.
     pub mean: Option<f64>,
     /// Its interval.
@@ -307,12 +283,12 @@ pub struct FocusSummary {
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// The one.
-    pub method: String,
+    pub method: Method,
     /// The other.
-    pub over: String,
+    pub over: Method,
     /// The threshold whose Dice is compared.
     #[serde(default = "oracle")]
-    pub dice: String,
+    pub dice: Threshold,
     /// Mean of `method − over` over the cases that have both.
     pub difference: Number,
     /// Two-sided p-value of a paired permutation test (signs flipped).
@@ -327,11 +303,11 @@ pub struct Difference {
 #[serde(deny_unknown_fields)]
 pub struct MeasureDifference {
     /// The one.
-    pub method: String,
+    pub method: Method,
     /// The other.
-    pub over: String,
+    pub over: Method,
     /// The measure, as [`Summary::measures`] names it.
-    pub measure: String,
+    pub measure: Measure,
     /// Mean of `method − over` over the cases that have both.
     pub difference: Number,
     /// Two-sided p-value of a paired permutation test (signs flipped).
@@ -347,11 +323,11 @@ pub struct FillSummary {
     /// Mean absolute distance of its values from the `max` fill's, over the voxels of regions, 0 to 1.
     pub distance_from_max: Number,
     /// Mean over regions of the absolute change in probability, by fill.
-    pub mean_abs_delta_p: BTreeMap<String, Number>,
+    pub mean_abs_delta_p: BTreeMap<Method, Number>,
 }
 
-fn oracle() -> String {
-    "oracle".to_owned()
+fn oracle() -> Threshold {
+    Threshold::Oracle
 }
 
 impl Summary {
@@ -365,18 +341,15 @@ impl Summary {
         Ok(text)
     }
 
-    /// The measures that any method has, by name.
-    pub fn measure_names(&self) -> Vec<&str> {
-        let names: BTreeSet<&str> =
-            self.measures.values().flat_map(BTreeMap::keys).map(String::as_str).collect();
+    /// Measures that any method has, in the order of their names.
+    pub fn measure_names(&self) -> Vec<Measure> {
+        let names: BTreeSet<Measure> = self.measures.values().flat_map(BTreeMap::keys).copied().collect();
         names.into_iter().collect()
     }
 
-    /// Methods of a table, in the order of [`METHODS`], then any other by name.
-    pub fn ordered<T>(table: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
-        let known = METHODS.iter().filter_map(|method| table.get_key_value(*method));
-        let others = table.iter().filter(|(method, _)| !METHODS.contains(&method.as_str()));
-        known.chain(others).map(|(method, value)| (method.as_str(), value)).collect()
+    /// Entries of a table by method, in the order of [`Method::ALL`].
+    pub fn ordered<T>(table: &BTreeMap<Method, T>) -> Vec<(Method, &T)> {
+        Method::ALL.into_iter().filter_map(|method| Some((method, table.get(&method)?))).collect()
     }
 }
 
@@ -396,8 +369,8 @@ pub struct CaseRow {
     pub regions: usize,
     /// Voxels of the expert's outline on the network's grid; none without one.
     pub tumour_voxels: Option<usize>,
-    /// Dice by method and threshold (see [`THRESHOLDS`]); `ceiling` and the controls too.
-    pub dice: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Dice by method, control or bound, and threshold.
+    pub dice: BTreeMap<Method, BTreeMap<Threshold, f64>>,
     /// Methods whose map of this case is flat.
-    pub flat: Vec<String>,
+    pub flat: Vec<Method>,
 }

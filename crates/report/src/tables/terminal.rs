@@ -20,7 +20,7 @@ pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
     add("test AUC of brightness alone (control)".to_owned(), &summary.classifier.brightness_auc);
     add("test accuracy".to_owned(), &summary.classifier.test_accuracy);
     for (method, dice) in Summary::ordered(&summary.dice) {
-        let method = wording::method(method);
+        let method = method.label();
         add(format!("{method}: oracle Dice"), &dice.oracle);
         if let Some(number) = &dice.otsu {
             add(format!("{method}: Dice, Otsu"), number);
@@ -35,7 +35,7 @@ pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
         let index = usize::from(name.contains("two"));
         for (method, numbers) in Summary::ordered(table) {
             if let Some(number) = numbers.get(index).filter(|number| number.paper.is_some()) {
-                add(format!("{}: {name}", wording::method(method)), number);
+                add(format!("{}: {name}", method.label()), number);
             }
         }
     }
@@ -72,7 +72,7 @@ pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
             .into_iter()
             .map(|(name, number)| {
                 let mean = number.mean.map_or_else(|| "–".to_owned(), |mean| wording::decimals(mean, 4));
-                format!("{} {mean}", wording::method(name))
+                format!("{} {mean}", name.label())
             })
             .collect();
         let distance = wording::with_interval(&fill.distance_from_max);
@@ -81,10 +81,10 @@ pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
     for difference in &summary.differences {
         text.push_str(&format!(
             "{} {} {} ({}: difference {})\n",
-            wording::method(&difference.method),
+            difference.method.label(),
             if difference.beats { "beats" } else { "does not beat" },
-            wording::method(&difference.over),
-            wording::threshold(&difference.dice),
+            difference.over.label(),
+            difference.dice.label(),
             wording::with_interval(&difference.difference),
         ));
     }

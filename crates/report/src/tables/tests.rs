@@ -100,7 +100,7 @@ fn csv_rows_hold_every_number() {
 #[test]
 fn cases_are_read_back() {
     let mut cases = sample::cases();
-    cases[1].flat = vec!["blank".to_owned(), "max".to_owned()];
+    cases[1].flat = vec![Method::Blank, Method::Max];
     cases[0].probability = 0.1 + 0.2;
     let tables = all(&sample::summary(), &cases).unwrap();
     let bytes = &tables.iter().find(|table| table.file == "cases.csv").unwrap().bytes;

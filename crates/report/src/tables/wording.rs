@@ -33,58 +33,6 @@ pub fn or_dash(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), decimal)
 }
 
-/// What a reader calls a method.
-pub fn method(name: &str) -> &str {
-    match name {
-        "learned" => "Learned fill",
-        "blank" => "Blank",
-        "min" => "Min",
-        "max" => "Max",
-        "mean" => "Mean",
-        "diffused" => "Diffused",
-        "lime" => "LIME",
-        "rise" => "RISE",
-        "occlusion" => "Occlusion",
-        "partitions" => "Partitions averaged",
-        "gradcam" => "Grad-CAM",
-        "gradcam_pp" => "Grad-CAM++",
-        "intensity" => "Brightness control",
-        "random_diffused" => "Random, diffused",
-        "random_weights" => "Untrained network",
-        "random" => "Random control",
-        "ceiling" => "Supervoxel ceiling",
-        other => other,
-    }
-}
-
-/// What a reader calls a threshold.
-pub fn threshold(name: &str) -> &str {
-    match name {
-        "validation_threshold" => "validation threshold",
-        "volume" => "validation volume",
-        "otsu" => "Otsu",
-        "otsu_volume" => "Otsu by volume",
-        other => other,
-    }
-}
-
-/// What a reader calls a measure.
-pub fn measure(name: &str) -> &str {
-    match name {
-        "activation_precision" => "activation precision",
-        "pointing" => "pointing game",
-        "hausdorff95_mm" => "Hausdorff 95 of the mask, mm",
-        "deletion" => "deletion area",
-        "insertion" => "insertion area",
-        other => other,
-    }
-}
-
-/// Whether less of a measure is better.
-pub fn less_is_better(measure: &str) -> bool {
-    ["hausdorff95_mm", "deletion", "infidelity"].contains(&measure)
-}
-
 /// What a radiologist calls a sequence, in the paper's spelling.
 pub fn sequence(name: &str) -> &str {
     match name {

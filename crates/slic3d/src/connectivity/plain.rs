@@ -1,42 +1,42 @@
-//! scikit-image's connectivity pass, one breadth-first search per part: the oracle of the fast form.
+//! scikit-image's connectivity pass with one breadth-first search per component: the reference of the pass by runs.
 
-use super::Limits;
-use crate::kmeans::UNASSIGNED;
+use super::limits::SizeLimits;
+use crate::labels::UNASSIGNED;
 
-/// New labels from 0, in `room`; unassigned voxels stay so.
-pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: Limits, room: Vec<u32>) -> Vec<u32> {
-    let mut search = Search::new(labels, shape, limits, room);
+/// Relabels components from 0 into `buffer`; unassigned voxels remain unassigned.
+pub(super) fn enforce(labels: &[u32], shape: [usize; 3], limits: SizeLimits, buffer: Vec<u32>) -> Vec<u32> {
+    let mut search = Search::new(labels, shape, limits, buffer);
     (0..labels.len()).for_each(|voxel| search.visit(voxel));
     search.new
 }
 
-/// The pass under way.
+/// State of the pass.
 ///
-/// A search stops at `limits.max` voxels: what is left of the part is found again later, as another part. A part of fewer
-/// than `limits.min` voxels takes the label of the last labelled neighbour its search met, and where it met none shares
-/// the label of the next part.
-pub(crate) struct Search<'a> {
+/// A search stops at `limits.max` voxels; the rest of the component is found later, as another component. A component
+/// of fewer than `limits.min` voxels takes the label of the last labelled neighbour that its search encountered; if
+/// there was none, it shares the label of the next component.
+pub(super) struct Search<'a> {
     labels: &'a [u32],
     shape: [usize; 3],
-    limits: Limits,
+    limits: SizeLimits,
     queue: Vec<u32>,
-    /// The labels so far.
-    pub(crate) new: Vec<u32>,
-    /// The next part's label.
-    pub(crate) next: u32,
+    /// The new labels so far.
+    pub(super) new: Vec<u32>,
+    /// Label of the next component.
+    pub(super) next: u32,
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(labels: &'a [u32], shape: [usize; 3], limits: Limits, room: Vec<u32>) -> Self {
-        Search { labels, shape, limits, queue: Vec::new(), new: room, next: 0 }
+    pub(super) fn new(labels: &'a [u32], shape: [usize; 3], limits: SizeLimits, buffer: Vec<u32>) -> Self {
+        Search { labels, shape, limits, queue: Vec::new(), new: buffer, next: 0 }
     }
 
-    /// Labels the part that starts at `voxel`, unless it has a label.
-    pub(crate) fn visit(&mut self, voxel: usize) {
+    /// Labels the component that starts at `voxel`, unless it is labelled already.
+    pub(super) fn visit(&mut self, voxel: usize) {
         if self.labels[voxel] == UNASSIGNED || self.new[voxel] != UNASSIGNED {
             return;
         }
-        let adjacent = self.label_part(voxel);
+        let adjacent = self.label_component(voxel);
         if self.queue.len() < self.limits.min {
             for &voxel in &self.queue {
                 self.new[voxel as usize] = adjacent;
@@ -46,8 +46,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Labels the part around `first`, leaving its voxels in `queue`, and returns the last other label met.
-    fn label_part(&mut self, first: usize) -> u32 {
+    /// Labels the component of `first`, leaves its voxels in `queue`, and returns the last other label encountered.
+    fn label_component(&mut self, first: usize) -> u32 {
         let [depth, height, width] = self.shape;
         let plane = height * width;
         let mut adjacent = self.next;
@@ -58,6 +58,7 @@ impl<'a> Search<'a> {
         while visited < self.queue.len() && self.queue.len() < self.limits.max {
             let voxel = self.queue[visited] as usize;
             let (z, y, x) = (voxel / plane, voxel / width % height, voxel % width);
+            // scikit-image's order, which decides the last neighbour.
             let neighbours = [
                 (x + 1 < width).then(|| voxel + 1),
                 (x > 0).then(|| voxel - 1),

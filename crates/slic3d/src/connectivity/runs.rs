@@ -1,28 +1,29 @@
-//! The connectivity pass in linear time: parts are found as unions of runs along x, and only those that are merged or
-//! cut are searched voxel by voxel.
+//! The connectivity pass in linear time: components are unions of runs along x, and only those that are merged or cut
+//! are searched voxel by voxel.
 
 use std::ops::Range;
 
-use super::{Limits, plain::Search};
-use crate::kmeans::UNASSIGNED;
-use crate::row_runs::run_end;
+use super::limits::SizeLimits;
+use super::plain::Search;
+use crate::labels::{UNASSIGNED, run_end};
 
-/// Runs of one label along x, in row-major order, with the part each belongs to.
+/// Runs of one label along x in row-major order, with the component of each.
 struct Runs {
     /// First voxel of each run.
     start: Vec<u32>,
+    /// One past the last voxel of each run.
     end: Vec<u32>,
-    /// The part's first run; in its own entry, once parts are flat, the run itself.
-    part: Vec<u32>,
+    /// Union-find parent of each run; after [`join`](Runs::join), the first run of its component.
+    component: Vec<u32>,
 }
 
 const NONE: u32 = u32::MAX;
 
 impl Runs {
-    /// All runs, or none where they are so short that runs are no gain.
-    fn of(labels: &[u32], width: usize) -> Option<Runs> {
+    /// Finds all runs, or returns `None` if they are too short to be worth it.
+    fn find(labels: &[u32], width: usize) -> Option<Runs> {
         let most = labels.len() / 5 + 64;
-        let mut runs = Runs { start: Vec::new(), end: Vec::new(), part: Vec::new() };
+        let mut runs = Runs { start: Vec::new(), end: Vec::new(), component: Vec::new() };
         for (row, line) in labels.chunks_exact(width).enumerate() {
             let mut x = 0;
             while x < width {
@@ -32,7 +33,7 @@ impl Runs {
                     if runs.start.len() == most {
                         return None;
                     }
-                    runs.part.push(runs.start.len() as u32);
+                    runs.component.push(runs.start.len() as u32);
                     runs.start.push((row * width + x) as u32);
                     runs.end.push((row * width + end) as u32);
                 }
@@ -47,15 +48,16 @@ impl Runs {
     }
 
     fn root(&mut self, mut run: u32) -> u32 {
-        while self.part[run as usize] != run {
-            let above = self.part[self.part[run as usize] as usize];
-            self.part[run as usize] = above;
+        while self.component[run as usize] != run {
+            let above = self.component[self.component[run as usize] as usize];
+            self.component[run as usize] = above;
             run = above;
         }
         run
     }
 
-    /// Joins runs of equal label that touch across `distance` voxels, of the rows `pair` (ranges of runs).
+    /// Joins runs of equal label that share a face, of two rows whose voxels are `distance` apart. `before` and `here`
+    /// are the rows' ranges of runs.
     fn join_rows(&mut self, labels: &[u32], before: Range<usize>, here: Range<usize>, distance: u32) {
         let (mut a, mut b) = (before.start, here.start);
         while a < before.end && b < here.end {
@@ -65,7 +67,7 @@ impl Runs {
                 && labels[self.start[a] as usize] == labels[self.start[b] as usize]
             {
                 let (one, other) = (self.root(a as u32), self.root(b as u32));
-                self.part[one.max(other) as usize] = one.min(other);
+                self.component[one.max(other) as usize] = one.min(other);
             }
             if end <= self.end[b] {
                 a += 1;
@@ -75,7 +77,7 @@ impl Runs {
         }
     }
 
-    /// Joins all runs of one part and gives each its first run.
+    /// Joins the runs of each component, and sets `component` to its first run.
     fn join(&mut self, labels: &[u32], [depth, height, width]: [usize; 3]) {
         let rows = depth * height;
         let mut first = Vec::with_capacity(rows + 1);
@@ -92,50 +94,46 @@ impl Runs {
                 self.join_rows(labels, first[row - 1]..first[row], here.clone(), width as u32);
             }
             if row >= height {
-                self.join_rows(
-                    labels,
-                    first[row - height]..first[row - height + 1],
-                    here,
-                    (height * width) as u32,
-                );
+                let above = first[row - height]..first[row - height + 1];
+                self.join_rows(labels, above, here, (height * width) as u32);
             }
         }
-        for run in 0..self.part.len() {
-            self.part[run] = self.part[self.part[run] as usize];
+        for run in 0..self.component.len() {
+            self.component[run] = self.component[self.component[run] as usize];
         }
     }
 }
 
-/// As [`super::plain::enforce`], for fewer than 2³² − 1 voxels; gives the room back where the labels are too noisy for runs
-/// to help.
-pub(crate) fn enforce(
+/// Computes the labels of [`super::plain::enforce`], for fewer than 2³² − 1 voxels. Returns the buffer if the labels
+/// are too noisy to profit from runs.
+pub(super) fn enforce(
     labels: &[u32],
     shape: [usize; 3],
-    limits: Limits,
-    room: Vec<u32>,
+    limits: SizeLimits,
+    buffer: Vec<u32>,
 ) -> Result<Vec<u32>, Vec<u32>> {
-    let Some(mut runs) = Runs::of(labels, shape[2]) else { return Err(room) };
+    let Some(mut runs) = Runs::find(labels, shape[2]) else { return Err(buffer) };
     runs.join(labels, shape);
-    let count = runs.part.len();
+    let count = runs.component.len();
     let mut sizes = vec![0_u32; count];
     let mut following = vec![NONE; count];
     let mut last: Vec<u32> = (0..count as u32).collect();
     for run in 0..count {
-        let part = runs.part[run] as usize;
-        sizes[part] += runs.end[run] - runs.start[run];
-        if part != run {
-            following[last[part] as usize] = run as u32;
-            last[part] = run as u32;
+        let component = runs.component[run] as usize;
+        sizes[component] += runs.end[run] - runs.start[run];
+        if component != run {
+            following[last[component] as usize] = run as u32;
+            last[component] = run as u32;
         }
     }
     drop(last);
-    let mut search = Search::new(labels, shape, limits, room);
+    let mut search = Search::new(labels, shape, limits, buffer);
     for run in 0..count {
-        let part = runs.part[run] as usize;
-        let size = sizes[part] as usize;
+        let component = runs.component[run] as usize;
+        let size = sizes[component] as usize;
         if size < limits.min || size > limits.max {
             runs.voxels(run).for_each(|voxel| search.visit(voxel));
-        } else if part == run {
+        } else if component == run {
             let mut at = run as u32;
             while at != NONE {
                 search.new[runs.voxels(at as usize)].fill(search.next);

@@ -1,22 +1,22 @@
-//! The inner loop for each instruction set, and which of them this processor has.
+//! The inner loop compiled for each instruction set, selected by the features of the processor.
 
 use super::kernel::{Slab, assign};
 
-/// The inner loop, compiled for one instruction set: see [`assign`].
-pub(crate) type Kernel = fn(Slab) -> bool;
+/// [`assign`], compiled for one instruction set.
+pub(super) type Kernel = fn(Slab) -> bool;
 
 macro_rules! instantiate {
     ($name:ident, $($feature:literal)?) => {
-        /// The kernel for this many channels.
+        /// Returns the kernel for this number of channels.
         pub(super) fn $name(channels: usize, zero: bool) -> Kernel {
             $(#[target_feature(enable = $feature)])?
-            fn inner<const CHANNELS: usize, const ZERO: bool>(of: Slab) -> bool {
-                assign::<CHANNELS, ZERO>(of)
+            fn inner<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
+                assign::<CHANNELS, ZERO>(slab)
             }
-            fn outer<const CHANNELS: usize, const ZERO: bool>(of: Slab) -> bool {
-                // SAFETY: `kernel` hands this function out only where the processor has the feature.
+            fn outer<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
+                // SAFETY: `kernel` returns this function only if the processor has the feature.
                 #[allow(unused_unsafe, unsafe_code, reason = "without a feature the call is safe")]
-                unsafe { inner::<CHANNELS, ZERO>(of) }
+                unsafe { inner::<CHANNELS, ZERO>(slab) }
             }
             match (channels, zero) {
                 (0, _) => outer::<0, false>,
@@ -47,9 +47,9 @@ mod avx512 {
     instantiate!(kernel, "avx512f,avx512vl,avx512dq,avx512bw");
 }
 
-/// Instruction sets the kernel is instantiated for. On AArch64 the plain one is NEON.
+/// Instruction sets for which the kernel is compiled. On AArch64, `Plain` is NEON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Instructions {
+pub(super) enum Instructions {
     Plain,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -57,9 +57,9 @@ pub(crate) enum Instructions {
     Avx512,
 }
 
-/// The instruction sets that this processor has, the best last.
-pub(crate) fn available() -> Vec<Instructions> {
-    #[allow(unused_mut, reason = "only x86-64 adds to it")]
+/// Returns the instruction sets of this processor, the widest last.
+pub(super) fn available() -> Vec<Instructions> {
+    #[allow(unused_mut, reason = "only x86-64 appends")]
     let mut sets = vec![Instructions::Plain];
     #[cfg(target_arch = "x86_64")]
     {
@@ -74,10 +74,10 @@ pub(crate) fn available() -> Vec<Instructions> {
     sets
 }
 
-/// The kernel for the best of this processor's instruction sets that `at_most` allows.
-pub(crate) fn kernel(channels: usize, zero: bool, at_most: Option<Instructions>) -> Kernel {
+/// Returns the kernel for the `requested` instruction set if this processor has it, else for the widest.
+pub(super) fn kernel(channels: usize, zero: bool, requested: Option<Instructions>) -> Kernel {
     let sets = available();
-    let chosen = at_most.filter(|set| sets.contains(set)).or(sets.last().copied());
+    let chosen = requested.filter(|set| sets.contains(set)).or(sets.last().copied());
     match chosen.unwrap_or(Instructions::Plain) {
         Instructions::Plain => plain::kernel(channels, zero),
         #[cfg(target_arch = "x86_64")]

@@ -1,76 +1,78 @@
-//! The inner loop: slabs of planes, tile by tile, each row against the tile's contenders, all voxels of a row at once.
+//! Assignment step of k-means: the inner loop over the tiles of a slab, comparing all voxels of a row with the tile's
+//! candidates at once.
 //!
-//! One source, instantiated for each instruction set; lanes are independent and nothing is contracted, so every
-//! instantiation rounds as the plain one does.
+//! One source is compiled for each instruction set. Lanes are independent and no operations are contracted, so that all
+//! instruction sets round alike.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::problem::{Problem, Window};
 use super::ranges::Ranges;
-use super::tiles::{Contender, Field, Search, TILE, Window, pieces};
-use super::{Problem, UNASSIGNED};
+use super::tiles::{Candidate, CandidateSearch, SearchInput, TILE, pieces};
+use crate::labels::UNASSIGNED;
 
 const LANES: usize = TILE[2];
 
-/// Planes whose voxels are to be assigned, and what one thread needs for it.
-pub(crate) struct Slab<'a> {
-    pub(crate) field: &'a Field<'a>,
-    pub(crate) ranges: &'a Ranges,
-    pub(crate) search: &'a mut Search,
-    pub(crate) room: &'a mut Room,
-    pub(crate) z: Range<usize>,
+/// Planes whose voxels one thread assigns, with its buffers.
+pub(super) struct Slab<'a> {
+    pub(super) input: &'a SearchInput<'a>,
+    pub(super) ranges: &'a Ranges,
+    pub(super) search: &'a mut CandidateSearch,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) z: Range<usize>,
     /// Labels of these planes.
-    pub(crate) labels: &'a mut [u32],
-    /// Is set for clusters that win or lose voxels.
-    pub(crate) changed: &'a [AtomicBool],
+    pub(super) labels: &'a mut [u32],
+    /// Set for clusters that gain or lose voxels.
+    pub(super) changed: &'a [AtomicBool],
 }
 
-/// A tile whose voxels are to be assigned.
+/// A tile whose voxels are assigned.
 struct Tile<'a> {
     problem: &'a Problem<'a>,
-    contenders: &'a [Contender],
-    /// Colours of all clusters.
+    candidates: &'a [Candidate],
+    /// Mean intensities of all clusters.
     colour: &'a [f32],
     weight: f32,
     span: &'a Window,
 }
 
-/// Planes and rows of a tile that are held against the bounds once more.
+/// Planes and rows of a block of a tile, to which the bounds are applied once more.
 const BLOCK: [usize; 2] = [2, 4];
-/// Fewer contenders than this are not worth another look.
+/// With fewer candidates than this, blocks are not bounded.
 const FEW: usize = 4;
 
-/// Room that a kernel works in.
-pub(crate) struct Room {
-    /// A row of each channel.
+/// Buffers of one thread.
+pub(super) struct Scratch {
+    /// One row of each channel.
     values: Vec<[f32; LANES]>,
-    /// Places of the contenders for a block of rows.
-    left: Vec<u32>,
+    /// Indices of the candidates for a block of rows.
+    remaining: Vec<u32>,
     lower: Vec<f32>,
 }
 
-impl Room {
-    pub(crate) fn new(channels: usize) -> Room {
-        Room { values: vec![[0.0; LANES]; channels], left: Vec::new(), lower: Vec::new() }
+impl Scratch {
+    pub(super) fn new(channels: usize) -> Scratch {
+        Scratch { values: vec![[0.0; LANES]; channels], remaining: Vec::new(), lower: Vec::new() }
     }
 }
 
-/// The voxels of a tile's row; where the tile is cut short, `rest` stands for those outside.
+/// Returns one row of a tile, padded with `fill` if the border of the image cuts the tile.
 #[inline(always)]
-fn padded<T: Copy>(row: &[T], rest: T) -> [T; LANES] {
+fn padded<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
     match row.first_chunk() {
         Some(row) => *row,
-        None => padded_short(row, rest),
+        None => padded_short(row, fill),
     }
 }
 
-/// Asks for the same row of the next tile: a tile is some hundred short pieces of memory, whose order the processor does not
-/// foresee.
+/// Prefetches the same row of the next tile: a tile consists of many short rows, whose order the hardware prefetcher
+/// does not detect.
 #[inline(always)]
-fn fetch_early<T>(values: &[T], at: usize) {
+fn prefetch<T>(values: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]
     if let Some(value) = values.get(at) {
-        // SAFETY: the reference is valid, and nothing is read through it.
+        // SAFETY: the reference is valid, and a prefetch reads nothing.
         #[allow(unsafe_code, reason = "a hint without effect on values")]
         unsafe {
             std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
@@ -82,69 +84,69 @@ fn fetch_early<T>(values: &[T], at: usize) {
     let _ = (values, at);
 }
 
-/// Kept out of line: merged into the loop it would make the common case go lane by lane too.
+/// Not inlined: the compiler would otherwise handle full rows lane by lane too.
 #[inline(never)]
-fn padded_short<T: Copy>(row: &[T], rest: T) -> [T; LANES] {
-    std::array::from_fn(|i| row.get(i).copied().unwrap_or(rest))
+fn padded_short<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
+    std::array::from_fn(|i| row.get(i).copied().unwrap_or(fill))
 }
 
-/// Fills `left` with the contenders that may win voxels of these planes and rows of the tile.
+/// Fills `remaining` with the candidates that may be nearest to a voxel of these planes and rows of the tile.
 #[inline(always)]
-fn contenders_of_block(tile: &Tile, z: Range<usize>, y: Range<usize>, room: &mut Room) {
-    room.left.clear();
-    if tile.contenders.len() < FEW {
-        room.left.extend(0..tile.contenders.len() as u32);
+fn candidates_of_block(tile: &Tile, z: Range<usize>, y: Range<usize>, scratch: &mut Scratch) {
+    scratch.remaining.clear();
+    if tile.candidates.len() < FEW {
+        scratch.remaining.extend(0..tile.candidates.len() as u32);
         return;
     }
-    room.lower.clear();
+    scratch.lower.clear();
     let mut bound = f32::INFINITY;
-    for contender in tile.contenders {
+    for candidate in tile.candidates {
         let (mut near, mut far) = ([f32::INFINITY; 2], [0.0_f32; 2]);
-        for (axis, offsets) in [&contender.dz[z.clone()], &contender.dy[y.clone()]].into_iter().enumerate() {
+        for (axis, offsets) in [&candidate.dz[z.clone()], &candidate.dy[y.clone()]].into_iter().enumerate() {
             for &offset in offsets {
                 near[axis] = if offset < near[axis] { offset } else { near[axis] };
                 far[axis] = if offset > far[axis] { offset } else { far[axis] };
             }
         }
-        let [nearest, farthest] = contender.dx_bounds;
-        let [least, greatest] = contender.colour_bounds;
-        room.lower.push((near[0] + near[1] + nearest) * tile.weight + least);
+        let [nearest, farthest] = candidate.dx_bounds;
+        let [least, greatest] = candidate.colour_bounds;
+        scratch.lower.push((near[0] + near[1] + nearest) * tile.weight + least);
         let upper = (far[0] + far[1] + farthest) * tile.weight + greatest;
         bound = if upper < bound { upper } else { bound };
     }
-    let left = (0..).zip(&room.lower).filter(|(_, lower)| **lower <= bound);
-    room.left.extend(left.map(|(place, _)| place));
+    let remaining = (0..).zip(&scratch.lower).filter(|(_, lower)| **lower <= bound);
+    scratch.remaining.extend(remaining.map(|(index, _)| index));
 }
 
-/// Gives each voxel of the slab the label of the nearest cluster in reach, of equally near ones the first, and returns
-/// whether any label has changed. `CHANNELS` is the number of channels, or `usize::MAX` for any.
+/// Assigns each voxel of the slab to the nearest cluster in reach, the first of equally near ones, and returns whether
+/// any label changed. `CHANNELS` is the number of channels, or `usize::MAX` for any number.
 #[inline(always)]
 pub(super) fn assign<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
-    let Slab { field, ranges, search, room, z, labels, changed } = slab;
-    let [_, height, width] = field.problem.shape;
+    let Slab { input, ranges, search, scratch, z, labels, changed } = slab;
+    let [_, height, width] = input.problem.shape;
     let mut any = false;
-    if !search.enter_slab(field, &z) {
+    if !search.enter_slab(input, &z) {
         return false;
     }
     for y in pieces(height, TILE[1]) {
-        if !search.enter_band(field, &y) {
+        if !search.enter_band(input, &y) {
             continue;
         }
         for x in pieces(width, TILE[2]) {
             let span = [z.clone(), y.clone(), x];
             let Some(range) = ranges.get(&span) else { continue };
-            if search.enter_tile(field, &span, range) {
+            if search.enter_tile(input, &span, range) {
                 let tile = Tile {
-                    problem: field.problem,
-                    contenders: &search.contenders,
-                    colour: &field.clusters.colour,
-                    weight: field.problem.spatial_weight(),
+                    problem: input.problem,
+                    candidates: &search.candidates,
+                    colour: &input.clusters.colour,
+                    weight: input.problem.spatial_weight(),
                     span: &span,
                 };
                 for z in pieces(z.len(), BLOCK[0]) {
                     for y in pieces(y.len(), BLOCK[1]) {
-                        contenders_of_block(&tile, z.clone(), y.clone(), room);
-                        any |= block::<CHANNELS, ZERO>(&tile, z.clone(), y, room, labels, changed);
+                        candidates_of_block(&tile, z.clone(), y.clone(), scratch);
+                        any |= block::<CHANNELS, ZERO>(&tile, z.clone(), y, scratch, labels, changed);
                     }
                 }
             }
@@ -153,19 +155,19 @@ pub(super) fn assign<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> boo
     any
 }
 
-/// Assigns the voxels of these planes and rows of the tile; `labels` are those of its slab.
+/// Assigns the voxels of these planes and rows of the tile; `labels` are those of the slab.
 #[inline(always)]
 fn block<const CHANNELS: usize, const ZERO: bool>(
     tile: &Tile,
     z: Range<usize>,
     y: Range<usize>,
-    room: &mut Room,
+    scratch: &mut Scratch,
     labels: &mut [u32],
     changed: &[AtomicBool],
 ) -> bool {
     let [_, height, width] = tile.problem.shape;
     let [z_span, y_span, x] = tile.span;
-    let Room { values, left, .. } = room;
+    let Scratch { values, remaining, .. } = scratch;
     let mut any = false;
     for z in z {
         for y in y.clone() {
@@ -174,16 +176,16 @@ fn block<const CHANNELS: usize, const ZERO: bool>(
             for (channel, values) in values.iter_mut().enumerate() {
                 let first = channel * tile.problem.voxels() + voxel;
                 *values = padded(&tile.problem.image[first..first + x.len()], 0.0);
-                fetch_early(tile.problem.image, first + LANES);
+                prefetch(tile.problem.image, first + LANES);
             }
             let first = row + x.start;
             let old = padded(&labels[first..first + x.len()], UNASSIGNED);
-            fetch_early(labels, first + LANES);
-            let mut new = match left[..] {
-                [only] if tile.contenders[only as usize].covers => {
-                    [tile.contenders[only as usize].cluster; LANES]
+            prefetch(labels, first + LANES);
+            let mut new = match remaining[..] {
+                [only] if tile.candidates[only as usize].covers => {
+                    [tile.candidates[only as usize].cluster; LANES]
                 }
-                _ => nearest::<CHANNELS, ZERO>(tile, left, values, z, y, old),
+                _ => nearest::<CHANNELS, ZERO>(tile, remaining, values, z, y, old),
             };
             if let Some(mask) = tile.problem.mask {
                 let inside = padded(&mask[voxel..voxel + x.len()], false);
@@ -191,7 +193,7 @@ fn block<const CHANNELS: usize, const ZERO: bool>(
                     *label = if inside { *label } else { UNASSIGNED };
                 }
             }
-            // A tile cut short by the image's border differs in the lanes outside it, which are not written.
+            // In a tile cut by the border of the image, lanes outside may differ; they are not written.
             if old.iter().zip(&new).fold(0, |differ, (old, new)| differ | (old ^ new)) != 0 {
                 let mut last = (UNASSIGNED, UNASSIGNED);
                 for ((label, &old), &new) in labels[first..first + x.len()].iter_mut().zip(&old).zip(&new) {
@@ -210,11 +212,11 @@ fn block<const CHANNELS: usize, const ZERO: bool>(
     any
 }
 
-/// The labels of one row of the tile.
+/// Returns the labels of one row of the tile.
 #[inline(always)]
 fn nearest<const CHANNELS: usize, const ZERO: bool>(
     tile: &Tile,
-    left: &[u32],
+    remaining: &[u32],
     values: &[[f32; LANES]],
     z: usize,
     y: usize,
@@ -223,16 +225,16 @@ fn nearest<const CHANNELS: usize, const ZERO: bool>(
     let mut best = [f32::INFINITY; LANES];
     let mut nearest = old;
     let channels = if CHANNELS == usize::MAX { values.len() } else { CHANNELS };
-    for &place in left {
-        let contender = &tile.contenders[place as usize];
-        let near = contender.dz[z] + contender.dy[y];
+    for &index in remaining {
+        let candidate = &tile.candidates[index as usize];
+        let near = candidate.dz[z] + candidate.dy[y];
         let mut total = [0.0; LANES];
-        for (total, dx) in total.iter_mut().zip(&contender.dx) {
+        for (total, dx) in total.iter_mut().zip(&candidate.dx) {
             *total = (near + dx) * tile.weight;
         }
         let mut difference = [0.0; LANES];
         if CHANNELS != 0 {
-            let first = contender.cluster as usize * channels;
+            let first = candidate.cluster as usize * channels;
             for (values, &colour) in values[..channels].iter().zip(&tile.colour[first..first + channels]) {
                 for lane in 0..LANES {
                     let t = values[lane] - colour;
@@ -241,11 +243,11 @@ fn nearest<const CHANNELS: usize, const ZERO: bool>(
             }
         }
         for lane in 0..LANES {
-            total[lane] += if ZERO { difference[lane] / contender.widest } else { difference[lane] };
+            total[lane] += if ZERO { difference[lane] / candidate.max_colour } else { difference[lane] };
         }
         for lane in 0..LANES {
             let nearer = u32::from(best[lane] > total[lane]).wrapping_neg();
-            nearest[lane] = (contender.cluster & nearer) | (nearest[lane] & !nearer);
+            nearest[lane] = (candidate.cluster & nearer) | (nearest[lane] & !nearer);
             best[lane] = if best[lane] > total[lane] { total[lane] } else { best[lane] };
         }
     }

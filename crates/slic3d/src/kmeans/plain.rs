@@ -1,33 +1,36 @@
-//! K-means as scikit-image runs it, cluster by cluster and voxel by voxel: the oracle of the fast form.
+//! K-means as scikit-image runs it, cluster by cluster and voxel by voxel: the reference of the tiled form.
 
-use super::{Clusters, Course, Problem, UNASSIGNED};
+use super::clusters::Clusters;
+use super::convergence::Convergence;
+use super::problem::Problem;
+use crate::labels::UNASSIGNED;
 
-/// Runs all iterations, or fewer where nothing changes any more. `by_position` leaves the image out of the distance.
-pub(crate) fn run(problem: &Problem, clusters: &mut Clusters, by_position: bool) -> (Vec<u32>, Course) {
+/// Runs all iterations, or stops when nothing changes. With `by_position`, distances do not include intensities.
+pub(super) fn run(problem: &Problem, clusters: &mut Clusters, by_position: bool) -> (Vec<u32>, Convergence) {
     let mut labels = vec![UNASSIGNED; problem.voxels()];
     let mut distance = vec![0.0; problem.voxels()];
-    let mut widest = vec![1.0; clusters.len()];
+    let mut max_colour = vec![1.0; clusters.len()];
     for iteration in 0..problem.iterations {
         let labels_before = labels.clone();
-        let widest_before = widest.clone();
+        let max_colour_before = max_colour.clone();
         distance.fill(f32::INFINITY);
         for cluster in 0..clusters.len() {
-            if clusters.alive[cluster] {
-                visit(problem, clusters, cluster, &widest, by_position, &mut labels, &mut distance);
+            if clusters.active[cluster] {
+                visit(problem, clusters, cluster, &max_colour, by_position, &mut labels, &mut distance);
             }
         }
         move_to_means(problem, clusters, &labels);
         if problem.slic_zero {
-            widen(problem, clusters, &labels, &mut widest);
+            update_max_colour(problem, clusters, &labels, &mut max_colour);
         }
-        if labels == labels_before && widest == widest_before {
-            return (labels, Course { iterations: iteration + 1, converged: true });
+        if labels == labels_before && max_colour == max_colour_before {
+            return (labels, Convergence { iterations: iteration + 1, converged: true });
         }
     }
-    (labels, Course { iterations: problem.iterations, converged: false })
+    (labels, Convergence { iterations: problem.iterations, converged: false })
 }
 
-/// Squared difference between a voxel and a cluster over all channels.
+/// Returns the squared difference between a voxel and a cluster over all channels.
 fn colour_distance(problem: &Problem, clusters: &Clusters, cluster: usize, voxel: usize) -> f32 {
     let mut sum = 0.0;
     for channel in 0..problem.channels {
@@ -38,12 +41,12 @@ fn colour_distance(problem: &Problem, clusters: &Clusters, cluster: usize, voxel
     sum
 }
 
-/// Gives a cluster the voxels of its window to which it is nearer than all clusters before it.
+/// Assigns to a cluster the voxels of its window that are nearer to it than to all clusters before it.
 fn visit(
     problem: &Problem,
     clusters: &Clusters,
     cluster: usize,
-    widest: &[f32],
+    max_colour: &[f32],
     by_position: bool,
     labels: &mut [u32],
     distance: &mut [f32],
@@ -66,7 +69,7 @@ fn visit(
                 if !by_position {
                     let mut colour = colour_distance(problem, clusters, cluster, voxel);
                     if problem.slic_zero {
-                        colour /= widest[cluster];
+                        colour /= max_colour[cluster];
                     }
                     total += colour;
                 }
@@ -79,7 +82,8 @@ fn visit(
     }
 }
 
-/// Moves every cluster to the mean of its voxels, summed in row-major order in `f32`; one without voxels dies.
+/// Moves every cluster to the mean of its voxels, summed in row-major order in `f32`; one without voxels becomes
+/// inactive.
 fn move_to_means(problem: &Problem, clusters: &mut Clusters, labels: &[u32]) {
     let [_, height, width] = problem.shape;
     let channels = problem.channels;
@@ -101,7 +105,7 @@ fn move_to_means(problem: &Problem, clusters: &mut Clusters, labels: &[u32]) {
         }
     }
     for (cluster, &count) in counts.iter().enumerate() {
-        clusters.alive[cluster] = count > 0;
+        clusters.active[cluster] = count > 0;
         if count > 0 {
             clusters.position[cluster] = clusters.position[cluster].map(|sum| sum / count as f32);
             for sum in &mut clusters.colour[cluster * channels..(cluster + 1) * channels] {
@@ -111,13 +115,13 @@ fn move_to_means(problem: &Problem, clusters: &mut Clusters, labels: &[u32]) {
     }
 }
 
-/// Raises each cluster's largest squared difference from its mean; it never falls.
-fn widen(problem: &Problem, clusters: &Clusters, labels: &[u32], widest: &mut [f32]) {
+/// Raises each cluster's maximum squared difference from its mean, which never decreases.
+fn update_max_colour(problem: &Problem, clusters: &Clusters, labels: &[u32], max_colour: &mut [f32]) {
     for (voxel, &label) in labels.iter().enumerate() {
         if label != UNASSIGNED {
             let colour = colour_distance(problem, clusters, label as usize, voxel);
-            if widest[label as usize] < colour {
-                widest[label as usize] = colour;
+            if max_colour[label as usize] < colour {
+                max_colour[label as usize] = colour;
             }
         }
     }

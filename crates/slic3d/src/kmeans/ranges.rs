@@ -1,14 +1,14 @@
-//! The least and greatest value in each tile: they bound what values add to a distance there.
+//! The smallest and largest intensity in each tile, which bound the intensity term of a distance there.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Problem;
+use super::problem::Problem;
 use super::tiles::{TILE, pieces};
 
-/// The least and greatest value of each channel over each tile's voxels; none for a tile outside the mask.
-pub(crate) struct Ranges {
+/// The smallest and largest intensity of each channel over the voxels of each tile; none for a tile outside the mask.
+pub(super) struct Ranges {
     tiles: [usize; 3],
     channels: usize,
     ranges: Vec<[f32; 2]>,
@@ -16,7 +16,7 @@ pub(crate) struct Ranges {
 }
 
 impl Ranges {
-    pub(crate) fn of(problem: &Problem, channels: usize) -> Ranges {
+    pub(super) fn compute(problem: &Problem, channels: usize) -> Ranges {
         let tiles = [0, 1, 2].map(|axis| problem.shape[axis].div_ceil(TILE[axis]));
         let [depth, height, width] = problem.shape;
         let slabs: Vec<Range<usize>> = pieces(depth, TILE[0]).collect();
@@ -37,7 +37,7 @@ impl Ranges {
                             let mut extremes = [[f32::INFINITY; TILE[2]], [f32::NEG_INFINITY; TILE[2]]];
                             for_each_row(problem.shape, &tile, |row| {
                                 let mask = problem.mask.map(|mask| &mask[row.clone()]);
-                                widen_by_row(
+                                extend_by_row(
                                     &mut extremes,
                                     &problem.image[first + row.start..first + row.end],
                                     mask,
@@ -59,31 +59,32 @@ impl Ranges {
         Ranges { tiles, channels, ranges: ranges.concat(), inside: inside.concat() }
     }
 
-    pub(crate) fn get(&self, tile: &[Range<usize>; 3]) -> Option<&[[f32; 2]]> {
+    /// Returns the ranges of a tile, or `None` if it is outside the mask.
+    pub(super) fn get(&self, tile: &[Range<usize>; 3]) -> Option<&[[f32; 2]]> {
         let [z, y, x] = [0, 1, 2].map(|axis| tile[axis].start / TILE[axis]);
-        let place = (z * self.tiles[1] + y) * self.tiles[2] + x;
-        self.inside[place].then(|| &self.ranges[place * self.channels..(place + 1) * self.channels])
+        let index = (z * self.tiles[1] + y) * self.tiles[2] + x;
+        self.inside[index].then(|| &self.ranges[index * self.channels..(index + 1) * self.channels])
     }
 }
 
-/// Takes the values of a row, where it is in the mask, into the least and the greatest at each place along x.
-fn widen_by_row([low, high]: &mut [[f32; TILE[2]]; 2], row: &[f32], mask: Option<&[bool]>) {
-    let mut take = |place: usize, value: f32, inside: bool| {
-        low[place] = if inside & (value < low[place]) { value } else { low[place] };
-        high[place] = if inside & (value > high[place]) { value } else { high[place] };
+/// Extends the smallest and largest value at each position along x by a row, where the mask sets it.
+fn extend_by_row([low, high]: &mut [[f32; TILE[2]]; 2], row: &[f32], mask: Option<&[bool]>) {
+    let mut extend = |x: usize, value: f32, inside: bool| {
+        low[x] = if inside & (value < low[x]) { value } else { low[x] };
+        high[x] = if inside & (value > high[x]) { value } else { high[x] };
     };
     match (row.first_chunk::<{ TILE[2] }>(), mask.map(|mask| mask.first_chunk::<{ TILE[2] }>())) {
-        (Some(row), None) => (0..TILE[2]).for_each(|place| take(place, row[place], true)),
-        (Some(row), Some(Some(mask))) => (0..TILE[2]).for_each(|place| take(place, row[place], mask[place])),
+        (Some(row), None) => (0..TILE[2]).for_each(|x| extend(x, row[x], true)),
+        (Some(row), Some(Some(mask))) => (0..TILE[2]).for_each(|x| extend(x, row[x], mask[x])),
         _ => {
-            for (place, &value) in row.iter().enumerate() {
-                take(place, value, mask.is_none_or(|mask| mask[place]));
+            for (x, &value) in row.iter().enumerate() {
+                extend(x, value, mask.is_none_or(|mask| mask[x]));
             }
         }
     }
 }
 
-/// Calls `each` with the voxels of every row of the tile.
+/// Calls `each` with the range of voxels of every row of the tile.
 fn for_each_row(
     [_, height, width]: [usize; 3],
     [z, y, x]: &[Range<usize>; 3],

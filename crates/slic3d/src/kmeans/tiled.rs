@@ -1,50 +1,62 @@
-//! K-means tile by tile, in parallel over slabs of planes: the same labels as the plain form, for any number of threads.
+//! K-means tile by tile, in parallel over slabs of planes. Labels equal those of the plain form and do not depend on
+//! the number of threads.
 
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
+use super::clusters::Clusters;
+use super::convergence::Convergence;
 use super::instructions::{Instructions, kernel};
-use super::kernel::{Room, Slab};
-use super::means::{label_range, move_to_means, widen};
+use super::kernel::{Scratch, Slab};
+use super::problem::{Problem, Window};
 use super::ranges::Ranges;
-use super::tiles::{Field, Search, TILE, Window};
-use super::{Clusters, Course, Problem, UNASSIGNED};
+use super::tiles::{CandidateSearch, SearchInput, TILE};
+use super::update::{label_range, move_to_means, update_max_colour};
+use crate::labels::UNASSIGNED;
 
-/// Runs all iterations, or fewer where no cluster moves any more. `by_position` leaves the image out of the distance
-/// and moves the clusters after the last iteration too.
-pub(crate) fn run(
+/// Runs all iterations, or stops when no cluster moves. With `by_position`, distances do not include intensities and
+/// the clusters move after the last iteration too.
+pub(super) fn run(
     problem: &Problem,
     clusters: &mut Clusters,
     by_position: bool,
     instructions: Option<Instructions>,
-) -> (Vec<u32>, Course) {
+) -> (Vec<u32>, Convergence) {
     let [depth, height, width] = problem.shape;
     let channels = if by_position { 0 } else { problem.channels };
     let slab = TILE[0] * height * width;
     let kernel = kernel(channels, problem.slic_zero, instructions);
-    let ranges = Ranges::of(problem, channels);
+    let ranges = Ranges::compute(problem, channels);
     let mut labels = vec![UNASSIGNED; problem.voxels()];
     let mut rows = vec![0..0; depth * height];
-    let mut widest = vec![1.0; clusters.len()];
+    let mut max_colour = vec![1.0; clusters.len()];
     let mut moved = vec![true; clusters.len()];
     let mut windows = problem.windows(clusters);
     for iteration in 1..=problem.iterations {
         let before = std::mem::replace(&mut windows, problem.windows(clusters));
-        let around = |(now, before): (&Window, &Window)| {
+        let join = |(now, before): (&Window, &Window)| {
             [0, 1, 2].map(|axis| now[axis].start.min(before[axis].start)..now[axis].end.max(before[axis].end))
         };
-        let boxes = windows.iter().zip(&before).map(around).zip(&moved);
-        let boxes: Vec<Window> = boxes.filter(|(_, moved)| **moved).map(|(window, _)| window).collect();
-        // At first all count as changed, so that those which win no voxel die.
+        let joined = windows.iter().zip(&before).map(join).zip(&moved);
+        let joined: Vec<Window> = joined.filter(|(_, moved)| **moved).map(|(window, _)| window).collect();
+        // In the first iteration all clusters count as changed, so that those without voxels become inactive.
         let changed: Vec<AtomicBool> = moved.iter().map(|_| AtomicBool::new(iteration == 1)).collect();
-        let field = Field { problem, clusters, windows: &windows, widest: &widest, moved: &boxes, channels };
+        let input = SearchInput {
+            problem,
+            clusters,
+            windows: &windows,
+            max_colour: &max_colour,
+            moved: &joined,
+            channels,
+        };
         labels.par_chunks_mut(slab).zip(rows.par_chunks_mut(TILE[0] * height)).enumerate().for_each_init(
-            || (Search::default(), Room::new(channels)),
-            |(search, room), (index, (labels, rows))| {
+            || (CandidateSearch::default(), Scratch::new(channels)),
+            |(search, scratch), (index, (labels, rows))| {
                 let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
-                if kernel(Slab { field: &field, ranges: &ranges, search, room, z, labels, changed: &changed })
-                {
+                let slab =
+                    Slab { input: &input, ranges: &ranges, search, scratch, z, labels, changed: &changed };
+                if kernel(slab) {
                     for (row, labels) in rows.iter_mut().zip(labels.chunks(width)) {
                         *row = label_range(labels);
                     }
@@ -57,12 +69,12 @@ pub(crate) fn run(
         let changed: Vec<bool> = changed.into_iter().map(AtomicBool::into_inner).collect();
         moved = move_to_means(problem, clusters, &labels, &rows, &changed);
         if problem.slic_zero {
-            let looked_at: Vec<bool> = changed.iter().zip(&moved).map(|(a, b)| *a || *b).collect();
-            widen(problem, clusters, &labels, &rows, &looked_at, &mut widest, &mut moved);
+            let affected: Vec<bool> = changed.iter().zip(&moved).map(|(a, b)| *a || *b).collect();
+            update_max_colour(problem, clusters, &labels, &rows, &affected, &mut max_colour, &mut moved);
         }
         if !moved.contains(&true) {
-            return (labels, Course { iterations: iteration, converged: true });
+            return (labels, Convergence { iterations: iteration, converged: true });
         }
     }
-    (labels, Course { iterations: problem.iterations, converged: false })
+    (labels, Convergence { iterations: problem.iterations, converged: false })
 }

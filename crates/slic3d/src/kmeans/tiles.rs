@@ -1,74 +1,74 @@
-//! Which clusters can win a tile of voxels: all others are left out before any voxel is looked at.
+//! Candidates of a tile: the clusters that may be nearest to one of its voxels.
 //!
-//! Rounding is monotone, so the distance computed from the least (greatest) of each term is a bound below (above) on every
-//! distance computed in the tile. A cluster whose lower bound exceeds another's upper bound wins no voxel there.
+//! Rounding is monotone, so that the distance computed from the smallest (largest) value of each term is a lower
+//! (upper) bound of every distance computed in the tile. A cluster whose lower bound exceeds the upper bound of another
+//! cluster is nearest to no voxel of the tile.
 //!
-//! All is inlined into the kernel, so that it is compiled for the kernel's instruction set.
+//! Everything is inlined into the kernel and compiled for its instruction set.
 
 use std::ops::Range;
 
-use super::{Clusters, Problem};
+use super::clusters::Clusters;
+use super::problem::{Problem, Window};
 
-/// Most voxels of a tile along z, y and x.
-pub(crate) const TILE: [usize; 3] = [8, 8, 16];
+/// Size of a tile along z, y and x.
+pub(super) const TILE: [usize; 3] = [8, 8, 16];
 
-/// A box of voxels.
-pub(crate) type Window = [Range<usize>; 3];
-
-/// A cluster in reach of a slab or band, with bounds on its squared offset along one axis after another.
+/// A cluster in reach of a slab or band, with bounds of its squared offset along the axes narrowed so far.
 #[derive(Clone, Copy)]
-struct Near {
+struct Nearby {
     cluster: u32,
     least: f32,
     greatest: f32,
-    /// Its window holds all of the slab or band.
+    /// Whether its window contains the whole slab or band.
     covers: bool,
 }
 
-/// The clusters in reach of a band, one array for each of what a tile asks of them.
+/// The clusters in reach of a band, as a struct of arrays.
 #[derive(Default)]
 struct Band {
     cluster: Vec<u32>,
     centre: Vec<f32>,
     window: Vec<[i32; 2]>,
     least: Vec<f32>,
-    /// Infinite where the window does not hold all of the band.
+    /// Infinite if the window does not contain the whole band.
     greatest: Vec<f32>,
-    /// Bounds on the distance by position in the tile; infinite where they do not hold.
+    /// Bounds of the spatial distance in the tile; infinite if there is no bound.
     lower: Vec<f32>,
     upper: Vec<f32>,
 }
 
-/// A cluster that may win voxels of a tile, with all that its distances need.
-pub(crate) struct Contender {
-    pub(crate) cluster: u32,
-    pub(crate) widest: f32,
-    /// Its window holds all of the tile.
-    pub(crate) covers: bool,
-    /// Squared offsets along each axis from the tile's voxels; infinite outside the window.
-    pub(crate) dz: [f32; TILE[0]],
-    pub(crate) dy: [f32; TILE[1]],
-    pub(crate) dx: [f32; TILE[2]],
-    /// Least and greatest of `dx` in the tile.
-    pub(crate) dx_bounds: [f32; 2],
-    /// Bounds on what the values add to the distance.
-    pub(crate) colour_bounds: [f32; 2],
+/// A cluster that may be nearest to a voxel of a tile, with the terms of its distances.
+pub(super) struct Candidate {
+    pub(super) cluster: u32,
+    pub(super) max_colour: f32,
+    /// Whether its window contains the whole tile.
+    pub(super) covers: bool,
+    /// Squared offset of the tile's voxels along each axis; infinite outside the window.
+    pub(super) dz: [f32; TILE[0]],
+    pub(super) dy: [f32; TILE[1]],
+    pub(super) dx: [f32; TILE[2]],
+    /// Smallest and largest of `dx` in the tile.
+    pub(super) dx_bounds: [f32; 2],
+    /// Bounds of the intensity term of the distance.
+    pub(super) colour_bounds: [f32; 2],
 }
 
-/// What the search for contenders reads.
-pub(crate) struct Field<'a> {
-    pub(crate) problem: &'a Problem<'a>,
-    pub(crate) clusters: &'a Clusters,
-    pub(crate) windows: &'a [Window],
-    pub(crate) widest: &'a [f32],
-    /// Clusters that are not where they were when the labels were last assigned, each with a box around its window then and
-    /// its window now: outside it nothing has changed for them.
-    pub(crate) moved: &'a [Window],
-    /// Channels that count towards the distance: all or none.
-    pub(crate) channels: usize,
+/// Input of the search for candidates.
+pub(super) struct SearchInput<'a> {
+    pub(super) problem: &'a Problem<'a>,
+    pub(super) clusters: &'a Clusters,
+    pub(super) windows: &'a [Window],
+    pub(super) max_colour: &'a [f32],
+    /// For each cluster that moved since labels were last assigned, the box around its previous and its current window.
+    /// Outside these boxes labels are up to date.
+    pub(super) moved: &'a [Window],
+    /// Number of channels in the distance: all or 0.
+    pub(super) channels: usize,
 }
 
-impl Field<'_> {
+impl SearchInput<'_> {
+    /// Returns the squared offset between a cluster and the voxel `at` along `axis`.
     #[inline(always)]
     fn offset(&self, axis: usize, cluster: u32, at: usize) -> f32 {
         let centre = self.clusters.position[cluster as usize][axis];
@@ -76,18 +76,18 @@ impl Field<'_> {
         difference * difference
     }
 
-    /// Adds the bounds along `axis` over `span` for a cluster, if its window reaches the span.
+    /// Adds the bounds along `axis` over `span`, or returns `None` if the cluster's window does not overlap the span.
     #[inline(always)]
-    fn narrow(&self, axis: usize, span: &Range<usize>, near: Near) -> Option<Near> {
+    fn narrow(&self, axis: usize, span: &Range<usize>, near: Nearby) -> Option<Nearby> {
         let window = &self.windows[near.cluster as usize][axis];
-        if !meet(window, span) {
+        if !overlap(window, span) {
             return None;
         }
         let centre = self.clusters.position[near.cluster as usize][axis];
         let first = self.offset(axis, near.cluster, span.start);
         let last = self.offset(axis, near.cluster, span.end - 1);
         let inside = centre >= span.start as f32 && centre <= (span.end - 1) as f32;
-        Some(Near {
+        Some(Nearby {
             cluster: near.cluster,
             least: near.least + if inside { 0.0 } else { first.min(last) },
             greatest: near.greatest + first.max(last),
@@ -95,6 +95,8 @@ impl Field<'_> {
         })
     }
 
+    /// Returns the squared offsets between a cluster and the voxels of `span` along `axis`, infinite outside its
+    /// window.
     #[inline(always)]
     fn offsets<const N: usize>(&self, axis: usize, span: &Range<usize>, cluster: u32) -> [f32; N] {
         let centre = self.clusters.position[cluster as usize][axis];
@@ -109,7 +111,7 @@ impl Field<'_> {
         offsets
     }
 
-    /// Bounds on the squared colour difference, given the least and greatest value of each channel.
+    /// Returns bounds of the intensity term, given the smallest and largest intensity of each channel.
     #[inline(always)]
     fn colour_bounds(&self, cluster: u32, range: &[[f32; 2]]) -> [f32; 2] {
         if self.channels == 0 {
@@ -125,15 +127,15 @@ impl Field<'_> {
             greatest += below.max(above);
         }
         if self.problem.slic_zero {
-            least /= self.widest[cluster];
-            greatest /= self.widest[cluster];
+            least /= self.max_colour[cluster];
+            greatest /= self.max_colour[cluster];
         }
         [least, greatest]
     }
 }
 
 #[inline(always)]
-fn meet(one: &Range<usize>, other: &Range<usize>) -> bool {
+fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
     one.start < other.end && other.start < one.end
 }
 
@@ -147,10 +149,10 @@ impl Band {
     }
 
     #[inline(always)]
-    fn push(&mut self, field: &Field, near: Near) {
-        let window = &field.windows[near.cluster as usize][2];
+    fn push(&mut self, input: &SearchInput, near: Nearby) {
+        let window = &input.windows[near.cluster as usize][2];
         self.cluster.push(near.cluster);
-        self.centre.push(field.clusters.position[near.cluster as usize][2]);
+        self.centre.push(input.clusters.position[near.cluster as usize][2]);
         self.window.push([window.start as i32, window.end as i32]);
         self.least.push(near.least);
         self.greatest.push(if near.covers { near.greatest } else { f32::INFINITY });
@@ -158,7 +160,8 @@ impl Band {
         self.upper.push(f32::INFINITY);
     }
 
-    /// Fills the bounds by position for the voxels `x`, and returns the place of the least from above.
+    /// Computes the bounds of the spatial distance for the voxels `x`, and returns the index of the smallest upper
+    /// bound.
     #[inline(always)]
     fn bound(&mut self, x: &Range<usize>, spacing: f32, weight: f32) -> usize {
         let (start, end) = (x.start as i32, x.end as i32);
@@ -179,104 +182,104 @@ impl Band {
             upper[i] = if (low <= start) & (end <= high) { far } else { f32::INFINITY };
         }
         let mut best = 0;
-        for (place, &bound) in upper.iter().enumerate() {
+        for (index, &bound) in upper.iter().enumerate() {
             if bound < upper[best] {
-                best = place;
+                best = index;
             }
         }
         best
     }
 }
 
-/// The search from a slab of planes down to its tiles; buffers are kept between tiles.
+/// The search for candidates, from a slab of planes to its bands of rows to their tiles. Buffers are reused.
 #[derive(Default)]
-pub(crate) struct Search {
-    slab: Vec<Near>,
+pub(super) struct CandidateSearch {
+    slab: Vec<Nearby>,
     band: Band,
-    /// Moved clusters that meet the slab, and of these the ones that meet the band.
+    /// Moved clusters whose boxes overlap the slab, and those of them that overlap the band.
     moved_in_slab: Vec<u32>,
     moved_in_band: Vec<u32>,
-    /// Place in the band, and bounds on what the values add.
+    /// Index in the band, and bounds of the intensity term.
     tile: Vec<(u32, [f32; 2])>,
-    pub(crate) contenders: Vec<Contender>,
+    pub(super) candidates: Vec<Candidate>,
 }
 
-impl Search {
-    /// Takes up the planes `z`; false where nothing has changed for any cluster.
+impl CandidateSearch {
+    /// Enters the planes `z`; returns false if the labels there are up to date.
     #[inline(always)]
-    pub(crate) fn enter_slab(&mut self, field: &Field, z: &Range<usize>) -> bool {
+    pub(super) fn enter_slab(&mut self, input: &SearchInput, z: &Range<usize>) -> bool {
         self.moved_in_slab.clear();
-        let moved = (0..).zip(field.moved).filter(|(_, window)| meet(&window[0], z));
-        self.moved_in_slab.extend(moved.map(|(place, _)| place));
+        let moved = (0..).zip(input.moved).filter(|(_, window)| overlap(&window[0], z));
+        self.moved_in_slab.extend(moved.map(|(index, _)| index));
         if self.moved_in_slab.is_empty() {
             return false;
         }
         self.slab.clear();
-        let alive =
-            (0..field.clusters.len() as u32).filter(|&cluster| field.clusters.alive[cluster as usize]);
-        let start = |cluster| Near { cluster, least: 0.0, greatest: 0.0, covers: true };
-        self.slab.extend(alive.filter_map(|cluster| field.narrow(0, z, start(cluster))));
+        let active =
+            (0..input.clusters.len() as u32).filter(|&cluster| input.clusters.active[cluster as usize]);
+        let start = |cluster| Nearby { cluster, least: 0.0, greatest: 0.0, covers: true };
+        self.slab.extend(active.filter_map(|cluster| input.narrow(0, z, start(cluster))));
         true
     }
 
-    /// Takes up the rows `y` of the slab; false where nothing has changed for any cluster.
+    /// Enters the rows `y` of the slab; returns false if the labels there are up to date.
     #[inline(always)]
-    pub(crate) fn enter_band(&mut self, field: &Field, y: &Range<usize>) -> bool {
+    pub(super) fn enter_band(&mut self, input: &SearchInput, y: &Range<usize>) -> bool {
         self.moved_in_band.clear();
-        let moved = self.moved_in_slab.iter().filter(|&&place| meet(&field.moved[place as usize][1], y));
+        let moved = self.moved_in_slab.iter().filter(|&&index| overlap(&input.moved[index as usize][1], y));
         self.moved_in_band.extend(moved);
         if self.moved_in_band.is_empty() {
             return false;
         }
         self.band.clear();
-        for near in self.slab.iter().filter_map(|&near| field.narrow(1, y, near)) {
-            self.band.push(field, near);
+        for near in self.slab.iter().filter_map(|&near| input.narrow(1, y, near)) {
+            self.band.push(input, near);
         }
         true
     }
 
-    /// Fills `contenders`, ascending, for the tile; false where nothing has changed for any cluster.
+    /// Fills `candidates` in ascending order for a tile of the band; returns false if the labels there are up to date.
     ///
-    /// `range` holds the least and greatest value of each channel over the tile's voxels.
+    /// `range` is the smallest and largest intensity of each channel over the voxels of the tile.
     #[inline(always)]
-    pub(crate) fn enter_tile(
+    pub(super) fn enter_tile(
         &mut self,
-        field: &Field,
+        input: &SearchInput,
         [z, y, x]: &[Range<usize>; 3],
         range: &[[f32; 2]],
     ) -> bool {
-        if !self.moved_in_band.iter().any(|&place| meet(&field.moved[place as usize][2], x)) {
+        if !self.moved_in_band.iter().any(|&index| overlap(&input.moved[index as usize][2], x)) {
             return false;
         }
-        self.contenders.clear();
+        self.candidates.clear();
         let band = &mut self.band;
         if band.cluster.is_empty() {
             return true;
         }
-        let best = band.bound(x, field.problem.spacing[2], field.problem.spatial_weight());
-        // The values are asked only of those that position leaves.
-        let mut bound = band.upper[best] + field.colour_bounds(band.cluster[best], range)[1];
+        let best = band.bound(x, input.problem.spacing[2], input.problem.spatial_weight());
+        // Intensities are compared only for clusters that the spatial bounds do not exclude.
+        let mut bound = band.upper[best] + input.colour_bounds(band.cluster[best], range)[1];
         self.tile.clear();
-        for place in 0..band.cluster.len() {
-            if band.lower[place] <= bound && band.lower[place] < f32::INFINITY {
-                let colour = field.colour_bounds(band.cluster[place], range);
-                bound = bound.min(band.upper[place] + colour[1]);
-                self.tile.push((place as u32, colour));
+        for index in 0..band.cluster.len() {
+            if band.lower[index] <= bound && band.lower[index] < f32::INFINITY {
+                let colour = input.colour_bounds(band.cluster[index], range);
+                bound = bound.min(band.upper[index] + colour[1]);
+                self.tile.push((index as u32, colour));
             }
         }
-        for &(place, colour_bounds) in &self.tile {
-            let place = place as usize;
-            if band.lower[place] + colour_bounds[0] > bound {
+        for &(index, colour_bounds) in &self.tile {
+            let index = index as usize;
+            if band.lower[index] + colour_bounds[0] > bound {
                 continue;
             }
-            let cluster = band.cluster[place];
-            let dx = field.offsets(2, x, cluster);
-            self.contenders.push(Contender {
+            let cluster = band.cluster[index];
+            let dx = input.offsets(2, x, cluster);
+            self.candidates.push(Candidate {
                 cluster,
-                covers: band.upper[place] < f32::INFINITY,
-                widest: field.widest[cluster as usize],
-                dz: field.offsets(0, z, cluster),
-                dy: field.offsets(1, y, cluster),
+                covers: band.upper[index] < f32::INFINITY,
+                max_colour: input.max_colour[cluster as usize],
+                dz: input.offsets(0, z, cluster),
+                dy: input.offsets(1, y, cluster),
                 dx_bounds: bounds(&dx[..x.len()]),
                 dx,
                 colour_bounds,
@@ -286,7 +289,7 @@ impl Search {
     }
 }
 
-/// The least and the greatest.
+/// Returns the smallest and the largest value.
 #[inline(always)]
 fn bounds(values: &[f32]) -> [f32; 2] {
     let low = values.iter().fold(f32::INFINITY, |low, &value| if value < low { value } else { low });
@@ -294,7 +297,7 @@ fn bounds(values: &[f32]) -> [f32; 2] {
     [low, high]
 }
 
-/// Cuts `0..length` into ranges of at most `size`.
-pub(crate) fn pieces(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+/// Splits `0..length` into ranges of at most `size`.
+pub(super) fn pieces(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..length).step_by(size).map(move |start| start..(start + size).min(length))
 }

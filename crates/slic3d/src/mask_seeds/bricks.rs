@@ -1,73 +1,46 @@
-//! Points of a k-means sorted into bricks of voxels, which share their search for the nearest seeds.
+//! Points of the k-means sorted into bricks of voxels, which share the search for the nearest seeds.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::nearest::{Fine, Near, Search, add, add_bricks};
+use super::brick::{Brick, EDGE, Span};
+use super::nearest::{BlockOfBricks, SearchBuffers, Seeds, add, add_bricks};
 
-/// Voxels along an edge of the bricks whose points share their search for seeds, first coarsely and then finely.
-const COARSE: usize = 16;
-pub(super) const FINE: usize = 4;
+/// Edge length in voxels of a block of bricks, whose candidates are found first.
+const BLOCK_EDGE: usize = 16;
 
-/// A box around points.
-#[derive(Clone, Copy)]
-pub(super) struct Span {
-    pub(super) low: [f64; 3],
-    pub(super) high: [f64; 3],
-}
-
-impl Span {
-    const NONE: Span = Span { low: [f64::INFINITY; 3], high: [f64::NEG_INFINITY; 3] };
-
-    fn join(&mut self, other: Span) {
-        for axis in 0..3 {
-            self.low[axis] = self.low[axis].min(other.low[axis]);
-            self.high[axis] = self.high[axis].max(other.high[axis]);
-        }
-    }
-}
-
-/// Points of one fine brick.
-pub(super) struct Brick {
-    pub(super) points: Range<usize>,
-    /// Its first voxel.
-    pub(super) origin: [f64; 3],
-    pub(super) span: Span,
-    pub(super) sum: [f64; 3],
-}
-
-/// The points of the k-means, fine brick by fine brick within coarse ones.
+/// The points of the k-means, brick by brick within blocks.
 pub(super) struct Bricks {
-    /// Where in its fine brick each point lies, row-major.
+    /// Row-major position of each point in its brick.
     points: Vec<u8>,
-    pub(super) fine: Vec<Brick>,
-    coarse: Vec<(Range<usize>, Span)>,
+    pub(super) bricks: Vec<Brick>,
+    blocks: Vec<(Range<usize>, Span)>,
 }
 
 impl Bricks {
     /// Sorts voxels of an image of this shape into bricks.
-    pub(super) fn of(voxels: &[u32], shape: [usize; 3]) -> Bricks {
+    pub(super) fn new(voxels: &[u32], shape: [usize; 3]) -> Bricks {
         let grid = [shape[1], shape[2]];
-        // An axis shorter than a coarse brick has no more fine ones than it needs.
-        let inner = shape.map(|n| n.min(COARSE).div_ceil(FINE));
-        let outer = shape.map(|n| n.div_ceil(COARSE));
-        let in_coarse: usize = inner.iter().product();
+        // An axis shorter than a block has only as many bricks as it needs.
+        let inner = shape.map(|n| n.min(BLOCK_EDGE).div_ceil(EDGE));
+        let outer = shape.map(|n| n.div_ceil(BLOCK_EDGE));
+        let in_block: usize = inner.iter().product();
         let mut row = (0..0, 0, 0);
-        // The fine brick of a voxel, and its place there. Voxels ascend: their row is seldom another.
+        // Returns the brick of a voxel and its position there. Voxels ascend, so that the row rarely changes.
         let mut key = |voxel: u32| {
             if !row.0.contains(&voxel) {
                 let here = voxel as usize / grid[1];
                 let [z, y] = [here / grid[0], here % grid[0]];
-                let coarse = (z / COARSE * outer[1] + y / COARSE) * outer[2] * in_coarse;
-                let fine = (z % COARSE / FINE * inner[1] + y % COARSE / FINE) * inner[2];
+                let block = (z / BLOCK_EDGE * outer[1] + y / BLOCK_EDGE) * outer[2] * in_block;
+                let brick = (z % BLOCK_EDGE / EDGE * inner[1] + y % BLOCK_EDGE / EDGE) * inner[2];
                 let first = (here * grid[1]) as u32;
-                row = (first..first + grid[1] as u32, coarse + fine, (z % FINE * FINE + y % FINE) * FINE);
+                row = (first..first + grid[1] as u32, block + brick, (z % EDGE * EDGE + y % EDGE) * EDGE);
             }
             let x = (voxel - row.0.start) as usize;
-            (row.1 + x / COARSE * in_coarse + x % COARSE / FINE, (row.2 + x % FINE) as u8)
+            (row.1 + x / BLOCK_EDGE * in_block + x % BLOCK_EDGE / EDGE, (row.2 + x % EDGE) as u8)
         };
-        let mut ends = vec![0_u32; outer.iter().product::<usize>() * in_coarse];
+        let mut ends = vec![0_u32; outer.iter().product::<usize>() * in_block];
         voxels.iter().for_each(|&voxel| ends[key(voxel).0] += 1);
         let mut start = 0;
         for end in &mut ends {
@@ -75,62 +48,54 @@ impl Bricks {
         }
         let mut points = vec![0; voxels.len()];
         for &voxel in voxels {
-            let (brick, place) = key(voxel);
-            points[ends[brick] as usize] = place;
+            let (brick, position) = key(voxel);
+            points[ends[brick] as usize] = position;
             ends[brick] += 1;
         }
-        let mut bricks = Bricks { points, fine: Vec::new(), coarse: Vec::new() };
+        let mut sorted = Bricks { points, bricks: Vec::new(), blocks: Vec::new() };
         let mut start = 0;
-        let unravel = |place: usize, [_, height, width]: [usize; 3]| {
-            [place / (height * width), place / width % height, place % width]
+        let unravel = |index: usize, [_, height, width]: [usize; 3]| {
+            [index / (height * width), index / width % height, index % width]
         };
-        for (place, ends) in ends.chunks(in_coarse).enumerate() {
-            let outside = unravel(place, outer);
-            let first = bricks.fine.len();
-            let mut span = Span::NONE;
-            for (place, &end) in ends.iter().enumerate() {
-                let points = start..end as usize;
-                start = points.end.max(start);
-                if !points.is_empty() {
-                    let inside = unravel(place, inner);
-                    let origin = [0, 1, 2].map(|axis| (outside[axis] * COARSE + inside[axis] * FINE) as f64);
-                    let brick = bricks.brick(points, origin);
+        for (block, ends) in ends.chunks(in_block).enumerate() {
+            let outside = unravel(block, outer);
+            let first = sorted.bricks.len();
+            let mut span = Span::EMPTY;
+            for (brick, &end) in ends.iter().enumerate() {
+                let range = start..end as usize;
+                start = range.end.max(start);
+                if !range.is_empty() {
+                    let inside = unravel(brick, inner);
+                    let origin =
+                        [0, 1, 2].map(|axis| (outside[axis] * BLOCK_EDGE + inside[axis] * EDGE) as f64);
+                    let brick = Brick::new(range.clone(), &sorted.points[range], origin);
                     span.join(brick.span);
-                    bricks.fine.push(brick);
+                    sorted.bricks.push(brick);
                 }
             }
-            if bricks.fine.len() > first {
-                bricks.coarse.push((first..bricks.fine.len(), span));
+            if sorted.bricks.len() > first {
+                sorted.blocks.push((first..sorted.bricks.len(), span));
             }
         }
-        bricks
+        sorted
     }
 
-    fn brick(&self, points: Range<usize>, origin: [f64; 3]) -> Brick {
-        let mut brick = Brick { points: points.clone(), origin, span: Span::NONE, sum: [0.0; 3] };
-        for &place in &self.points[points] {
-            let inside = [place / 16, place / 4 % 4, place % 4];
-            let point = [0, 1, 2].map(|axis| origin[axis] + f64::from(inside[axis]));
-            brick.span.join(Span { low: point, high: point });
-            brick.sum = [0, 1, 2].map(|axis| brick.sum[axis] + point[axis]);
-        }
-        brick
-    }
-
-    /// Moves every seed to the mean of the points nearest to it (of equally near seeds the first); one with none stays.
+    /// Moves every seed to the mean of the points nearest to it, where the first of equally near seeds counts. A seed
+    /// without points does not move.
     pub(super) fn step(&self, seeds: &mut [[f64; 3]]) {
         let zero = || vec![([0.0; 3], 0); seeds.len()];
-        let mut all = Near::default();
+        let mut all = Seeds::default();
         (0..).zip(seeds.iter()).for_each(|(seed, &at)| all.push(seed, at));
         let sums = self
-            .coarse
+            .blocks
             .par_iter()
             .fold(
-                || (zero(), Search::default()),
-                |(mut sums, mut search), (fine, span)| {
-                    let fine = Fine { bricks: &self.fine[fine.clone()], points: &self.points, span };
-                    add_bricks(&fine, &all, &mut search, &mut sums);
-                    (sums, search)
+                || (zero(), SearchBuffers::default()),
+                |(mut sums, mut buffers), (bricks, span)| {
+                    let block =
+                        BlockOfBricks { bricks: &self.bricks[bricks.clone()], points: &self.points, span };
+                    add_bricks(&block, &all, &mut buffers, &mut sums);
+                    (sums, buffers)
                 },
             )
             .map(|(sums, _)| sums)

@@ -1,49 +1,52 @@
-//! The seeds nearest to the points of a brick: bounds first, then every distance, vectorised over seeds and voxels.
+//! The nearest seed of every point of a brick: bounds exclude most seeds, then all remaining distances are computed,
+//! vectorised over voxels.
 
-use super::bricks::{Brick, FINE, Span};
+use super::brick::{Brick, EDGE, Span};
 
-const IN_FINE: usize = FINE * FINE * FINE;
-/// With as many points as this, all voxels of a fine brick are compared at once.
+/// Number of voxels in a brick.
+const VOXELS: usize = EDGE * EDGE * EDGE;
+/// With at least this many points, distances are computed for all voxels of a brick at once.
 const MANY: usize = 16;
 
-/// Sums of the coordinates of each seed's points, and their number. Coordinates are whole, so sums are exact in any order.
+/// Sum of the coordinates of each seed's points, and their number. Coordinates are integers, so that sums are exact in
+/// any order.
 pub(super) type Sums = Vec<([f64; 3], u32)>;
 
-/// The fine bricks of a coarse one.
-pub(super) struct Fine<'a> {
+/// Adjacent bricks that share the first search for candidates.
+pub(super) struct BlockOfBricks<'a> {
     pub(super) bricks: &'a [Brick],
-    /// Of all bricks.
+    /// The points of all bricks.
     pub(super) points: &'a [u8],
     pub(super) span: &'a Span,
 }
 
 /// Adds the points of the bricks to the sums of their nearest seeds.
-pub(super) fn add_bricks(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
+pub(super) fn add_bricks(block: &BlockOfBricks, all: &Seeds, buffers: &mut SearchBuffers, sums: &mut Sums) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2")]
-        fn wide(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
-            add_bricks_plainly(fine, all, search, sums);
+        fn wide(block: &BlockOfBricks, all: &Seeds, buffers: &mut SearchBuffers, sums: &mut Sums) {
+            add_bricks_portably(block, all, buffers, sums);
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has the feature.
-            #[expect(unsafe_code, reason = "the plain form, compiled for wider vectors")]
-            return unsafe { wide(fine, all, search, sums) };
+            #[expect(unsafe_code, reason = "the portable form, compiled for wider vectors")]
+            return unsafe { wide(block, all, buffers, sums) };
         }
     }
-    add_bricks_plainly(fine, all, search, sums);
+    add_bricks_portably(block, all, buffers, sums);
 }
 
 #[inline(always)]
-fn add_bricks_plainly(fine: &Fine, all: &Near, search: &mut Search, sums: &mut Sums) {
-    let Search { near, nearer, bounds, room } = search;
-    all.contenders(fine.span, bounds, near);
-    for brick in fine.bricks {
-        near.contenders(&brick.span, bounds, nearer);
-        if let [only] = nearer.seed[..] {
+fn add_bricks_portably(block: &BlockOfBricks, all: &Seeds, buffers: &mut SearchBuffers, sums: &mut Sums) {
+    let SearchBuffers { of_block, of_brick, bounds, nearest } = buffers;
+    all.candidates(block.span, bounds, of_block);
+    for brick in block.bricks {
+        of_block.candidates(&brick.span, bounds, of_brick);
+        if let [only] = of_brick.seed[..] {
             add(&mut sums[only as usize], brick.sum, brick.points.len() as u32);
         } else {
-            room.add_nearest(&fine.points[brick.points.clone()], brick.origin, nearer, sums);
+            nearest.add_points(&block.points[brick.points.clone()], brick.origin, of_brick, sums);
         }
     }
 }
@@ -53,23 +56,23 @@ pub(super) fn add((sum, count): &mut ([f64; 3], u32), more: [f64; 3], points: u3
     *count += points;
 }
 
-/// Seeds that may be nearest to a point of a box, in order, axis by axis.
+/// Seeds in ascending order, their positions axis by axis.
 #[derive(Default)]
-pub(super) struct Near {
+pub(super) struct Seeds {
     seed: Vec<u32>,
     at: [Vec<f64>; 3],
 }
 
-impl Near {
+impl Seeds {
     pub(super) fn push(&mut self, seed: u32, at: [f64; 3]) {
         self.seed.push(seed);
         self.at.iter_mut().zip(at).for_each(|(axis, at)| axis.push(at));
     }
 
-    /// Fills `left` with those that may be nearest to a point of the box: rounding is monotone, so the distances to its
-    /// nearest and to its farthest corner bound all that will be computed.
+    /// Fills `found` with the seeds that may be nearest to a point of the box. Rounding is monotone, so that the
+    /// distances to the nearest and to the farthest corner bound all distances computed there.
     #[inline(always)]
-    fn contenders(&self, span: &Span, bounds: &mut [Vec<f64>; 2], left: &mut Near) {
+    fn candidates(&self, span: &Span, bounds: &mut [Vec<f64>; 2], found: &mut Seeds) {
         let [nearest, farthest] = bounds;
         nearest.clear();
         nearest.resize(self.seed.len(), 0.0);
@@ -87,83 +90,83 @@ impl Near {
             }
         }
         let bound = farthest.iter().fold(f64::INFINITY, |bound, &far| if far < bound { far } else { bound });
-        left.seed.clear();
-        left.at.iter_mut().for_each(Vec::clear);
-        for (place, _) in nearest.iter().enumerate().filter(|(_, near)| **near <= bound) {
-            left.push(self.seed[place], [0, 1, 2].map(|axis| self.at[axis][place]));
+        found.seed.clear();
+        found.at.iter_mut().for_each(Vec::clear);
+        for (index, _) in nearest.iter().enumerate().filter(|(_, near)| **near <= bound) {
+            found.push(self.seed[index], [0, 1, 2].map(|axis| self.at[axis][index]));
         }
     }
 }
 
-/// What one thread works with.
+/// Buffers of one thread.
 #[derive(Default)]
-pub(super) struct Search {
-    near: Near,
-    nearer: Near,
+pub(super) struct SearchBuffers {
+    of_block: Seeds,
+    of_brick: Seeds,
     bounds: [Vec<f64>; 2],
-    room: Room,
+    nearest: Nearest,
 }
 
-/// For each voxel of a fine brick, or each of its points where they are few, the nearest contender.
-struct Room {
-    least: [f64; IN_FINE],
-    /// Its place among the contenders: a float, so that it is chosen as the distance is.
-    nearest: [f64; IN_FINE],
-    /// Points of each contender, and the sums of their places in the brick along each axis, 16 bits each.
-    won: Vec<u64>,
+/// The nearest candidate of each voxel of a brick, or of each of its points if they are few.
+struct Nearest {
+    least: [f64; VOXELS],
+    /// Index of the candidate as a float, so that it is selected by the same vector operation as the distance.
+    candidate: [f64; VOXELS],
+    /// Number of points of each candidate, and the sums of their positions in the brick along each axis, 16 bits each.
+    totals: Vec<u64>,
 }
 
-impl Default for Room {
+impl Default for Nearest {
     fn default() -> Self {
-        Room { least: [0.0; IN_FINE], nearest: [0.0; IN_FINE], won: Vec::new() }
+        Nearest { least: [0.0; VOXELS], candidate: [0.0; VOXELS], totals: Vec::new() }
     }
 }
 
-impl Room {
+impl Nearest {
     /// Adds each point to the sums of its nearest seed.
     #[inline(always)]
-    fn add_nearest(&mut self, points: &[u8], origin: [f64; 3], near: &Near, sums: &mut Sums) {
-        let Room { least, nearest, won } = self;
-        *least = [f64::INFINITY; IN_FINE];
+    fn add_points(&mut self, points: &[u8], origin: [f64; 3], seeds: &Seeds, sums: &mut Sums) {
+        let Nearest { least, candidate: nearest, totals } = self;
+        *least = [f64::INFINITY; VOXELS];
         let many = points.len() >= MANY;
-        for contender in 0..near.seed.len() {
-            let [dz, dy, dx] = [0, 1, 2].map(|axis| -> [f64; FINE] {
-                std::array::from_fn(|place| {
-                    let offset = near.at[axis][contender] - (origin[axis] + place as f64);
+        for candidate in 0..seeds.seed.len() {
+            let [dz, dy, dx] = [0, 1, 2].map(|axis| -> [f64; EDGE] {
+                std::array::from_fn(|position| {
+                    let offset = seeds.at[axis][candidate] - (origin[axis] + position as f64);
                     offset * offset
                 })
             });
-            let rows: [f64; FINE * FINE] = std::array::from_fn(|row| dz[row / FINE] + dy[row % FINE]);
-            let place = contender as f64;
+            let rows: [f64; EDGE * EDGE] = std::array::from_fn(|row| dz[row / EDGE] + dy[row % EDGE]);
+            let index = candidate as f64;
             if many {
-                for voxel in 0..IN_FINE {
-                    let distance = rows[voxel / FINE] + dx[voxel % FINE];
+                for voxel in 0..VOXELS {
+                    let distance = rows[voxel / EDGE] + dx[voxel % EDGE];
                     let nearer = distance < least[voxel];
                     least[voxel] = if nearer { distance } else { least[voxel] };
-                    nearest[voxel] = if nearer { place } else { nearest[voxel] };
+                    nearest[voxel] = if nearer { index } else { nearest[voxel] };
                 }
             } else {
                 for ((&point, least), nearest) in points.iter().zip(&mut *least).zip(&mut *nearest) {
                     let distance =
-                        rows[usize::from(point) / FINE % (FINE * FINE)] + dx[usize::from(point) % FINE];
+                        rows[usize::from(point) / EDGE % (EDGE * EDGE)] + dx[usize::from(point) % EDGE];
                     let nearer = distance < *least;
                     *least = if nearer { distance } else { *least };
-                    *nearest = if nearer { place } else { *nearest };
+                    *nearest = if nearer { index } else { *nearest };
                 }
             }
         }
-        won.clear();
-        won.resize(near.seed.len(), 0);
+        totals.clear();
+        totals.resize(seeds.seed.len(), 0);
         for (number, &point) in points.iter().enumerate() {
-            let voxel = if many { usize::from(point) % IN_FINE } else { number };
+            let voxel = if many { usize::from(point) % VOXELS } else { number };
             let [z, y, x] = [point / 16, point / 4 % 4, point % 4].map(u64::from);
-            won[nearest[voxel] as usize] += 1 | z << 16 | y << 32 | x << 48;
+            totals[nearest[voxel] as usize] += 1 | z << 16 | y << 32 | x << 48;
         }
-        for (&seed, &won) in near.seed.iter().zip(&*won).filter(|(_, won)| **won > 0) {
-            let count = f64::from(won as u16);
+        for (&seed, &total) in seeds.seed.iter().zip(&*totals).filter(|(_, total)| **total > 0) {
+            let count = f64::from(total as u16);
             let sum =
-                [0, 1, 2].map(|axis| origin[axis] * count + f64::from((won >> (16 * (axis + 1))) as u16));
-            add(&mut sums[seed as usize], sum, u32::from(won as u16));
+                [0, 1, 2].map(|axis| origin[axis] * count + f64::from((total >> (16 * (axis + 1))) as u16));
+            add(&mut sums[seed as usize], sum, u32::from(total as u16));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reads the fixtures that `fixtures/make.py` wrote.
+//! Reads the fixtures written by `fixtures/make.py`.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ const CASES: &str = include_str!("../fixtures/cases.txt");
 const KERNELS: &str = include_str!("../fixtures/kernels.txt");
 const LABELS: &[u8] = include_bytes!("../fixtures/labels.bin");
 
-/// One combination of image and parameters, with scikit-image's labels; −1 reads as `u32::MAX`.
+/// One combination of image and parameters with scikit-image's labels, where −1 is `u32::MAX`.
 pub struct Case {
     pub line: &'static str,
     pub image: Array4<f32>,
     pub mask: Option<Array3<bool>>,
     pub slic: Slic,
-    /// As `slic`, with the Gaussian weights that NumPy computed.
+    /// `slic` with the Gaussian weights that NumPy computed.
     pub with_kernels: Slic,
     pub smoothed: bool,
     pub labels: Vec<u32>,
@@ -29,7 +29,7 @@ pub fn all() -> Vec<Case> {
         .filter(|line| !line.starts_with('#'))
         .map(|line| case(line, &kernels, &mut packed))
         .collect();
-    assert_eq!(packed.next(), None, "labels left over");
+    assert_eq!(packed.next(), None, "expected no more labels");
     cases
 }
 
@@ -65,7 +65,7 @@ fn case(line: &'static str, kernels: &HashMap<u32, Vec<f64>>, packed: &mut impl 
     let weights =
         widths.map(|width| if width > 0.0 { kernels[&width.to_bits()].clone() } else { Vec::new() });
     let labels = unpack(shape.iter().product(), packed);
-    assert_eq!(format!("{:016x}", fnv(&labels)), fields["fnv"], "fixture is damaged: {line}");
+    assert_eq!(format!("{:016x}", fnv(&labels)), fields["fnv"], "corrupt fixture: {line}");
     Case {
         line,
         image: super::images::image(fields["kind"], seed, number("channels") as usize, shape),
@@ -91,7 +91,7 @@ fn unpack(voxels: usize, packed: &mut impl Iterator<Item = u8>) -> Vec<u32> {
     let mut varint = || {
         let (mut value, mut shift) = (0_u64, 0);
         loop {
-            let byte = packed.next().expect("labels end early");
+            let byte = packed.next().expect("expected more labels");
             value |= u64::from(byte & 127) << shift;
             if byte < 128 {
                 return value;

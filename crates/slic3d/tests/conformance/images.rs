@@ -1,4 +1,4 @@
-//! The images and masks of `fixtures/make.py`, by the same integer formulas.
+//! The images and masks of `fixtures/make.py`, computed by the same integer formulas.
 
 use ndarray::{Array3, Array4};
 

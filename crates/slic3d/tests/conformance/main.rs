@@ -1,6 +1,6 @@
-//! Our labels against scikit-image's, voxel by voxel, over some hundred combinations of shape, image and parameters.
+//! Labels against those of scikit-image, voxel by voxel, over 400 combinations of shape, image and parameters.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where its fixture is damaged")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod cases;
 mod images;
@@ -9,7 +9,7 @@ use slic3d::Slic;
 
 use cases::Case;
 
-/// Where two labellings differ: how many voxels, and the first.
+/// Number of voxels in which two labellings differ, and the first of them.
 #[derive(Debug, PartialEq)]
 struct Difference {
     voxels: usize,
@@ -30,7 +30,7 @@ fn labels(slic: &Slic, case: &Case) -> Vec<u32> {
 }
 
 #[test]
-fn every_voxel_has_scikit_images_label() {
+fn labels_equal_those_of_scikit_image() {
     let cases = cases::all();
     assert!(cases.len() >= 200, "{} cases", cases.len());
     let wrong: Vec<String> = cases
@@ -43,7 +43,7 @@ fn every_voxel_has_scikit_images_label() {
 }
 
 #[test]
-fn our_own_gaussian_gives_nearly_every_label() {
+fn labels_with_the_built_in_gaussian_differ_rarely() {
     let (mut voxels, mut different) = (0, 0);
     for case in cases::all().iter().filter(|case| case.smoothed) {
         voxels += case.labels.len();
@@ -54,7 +54,7 @@ fn our_own_gaussian_gives_nearly_every_label() {
 }
 
 #[test]
-fn one_wrong_voxel_is_seen() {
+fn a_single_wrong_voxel_is_detected() {
     for case in cases::all().iter().step_by(20) {
         let ours = labels(&case.with_kernels, case);
         for voxel in [0, case.labels.len() / 2, case.labels.len() - 1] {

@@ -1,5 +1,5 @@
-//! BraTS folders as they come: the 2017 to 2021 names (`_t1`, `_t1ce`, `_t2`, `_flair`, `_seg`), those of 2023
-//! (`-t1n`, `-t1c`, `-t2w`, `-t2f`, `-seg`), with or without `HGG` and `LGG` folders, and with their defects.
+//! BraTS folders: the file names of 2017 to 2021 (`_t1`, `_t1ce`, `_t2`, `_flair`, `_seg`) and of 2023 (`-t1n`, `-t1c`,
+//! `-t2w`, `-t2f`, `-seg`), with or without `HGG` and `LGG` folders.
 //!
 //! Reference: Menze et al., "The Multimodal Brain Tumor Image Segmentation Benchmark (BRATS)", IEEE TMI 34(10), 2015,
 //! doi:10.1109/TMI.2014.2377694.
@@ -8,17 +8,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::case::{CaseFiles, CohortCase};
 use super::grades::{self, Grades};
-use super::{CaseFiles, Cohort, LeftOut};
+use super::left_out::LeftOut;
+use super::list::Cohort;
 use crate::Error;
 
-/// How deep below the cohort's folder cases are looked for.
-const DEEPEST: usize = 6;
-/// The names a sequence goes by: ours, then that of 2023.
+/// Largest depth of a case's folder below the cohort's.
+const LARGEST_DEPTH: usize = 6;
+/// Names of the sequences: those of 2017 to 2021, then those of 2023.
 const ALIASES: [(&str, &str); 4] = [("t1", "t1n"), ("t1ce", "t1c"), ("t2", "t2w"), ("flair", "t2f")];
 const SEGMENTATION: &str = "seg";
 
-/// A folder of one case.
+/// The folder of a case.
 struct Found {
     folder: PathBuf,
     case: String,
@@ -26,9 +28,10 @@ struct Found {
     scans: Vec<PathBuf>,
 }
 
-/// Lists a BraTS folder's cases.
+/// Lists the cases of a BraTS folder.
 pub(super) fn open(root: &Path, sequences: &[String]) -> Result<Cohort, Error> {
-    let whole = root.canonicalize().map_err(|source| Error::Read { path: root.to_owned(), source })?;
+    let whole =
+        root.canonicalize().map_err(|source| Error::Io { path: root.to_owned(), action: "read", source })?;
     let name = whole.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let mut walk = Walk { sequences, found: Vec::new(), grades: Grades::default() };
     walk.visit(root, &name, grades::parse(&name), 0)?;
@@ -44,14 +47,15 @@ pub(super) fn open(root: &Path, sequences: &[String]) -> Result<Cohort, Error> {
         if let Some(first) = folders.insert(found.case.clone(), found.folder.clone()) {
             return Err(Error::DuplicateCase { case: found.case, first, second: found.folder });
         }
-        match case_files(&found, sequences, &walk.grades) {
-            Ok(files) => cohort.cases.push(files),
-            Err(why) => cohort.left_out.push(LeftOut { case: found.case, why }),
+        match cohort_case(&found, sequences, &walk.grades) {
+            Ok(case) => cohort.cases.push(case),
+            Err(reason) => cohort.left_out.push(LeftOut { case: found.case, reason }),
         }
     }
     Ok(cohort)
 }
 
+/// Recursive search for the folders of cases and for tables of grades.
 struct Walk<'a> {
     sequences: &'a [String],
     found: Vec<Found>,
@@ -70,12 +74,12 @@ impl Walk<'_> {
             stem(path)
                 .is_some_and(|stem| self.sequences.iter().any(|sequence| names_sequence(&stem, sequence)))
         };
-        // A stray scan beside the case folders makes no case of their parent.
+        // A stray scan next to the folders of cases does not make their parent a case.
         if !scans.is_empty() && (folders.is_empty() || scans.iter().any(known)) {
             self.found.push(Found { folder: folder.to_owned(), case: name.to_owned(), grade, scans });
             return Ok(());
         }
-        if depth < DEEPEST {
+        if depth < LARGEST_DEPTH {
             for folder in folders {
                 let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
                 self.visit(&folder, &name, grades::parse(&name).or(grade), depth + 1)?;
@@ -85,9 +89,9 @@ impl Walk<'_> {
     }
 }
 
-/// What a folder holds, sorted, without hidden files.
+/// Entries of a folder, sorted, without hidden files.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let unreadable = |source| Error::Read { path: folder.to_owned(), source };
+    let unreadable = |source| Error::Io { path: folder.to_owned(), action: "read", source };
     let mut paths = fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>())
         .map_err(unreadable)?;
@@ -96,7 +100,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// A NIfTI file's name without its extensions, in lower case.
+/// Name of a NIfTI file without its extensions, in lower case.
 fn stem(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     name.strip_suffix(".nii.gz").or_else(|| name.strip_suffix(".nii")).map(str::to_owned)
@@ -111,8 +115,8 @@ fn names_sequence(stem: &str, sequence: &str) -> bool {
     })
 }
 
-/// A case's files, or all that it lacks.
-fn case_files(found: &Found, sequences: &[String], grades: &Grades) -> Result<CaseFiles, String> {
+/// Assembles a case, or lists everything that it lacks.
+fn cohort_case(found: &Found, sequences: &[String], grades: &Grades) -> Result<CohortCase, String> {
     let mut lacks = Vec::new();
     let label = found.grade.or_else(|| match grades.get(&found.case) {
         None => {
@@ -124,58 +128,59 @@ fn case_files(found: &Found, sequences: &[String], grades: &Grades) -> Result<Ca
             None
         }),
     });
-    let mut paths = Vec::new();
-    for sequence in sequences {
-        match only(&found.scans, |stem| names_sequence(stem, sequence)) {
-            Ok(Some(path)) => paths.push(path),
-            Ok(None) => lacks.push(format!("no {sequence} scan")),
-            Err(two) => lacks.push(format!("more than one {sequence} scan: {two}")),
+    let selected = select(&found.scans, sequences, &mut lacks);
+    let segmentation = match segmentation(&found.scans, sequences) {
+        Ok(path) => {
+            if path.is_none() {
+                lacks.push("no segmentation".to_owned());
+            }
+            path
         }
-    }
-    let seg = match segmentation(&found.scans, sequences) {
-        Ok(Some(path)) => Some(path),
-        Ok(None) => {
-            lacks.push("no segmentation".to_owned());
-            None
-        }
-        Err(two) => {
-            lacks.push(format!("more than one segmentation: {two}"));
+        Err(several) => {
+            lacks.push(format!("more than one segmentation: {several}"));
             None
         }
     };
     match label {
-        Some(label) if lacks.is_empty() => {
-            let group = patient(&found.case).to_owned();
-            Ok(CaseFiles { case: found.case.clone(), group, label, split: None, sequences: paths, seg })
-        }
+        Some(label) if lacks.is_empty() => Ok(CohortCase {
+            files: CaseFiles { id: found.case.clone(), sequences: selected, segmentation },
+            group: patient(&found.case).to_owned(),
+            label,
+            split: None,
+        }),
         _ => Err(lacks.join("; ")),
     }
 }
 
-/// One case's folder, its segmentation and grade set aside.
+/// Lists the sequences in the folder of one case.
 pub(super) fn scans_of(folder: &Path, sequences: &[String]) -> Result<CaseFiles, Error> {
-    let scans: Vec<PathBuf> =
+    let unreadable = |source| Error::Io { path: folder.to_owned(), action: "read", source };
+    let found: Vec<PathBuf> =
         entries(folder)?.into_iter().filter(|path| path.is_file() && stem(path).is_some()).collect();
-    let whole = folder.canonicalize().map_err(|source| Error::Read { path: folder.to_owned(), source })?;
-    let case = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut paths = Vec::new();
+    let whole = folder.canonicalize().map_err(unreadable)?;
+    let id = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut lacks = Vec::new();
-    for sequence in sequences {
-        match only(&scans, |stem| names_sequence(stem, sequence)) {
-            Ok(Some(path)) => paths.push(path),
-            Ok(None) => lacks.push(format!("no {sequence} scan")),
-            Err(two) => lacks.push(format!("more than one {sequence} scan: {two}")),
-        }
-    }
+    let selected = select(&found, sequences, &mut lacks);
     if lacks.is_empty() {
-        let group = patient(&case).to_owned();
-        return Ok(CaseFiles { case, group, label: false, split: None, sequences: paths, seg: None });
+        return Ok(CaseFiles { id, sequences: selected, segmentation: None });
     }
-    let left_out = vec![LeftOut { case, why: lacks.join("; ") }];
-    Err(Error::EmptyCohort { path: folder.to_owned(), left_out })
+    Err(Error::IncompleteCase { path: folder.to_owned(), found: lacks.join("; ") })
 }
 
-/// The segmentation by its name, else the one scan left over whose name speaks of one.
+/// Selects the file of each sequence; adds those that are missing or ambiguous to `lacks`.
+fn select(scans: &[PathBuf], sequences: &[String], lacks: &mut Vec<String>) -> Vec<(String, PathBuf)> {
+    let mut selected = Vec::with_capacity(sequences.len());
+    for sequence in sequences {
+        match only(scans, |stem| names_sequence(stem, sequence)) {
+            Ok(Some(path)) => selected.push((sequence.clone(), path)),
+            Ok(None) => lacks.push(format!("no {sequence} scan")),
+            Err(several) => lacks.push(format!("more than one {sequence} scan: {several}")),
+        }
+    }
+    selected
+}
+
+/// Finds the segmentation: by its name, else the only other file whose name contains "seg".
 fn segmentation(scans: &[PathBuf], sequences: &[String]) -> Result<Option<PathBuf>, String> {
     if let Some(named) = only(scans, |stem| names_sequence(stem, SEGMENTATION))? {
         return Ok(Some(named));
@@ -187,7 +192,7 @@ fn segmentation(scans: &[PathBuf], sequences: &[String]) -> Result<Option<PathBu
     only(scans, |stem| stem.contains(SEGMENTATION) && !is_sequence(stem))
 }
 
-/// The one scan whose name fits; of a compressed and a plain copy, the first by name.
+/// Finds the only file whose name fits, or names two. Of a compressed and a plain copy, it is the first by name.
 fn only(scans: &[PathBuf], fits: impl Fn(&str) -> bool) -> Result<Option<PathBuf>, String> {
     let mut fitting =
         scans.iter().filter_map(|path| Some((stem(path)?, path))).filter(|(stem, _)| fits(stem));
@@ -202,7 +207,7 @@ fn only(scans: &[PathBuf], fits: impl Fn(&str) -> bool) -> Result<Option<PathBuf
     }
 }
 
-/// The patient of a case whose name ends in a time point: `Brats18_TCIA01_201_1`, `BraTS-GLI-00000-000`.
+/// Name of the patient, for cases named after patient and time point: `Brats18_TCIA01_201_1`, `BraTS-GLI-00000-000`.
 fn patient(case: &str) -> &str {
     let lower = case.to_lowercase();
     let separator = if lower.starts_with("brats-") {

@@ -1,4 +1,4 @@
-//! Grades by case name, from the `name_mapping.csv` that BraTS comes with.
+//! Grades by case, from the `name_mapping.csv` of BraTS.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use crate::Error;
 const GRADE_COLUMN: &str = "grade";
 const FILE_NAME: &str = "name_mapping.csv";
 
-/// Whether a file is a table of grades.
+/// Returns whether a file is a table of grades.
 pub(super) fn is_table(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.eq_ignore_ascii_case(FILE_NAME)) && path.is_file()
 }
 
-/// HGG is the positive class.
+/// Parses a grade as a label; HGG is the positive class.
 pub(super) fn parse(grade: &str) -> Option<bool> {
     if grade.eq_ignore_ascii_case("HGG") {
         Some(true)
@@ -24,7 +24,7 @@ pub(super) fn parse(grade: &str) -> Option<bool> {
     }
 }
 
-/// What the tables say, by every id that they give a case.
+/// Grades by every identifier that the tables list for a case.
 #[derive(Debug, Default)]
 pub(super) struct Grades {
     by_id: HashMap<String, String>,
@@ -32,12 +32,13 @@ pub(super) struct Grades {
 }
 
 impl Grades {
-    /// Adds a table: any column but `Grade` holds ids, one edition's each. Earlier tables win.
+    /// Adds a table. Every column but `Grade` holds the identifiers of one edition. Earlier tables take precedence.
     pub fn add(&mut self, path: &Path) -> Result<(), Error> {
         if self.read.iter().any(|read| read == path) {
             return Ok(());
         }
-        let unreadable = |error: csv::Error| Error::Read { path: path.to_owned(), source: error.into() };
+        let unreadable =
+            |error: csv::Error| Error::Io { path: path.to_owned(), action: "read", source: error.into() };
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .trim(csv::Trim::All)
@@ -65,7 +66,7 @@ impl Grades {
         Ok(())
     }
 
-    /// A case's grade as it is written, by whichever of its ids is the name.
+    /// Grade of a case as written, by any of its identifiers.
     pub fn get(&self, case: &str) -> Option<&str> {
         self.by_id.get(&case.to_lowercase()).map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! From a file's bytes to voxels.
+//! Decoding of voxels.
 
 use std::io::Read;
 
@@ -9,18 +9,18 @@ use super::header::Header;
 /// A multiple of every voxel size.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// Why voxels could not be decoded.
+/// Reason why voxels could not be decoded.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The stream ended, or broke.
-    Ended { found_bytes: u64, why: String },
-    /// A voxel of a label volume is no label.
+    /// The stream ended or failed.
+    Ended { found_bytes: u64, reason: String },
+    /// A voxel of a label volume is not a label.
     NotLabel { index: usize, found: f64 },
 }
 
-/// What voxels can be decoded to.
+/// Types that voxels can be decoded to.
 pub(super) trait Voxel: Copy {
-    /// Appends values, or gives back the first that this type cannot hold.
+    /// Appends values, or returns the first that the type cannot represent.
     fn extend(voxels: &mut Vec<Self>, values: impl ExactSizeIterator<Item = f64>) -> Result<(), f64>;
 }
 
@@ -44,7 +44,7 @@ impl Voxel for u32 {
     }
 }
 
-/// Reads as many voxels as the header's shape holds. Memory grows with what was decoded.
+/// Decodes all voxels of the header's shape. Memory grows with the voxels that have been decoded.
 pub(super) fn decode<T: Voxel>(bytes: &mut impl Read, header: &Header) -> Result<Vec<T>, Failure> {
     let count: usize = header.shape.iter().product();
     let mut voxels: Vec<T> = Vec::new();
@@ -54,8 +54,8 @@ pub(super) fn decode<T: Voxel>(bytes: &mut impl Read, header: &Header) -> Result
     while left > 0 {
         let wanted = left.min(CHUNK_BYTES as u64) as usize;
         let read = fill(bytes, &mut chunk[..wanted]);
-        if let Err((n, why)) = read {
-            return Err(Failure::Ended { found_bytes: found_bytes + n as u64, why });
+        if let Err((n, reason)) = read {
+            return Err(Failure::Ended { found_bytes: found_bytes + n as u64, reason });
         }
         let more = wanted / header.voxel_type.size_of();
         if voxels.capacity() < voxels.len() + more {
@@ -69,16 +69,16 @@ pub(super) fn decode<T: Voxel>(bytes: &mut impl Read, header: &Header) -> Result
     Ok(voxels)
 }
 
-/// Fills a buffer, or says how many bytes came and why no more did.
+/// Fills a buffer, or returns the number of bytes read and the reason why the stream ended.
 fn fill(bytes: &mut impl Read, buffer: &mut [u8]) -> Result<(), (usize, String)> {
     let mut filled = 0;
     while filled < buffer.len() {
         match bytes.read(&mut buffer[filled..]) {
-            Ok(0) => return Err((filled, "the file ends there".to_owned())),
+            Ok(0) => return Err((filled, "the file ends here".to_owned())),
             Ok(n) => filled += n,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                return Err((filled, "the compressed data break off".to_owned()));
+                return Err((filled, "the compressed data end early".to_owned()));
             }
             Err(error) => return Err((filled, error.to_string())),
         }
@@ -107,7 +107,7 @@ fn append<T: Voxel>(voxels: &mut Vec<T>, bytes: &[u8], header: &Header) -> Resul
         NiftiType::Uint64 => numbers!(u64),
         NiftiType::Int64 => numbers!(i64),
         NiftiType::Float64 => numbers!(f64),
-        // The header's check leaves no other type.
+        // `Header::read` rejects every other type.
         _ => numbers!(f32),
     }
 }

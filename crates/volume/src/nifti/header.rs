@@ -1,4 +1,4 @@
-//! What a NIfTI-1 header must say for its volume to be read.
+//! Parsing and validation of NIfTI-1 headers.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -10,39 +10,44 @@ use crate::affine::{Orientation, determinant};
 
 pub(super) const HEADER_BYTES: usize = 348;
 const NIFTI2_HEADER_BYTES: i32 = 540;
-/// Where voxels start in a file that has no extensions, and where the offset 0 means that they start.
+/// Offset of the voxels in a file without extensions, which an offset of 0 stands for.
 pub(super) const SMALLEST_VOXEL_OFFSET: u64 = 352;
 const EXPECTED_FILE: &str = "a NIfTI-1 file (.nii or .nii.gz)";
 const EXPECTED_TYPE: &str = "integers of 8 to 64 bits, float32 or float64";
 
-/// The parts of a header that decoding needs, checked.
+/// The validated parts of a header that decoding needs.
 #[derive(Debug)]
 pub(super) struct Header {
-    /// z, y, x.
+    /// Number of voxels along z, y, x.
     pub shape: [usize; 3],
     pub voxel_type: NiftiType,
     pub big_endian: bool,
-    /// Where the voxels start in the file.
+    /// Offset of the voxels in the file.
     pub voxel_offset: u64,
-    /// `scl_slope` and `scl_inter`, where they change anything.
+    /// `scl_slope` and `scl_inter`, unless they have no effect.
     pub scale: Option<(f64, f64)>,
     pub orientation: Orientation,
 }
 
 impl Header {
-    /// Reads and checks the first 348 bytes of a file.
+    /// Reads and validates the first 348 bytes of a file.
     pub fn read(path: &Path, bytes: &mut impl Read) -> Result<Self, Error> {
         let mut head = Vec::with_capacity(HEADER_BYTES);
         let read = bytes.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut head);
         let format = |expected, found| Error::Format { path: path.to_owned(), expected, found };
         if let Err(source) = read {
-            return Err(if source.kind() == io::ErrorKind::UnexpectedEof {
-                format(EXPECTED_FILE, format!("compressed data that break off after {} bytes", head.len()))
-            } else {
-                Error::Damaged { path: path.to_owned(), source }
+            return Err(match source.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    format(EXPECTED_FILE, format!("compressed data that end after {} bytes", head.len()))
+                }
+                // The decoder's own errors; all others come from the source.
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                    Error::Damaged { path: path.to_owned(), source }
+                }
+                _ => Error::Io { path: path.to_owned(), action: "read", source },
             });
         }
-        refuse_other_formats(&head).map_err(|found| format(EXPECTED_FILE, found))?;
+        reject_other_formats(&head).map_err(|found| format(EXPECTED_FILE, found))?;
         let header =
             NiftiHeader::from_reader(head.as_slice()).map_err(|e| format(EXPECTED_FILE, e.to_string()))?;
         let shape = shape(&header).map_err(|found| format("3 dimensions of 1 to 32767 voxels", found))?;
@@ -62,13 +67,13 @@ impl Header {
         })
     }
 
-    /// Bytes that the voxels take in the file.
+    /// Size of the voxels in the file, in bytes.
     pub fn voxel_bytes(&self) -> u64 {
         self.shape.iter().map(|&n| n as u64).product::<u64>() * self.voxel_type.size_of() as u64
     }
 }
 
-fn refuse_other_formats(head: &[u8]) -> Result<(), String> {
+fn reject_other_formats(head: &[u8]) -> Result<(), String> {
     let Some(&[a, b, c, d]) = head.first_chunk::<4>() else {
         return Err(format!("{} bytes", head.len()));
     };
@@ -92,7 +97,7 @@ fn refuse_other_formats(head: &[u8]) -> Result<(), String> {
 fn shape(header: &NiftiHeader) -> Result<[usize; 3], String> {
     let rank = usize::from(header.dim[0]);
     if header.sizeof_hdr != HEADER_BYTES as i32 || !(1..=7).contains(&rank) {
-        return Err("a header whose number of dimensions is outside 1 to 7".to_owned());
+        return Err("a header with a number of dimensions outside 1 to 7".to_owned());
     }
     let sizes = &header.dim[1..=rank];
     let listed = || sizes.iter().map(|&n| (n as i16).to_string()).collect::<Vec<_>>().join(" x ");
@@ -126,7 +131,7 @@ fn voxel_offset(header: &NiftiHeader) -> Option<u64> {
     whole.then_some(offset as u64)
 }
 
-/// A slope of 0, or one that is no number, means that voxels are stored as they are.
+/// Scaling of the voxels. A slope of 0 or NaN means that none is applied.
 fn scale(header: &NiftiHeader) -> Result<Option<(f64, f64)>, String> {
     let (slope, inter) = (f64::from(header.scl_slope), f64::from(header.scl_inter));
     if slope == 0.0 || !slope.is_finite() || (slope, inter) == (1.0, 0.0) {

@@ -1,43 +1,22 @@
-//! Tissue by tissue: what a voxel of a brain without a tumour is made of.
+//! Tissue composition of a brain without a tumour.
 //!
-//! The cortex is a ribbon of grey matter along the outer surface and along sulci: sheets of fluid that go down from the
-//! surface, the zero surfaces of a smooth random field stretched towards the middle. Nothing here is measured on a scan.
+//! The cortex is a ribbon of grey matter along the outer surface and along sulci. Sulci are sheets of fluid that extend
+//! inwards from the surface: the zero level sets of a smooth random field, stretched towards the centre. The parameters
+//! were not measured on scans.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::config::PhantomConfig;
 use super::deep::Deep;
 use super::distractors::Distractors;
 use super::head::Head;
+use super::push::Push;
+use super::settings::PhantomConfig;
 use super::smooth::{Part, Smooth, around, stream};
 use super::space::{Grid, Point, inside, norm};
-use super::tumour::Push;
+use super::tissue::Tissue;
 
-/// Shares of a voxel; what fluid, grey and deep grey matter leave is white matter.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Tissue {
-    pub(super) brain: bool,
-    pub(super) fluid: f32,
-    pub(super) grey: f32,
-    pub(super) deep: f32,
-    /// Contrast agent in vessels, sinuses and choroid plexus; above 1 where blood takes up more than a tumour's rim.
-    pub(super) vessel: f32,
-    /// White-matter hyperintensity of another cause than the tumour.
-    pub(super) lesion: f32,
-    /// Fluid of the ventricles alone.
-    pub(super) ventricle: f32,
-    /// Distance to the surface of the cerebrum; below 0 outside of it.
-    pub(super) cerebral_depth_mm: f32,
-}
-
-impl Tissue {
-    pub(super) fn white(&self) -> f32 {
-        (1.0 - self.fluid - self.grey - self.deep).max(0.0)
-    }
-}
-
-/// One person's brain.
+/// The brain of one case.
 pub(super) struct Anatomy {
     pub(super) head: Head,
     deep: Deep,
@@ -79,18 +58,18 @@ impl Anatomy {
         }
     }
 
-    /// What lies at a point of the scan. `push` is what the tumour does to the place of things.
+    /// Tissue at a point of the scan, displaced by the tumour's mass effect.
     pub(super) fn tissue(&self, scan_point: Point, push: &Push, voxel_mm: f32) -> Tissue {
-        let place = self.head.standard(scan_point);
-        if norm([place[0] / 74.0, place[1] / 92.0, place[2] / 76.0]) > 1.0 {
+        let point = self.head.standard(scan_point);
+        if norm([point[0] / 74.0, point[1] / 92.0, point[2] / 76.0]) > 1.0 {
             return Tissue::default();
         }
-        let outline = self.head.outline(place);
+        let outline = self.head.outline(point);
         let near_edge = outline.brain > -1.0;
-        if near_edge && outline.brain > self.margin_mm * (1.0 + 0.5 * self.reach.at(place)) {
+        if near_edge && outline.brain > self.margin_mm * (1.0 + 0.5 * self.reach.at(point)) {
             return Tissue::default();
         }
-        let origin = push.origin(place);
+        let origin = push.origin(point);
         let mut tissue = if outline.cerebrum < outline.cerebellum.min(outline.stem) {
             self.cerebrum(origin, -outline.cerebrum, voxel_mm)
         } else if outline.cerebellum < outline.stem {
@@ -98,23 +77,23 @@ impl Anatomy {
         } else {
             Tissue { grey: 0.25, fluid: inside(-outline.stem - 0.3, voxel_mm), ..Tissue::default() }
         };
-        // A film of fluid parts the cerebrum from what lies under it.
+        // A film of fluid separates the cerebrum from the cerebellum and the brain stem.
         let gap = (outline.cerebrum - outline.cerebellum.min(outline.stem)).abs() / 2.0;
         if origin[1] > 12.0 {
             tissue.fluid = tissue.fluid.max(inside(gap - 0.8, voxel_mm));
         }
-        self.deep.place(&mut tissue, origin, voxel_mm);
+        self.deep.add_to(&mut tissue, origin, voxel_mm);
         tissue.grey = tissue.grey.min(1.0 - tissue.fluid);
         tissue.deep = tissue.deep.min(1.0 - tissue.fluid - tissue.grey);
         tissue.brain = true;
         tissue.cerebral_depth_mm = -outline.cerebrum;
-        self.distractors.place(&mut tissue, origin, &outline, &self.deep, voxel_mm);
+        self.distractors.add_to(&mut tissue, origin, &outline, &self.deep, voxel_mm);
         tissue
     }
 
     fn cerebrum(&self, p: Point, depth: f32, voxel_mm: f32) -> Tissue {
         let sheet = self.sheet_mm(p, depth);
-        // A sheet thinner than a voxel never fills it.
+        // A sheet thinner than a voxel fills only part of it.
         let thin = (2.0 * self.sulcus_mm / voxel_mm).min(1.0);
         let fluid =
             inside(depth - self.sulcus_mm, voxel_mm).max(thin * inside(sheet - self.sulcus_mm, voxel_mm));
@@ -122,15 +101,15 @@ impl Anatomy {
         Tissue { fluid, grey: (ribbon - fluid).max(0.0), ..Tissue::default() }
     }
 
-    /// About how far the nearest sulcus or fissure lies.
+    /// Approximate distance to the nearest sulcus or fissure.
     fn sheet_mm(&self, p: Point, depth: f32) -> f32 {
         let side = p[0].abs();
         let bend = self.reach.at(p);
         let meander = 1.2 * self.reach.at([0.0, p[1], p[2]]);
-        // The fissure between the hemispheres ends on the corpus callosum.
+        // The interhemispheric fissure ends at the corpus callosum.
         let callosum = (norm([0.0, (p[1] - 2.0) / 48.0, (p[2] - 2.0) / 28.0]) - 1.0) * 30.0;
         let fissure = ((p[0] - meander).abs() - 0.4).hypot((-callosum).max(0.0));
-        // The Sylvian fissure climbs to the back and to the side.
+        // The Sylvian fissure ascends posteriorly and laterally.
         let slope = self.sylvian_z + 0.45 * (p[1] + 8.0) + 0.5 * (side - 46.0) + 2.5 * bend;
         let sylvian = ((p[2] - slope).abs() - 0.5)
             .max(0.0)
@@ -138,10 +117,10 @@ impl Anatomy {
             .hypot(((p[1] + 4.0).abs() - 34.0).max(0.0));
         let mut nearest = fissure.min(sylvian);
         let reach = self.depth_mm * (1.0 + 0.4 * bend).max(0.3);
-        // The inner faces of the hemispheres are folded like the outer ones.
+        // The medial surfaces of the hemispheres are folded like the lateral ones.
         let inner = side + 3.0 + 2.0 * (8.0 - callosum).max(0.0);
         let radius = norm([p[0] / 67.0, p[1] / 84.0, (p[2] - 7.0) / 58.0]).clamp(0.3, 1.1);
-        // The base of the brain, near its middle, is smooth.
+        // The base of the brain is smooth near the midline.
         let surface = depth.min(inner) + 60.0 * (0.6 - radius).max(0.0);
         if surface < 1.5 * self.depth_mm + 8.0 {
             let stretch = radius.powf(-0.7);

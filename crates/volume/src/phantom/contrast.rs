@@ -1,15 +1,15 @@
-//! What each tissue looks like on each sequence.
+//! Signal intensity of each tissue on each sequence.
 //!
-//! Values are relative to normal white matter on T1. They follow what a radiologist expects of spin-echo T1 before and
-//! after gadolinium, T2 and FLAIR at 1.5 T; no scan was measured for them.
+//! Values are relative to normal white matter on T1. They follow textbook contrasts of spin-echo T1 before and after
+//! gadolinium, T2 and FLAIR at 1.5 T, and were not measured on scans.
 
 use rand_chacha::ChaCha8Rng;
 
-use super::anatomy::Tissue;
 use super::smooth::around;
+use super::tissue::Tissue;
 use super::tumour::{Share, Tumour};
 
-/// Relative brightness of every tissue on one sequence.
+/// Relative intensity of each tissue on one sequence.
 #[derive(Clone, Copy)]
 pub(super) struct Contrast {
     fluid: f32,
@@ -18,16 +18,16 @@ pub(super) struct Contrast {
     white: f32,
     lesion: f32,
     oedema: f32,
-    /// Solid tumour that does not enhance.
+    /// Non-enhancing solid tumour.
     solid: f32,
     /// Solid tumour with the T2-FLAIR mismatch.
     mismatch: f32,
     necrosis: f32,
     rim: f32,
     vessel: f32,
-    /// What contrast agent adds where it is taken up.
+    /// Increase by contrast agent in tissue that takes it up.
     agent: f32,
-    /// Vessels are seen by their agent alone, or as voids.
+    /// Strength of the flow void in vessels.
     void: f32,
 }
 
@@ -47,7 +47,7 @@ const T1: Contrast = Contrast {
     void: 0.3,
 };
 
-/// What contrast agent adds on T1ce, which is like T1 in all else.
+/// Increase by contrast agent on T1ce, which otherwise equals T1.
 const AGENT: f32 = 0.85;
 
 const T2: Contrast = Contrast {
@@ -83,7 +83,8 @@ const FLAIR: Contrast = Contrast {
 };
 
 impl Contrast {
-    /// The four sequences of one case, in the order of [`super::SEQUENCES`]: scanners differ, and so do tissues.
+    /// Draws the contrasts of one case, in the order of [`SEQUENCES`](super::SEQUENCES), with random variation between
+    /// scanners and between tissues.
     pub(super) fn draw(rng: &mut ChaCha8Rng) -> [Self; 4] {
         let tissue: [f32; 6] = std::array::from_fn(|_| around(rng, 1.0, 0.03));
         let mut vary = |base: Self, by: f32| {
@@ -100,14 +101,14 @@ impl Contrast {
                 ..base
             }
         };
-        // T1ce is often another pulse sequence than T1, from spin echo to inversion recovery: tissues stand out by more on
-        // one scanner than on another.
+        // T1ce is often acquired with another pulse sequence than T1, from spin echo to inversion recovery, so that its
+        // contrast varies more between scanners.
         let [t1, t1ce, t2, flair] = [vary(T1, 0.10), vary(T1, 0.25), vary(T2, 0.10), vary(FLAIR, 0.10)];
         let agent = AGENT * around(rng, 1.0, 0.08);
         [t1, Self { agent, ..t1ce }, t2, flair]
     }
 
-    /// The brightness of a voxel with these shares.
+    /// Intensity of a voxel of this composition.
     pub(super) fn value(&self, tissue: &Tissue, share: &Share, tumour: &Tumour) -> f32 {
         let normal = tissue.fluid * self.fluid
             + tissue.grey * self.grey
@@ -117,7 +118,7 @@ impl Contrast {
         let normal = normal + self.void * tissue.vessel.min(1.0) * (self.vessel - normal);
         let solid = self.solid + tumour.mismatch * (self.mismatch - self.solid);
         let centre = solid + tumour.necrosis * (self.necrosis - solid);
-        // Oedema keeps a trace of the tissue that it soaks.
+        // Oedema retains some of the contrast of the tissue below it.
         let oedema = self.oedema + 0.25 * (normal - self.white).clamp(-0.3, 0.3);
         let rim = self.rim + self.agent * tumour.uptake;
         let grain = tumour.texture * share.texture.clamp(-1.7, 1.7);

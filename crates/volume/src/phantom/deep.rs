@@ -1,12 +1,12 @@
-//! The ventricles and the grey nuclei beside them.
+//! Ventricles and deep grey nuclei.
 
 use rand_chacha::ChaCha8Rng;
 
-use super::anatomy::Tissue;
 use super::smooth::{Smooth, around};
 use super::space::{Point, ellipsoid, inside, tube, union};
+use super::tissue::Tissue;
 
-/// A ventricle's axis: points with the radius there. x is the distance to the midline.
+/// Axis of a lateral ventricle: points with the radius at each. x is the distance to the midline.
 const LATERAL: [(Point, f32); 4] = [
     ([7.0, -33.0, 3.0], 3.0),
     ([11.0, -14.0, 15.0], 4.6),
@@ -18,7 +18,7 @@ const TEMPORAL: (Point, f32) = ([33.0, 6.0, -19.0], 2.0);
 
 /// Ventricles and nuclei of one brain.
 pub(super) struct Deep {
-    /// Widening of the left and of the right ventricle.
+    /// Scale of the left and the right lateral ventricle's width.
     widening: [f32; 2],
     third_mm: f32,
     nuclei: f32,
@@ -26,7 +26,7 @@ pub(super) struct Deep {
 }
 
 impl Deep {
-    /// `atrophy` runs from 0 (narrow ventricles) to 1 (wide ones).
+    /// Draws a brain's ventricles and nuclei. `atrophy`: 0 (narrow ventricles) to 1 (wide ones).
     pub(super) fn draw(rng: &mut ChaCha8Rng, atrophy: f32) -> Self {
         let common = 0.65 + 0.85 * atrophy;
         Self {
@@ -37,7 +37,7 @@ impl Deep {
         }
     }
 
-    /// The signed distance to the lateral ventricles.
+    /// Signed distance to the lateral ventricles.
     pub(super) fn lateral_mm(&self, p: Point) -> f32 {
         let wide = self.widening[usize::from(p[0] < 0.0)];
         let q = [p[0].abs(), p[1], p[2]];
@@ -49,11 +49,12 @@ impl Deep {
         let trigone = wider(LATERAL[3]);
         signed = union(signed, tube(q, trigone, wider(OCCIPITAL)), 3.0);
         signed = union(signed, tube(q, (trigone.0, trigone.1 * 0.6), wider(TEMPORAL)), 3.0);
-        // A septum parts the two.
+        // A septum separates the two.
         (signed + 0.8 * self.shape.at(p)).max(0.8 - p[0].abs())
     }
 
-    pub(super) fn place(&self, tissue: &mut Tissue, p: Point, voxel_mm: f32) {
+    /// Adds nuclei and ventricles to the tissue at a point.
+    pub(super) fn add_to(&self, tissue: &mut Tissue, p: Point, voxel_mm: f32) {
         let q = [p[0].abs(), p[1], p[2]];
         if q[0] > 45.0 || p[1].abs() > 65.0 || p[2].abs() > 50.0 {
             return;

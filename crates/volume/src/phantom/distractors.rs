@@ -1,16 +1,18 @@
-//! What is bright and no tumour: enhancing vessels, sinuses and choroid plexus, and white-matter hyperintensities.
+//! Bright structures other than the tumour: enhancing vessels, sinuses and choroid plexus, and white-matter
+//! hyperintensities.
 //!
-//! They are drawn without looking at the grade, and their amounts vary by more than a tumour's rim adds.
+//! They are drawn independently of the grade, and their total intensity varies by more than a tumour's rim contributes.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::anatomy::Tissue;
 use super::deep::Deep;
 use super::head::Outline;
 use super::smooth::{Smooth, around, normal};
 use super::space::{Point, inside, norm, tube};
+use super::tissue::Tissue;
 
+/// A vessel as a chain of tubes.
 struct Vessel {
     points: Vec<(Point, f32)>,
     brightness: f32,
@@ -39,8 +41,8 @@ impl Distractors {
         let burden = (rng.random_range(-0.5..1.0_f32)).max(0.0) * amount;
         let spots = (0..(burden * 40.0) as usize)
             .map(|_| {
-                let place = [around(rng, 0.0, 26.0), around(rng, 0.0, 34.0), around(rng, 24.0, 10.0)];
-                (place, rng.random_range(1.5..4.0_f32))
+                let centre = [around(rng, 0.0, 26.0), around(rng, 0.0, 34.0), around(rng, 24.0, 10.0)];
+                (centre, rng.random_range(1.5..4.0_f32))
             })
             .collect();
         Self {
@@ -57,7 +59,15 @@ impl Distractors {
         }
     }
 
-    pub(super) fn place(&self, tissue: &mut Tissue, p: Point, outline: &Outline, deep: &Deep, voxel_mm: f32) {
+    /// Adds vessels and lesions to the tissue at a point.
+    pub(super) fn add_to(
+        &self,
+        tissue: &mut Tissue,
+        p: Point,
+        outline: &Outline,
+        deep: &Deep,
+        voxel_mm: f32,
+    ) {
         tissue.vessel = self.vessel(tissue, p, outline, voxel_mm);
         if self.caps_mm > 0.0 && tissue.white() > 0.2 && outline.cerebrum < -8.0 {
             let mut share = 0.0_f32;
@@ -73,20 +83,21 @@ impl Distractors {
         }
     }
 
+    /// Contrast agent in a voxel.
     fn vessel(&self, tissue: &Tissue, p: Point, outline: &Outline, voxel_mm: f32) -> f32 {
         let mut share = 0.0_f32;
-        // The sagittal sinus rides on the midline from the forehead over the top to the back.
+        // The superior sagittal sinus follows the midline from the forehead over the vertex to the occiput.
         if outline.cerebrum > -10.0 && (p[2] > 20.0 || p[1] > 55.0) {
             let tube_mm = p[0].abs().hypot(-outline.cerebrum) - self.sinus_mm;
             share = share.max(self.sinus * inside(tube_mm, voxel_mm));
         }
-        // The transverse sinuses run where the tentorium meets the skull.
+        // The transverse sinuses follow the edge of the tentorium along the skull.
         let gap = (outline.cerebrum - outline.cerebellum).abs() / 2.0;
         if p[1] > 25.0 && gap < 8.0 {
             let tube_mm = gap.hypot(outline.brain.abs()) - self.sinus_mm * 0.9;
             share = share.max(self.sinus * inside(tube_mm, voxel_mm));
         }
-        // Choroid plexus lies on the floor of each ventricle's body and in its trigone.
+        // Choroid plexus lies on the floor of each lateral ventricle's body and in its trigone.
         if tissue.ventricle > 0.0 {
             let q = [p[0].abs(), p[1], p[2]];
             let side = usize::from(p[0] < 0.0);
@@ -109,7 +120,7 @@ impl Distractors {
 }
 
 impl Vessel {
-    /// A vein that starts under the surface and wanders.
+    /// Draws a vein that starts below the surface and follows a random walk.
     fn draw(rng: &mut ChaCha8Rng, uptake: f32) -> Self {
         let direction = [normal(rng), normal(rng), normal(rng)];
         let length = norm(direction).max(1e-3);
@@ -130,6 +141,7 @@ impl Vessel {
         Self { points, brightness: uptake * rng.random_range(0.6..1.1_f32) }
     }
 
+    /// Fraction of a voxel inside the vessel.
     fn share(&self, p: Point, voxel_mm: f32) -> f32 {
         let (first, _) = self.points[0];
         let reach = 6.0 * self.points.len() as f32 + 4.0;

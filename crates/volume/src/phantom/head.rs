@@ -1,20 +1,21 @@
-//! The shape of a head: where brain is, and which part of it.
+//! Outline of the brain and its parts.
 //!
-//! Everything is told in the coordinates of a standard brain, 136 × 170 × 130 mm; a case turns, shifts and stretches it.
+//! Outlines are defined in the coordinates of a standard brain, 136 × 170 × 130 mm, which each case rotates, shifts and
+//! scales.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::config::PhantomConfig;
+use super::settings::PhantomConfig;
 use super::smooth::{Smooth, around};
-use super::space::{Grid, Point, common, ellipsoid, rotate, rotation, tube, union};
+use super::space::{Grid, Point, ellipsoid, intersection, rotate, rotation, tube, union};
 
-/// How far the standard brain reaches from its middle along x, y, z.
+/// Half extent of the standard brain along x, y, z.
 const REACH_MM: Point = [68.0, 86.0, 67.0];
-/// The share of the half field of view that a brain may take.
+/// Largest half extent of a brain, as a fraction of half the field of view.
 const FILL: f32 = 0.95;
 
-/// The pose, the size and the outline of one brain.
+/// Pose, size and outline of one brain.
 pub(super) struct Head {
     pose: [Point; 3],
     shift_mm: Point,
@@ -56,22 +57,23 @@ impl Head {
         }
     }
 
-    /// The place in the standard brain of a point of the scan.
+    /// Maps a point of the scan to the standard brain.
     pub(super) fn standard(&self, p: Point) -> Point {
         let turned = rotate(&self.pose, [0, 1, 2].map(|axis| p[axis] - self.shift_mm[axis]));
         [0, 1, 2].map(|axis| turned[axis] / self.stretch[axis])
     }
 
+    /// Signed distances at a point of the standard brain.
     pub(super) fn outline(&self, p: Point) -> Outline {
         let [x, y, z] = p;
         let side = x.abs();
         let bump = 1.6 * self.outline.at(p);
-        // The forehead is narrower than the parietal bones are.
+        // The frontal lobes are narrower than the parietal ones.
         let taper = 1.0 + self.frontal_width * ((8.0 - y) / 90.0).clamp(-0.5, 1.0);
         let hull = ellipsoid([x * taper, y, z], [0.0, 0.0, 7.0], [67.0, 84.0, 58.0]) + bump;
-        // Frontal lobes rest on the orbits, occipital lobes on the tentorium.
+        // The frontal lobes lie on the orbits, the occipital lobes on the tentorium.
         let floor = (-25.0 + 0.24 * (y + 10.0).max(0.0) - 0.10 * (side - 20.0).max(0.0)) - z;
-        let upper = common(hull, floor, 10.0);
+        let upper = intersection(hull, floor, 10.0);
         let temporal = ellipsoid([side, y, z], self.temporal, [22.0, 40.0, 22.0]) + bump;
         let core = ellipsoid(p, [0.0, 2.0, -8.0], [24.0, 28.0, 22.0]);
         let cerebrum = union(union(upper, temporal, 6.0), core, 8.0);

@@ -1,16 +1,16 @@
-//! What a scanner does to a picture: a bias field, its own intensity scale, Rician noise, whole numbers.
+//! Simulation of a scanner: bias field, intensity scale, Rician noise, quantisation.
 
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::config::PhantomConfig;
+use super::settings::PhantomConfig;
 use super::smooth::{Part, Smooth, around, normal_pair, stream};
 use super::space::Grid;
 
-/// The largest value that a voxel may have: files hold 16-bit whole numbers, as BraTS's do.
+/// Largest intensity: files hold 16-bit integers, like BraTS's.
 const LARGEST: f32 = 32_767.0;
 
-/// One scanner's settings for one sequence of one case.
+/// Settings of the scanner for one sequence of one case.
 pub(super) struct Scanner {
     bias: Smooth,
     bias_amplitude: f32,
@@ -19,7 +19,7 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// The scanner for each of `sequences`; all share the order of magnitude, none the bias field.
+    /// Draws the settings for each of `sequences`. They share the order of magnitude, but not the bias field.
     pub(super) fn draw(seed: u64, case: usize, sequences: usize, config: &PhantomConfig) -> Vec<Self> {
         let mut rng = stream(seed, case, Part::Bias, 0);
         let rng = &mut rng;
@@ -35,12 +35,12 @@ impl Scanner {
             .collect()
     }
 
-    /// Measures `picture` (relative brightness; outside the brain exactly 0, and it stays so).
+    /// Converts an image of relative intensities to measured ones. Voxels outside the brain stay exactly 0.
     ///
-    /// Noise is Rician: the length of a complex number whose parts are both noisy (Gudbjartsson and Patz 1995,
+    /// Noise is Rician: the magnitude of a complex signal with Gaussian noise in both parts (Gudbjartsson and Patz 1995,
     /// doi:10.1002/mrm.1910340618).
-    pub(super) fn measure(&self, picture: &mut [f32], seed: u64, case: usize, sequence: usize, grid: &Grid) {
-        picture.par_chunks_mut(grid.slice_len()).enumerate().for_each(|(slice, values)| {
+    pub(super) fn measure(&self, image: &mut [f32], seed: u64, case: usize, sequence: usize, grid: &Grid) {
+        image.par_chunks_mut(grid.slice_len()).enumerate().for_each(|(slice, values)| {
             let mut rng = stream(seed, case, Part::Noise, sequence * grid.shape[0] + slice);
             for (offset, value) in values.iter_mut().enumerate() {
                 if *value <= 0.0 {
@@ -50,7 +50,7 @@ impl Scanner {
                 let bias = 1.0 + self.bias_amplitude * (0.6 * self.bias.at(p)).clamp(-1.0, 1.0);
                 let (real, imaginary) = normal_pair(&mut rng);
                 let measured = (*value * bias + self.noise * real).hypot(self.noise * imaginary);
-                // No voxel of the brain reads as air.
+                // At least 1, so that no voxel of the brain counts as air.
                 *value = (measured * self.scale).round().clamp(1.0, LARGEST);
             }
         });

@@ -1,21 +1,21 @@
-//! Smooth Gaussian random fields in millimetres, and the seeded streams they are drawn from.
+//! Smooth Gaussian random fields in millimetres, and the random streams that they are drawn from.
 //!
-//! A field is a quadratic B-spline over a periodic lattice of normal numbers: the same field whatever the voxel size,
-//! with an exact gradient, so that the distance to one of its level sets can be told at a point.
+//! A field is a quadratic B-spline over a periodic lattice of normal random numbers. It does not depend on the voxel size,
+//! and has an exact gradient, from which the distance to a level set can be estimated at any point.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::space::{Point, norm};
 
-/// Lattice points along each axis; fields repeat after so many cells.
+/// Number of lattice points along each axis, the period of the field.
 const CELLS: usize = 32;
-/// Cells added to make every coordinate positive: whole periods, and further than any point of a head lies.
+/// Offset in cells that makes every coordinate positive: whole periods, larger than any coordinate of a head.
 const SHIFT: usize = 32 * CELLS;
-/// The standard deviation that the B-spline leaves of its lattice's, averaged over a cell.
+/// Standard deviation of the spline relative to its lattice's, averaged over a cell.
 const SPLINE_DEVIATION: f32 = 0.408;
 
-/// What a stream of random numbers is drawn for. Each part of a case has its own, so that none moves another.
+/// Parts of a case. Each has its own random stream, independent of the others.
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     Head = 1,
@@ -28,31 +28,31 @@ pub(super) enum Part {
     Noise,
 }
 
-/// The random numbers of one part of one case; `slice` tells the slices of the noise apart.
+/// Random stream of one part of one case; `slice` distinguishes the slices of the noise.
 pub(super) fn stream(seed: u64, case: usize, part: Part, slice: usize) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((case as u64) << 24 | (slice as u64 & 0xffff) << 8 | part as u64);
     rng
 }
 
-/// Two independent normal numbers (Box and Muller 1958, doi:10.1214/aoms/1177706645).
+/// Draws two independent standard normal numbers (Box and Muller 1958, doi:10.1214/aoms/1177706645).
 pub(super) fn normal_pair(rng: &mut impl Rng) -> (f32, f32) {
     let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
     let (sin, cos) = (std::f32::consts::TAU * rng.random::<f32>()).sin_cos();
     (radius * cos, radius * sin)
 }
 
-/// A normal number of mean 0 and deviation 1.
+/// Draws a standard normal number.
 pub(super) fn normal(rng: &mut impl Rng) -> f32 {
     normal_pair(rng).0
 }
 
-/// A number around `mean`, normal, at most two deviations away.
+/// Draws a normal number, clamped to two standard deviations.
 pub(super) fn around(rng: &mut impl Rng, mean: f32, deviation: f32) -> f32 {
     mean + deviation * normal(rng).clamp(-2.0, 2.0)
 }
 
-/// A smooth random field of mean 0 and deviation about 1. Its zero surfaces lie some 2.3 cells apart.
+/// A smooth random field with mean 0 and a standard deviation of about 1. Its zero level sets are about 2.3 cells apart.
 pub(super) struct Smooth {
     lattice: Vec<f32>,
     per_mm: f32,
@@ -69,6 +69,7 @@ impl Smooth {
         Self { lattice, per_mm: 1.0 / cell_mm }
     }
 
+    /// Value at a point.
     pub(super) fn at(&self, point: Point) -> f32 {
         let (nodes, offset) = self.cell(point);
         let [wx, wy, wz] = offset.map(weights);
@@ -83,7 +84,7 @@ impl Smooth {
         sum
     }
 
-    /// The field and its gradient per millimetre.
+    /// Value and gradient per millimetre at a point.
     pub(super) fn with_gradient(&self, point: Point) -> (f32, Point) {
         let (nodes, offset) = self.cell(point);
         let [wx, wy, wz] = offset.map(weights);
@@ -107,16 +108,16 @@ impl Smooth {
         (sum, gradient.map(|g| g * self.per_mm))
     }
 
-    /// About how far the nearest point lies where the field is 0, in millimetres.
+    /// Approximate distance in millimetres to the nearest zero of the field.
     pub(super) fn distance_to_zero_mm(&self, point: Point) -> f32 {
         let (value, gradient) = self.with_gradient(point);
         value.abs() / norm(gradient).max(1e-3 * self.per_mm)
     }
 
-    /// The three lattice nodes around a point along x, y, z, and the point's offset from the middle one, in cells.
+    /// The three lattice nodes around a point along x, y, z, and the point's offset from the middle node, in cells.
     fn cell(&self, point: Point) -> ([[usize; 3]; 3], Point) {
         let scaled = point.map(|v| v * self.per_mm);
-        // A whole number of periods makes it positive, so that truncating rounds.
+        // Positive because of the offset, so that truncation after adding one half rounds to the nearest node.
         let middle = scaled.map(|v| (v + SHIFT as f32 + 0.5) as usize);
         let offset = std::array::from_fn(|axis| scaled[axis] - (middle[axis] as f32 - SHIFT as f32));
         (middle.map(|m| [(m + CELLS - 1) % CELLS, m % CELLS, (m + 1) % CELLS]), offset)
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_centred_with_unit_deviation_and_its_gradient_is_its_slope() {
+    fn a_field_has_mean_0_and_unit_deviation_and_its_gradient_is_its_slope() {
         let field = Smooth::draw(&mut stream(1, 0, Part::Head, 0), 7.0);
         let points: Vec<Point> = (0..4000)
             .map(|i| [(i % 20) as f32 * 9.1, (i / 20 % 20) as f32 * 8.3, (i / 400) as f32 * 11.7])

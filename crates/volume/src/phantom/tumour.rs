@@ -1,21 +1,22 @@
-//! Gliomas: where they lie, how far they reach and what they hold.
+//! Gliomas: location, extent and composition.
 //!
-//! Every case has a *malignancy* on a scale from low-grade (0) to high-grade (1), drawn around its grade; each feature
-//! follows it with a scatter of its own. High-grade tumours have a necrotic core, an enhancing rim and oedema that
-//! runs along white matter; low-grade ones are smooth and homogeneous, often dark inside on FLAIR (the T2-FLAIR
-//! mismatch, Patel et al. 2017, doi:10.1158/1078-0432.CCR-17-0560), and enhance faintly or not at all.
+//! Every case has a *malignancy* from 0 (low-grade) to 1 (high-grade), drawn around its grade; each feature is drawn around
+//! the malignancy. High-grade tumours have a necrotic core, an enhancing rim and oedema that spreads along white matter.
+//! Low-grade ones are smooth and homogeneous, often with a dark centre on FLAIR (the T2-FLAIR mismatch, Patel et al. 2017,
+//! doi:10.1158/1078-0432.CCR-17-0560), and enhance faintly or not at all.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::anatomy::Tissue;
-use super::config::PhantomConfig;
 use super::head::Head;
+use super::push::Push;
+use super::settings::PhantomConfig;
 use super::smooth::{Part, Smooth, around, normal, stream};
 use super::space::{Grid, Point, inside, norm, rotate, rotation, sub};
+use super::tissue::Tissue;
 
-/// Places where gliomas start, in the standard brain, with how much more often each grade is found there.
+/// Sites of origin in the standard brain, with their relative frequency for low and high grades.
 const SITES: [(Point, f32, f32); 7] = [
     ([26.0, -44.0, 22.0], 3.0, 1.5), // frontal
     ([20.0, -20.0, 42.0], 1.5, 1.0), // superior frontal
@@ -25,28 +26,10 @@ const SITES: [(Point, f32, f32); 7] = [
     ([26.0, 58.0, 10.0], 0.5, 1.5),  // occipital
     ([24.0, 12.0, 26.0], 0.5, 1.5),  // periventricular
 ];
-/// A brain's volume, to tell a tumour's radius before the brain is made.
+/// Nominal volume of a brain, from which a tumour's radius is computed before the brain exists.
 const BRAIN_ML: f32 = 1350.0;
 
-/// What a tumour does to the place of the tissue around it.
-pub(super) struct Push {
-    centre: Point,
-    radius_mm: f32,
-    strength_mm: f32,
-}
-
-impl Push {
-    /// Where the tissue that is now at `p` lay before the tumour grew.
-    pub(super) fn origin(&self, p: Point) -> Point {
-        let away = sub(p, self.centre);
-        let distance = norm(away).max(1e-3);
-        let relative = distance / self.radius_mm;
-        let shift = (self.strength_mm * relative * (1.0 - relative).exp()).min(0.8 * distance);
-        [0, 1, 2].map(|axis| p[axis] - away[axis] / distance * shift)
-    }
-}
-
-/// What was drawn for one tumour.
+/// Parameters of one tumour.
 pub(super) struct Tumour {
     centre: Point,
     radius_mm: f32,
@@ -55,7 +38,7 @@ pub(super) struct Tumour {
     core_offset: Point,
     fraction: f32,
     push_mm: f32,
-    /// How far oedema keeps to white matter, as a distance that grey matter adds.
+    /// Distance that grey matter adds for oedema, which makes it spread along white matter.
     grey_barrier_mm: f32,
     edge_mm: f32,
     core_edge_mm: f32,
@@ -69,17 +52,17 @@ pub(super) struct Tumour {
     patch_share: f32,
 }
 
-/// What a voxel holds of a tumour; each 0 to 1, `core` within `whole`, `rim` within `core`.
+/// Tumour fractions of a voxel, 0 to 1: `core` is part of `whole`, `rim` part of `core`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Share {
     pub(super) whole: f32,
     pub(super) core: f32,
     pub(super) rim: f32,
-    /// A smooth texture of mean 0 and deviation 1.
+    /// Smooth texture with mean 0 and standard deviation 1.
     pub(super) texture: f32,
 }
 
-/// BraTS's labels.
+// BraTS's labels.
 pub(super) const CORE: u32 = 1;
 pub(super) const OEDEMA: u32 = 2;
 pub(super) const ENHANCING: u32 = 4;
@@ -94,7 +77,7 @@ impl Tumour {
         let trait_of = |rng: &mut ChaCha8Rng| around(rng, malignancy, 0.10).clamp(0.0, 1.0);
 
         let [smallest, largest] = config.tumour_fraction.map(|f| f as f32);
-        // The larger half is a little more often high-grade; the range is the same.
+        // Large tumours are slightly more often high-grade; the range is the same.
         let size = rng.random::<f32>().powf(if positive { 0.9 } else { 1.1 });
         let fraction = smallest * (largest / smallest).powf(size);
         let radius_mm = (fraction * BRAIN_ML * 1000.0 * 3.0 / (4.0 * std::f32::consts::PI)).cbrt();
@@ -127,9 +110,9 @@ impl Tumour {
         Push { centre: self.centre, radius_mm: self.radius_mm, strength_mm: self.push_mm }
     }
 
-    /// The tumour's share of every voxel, and its labels.
+    /// Computes tumour fractions and labels of every voxel.
     ///
-    /// Whole tumour and core are level sets whose volumes are the drawn ones, whatever the voxel size.
+    /// Whole tumour and core are level sets with the drawn volumes, whatever the voxel size.
     pub(super) fn grow(
         &self,
         seed: u64,
@@ -187,12 +170,12 @@ impl Tumour {
         (0..grid.len()).into_par_iter().map(parts).unzip()
     }
 
-    /// A place in the tumour's own axes, which differ from case to case.
+    /// Maps a point to the tumour's own axes, which differ between cases.
     fn own(&self, p: Point) -> Point {
         rotate(&self.axes, sub(p, self.centre))
     }
 
-    /// Distance-like fields of the whole tumour and of its core, smaller further inside.
+    /// Distance-like fields of the whole tumour and of its core, increasing outwards.
     fn fields(&self, p: Point, here: &Tissue, texture: &Texture) -> [f32; 2] {
         let own = self.own(p);
         let fingers = texture.fingers.at(own);
@@ -202,7 +185,7 @@ impl Tumour {
         let barrier = self.grey_barrier_mm * (here.grey + 1.5 * here.deep)
             + 3.0 * here.fluid
             + 12.0 * below_tentorium
-            // The falx keeps it to its own side, but for the corpus callosum.
+            // The falx confines it to one side, except at the corpus callosum.
             + 0.6 * (-p[0] * self.centre[0].signum()).max(0.0);
         let core = norm(
             [0, 1, 2].map(|axis| (own[axis] - self.core_offset[axis]) * (0.5 + 0.5 * self.squeeze[2 - axis])),
@@ -211,12 +194,12 @@ impl Tumour {
         [whole + barrier, core + core_barrier]
     }
 
-    /// How much of the core enhances at a depth below its surface.
+    /// Enhancing fraction of the core at a depth below its surface.
     fn rim(&self, own: Point, depth: f32, texture: &Texture, soft: f32) -> f32 {
         let mut share = 0.0_f32;
         if self.rim_share > 0.02 {
             let thickness = self.rim_mm * (1.0 + 0.35 * texture.thickness.at(own)).max(0.3);
-            // The rim is whole where a smooth field stays under the level that leaves this share of it.
+            // The rim is present where a smooth field is below the quantile of this fraction.
             let present = inside(texture.gaps.at(own) - normal_quantile(self.rim_share), 0.6);
             share = inside(depth - thickness, soft) * present;
         }
@@ -227,7 +210,7 @@ impl Tumour {
     }
 }
 
-/// Random fields that give one tumour its shape.
+/// Random fields that shape one tumour.
 struct Texture {
     lobes: Smooth,
     fingers: Smooth,
@@ -254,7 +237,7 @@ impl Texture {
     }
 }
 
-/// A place in the cerebrum that leaves the tumour room on both sides of the surface.
+/// Draws a centre in the cerebrum, deep enough for the tumour's radius.
 fn centre(rng: &mut ChaCha8Rng, positive: bool, radius_mm: f32, head: &Head) -> Point {
     let weight = |&(_, low, high): &(Point, f32, f32)| if positive { high } else { low };
     let mut left = rng.random::<f32>() * SITES.iter().map(weight).sum::<f32>();
@@ -272,15 +255,15 @@ fn centre(rng: &mut ChaCha8Rng, positive: bool, radius_mm: f32, head: &Head) -> 
         [side * at[0].max(12.0), at[1], at[2]]
     };
     for _ in 0..50 {
-        let place = jittered(rng);
-        if -head.outline(place).cerebrum > 0.55 * radius_mm {
-            return place;
+        let point = jittered(rng);
+        if -head.outline(point).cerebrum > 0.55 * radius_mm {
+            return point;
         }
     }
     [side * site[0] * 0.8, site[1] * 0.8, site[2] * 0.8]
 }
 
-/// The value that `count` of the values stay under.
+/// Value below which `count` of the values lie.
 fn level(values: impl Iterator<Item = f32>, count: usize) -> f32 {
     let mut finite: Vec<f32> = values.filter(|v| v.is_finite()).collect();
     if finite.is_empty() {
@@ -290,7 +273,7 @@ fn level(values: impl Iterator<Item = f32>, count: usize) -> f32 {
     *finite.select_nth_unstable_by(at, f32::total_cmp).1
 }
 
-/// About the value that a normal number stays under with this probability (logistic approximation).
+/// Approximate quantile of the standard normal distribution (logistic approximation).
 fn normal_quantile(probability: f32) -> f32 {
     let p = probability.clamp(0.005, 0.995);
     (p / (1.0 - p)).ln() / 1.702

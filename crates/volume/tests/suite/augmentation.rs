@@ -1,4 +1,4 @@
-//! Augmentation keeps what must be kept: air, range, order of intensities, and the image itself when off.
+//! Augmentation preserves air, range and order of intensities, and the image itself when off.
 
 use ndarray::Array4;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use relevox_volume::augment::Augment;
 
-/// An image of 2 sequences whose voxels all differ, with a margin of air.
+/// An image of 2 channels whose voxels all differ, with a margin of air.
 fn image() -> Array4<f32> {
     Array4::from_shape_fn([2, 6, 7, 8], |(c, z, y, x)| {
         let inside = (1..5).contains(&z) && (1..6).contains(&y) && (1..7).contains(&x);
@@ -15,17 +15,17 @@ fn image() -> Array4<f32> {
 }
 
 fn apply(augment: Augment, seed: u64) -> Array4<f32> {
-    augment.apply(image().view(), &mut ChaCha8Rng::seed_from_u64(seed))
+    augment.check().unwrap().apply(image().view(), &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
 #[test]
-fn off_changes_nothing() {
+fn the_default_changes_nothing() {
     assert!(Augment::default().is_off());
     assert_eq!(apply(Augment::default(), 1), image());
 }
 
 #[test]
-fn flips_mirror_x_about_half_of_the_time() {
+fn about_half_of_the_images_are_mirrored_along_x() {
     let mirrored = image().slice_move(ndarray::s![.., .., .., ..;-1]).to_owned();
     let flips = (0..100).filter(|&seed| {
         let changed = apply(Augment { flip: true, ..Augment::default() }, seed);
@@ -37,9 +37,9 @@ fn flips_mirror_x_about_half_of_the_time() {
 }
 
 proptest! {
-    /// Both sequences move as one, by no more than asked, and air moves in.
+    /// Both channels are shifted together, by at most the set distance, and air fills the gap.
     #[test]
-    fn shifts_move_all_sequences_together(seed in any::<u64>(), reach in 0_usize..12) {
+    fn all_channels_are_shifted_together(seed in any::<u64>(), reach in 0_usize..12) {
         let (original, changed) = (image(), apply(Augment { shift_voxels: reach, ..Augment::default() }, seed));
         let reach = reach as isize;
         let fits = |shift: [isize; 3]| {
@@ -55,7 +55,7 @@ proptest! {
     }
 
     #[test]
-    fn intensities_keep_air_range_and_order(seed in any::<u64>(), intensity in 0.01_f32..0.9) {
+    fn intensity_changes_preserve_air_range_and_order(seed in any::<u64>(), intensity in 0.01_f32..0.9) {
         let (original, changed) = (image(), apply(Augment { intensity, ..Augment::default() }, seed));
         for (channel, of) in changed.outer_iter().zip(original.outer_iter()) {
             let mut pairs: Vec<_> = of.iter().copied().zip(channel.iter().copied()).collect();
@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn a_seed_says_it_all(seed in any::<u64>()) {
+    fn the_same_seed_gives_the_same_image(seed in any::<u64>()) {
         let augment = Augment { shift_voxels: 2, flip: true, intensity: 0.3 };
         prop_assert_eq!(apply(augment, seed), apply(augment, seed));
     }

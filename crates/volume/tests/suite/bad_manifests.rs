@@ -1,4 +1,4 @@
-//! Manifests that cannot be meant: the message names the line, the case, what may stand there and what does.
+//! Invalid manifests: the message names line and case, what was expected and what was found.
 
 use std::fs;
 
@@ -7,46 +7,46 @@ use relevox_volume::Cohort;
 use crate::scans::touch;
 
 #[track_caller]
-fn refused(text: &str, words: &[&str]) {
+fn rejected(text: &str, words: &[&str]) {
     let root = tempfile::tempdir().unwrap();
     touch(root.path(), &["s.nii.gz"]);
     fs::write(root.path().join("cohort.csv"), text).unwrap();
     let message = Cohort::open(root.path(), &["t1".to_owned()]).unwrap_err().to_string();
     for word in words.iter().chain([&"cohort.csv"]) {
-        assert!(message.contains(word), "{message:?} does not say {word:?}");
+        assert!(message.contains(word), "{message:?} does not contain {word:?}");
     }
 }
 
 #[test]
 fn columns() {
-    refused(
+    rejected(
         "case,label,t1,age\na,1,s.nii.gz,50\n",
         &["line 1", "\"age\"", "case, group, label, split, t1, seg"],
     );
-    refused("case,label\na,1\n", &["line 1", "the column \"t1\""]);
-    refused("case,t1\na,s.nii.gz\n", &["line 1", "the column \"label\""]);
-    refused("case,label,t1,t1\na,1,s.nii.gz,s.nii.gz\n", &["line 1", "\"t1\" again"]);
-    refused("", &["the column \"case\""]);
-    refused("case,label,t1\na,1,s.nii.gz\nb,1\n", &["line 3"]);
+    rejected("case,label\na,1\n", &["line 1", "the column \"t1\""]);
+    rejected("case,t1\na,s.nii.gz\n", &["line 1", "the column \"label\""]);
+    rejected("case,label,t1,t1\na,1,s.nii.gz,s.nii.gz\n", &["line 1", "\"t1\" again"]);
+    rejected("", &["the column \"case\""]);
+    rejected("case,label,t1\na,1,s.nii.gz\nb,1\n", &["line 3"]);
 }
 
 #[test]
 fn rows() {
-    refused("case,label,t1\na,1,s.nii.gz\n\na,0,s.nii.gz\n", &["line 4, case a", "after line 2"]);
-    refused("case,label,t1\na,2,s.nii.gz\n", &["line 2, case a", "0, 1, LGG or HGG", "\"2\""]);
-    refused(
+    rejected("case,label,t1\na,1,s.nii.gz\n\na,0,s.nii.gz\n", &["line 4, case a", "after line 2"]);
+    rejected("case,label,t1\na,2,s.nii.gz\n", &["line 2, case a", "0, 1, LGG or HGG", "\"2\""]);
+    rejected(
         "case,label,t1,split\na,1,s.nii.gz,dev\n",
         &["line 2, case a", "train, validation or test", "\"dev\""],
     );
-    refused("case,label,t1\na,1,absent.nii.gz\n", &["line 2, case a", "a file for t1", "absent.nii.gz"]);
-    refused("case,label,t1,seg\na,1,s.nii.gz,gone.nii\n", &["line 2, case a", "a file for seg", "gone.nii"]);
-    refused("case,label,t1\n,1,s.nii.gz\n", &["line 2", "a case name"]);
-    refused("case,label,t1\n../a,1,s.nii.gz\n", &["line 2", "can name a folder"]);
-    refused("case,label,t1\n", &["no usable case"]);
+    rejected("case,label,t1\na,1,absent.nii.gz\n", &["line 2, case a", "a file for t1", "absent.nii.gz"]);
+    rejected("case,label,t1,seg\na,1,s.nii.gz,gone.nii\n", &["line 2, case a", "a file for seg", "gone.nii"]);
+    rejected("case,label,t1\n,1,s.nii.gz\n", &["line 2", "a case name"]);
+    rejected("case,label,t1\n../a,1,s.nii.gz\n", &["line 2", "can name a folder"]);
+    rejected("case,label,t1\n", &["no usable case"]);
 }
 
 #[test]
 fn a_patient_in_two_splits() {
     let text = "case,group,label,split,t1\na,p,1,train,s.nii.gz\nb,p,0,,s.nii.gz\nc,p,0,test,s.nii.gz\n";
-    refused(text, &["line 4, case c", "group p", "test", "train", "case a"]);
+    rejected(text, &["line 4, case c", "group p", "test", "train", "case a"]);
 }

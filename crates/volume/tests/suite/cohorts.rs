@@ -1,16 +1,16 @@
-//! BraTS folders of every edition, with the defects that they come with, and manifests.
+//! BraTS folders of every edition, with their known defects, and manifests.
 
 use std::fs;
 use std::path::Path;
 
-use relevox_volume::{Cohort, Error, Split};
+use relevox_volume::{CaseFiles, Cohort, Error, Split};
 
 use crate::scans::{brats_sequences, touch};
 
 const OLD: [&str; 5] = ["_t1.nii.gz", "_t1ce.nii.gz", "_t2.nii.gz", "_flair.nii.gz", "_seg.nii.gz"];
 const NEW: [&str; 5] = ["-t1n.nii.gz", "-t1c.nii.gz", "-t2w.nii.gz", "-t2f.nii.gz", "-seg.nii.gz"];
 
-/// A case's files in a folder of their own, all but those of `without`.
+/// Creates the files of a case in its own folder, except those of `without`.
 fn case(root: &Path, folder: &str, suffixes: [&str; 5], without: &[usize]) {
     let name = folder.rsplit('/').next().unwrap();
     for (i, suffix) in suffixes.iter().enumerate() {
@@ -25,7 +25,7 @@ fn open(root: &Path) -> Result<Cohort, Error> {
 }
 
 fn names(cohort: &Cohort) -> Vec<(&str, bool)> {
-    cohort.cases.iter().map(|c| (c.case.as_str(), c.label)).collect()
+    cohort.cases.iter().map(|c| (c.id(), c.label)).collect()
 }
 
 #[test]
@@ -38,11 +38,10 @@ fn grade_folders_of_2017_to_2019() {
     assert_eq!(names(&cohort), [("Brats18_X_A_1", true), ("Brats18_X_B_1", true), ("Brats18_X_C_2", false)]);
     assert_eq!(cohort.left_out, []);
     let first = &cohort.cases[0];
-    let files: Vec<_> =
-        first.sequences.iter().chain(&first.seg).map(|p| p.file_name().unwrap().to_owned()).collect();
+    let files: Vec<_> = first.files.paths().map(|p| p.file_name().unwrap().to_owned()).collect();
     assert_eq!(files, OLD.map(|suffix| format!("Brats18_X_A_1{suffix}")).map(std::ffi::OsString::from));
     assert_eq!(first.group, "Brats18_X_A");
-    // A grade folder alone is a cohort of one class, which is for the caller to refuse.
+    // The folder of one grade is a cohort of one class, which opens: the caller decides.
     let high = open(&root.path().join("data/HGG")).unwrap();
     assert_eq!(high.cases.len(), 2);
     let message = high.require_both_classes(None).unwrap_err().to_string();
@@ -63,7 +62,7 @@ fn name_mapping_by_any_id_column_beside_or_above() {
         fs::write(root.path().join(place), table).unwrap();
         let cohort = open(&root.path().join("cases")).unwrap();
         assert_eq!(names(&cohort), [("BraTS19_X_1", false), ("BraTS20_Training_001", true)]);
-        let reasons: Vec<_> = cohort.left_out.iter().map(|l| (l.case.as_str(), l.why.as_str())).collect();
+        let reasons: Vec<_> = cohort.left_out.iter().map(|l| (l.case.as_str(), l.reason.as_str())).collect();
         assert_eq!(reasons[0].0, "BraTS20_Training_003");
         assert!(reasons[0].1.contains("\"III\""), "{reasons:?}");
         assert_eq!(reasons[1].0, "BraTS20_Training_004");
@@ -89,7 +88,7 @@ fn the_segmentation_of_case_355() {
     case(root.path(), "HGG/BraTS20_Training_355", OLD.map(|s| s.trim_end_matches(".gz")), &[4]);
     touch(root.path(), &["HGG/BraTS20_Training_355/W39_1998.09.19_Segm.nii"]);
     let cohort = open(root.path()).unwrap();
-    assert!(cohort.cases[0].seg.as_ref().unwrap().ends_with("W39_1998.09.19_Segm.nii"));
+    assert!(cohort.cases[0].files.segmentation.as_ref().unwrap().ends_with("W39_1998.09.19_Segm.nii"));
 }
 
 #[test]
@@ -114,7 +113,7 @@ fn defects_are_listed_with_their_reasons() {
         ("f", "more than one segmentation: one_seg_a.nii and two_seg_b.nii"),
     ];
     assert_eq!(
-        cohort.left_out.iter().map(|l| (l.case.as_str(), l.why.as_str())).collect::<Vec<_>>(),
+        cohort.left_out.iter().map(|l| (l.case.as_str(), l.reason.as_str())).collect::<Vec<_>>(),
         expected
     );
 }
@@ -139,7 +138,20 @@ fn cohorts_without_a_usable_case() {
 }
 
 #[test]
-fn two_folders_of_one_name() {
+fn the_folder_of_a_single_case() {
+    let root = tempfile::tempdir().unwrap();
+    case(root.path(), "a", OLD, &[]);
+    let files = CaseFiles::in_folder(&root.path().join("a"), &brats_sequences()).unwrap();
+    assert_eq!(files.id, "a");
+    assert!(files.sequence("t1ce").unwrap().ends_with("a/a_t1ce.nii.gz"));
+    case(root.path(), "b", OLD, &[1]);
+    touch(root.path(), &["b/other_t2.nii.gz"]);
+    let message = CaseFiles::in_folder(&root.path().join("b"), &brats_sequences()).unwrap_err().to_string();
+    assert!(message.contains("no t1ce scan; more than one t2 scan"), "{message}");
+}
+
+#[test]
+fn two_folders_of_the_same_name() {
     let root = tempfile::tempdir().unwrap();
     case(root.path(), "HGG/a", OLD, &[]);
     case(root.path(), "LGG/a", OLD, &[]);
@@ -148,7 +160,7 @@ fn two_folders_of_one_name() {
 }
 
 #[test]
-fn manifests_with_and_without_their_optional_columns() {
+fn manifests_with_and_without_optional_columns() {
     let root = tempfile::tempdir().unwrap();
     touch(root.path(), &["b/x.nii.gz", "b/y.nii.gz", "b/s.nii.gz", "a/x.nii.gz", "a/y.nii.gz"]);
     let text = "seg,case,group,y,x,label,split\nb/s.nii.gz,b,p,b/y.nii.gz, b/x.nii.gz ,1,train\n\
@@ -159,11 +171,15 @@ fn manifests_with_and_without_their_optional_columns() {
     assert_eq!(cohort, Cohort::open(&root.path().join("cohort.csv"), &sequences).unwrap());
     assert_eq!(names(&cohort), [("a", false), ("b", true)]);
     let [a, b] = cohort.cases.as_slice() else { panic!() };
-    assert_eq!((a.group.as_str(), a.split, a.seg.as_ref()), ("a", None, None));
+    assert_eq!((a.group.as_str(), a.split, a.files.segmentation.as_ref()), ("a", None, None));
     assert_eq!((b.group.as_str(), b.split), ("p", Some(Split::Train)));
-    assert_eq!(b.sequences, ["b/x.nii.gz", "b/y.nii.gz"].map(|p| root.path().join(p)));
-    assert_eq!(b.seg, Some(root.path().join("b/s.nii.gz")));
-    assert_eq!(cohort.left_out.iter().map(|l| l.why.as_str()).collect::<Vec<_>>(), ["no x scan", "no label"]);
+    let expected = ["b/x.nii.gz", "b/y.nii.gz", "b/s.nii.gz"].map(|p| root.path().join(p));
+    assert!(b.files.paths().eq(&expected));
+    assert_eq!(b.files.sequence("y"), Some(expected[1].as_path()));
+    assert_eq!(
+        cohort.left_out.iter().map(|l| l.reason.as_str()).collect::<Vec<_>>(),
+        ["no x scan", "no label"]
+    );
 
     fs::write(root.path().join("short.csv"), "case,label,x\na,1,a/x.nii.gz\n").unwrap();
     let short = Cohort::open(&root.path().join("short.csv"), &sequences[..1]).unwrap();

@@ -1,10 +1,11 @@
-//! Scans from files to a network's input and back, on files made here, by nibabel, and by BraTS.
+//! From files to a network's input and back: on generated files, on files written by nibabel, and on BraTS scans.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a panic is the failure of a test")]
 
 mod augmentation;
 mod bad_files;
 mod bad_manifests;
+mod bad_settings;
 mod cohorts;
 mod nibabel_parity;
 mod phantoms;
@@ -13,4 +14,5 @@ mod real_scans;
 mod round_trip;
 mod scans;
 mod splits;
+mod streams;
 mod studies;

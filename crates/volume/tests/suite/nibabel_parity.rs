@@ -1,4 +1,4 @@
-//! Files that nibabel wrote, read as nibabel reads them: every data type, both byte orders, every way to place a grid.
+//! Parity with nibabel on files that it wrote: every data type, both byte orders, sform and qform.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use relevox_volume::{Volume, nifti};
 use tempfile::TempDir;
 
-/// A file and what nibabel reads from it.
+/// A file with the affine and voxels that nibabel reads from it.
 pub struct Expected {
     pub path: PathBuf,
     affine: Vec<f64>,
     voxels: Vec<f64>,
 }
 
-/// The fixtures' files, unpacked into a folder that lives as long as the first value.
+/// Writes the fixtures to a temporary folder, which is removed when the first value is dropped.
 pub fn unpacked() -> (TempDir, Vec<Expected>) {
     let folder = tempfile::tempdir().unwrap();
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nibabel.csv");
@@ -39,12 +39,12 @@ fn bytes_of(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn voxels_and_affines_are_nibabels() {
+fn voxels_and_affines_equal_nibabels() {
     let (_folder, expected) = unpacked();
     for Expected { path, affine, voxels } in expected {
         let scan = nifti::read(&path).unwrap();
         assert_eq!(scan.geometry.shape, [3, 4, 5], "{}", path.display());
-        // nibabel lists voxels with x fastest, as the file does; so does C order [z, y, x].
+        // The fixture lists voxels with x fastest, like the file and like C order [z, y, x].
         let rounded: Vec<f32> = voxels.iter().map(|&v| v as f32).collect();
         assert_eq!(scan.voxels.as_slice().unwrap(), rounded, "{}", path.display());
         let found = scan.geometry.world_from_voxel.into_iter().flatten();
@@ -75,14 +75,14 @@ fn labels_are_read_from_whole_numbers_only() {
     }
 }
 
-/// What is written from a scan's geometry has the scan's header bytes wherever they say where it lies.
+/// A volume written on a scan's geometry has the scan's header bytes in all fields that position it.
 #[test]
-fn placement_is_written_as_it_was_read() {
+fn position_and_orientation_are_written_as_they_were_read() {
     let (folder, expected) = unpacked();
     for Expected { path, .. } in expected {
         let original = decompressed(&path);
         if original[0] == 0 {
-            continue; // Written little-endian, whichever order was read.
+            continue; // Files are always written little-endian.
         }
         let copy = folder.path().join("copy.nii");
         nifti::write(&copy, &nifti::read(&path).unwrap()).unwrap();

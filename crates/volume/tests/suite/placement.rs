@@ -1,27 +1,27 @@
-//! A map made on the crop comes back exactly over the scan, on an oblique, anisotropic grid too.
+//! Volumes are mapped exactly between the scan's grid and the network's, also on oblique, anisotropic grids.
 
-use ndarray::{Array3, Axis};
+use ndarray::Array3;
 use proptest::prelude::*;
 use relevox_volume::{Frame, Geometry, Study, nifti};
 
 use crate::nibabel_parity::unpacked;
 use crate::scans::{oblique, preprocess, scan, write_case};
 
-/// The channel of a study, written back, is the scan itself inside the crop and 0 outside it.
+/// A channel of a study, mapped to the scan's grid, equals the scan inside the crop and is 0 outside it.
 #[test]
-fn voxels_come_back_to_their_own_place() {
+fn a_channel_overlays_its_scan() {
     let folder = tempfile::tempdir().unwrap();
     let shape = [20, 17, 23];
     let original = scan(shape, &Geometry::from_affine(shape, oblique()));
     let files = write_case(folder.path(), std::slice::from_ref(&original), None);
     let study = Study::load(&files, &preprocess(1, [12, 10, 16], 1)).unwrap();
-    assert_eq!(study.frame.start, [4, 3, 3]);
+    assert_eq!(study.frame.start(), [4, 3, 3]);
 
     let path = folder.path().join("map.nii.gz");
-    nifti::write(&path, &study.frame.to_scan(study.image.index_axis(Axis(0), 0))).unwrap();
+    nifti::write(&path, &study.frame.to_scan(study.channel("s0").unwrap()).unwrap()).unwrap();
     let map = nifti::read(&path).unwrap();
     assert!(map.geometry.same_grid(&original.geometry));
-    assert_eq!(map.geometry, nifti::read(&files.sequences[0]).unwrap().geometry);
+    assert_eq!(map.geometry, nifti::read(files.sequence("s0").unwrap()).unwrap().geometry);
     let largest = original.voxels.iter().copied().fold(0.0, f32::max);
     for ((z, y, x), &value) in map.voxels.indexed_iter() {
         let inside = (4..16).contains(&z) && (3..13).contains(&y) && (3..19).contains(&x);
@@ -30,7 +30,7 @@ fn voxels_come_back_to_their_own_place() {
     }
 }
 
-/// A scan smaller than the crop is padded, and the map has the scan's size again.
+/// A scan smaller than the crop is padded; its map has the scan's shape.
 #[test]
 fn scans_smaller_than_the_crop() {
     let folder = tempfile::tempdir().unwrap();
@@ -39,25 +39,60 @@ fn scans_smaller_than_the_crop() {
     let files = write_case(folder.path(), std::slice::from_ref(&original), None);
     let study = Study::load(&files, &preprocess(1, [8, 8, 8], 1)).unwrap();
     // floor((n − c) / 2) of −3, −2 and 1.
-    assert_eq!(study.frame.start, [-2, -1, 0]);
-    let channel = study.image.index_axis(Axis(0), 0);
+    assert_eq!(study.frame.start(), [-2, -1, 0]);
+    let channel = study.channel("s0").unwrap();
     let brain_voxels = original.voxels.iter().filter(|v| **v > 0.0).count();
     assert_eq!(channel.iter().filter(|v| **v > 0.0).count(), brain_voxels);
-    let back = study.frame.to_scan(channel);
+    let back = study.frame.to_scan(channel).unwrap();
     assert_eq!(back.voxels.dim(), (5, 6, 9));
     for (value, raw) in back.voxels.iter().zip(&original.voxels) {
         assert_eq!(*value > 0.0, *raw > 0.0);
     }
 }
 
-/// The oracle: every scan voxel asks which network voxel holds it.
-fn painted(frame: &Frame, map: &Array3<f32>) -> Array3<f32> {
-    Array3::from_shape_fn(frame.scan.shape, |(z, y, x)| {
+/// Oracle of `to_scan`, which looks up each scan voxel on its own.
+fn to_scan_by_voxel(frame: &Frame, map: &Array3<f32>) -> Array3<f32> {
+    Array3::from_shape_fn(frame.scan().shape, |(z, y, x)| {
         let at: [isize; 3] = std::array::from_fn(|axis| {
-            ([z, y, x][axis] as isize - frame.start[axis]).div_euclid(frame.downsample as isize)
+            ([z, y, x][axis] as isize - frame.start()[axis]).div_euclid(frame.downsample() as isize)
         });
         let inside = at.iter().zip(frame.shape()).all(|(&i, n)| (0..n as isize).contains(&i));
         if inside { map[at.map(|i| i as usize)] } else { 0.0 }
+    })
+}
+
+/// Oracle of `to_network`: of the scan voxels in each network voxel's block, the nearest to the block's centre.
+fn to_network_by_voxel(frame: &Frame, scan: &Array3<u32>) -> Array3<u32> {
+    let factor = frame.downsample() as f64;
+    Array3::from_shape_fn(frame.shape(), |(z, y, x)| {
+        let block: [f64; 3] =
+            std::array::from_fn(|axis| frame.start()[axis] as f64 + [z, y, x][axis] as f64 * factor);
+        let mut nearest = (f64::INFINITY, 0);
+        for ((z, y, x), &value) in scan.indexed_iter() {
+            let offset: [f64; 3] = std::array::from_fn(|axis| [z, y, x][axis] as f64 - block[axis]);
+            let squared = offset.iter().map(|o| (o - (factor - 1.0) / 2.0).powi(2)).sum::<f64>();
+            if offset.iter().all(|o| (0.0..factor).contains(o)) && squared < nearest.0 {
+                nearest = (squared, value);
+            }
+        }
+        nearest.1
+    })
+}
+
+fn counting<T>(shape: [usize; 3], from: impl Fn(u32) -> T) -> Array3<T> {
+    let mut next = 0;
+    Array3::from_shape_simple_fn(shape, || {
+        next += 1;
+        from(next)
+    })
+}
+
+/// Frames of scans and crops of any size, with any block size.
+fn frames() -> impl Strategy<Value = Frame> {
+    let sizes = || [1_usize..12, 1_usize..12, 1_usize..12];
+    (sizes(), [1_usize..6, 1_usize..6, 1_usize..6], 1_usize..4).prop_map(|(shape, blocks, factor)| {
+        let preprocess = preprocess(1, blocks.map(|n| n * factor), factor);
+        Frame::centred(Geometry::from_affine(shape, oblique()), &preprocess)
     })
 }
 
@@ -65,30 +100,55 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_window_and_factor(
-        shape in [1_usize..12, 1_usize..12, 1_usize..12],
-        blocks in [1_usize..6, 1_usize..6, 1_usize..6],
-        factor in 1_usize..4,
-    ) {
-        let frame = Frame::centred(Geometry::from_affine(shape, oblique()), blocks.map(|n| n * factor), factor);
-        prop_assert_eq!(frame.shape(), blocks);
-        let mut next = 0.0;
-        let map = Array3::from_shape_simple_fn(blocks, || { next += 1.0; next });
-        let back = frame.to_scan(map.view());
-        prop_assert_eq!(&back.voxels, &painted(&frame, &map));
-        prop_assert_eq!(&back.geometry, &frame.scan);
-        let labels = frame.labels_to_scan(map.mapv(|v| v as u32).view());
-        prop_assert_eq!(labels.voxels.mapv(|v| v as f32), back.voxels);
+    fn both_directions_equal_their_oracles(frame in frames()) {
+        let map = counting(frame.shape(), |n| n as f32);
+        let on_scan = frame.to_scan(map.view())?;
+        prop_assert_eq!(&on_scan.voxels, &to_scan_by_voxel(&frame, &map));
+        prop_assert_eq!(&on_scan.geometry, frame.scan());
+        let labels = frame.to_scan(map.mapv(|v| v as u32).view())?;
+        prop_assert_eq!(labels.voxels.mapv(|v| v as f32), on_scan.voxels);
 
-        // A network voxel lies at the mean of the scan voxels that it stands for.
+        let scan = counting(frame.scan().shape, |n| n);
+        prop_assert_eq!(frame.to_network(scan.view())?, to_network_by_voxel(&frame, &scan));
+    }
+
+    #[test]
+    fn a_map_survives_the_round_trip_where_it_overlaps_the_scan(frame in frames()) {
+        let map = counting(frame.shape(), |n| n);
+        let back = frame.to_network(frame.to_scan(map.view())?.voxels.view())?;
+        let overlap = frame.to_network(Array3::from_elem(frame.scan().shape, true).view())?;
+        for ((at, &value), (&expected, &inside)) in back.indexed_iter().zip(map.iter().zip(&overlap)) {
+            prop_assert_eq!(value, if inside { expected } else { 0 }, "{:?}", at);
+        }
+        if frame.crop().iter().zip(frame.scan().shape).all(|(&crop, scan)| crop <= scan) {
+            prop_assert_eq!(back, map);
+        }
+    }
+
+    #[test]
+    fn without_downsampling_a_scan_survives_the_round_trip_inside_the_crop(
+        shape in [1_usize..12, 1_usize..12, 1_usize..12],
+        crop in [1_usize..12, 1_usize..12, 1_usize..12],
+    ) {
+        let frame = Frame::centred(Geometry::from_affine(shape, oblique()), &preprocess(1, crop, 1));
+        let scan = counting(shape, |n| n);
+        let back = frame.to_scan(frame.to_network(scan.view())?.view())?.voxels;
+        let inside = frame.to_scan(Array3::from_elem(crop, true).view())?.voxels;
+        for ((&value, &expected), &inside) in back.iter().zip(&scan).zip(&inside) {
+            prop_assert_eq!(value, if inside { expected } else { 0 });
+        }
+    }
+
+    #[test]
+    fn a_network_voxel_lies_at_the_mean_of_its_scan_voxels(frame in frames()) {
         let geometry = frame.geometry();
-        prop_assert_eq!(geometry.shape, blocks);
-        let last = blocks.map(|n| n - 1);
-        for at in [[0; 3], last] {
-            let middle = std::array::from_fn(|axis| {
-                frame.start[axis] as f64 + (at[axis] * factor) as f64 + (factor as f64 - 1.0) / 2.0
+        prop_assert_eq!(geometry.shape, frame.shape());
+        let factor = frame.downsample();
+        for at in [[0; 3], frame.shape().map(|n| n - 1)] {
+            let centre = std::array::from_fn(|axis| {
+                frame.start()[axis] as f64 + (at[axis] * factor) as f64 + (factor as f64 - 1.0) / 2.0
             });
-            let (expected, found) = (frame.scan.world(middle), geometry.world(at.map(|i| i as f64)));
+            let (expected, found) = (frame.scan().world(centre), geometry.world(at.map(|i| i as f64)));
             for (a, b) in expected.into_iter().zip(found) {
                 prop_assert!((a - b).abs() < 1e-4, "{:?} {:?}", expected, found);
             }
@@ -97,7 +157,16 @@ proptest! {
 }
 
 #[test]
-fn a_crop_keeps_both_transforms() {
+fn volumes_on_another_grid_are_rejected() {
+    let frame = Frame::centred(Geometry::axis_aligned([9, 8, 7], [1.0; 3]), &preprocess(1, [4, 6, 8], 2));
+    let message = frame.to_scan(Array3::<f32>::zeros([2, 3, 5]).view()).unwrap_err().to_string();
+    assert!(message.contains("network's grid: expected shape [2, 3, 4], found [2, 3, 5]"), "{message}");
+    let message = frame.to_network(Array3::<f32>::zeros([2, 3, 4]).view()).unwrap_err().to_string();
+    assert!(message.contains("scan's grid: expected shape [9, 8, 7], found [2, 3, 4]"), "{message}");
+}
+
+#[test]
+fn a_window_preserves_sform_and_qform() {
     let (folder, _) = unpacked();
     let scan = nifti::read(&folder.path().join("placed-both.nii")).unwrap();
     let path = folder.path().join("crop.nii");
@@ -109,7 +178,7 @@ fn a_crop_keeps_both_transforms() {
     bytes[254..256].copy_from_slice(&0_i16.to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
     let by_qform = nifti::read(&path).unwrap().geometry;
-    // The fixture's qform lies 40 mm from its sform along every axis.
+    // The fixture's qform is 40 mm from its sform along every axis.
     for (s, q) in by_sform.world([0.0; 3]).into_iter().zip(by_qform.world([0.0; 3])) {
         assert!((q - s - 40.0).abs() < 1e-4, "{s} {q}");
     }

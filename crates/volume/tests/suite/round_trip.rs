@@ -1,4 +1,4 @@
-//! What is written is read again, for any shape and any value.
+//! Written volumes are read back unchanged, for any shape and any values.
 
 use std::fs;
 
@@ -52,9 +52,9 @@ proptest! {
         prop_assert_eq!(fs::metadata(&path)?.len(), 352 + volume.voxels.len() as u64 * bytes);
     }
 
-    /// No header, however its bytes stand, makes the reader panic or allocate what the file cannot hold.
+    /// No header makes the reader panic or allocate more than the file can hold.
     #[test]
-    fn headers_with_any_bytes(
+    fn any_header_bytes(
         patches in prop::collection::vec((0_usize..352, any::<u8>()), 1..12),
         compressed in any::<bool>(),
     ) {

@@ -1,12 +1,12 @@
-//! Small scans and cases on disk.
+//! Small scans and cases in temporary folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
-use relevox_volume::{CaseFiles, Geometry, Preprocess, Volume, nifti};
+use relevox_volume::{CaseFiles, Geometry, Preprocess, ValidPreprocess, Volume, nifti};
 
-/// An affine that is oblique about all axes, with a spacing of its own along each and a left-handed x.
+/// An affine that is oblique about all axes, with a different spacing along each and a left-handed x.
 pub fn oblique() -> [[f64; 4]; 3] {
     let (sin, cos) = 0.4_f64.sin_cos();
     let (tilt_sin, tilt_cos) = (-0.3_f64).sin_cos();
@@ -22,7 +22,7 @@ pub fn oblique() -> [[f64; 4]; 3] {
     })
 }
 
-/// A scan with air around a block of intensities that differ at every voxel.
+/// A scan with air around a block of voxels that all differ.
 pub fn scan(shape: [usize; 3], geometry: &Geometry) -> Volume<f32> {
     let voxels = Array3::from_shape_fn(shape, |(z, y, x)| {
         let edge = [z, y, x].iter().zip(shape).any(|(&i, n)| i == 0 || i + 1 == n);
@@ -31,27 +31,32 @@ pub fn scan(shape: [usize; 3], geometry: &Geometry) -> Volume<f32> {
     Volume { voxels, geometry: geometry.clone() }
 }
 
-/// Writes the sequences of a case as `0.nii.gz`, `1.nii.gz`, …, and its segmentation.
-pub fn write_case(folder: &Path, sequences: &[Volume<f32>], seg: Option<&Volume<u32>>) -> CaseFiles {
+/// Writes the sequences `s0`, `s1`, … of a case as `0.nii.gz`, `1.nii.gz`, …, and its segmentation.
+pub fn write_case(folder: &Path, sequences: &[Volume<f32>], segmentation: Option<&Volume<u32>>) -> CaseFiles {
     let sequences = sequences
         .iter()
         .enumerate()
         .map(|(i, scan)| {
             let path = folder.join(format!("{i}.nii.gz"));
             nifti::write(&path, scan).unwrap();
-            path
+            (format!("s{i}"), path)
         })
         .collect();
-    let seg = seg.map(|labels| {
+    let segmentation = segmentation.map(|labels| {
         let path = folder.join("seg.nii.gz");
         nifti::write_labels(&path, labels).unwrap();
         path
     });
-    CaseFiles { case: "one".into(), group: "one".into(), label: true, split: None, sequences, seg }
+    CaseFiles { id: "one".into(), sequences, segmentation }
 }
 
-/// Preprocessing of so many sequences.
-pub fn preprocess(sequences: usize, crop: [usize; 3], downsample: usize) -> Preprocess {
+/// Preprocessing of the first sequences of [`write_case`].
+pub fn preprocess(sequences: usize, crop: [usize; 3], downsample: usize) -> ValidPreprocess {
+    settings(sequences, crop, downsample).check().unwrap()
+}
+
+/// Unchecked settings of [`preprocess`].
+pub fn settings(sequences: usize, crop: [usize; 3], downsample: usize) -> Preprocess {
     Preprocess { sequences: names(sequences), crop, downsample, clip_negative: true }
 }
 
@@ -59,12 +64,12 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("s{i}")).collect()
 }
 
-/// BraTS's four sequences.
+/// The four sequences of BraTS.
 pub fn brats_sequences() -> Vec<String> {
     ["t1", "t1ce", "t2", "flair"].map(str::to_owned).to_vec()
 }
 
-/// Empty files of these names, with the folders that they lie in.
+/// Creates empty files of these names, and their folders.
 pub fn touch(root: &Path, names: &[&str]) {
     for name in names {
         let path = root.join(name);
@@ -73,7 +78,7 @@ pub fn touch(root: &Path, names: &[&str]) {
     }
 }
 
-/// The bytes of a plain `.nii` file of 4 x 3 x 2 voxels (x, y, z) with these raw voxel bytes, of this datatype.
+/// Bytes of an uncompressed file of 4 x 3 x 2 voxels (x, y, z) of this data type.
 pub fn plain_nifti(datatype: i16, bits: i16, voxel_bytes: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("base.nii");
@@ -87,12 +92,12 @@ pub fn plain_nifti(datatype: i16, bits: i16, voxel_bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Those bytes as float32 zeros.
+/// Bytes of an uncompressed file of 4 x 3 x 2 float32 zeros.
 pub fn zeros_nifti() -> Vec<u8> {
     plain_nifti(16, 32, &[0; 96])
 }
 
-/// Compressed as gzip.
+/// Compresses bytes as gzip.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -100,7 +105,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A file of these bytes in a folder that lives as long as it is held.
+/// Writes a file of these bytes to a temporary folder, which is removed when it is dropped.
 pub fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);

@@ -1,23 +1,21 @@
-//! What a split promises: everyone has one, patients stay whole, classes are shared out, and a seed says how.
+//! Properties of splits: complete, stratified, reproducible, and without divided patients.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use relevox_volume::split::{Counts, Fractions, Sizes, assign, draw, folds};
-use relevox_volume::{CaseFiles, Cohort, Split};
+use relevox_volume::{CaseFiles, Cohort, CohortCase, Split};
 
-/// A cohort of (patient, label) pairs.
+/// Creates a cohort of (patient, label) pairs.
 fn cohort(cases: impl IntoIterator<Item = (usize, bool)>) -> Cohort {
     let cases = cases
         .into_iter()
         .enumerate()
-        .map(|(i, (patient, label))| CaseFiles {
-            case: format!("case{i:04}"),
+        .map(|(i, (patient, label))| CohortCase {
+            files: CaseFiles { id: format!("case{i:04}"), sequences: Vec::new(), segmentation: None },
             group: format!("patient{patient:04}"),
             label,
             split: None,
-            sequences: Vec::new(),
-            seg: None,
         })
         .collect();
     Cohort { cases, left_out: Vec::new() }
@@ -37,18 +35,18 @@ fn the_papers_cohort() {
     draw(&mut all, 114, negatives.min(76), 7).unwrap();
     let mut drawn = cohort((0..190).map(|i| (i, i < 114)));
     assert_eq!(all.cases.len(), 114 + negatives.min(76));
-    assign(&mut drawn, &PAPER, 7).unwrap();
+    assign(&mut drawn, &PAPER.check().unwrap(), 7).unwrap();
     // 60 % of 133, 19 and 38, in whole cases.
     assert_eq!(counted(&drawn, true), [80, 11, 23]);
     assert_eq!(counted(&drawn, false), [53, 8, 15]);
 }
 
 #[test]
-fn seeds_say_who_goes_where() {
+fn the_same_seed_gives_the_same_split() {
     let with = |seed| {
         let mut cases = cohort((0..60).map(|i| (i, i % 3 == 0)));
         draw(&mut cases, 15, 30, seed).unwrap();
-        assign(&mut cases, &USUAL, seed).unwrap();
+        assign(&mut cases, &USUAL.check().unwrap(), seed).unwrap();
         cases
     };
     assert_eq!(with(1), with(1));
@@ -56,27 +54,28 @@ fn seeds_say_who_goes_where() {
 }
 
 #[test]
-fn given_splits_stay_and_draw_their_patients_along() {
+fn given_splits_are_preserved_and_extended_to_their_patients() {
     let mut cases = cohort([(0, true), (0, false), (1, true), (2, false), (3, true), (4, false)]);
     cases.cases[0].split = Some(Split::Test);
-    assign(&mut cases, &Sizes::Fractions(Fractions { train: 0.5, validation: 0.2, test: 0.3 }), 3).unwrap();
+    let sizes = Sizes::Fractions(Fractions { train: 0.5, validation: 0.2, test: 0.3 }).check().unwrap();
+    assign(&mut cases, &sizes, 3).unwrap();
     assert_eq!(cases.cases[1].split, Some(Split::Test));
     assert_eq!(cases.of(Split::Train).count(), 3);
 
-    // Where everyone has a split already, sizes say nothing.
+    // If every case has a split already, the sizes are ignored.
     let before = cases.clone();
-    assign(&mut cases, &PAPER, 3).unwrap();
+    assign(&mut cases, &PAPER.check().unwrap(), 3).unwrap();
     assert_eq!(cases, before);
 }
 
 #[test]
-fn sizes_that_do_not_fit() {
+fn sizes_that_do_not_fit_the_cohort() {
     let mut cases = cohort((0..10).map(|i| (i, i % 2 == 0)));
-    let message = assign(&mut cases, &PAPER, 0).unwrap_err().to_string();
+    let message = assign(&mut cases, &PAPER.check().unwrap(), 0).unwrap_err().to_string();
     assert!(message.contains("10 cases") && message.contains("190"), "{message}");
     for (train, validation, test) in [(0.7, 0.1, 0.1), (1.2, -0.1, -0.1), (f64::NAN, 0.5, 0.5)] {
         let sizes = Sizes::Fractions(Fractions { train, validation, test });
-        let message = assign(&mut cases, &sizes, 0).unwrap_err().to_string();
+        let message = sizes.check().unwrap_err().to_string();
         assert!(message.contains("add up to 1"), "{message}");
     }
     let message = draw(&mut cases, 6, 2, 0).unwrap_err().to_string();
@@ -84,14 +83,23 @@ fn sizes_that_do_not_fit() {
     assert_eq!(cases.cases.len(), 10);
 }
 
+#[test]
+fn a_patient_in_two_given_splits_is_rejected() {
+    let mut cases = cohort([(0, true), (0, false), (1, true)]);
+    cases.cases[0].split = Some(Split::Test);
+    cases.cases[1].split = Some(Split::Train);
+    let message = assign(&mut cases, &USUAL.check().unwrap(), 0).unwrap_err().to_string();
+    assert!(message.contains("group patient0000") && message.contains("found test and train"), "{message}");
+}
+
 proptest! {
     #[test]
-    fn patients_stay_whole_and_everyone_has_a_split(
+    fn no_patient_is_divided_and_every_case_has_a_split(
         members in prop::collection::vec((0_usize..20, any::<bool>()), 1..60),
         seed in any::<u64>(),
     ) {
         let mut cases = cohort(members);
-        assign(&mut cases, &USUAL, seed)?;
+        assign(&mut cases, &USUAL.check().unwrap(), seed)?;
         prop_assert!(cases.cases.iter().all(|case| case.split.is_some()));
         for members in cases.groups().into_values() {
             let splits: BTreeSet<_> = members.iter().map(|&m| cases.cases[m].split).collect();
@@ -99,12 +107,12 @@ proptest! {
         }
     }
 
-    /// Of patients with one case each, every split gets its share of both classes to the case.
+    /// If each patient has one case, every split gets its exact share of both classes.
     #[test]
-    fn single_cases_are_shared_out_exactly(positive in 0_usize..40, negative in 0_usize..40, seed in any::<u64>()) {
+    fn single_cases_are_distributed_exactly(positive in 0_usize..40, negative in 0_usize..40, seed in any::<u64>()) {
         let total = positive + negative;
         let mut cases = cohort((0..total).map(|i| (i, i < positive)));
-        assign(&mut cases, &USUAL, seed)?;
+        assign(&mut cases, &USUAL.check().unwrap(), seed)?;
         let (of_positive, of_negative) = (counted(&cases, true), counted(&cases, false));
         for (i, part) in [0.7, 0.1, 0.2].into_iter().enumerate() {
             let near = |found: usize, of: usize, within: f64| (found as f64 - of as f64 * part).abs() < within;
@@ -115,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn folds_divide_no_patient_and_are_alike(
+    fn folds_divide_no_patient_and_have_similar_sizes(
         members in prop::collection::vec((0_usize..30, any::<bool>()), 1..60),
         count in 1_usize..6,
         seed in any::<u64>(),

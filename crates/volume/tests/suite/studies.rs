@@ -1,10 +1,10 @@
-//! What a study promises of any case: values in 0..1, air exactly 0, and a clear word on scans that show nothing.
+//! Properties of studies: values in 0..1, air at exactly 0, and an error for sequences that cannot be normalised.
 
 use ndarray::{Array3, Axis};
 use proptest::prelude::*;
-use relevox_volume::{Error, Geometry, Preprocess, Study, Volume};
+use relevox_volume::{Error, Geometry, Preprocess, Study, ValidPreprocess, Volume};
 
-use crate::scans::{oblique, preprocess, scan, write_case};
+use crate::scans::{oblique, preprocess, scan, settings, write_case};
 
 const SHAPE: [usize; 3] = [6, 7, 8];
 
@@ -17,17 +17,17 @@ fn volume<T>(voxels: Array3<T>) -> Volume<T> {
 fn load(
     sequences: &[Volume<f32>],
     seg: Option<&Volume<u32>>,
-    preprocess: &Preprocess,
+    preprocess: &ValidPreprocess,
 ) -> Result<Study, Error> {
     let folder = tempfile::tempdir().unwrap();
     Study::load(&write_case(folder.path(), sequences, seg), preprocess)
 }
 
 #[track_caller]
-fn refused(sequences: &[Volume<f32>], seg: Option<&Volume<u32>>, words: &[&str]) {
+fn rejected(sequences: &[Volume<f32>], seg: Option<&Volume<u32>>, words: &[&str]) {
     let message = load(sequences, seg, &preprocess(sequences.len(), SHAPE, 1)).unwrap_err().to_string();
     for word in words.iter().chain([&"case one"]) {
-        assert!(message.contains(word), "{message:?} does not say {word:?}");
+        assert!(message.contains(word), "{message:?} does not contain {word:?}");
     }
 }
 
@@ -36,7 +36,7 @@ fn usable() -> Volume<f32> {
 }
 
 #[test]
-fn the_range_is_that_of_the_whole_scan() {
+fn intensities_are_normalised_over_the_whole_scan() {
     let mut bright = usable();
     bright.voxels[[0, 0, 0]] = 5000.0;
     let study = load(&[bright.clone()], None, &preprocess(1, [4, 4, 4], 1)).unwrap();
@@ -45,7 +45,7 @@ fn the_range_is_that_of_the_whole_scan() {
 }
 
 #[test]
-fn rings_below_zero_become_air() {
+fn clipped_negative_intensities_become_air() {
     let mut ringing = usable();
     ringing.voxels[[0, 3, 3]] = -40.0;
     let clipped = load(&[ringing.clone()], None, &preprocess(1, SHAPE, 1)).unwrap();
@@ -53,15 +53,15 @@ fn rings_below_zero_become_air() {
     assert!(!clipped.brain[[0, 3, 3]]);
     assert_eq!(clipped.image[[0, 0, 0, 0]], 0.0);
 
-    let kept =
-        load(&[ringing], None, &Preprocess { clip_negative: false, ..preprocess(1, SHAPE, 1) }).unwrap();
+    let unclipped = Preprocess { clip_negative: false, ..settings(1, SHAPE, 1) }.check().unwrap();
+    let kept = load(&[ringing], None, &unclipped).unwrap();
     assert_eq!(kept.image[[0, 0, 3, 3]], 0.0);
     assert!(kept.brain[[0, 3, 3]]);
     assert!(kept.image[[0, 0, 0, 0]] > 0.0);
 }
 
 #[test]
-fn the_brain_is_where_any_sequence_shows_something() {
+fn the_brain_mask_is_the_union_over_the_sequences() {
     let mut second = usable();
     second.voxels.fill(0.0);
     second.voxels[[0, 0, 0]] = 3.0;
@@ -73,10 +73,10 @@ fn the_brain_is_where_any_sequence_shows_something() {
 }
 
 #[test]
-fn downsampling_takes_block_means_and_majorities() {
+fn downsampling_averages_intensities_and_takes_the_majority_of_labels() {
     let mut tumour = Array3::zeros(SHAPE);
     for (z, y, x) in [(0, 1, 0), (0, 1, 1), (0, 2, 0), (1, 1, 0)] {
-        tumour[[z, y, x]] = 4; // Half of the first block: y starts at floor((7 − 6) / 2) = 0, so y 0 and 1.
+        tumour[[z, y, x]] = 4; // Half of the first block: the crop starts at y = floor((7 − 6) / 2) = 0.
     }
     tumour[[1, 0, 0]] = 1;
     let original = usable();
@@ -95,57 +95,67 @@ fn downsampling_takes_block_means_and_majorities() {
 }
 
 #[test]
-fn voxels_that_are_no_numbers() {
+fn non_finite_voxels() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut broken = usable();
         broken.voxels[[2, 3, 4]] = value;
         broken.voxels[[5, 0, 0]] = value;
-        refused(&[usable(), broken], None, &["1.nii.gz", "finite", "z 2, y 3, x 4", &value.to_string()]);
+        rejected(&[usable(), broken], None, &["1.nii.gz", "finite", "z 2, y 3, x 4", &value.to_string()]);
     }
 }
 
 #[test]
-fn sequences_that_show_nothing() {
+fn constant_sequences() {
     for value in [0.0, 7.0, -2.0] {
         let mut flat = usable();
         flat.voxels.fill(value);
         let found = format!("found {} throughout", if value < 0.0 { 0.0 } else { value });
-        refused(&[usable(), flat], None, &["1.nii.gz", "intensities that vary", &found]);
+        rejected(&[usable(), flat], None, &["1.nii.gz", "intensities that vary", &found]);
     }
 }
 
 #[test]
 fn files_on_different_grids() {
     let larger = scan([6, 7, 9], &Geometry::axis_aligned([6, 7, 9], [1.0; 3]));
-    refused(&[usable(), larger], None, &["1.nii.gz", "0.nii.gz", "8 x 7 x 6 voxels", "9 x 7 x 6 voxels"]);
+    rejected(&[usable(), larger], None, &["1.nii.gz", "0.nii.gz", "8 x 7 x 6 voxels", "9 x 7 x 6 voxels"]);
     let moved = scan(SHAPE, &Geometry::from_affine(SHAPE, oblique()));
-    refused(&[usable(), moved], None, &["1.nii.gz", "0.nii.gz", "mm away"]);
+    rejected(&[usable(), moved], None, &["1.nii.gz", "0.nii.gz", "moves a corner"]);
     let short = volume(Array3::zeros([5, 7, 8]));
-    refused(&[usable()], Some(&short), &["seg.nii.gz", "8 x 7 x 6 voxels", "8 x 7 x 5 voxels"]);
+    rejected(&[usable()], Some(&short), &["seg.nii.gz", "8 x 7 x 6 voxels", "8 x 7 x 5 voxels"]);
 }
 
 #[test]
-fn configs_that_cannot_be_meant() {
-    let named = |names: &[&str]| Preprocess {
-        sequences: names.iter().map(|name| name.to_string()).collect(),
-        ..preprocess(0, [4, 4, 4], 1)
-    };
-    let cases: [(&str, Preprocess); 10] = [
-        ("\"t1\" again", named(&["t1", "t1"])),
-        ("\"label\"", named(&["label"])),
-        ("preprocess.crop", preprocess(1, [4, 0, 4], 1)),
-        ("preprocess.crop", preprocess(1, [4, 4, 1025], 1)),
-        ("preprocess.crop", preprocess(1, [2_000_000_000; 3], 1)),
-        ("preprocess.crop", preprocess(1, [usize::MAX; 3], 1)),
-        ("preprocess.downsample", preprocess(1, [4, 4, 4], 0)),
-        ("preprocess.downsample", preprocess(1, [4, 4, 6], 4)),
-        ("preprocess.sequences", preprocess(0, [4, 4, 4], 1)),
-        ("case one", preprocess(2, [4, 4, 4], 1)),
-    ];
-    for (word, preprocess) in cases {
-        let message = load(&[usable()], None, &preprocess).unwrap_err().to_string();
-        assert!(message.contains(word), "{message}");
-    }
+fn a_sequence_without_a_file() {
+    let message = load(&[usable()], None, &preprocess(2, SHAPE, 1)).unwrap_err().to_string();
+    assert!(
+        message.contains("case one: expected a file for the sequence s1, found files for s0"),
+        "{message}"
+    );
+}
+
+#[test]
+fn channels_are_found_by_name() {
+    let mut second = usable();
+    second.voxels[[2, 2, 2]] = 0.0;
+    let study = load(&[usable(), second], None, &preprocess(2, SHAPE, 1)).unwrap();
+    assert_eq!(study.channel_names(), ["s0", "s1"]);
+    assert_eq!(study.channel_index("s1").unwrap(), 1);
+    assert_eq!(study.channel("s1").unwrap(), study.image.index_axis(Axis(0), 1));
+    let message = study.channel("flair").unwrap_err().to_string();
+    assert_eq!(message, "channel: expected one of s0, s1, found flair");
+}
+
+/// The order of the channels is that of the settings, not of the files.
+#[test]
+fn files_are_selected_by_sequence() {
+    let mut second = usable();
+    second.voxels[[2, 2, 2]] = 0.0;
+    let swapped = Preprocess { sequences: vec!["s1".into(), "s0".into()], ..settings(0, SHAPE, 1) };
+    let sequences = [usable(), second];
+    let study = load(&sequences, None, &preprocess(2, SHAPE, 1)).unwrap();
+    let other = load(&sequences, None, &swapped.check().unwrap()).unwrap();
+    assert_eq!(study.channel("s0").unwrap(), other.channel("s0").unwrap());
+    assert_eq!(other.image.index_axis(Axis(0), 0), study.channel("s1").unwrap());
 }
 
 proptest! {
@@ -172,7 +182,7 @@ proptest! {
                 prop_assert!(*brain || *value == 0.0);
             }
         }
-        // Where nothing is cut off, the brain has as many voxels as the scan has signal.
+        // If nothing is cropped, the brain mask has as many voxels as the scans have with signal.
         if factor == 1 && blocks == [4, 5, 6] {
             let signal = sequences[0].voxels.iter().zip(&sequences[1].voxels).filter(|(a, b)| **a > 0.0 || **b > 0.0);
             prop_assert_eq!(signal.count(), study.brain.iter().filter(|b| **b).count());

@@ -103,18 +103,18 @@ impl Shape {
         if self == Shape::Stem { 4 } else { BLOCK }
     }
 
-    /// Planes of inputs that so many planes of outputs see.
+    /// Returns the number of input planes that planes of outputs read.
     pub(super) fn planes(self, outputs: usize) -> usize {
         if outputs == 0 { 0 } else { (outputs - 1) * self.stride() + self.depth() }
     }
 
-    /// The first plane that a plane of outputs sees.
+    /// Returns the first plane that a plane of outputs reads.
     pub(super) fn first_plane(self, z: usize) -> isize {
         (z * self.stride()) as isize - (self.depth() / 2) as isize
     }
 
     /// Where a plane lies among transformed ones: planes that are a stride apart follow one another, so that those which a
-    /// tap sees do.
+    /// tap reads do.
     pub(super) fn place(self, plane: usize, planes: usize) -> usize {
         let stride = self.stride();
         plane / stride + plane % stride * planes.div_ceil(stride)

@@ -11,6 +11,7 @@ use relevox_eval::{
     Mass, RegionOverlap, Sweep, common_threshold, dice, hausdorff95, mass, otsu, random_control,
     top_by_volume,
 };
+use relevox_report::tables::{Measure, Method, MethodKind, Threshold};
 use relevox_volume::{Split, Study};
 use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
@@ -21,33 +22,21 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::stream_seed;
 use crate::stages::maps::{self, Values};
-use crate::stages::methods::{Kind, of_case};
+use crate::stages::methods::{self, of_case};
 use crate::stages::scores::read_csv;
-use crate::stages::{Partition, Session, diffuse, explain, faithfulness};
-
-/// The control: the same regions, shuffled scores.
-pub const RANDOM: &str = "random";
-/// The control of diffused scores: shuffled scores, diffused.
-pub const RANDOM_DIFFUSED: &str = "random_diffused";
-/// The best Dice that any choice of the regions could reach.
-pub const CEILING: &str = "ceiling";
-
-/// The thresholds that no label tells, by their names in `summary.json`.
-const LABEL_FREE: [(&str, LabelFree); 3] =
-    [("otsu", LabelFree::Otsu), ("otsu_volume", LabelFree::OtsuVolume), ("mixture", LabelFree::Mixture)];
+use crate::stages::{Partition, Session, explain, faithfulness};
 
 /// What one case says of one method.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MethodDice {
-    /// Dice by the name of its threshold: `oracle`, `otsu`, `otsu_volume`, `mixture`, `volume`, `validation_threshold`, and
-    /// `mask`, of the mask that the run leaves.
-    pub dice: BTreeMap<String, f64>,
+    /// Dice by threshold.
+    pub dice: BTreeMap<Threshold, f64>,
     /// Of the region of each rank alone; none past the last region, or for a method without regions.
     pub ranked: Vec<Option<f64>>,
     /// Of the regions up to each rank together.
     pub cumulative: Vec<Option<f64>>,
     /// Where the map's mass lies and how far its mask is off, by name.
-    pub measures: BTreeMap<String, f64>,
+    pub measures: BTreeMap<Measure, f64>,
     /// No score stands out: the map is 0 everywhere.
     pub flat: bool,
 }
@@ -60,9 +49,9 @@ pub struct CaseDice {
     /// Regions of its partition.
     pub regions: usize,
     /// By method.
-    pub methods: BTreeMap<String, MethodDice>,
+    pub methods: BTreeMap<Method, MethodDice>,
     /// Mean |Δp| over regions, by fill.
-    pub mean_abs_delta_p: BTreeMap<String, f64>,
+    pub mean_abs_delta_p: BTreeMap<Method, f64>,
 }
 
 /// A method's map of a case, reduced to what thresholds need.
@@ -78,15 +67,15 @@ struct Case {
     study: std::sync::Arc<Study>,
     regions: Supervoxels,
     overlap: RegionOverlap,
-    maps: BTreeMap<String, Evidence>,
-    delta_p: BTreeMap<String, f64>,
+    maps: BTreeMap<Method, Evidence>,
+    delta_p: BTreeMap<Method, f64>,
 }
 
 /// What the validation split fixes.
 #[derive(Default)]
 struct Fixed {
     /// The best threshold, by method.
-    thresholds: BTreeMap<String, f64>,
+    thresholds: BTreeMap<Method, f64>,
     /// The mean number of tumour voxels.
     volume: Option<f64>,
 }
@@ -98,7 +87,7 @@ struct Fixed {
 pub fn test_cases(session: &Session, partition: &Partition) -> anyhow::Result<Vec<CaseDice>> {
     let explained = explain::cases(session)?;
     let mut fixed = Fixed::default();
-    let mut sweeps: BTreeMap<String, Vec<Sweep>> = BTreeMap::new();
+    let mut sweeps: BTreeMap<Method, Vec<Sweep>> = BTreeMap::new();
     let mut volumes = Vec::new();
     each(session, Split::Validation, |name| {
         if let Some(case) = load(session, partition, name, explained.contains(name))? {
@@ -138,7 +127,7 @@ fn each(
     let progress = Progress::start("evaluate", cases.len(), what);
     for case in cases {
         interrupt::check()?;
-        work(&case.case)?;
+        work(case.id())?;
         progress.advance(1);
     }
     Ok(())
@@ -158,18 +147,18 @@ fn load(
     let overlap = RegionOverlap::count(regions.labels(), regions.ids(), regions.background(), tumour.view())?;
     let (mut maps, mut delta_p) = (BTreeMap::new(), BTreeMap::new());
     for method in of_case(session, explained) {
-        let map = maps::read(session, &study, &method.name)?;
-        let relevance = method.relevance(session, partition, case)?;
+        let map = maps::read(session, &study, method)?;
+        let relevance = methods::relevance(method, session, partition, case)?;
         let (sweep, mass) = match &relevance {
             Some(relevance) => (overlap.sweep(relevance)?, overlap.mass(relevance)?),
             None => (Sweep::of_map(map.view(), tumour.view())?, mass(map.view(), tumour.view())?),
         };
         let values = Values::of(&map, &study, &regions, relevance.clone());
-        if method.kind == Kind::Fill {
-            let scores = read_csv(&session.run.path(&partition.scores_file(case, &method.name)))?;
-            delta_p.insert(method.name.clone(), scores.mean_abs_delta_p());
+        if method.kind() == MethodKind::Fill {
+            let scores = read_csv(&session.run.path(&partition.scores_file(case, method)))?;
+            delta_p.insert(method, scores.mean_abs_delta_p());
         }
-        maps.insert(method.name, Evidence { sweep, values, relevance, mass });
+        maps.insert(method, Evidence { sweep, values, relevance, mass });
     }
     Ok(Some(Case { study, regions, overlap, maps, delta_p }))
 }
@@ -184,21 +173,22 @@ fn measured(
 ) -> anyhow::Result<CaseDice> {
     let mut methods = BTreeMap::new();
     for method in of_case(session, explained) {
-        let Some(evidence) = case.maps.get(&method.name) else { continue };
-        let mut found = dice_of(session, case, evidence, &method.name, fixed)?;
-        let mask = maps::mask(session, &case.study, partition, &method)?;
+        let Some(evidence) = case.maps.get(&method) else { continue };
+        let mut found = dice_of(session, case, evidence, method, fixed)?;
+        let mask = maps::mask(session, &case.study, partition, method)?;
         if let Some(tumour) = &case.study.tumour {
-            found.dice.insert("mask".to_owned(), dice(mask.view(), tumour.view())?);
+            found.dice.insert(Threshold::Mask, dice(mask.view(), tumour.view())?);
             let spacing = case.study.frame.geometry().spacing_mm;
             if let Some(distance) = hausdorff95(mask.view(), tumour.view(), spacing)? {
-                found.measures.insert("hausdorff95_mm".to_owned(), distance);
+                found.measures.insert(Measure::Hausdorff95, distance);
             }
         }
-        methods.insert(method.name, found);
+        methods.insert(method, found);
     }
     if let Some((fill, scores)) = shuffled(&case.maps) {
-        let found = random(session, case, scores, fixed.thresholds.get(fill), &|scores| Ok(scores.to_vec()))?;
-        methods.insert(RANDOM.to_owned(), found);
+        let found =
+            random(session, case, scores, fixed.thresholds.get(&fill), &|scores| Ok(scores.to_vec()))?;
+        methods.insert(Method::Random, found);
     }
     if let Some(shuffler) = shuffler {
         let settings = shuffler.smoothing()?;
@@ -207,8 +197,8 @@ fn measured(
             let smooth = graph.diffuse(scores, &settings).unwrap_or_else(|_| vec![0.0; scores.len()]);
             Ok(shuffler.relevance(&smooth))
         };
-        let threshold = fixed.thresholds.get(diffuse::DIFFUSED);
-        methods.insert(RANDOM_DIFFUSED.to_owned(), random(session, case, &raw, threshold, &smooth)?);
+        let threshold = fixed.thresholds.get(&Method::Diffused);
+        methods.insert(Method::RandomDiffused, random(session, case, &raw, threshold, &smooth)?);
     }
     if faithful {
         for (method, measures) in faithfulness::read(session, partition, &case.study.case)? {
@@ -217,8 +207,8 @@ fn measured(
             }
         }
     }
-    let ceiling = BTreeMap::from([("oracle".to_owned(), case.overlap.ceiling())]);
-    methods.insert(CEILING.to_owned(), MethodDice { dice: ceiling, ..MethodDice::default() });
+    let ceiling = BTreeMap::from([(Threshold::Oracle, case.overlap.ceiling())]);
+    methods.insert(Method::Ceiling, MethodDice { dice: ceiling, ..MethodDice::default() });
     Ok(CaseDice {
         case: case.study.case.clone(),
         regions: case.overlap.len(),
@@ -231,33 +221,33 @@ fn dice_of(
     session: &Session,
     case: &Case,
     evidence: &Evidence,
-    method: &str,
+    method: Method,
     fixed: &Fixed,
 ) -> anyhow::Result<MethodDice> {
     let Evidence { sweep, values, relevance, mass } = evidence;
     let (config, overlap) = (&session.config.evaluate, &case.overlap);
     // Where nothing stands out, nothing is marked, and there is a tumour.
     let at = |threshold: Option<f64>| threshold.map_or(0.0, |threshold| sweep.at(threshold));
-    let mut dice = BTreeMap::from([("oracle".to_owned(), sweep.oracle().dice)]);
-    for (name, kind) in LABEL_FREE {
-        dice.insert(name.to_owned(), at(values.threshold(kind)?));
+    let mut dice = BTreeMap::from([(Threshold::Oracle, sweep.oracle().dice)]);
+    for threshold in LabelFree::ALL {
+        dice.insert(threshold.into(), at(values.threshold(threshold)?));
     }
-    if let Some(&threshold) = fixed.thresholds.get(method) {
-        dice.insert("validation_threshold".to_owned(), sweep.at(threshold));
+    if let Some(&threshold) = fixed.thresholds.get(&method) {
+        dice.insert(Threshold::Validation, sweep.at(threshold));
     }
     if let Some(volume) = fixed.volume {
         let threshold = match relevance {
             Some(relevance) => top_by_volume(relevance, overlap.voxels(), volume)?,
             None => top_by_volume(&values.values, &vec![1; values.values.len()], volume)?,
         };
-        dice.insert("volume".to_owned(), at(threshold));
+        dice.insert(Threshold::Volume, at(threshold));
     }
     let by_rank = |ranks: usize, dice: &dyn Fn(&[f64], usize) -> Option<f64>| {
         (1..=ranks).map(|rank| relevance.as_ref().and_then(|scores| dice(scores, rank))).collect()
     };
-    let mut measures = BTreeMap::from([("pointing".to_owned(), mass.pointing)]);
+    let mut measures = BTreeMap::from([(Measure::Pointing, mass.pointing)]);
     if let Some(inside) = mass.inside {
-        measures.insert("activation_precision".to_owned(), inside);
+        measures.insert(Measure::ActivationPrecision, inside);
     }
     Ok(MethodDice {
         dice,
@@ -269,12 +259,10 @@ fn dice_of(
 }
 
 /// The scores that the control shuffles: blank's, the paper's baseline, where they are there.
-fn shuffled(maps: &BTreeMap<String, Evidence>) -> Option<(&str, &[f64])> {
-    let of = |name: &str| {
-        let (name, evidence) = maps.get_key_value(name)?;
-        Some((name.as_str(), evidence.relevance.as_deref()?))
-    };
-    ["blank", "learned", "max", "min", "mean"].into_iter().find_map(of)
+fn shuffled(maps: &BTreeMap<Method, Evidence>) -> Option<(Method, &[f64])> {
+    [Method::Blank, Method::Learned, Method::Max, Method::Min, Method::Mean]
+        .into_iter()
+        .find_map(|method| Some((method, maps.get(&method)?.relevance.as_deref()?)))
 }
 
 /// What is made of shuffled scores before they are a map.
@@ -297,24 +285,24 @@ fn random(
         random_control(scores, config.random_repeats, seed, |scores| statistic(&map(scores)?))
     };
     let mut dice = BTreeMap::new();
-    dice.insert("oracle".to_owned(), control(&|scores| Ok(overlap.sweep(scores)?.oracle().dice))?);
-    for (name, kind) in LABEL_FREE {
+    dice.insert(Threshold::Oracle, control(&|scores| Ok(overlap.sweep(scores)?.oracle().dice))?);
+    for kind in LabelFree::ALL {
         let at = |scores: &[f64]| {
             let values = Values { values: scores.to_vec(), brain: brain.clone() };
             let sweep = overlap.sweep(scores)?;
             Ok(values.threshold(kind)?.map_or(0.0, |threshold| sweep.at(threshold)))
         };
-        dice.insert(name.to_owned(), control(&at)?);
+        dice.insert(kind.into(), control(&at)?);
     }
     if let Some(&cut) = threshold {
         let dice_at = control(&|scores| Ok(overlap.sweep(scores)?.at(cut)))?;
-        dice.insert("validation_threshold".to_owned(), dice_at);
+        dice.insert(Threshold::Validation, dice_at);
     }
     let mut measures = BTreeMap::new();
-    measures.insert("pointing".to_owned(), control(&|scores| Ok(overlap.mass(scores)?.pointing))?);
+    measures.insert(Measure::Pointing, control(&|scores| Ok(overlap.mass(scores)?.pointing))?);
     if otsu(scores)?.is_some() {
         let inside = |scores: &[f64]| Ok(overlap.mass(scores)?.inside.unwrap_or(0.0));
-        measures.insert("activation_precision".to_owned(), control(&inside)?);
+        measures.insert(Measure::ActivationPrecision, control(&inside)?);
     }
     Ok(MethodDice {
         dice,

@@ -48,7 +48,7 @@ impl RandomDiffused {
         study: &Study,
         regions: &Supervoxels,
     ) -> anyhow::Result<(Vec<f64>, RegionGraph)> {
-        let scores = read_csv(&session.run.path(&partition.scores_file(&study.case, &self.0.fill)))?;
+        let scores = read_csv(&session.run.path(&partition.scores_file(&study.case, self.0.fill)))?;
         Ok((self.0.raw(&scores), self.0.graph(study, regions)?))
     }
 }

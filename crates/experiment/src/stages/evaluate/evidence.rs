@@ -1,12 +1,13 @@
 //! What the numbers and the figures of a run are made from, all of it checked to be of this config.
 
 use anyhow::Context;
+use relevox_report::tables::{Method, MethodKind};
 
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes};
 use crate::stages::learned::Learned;
-use crate::stages::methods::{Kind, of_case};
+use crate::stages::methods::{self, of_case};
 use crate::stages::scores::Question;
 use crate::stages::{
     Partition, Session, cohort, diffuse, explain, explained, faithfulness, focus, grid, maps, shortcut, train,
@@ -31,11 +32,11 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     let progress = Progress::start("evidence", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;
-        let case = case.case.as_str();
+        let case = case.id();
         partition.require(run, &session.scans, case, &session.config.regions, "regions")?;
         add(partition.regions_file(case))?;
-        for fill in &session.config.evaluate.fills {
-            let weights = if fill == "learned" { learned.as_deref() } else { None };
+        for &fill in &session.config.evaluate.fills {
+            let weights = if fill == Method::Learned { learned.as_deref() } else { None };
             let file = partition.scores_file(case, fill);
             let inputs = Question { case, partition, fill }.inputs(session, &classifier, weights)?;
             run.require(&file, &inputs, "score")?;
@@ -56,28 +57,27 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
     let progress = Progress::start("evidence: maps", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;
-        let case = case.case.as_str();
+        let case = case.id();
         for method in of_case(session, explained.contains(case)) {
-            let name = method.name.as_str();
-            let map = maps::file(case, name);
-            if method.kind == Kind::Explained {
-                let file = explained::file(partition, case, name);
-                let inputs = match (&chosen, name) {
-                    (Some(chosen), diffuse::DIFFUSED) => diffuse::inputs(session, partition, case, chosen)?,
-                    (_, diffuse::INTENSITY) => diffuse::intensity_inputs(session, partition, case)?,
-                    _ => explain::inputs(session, partition, case, name, &classifier)?,
+            let map = maps::file(case, method);
+            if method.kind() == MethodKind::Regions {
+                let file = explained::file(partition, case, method);
+                let inputs = match (&chosen, method) {
+                    (Some(chosen), Method::Diffused) => diffuse::inputs(session, partition, case, chosen)?,
+                    (_, Method::Intensity) => diffuse::intensity_inputs(session, partition, case)?,
+                    _ => explain::inputs(session, partition, case, method, &classifier)?,
                 };
                 run.require(&file, &inputs, "score")?;
                 add(file)?;
             }
-            let inputs = match method.map_inputs(session, partition, case)? {
+            let inputs = match methods::map_inputs(method, session, partition, case)? {
                 Some(inputs) => inputs,
-                None if name == maps::GRADCAM => maps::gradcam_inputs(session, case, &classifier)?,
-                None => explain::inputs(session, partition, case, name, &classifier)?,
+                None if method == Method::GradCam => maps::gradcam_inputs(session, case, &classifier)?,
+                None => explain::inputs(session, partition, case, method, &classifier)?,
             };
             run.require(&map, &inputs, "score")?;
-            let mask = maps::mask_file(case, name);
-            run.require(&mask, &maps::mask_inputs(session, partition, case, name)?, "score")?;
+            let mask = maps::mask_file(case, method);
+            run.require(&mask, &maps::mask_inputs(session, partition, case, method)?, "score")?;
             add(map)?;
         }
         progress.advance(1);
@@ -118,7 +118,7 @@ fn everything(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(S
 pub fn inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs> {
     let evidence = everything(session, partition)?;
     let segmentations: Vec<Option<&str>> =
-        session.scored_cases().iter().map(|case| session.scans.seg_hash(&case.case)).collect();
+        session.scored_cases().iter().map(|case| session.scans.seg_hash(case.id())).collect();
     let text = serde_json::to_string(&evidence).context("listing what was found")?;
     let evaluate = &session.config.evaluate;
     Ok(Inputs::new()

@@ -16,16 +16,14 @@ use relevox_eval::{Bootstrap, accuracy, roc_auc};
 use relevox_volume::Split;
 
 pub use self::cases::CaseDice;
-pub(super) use self::cases::RANDOM;
-use self::cases::{CEILING, MethodDice};
-use super::maps::GRADCAM;
+use self::cases::MethodDice;
 use super::methods::everywhere;
 use super::train::Prediction;
 use super::{Partition, Session, Work, diffuse, grid, train};
 use crate::run::{replace, stream_seed};
 use relevox_report::tables::{
     self, CaseRow, ClassifierSummary, CohortSummary, DiceSummary, DiffusionSummary, FocusSummary, GridCell,
-    LeftOut, Number, Paper, Selected, Summary,
+    LeftOut, Measure, Method, Number, Paper, Selected, Summary, Threshold,
 };
 
 /// The artefact that all numbers are in.
@@ -163,7 +161,7 @@ fn cohort(session: &Session) -> CohortSummary {
         left_out: scans
             .left_out()
             .iter()
-            .map(|case| LeftOut { case: case.case.clone(), why: case.why.clone() })
+            .map(|case| LeftOut { case: case.case.clone(), why: case.reason.clone() })
             .collect(),
     }
 }
@@ -211,77 +209,79 @@ fn graded(
 }
 
 /// Every method of some case, and those that every case should have.
-fn methods(found: &[CaseDice], known: &[String]) -> BTreeSet<String> {
-    found.iter().flat_map(|case| case.methods.keys()).chain(known).cloned().collect()
+fn methods(found: &[CaseDice], known: &[Method]) -> BTreeSet<Method> {
+    found.iter().flat_map(|case| case.methods.keys()).chain(known).copied().collect()
 }
 
 /// The methods that every case of a run should have.
-fn known(session: &Session) -> Vec<String> {
-    let methods = everywhere(session).into_iter().map(|method| method.name);
-    methods.chain([RANDOM, CEILING].map(str::to_owned)).collect()
+fn known(session: &Session) -> Vec<Method> {
+    everywhere(session).into_iter().chain([Method::Random, Method::Ceiling]).collect()
 }
 
-fn values(found: &[CaseDice], method: &str, of: impl Fn(&MethodDice) -> Option<f64>) -> Vec<f64> {
-    found.iter().filter_map(|case| of(case.methods.get(method)?)).collect()
+fn values(found: &[CaseDice], method: Method, of: impl Fn(&MethodDice) -> Option<f64>) -> Vec<f64> {
+    found.iter().filter_map(|case| of(case.methods.get(&method)?)).collect()
 }
 
 /// Dice by method, over the cases that have it.
 fn dice(
     found: &[CaseDice],
-    known: &[String],
+    known: &[Method],
     paper: &Paper,
     draw: Bootstrap,
-) -> BTreeMap<String, DiceSummary> {
-    let of = |method: String| {
-        let at = |threshold: &str| values(found, &method, |dice| dice.dice.get(threshold).copied());
-        let other = |threshold: &str| (method != CEILING).then(|| mean(draw, &at(threshold), None));
+) -> BTreeMap<Method, DiceSummary> {
+    let of = |method: Method| {
+        let at = |threshold: Threshold| values(found, method, |dice| dice.dice.get(&threshold).copied());
+        let other =
+            |threshold: Threshold| (method != Method::Ceiling).then(|| mean(draw, &at(threshold), None));
         let summary = DiceSummary {
-            oracle: mean(draw, &at("oracle"), paper.oracle(&method)),
-            otsu: other("otsu"),
-            validation_threshold: other("validation_threshold"),
-            otsu_volume: other("otsu_volume"),
-            mixture: other("mixture"),
-            volume: other("volume"),
+            oracle: mean(draw, &at(Threshold::Oracle), paper.oracle(method)),
+            otsu: other(Threshold::Otsu),
+            validation_threshold: other(Threshold::Validation),
+            otsu_volume: other(Threshold::OtsuVolume),
+            mixture: other(Threshold::Mixture),
+            volume: other(Threshold::Volume),
             // Controls that are means over shuffles leave no mask.
-            mask: Some(at("mask")).filter(|dice| !dice.is_empty()).map(|dice| mean(draw, &dice, None)),
+            mask: Some(at(Threshold::Mask))
+                .filter(|dice| !dice.is_empty())
+                .map(|dice| mean(draw, &dice, None)),
         };
         (method, summary)
     };
     methods(found, known).into_iter().map(of).collect()
 }
 
-fn measures(found: &[CaseDice], draw: Bootstrap) -> BTreeMap<String, BTreeMap<String, Number>> {
-    let mut all: BTreeMap<String, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
+fn measures(found: &[CaseDice], draw: Bootstrap) -> BTreeMap<Method, BTreeMap<Measure, Number>> {
+    let mut all: BTreeMap<Method, BTreeMap<Measure, Vec<f64>>> = BTreeMap::new();
     for (method, dice) in found.iter().flat_map(|case| &case.methods) {
-        for (name, &value) in &dice.measures {
-            all.entry(method.clone()).or_default().entry(name.clone()).or_default().push(value);
+        for (&measure, &value) in &dice.measures {
+            all.entry(*method).or_default().entry(measure).or_default().push(value);
         }
     }
-    let numbers = |measures: BTreeMap<String, Vec<f64>>| {
-        measures.into_iter().map(|(name, values)| (name, mean(draw, &values, None))).collect()
+    let numbers = |measures: BTreeMap<Measure, Vec<f64>>| {
+        measures.into_iter().map(|(measure, values)| (measure, mean(draw, &values, None))).collect()
     };
     all.into_iter().map(|(method, measures)| (method, numbers(measures))).collect()
 }
 
 fn ranks(
     found: &[CaseDice],
-    known: &[String],
+    known: &[Method],
     draw: Bootstrap,
     of: impl Fn(&MethodDice) -> &Vec<Option<f64>>,
     count: usize,
-    paper: impl Fn(&str, usize) -> Option<f64>,
-) -> BTreeMap<String, Vec<Number>> {
-    let some = |method: &String| {
-        let mut cases = found.iter().filter_map(|case| case.methods.get(method)).peekable();
+    paper: impl Fn(Method, usize) -> Option<f64>,
+) -> BTreeMap<Method, Vec<Number>> {
+    let some = |method: Method| {
+        let mut cases = found.iter().filter_map(|case| case.methods.get(&method)).peekable();
         cases.peek().is_none() || cases.any(|dice| of(dice).iter().any(Option::is_some))
     };
     methods(found, known)
         .into_iter()
-        .filter(|method| method != GRADCAM && method != CEILING && some(method))
+        .filter(|&method| method != Method::GradCam && method != Method::Ceiling && some(method))
         .map(|method| {
             let number = |rank: usize| {
-                let values = values(found, &method, |dice| of(dice).get(rank - 1).copied().flatten());
-                mean(draw, &values, paper(&method, rank))
+                let values = values(found, method, |dice| of(dice).get(rank - 1).copied().flatten());
+                mean(draw, &values, paper(method, rank))
             };
             let numbers = (1..=count).map(number).collect();
             (method, numbers)
@@ -294,7 +294,7 @@ fn grid_cells(session: &Session, paper: &Paper, draw: Bootstrap) -> anyhow::Resu
         return Ok(Vec::new());
     }
     let cells = grid::read(session)?.cells.into_iter().map(|cell| {
-        let beside = paper.grid(&cell.partition.sequence, cell.partition.regions, &cell.fill);
+        let beside = paper.grid(&cell.partition.sequence, cell.partition.regions, cell.fill);
         let number = match cell.dice.as_slice() {
             [] => Number::none(format!("no {} case has a segmentation with a tumour", cell.split), beside),
             dice => Number::of(draw.mean(dice), beside),
@@ -331,7 +331,7 @@ fn rows(session: &Session, found: &[CaseDice]) -> anyhow::Result<Vec<CaseRow>> {
                 .len(),
         };
         let methods = case.map(|case| &case.methods);
-        let dice = methods.into_iter().flatten().map(|(method, dice)| (method.clone(), dice.dice.clone()));
+        let dice = methods.into_iter().flatten().map(|(method, dice)| (*method, dice.dice.clone()));
         let flat = methods.into_iter().flatten().filter(|(_, dice)| dice.flat);
         rows.push(CaseRow {
             split: prediction.split.name().to_owned(),
@@ -343,7 +343,7 @@ fn rows(session: &Session, found: &[CaseDice]) -> anyhow::Result<Vec<CaseRow>> {
                 .as_ref()
                 .map(|tumour| tumour.iter().filter(|&&inside| inside).count()),
             dice: dice.collect(),
-            flat: flat.map(|(method, _)| method.clone()).collect(),
+            flat: flat.map(|(method, _)| *method).collect(),
             case: prediction.case,
         });
     }

@@ -10,7 +10,9 @@ use super::{CASES, CaseDice, FOUND, SUMMARY, dice, differences, graded, measures
 use crate::config::Config;
 use crate::run::{Inputs, Run, hash_file, replace, stream_seed};
 use crate::stages::train::{self, Prediction};
-use relevox_report::tables::{self, CaseRow, FocusSummary, FoldSummary, Number, Paper, Summary, read_cases};
+use relevox_report::tables::{
+    self, CaseRow, FocusSummary, FoldSummary, Method, Number, Paper, Summary, read_cases,
+};
 
 /// What one part left.
 struct Part {
@@ -75,7 +77,7 @@ fn pooled(config: &Config, parts: &[Part], found: &[CaseDice]) -> anyhow::Result
     let evaluate = &config.evaluate;
     let (paper, seed) = (Paper::load()?, stream_seed(config.seed, "bootstrap"));
     let draw = Bootstrap { resamples: evaluate.bootstrap, seed };
-    let known: Vec<String> = first.dice.keys().cloned().collect();
+    let known: Vec<Method> = first.dice.keys().copied().collect();
     let all = |of: fn(&Part) -> &Vec<Prediction>| -> Vec<Prediction> {
         parts.iter().flat_map(|part| of(part).iter().cloned()).collect()
     };

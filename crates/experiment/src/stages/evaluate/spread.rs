@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SUMMARY;
 use crate::run::{Inputs, Run, hash_file, replace};
-use relevox_report::tables::{Number, Summary, THRESHOLDS};
+use relevox_report::tables::{Method, Number, Summary, Threshold};
 
 /// The artefact.
 pub const SPREAD: &str = "spread.json";
@@ -31,7 +31,7 @@ pub struct Spreads {
     /// Area under the ROC curve on the test split.
     pub test_auc: Option<Spread>,
     /// Mean Dice by method and threshold.
-    pub dice: BTreeMap<String, BTreeMap<String, Spread>>,
+    pub dice: BTreeMap<Method, BTreeMap<Threshold, Spread>>,
 }
 
 impl Spread {
@@ -75,12 +75,12 @@ fn between(seeds: &[u64], summaries: &[Summary]) -> Spreads {
     let spread = |of: &dyn Fn(&Summary) -> Option<&Number>| {
         Spread::of(summaries.iter().map(|summary| of(summary)?.mean).collect())
     };
-    let mut dice: BTreeMap<String, BTreeMap<String, Spread>> = BTreeMap::new();
+    let mut dice: BTreeMap<Method, BTreeMap<Threshold, Spread>> = BTreeMap::new();
     for method in summaries.iter().flat_map(|summary| summary.dice.keys()) {
-        for threshold in THRESHOLDS {
+        for threshold in Threshold::ALL {
             let found = spread(&|summary: &Summary| summary.dice.get(method)?.get(threshold));
             if let Some(found) = found {
-                dice.entry(method.clone()).or_default().insert(threshold.to_owned(), found);
+                dice.entry(*method).or_default().insert(threshold, found);
             }
         }
     }
@@ -95,14 +95,14 @@ mod tests {
     fn runs_spread_around_their_mean() {
         let mut other = relevox_report::tables::sample::summary();
         let one = relevox_report::tables::sample::summary();
-        let blank = other.dice.get_mut("blank").unwrap();
+        let blank = other.dice.get_mut(&Method::Blank).unwrap();
         blank.oracle.mean = blank.oracle.mean.map(|mean| mean + 0.125);
-        other.dice.remove("lime");
+        other.dice.remove(&Method::Lime);
         let found = between(&[1, 2], &[one.clone(), other]);
-        let blank = &found.dice["blank"]["oracle"];
-        assert!((blank.mean - one.dice["blank"].oracle.mean.unwrap() - 0.0625).abs() < 1e-12);
+        let blank = &found.dice[&Method::Blank][&Threshold::Oracle];
+        assert!((blank.mean - one.dice[&Method::Blank].oracle.mean.unwrap() - 0.0625).abs() < 1e-12);
         assert!((blank.deviation.unwrap() - 0.125 / 2.0_f64.sqrt()).abs() < 1e-12);
-        let lime = &found.dice["lime"]["otsu"];
+        let lime = &found.dice[&Method::Lime][&Threshold::Otsu];
         assert_eq!((lime.deviation, lime.runs.len(), lime.runs[1]), (None, 2, None));
         assert_eq!(found.test_auc.unwrap().deviation, Some(0.0));
     }

@@ -11,19 +11,19 @@ use super::{Drawn, Picture};
 use crate::stages::methods::of_case;
 use crate::stages::{explain, maps};
 use relevox_report::figures::{Comparison, ComparisonCase, ComparisonMap, View, widest_slice};
-use relevox_report::tables::{CaseRow, METHODS as ALL, wording};
+use relevox_report::tables::{CaseRow, Method, Threshold, wording};
 
 /// The methods that are shown, as far as the run has them.
-const METHODS: [&str; 3] = [maps::GRADCAM, "learned", "blank"];
+const METHODS: [Method; 3] = [Method::GradCam, Method::Learned, Method::Blank];
 
 /// Methods whose maps are interpolated; all others are constant over regions or boxes.
-const SMOOTH: [&str; 2] = [maps::GRADCAM, "gradcam_pp"];
+const SMOOTH: [Method; 2] = [Method::GradCam, Method::GradCamPlusPlus];
 
 struct Shown<'a> {
     row: &'a CaseRow,
     study: Arc<Study>,
     about: String,
-    maps: Vec<(&'static str, Array3<f32>)>,
+    maps: Vec<(Method, Array3<f32>)>,
 }
 
 /// Draws it: half of the cases positive, half negative, where there are both.
@@ -33,7 +33,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     if shown.is_empty() {
         return Ok(None);
     }
-    let cases = shown.iter().map(|case| row(picture, case)).collect();
+    let cases = shown.iter().map(|case| row(picture, case)).collect::<anyhow::Result<_>>()?;
     let figure = Comparison { sequences: picture.session.scans.sequences(), cases };
     figure.png().map(Some)
 }
@@ -50,18 +50,18 @@ pub fn draw_all(picture: &Picture<'_>) -> Drawn {
     else {
         return Ok(None);
     };
-    let shown = load(picture, row, &ALL)?;
+    let shown = load(picture, row, &Method::ALL)?;
     if shown.maps.is_empty() {
         return Ok(None);
     }
-    self::row(picture, &shown).side_by_side().map(Some)
+    self::row(picture, &shown)?.side_by_side().map(Some)
 }
 
 /// The methods that have a map of a case under the run's config.
-fn known(picture: &Picture<'_>, row: &CaseRow) -> anyhow::Result<BTreeSet<String>> {
+fn known(picture: &Picture<'_>, row: &CaseRow) -> anyhow::Result<BTreeSet<Method>> {
     let session = picture.session;
     let explained = explain::cases(session)?.contains(&row.case);
-    Ok(of_case(session, explained).into_iter().map(|method| method.name).collect())
+    Ok(of_case(session, explained).into_iter().collect())
 }
 
 fn chosen<'a>(picture: &'a Picture<'_>) -> Vec<&'a CaseRow> {
@@ -72,7 +72,7 @@ fn chosen<'a>(picture: &'a Picture<'_>) -> Vec<&'a CaseRow> {
     all.iter().take(front).chain(back).copied().collect()
 }
 
-fn load<'a>(picture: &Picture<'_>, row: &'a CaseRow, methods: &[&'static str]) -> anyhow::Result<Shown<'a>> {
+fn load<'a>(picture: &Picture<'_>, row: &'a CaseRow, methods: &[Method]) -> anyhow::Result<Shown<'a>> {
     let session = picture.session;
     let study = session.scans.study(&row.case)?;
     let class = if row.positive { "positive" } else { "negative" };
@@ -81,31 +81,31 @@ fn load<'a>(picture: &Picture<'_>, row: &'a CaseRow, methods: &[&'static str]) -
     let maps = methods
         .iter()
         .copied()
-        .filter(|method| known.contains(*method))
+        .filter(|method| known.contains(method))
         .map(|method| Ok((method, maps::read(session, &study, method)?)))
         .collect::<anyhow::Result<_>>()?;
     Ok(Shown { row, study, about, maps })
 }
 
-fn row<'a>(picture: &Picture<'_>, shown: &'a Shown<'_>) -> ComparisonCase<'a> {
+fn row<'a>(picture: &Picture<'_>, shown: &'a Shown<'_>) -> anyhow::Result<ComparisonCase<'a>> {
     let study = &shown.study;
-    ComparisonCase {
+    Ok(ComparisonCase {
         case: &study.case,
         about: shown.about.clone(),
         view: View::axial(&study.frame.geometry()),
         slice: study.tumour.as_ref().map_or(0, |tumour| widest_slice(tumour.view())),
         scans: study.image.axis_iter(Axis(0)).collect(),
-        under: picture.channel(),
+        under: study.channel_index(&picture.partition.sequence)?,
         truth: study.tumour.as_ref().map(|tumour| tumour.view()),
         maps: shown
             .maps
             .iter()
             .map(|(method, map)| ComparisonMap {
-                title: wording::method(method),
+                title: method.label(),
                 map: map.view(),
                 by_region: !SMOOTH.contains(method),
-                dice: shown.row.dice.get(*method).and_then(|dice| dice.get("oracle")).copied(),
+                dice: shown.row.dice.get(method).and_then(|dice| dice.get(&Threshold::Oracle)).copied(),
             })
             .collect(),
-    }
+    })
 }

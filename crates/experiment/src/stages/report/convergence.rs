@@ -3,10 +3,8 @@
 use relevox_volume::Split;
 
 use super::{Drawn, Picture};
-use crate::stages::methods::sometimes;
 use crate::stages::{explained, grid};
 use relevox_report::figures::{Settled, convergence};
-use relevox_report::tables::wording;
 
 /// Draws it, where some explainer left a record.
 pub fn draw(picture: &Picture<'_>) -> Drawn {
@@ -17,16 +15,16 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     }
     let cases = grid::cases(session, Split::Test, config.cases)?;
     let mut all = Vec::new();
-    for method in sometimes(session) {
+    for &method in &config.methods {
         let mut records = Vec::new();
         for case in &cases {
-            let path = session.run.path(&explained::settling_file(&picture.partition, case, &method.name));
+            let path = session.run.path(&explained::settling_file(&picture.partition, case, method));
             if path.exists() {
                 records.push(explained::read_settling(&path)?);
             }
         }
         if !records.is_empty() {
-            all.push(Settled { method: wording::method(&method.name).to_owned(), cases: records });
+            all.push(Settled { method: method.label().to_owned(), cases: records });
         }
     }
     if all.is_empty() { Ok(None) } else { convergence(&all).map(Some) }

@@ -1,7 +1,6 @@
 //! Figure 3: one validation case's map over the epochs of training, with the losses and the focus.
 
 use anyhow::Context;
-use ndarray::Axis;
 use serde::Deserialize;
 
 use super::{Drawn, Picture};
@@ -39,7 +38,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
         case: &case,
         view: View::axial(&study.frame.geometry()),
         slice: study.tumour.as_ref().map_or(0, |tumour| widest_slice(tumour.view())),
-        scan: study.image.index_axis(Axis(0), picture.channel()),
+        scan: study.channel(&picture.partition.sequence)?,
         truth: study.tumour.as_ref().map(|tumour| tumour.view()),
         maps: maps
             .iter()

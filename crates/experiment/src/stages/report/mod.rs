@@ -154,10 +154,4 @@ impl Picture<'_> {
         cases.sort_by(|a, b| b.positive.cmp(&a.positive).then(a.case.cmp(&b.case)));
         cases
     }
-
-    /// The selected sequence's channel.
-    fn channel(&self) -> usize {
-        let sequences = self.session.scans.sequences();
-        sequences.iter().position(|name| *name == self.partition.sequence).unwrap_or(0)
-    }
 }

@@ -6,13 +6,14 @@ use relevox_perturb::Fill;
 use super::{Drawn, Picture};
 use crate::stages::scores::{constant, read_csv};
 use relevox_report::figures::{Pipeline, View, widest_slice};
+use relevox_report::tables::Method;
 
 /// Draws it, with the region that moves the classifier most, replaced by a constant.
 pub fn draw(picture: &Picture<'_>) -> Drawn {
     let (session, partition) = (picture.session, &picture.partition);
     let fills = &session.config.evaluate.fills;
     let fill =
-        ["blank", "min", "max", "mean"].into_iter().find(|fill| fills.iter().any(|known| known == fill));
+        [Method::Blank, Method::Min, Method::Max, Method::Mean].into_iter().find(|fill| fills.contains(fill));
     let (Some(row), Some(fill)) = (picture.shown_cases().into_iter().next(), fill) else { return Ok(None) };
     let case = row.case.clone();
     let study = session.scans.study(&case)?;
@@ -24,7 +25,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     constant(fill, &study)?.patch(study.image.view(), &regions, region)?.apply(&mut perturbed.view_mut())?;
     let map = scores.map(&regions)?;
     let inside = regions.labels().mapv(|id| id == score.id);
-    let channel = picture.channel();
+    let channel = study.channel_index(&partition.sequence)?;
     let figure = Pipeline {
         case: &case,
         sequence: &partition.sequence,

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context;
 use ndarray::ArrayView4;
 use relevox_perturb::{ConstantFill, Error, Fill, FillKind, Patch};
+use relevox_report::tables::Method;
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
@@ -96,7 +97,7 @@ pub const ENDING: &str = ".values.csv";
 
 /// Where a case's record lies.
 pub fn file(partition: &Partition, case: &str) -> String {
-    let scores = partition.scores_file(case, "learned");
+    let scores = partition.scores_file(case, Method::Learned);
     format!("{}{ENDING}", scores.strip_suffix(".csv").unwrap_or(&scores))
 }
 

@@ -7,8 +7,9 @@ pub mod fill_record;
 use std::path::Path;
 
 use anyhow::Context;
-use relevox_perturb::{ConstantFill, Fill};
+use relevox_perturb::{ConstantFill, Fill, FillKind};
 use relevox_relevance::{Classifier, RegionScore, RegionScores, Target, score};
+use relevox_report::tables::Method;
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
@@ -38,9 +39,9 @@ pub fn run(session: &Session, scorer: &Scorer<'_>, partition: &Partition) -> any
     let progress = Progress::start("score", cases.len() * fills.len(), "tables");
     let mut work = Work::default();
     for case in cases {
-        for fill in fills {
-            let asked = Question { case: &case.case, partition, fill };
-            work.count(scorer.make(session, &partition.scores_file(&case.case, fill), asked)?);
+        for &fill in fills {
+            let asked = Question { case: case.id(), partition, fill };
+            work.count(scorer.make(session, &partition.scores_file(case.id(), fill), asked)?);
             progress.advance(1);
         }
     }
@@ -55,7 +56,7 @@ pub struct Question<'a> {
     /// Which supervoxels.
     pub partition: &'a Partition,
     /// Which fill.
-    pub fill: &'a str,
+    pub fill: Method,
 }
 
 impl Question<'_> {
@@ -86,7 +87,7 @@ impl Scorer<'_> {
     pub fn make(&self, session: &Session, file: &str, asked: Question<'_>) -> anyhow::Result<bool> {
         interrupt::check()?;
         let Question { case, partition, fill } = asked;
-        let learned = if fill == "learned" { self.learned } else { None };
+        let learned = if fill == Method::Learned { self.learned } else { None };
         let inputs = asked.inputs(session, self.hash, learned.map(|learned| learned.hash.as_str()))?;
         session.run.make_with(file, &inputs, |path| {
             let mut left = Vec::new();
@@ -121,17 +122,24 @@ impl Scorer<'_> {
     }
 }
 
-/// A constant fill by its name.
+/// The constant fill of a method.
 ///
 /// # Errors
-/// Another name, or a scan without a brain.
-pub fn constant(name: &str, study: &Study) -> anyhow::Result<ConstantFill> {
-    ConstantFill::new(name.parse()?, study.image.view(), study.brain.view()).with_context(|| crop_of(study))
+/// Returns an error if the method is not a constant fill, or if the scan has no brain voxels.
+pub fn constant(method: Method, study: &Study) -> anyhow::Result<ConstantFill> {
+    let constant = match method {
+        Method::Blank => FillKind::Blank,
+        Method::Min => FillKind::Min,
+        Method::Max => FillKind::Max,
+        Method::Mean => FillKind::Mean,
+        other => anyhow::bail!("fill: expected a constant, found {other}"),
+    };
+    ConstantFill::new(constant, study.image.view(), study.brain.view()).with_context(|| crop_of(study))
 }
 
 /// A case with what is seen of it, for messages.
 fn crop_of(study: &Study) -> String {
-    let [z, y, x] = study.frame.crop;
+    let [z, y, x] = study.frame.crop();
     format!("case {}, centre crop of {x} x {y} x {z} voxels (x, y, z)", study.case)
 }
 

@@ -3,27 +3,28 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use relevox_models::train::Examples;
-use relevox_volume::augment::Augment;
-use relevox_volume::{CaseFiles, Split};
+use relevox_volume::augment::ValidAugment;
+use relevox_volume::{CohortCase, Split};
 
 use super::Member;
-use crate::config::Config;
+use crate::config::ValidConfig;
 use crate::run::stream_seed;
 use crate::stages::Scans;
 
 /// The cases of a split, for one of the networks.
 pub(super) struct Images<'a> {
     scans: &'a Scans,
-    cases: Vec<&'a CaseFiles>,
-    augment: Augment,
+    cases: Vec<&'a CohortCase>,
+    augment: ValidAugment,
     seed: u64,
     stream: String,
 }
 
 impl<'a> Images<'a> {
-    pub(super) fn new(scans: &'a Scans, split: Split, config: &Config, member: &Member) -> Self {
+    pub(super) fn new(scans: &'a Scans, split: Split, config: &ValidConfig, member: &Member) -> Self {
         let cases = scans.split(split).collect();
-        Self { scans, cases, augment: config.augment, seed: config.seed, stream: member.stream("augment") }
+        let augment = *config.augment();
+        Self { scans, cases, augment, seed: config.seed, stream: member.stream("augment") }
     }
 }
 
@@ -34,8 +35,8 @@ impl Examples for Images<'_> {
 
     fn shape(&self) -> [usize; 4] {
         let preprocess = self.scans.preprocess();
-        let [z, y, x] = preprocess.crop.map(|size| size / preprocess.downsample);
-        [preprocess.sequences.len(), z, y, x]
+        let [z, y, x] = preprocess.shape();
+        [preprocess.sequences().len(), z, y, x]
     }
 
     fn label(&self, index: usize) -> bool {
@@ -47,10 +48,10 @@ impl Examples for Images<'_> {
         index: usize,
         epoch: Option<usize>,
     ) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
-        let case = &self.cases[index].case;
+        let case = self.cases[index].id();
         let study = self.scans.study(case)?;
         let image = match epoch {
-            Some(epoch) if self.augment != Augment::default() => {
+            Some(epoch) if !self.augment.settings().is_off() => {
                 let seed = stream_seed(self.seed, &format!("{}/{epoch}/{case}", self.stream));
                 self.augment.apply(study.image.view(), &mut ChaCha8Rng::seed_from_u64(seed))
             }

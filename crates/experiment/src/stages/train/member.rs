@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn networks_have_files_and_seeds_of_their_own() {
-        let mut config = Layers::default().resolve().unwrap().config;
+        let mut config = (*Layers::default().resolve().unwrap().config).clone();
         let alone = Member::all(&config);
         assert_eq!(alone.len(), 1);
         assert_eq!(alone[0].best(), "classifier/best.safetensors");

@@ -20,11 +20,10 @@ pub use member::Member;
 pub use records::{HistoryRow, Prediction, best_epoch, by_brightness, history, predictions};
 
 use super::{Session, Work, shortcut};
-use crate::config::{Config, Keep};
-use crate::failure::input;
+use crate::config::{Config, EpochSelection as Keep};
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::{Inputs, State, hash_bytes, replace};
+use crate::run::{Inputs, State, hash_bytes, replace, unavailable};
 use images::Images;
 use member::FOLDER;
 use records::{history_csv, predictions_csv};
@@ -56,12 +55,12 @@ pub fn require(session: &Session) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A folder without training.
-pub fn require_begun(root: &Path) -> anyhow::Result<()> {
+pub fn require_started(root: &Path) -> anyhow::Result<()> {
     let folder = root.join(FOLDER);
     if folder.exists() {
         return Ok(());
     }
-    Err(input(format!("{} is not there: run `{} train` first", folder.display(), crate::program::name())))
+    Err(unavailable(&folder, "not found", "train"))
 }
 
 /// The network that a config describes.
@@ -144,10 +143,10 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
         let epochs_left: Vec<String> =
             members.iter().flat_map(|member| epochs.clone().map(|epoch| member.epoch(epoch))).collect();
         // All but the epochs' weights can be had again from the state that training left.
-        let mendable = matches!(state, State::Torn(_))
+        let mendable = matches!(state, State::Incomplete(_))
             && epochs_left.iter().all(|weights| run.path(weights).exists())
             && members.iter().all(|member| run.path(&member.last()).exists());
-        if state != State::Begun && !mendable {
+        if state != State::InProgress && !mendable {
             run.discard(FOLDER)?;
         }
         run.begin(FOLDER, &inputs)?;
@@ -168,8 +167,8 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
 /// The epochs of one network that are left.
 fn epochs_of(session: &Session, member: &Member) -> anyhow::Result<()> {
     let (run, config) = (&session.run, &session.config);
-    let [train, validation] =
-        [Split::Train, Split::Validation].map(|split| Images::new(&session.scans, split, config, member));
+    let images = |split| Images::new(&session.scans, split, config, member);
+    let (train, validation) = (images(Split::Train), images(Split::Validation));
     let plan = training(config, member);
     let (last, history) = (run.path(&member.last()), run.path(&member.history()));
     if let Some(folder) = last.parent() {

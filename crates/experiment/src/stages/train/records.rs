@@ -8,7 +8,7 @@ use relevox_eval::roc_auc;
 use relevox_models::checkpoint;
 use relevox_models::train::{EpochRecord, Examples};
 use relevox_relevance::sigmoid;
-use relevox_volume::{CaseFiles, Split};
+use relevox_volume::{CohortCase, Split};
 use serde::{Deserialize, Serialize};
 
 use super::images::Images;
@@ -55,9 +55,9 @@ impl Prediction {
     ///
     /// # Errors
     /// A case without a split.
-    pub fn new(case: &CaseFiles, logit: f64) -> anyhow::Result<Self> {
+    pub fn new(case: &CohortCase, logit: f64) -> anyhow::Result<Self> {
         Ok(Self {
-            case: case.case.clone(),
+            case: case.id().to_owned(),
             split: case.split.context("a case without a split")?,
             label: u8::from(case.label),
             logit,
@@ -159,7 +159,7 @@ pub(super) fn predictions_csv(session: &Session) -> anyhow::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for case in cases {
         interrupt::check()?;
-        let study = session.scans.study(&case.case)?;
+        let study = session.scans.study(case.id())?;
         let logits = network.classifier().logits(study.image.view().insert_axis(Axis(0)))?;
         let logit = f64::from(*logits.first().context("a network without an answer")?);
         table.serialize(Prediction::new(case, logit)?)?;

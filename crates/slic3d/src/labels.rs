@@ -1,9 +1,14 @@
-//! Runs of one label along a row of voxels: labels are smooth, so most passes over them go run by run.
+//! Labels of a segmentation in progress: the value of unassigned voxels, and runs of one label along a row.
+//!
+//! Labels are smooth, so that most passes over them go run by run.
 
-/// Labels compared at once.
+/// The label of a voxel that no cluster has reached, or that lies outside the mask.
+pub(crate) const UNASSIGNED: u32 = u32::MAX;
+
+/// Number of labels compared at once.
 const LANES: usize = 8;
 
-/// Where the run ends that begins at `start`.
+/// Returns the end of the run that begins at `start`.
 #[inline]
 pub(crate) fn run_end(row: &[u32], start: usize) -> usize {
     let label = row[start];

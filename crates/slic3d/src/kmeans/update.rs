@@ -1,23 +1,24 @@
-//! Clusters move to the mean of their voxels.
+//! Update step of k-means: clusters move to the mean of their voxels.
 //!
-//! Sums are kept in `f32` and in row-major order for each cluster, as scikit-image adds them; clusters are independent, so
-//! threads share them out.
+//! Sums are computed in `f32` and in row-major order within each cluster, as in scikit-image. Clusters are independent
+//! and are distributed over threads.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Clusters, Problem};
-use crate::row_runs::run_end;
+use super::clusters::Clusters;
+use super::problem::Problem;
+use crate::labels::run_end;
 
-/// Whole numbers up to here are exact in `f32`.
+/// Integers up to this one are exact in `f32`.
 const EXACT: f32 = 16_777_216.0;
 
-/// The labels of each row: from the first of the range to the last.
-pub(crate) type RowRanges = [Range<u32>];
+/// The range of labels in each row.
+pub(super) type RowRanges = [Range<u32>];
 
-/// The range of a row's labels, unassigned voxels left out.
-pub(crate) fn label_range(row: &[u32]) -> Range<u32> {
+/// Returns the range of a row's labels, without unassigned voxels.
+pub(super) fn label_range(row: &[u32]) -> Range<u32> {
     let first = row.iter().fold(u32::MAX, |least, &label| least.min(label));
     let end = row.iter().fold(0, |most, &label| most.max(label.wrapping_add(1)));
     first..end
@@ -29,8 +30,8 @@ struct Sum {
     position: [f32; 3],
 }
 
-/// Moves the clusters marked in `changed` and returns which have moved; one without voxels dies.
-pub(crate) fn move_to_means(
+/// Moves the clusters marked in `changed` and returns which of them moved; one without voxels becomes inactive.
+pub(super) fn move_to_means(
     problem: &Problem,
     clusters: &mut Clusters,
     labels: &[u32],
@@ -43,10 +44,10 @@ pub(crate) fn move_to_means(
     let sums: Vec<(Vec<Sum>, Vec<f32>)> =
         groups.par_iter().map(|group| sum_group(problem, labels, rows, changed, group)).collect();
     for (group, (sums, colours)) in groups.into_iter().zip(sums) {
-        for (place, cluster) in group.enumerate().filter(|(_, cluster)| changed[*cluster]) {
-            let Sum { voxels, position } = sums[place].clone();
-            let was_alive = std::mem::replace(&mut clusters.alive[cluster], voxels > 0);
-            moved[cluster] = was_alive != (voxels > 0);
+        for (index, cluster) in group.enumerate().filter(|(_, cluster)| changed[*cluster]) {
+            let Sum { voxels, position } = sums[index].clone();
+            let was_active = std::mem::replace(&mut clusters.active[cluster], voxels > 0);
+            moved[cluster] = was_active != (voxels > 0);
             if voxels == 0 {
                 continue;
             }
@@ -54,7 +55,7 @@ pub(crate) fn move_to_means(
             let position = position.map(|sum| sum / count);
             moved[cluster] |= position != clusters.position[cluster];
             clusters.position[cluster] = position;
-            let colours = &colours[place * channels..(place + 1) * channels];
+            let colours = &colours[index * channels..(index + 1) * channels];
             for (colour, sum) in clusters.colour[cluster * channels..].iter_mut().zip(colours) {
                 moved[cluster] |= *colour != sum / count;
                 *colour = sum / count;
@@ -64,14 +65,14 @@ pub(crate) fn move_to_means(
     moved
 }
 
-/// Shares the changed clusters out, by consecutive numbers so that each group lies in few rows.
+/// Groups the changed clusters by consecutive numbers, so that each group occurs in few rows.
 fn groups(changed: &[bool]) -> Vec<Range<usize>> {
     let changed: Vec<usize> = (0..changed.len()).filter(|&cluster| changed[cluster]).collect();
     let size = changed.len().div_ceil(2 * rayon::current_num_threads()).max(1);
     changed.chunks(size).map(|group| group[0]..group[group.len() - 1] + 1).collect()
 }
 
-/// Calls `each` with the runs of equal label, of clusters in `group` that `changed` marks, in row-major order.
+/// Calls `each` with the runs of one label in row-major order, for the clusters of `group` that `changed` marks.
 fn for_each_run(
     problem: &Problem,
     labels: &[u32],
@@ -110,15 +111,15 @@ fn sum_group(
     let mut sums = vec![Sum { voxels: 0, position: [0.0; 3] }; group.len()];
     let mut colours = vec![0.0; group.len() * channels];
     for_each_run(problem, labels, rows, changed, group, |cluster, row, x| {
-        let place = cluster - group.start;
-        let sum = &mut sums[place];
+        let index = cluster - group.start;
+        let sum = &mut sums[index];
         sum.voxels += x.len();
         add_equal(&mut sum.position[0], row / height, x.len());
         add_equal(&mut sum.position[1], row % height, x.len());
         add_ascending(&mut sum.position[2], x.clone());
         for channel in 0..channels {
             let first = channel * labels.len() + row * width;
-            let colour = &mut colours[place * channels + channel];
+            let colour = &mut colours[index * channels + channel];
             *colour =
                 problem.image[first + x.start..first + x.end].iter().fold(*colour, |sum, value| sum + value);
         }
@@ -126,7 +127,7 @@ fn sum_group(
     (sums, colours)
 }
 
-/// Adds `value` to the sum `times` times, rounding each time; one addition where all are exact.
+/// Adds `value` to the sum `times` times, rounding each time; a single addition if all of them are exact.
 fn add_equal(sum: &mut f32, value: usize, times: usize) {
     let total = (value * times) as f32;
     if *sum + total < EXACT && value * times < EXACT as usize {
@@ -138,7 +139,7 @@ fn add_equal(sum: &mut f32, value: usize, times: usize) {
     }
 }
 
-/// Adds each number of the range to the sum, rounding each time; one addition where all are exact.
+/// Adds each number of the range to the sum, rounding each time; a single addition if all of them are exact.
 fn add_ascending(sum: &mut f32, range: Range<usize>) {
     let total = (range.start + range.end - 1) * range.len() / 2;
     if *sum + (total as f32) < EXACT && total < EXACT as usize {
@@ -150,26 +151,27 @@ fn add_ascending(sum: &mut f32, range: Range<usize>) {
     }
 }
 
-/// Raises each cluster's largest squared difference from its mean (it never falls) and marks those raised.
+/// Raises each cluster's maximum squared difference from its mean, which never decreases, and marks the clusters
+/// raised.
 ///
-/// `looked_at` marks clusters whose voxels or mean have changed.
-pub(crate) fn widen(
+/// `affected` marks clusters whose voxels or mean have changed.
+pub(super) fn update_max_colour(
     problem: &Problem,
     clusters: &Clusters,
     labels: &[u32],
     rows: &RowRanges,
-    looked_at: &[bool],
-    widest: &mut [f32],
+    affected: &[bool],
+    max_colour: &mut [f32],
     raised: &mut [bool],
 ) {
     let width = problem.shape[2];
     let channels = problem.channels;
-    let groups = groups(looked_at);
+    let groups = groups(affected);
     let found: Vec<Vec<f32>> = groups
         .par_iter()
         .map(|group| {
             let mut most = vec![0.0_f32; group.len()];
-            for_each_run(problem, labels, rows, looked_at, group, |cluster, row, x| {
+            for_each_run(problem, labels, rows, affected, group, |cluster, row, x| {
                 let colours = &clusters.colour[cluster * channels..(cluster + 1) * channels];
                 for voxel in row * width + x.start..row * width + x.end {
                     let mut sum = 0.0;
@@ -185,8 +187,8 @@ pub(crate) fn widen(
         .collect();
     for (group, most) in groups.into_iter().zip(found) {
         for (cluster, most) in group.zip(most) {
-            if looked_at[cluster] && widest[cluster] < most {
-                widest[cluster] = most;
+            if affected[cluster] && max_colour[cluster] < most {
+                max_colour[cluster] = most;
                 raised[cluster] = true;
             }
         }

@@ -1,0 +1,110 @@
+//! Configuration of diffused scores and of the additional explainers.
+
+use relevox_relevance::{ScoreKind, Sign, Weighting};
+use relevox_report::tables::Method;
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::constant_fills;
+use super::values::{distinct, non_empty, one_of, within};
+
+/// Allowed values of `explain.methods`.
+const EXPLAINERS: [Method; 6] = [
+    Method::Lime,
+    Method::Rise,
+    Method::GradCamPlusPlus,
+    Method::Occlusion,
+    Method::Partitions,
+    Method::RandomWeights,
+];
+
+/// Diffusion of scores over similar neighbouring regions. Every combination is evaluated on the validation split, which
+/// selects the best.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffuseConfig {
+    /// Fills whose scores are diffused, a subset of `evaluate.fills`.
+    pub fills: Vec<Method>,
+    /// Scores that are diffused.
+    pub scores: Vec<ScoreKind>,
+    /// Conversions of diffused scores to relevance.
+    pub readings: Vec<Sign>,
+    /// Strengths of the diffusion.
+    pub lambdas: Vec<f64>,
+    /// Widths of the similarity kernel, in units of the median distance between neighbours.
+    pub scales: Vec<f64>,
+    /// Weighting of edges by the area of the common border.
+    pub borders: Vec<bool>,
+}
+
+/// Additional explainers, on a subset of the cases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainConfig {
+    /// The explainers.
+    pub methods: Vec<Method>,
+    /// Number of cases with a tumour of each of the validation and test splits; 0 takes all.
+    pub cases: usize,
+    /// Fill that replaces regions.
+    pub fill: Method,
+    /// Number of LIME's coalitions.
+    pub lime_samples: usize,
+    /// Sampling and weighting of the coalitions.
+    pub lime_weights: Weighting,
+    /// Ridge penalty of LIME's regression.
+    pub lime_ridge: f64,
+    /// Number of RISE's masks.
+    pub rise_samples: usize,
+    /// Probability that a mask keeps a region or a cell.
+    pub rise_keep: f64,
+    /// Cells of RISE's masks along each axis; 0 masks regions instead.
+    pub rise_cells: usize,
+    /// Edge length of the occluding box, in voxels.
+    pub occlusion_size: usize,
+    /// Number of strides along each axis per edge length.
+    pub occlusion_overlap: usize,
+    /// Points of the deletion and insertion curves; 0 skips faithfulness.
+    pub curve_points: usize,
+    /// Random perturbations for infidelity; 0 skips it.
+    pub infidelity_samples: usize,
+}
+
+impl DiffuseConfig {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for fill in &self.fills {
+            one_of("diffuse.fills", fill, &constant_fills())?;
+        }
+        distinct("diffuse.fills", &self.fills)?;
+        non_empty("diffuse.scores", !self.scores.is_empty(), "at least one kind of score")?;
+        non_empty("diffuse.readings", !self.readings.is_empty(), "\"magnitude\", \"positive\" or both")?;
+        non_empty("diffuse.lambdas", !self.lambdas.is_empty(), "at least one lambda")?;
+        for &lambda in &self.lambdas {
+            within("diffuse.lambdas", lambda, 0.0..=1e6)?;
+        }
+        distinct("diffuse.lambdas", &self.lambdas)?;
+        non_empty("diffuse.scales", !self.scales.is_empty(), "at least one scale")?;
+        for &scale in &self.scales {
+            within("diffuse.scales", scale, 1e-3..=1e3)?;
+        }
+        distinct("diffuse.scales", &self.scales)?;
+        non_empty("diffuse.borders", !self.borders.is_empty(), "false, true or both")
+    }
+}
+
+impl ExplainConfig {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for method in &self.methods {
+            one_of("explain.methods", method, &EXPLAINERS)?;
+        }
+        distinct("explain.methods", &self.methods)?;
+        one_of("explain.fill", &self.fill, &constant_fills())?;
+        within("explain.lime_samples", self.lime_samples, 1..=1_000_000)?;
+        within("explain.lime_ridge", self.lime_ridge, 1e-12..=1e6)?;
+        within("explain.rise_samples", self.rise_samples, 2..=1_000_000)?;
+        within("explain.rise_keep", self.rise_keep, 0.01..=0.99)?;
+        within("explain.rise_cells", self.rise_cells, 0..=64)?;
+        within("explain.occlusion_size", self.occlusion_size, 1..=512)?;
+        within("explain.occlusion_overlap", self.occlusion_overlap, 1..=self.occlusion_size.min(8))?;
+        within("explain.curve_points", self.curve_points, 0..=1_000)?;
+        within("explain.infidelity_samples", self.infidelity_samples, 0..=100_000)
+    }
+}

@@ -1,0 +1,226 @@
+//! The folder of a run: making, requiring and removing artefacts.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::hash::hash_file;
+use super::inputs::Inputs;
+use super::sidecar::{self, Sidecar, State, sidecar_path};
+use super::write::{remove_file, replace, write_error};
+
+/// The folder of a run, locked against other commands.
+#[derive(Debug)]
+pub struct Run {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Run {
+    /// Creates a run from its folder and the folder's locked lock file.
+    pub(super) fn new(root: PathBuf, lock: File) -> Self {
+        Self { root, _lock: lock }
+    }
+
+    /// Returns the path of the folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the path of an artefact. Names of artefacts are relative to the folder and use `/` as separator.
+    pub fn path(&self, artefact: &str) -> PathBuf {
+        self.root.join(artefact)
+    }
+
+    /// Computes the content hash of an artefact.
+    ///
+    /// # Errors
+    /// Returns an [`InputError`](crate::failure::InputError) if the artefact can't be read.
+    pub fn hash(&self, artefact: &str) -> anyhow::Result<String> {
+        hash_file(&self.path(artefact))
+    }
+
+    /// Returns the state of an artefact with respect to its inputs.
+    pub fn state(&self, artefact: &str, inputs: &Inputs) -> State {
+        sidecar::state(&self.root, artefact, inputs)
+    }
+
+    /// Returns true if an artefact exists and was made from these inputs.
+    pub fn is_current(&self, artefact: &str, inputs: &Inputs) -> bool {
+        sidecar::is_current(&self.root, artefact, inputs)
+    }
+
+    /// Makes a file unless it is current, and returns true if it was made. `make` must write it atomically (see [`replace`]).
+    ///
+    /// # Errors
+    /// Returns the error of `make`, or an error if the sidecar can't be written.
+    pub fn make(
+        &self,
+        artefact: &str,
+        inputs: &Inputs,
+        make: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
+        self.make_with(artefact, inputs, |path| make(path).map(|()| Vec::new()))
+    }
+
+    /// Makes a file together with further files, whose names `make` returns. If any of them is missing, all are made again.
+    ///
+    /// # Errors
+    /// As [`Run::make`].
+    pub fn make_with(
+        &self,
+        artefact: &str,
+        inputs: &Inputs,
+        make: impl FnOnce(&Path) -> anyhow::Result<Vec<String>>,
+    ) -> anyhow::Result<bool> {
+        if self.is_current(artefact, inputs) {
+            return Ok(false);
+        }
+        // If the process is killed during `make`, the old sidecar must not describe the new file.
+        remove_file(&sidecar_path(&self.root, artefact))?;
+        let path = self.path(artefact);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| write_error(parent, error))?;
+        }
+        let companions = make(&path)?;
+        self.write_sidecar(artefact, true, inputs, companions)?;
+        Ok(true)
+    }
+
+    /// Marks the start of a stage that writes several files. The artefact is one of them, or their folder.
+    ///
+    /// # Errors
+    /// Returns an error if the sidecar can't be written.
+    pub fn begin(&self, artefact: &str, inputs: &Inputs) -> anyhow::Result<()> {
+        self.write_sidecar(artefact, false, inputs, Vec::new())
+    }
+
+    /// Marks the end of a stage that writes several files, and lists them.
+    ///
+    /// # Errors
+    /// Returns an error if the sidecar can't be written.
+    pub fn finish(&self, artefact: &str, inputs: &Inputs, files: Vec<String>) -> anyhow::Result<()> {
+        self.write_sidecar(artefact, true, inputs, files)
+    }
+
+    /// Requires a current artefact.
+    ///
+    /// # Errors
+    /// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if the artefact is missing,
+    /// incomplete or made from other inputs.
+    pub fn require(&self, artefact: &str, inputs: &Inputs, command: &str) -> anyhow::Result<()> {
+        sidecar::require(&self.root, artefact, inputs, command)
+    }
+
+    /// Removes an artefact (a file or a folder) and its sidecar.
+    ///
+    /// # Errors
+    /// Returns an error that names the file or folder that can't be removed.
+    pub fn discard(&self, artefact: &str) -> anyhow::Result<()> {
+        remove_file(&sidecar_path(&self.root, artefact))?;
+        let path = self.path(artefact);
+        if path.is_dir() {
+            return fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()));
+        }
+        remove_file(&path)
+    }
+
+    fn write_sidecar(
+        &self,
+        artefact: &str,
+        complete: bool,
+        inputs: &Inputs,
+        companions: Vec<String>,
+    ) -> anyhow::Result<()> {
+        let mut text =
+            serde_json::to_string_pretty(&Sidecar { complete, inputs: inputs.to_value(), companions })?;
+        text.push('\n');
+        replace(&sidecar_path(&self.root, artefact), text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{ExitStatus, exit_status};
+
+    fn run() -> (tempfile::TempDir, Run) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let lock = File::create(root.join(".lock")).unwrap();
+        (folder, Run::new(root, lock))
+    }
+
+    fn inputs(epochs: usize) -> Inputs {
+        Inputs::new().setting("epochs", &epochs)
+    }
+
+    #[test]
+    fn current_artefacts_are_not_made_again() {
+        let (_folder, run) = run();
+        let make = |path: &Path| replace(path, b"x");
+        assert!(run.make("a/b.txt", &inputs(1), make).unwrap());
+        assert!(!run.make("a/b.txt", &inputs(1), make).unwrap());
+        assert!(run.make("a/b.txt", &inputs(2), make).unwrap());
+        fs::remove_file(run.path("a/b.txt")).unwrap();
+        assert!(run.make("a/b.txt", &inputs(2), make).unwrap());
+    }
+
+    #[test]
+    fn missing_companions_are_made_again() {
+        let (_folder, run) = run();
+        let make = || {
+            run.make_with("a.txt", &inputs(1), |path| {
+                replace(&path.with_file_name("b.txt"), b"b")?;
+                replace(path, b"a")?;
+                Ok(vec!["b.txt".to_owned()])
+            })
+        };
+        assert!(make().unwrap() && !make().unwrap());
+        fs::remove_file(run.path("b.txt")).unwrap();
+        assert!(
+            run.require("a.txt", &inputs(1), "make").unwrap_err().to_string().contains("b.txt is missing")
+        );
+        assert!(make().unwrap() && run.path("b.txt").exists());
+    }
+
+    #[test]
+    fn failed_artefacts_have_no_sidecar() {
+        let (_folder, run) = run();
+        run.make("a.txt", &inputs(1), |path| replace(path, b"old")).unwrap();
+        let half = run.make("a.txt", &inputs(2), |path| {
+            replace(path, b"new")?;
+            anyhow::bail!("killed before the sidecar")
+        });
+        assert!(half.is_err());
+        // The file from the second inputs must not pass for one from the first.
+        assert_eq!(run.state("a.txt", &inputs(1)), State::Missing);
+    }
+
+    #[test]
+    fn stages_are_in_progress_until_they_finish() {
+        let (_folder, run) = run();
+        fs::create_dir(run.path("stage")).unwrap();
+        run.begin("stage", &inputs(1)).unwrap();
+        assert_eq!(run.state("stage", &inputs(1)), State::InProgress);
+        fs::write(run.path("stage/log.csv"), b"x").unwrap();
+        run.finish("stage", &inputs(1), vec!["stage/log.csv".to_owned()]).unwrap();
+        assert_eq!(run.state("stage", &inputs(1)), State::Current);
+        fs::remove_file(run.path("stage/log.csv")).unwrap();
+        assert_eq!(run.state("stage", &inputs(1)), State::Incomplete("stage/log.csv".to_owned()));
+        run.discard("stage").unwrap();
+        assert_eq!(run.state("stage", &inputs(1)), State::Missing);
+    }
+
+    #[test]
+    fn require_names_the_command_to_run_first() {
+        let (_folder, run) = run();
+        let error = run.require("w.bin", &inputs(1), "train").unwrap_err();
+        assert_eq!(exit_status(&error), ExitStatus::InvalidInput);
+        assert!(error.to_string().contains("run `relevox train` first"), "{error}");
+        run.make("w.bin", &inputs(1), |path| replace(path, b"w")).unwrap();
+        let error = run.require("w.bin", &inputs(2), "train").unwrap_err();
+        assert!(error.to_string().contains("epochs: 1 stored, 2 now"), "{error}");
+    }
+}

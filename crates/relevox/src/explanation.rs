@@ -1,0 +1,98 @@
+//! The result of explaining a case.
+
+use std::path::Path;
+
+use relevox_relevance::{RegionScores, RelevanceMap, Target, scale_to_100};
+use relevox_volume::{Frame, Study, Volume, atomic, nifti};
+use slic3d::Supervoxels;
+
+use crate::Error;
+
+/// Scores of a case's regions, and the maps and files that follow from them.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The partition of the network's grid.
+    pub regions: Supervoxels,
+    /// Scores with all sequences replaced at once.
+    pub scores: RegionScores,
+    /// Scores with one sequence replaced, in the order of the sequences; `relevance` is on one scale for all of them. Empty
+    /// unless requested.
+    pub by_sequence: Vec<(String, RegionScores)>,
+    /// The explained output.
+    pub target: Target,
+    frame: Frame,
+}
+
+impl Explanation {
+    pub(crate) fn new(
+        study: &Study,
+        regions: Supervoxels,
+        scores: RegionScores,
+        by_sequence: Vec<(String, RegionScores)>,
+        target: Target,
+    ) -> Self {
+        let by_sequence = on_one_scale(by_sequence);
+        Self { regions, scores, by_sequence, target, frame: study.frame.clone() }
+    }
+
+    /// Returns the target's logit for the unperturbed scan.
+    pub fn logit(&self) -> f64 {
+        self.target.logit(&self.scores.original)
+    }
+
+    /// Returns the target's probability for the unperturbed scan.
+    pub fn probability(&self) -> f64 {
+        self.target.probability(self.logit())
+    }
+
+    /// Computes the relevance map on the network's grid, 0..100.
+    ///
+    /// # Errors
+    /// Returns [`Error::Relevance`] if the scores were replaced by those of another partition.
+    pub fn map(&self) -> Result<RelevanceMap, Error> {
+        Ok(self.scores.map(&self.regions)?)
+    }
+
+    /// Computes the relevance map on the scan's own grid and affine, 0 outside the crop.
+    ///
+    /// # Errors
+    /// As [`Explanation::map`].
+    pub fn scan_map(&self) -> Result<Volume<f32>, Error> {
+        self.on_scan(&self.scores)
+    }
+
+    fn on_scan(&self, scores: &RegionScores) -> Result<Volume<f32>, Error> {
+        Ok(self.frame.to_scan(scores.map(&self.regions)?.voxels.view())?)
+    }
+
+    /// Writes `scores.csv` and `relevance.nii.gz` (on the scan's grid) into a folder, which is created if needed; with
+    /// scores by sequence also `scores-SEQUENCE.csv` and `relevance-SEQUENCE.nii.gz`. Each file is renamed into place when
+    /// it is complete.
+    ///
+    /// # Errors
+    /// Returns [`Error::Io`] or [`Error::Volume`] if a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let io = |action| move |source| Error::Io { path: folder.to_owned(), action, source };
+        std::fs::create_dir_all(folder).map_err(io("create the folder"))?;
+        let one = |suffix: String, scores: &RegionScores| {
+            let table = folder.join(format!("scores{suffix}.csv"));
+            atomic::write(&table, scores.to_csv().as_bytes())?;
+            nifti::write(&folder.join(format!("relevance{suffix}.nii.gz")), &self.on_scan(scores)?)?;
+            Ok::<(), Error>(())
+        };
+        one(String::new(), &self.scores)?;
+        self.by_sequence.iter().try_for_each(|(name, scores)| one(format!("-{name}"), scores))
+    }
+}
+
+/// Scales the relevance of all tables by their common minimum and maximum of |Δp|.
+fn on_one_scale(mut tables: Vec<(String, RegionScores)>) -> Vec<(String, RegionScores)> {
+    let rows = || tables.iter().flat_map(|(_, table)| &table.rows);
+    let changes: Vec<f64> = rows().map(|row| row.delta_p.abs()).collect();
+    let mut scaled = scale_to_100(&changes).unwrap_or_else(|| vec![0.0; changes.len()]).into_iter();
+    for (_, table) in &mut tables {
+        table.rows.iter_mut().zip(&mut scaled).for_each(|(row, relevance)| row.relevance = relevance);
+        table.flat = table.rows.iter().all(|row| row.relevance == 0.0);
+    }
+    tables
+}

@@ -1,0 +1,157 @@
+//! Explanation methods, controls and bounds by name.
+
+use super::by_name::by_name;
+
+/// How the relevance of a method is obtained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MethodKind {
+    /// Region scores under a fill.
+    Fill,
+    /// Region relevance from anything other than a fill.
+    Regions,
+    /// A map by voxel, independent of the selected partition.
+    Voxels,
+    /// A control: the mean over shuffled region scores, which has no map.
+    Shuffled,
+    /// The best Dice that any choice of regions can reach.
+    Bound,
+}
+
+/// A method that explains a classifier, or a control or bound that methods are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Perturbation with the U-Net's fill.
+    Learned,
+    /// Perturbation with 0.
+    Blank,
+    /// Perturbation with the sequence's minimum.
+    Min,
+    /// Perturbation with the sequence's maximum.
+    Max,
+    /// Perturbation with the sequence's mean.
+    Mean,
+    /// Perturbation scores diffused over similar neighbouring regions.
+    Diffused,
+    /// LIME or KernelSHAP on regions.
+    Lime,
+    /// RISE.
+    Rise,
+    /// Sliding-window occlusion.
+    Occlusion,
+    /// Mean map of the grid's partitions.
+    Partitions,
+    /// Grad-CAM.
+    GradCam,
+    /// Grad-CAM++.
+    GradCamPlusPlus,
+    /// Control: mean intensity of each region.
+    Intensity,
+    /// Control: shuffled region scores.
+    Random,
+    /// Control: shuffled region scores, diffused.
+    RandomDiffused,
+    /// Control: region scores of an untrained network.
+    RandomWeights,
+    /// Best Dice that any choice of regions can reach.
+    Ceiling,
+}
+
+by_name!(Method, "method");
+
+impl Method {
+    /// Every method, in the order of tables and figures.
+    pub const ALL: [Self; 17] = [
+        Self::Learned,
+        Self::Blank,
+        Self::Min,
+        Self::Max,
+        Self::Mean,
+        Self::Diffused,
+        Self::Lime,
+        Self::Rise,
+        Self::Occlusion,
+        Self::Partitions,
+        Self::GradCam,
+        Self::GradCamPlusPlus,
+        Self::Intensity,
+        Self::Random,
+        Self::RandomDiffused,
+        Self::RandomWeights,
+        Self::Ceiling,
+    ];
+
+    /// Name, label and kind.
+    const fn entry(self) -> (&'static str, &'static str, MethodKind) {
+        use MethodKind::{Bound, Fill, Regions, Shuffled, Voxels};
+        match self {
+            Self::Learned => ("learned", "Learned fill", Fill),
+            Self::Blank => ("blank", "Blank", Fill),
+            Self::Min => ("min", "Min", Fill),
+            Self::Max => ("max", "Max", Fill),
+            Self::Mean => ("mean", "Mean", Fill),
+            Self::Diffused => ("diffused", "Diffused", Regions),
+            Self::Lime => ("lime", "LIME", Regions),
+            Self::Rise => ("rise", "RISE", Regions),
+            Self::Occlusion => ("occlusion", "Occlusion", Regions),
+            Self::Partitions => ("partitions", "Partitions averaged", Voxels),
+            Self::GradCam => ("gradcam", "Grad-CAM", Voxels),
+            Self::GradCamPlusPlus => ("gradcam_pp", "Grad-CAM++", Voxels),
+            Self::Intensity => ("intensity", "Brightness control", Regions),
+            Self::Random => ("random", "Random control", Shuffled),
+            Self::RandomDiffused => ("random_diffused", "Random, diffused", Shuffled),
+            Self::RandomWeights => ("random_weights", "Untrained network", Regions),
+            Self::Ceiling => ("ceiling", "Supervoxel ceiling", Bound),
+        }
+    }
+
+    /// Name in file names, tables, JSON and config.
+    pub const fn name(self) -> &'static str {
+        self.entry().0
+    }
+
+    /// Name for readers: tables, figures and the report.
+    pub const fn label(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// How its relevance is obtained.
+    pub const fn kind(self) -> MethodKind {
+        self.entry().2
+    }
+
+    /// Methods of a kind, in the order of tables.
+    pub fn of_kind(kind: MethodKind) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |method| method.kind() == kind)
+    }
+
+    /// Position in tables and figures.
+    pub fn rank(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_parse() {
+        for (index, method) in Method::ALL.into_iter().enumerate() {
+            assert_eq!(method.name().parse::<Method>().unwrap(), method);
+            assert_eq!((method.to_string(), method.rank()), (method.name().to_owned(), index));
+        }
+        let error = "grey".parse::<Method>().unwrap_err().to_string();
+        assert!(error.starts_with("method: expected one of learned, blank") && error.ends_with("found grey"));
+    }
+
+    #[test]
+    fn maps_are_written_in_the_order_of_names() {
+        let by_method: BTreeMap<Method, usize> = Method::ALL.into_iter().map(|one| (one, 1)).collect();
+        let by_name: BTreeMap<&str, usize> = Method::ALL.into_iter().map(|one| (one.name(), 1)).collect();
+        let text = serde_json::to_string(&by_method).unwrap();
+        assert_eq!(text, serde_json::to_string(&by_name).unwrap());
+        assert_eq!(serde_json::from_str::<BTreeMap<Method, usize>>(&text).unwrap(), by_method);
+    }
+}

@@ -1,0 +1,35 @@
+//! The pass by runs against the plain one, over random labels and limits.
+
+use proptest::prelude::*;
+
+use super::limits::SizeLimits;
+use super::{plain, runs};
+use crate::labels::UNASSIGNED;
+use crate::synthetic::hash;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+    #[test]
+    fn runs_give_the_labels_of_the_plain_pass(
+        shape in [1_usize..7, 1_usize..12, 1_usize..50],
+        min in 0_usize..30,
+        max in 0_usize..200,
+        coarse in 1_usize..12,
+        holes: bool,
+        seed: u32,
+    ) {
+        let [depth, height, width] = shape;
+        let label = |voxel: usize| {
+            let (row, x) = (voxel / width, voxel % width);
+            let label = hash(seed, (row / height / 2 * 31 + row % height / 3) * 17 + x / coarse) >> 24 & 3;
+            if holes && label == 3 { UNASSIGNED } else { label }
+        };
+        let labels: Vec<u32> = (0..depth * height * width).map(label).collect();
+        let limits = SizeLimits { min, max };
+        let buffer = || vec![UNASSIGNED; labels.len()];
+        let expected = plain::enforce(&labels, shape, limits, buffer());
+        if let Ok(found) = runs::enforce(&labels, shape, limits, buffer()) {
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

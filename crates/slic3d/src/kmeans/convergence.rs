@@ -1,0 +1,8 @@
+//! How k-means ended.
+
+/// How k-means ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Convergence {
+    pub(crate) iterations: usize,
+    pub(crate) converged: bool,
+}

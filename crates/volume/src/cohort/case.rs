@@ -1,0 +1,49 @@
+//! Files and labels of a case.
+
+use std::path::{Path, PathBuf};
+
+use super::split::Split;
+
+/// The files of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseFiles {
+    /// Identifier of the case, unique in its cohort.
+    pub id: String,
+    /// File of each sequence by name, in the order in which the sequences were requested.
+    pub sequences: Vec<(String, PathBuf)>,
+    /// The expert's segmentation.
+    pub segmentation: Option<PathBuf>,
+}
+
+impl CaseFiles {
+    /// File of a sequence.
+    pub fn sequence(&self, name: &str) -> Option<&Path> {
+        self.sequences.iter().find(|(sequence, _)| sequence == name).map(|(_, path)| path.as_path())
+    }
+
+    /// All files: the sequences in order, then the segmentation.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let sequences = self.sequences.iter().map(|(_, path)| path.as_path());
+        sequences.chain(self.segmentation.as_deref())
+    }
+}
+
+/// A case of a cohort: its files, patient, class and split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CohortCase {
+    /// The files.
+    pub files: CaseFiles,
+    /// The patient, whose cases all belong to one split.
+    pub group: String,
+    /// Whether the case is of the positive class (HGG).
+    pub label: bool,
+    /// The split, once assigned.
+    pub split: Option<Split>,
+}
+
+impl CohortCase {
+    /// Identifier of the case.
+    pub fn id(&self) -> &str {
+        &self.files.id
+    }
+}

@@ -1,0 +1,7 @@
+//! Training, validation and test splits: seeded, stratified by class, and without dividing a patient.
+
+mod assign;
+mod sizes;
+
+pub use assign::{assign, draw, folds};
+pub use sizes::{Counts, Fractions, Sizes, ValidSizes};
