@@ -1,15 +1,17 @@
 //! Learns the weights of a 3D blur from its output, by gradient descent.
 
-use conv3d::candle_core::{Device, Result, Tensor, Var};
-use conv3d::{Conv3dParams, avg_pool3d, conv3d};
+#![allow(clippy::print_stdout, reason = "an example shows its result")]
+
+use conv3d::candle_core::{DType, Device, Result, Tensor, Var};
+use conv3d::{Conv3dParams, Pool3dParams, avg_pool3d, conv3d};
 
 fn main() -> Result<()> {
     let device = Device::Cpu;
     let volume = Tensor::rand(-1f32, 1.0, (4, 1, 12, 12, 12), &device)?;
     // The blur: the mean of each 3³ neighbourhood.
-    let blurred = avg_pool3d(&volume, conv3d::Pool3dParams::cubic(3, 1, 1))?;
+    let blurred = avg_pool3d(&volume, Pool3dParams::cubic(3, 1, 1))?;
 
-    let weight = Var::zeros((1, 1, 3, 3, 3), candle_core::DType::F32, &device)?;
+    let weight = Var::zeros((1, 1, 3, 3, 3), DType::F32, &device)?;
     for step in 0..=60 {
         let found = conv3d(&volume, &weight, None, Conv3dParams::cubic(1, 1))?;
         let loss = (found - &blurred)?.sqr()?.mean_all()?;

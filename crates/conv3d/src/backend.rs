@@ -1,36 +1,36 @@
-//! Which implementation computes a convolution.
+//! The backend that computes a convolution.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-/// What computes a convolution and its gradients.
+/// Implementation of a convolution and its gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// This crate's kernels for the CPU.
     Cpu,
     /// cuDNN.
     Cudnn,
-    /// Operations of candle's, composed.
+    /// A composition of candle's operations.
     Composed,
 }
 
-/// What computes convolutions of this type on the device.
+/// Returns the backend of convolutions of this type on the device.
 ///
 /// # Errors
-/// If nothing does.
+/// Returns an error for types other than float32 on CUDA, which no backend supports.
 pub fn convolution_backend(device: &Device, dtype: DType) -> Result<Backend> {
     match (device, dtype) {
         (Device::Cpu, DType::F32) => Ok(Backend::Cpu),
         (Device::Cuda(_), DType::F32) => Ok(Backend::Cudnn),
-        (Device::Cuda(_), other) => bail!("it has no CUDA form for {other:?}, only for F32"),
+        (Device::Cuda(_), other) => bail!("expected F32 on CUDA, found {other:?}"),
         (Device::Cpu | Device::Metal(_), _) => Ok(Backend::Composed),
     }
 }
 
-/// How many convolutions and gradients cuDNN has computed on the device since it was opened; none where it is no CUDA
-/// device.
+/// Returns the number of convolutions and gradients that cuDNN has computed on the device since it was opened, or `None`
+/// for a device without CUDA.
 ///
 /// # Errors
-/// If cuDNN can't be used.
+/// Returns an error if cuDNN cannot be used.
 pub fn cudnn_runs(device: &Device) -> Result<Option<u64>> {
     match device {
         #[cfg(feature = "cuda")]
@@ -39,15 +39,16 @@ pub fn cudnn_runs(device: &Device) -> Result<Option<u64>> {
     }
 }
 
-/// That of an operation's tensors.
+/// Returns the backend for the tensors of an operation.
 pub(super) fn of(op: &str, tensors: &[&Tensor]) -> Result<Backend> {
-    let Some(first) = tensors.first() else { bail!("{op}: it takes tensors") };
+    let Some(first) = tensors.first() else { bail!("{op}: expected tensors, found none") };
     for tensor in tensors {
         if tensor.dtype() != first.dtype() {
-            bail!("{op}: types {:?} and {:?} differ", first.dtype(), tensor.dtype())
+            bail!("{op}: expected one type, found {:?} and {:?}", first.dtype(), tensor.dtype())
         }
         if !tensor.device().same_device(first.device()) {
-            bail!("{op}: tensors lie on {:?} and {:?}", first.device().location(), tensor.device().location())
+            let [a, b] = [first, tensor].map(|tensor| tensor.device().location());
+            bail!("{op}: expected one device, found {a:?} and {b:?}")
         }
     }
     convolution_backend(first.device(), first.dtype())
@@ -65,6 +66,6 @@ mod tests {
         assert_eq!(of("conv3d", &[&one, &one]).unwrap(), Backend::Cpu);
         assert_eq!(of("conv3d", &[&two]).unwrap(), Backend::Composed);
         let error = of("conv3d", &[&one, &two]).unwrap_err().to_string();
-        assert!(error.starts_with("conv3d: types F32 and F64 differ"), "{error}");
+        assert!(error.starts_with("conv3d: expected one type, found F32 and F64"), "{error}");
     }
 }

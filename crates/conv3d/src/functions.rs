@@ -1,6 +1,4 @@
-//! The operations, each on the backend that suits its tensors.
-//!
-//! Each function checks its arguments, then picks a backend; backends agree to rounding, forward and backward.
+//! The operations: each validates its arguments, then calls the backend of its tensors.
 
 use candle_core::{DType, Result, Tensor, bail};
 
@@ -8,17 +6,17 @@ use crate::backend::{self, Backend};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::params::{Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, check_channels};
-use crate::{compose, cpu, norm};
+use crate::{Error, compose, cpu, norm};
 
-/// 3D cross-correlation, as PyTorch's `conv3d` with one group.
+/// Computes a 3D cross-correlation, as PyTorch's `conv3d` with one group.
 ///
 /// # Shapes
 /// `x [n, i, d, h, w]`, `weight [o, i, kd, kh, kw]`, `bias [o]` to `[n, o, d', h', w']` with
 /// `d' = (d + 2·padding − dilation·(kd − 1) − 1) / stride + 1`.
 ///
 /// # Errors
-/// If ranks, channels, types or devices disagree, the kernel does not fit into the padded input, or the device has no
-/// form of it for the type.
+/// Returns an error if ranks, channels, types or devices disagree, if the kernel does not fit into the padded input, or
+/// if the tensors are on CUDA and not float32.
 pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3dParams) -> Result<Tensor> {
     params.check(x, weight, bias)?;
     match backend::of("conv3d", &[x, weight, bias.unwrap_or(x)])? {
@@ -31,15 +29,15 @@ pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3d
     }
 }
 
-/// The transpose of [`conv3d`] with respect to its input, as PyTorch's `conv_transpose3d` with one group.
+/// Computes the transpose of [`conv3d`] with respect to its input, as PyTorch's `conv_transpose3d` with one group.
 ///
 /// # Shapes
 /// `x [n, i, d, h, w]`, `weight [i, o, kd, kh, kw]`, `bias [o]` to `[n, o, d', h', w']` with
 /// `d' = (d − 1)·stride − 2·padding + dilation·(kd − 1) + output_padding + 1`.
 ///
 /// # Errors
-/// If ranks, channels, types or devices disagree, the output would be empty, or the device has no form of it for the
-/// type.
+/// Returns an error if ranks, channels, types or devices disagree, if the output would be empty, or if the tensors are
+/// on CUDA and not float32.
 pub fn conv_transpose3d(
     x: &Tensor,
     weight: &Tensor,
@@ -57,13 +55,13 @@ pub fn conv_transpose3d(
     }
 }
 
-/// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.
+/// Computes the maximum of each window, padding excluded. The gradient goes to the first maximum in row-major order.
 ///
 /// # Shapes
 /// `[n, c, d, h, w]` to `[n, c, d', h', w']` with `d' = (d + 2·padding − kernel) / stride + 1`.
 ///
 /// # Errors
-/// If a window does not fit into the padded input, or the padding is more than half the kernel.
+/// Returns an error if a window does not fit into the padded input or the padding is more than half the window.
 pub fn max_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
     params.check(x)?;
     if on_host(&[x]) {
@@ -72,7 +70,7 @@ pub fn max_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
     compose::max_pool3d(x, params)
 }
 
-/// Mean of each window; padding counts as zeros (PyTorch's `count_include_pad`).
+/// Computes the mean of each window; padding counts as zeros (PyTorch's `count_include_pad`).
 ///
 /// # Shapes
 /// As [`max_pool3d`].
@@ -87,13 +85,13 @@ pub fn avg_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
     compose::avg_pool3d(x, params)
 }
 
-/// Mean over all voxels.
+/// Computes the mean over all voxels.
 ///
 /// # Shapes
 /// `[n, c, d, h, w]` to `[n, c]`.
 ///
 /// # Errors
-/// If `x` is not of rank 5.
+/// Returns an error if `x` is not of rank 5.
 pub fn global_avg_pool3d(x: &Tensor) -> Result<Tensor> {
     if on_host(&[x]) {
         return cpu::global_avg_pool3d(x);
@@ -107,7 +105,7 @@ pub fn global_avg_pool3d(x: &Tensor) -> Result<Tensor> {
 /// `[n, c, d, h, w]` to `[n, c, size…]`.
 ///
 /// # Errors
-/// If `x` is not of rank 5 or a size is 0.
+/// Returns an error if `x` is not of rank 5 or a size is 0.
 pub fn upsample3d(x: &Tensor, size: [usize; 3], mode: Mode) -> Result<Tensor> {
     if on_host(&[x]) {
         return cpu::upsample3d(x, size, mode);
@@ -115,14 +113,14 @@ pub fn upsample3d(x: &Tensor, size: [usize; 3], mode: Mode) -> Result<Tensor> {
     compose::upsample3d(x, size, mode)
 }
 
-/// Batch normalisation by the batch's own statistics, then ReLU where `relu`.
+/// Normalises by the statistics of the batch, then applies ReLU if `relu`.
 ///
 /// # Shapes
 /// `x [n, c, d, h, w]`, `gamma [c]`, `beta [c]`; returns `(y [n, c, d, h, w], mean [c], variance [c])`; the variance
 /// is the biased one, and no gradient flows through mean and variance as they are returned.
 ///
 /// # Errors
-/// If shapes disagree.
+/// Returns an error if shapes disagree.
 pub fn batch_norm_train(
     x: &Tensor,
     gamma: &Tensor,
@@ -130,20 +128,20 @@ pub fn batch_norm_train(
     epsilon: f64,
     relu: bool,
 ) -> Result<(Tensor, Tensor, Tensor)> {
-    check_channels("batch norm", x, &[gamma, beta])?;
+    check_channels("batch norm, one value per channel", x, &[gamma, beta])?;
     if on_host(&[x, gamma, beta]) {
         return norm::batch_norm_train(x, gamma, beta, epsilon, relu);
     }
     compose::batch_norm_train(x, gamma, beta, epsilon, relu)
 }
 
-/// Batch normalisation by given statistics, to which no gradient flows, then ReLU where `relu`.
+/// Normalises by given statistics, which get no gradient, then applies ReLU if `relu`.
 ///
 /// # Shapes
 /// `x [n, c, d, h, w]`, all others `[c]`; returns `[n, c, d, h, w]`.
 ///
 /// # Errors
-/// If shapes disagree.
+/// Returns an error if shapes disagree.
 pub fn batch_norm_eval(
     x: &Tensor,
     gamma: &Tensor,
@@ -153,7 +151,7 @@ pub fn batch_norm_eval(
     epsilon: f64,
     relu: bool,
 ) -> Result<Tensor> {
-    check_channels("batch norm", x, &[gamma, beta, mean, variance])?;
+    check_channels("batch norm, one value per channel", x, &[gamma, beta, mean, variance])?;
     let (mean, variance) = (&mean.detach(), &variance.detach());
     if on_host(&[x, gamma, beta, mean, variance]) {
         return norm::batch_norm_eval(x, gamma, beta, mean, variance, epsilon, relu);
@@ -161,16 +159,21 @@ pub fn batch_norm_eval(
     compose::batch_norm_eval(x, gamma, beta, mean, variance, epsilon, relu)
 }
 
-/// `max(a + b, 0)`, the end of a residual block.
+/// Computes `max(a + b, 0)`, the sum and ReLU that end a residual block.
 ///
 /// # Shapes
-/// `a` and `b` of one shape, which the result has.
+/// `a`, `b` and the result have the same shape.
 ///
 /// # Errors
-/// If shapes disagree.
+/// Returns an error if shapes disagree.
 pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.shape() != b.shape() {
-        bail!("add_relu: shapes {:?} and {:?} differ", a.dims(), b.dims())
+        return Err(Error::ShapeMismatch {
+            what: "add_relu",
+            expected: a.dims().to_vec(),
+            found: b.dims().to_vec(),
+        }
+        .into());
     }
     if on_host(&[a, b]) {
         return norm::add_relu(a, b);
@@ -178,7 +181,7 @@ pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     compose::add_relu(a, b)
 }
 
-/// Whether this crate's kernels for the CPU take these tensors.
+/// Returns whether the CPU kernels support these tensors.
 fn on_host(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
 }

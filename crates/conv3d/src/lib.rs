@@ -1,4 +1,4 @@
-//! 3D convolution, transposed convolution, pooling, upsampling and batch norm for candle, with gradients.
+#![doc = include_str!("../README.md")]
 
 mod backend;
 pub mod blocked;
@@ -6,6 +6,7 @@ pub mod compose;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod error;
 mod functions;
 mod geometry;
 mod memory;
@@ -15,6 +16,9 @@ mod precision;
 mod simd;
 
 pub use backend::{Backend, convolution_backend, cudnn_runs};
+/// The tensor library whose tensors the operations take.
+pub use candle_core;
+pub use error::Error;
 pub use functions::{
     add_relu, avg_pool3d, batch_norm_eval, batch_norm_train, conv_transpose3d, conv3d, global_avg_pool3d,
     max_pool3d, upsample3d,

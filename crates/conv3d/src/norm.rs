@@ -1,14 +1,14 @@
-//! Batch normalisation with its ReLU, and a residual block's sum with its ReLU, for the CPU: each reads memory
-//! as few times as it can, in parallel.
+//! Batch normalisation with ReLU, and the sum of two tensors with ReLU, for the CPU: parallel, with as few passes over
+//! memory as possible.
 //!
-//! A channel's sums are one task's, in float64 and in a fixed order, so that the number of threads does not
-//! change a result.
+//! The sums of a channel are computed by one task, in float64 and in a fixed order, so that results do not depend on the
+//! threads.
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::ops::Deref;
 
-/// Rows shorter than this in all are not worth another task.
+/// Smallest number of values per task.
 const TASK: usize = 1 << 13;
 
 /// [`super::batch_norm_train`] for float32 on the CPU.
@@ -54,7 +54,7 @@ pub(super) fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.contiguous()?.apply_op2(&b.contiguous()?, AddRelu)
 }
 
-/// A batch as rows of voxels: row r is of channel r mod `channels`.
+/// A batch as rows of voxels: row r belongs to channel r mod `channels`.
 #[derive(Clone, Copy)]
 struct Rows {
     batch: usize,
@@ -72,12 +72,12 @@ impl Rows {
         self.batch * self.voxels
     }
 
-    /// Rows for one task.
+    /// Returns the number of rows per task.
     fn per_task(&self) -> usize {
         TASK.div_ceil(self.voxels.max(1))
     }
 
-    /// A value for each channel, the channels in parallel, from its rows in order.
+    /// Computes a value per channel, in parallel, from its rows in order.
     fn by_channel<T: Send>(&self, of: impl Fn(usize, &mut dyn Iterator<Item = usize>) -> T + Sync) -> Vec<T> {
         let at_least = TASK.div_ceil(self.count().max(1));
         (0..self.channels)
@@ -89,7 +89,7 @@ impl Rows {
             .collect()
     }
 
-    /// Mean and biased variance by channel.
+    /// Computes mean and biased variance per channel.
     fn moments(&self, x: &[f32]) -> Vec<(f64, f64)> {
         let count = self.count() as f64;
         self.by_channel(|_, starts| {
@@ -107,7 +107,7 @@ impl Rows {
 
 const LANES: usize = 8;
 
-/// Up to [`LANES`] values in float64, the rest 0.
+/// Returns up to [`LANES`] values in float64, padded with 0.
 #[inline(always)]
 fn padded(part: &[f32], of: impl Fn(f64) -> f64) -> [f64; LANES] {
     let mut lanes = [0.0; LANES];
@@ -129,17 +129,18 @@ fn total(parts: impl Iterator<Item = [f64; LANES]>) -> f64 {
     lanes.iter().sum()
 }
 
-/// `(x − centre) · inverse · γ + β` by channel, cut at 0 where `relu`.
+/// `(x − centre) · inverse · γ + β` per channel, then ReLU if `relu`.
 struct Normalise {
     centre: Vec<f32>,
     inverse: Vec<f32>,
     relu: bool,
-    /// Whether centre and inverse are the batch's own, so that they carry a gradient.
+    /// Whether centre and inverse are the statistics of the batch, through which gradients flow.
     of_batch: bool,
 }
 
 impl Normalise {
-    /// Sums over a channel of the gradient and of its product with the normalised input: those of β and γ.
+    /// Computes the gradients of β and γ: sums over a channel of the gradient and of its product with the normalised
+    /// input.
     fn sums(&self, rows: Rows, x: &[f32], y: &[f32], gradient: &[f32]) -> Vec<(f64, f64)> {
         rows.by_channel(|channel, starts| {
             let (centre, inverse) = (f64::from(self.centre[channel]), f64::from(self.inverse[channel]));
@@ -163,7 +164,7 @@ impl Normalise {
         })
     }
 
-    /// What of the output's gradient comes through the ReLU.
+    /// Returns the output's gradient behind the ReLU.
     #[inline(always)]
     fn passed(&self, gradient: f32, y: f32) -> f32 {
         if self.relu && y <= 0.0 { 0.0 } else { gradient }
@@ -199,7 +200,7 @@ impl CustomOp3 for Normalise {
             let (centre, shift) = (self.centre[channel], beta[channel]);
             for (y, &x) in y.iter_mut().zip(x) {
                 let value = (x - centre) * scale + shift;
-                // Not `max`, which would hide a NaN.
+                // Unlike `max`, this propagates a NaN.
                 *y = if value < floor { floor } else { value };
             }
         });
@@ -304,7 +305,7 @@ impl CustomOp2 for AddRelu {
     }
 }
 
-/// The values of a contiguous float32 tensor on the CPU.
+/// Returns the values of a contiguous float32 tensor on the CPU.
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
@@ -312,7 +313,7 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-/// The values of a contiguous float32 tensor on the CPU, behind its lock.
+/// Returns the values of a contiguous float32 tensor on the CPU, from its locked storage.
 fn host<'a>((storage, layout): &'a (impl Deref<Target = Storage>, &Layout)) -> Result<&'a [f32]> {
     match &**storage {
         Storage::Cpu(storage) => values(storage, layout),

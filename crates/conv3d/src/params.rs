@@ -1,15 +1,15 @@
-//! What the operations are told, checked once against their tensors.
+//! Parameters of the operations, checked against their tensors.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor};
 
-use crate::ConvGeometry;
+use crate::{ConvGeometry, Error};
 
 /// Stride, zero padding on both sides, and dilation of a convolution, per axis z, y, x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conv3dParams {
     /// Step between outputs, in input voxels.
     pub stride: [usize; 3],
-    /// Zeros put before and after the input.
+    /// Zeros before and after the input.
     pub padding: [usize; 3],
     /// Step between kernel taps, in input voxels.
     pub dilation: [usize; 3],
@@ -22,12 +22,12 @@ impl Default for Conv3dParams {
 }
 
 impl Conv3dParams {
-    /// The same stride and padding on all axes, undilated.
+    /// Returns the same stride and padding on all axes, without dilation.
     pub fn cubic(stride: usize, padding: usize) -> Self {
         Self { stride: [stride; 3], padding: [padding; 3], dilation: [1; 3] }
     }
 
-    /// Returns the geometry with a kernel of so many taps: a dilated one counts with the voxels that it spans.
+    /// Returns the geometry of a kernel with this number of taps: a dilated kernel counts with the voxels that it spans.
     pub fn geometry(&self, taps: [usize; 3]) -> ConvGeometry {
         let span = |axis: usize| match taps[axis] {
             0 => 0,
@@ -41,23 +41,21 @@ impl Conv3dParams {
         self.geometry(kernel).output_size(input)
     }
 
-    /// Checks the arguments of a convolution.
+    /// Validates the arguments of a convolution.
     pub(crate) fn check(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
         let (_, in_channels, d, h, w) = x.dims5()?;
         let (out_channels, weight_in, kd, kh, kw) = weight.dims5()?;
-        if self.stride.contains(&0) || self.dilation.contains(&0) {
-            bail!("conv3d: stride and dilation must be at least 1, found {self:?}")
-        }
+        positive("conv3d stride", self.stride)?;
+        positive("conv3d dilation", self.dilation)?;
         if in_channels != weight_in {
-            bail!(
-                "conv3d: input {:?} has {in_channels} channels, weight {:?} takes {weight_in}",
-                x.dims(),
-                weight.dims()
-            )
+            let expected = [out_channels, in_channels, kd, kh, kw];
+            return mismatch("conv3d weight, [out, in, kd, kh, kw]", &expected, weight.dims());
         }
-        check_bias("conv3d", bias, out_channels)?;
+        check_bias("conv3d bias", bias, out_channels)?;
         if self.output_size([d, h, w], [kd, kh, kw]).is_none() {
-            bail!("conv3d: kernel {:?} does not fit input {:?} with {self:?}", weight.dims(), x.dims())
+            let expected = format!("one that fits an input of {:?} with {self:?}", x.dims());
+            let found = format!("{:?}", weight.dims());
+            return Err(Error::InvalidSetting { setting: "conv3d kernel", expected, found }.into());
         }
         Ok(())
     }
@@ -68,7 +66,7 @@ impl Conv3dParams {
 pub struct ConvTranspose3dParams {
     /// Step between the outputs of neighbouring inputs.
     pub stride: [usize; 3],
-    /// Voxels cut from both sides of the output.
+    /// Voxels removed from both sides of the output.
     pub padding: [usize; 3],
     /// Voxels added to the far side of the output.
     pub output_padding: [usize; 3],
@@ -83,12 +81,12 @@ impl Default for ConvTranspose3dParams {
 }
 
 impl ConvTranspose3dParams {
-    /// The same stride on all axes, nothing else.
+    /// Returns the same stride on all axes, without padding or dilation.
     pub fn cubic(stride: usize) -> Self {
         Self { stride: [stride; 3], ..Self::default() }
     }
 
-    /// Output voxels per axis, or none where nothing is left.
+    /// Returns the size of the output, or `None` if it would be empty.
     pub fn output_size(&self, input: [usize; 3], kernel: [usize; 3]) -> Option<[usize; 3]> {
         let mut output = [0; 3];
         for axis in 0..3 {
@@ -99,32 +97,29 @@ impl ConvTranspose3dParams {
         Some(output)
     }
 
-    /// Checks the arguments of a transposed convolution.
+    /// Validates the arguments of a transposed convolution.
     pub(crate) fn check(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
         let (_, in_channels, d, h, w) = x.dims5()?;
         let (weight_in, out_channels, kd, kh, kw) = weight.dims5()?;
-        if self.stride.contains(&0) || self.dilation.contains(&0) {
-            bail!("conv_transpose3d: stride and dilation must be at least 1, found {self:?}")
-        }
-        for axis in 0..3 {
-            if self.output_padding[axis] >= self.stride[axis].max(self.dilation[axis]) {
-                bail!("conv_transpose3d: output padding must be below stride or dilation, found {self:?}")
+        positive("conv_transpose3d stride", self.stride)?;
+        positive("conv_transpose3d dilation", self.dilation)?;
+        if (0..3).any(|axis| self.output_padding[axis] >= self.stride[axis].max(self.dilation[axis])) {
+            return Err(Error::InvalidSetting {
+                setting: "conv_transpose3d output padding",
+                expected: "less than stride or dilation".to_owned(),
+                found: format!("{self:?}"),
             }
+            .into());
         }
         if in_channels != weight_in {
-            bail!(
-                "conv_transpose3d: input {:?} has {in_channels} channels, weight {:?} takes {weight_in}",
-                x.dims(),
-                weight.dims()
-            )
+            let expected = [in_channels, out_channels, kd, kh, kw];
+            return mismatch("conv_transpose3d weight, [in, out, kd, kh, kw]", &expected, weight.dims());
         }
-        check_bias("conv_transpose3d", bias, out_channels)?;
+        check_bias("conv_transpose3d bias", bias, out_channels)?;
         if self.output_size([d, h, w], [kd, kh, kw]).is_none() {
-            bail!(
-                "conv_transpose3d: nothing is left of the output of {:?} with {:?} and {self:?}",
-                x.dims(),
-                weight.dims()
-            )
+            let expected = format!("an output that is not empty, of {:?} and {:?}", x.dims(), weight.dims());
+            let found = format!("{self:?}");
+            return Err(Error::InvalidSetting { setting: "conv_transpose3d padding", expected, found }.into());
         }
         Ok(())
     }
@@ -133,16 +128,16 @@ impl ConvTranspose3dParams {
 /// Window, stride and padding of a pooling, per axis z, y, x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pool3dParams {
-    /// Window in voxels.
+    /// Size of the window, in voxels.
     pub kernel: [usize; 3],
     /// Step between windows, in input voxels.
     pub stride: [usize; 3],
-    /// Voxels put before and after the input.
+    /// Voxels before and after the input.
     pub padding: [usize; 3],
 }
 
 impl Pool3dParams {
-    /// The same window, stride and padding on all axes.
+    /// Returns the same window, stride and padding on all axes.
     pub fn cubic(kernel: usize, stride: usize, padding: usize) -> Self {
         Self { kernel: [kernel; 3], stride: [stride; 3], padding: [padding; 3] }
     }
@@ -157,50 +152,67 @@ impl Pool3dParams {
         self.geometry().output_size(input)
     }
 
-    /// Checks the argument of a pooling.
+    /// Validates the argument of a pooling.
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
         let (_, _, d, h, w) = x.dims5()?;
-        if self.stride.contains(&0) || self.kernel.contains(&0) {
-            bail!("pooling: window and stride must be at least 1, found {self:?}")
-        }
+        positive("pooling stride", self.stride)?;
+        positive("pooling window", self.kernel)?;
         if (0..3).any(|axis| 2 * self.padding[axis] > self.kernel[axis]) {
-            bail!("pooling: padding must be at most half the window, found {self:?}")
+            return Err(Error::InvalidSetting {
+                setting: "pooling padding",
+                expected: "at most half the window".to_owned(),
+                found: format!("{self:?}"),
+            }
+            .into());
         }
         if self.output_size([d, h, w]).is_none() {
-            bail!("pooling: the window of {self:?} does not fit input {:?}", x.dims())
+            return Err(Error::InvalidSetting {
+                setting: "pooling window",
+                expected: format!("one that fits an input of {:?}", x.dims()),
+                found: format!("{self:?}"),
+            }
+            .into());
         }
         Ok(())
     }
 }
 
-/// How values between voxels are found.
+/// Interpolation of [`upsample3d`](crate::upsample3d).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// The voxel whose share of the axis the output lies in.
+    /// The value of the nearest voxel, as PyTorch's `nearest`.
     Nearest,
     /// Linear along each axis.
     Trilinear {
-        /// Whether the centres of the corner voxels coincide; if not, the corners of the grids do.
+        /// Whether the centres of the corner voxels coincide rather than the corners of the grids.
         align_corners: bool,
     },
 }
 
-fn check_bias(op: &str, bias: Option<&Tensor>, out_channels: usize) -> Result<()> {
+fn positive(setting: &'static str, values: [usize; 3]) -> Result<()> {
+    if values.contains(&0) {
+        let (expected, found) = ("at least 1".to_owned(), format!("{values:?}"));
+        return Err(Error::InvalidSetting { setting, expected, found }.into());
+    }
+    Ok(())
+}
+
+fn mismatch(what: &'static str, expected: &[usize], found: &[usize]) -> Result<()> {
+    Err(Error::ShapeMismatch { what, expected: expected.to_vec(), found: found.to_vec() }.into())
+}
+
+fn check_bias(what: &'static str, bias: Option<&Tensor>, out_channels: usize) -> Result<()> {
     match bias {
-        Some(bias) if bias.dims() != [out_channels] => {
-            bail!("{op}: bias should have shape [{out_channels}], found {:?}", bias.dims())
-        }
+        Some(bias) if bias.dims() != [out_channels] => mismatch(what, &[out_channels], bias.dims()),
         _ => Ok(()),
     }
 }
 
-/// Checks that `x` is a batch and each of `vectors` has one value by channel.
-pub(crate) fn check_channels(op: &str, x: &Tensor, vectors: &[&Tensor]) -> Result<()> {
+/// Validates that `x` is a batch and that each of `vectors` has one value per channel.
+pub(crate) fn check_channels(what: &'static str, x: &Tensor, vectors: &[&Tensor]) -> Result<()> {
     let (_, channels, ..) = x.dims5()?;
-    for vector in vectors {
-        if vector.dims() != [channels] {
-            bail!("{op}: input {:?} has {channels} channels, found a vector {:?}", x.dims(), vector.dims())
-        }
+    match vectors.iter().find(|vector| vector.dims() != [channels]) {
+        Some(vector) => mismatch(what, &[channels], vector.dims()),
+        None => Ok(()),
     }
-    Ok(())
 }

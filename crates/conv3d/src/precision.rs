@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Error;
+
 /// Arithmetic of a GPU's convolutions. Sums, and every other operation, are float32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -15,24 +17,35 @@ pub enum Precision {
     Bf16,
 }
 
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Precision {
+    /// All precisions, the most exact first.
+    pub const ALL: [Self; 3] = [Self::F32, Self::Tf32, Self::Bf16];
+
+    /// Returns the name on the command line and in files.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::F32 => "f32",
             Self::Tf32 => "tf32",
             Self::Bf16 => "bf16",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
 impl FromStr for Precision {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, String> {
-        [Self::F32, Self::Tf32, Self::Bf16]
-            .into_iter()
-            .find(|precision| precision.to_string() == name)
-            .ok_or_else(|| format!("expected f32, tf32 or bf16, found {name:?}"))
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|precision| precision.name() == name).ok_or_else(|| Error::UnknownName {
+            what: "precision",
+            expected: Self::ALL.map(Self::name).join(", "),
+            found: name.to_owned(),
+        })
     }
 }
 
@@ -42,7 +55,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
+        for precision in Precision::ALL {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
         assert!("f16".parse::<Precision>().is_err());

@@ -1,6 +1,5 @@
 //! Adam (Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>) as PyTorch computes it, with moments that can be
-//! saved and, where asked for, decoupled weight decay (Loshchilov and Hutter 2019,
-//! <https://arxiv.org/abs/1711.05101>).
+//! saved and optional decoupled weight decay (Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>).
 
 use crate::Error;
 use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result as TensorResult, Tensor, Var};
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// The constants of Adam.
+/// Constants of Adam.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamConfig {
@@ -18,7 +17,7 @@ pub struct AdamConfig {
     pub betas: [f64; 2],
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Share of a parameter, times the learning rate, that each step takes away.
+    /// Decoupled weight decay per step, relative to the learning rate.
     pub weight_decay: f64,
 }
 
@@ -43,7 +42,7 @@ struct Slot {
     moments: Moments,
 }
 
-/// Moments lie where they are updated.
+/// Moments, stored on the device that updates them.
 #[derive(Debug)]
 enum Moments {
     Host([Vec<f32>; 2]),
@@ -51,14 +50,14 @@ enum Moments {
 }
 
 impl Adam {
-    /// An optimiser at step 0.
+    /// Creates an optimiser at step 0.
     ///
     /// # Errors
-    /// If a parameter is not float32.
+    /// Returns an error if a parameter is not float32.
     pub fn new(parameters: Vec<(String, Var)>, config: AdamConfig) -> Result<Self, Error> {
         let slots = parameters.into_iter().map(|(name, var)| -> Result<Slot, Error> {
             if var.dtype() != DType::F32 {
-                return Err(candle_core::Error::msg(format!("{name}: Adam needs float32")).into());
+                return Err(candle_core::Error::msg(format!("{name}: expected float32 for Adam")).into());
             }
             let moments = if var.device().is_cpu() {
                 Moments::Host([vec![0.0; var.elem_count()], vec![0.0; var.elem_count()]])
@@ -70,15 +69,15 @@ impl Adam {
         Ok(Self { config, steps: 0, slots: slots.collect::<Result<_, _>>()? })
     }
 
-    /// Steps taken so far.
+    /// Returns the number of steps taken.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// One step against the gradients; a parameter that has none stays.
+    /// Takes one step. Parameters without a gradient do not change.
     ///
     /// # Errors
-    /// If candle refuses.
+    /// Returns an error if a tensor operation fails.
     pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<(), Error> {
         self.steps += 1;
         let [beta1, beta2] = self.config.betas;
@@ -99,10 +98,10 @@ impl Adam {
         Ok(())
     }
 
-    /// The moments, named `adam.first.<parameter>` and `adam.second.<parameter>`.
+    /// Returns the moments, named `adam.first.<parameter>` and `adam.second.<parameter>`.
     ///
     /// # Errors
-    /// If candle refuses.
+    /// Returns an error if a tensor operation fails.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>, Error> {
         let mut tensors = BTreeMap::new();
         for slot in &self.slots {
@@ -121,10 +120,10 @@ impl Adam {
         Ok(tensors)
     }
 
-    /// Goes on from saved moments and their count of steps.
+    /// Loads saved moments and the number of steps.
     ///
     /// # Errors
-    /// If a moment is missing or has another shape than its parameter.
+    /// Returns [`Error::MissingKey`] or [`Error::Shape`] if a moment is missing or does not have the shape of its parameter.
     pub fn load(&mut self, tensors: &BTreeMap<String, Tensor>, steps: u64) -> Result<(), Error> {
         for slot in &mut self.slots {
             let find = |kind: &str| -> Result<Tensor, Error> {
@@ -151,7 +150,7 @@ impl Adam {
     }
 }
 
-/// The factors of one step.
+/// Factors of one step.
 #[derive(Clone, Copy)]
 struct Update {
     beta1: f64,
@@ -179,7 +178,7 @@ impl Update {
     }
 }
 
-/// The step on the host, in place and in parallel; element by element, so that threads do not change it.
+/// A step on the CPU, in place and in parallel over elements, so that it does not depend on the threads.
 struct OnHost<'a> {
     update: Update,
     moments: Mutex<&'a mut [Vec<f32>; 2]>,
@@ -201,16 +200,16 @@ impl InplaceOp2 for OnHost<'_> {
         let (Some((start, end)), Some((from, to))) =
             (layout.contiguous_offsets(), gradients_layout.contiguous_offsets())
         else {
-            bail!("adam: parameters and gradients must be contiguous")
+            bail!("adam: expected contiguous parameters and gradients")
         };
         let (CpuStorage::F32(parameters), CpuStorage::F32(gradients)) = (parameters, gradients) else {
-            bail!("adam: parameters and gradients must be float32")
+            bail!("adam: expected float32 parameters and gradients")
         };
         let (parameters, gradients) = (&mut parameters[start..end], &gradients[from..to]);
         let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
         let [first, second] = &mut **moments;
         if parameters.len() != gradients.len() || parameters.len() != first.len() {
-            bail!("adam: {} parameters, {} gradients", parameters.len(), gradients.len())
+            bail!("adam: expected {} gradients, found {}", parameters.len(), gradients.len())
         }
         let update = &self.update;
         let (beta1, beta2) = (update.beta1 as f32, update.beta2 as f32);

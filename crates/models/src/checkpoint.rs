@@ -1,6 +1,6 @@
-//! Checkpoints: safetensors files (<https://github.com/huggingface/safetensors>) that say what they hold.
+//! Checkpoints: safetensors files (<https://github.com/huggingface/safetensors>) with metadata.
 //!
-//! The metadata is one key, `relevox`, of JSON with sorted keys: the same content makes the same bytes.
+//! The metadata is JSON with sorted keys under the key `relevox`: equal content has equal bytes.
 
 use crate::{Error, Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, frozen};
 use candle_core::{Device, Tensor};
@@ -12,10 +12,10 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-/// The metadata's one key.
+/// Key of the metadata.
 const KEY: &str = "relevox";
 
-/// Which network the weights are of.
+/// Network of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
@@ -25,36 +25,36 @@ pub enum Network {
     Unet(UNetConfig),
 }
 
-/// What a checkpoint says about its weights.
+/// Metadata of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// The network.
     pub network: Network,
-    /// How its input was made, in the caller's terms.
+    /// Preprocessing of the input, in the caller's format.
     #[serde(default)]
     pub preprocess: Value,
-    /// Epochs of training behind the weights.
+    /// Number of epochs that the weights were trained for.
     #[serde(default)]
     pub epoch: usize,
-    /// The probability from which a case counts as positive.
+    /// Smallest probability of a positive prediction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision_threshold: Option<f64>,
-    /// What training needs to go on, in its own terms.
+    /// State of the training, to resume from.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub state: Value,
 }
 
 impl Metadata {
-    /// Metadata of untrained weights.
+    /// Creates the metadata of untrained weights.
     pub fn new(network: Network, preprocess: Value) -> Self {
         Self { network, preprocess, epoch: 0, decision_threshold: None, state: Value::Null }
     }
 }
 
-/// Writes a checkpoint beside `path`, flushes it, and renames it into place.
+/// Writes a checkpoint atomically: to a file next to `path`, which is flushed and renamed.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// Returns [`Error::Io`] if the file cannot be written.
 pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, metadata: &Metadata) -> Result<(), Error> {
     let json = serde_json::to_value(metadata)
         .and_then(|value| serde_json::to_string(&sorted(value)))
@@ -65,10 +65,11 @@ pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, metadata: &Metadata
     write(path, &bytes)
 }
 
-/// Reads a checkpoint, or any safetensors file, to the CPU; weights from elsewhere carry no metadata.
+/// Reads a checkpoint or another safetensors file to the CPU; the latter has no metadata.
 ///
 /// # Errors
-/// If the file cannot be read, is no safetensors file, or its metadata is not ours.
+/// Returns [`Error::Io`] if the file cannot be read and [`Error::Format`] if it is not a safetensors file or its metadata
+/// is invalid.
 pub fn load(path: &Path) -> Result<(BTreeMap<String, Tensor>, Option<Metadata>), Error> {
     let bytes =
         fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })?;
@@ -88,19 +89,19 @@ pub fn load(path: &Path) -> Result<(BTreeMap<String, Tensor>, Option<Metadata>),
 /// A network read from a file, its parameters frozen.
 #[derive(Debug, Clone)]
 pub struct Trained<N, C> {
-    /// The network; it records no gradient for its parameters.
+    /// The network, without a record of gradients for its parameters.
     pub network: N,
-    /// What it looks like.
+    /// Its configuration.
     pub config: C,
-    /// What the file says about it, if it does.
+    /// Metadata of the file, if it has any.
     pub metadata: Option<Metadata>,
 }
 
-/// Loads a classifier. `fallback` is for weights that carry no metadata.
+/// Loads a classifier. `fallback` is the configuration of weights without metadata.
 ///
 /// # Errors
-/// If the file cannot be read, says nothing and there is no `fallback`, holds another kind of network, or its
-/// weights do not fit (the first key and both shapes are named).
+/// Returns [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is of another network or has no metadata and
+/// there is no `fallback`, and [`Error::InFile`] with the first key if its weights do not fit.
 pub fn load_resnet(
     path: &Path,
     fallback: Option<&ResNetConfig>,
@@ -116,10 +117,10 @@ pub fn load_resnet(
     Ok(Trained { network, config, metadata })
 }
 
-/// Loads a U-Net. `fallback` is for weights that carry no metadata.
+/// Loads a U-Net. `fallback` is the configuration of weights without metadata.
 ///
 /// # Errors
-/// As [`load_resnet`].
+/// Returns the errors of [`load_resnet`].
 pub fn load_unet(
     path: &Path,
     fallback: Option<&UNetConfig>,
@@ -138,18 +139,18 @@ pub fn load_unet(
 /// Writes all parameters of a network.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// Returns [`Error::Io`] if the file cannot be written.
 pub fn save_parameters(path: &Path, parameters: &Parameters, metadata: &Metadata) -> Result<(), Error> {
     save(path, &parameters.tensors(), metadata)
 }
 
-/// Without an optimiser's tensors, which a state of training holds too.
+/// Returns the tensors without those of an optimiser, which a training state also holds.
 pub fn weights(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
     tensors.retain(|name, _| !name.starts_with("adam."));
     tensors
 }
 
-/// Names the file an error is about.
+/// Adds the file to an error.
 pub(crate) fn in_file(path: &Path) -> impl FnOnce(Error) -> Error {
     let path = path.to_owned();
     move |source| Error::InFile { path, source: Box::new(source) }
@@ -168,7 +169,7 @@ fn wrong_network(path: &Path, expected: &'static str, found: Option<&Network>) -
     format_error(path, expected, found.to_owned())
 }
 
-/// The value with the keys of every object in order, whatever map serde_json was built with.
+/// Sorts the keys of every object, for any map type of serde_json.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -188,7 +189,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(beside, path));
     written.map_err(|source| {
-        // The first failure is the one to tell.
+        // Report the first failure.
         let _ = fs::remove_file(beside);
         Error::Io { path: path.to_owned(), action: "write", source }
     })

@@ -1,26 +1,26 @@
-//! What can go wrong: which operation or file, what was expected, what was found.
+//! Errors of networks, checkpoints and training.
 
 use std::path::PathBuf;
 
-/// Failures of networks, checkpoints and training.
+/// Why a network, a checkpoint or a training failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Candle(#[from] candle_core::Error),
-    /// A configuration value is outside what is possible.
-    #[error("{key}: expected {expected}, found {found}")]
-    Config {
-        /// The key of the configuration.
-        key: &'static str,
-        /// What is possible.
+    /// A setting is out of range.
+    #[error("{setting}: expected {expected}, found {found}")]
+    InvalidSetting {
+        /// The setting.
+        setting: &'static str,
+        /// The valid values.
         expected: String,
-        /// What was given.
+        /// The given value.
         found: String,
     },
-    /// A parameter has another shape than the network needs.
-    #[error("weights do not fit the network: {key} should have shape {expected:?}, found {found:?}")]
+    /// A parameter does not have the shape that the network needs.
+    #[error("weights do not fit the network: {key}: expected shape {expected:?}, found {found:?}")]
     Shape {
         /// The parameter's name.
         key: String,
@@ -29,15 +29,15 @@ pub enum Error {
         /// The shape that was found.
         found: Vec<usize>,
     },
-    /// A parameter that the network needs is not there.
-    #[error("weights do not fit the network: {key} of shape {expected:?} is missing")]
+    /// A parameter of the network is missing.
+    #[error("weights do not fit the network: {key}: expected shape {expected:?}, found no such parameter")]
     MissingKey {
         /// The parameter's name.
         key: String,
         /// The shape the network needs.
         expected: Vec<usize>,
     },
-    /// A parameter is there that the network does not have.
+    /// The network does not have this parameter.
     #[error("weights do not fit the network: it has no parameter {key} (found with shape {found:?})")]
     UnexpectedKey {
         /// The parameter's name.
@@ -45,12 +45,12 @@ pub enum Error {
         /// The shape that was found.
         found: Vec<usize>,
     },
-    /// A weights file, with what is wrong about its content.
+    /// The content of a weights file is invalid.
     #[error("{}: {source}", path.display())]
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         #[source]
         source: Box<Error>,
     },
@@ -59,46 +59,46 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A file does not have the expected content.
     #[error("{}: expected {expected}, found {found}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// The expected content.
         expected: &'static str,
-        /// What it holds.
+        /// The actual content.
         found: String,
     },
-    /// The device asked for is unknown or not in this build.
+    /// The device is unknown or not available.
     #[error("device {spec}: {why}")]
     Device {
-        /// What was asked for.
+        /// The device.
         spec: String,
-        /// Why it cannot be had.
+        /// The reason.
         why: String,
     },
-    /// A compiled plan was handed a batch that its network does not take.
+    /// A batch or patch does not fit the network.
     #[error("inference plan: expected {expected}, found {found}")]
     Batch {
-        /// What the network takes.
+        /// What the network supports.
         expected: String,
-        /// What was handed in.
+        /// What was given.
         found: String,
     },
-    /// Training examples do not fit the training.
+    /// Training examples are missing or have different shapes.
     #[error("training: expected {expected}, found {found}")]
     Examples {
-        /// What training needs.
+        /// The expected examples.
         expected: String,
-        /// What the examples are.
+        /// The actual examples.
         found: String,
     },
-    /// The loss is no longer a number.
+    /// The loss is not finite.
     #[error("training diverged: the loss of epoch {epoch}, batch {batch} is {loss}")]
     Diverged {
         /// The epoch, from 1.
@@ -108,13 +108,13 @@ pub enum Error {
         /// The loss.
         loss: f32,
     },
-    /// The progress callback asked to stop.
+    /// The progress callback broke off.
     #[error("training was interrupted in epoch {epoch}")]
     Interrupted {
         /// The epoch that was not finished, from 1.
         epoch: usize,
     },
-    /// An example could not be made; the source says which.
+    /// An example could not be loaded; the source names it.
     #[error("{0}")]
     Example(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -1,5 +1,5 @@
-//! Seeded initialisation: each parameter is drawn from its own stream, keyed by its name, so that neither the
-//! order in which a network asks nor what else it holds changes a value.
+//! Seeded initialisation: each parameter is drawn from its own stream, keyed by its name, so that its values do not depend
+//! on the order of construction or on other parameters.
 //!
 //! Distributions are those of MONAI's `resnet`: convolutions normal with He et al.'s deviation by fan-out
 //! (<https://doi.org/10.1109/ICCV.2015.123>), batch norm 1 and 0, other layers uniform in ±1/√fan-in.
@@ -13,24 +13,24 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// For convolutions that batch norm and ReLU follow.
+/// Initialisation of convolutions before batch norm and ReLU.
 pub const CONVOLUTION: Init =
     Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
 
-/// For other layers with `fan_in` inputs by output.
+/// Initialisation of other layers with `fan_in` inputs per output.
 pub fn uniform(fan_in: usize) -> Init {
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
     Init::Uniform { lo: -bound, up: bound }
 }
 
-/// The generator of the parameter called `name`.
+/// Returns the generator of a parameter.
 pub fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(fnv1a(name.as_bytes()));
     rng
 }
 
-/// The values of the parameter called `name`.
+/// Draws the values of a parameter.
 pub(crate) fn draw(name: &str, shape: &Shape, init: Init, seed: u64) -> Vec<f32> {
     let mut rng = stream(seed, name);
     let count = shape.elem_count();

@@ -14,10 +14,10 @@ pub struct Conv3d {
 }
 
 impl Conv3d {
-    /// A convolution without bias, for batch norm to follow: `weight [o, i, k, k, k]`.
+    /// Builds a convolution without bias: `weight [o, i, k, k, k]`.
     ///
     /// # Errors
-    /// If `vb` has no such parameter.
+    /// Returns an error if `vb` has no such parameter.
     pub fn new(
         channels: [usize; 2],
         kernel: usize,
@@ -33,38 +33,38 @@ impl Conv3d {
     /// Adds the parameter `bias [o]`.
     ///
     /// # Errors
-    /// If `vb` has no such parameter.
+    /// Returns an error if `vb` has no such parameter.
     pub fn with_bias(mut self, vb: VarBuilder) -> Result<Self> {
         let (to, fan_in) = (self.weight.dim(0)?, self.weight.elem_count() / self.weight.dim(0)?);
         self.bias = Some(vb.get_with_hints(to, "bias", init::uniform(fan_in))?);
         Ok(self)
     }
 
-    /// The convolution of `x`; see [`conv3d::conv3d`].
+    /// Convolves `x`; see [`conv3d::conv3d`].
     ///
     /// # Errors
-    /// If `x` does not fit.
+    /// Returns an error if `x` does not fit the weights.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         conv3d::conv3d(x, &self.weight, self.bias.as_ref(), self.params)
     }
 
-    /// The kernel, `[o, i, k, k, k]`.
+    /// Returns the kernel, `[o, i, k, k, k]`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// The bias, `[o]`.
+    /// Returns the bias, `[o]`.
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }
 
-    /// Stride, padding and dilation.
+    /// Returns stride, padding and dilation.
     pub fn params(&self) -> Conv3dParams {
         self.params
     }
 }
 
-/// A transposed 3D convolution with a cubic kernel as long as its stride, with bias: it enlarges by that factor.
+/// A transposed 3D convolution with bias whose cubic kernel equals its stride: it upsamples by that factor.
 #[derive(Debug, Clone)]
 pub struct ConvTranspose3d {
     weight: Tensor,
@@ -73,10 +73,10 @@ pub struct ConvTranspose3d {
 }
 
 impl ConvTranspose3d {
-    /// Parameters `weight [i, o, s, s, s]` and `bias [o]`.
+    /// Builds it from `weight [i, o, s, s, s]` and `bias [o]`.
     ///
     /// # Errors
-    /// If `vb` has no such parameters.
+    /// Returns an error if `vb` has no such parameters.
     pub fn new(channels: [usize; 2], stride: usize, vb: VarBuilder) -> Result<Self> {
         let [from, to] = channels;
         let init = init::uniform(to * stride.pow(3));
@@ -87,32 +87,32 @@ impl ConvTranspose3d {
         })
     }
 
-    /// The enlarged `x`; see [`conv3d::conv_transpose3d`].
+    /// Upsamples `x`; see [`conv3d::conv_transpose3d`].
     ///
     /// # Errors
-    /// If `x` does not fit.
+    /// Returns an error if `x` does not fit the weights.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         conv3d::conv_transpose3d(x, &self.weight, Some(&self.bias), self.params)
     }
 
-    /// The kernel, `[i, o, s, s, s]`.
+    /// Returns the kernel, `[i, o, s, s, s]`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// The bias, `[o]`.
+    /// Returns the bias, `[o]`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }
 
-    /// Stride and the rest.
+    /// Returns the parameters of the operation.
     pub fn params(&self) -> ConvTranspose3dParams {
         self.params
     }
 }
 
 /// Batch normalisation by channel (Ioffe and Szegedy 2015, <https://arxiv.org/abs/1502.03167>) with running
-/// statistics as PyTorch keeps them: momentum 0.1, unbiased running variance.
+/// statistics as in PyTorch: momentum 0.1, unbiased running variance.
 #[derive(Debug, Clone)]
 pub struct BatchNorm3d {
     gamma: Tensor,
@@ -122,15 +122,15 @@ pub struct BatchNorm3d {
 }
 
 impl BatchNorm3d {
-    /// Added to the variance before the root.
+    /// Added to the variance before its square root.
     pub const EPSILON: f64 = 1e-5;
-    /// The share of a batch in the running statistics.
+    /// Weight of a batch in the running statistics.
     pub const MOMENTUM: f64 = 0.1;
 
-    /// Parameters `weight`, `bias`, `running_mean` and `running_var`, each `[c]`.
+    /// Builds it from `weight`, `bias`, `running_mean` and `running_var`, each `[c]`.
     ///
     /// # Errors
-    /// If `vb` has no such parameters.
+    /// Returns an error if `vb` has no such parameters.
     pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             gamma: vb.get_with_hints(channels, "weight", Init::Const(1.0))?,
@@ -140,14 +140,14 @@ impl BatchNorm3d {
         })
     }
 
-    /// Normalises `x`, and cuts at 0 where `relu`: by the batch's statistics where `train` (which updates the
-    /// running ones), else by the running ones.
+    /// Normalises `x`, then applies ReLU if `relu`. In training it uses the statistics of the batch and updates the running
+    /// ones; otherwise it uses the running ones.
     ///
     /// # Shapes
-    /// `[n, c, d, h, w]` to the same.
+    /// `[n, c, d, h, w]` to `[n, c, d, h, w]`.
     ///
     /// # Errors
-    /// If `x` does not fit, or in training if a channel has one value only or the statistics are frozen.
+    /// Returns an error if `x` does not fit, or in training if a channel has a single value or the statistics are frozen.
     pub fn forward_t(&self, x: &Tensor, train: bool, relu: bool) -> Result<Tensor> {
         if !train {
             let (gamma, beta) = (&self.gamma, &self.beta);
@@ -157,7 +157,7 @@ impl BatchNorm3d {
         let (n, _, d, h, w) = x.dims5()?;
         let count = n * d * h * w;
         if count < 2 {
-            bail!("batch norm: training needs more than one value by channel, found {:?}", x.dims())
+            bail!("batch norm in training: expected more than one value per channel, found {:?}", x.dims())
         }
         let (y, mean, variance) = conv3d::batch_norm_train(x, &self.gamma, &self.beta, Self::EPSILON, relu)?;
         update(&self.running_mean, &mean)?;
@@ -165,12 +165,12 @@ impl BatchNorm3d {
         Ok(y)
     }
 
-    /// γ and β, `[c]` each.
+    /// Returns γ and β, `[c]` each.
     pub fn affine(&self) -> (&Tensor, &Tensor) {
         (&self.gamma, &self.beta)
     }
 
-    /// Running mean and variance, `[c]` each.
+    /// Returns running mean and variance, `[c]` each.
     pub fn statistics(&self) -> (&Tensor, &Tensor) {
         (&self.running_mean, &self.running_var)
     }
@@ -178,7 +178,7 @@ impl BatchNorm3d {
 
 fn update(running: &Tensor, batch: &Tensor) -> Result<()> {
     if !running.is_variable() {
-        bail!("batch norm: running statistics are frozen, build the network from trainable parameters")
+        bail!("batch norm in training: expected trainable parameters, found frozen running statistics")
     }
     let kept = (running.detach() * (1.0 - BatchNorm3d::MOMENTUM))?;
     Var::from_tensor(running)?.set(&(kept + (batch * BatchNorm3d::MOMENTUM)?)?)
@@ -192,10 +192,10 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Parameters `weight [o, i]`, uniform in ±1/√i, and `bias [o]`, from 0.
+    /// Builds it from `weight [o, i]`, initially uniform in ±1/√i, and `bias [o]`, initially 0.
     ///
     /// # Errors
-    /// If `vb` has no such parameters.
+    /// Returns an error if `vb` has no such parameters.
     pub fn new(channels: [usize; 2], vb: VarBuilder) -> Result<Self> {
         let [from, to] = channels;
         Ok(Self {
@@ -208,12 +208,12 @@ impl Linear {
     /// `[n, i]` to `[n, o]`.
     ///
     /// # Errors
-    /// If `x` does not fit.
+    /// Returns an error if `x` does not fit the weights.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
     }
 
-    /// Weight `[o, i]` and bias `[o]`.
+    /// Returns weight `[o, i]` and bias `[o]`.
     pub fn parameters(&self) -> (&Tensor, &Tensor) {
         (&self.weight, &self.bias)
     }

@@ -1,8 +1,8 @@
-//! What training makes small.
+//! Losses.
 
 use candle_core::{Result, Tensor, bail};
 
-/// Mean binary cross-entropy of logits, positive examples weighted by `positive_weight`, as PyTorch's
+/// Computes the mean binary cross-entropy of logits, positive examples weighted by `positive_weight`, as PyTorch's
 /// `binary_cross_entropy_with_logits(pos_weight=…)`.
 ///
 /// With σ the logistic function, an example costs −w·log σ(x) if it is positive and −log(1 − σ(x)) if not, both
@@ -12,11 +12,11 @@ use candle_core::{Result, Tensor, bail};
 /// `logits [n]`, n labels; returns a scalar.
 ///
 /// # Errors
-/// If lengths disagree.
+/// Returns an error if the numbers of logits and labels differ.
 pub fn bce_with_logits(logits: &Tensor, labels: &[bool], positive_weight: f64) -> Result<Tensor> {
     let values = logits.detach().to_vec1::<f32>()?;
     if values.len() != labels.len() || values.is_empty() {
-        bail!("cross-entropy: {} logits and {} labels", values.len(), labels.len())
+        bail!("cross-entropy: expected as many labels as logits ({}), found {}", values.len(), labels.len())
     }
     let count = labels.len() as f64;
     let mut loss = 0.0;
@@ -26,13 +26,13 @@ pub fn bce_with_logits(logits: &Tensor, labels: &[bool], positive_weight: f64) -
         loss += cost / count;
         slopes.push((slope / count) as f32);
     }
-    // The value is known and so is its slope: candle only needs a term that is 0 and has that slope.
+    // Value and derivative are computed here: candle only needs a term of value 0 with that derivative.
     let slopes = Tensor::from_vec(slopes, labels.len(), logits.device())?;
     let carrier = ((logits - logits.detach())? * slopes)?.sum_all()?;
     carrier + loss
 }
 
-/// The cost of one logit and its derivative.
+/// Returns the loss of one logit and its derivative.
 fn cross_entropy(logit: f64, label: bool, positive_weight: f64) -> (f64, f64) {
     let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
     let probability = sigmoid(logit);
@@ -43,7 +43,7 @@ fn cross_entropy(logit: f64, label: bool, positive_weight: f64) -> (f64, f64) {
     }
 }
 
-/// The probability of a logit.
+/// Returns the probability of a logit.
 pub fn sigmoid(logit: f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())
 }

@@ -1,17 +1,16 @@
-//! Batches on a device whose memory may be too small for them: a batch that does not fit is halved, and so are those
-//! after it.
+//! Batches on a device with little memory: a batch that does not fit is halved, and so are those after it.
 
 pub use conv3d::is_exhausted;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that a batch may take on a GPU unless told otherwise: it is filled by several images at once.
+/// Default memory of a batch on a GPU, in bytes.
 pub const ON_GPU: usize = 8 << 30;
 
-/// What is told of a batch that was halved: how many examples go together from now on.
+/// Callback for a halved batch, with the number of examples per batch from now on.
 pub type Notice = Box<dyn Fn(usize) + Send + Sync>;
 
-/// How many examples go together, learned from batches that did not fit.
+/// Largest number of examples per batch that fits, found by trying.
 pub struct Fitting {
     most: AtomicUsize,
     notice: Option<Notice>,
@@ -30,22 +29,22 @@ impl Default for Fitting {
 }
 
 impl Fitting {
-    /// Tells `notice` of each batch that is halved.
+    /// Calls `notice` for each batch that is halved.
     #[must_use]
     pub fn with_notice(notice: Notice) -> Self {
         Self { notice: Some(notice), ..Self::default() }
     }
 
-    /// The most examples that go together, as far as is known.
+    /// Returns the largest number of examples per batch that is known to fit.
     pub fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// Does `count` examples, in order and as many together as fit: `work` does those of a range. `exhausted` says which
-    /// errors a smaller batch may mend.
+    /// Computes `count` examples in order, as many at once as fit. `work` computes a range of examples; `exhausted` returns
+    /// whether a smaller batch may avoid an error.
     ///
     /// # Errors
-    /// What `work` meets, also where it does not fit with one example alone.
+    /// Returns the errors of `work`, also if a single example does not fit.
     pub fn run<T, E>(
         &self,
         count: usize,

@@ -7,9 +7,9 @@ use candle_nn::{Init, VarBuilder, var_builder::SimpleBackend};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Suffixes of what batch norm measures rather than learns.
+/// Suffixes of the running statistics of batch norm.
 const STATISTICS: [&str; 2] = [".running_mean", ".running_var"];
-/// PyTorch's count of training batches: read by nobody where the momentum is fixed.
+/// PyTorch's count of training batches, unused with a fixed momentum.
 const IGNORED: &str = ".num_batches_tracked";
 
 /// The parameters and running statistics of one network, sorted by name.
@@ -23,25 +23,26 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// No parameters yet: networks built from [`Parameters::builder`] add theirs, drawn from `seed` (see [`init`]).
+    /// Creates an empty set. Networks built from [`Parameters::builder`] add their parameters, drawn from `seed` (see
+    /// [`init`]).
     pub fn seeded(seed: u64, device: &Device) -> Self {
         Self { tensors: Arc::default(), seed, device: device.clone() }
     }
 
-    /// Where a network to be trained takes its parameters from; it adds those that are not there yet.
+    /// Returns a builder for a network to be trained; it adds missing parameters.
     pub fn builder(&self) -> VarBuilder<'static> {
         let backend = Growing { parameters: self.clone(), detached: false };
         VarBuilder::from_backend(Box::new(backend), DType::F32, self.device.clone())
     }
 
-    /// As [`Parameters::builder`], for a network that sees the same values (also after they are changed) and
-    /// records nothing for a backward pass through them.
+    /// Returns a builder like [`Parameters::builder`] for a network that shares the values, also after they change, without
+    /// a record of gradients.
     pub fn frozen_builder(&self) -> VarBuilder<'static> {
         let backend = Growing { parameters: self.clone(), detached: true };
         VarBuilder::from_backend(Box::new(backend), DType::F32, self.device.clone())
     }
 
-    /// What an optimiser changes, sorted by name.
+    /// Returns the trainable parameters, sorted by name.
     pub fn trainable(&self) -> Vec<(String, Var)> {
         let learned = |name: &str| !STATISTICS.iter().any(|suffix| name.ends_with(suffix));
         let tensors = self.lock();
@@ -52,10 +53,10 @@ impl Parameters {
             .collect()
     }
 
-    /// The gradients of a sum of two losses by what is learned, from those of each.
+    /// Adds the gradients of two losses with respect to the trainable parameters.
     ///
     /// # Errors
-    /// If candle refuses.
+    /// Returns an error if a tensor operation fails.
     pub fn add_gradients(&self, mut total: GradStore, more: &GradStore) -> Result<GradStore, Error> {
         for (_, var) in self.trainable() {
             if let (Some(a), Some(b)) = (total.get(&var), more.get(&var)) {
@@ -66,10 +67,10 @@ impl Parameters {
         Ok(total)
     }
 
-    /// What batch norm has measured, with a copy of each as it is now.
+    /// Returns the running statistics with a copy of their current values.
     ///
     /// # Errors
-    /// If candle refuses.
+    /// Returns an error if a tensor operation fails.
     pub fn statistics(&self) -> Result<Vec<(Var, Tensor)>, Error> {
         let measured = |name: &str| STATISTICS.iter().any(|suffix| name.ends_with(suffix));
         let tensors = self.lock();
@@ -77,7 +78,7 @@ impl Parameters {
         tensors.iter().filter(|(name, _)| measured(name)).map(|(_, var)| copy(var)).collect()
     }
 
-    /// All values, running statistics included, as they are now; they share memory with the parameters.
+    /// Returns all current values, including running statistics. They share memory with the parameters.
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
         self.lock().iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
     }
@@ -85,7 +86,8 @@ impl Parameters {
     /// Replaces all values.
     ///
     /// # Errors
-    /// If a parameter is missing, has another shape, or is not the network's; nothing has changed then.
+    /// Returns [`Error::MissingKey`], [`Error::Shape`] or [`Error::UnexpectedKey`] if the tensors do not fit; nothing is
+    /// replaced then.
     pub fn load(&self, tensors: &BTreeMap<String, Tensor>) -> Result<(), Error> {
         let own = self.lock();
         for (key, var) in own.iter() {
@@ -99,13 +101,13 @@ impl Parameters {
         }
         for (key, var) in own.iter() {
             let value = tensors.get(key).ok_or_else(|| missing(key, var.shape()))?;
-            // A copy: a variable refuses values that share its memory.
+            // A copy, since a variable cannot be set to values that share its memory.
             var.set(&value.to_device(&self.device)?.to_dtype(DType::F32)?.copy()?)?;
         }
         Ok(())
     }
 
-    /// The device the parameters lie on.
+    /// Returns the device of the parameters.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -135,13 +137,13 @@ impl SimpleBackend for Growing {
             let drawn = Tensor::from_vec(drawn, &shape, device)?.to_dtype(dtype)?;
             tensors.insert(name.to_owned(), Var::from_tensor(&drawn)?);
         }
-        let Some(var) = tensors.get(name) else { candle_core::bail!("{name} could not be kept") };
+        let Some(var) = tensors.get(name) else { candle_core::bail!("{name}: the parameter was not stored") };
         same_shape(name, &shape, var.as_tensor()).map_err(candle_core::Error::wrap)?;
         Ok(if self.detached { var.as_detached_tensor() } else { var.as_tensor().clone() })
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
-        candle_core::bail!("{name}: a parameter to be drawn needs a shape")
+        candle_core::bail!("{name}: expected a shape to draw the parameter")
     }
 
     /// Any parameter can be drawn.
@@ -150,11 +152,11 @@ impl SimpleBackend for Growing {
     }
 }
 
-/// Builds a network from `tensors`, which stay as they are: no gradient is recorded for them.
+/// Builds a network from `tensors`, without a record of gradients for them.
 ///
 /// # Errors
-/// If a parameter is missing, has another shape, or is not the network's (but for PyTorch's
-/// `num_batches_tracked`), and whatever `build` returns.
+/// Returns [`Error::MissingKey`], [`Error::Shape`] or [`Error::UnexpectedKey`] if the tensors do not fit (PyTorch's
+/// `num_batches_tracked` is ignored), and the errors of `build`.
 pub fn frozen<N>(
     tensors: BTreeMap<String, Tensor>,
     device: &Device,
@@ -174,7 +176,7 @@ pub fn frozen<N>(
     }
 }
 
-/// Tensors to build from, which of them were asked for, and the first that did not fit.
+/// Tensors to build from, the names that were used, and the first that did not fit.
 struct Given {
     tensors: BTreeMap<String, Tensor>,
     asked: Mutex<BTreeSet<String>>,
@@ -207,7 +209,7 @@ impl SimpleBackend for GivenBackend {
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
-        candle_core::bail!("{name}: a parameter is asked for by shape")
+        candle_core::bail!("{name}: expected a shape")
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

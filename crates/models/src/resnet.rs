@@ -11,29 +11,30 @@ use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::VarBuilder;
 use conv3d::Pool3dParams;
 use serde::{Deserialize, Serialize};
+use std::ops::Deref;
 
-/// How a block's input reaches its output where their shapes differ.
+/// Shortcut of a block whose input and output shapes differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Shortcut {
-    /// Every stride-th voxel, and zeros for the channels that are more; no parameters.
+    /// Every stride-th voxel, with zeros for the additional channels; no parameters.
     A,
     /// A convolution of kernel 1 with batch norm.
     B,
 }
 
-/// What a residual network looks like.
+/// Configuration of a [`ResNet3d`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResNetConfig {
-    /// Layers with weights: 10, 18, 34 or 50.
+    /// Number of layers with weights: 10, 18, 34 or 50.
     pub depth: usize,
-    /// Sequences of a study.
+    /// Input channels.
     pub in_channels: usize,
     /// Channels of the stem and of the first stage, doubled at each later stage; 64 in the literature.
     pub width: usize,
     /// Stride of the first convolution.
     pub stem_stride: usize,
-    /// How shapes are matched.
+    /// Shortcut between different shapes.
     pub shortcut: Shortcut,
 }
 
@@ -43,37 +44,49 @@ impl Default for ResNetConfig {
     }
 }
 
+/// A configuration that is in range; see [`ResNetConfig::check`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ValidResNetConfig(ResNetConfig);
+
+impl Deref for ValidResNetConfig {
+    type Target = ResNetConfig;
+
+    fn deref(&self) -> &ResNetConfig {
+        &self.0
+    }
+}
+
 impl ResNetConfig {
-    /// Blocks by stage, and whether they are bottlenecks.
+    /// Returns the number of blocks per stage and whether they are bottlenecks.
     fn stages(&self) -> Result<([usize; 4], bool), Error> {
         match self.depth {
             10 => Ok(([1, 1, 1, 1], false)),
             18 => Ok(([2, 2, 2, 2], false)),
             34 => Ok(([3, 4, 6, 3], false)),
             50 => Ok(([3, 4, 6, 3], true)),
-            depth => Err(Error::Config {
-                key: "depth",
+            depth => Err(Error::InvalidSetting {
+                setting: "depth",
                 expected: "10, 18, 34 or 50".to_owned(),
                 found: depth.to_string(),
             }),
         }
     }
 
-    /// Whether such a network can be built.
+    /// Validates the configuration.
     ///
     /// # Errors
-    /// Names the first key that is out of range.
-    pub fn check(&self) -> Result<(), Error> {
+    /// Returns [`Error::InvalidSetting`] for the first setting that is out of range.
+    pub fn check(self) -> Result<ValidResNetConfig, Error> {
         self.stages()?;
         let sizes =
             [("in_channels", self.in_channels), ("width", self.width), ("stem_stride", self.stem_stride)];
         for (key, value) in sizes {
             if !(1..=4096).contains(&value) {
                 let expected = "1 to 4096".to_owned();
-                return Err(Error::Config { key, expected, found: value.to_string() });
+                return Err(Error::InvalidSetting { setting: key, expected, found: value.to_string() });
             }
         }
-        Ok(())
+        Ok(ValidResNetConfig(self))
     }
 }
 
@@ -93,9 +106,9 @@ impl ResNet3d {
     /// Builds the network with the parameters of `vb`.
     ///
     /// # Errors
-    /// If `config` is out of range or `vb` has not the parameters.
+    /// Returns [`Error::InvalidSetting`] if `config` is out of range, or the error of `vb` if a parameter does not fit.
     pub fn new(config: &ResNetConfig, vb: VarBuilder) -> Result<Self, Error> {
-        config.check()?;
+        let config = config.clone().check()?;
         let (blocks, bottleneck) = config.stages()?;
         let stem = Conv3d::new([config.in_channels, config.width], 7, config.stem_stride, 3, vb.pp("conv1"))?;
         let stem_norm = BatchNorm3d::new(config.width, vb.pp("bn1"))?;
@@ -117,24 +130,24 @@ impl ResNet3d {
         Ok(Self { stem, stem_norm, stages, head })
     }
 
-    /// Logits of the positive class.
+    /// Computes the logits of the positive class.
     ///
     /// # Shapes
     /// `[n, c, d, h, w]` to `[n]`.
     ///
     /// # Errors
-    /// If `x` does not fit.
+    /// Returns an error if `x` does not fit the network.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
         self.head(&self.features_t(x, train)?)
     }
 
-    /// What the last residual stage gives.
+    /// Computes the output of the last residual stage.
     ///
     /// # Shapes
     /// `[n, c, d, h, w]` to `[n, 8·width (·4 for depth 50), d/16·stem stride, …]`, sizes rounded up at each halving.
     ///
     /// # Errors
-    /// If `x` does not fit.
+    /// Returns an error if `x` does not fit the network.
     pub fn features_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
         let x = self.stem_norm.forward_t(&self.stem.forward(x)?, train, true)?;
         let mut x = conv3d::max_pool3d(&x, Self::POOL)?;
@@ -144,28 +157,28 @@ impl ResNet3d {
         Ok(x)
     }
 
-    /// Logits from [`ResNet3d::features_t`]: global mean, then linear.
+    /// Computes logits from [`ResNet3d::features_t`]: global mean, then linear.
     ///
     /// # Shapes
     /// `[n, c, d, h, w]` to `[n]`.
     ///
     /// # Errors
-    /// If `features` do not fit.
+    /// Returns an error if `features` do not fit the network.
     pub fn head(&self, features: &Tensor) -> TensorResult<Tensor> {
         self.head.forward(&conv3d::global_avg_pool3d(features)?)?.squeeze(1)
     }
 }
 
-/// Convolutions with batch norm, and the way round them.
+/// Convolutions with batch norm, and their shortcut.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     pub(crate) layers: Vec<(Conv3d, BatchNorm3d)>,
-    pub(crate) around: Around,
+    pub(crate) shortcut: ShortcutLayer,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Around {
-    Same,
+pub(crate) enum ShortcutLayer {
+    Identity,
     Padded { stride: usize, channels: usize },
     Projected(Box<(Conv3d, BatchNorm3d)>),
 }
@@ -195,37 +208,37 @@ impl Block {
                 BatchNorm3d::new(channels[1], norm)?,
             ));
         }
-        let around = match shortcut {
-            _ if stride == 1 && from == to => Around::Same,
-            Shortcut::A => Around::Padded { stride, channels: to },
+        let shortcut = match shortcut {
+            _ if stride == 1 && from == to => ShortcutLayer::Identity,
+            Shortcut::A => ShortcutLayer::Padded { stride, channels: to },
             Shortcut::B => {
                 let (conv_vb, norm_vb) = (vb.pp("downsample.0"), vb.pp("downsample.1"));
                 let mut conv = Conv3d::new([from, to], 1, stride, 0, conv_vb.clone())?;
-                // MONAI's own weights have this bias, those that MedicalNet trained have not.
+                // MONAI's weights have this bias; MedicalNet's do not.
                 if conv_vb.contains_tensor("bias") {
                     conv = conv.with_bias(conv_vb)?;
                 }
-                Around::Projected(Box::new((conv, BatchNorm3d::new(to, norm_vb)?)))
+                ShortcutLayer::Projected(Box::new((conv, BatchNorm3d::new(to, norm_vb)?)))
             }
         };
-        Ok(Self { layers, around })
+        Ok(Self { layers, shortcut })
     }
 
     fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
-        let around = match &self.around {
-            Around::Same => x.clone(),
-            Around::Padded { stride, channels } => {
+        let shortcut = match &self.shortcut {
+            ShortcutLayer::Identity => x.clone(),
+            ShortcutLayer::Padded { stride, channels } => {
                 let kept = conv3d::avg_pool3d(x, Pool3dParams::cubic(1, *stride, 0))?;
                 let more = channels - kept.dim(1)?;
                 kept.pad_with_zeros(1, 0, more)?
             }
-            Around::Projected(layers) => layers.1.forward_t(&layers.0.forward(x)?, train, false)?,
+            ShortcutLayer::Projected(layers) => layers.1.forward_t(&layers.0.forward(x)?, train, false)?,
         };
         let mut y = x.clone();
         let last = self.layers.len() - 1;
         for (index, (conv, norm)) in self.layers.iter().enumerate() {
             y = norm.forward_t(&conv.forward(&y)?, train, index < last)?;
         }
-        conv3d::add_relu(&y, &around)
+        conv3d::add_relu(&y, &shortcut)
     }
 }

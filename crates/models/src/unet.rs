@@ -1,8 +1,8 @@
 //! A U-Net of volumes: "3D U-Net: Learning Dense Volumetric Segmentation from Sparse Annotation", Çiçek et al.
 //! 2016, <https://doi.org/10.1007/978-3-319-46723-8_49>.
 //!
-//! Each level has two convolutions of kernel 3 with batch norm and ReLU; max-pooling leads down, a transposed
-//! convolution up, where the way down's features are put beside.
+//! Each level has two convolutions of kernel 3 with batch norm and ReLU. Levels are connected by max-pooling on the way
+//! down and by transposed convolutions on the way up, where the skipped features are concatenated.
 
 use crate::{
     Error,
@@ -12,16 +12,17 @@ use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::VarBuilder;
 use conv3d::Pool3dParams;
 use serde::{Deserialize, Serialize};
+use std::ops::Deref;
 
-/// What a U-Net looks like.
+/// Configuration of a [`UNet3d`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UNetConfig {
-    /// Sequences of a study.
+    /// Input channels.
     pub in_channels: usize,
-    /// Values by voxel of the output.
+    /// Output channels.
     pub out_channels: usize,
-    /// Channels by level, finest first.
+    /// Channels per level, finest first.
     pub widths: Vec<usize>,
 }
 
@@ -31,14 +32,26 @@ impl Default for UNetConfig {
     }
 }
 
+/// A configuration that is in range; see [`UNetConfig::check`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ValidUNetConfig(UNetConfig);
+
+impl Deref for ValidUNetConfig {
+    type Target = UNetConfig;
+
+    fn deref(&self) -> &UNetConfig {
+        &self.0
+    }
+}
+
 impl UNetConfig {
-    /// Whether such a network can be built.
+    /// Validates the configuration.
     ///
     /// # Errors
-    /// Names the first key that is out of range.
-    pub fn check(&self) -> Result<(), Error> {
+    /// Returns [`Error::InvalidSetting`] for the first setting that is out of range.
+    pub fn check(self) -> Result<ValidUNetConfig, Error> {
         let refuse = |key, expected: &str, found: String| {
-            Err(Error::Config { key, expected: expected.to_owned(), found })
+            Err(Error::InvalidSetting { setting: key, expected: expected.to_owned(), found })
         };
         if !(1..=8).contains(&self.widths.len()) {
             return refuse("widths", "1 to 8 levels", format!("{}", self.widths.len()));
@@ -51,11 +64,11 @@ impl UNetConfig {
                 return refuse(key, "1 to 4096", value.to_string());
             }
         }
-        Ok(())
+        Ok(ValidUNetConfig(self))
     }
 }
 
-/// A U-Net, up to its last convolution: what becomes of the raw values is the caller's.
+/// A U-Net, without an activation after its last convolution.
 #[derive(Debug, Clone)]
 pub struct UNet3d {
     pub(crate) down: Vec<Level>,
@@ -71,9 +84,9 @@ impl UNet3d {
     /// `up.L.transposed`, L the level from 0, the finest, and `last`.
     ///
     /// # Errors
-    /// If `config` is out of range or `vb` has not the parameters.
+    /// Returns [`Error::InvalidSetting`] if `config` is out of range, or the error of `vb` if a parameter does not fit.
     pub fn new(config: &UNetConfig, vb: VarBuilder) -> Result<Self, Error> {
-        config.check()?;
+        let config = config.clone().check()?;
         let mut down = Vec::new();
         let mut channels = config.in_channels;
         for (level, &width) in config.widths.iter().enumerate() {
@@ -93,16 +106,16 @@ impl UNet3d {
         Ok(Self { down, up, last })
     }
 
-    /// The values before any sigmoid.
+    /// Computes the output, before any activation.
     ///
-    /// Sizes that do not halve evenly down to the last level are padded with zeros at their far ends, and the
-    /// result is cut back.
+    /// Sizes that are not divisible by 2 at every level are padded with zeros at their far ends, and the output is cropped
+    /// to the input's size.
     ///
     /// # Shapes
     /// `[n, in, d, h, w]` to `[n, out, d, h, w]`.
     ///
     /// # Errors
-    /// If `x` does not fit.
+    /// Returns an error if `x` does not fit the network.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
         let (_, _, d, h, w) = x.dims5()?;
         let multiple = 1usize << self.up.len();
@@ -123,7 +136,7 @@ impl UNet3d {
             let enlarged = transposed.forward(&x)?;
             let beside = match skipped.pop() {
                 Some(beside) => beside,
-                None => candle_core::bail!("u-net: a level up has no level down"),
+                None => candle_core::bail!("u-net: expected as many levels up as down"),
             };
             x = level.forward_t(&Tensor::cat(&[&beside, &enlarged], 1)?, train)?;
         }

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use relevox_models::{
     Error, ResNetConfig, Shortcut, checkpoint,
-    train::{Examples, Phase, Schedule, Step, TrainConfig, Trainer},
+    train::{ClassifierTrainer, Examples, Phase, Schedule, Step, TrainConfig},
 };
 use serde_json::json;
 use std::{error, fs, ops::ControlFlow, path::Path, process::Command};
@@ -67,11 +67,12 @@ fn config() -> TrainConfig {
     TrainConfig { epochs: 4, batch: 3, learning_rate: 0.01, schedule, seed: 5, ..TrainConfig::default() }
 }
 
-fn new(config: &TrainConfig) -> Trainer {
-    Trainer::new(&network(), config, json!({ "downsample": 2, "crop": [24, 26, 28] }), &Device::Cpu).unwrap()
+fn new(config: &TrainConfig) -> ClassifierTrainer {
+    ClassifierTrainer::new(&network(), config, json!({ "downsample": 2, "crop": [24, 26, 28] }), &Device::Cpu)
+        .unwrap()
 }
 
-fn run(trainer: &mut Trainer, epochs: usize) {
+fn run(trainer: &mut ClassifierTrainer, epochs: usize) {
     let (train, validation) = (Balls { count: 10, seed: 0 }, Balls { count: 5, seed: 1000 });
     for _ in 0..epochs {
         trainer.run_epoch(&train, &validation, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -85,7 +86,7 @@ fn straight(folder: &Path) -> [Vec<u8>; 2] {
     files(&trainer, folder, "straight")
 }
 
-fn files(trainer: &Trainer, folder: &Path, name: &str) -> [Vec<u8>; 2] {
+fn files(trainer: &ClassifierTrainer, folder: &Path, name: &str) -> [Vec<u8>; 2] {
     let paths = [folder.join(format!("{name}.safetensors")), folder.join(format!("{name}-last.safetensors"))];
     trainer.save_weights(&paths[0]).unwrap();
     trainer.save_state(&paths[1]).unwrap();
@@ -99,7 +100,7 @@ fn resuming_gives_the_bytes_of_an_uninterrupted_run() {
     let mut trainer = new(&config());
     run(&mut trainer, 2);
     trainer.save_state(&last).unwrap();
-    let mut resumed = Trainer::resume(&last, &config(), &Device::Cpu).unwrap();
+    let mut resumed = ClassifierTrainer::resume(&last, &config(), &Device::Cpu).unwrap();
     assert_eq!((resumed.epoch(), resumed.history()), (2, trainer.history()));
     run(&mut resumed, 2);
     assert!(resumed.is_finished());
@@ -195,7 +196,7 @@ fn states_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("last.safetensors");
     let message = |path: &Path, config: &TrainConfig| {
-        Trainer::resume(path, config, &Device::Cpu).unwrap_err().to_string()
+        ClassifierTrainer::resume(path, config, &Device::Cpu).unwrap_err().to_string()
     };
     assert!(message(&path, &config()).contains("could not read"));
     fs::write(&path, b"not a tensor").unwrap();
@@ -236,10 +237,11 @@ fn examples_that_do_not_fit_are_refused() {
     }
     let mut go_on = |_: Step| ControlFlow::Continue(());
     let none = Balls { count: 0, seed: 0 };
-    let refused =
-        |trainer: &mut Trainer, train: &dyn Examples, go_on: &mut dyn FnMut(Step) -> ControlFlow<()>| {
-            trainer.run_epoch(train, &Balls { count: 2, seed: 0 }, go_on).unwrap_err().to_string()
-        };
+    let refused = |trainer: &mut ClassifierTrainer,
+                   train: &dyn Examples,
+                   go_on: &mut dyn FnMut(Step) -> ControlFlow<()>| {
+        trainer.run_epoch(train, &Balls { count: 2, seed: 0 }, go_on).unwrap_err().to_string()
+    };
     let mut trainer = new(&config());
     assert!(refused(&mut trainer, &none, &mut go_on).contains("found 0 and 2"));
     let message = refused(&mut trainer, &Short, &mut go_on);

@@ -252,7 +252,7 @@ fn a_training_goes_on_to_the_same_bytes() {
     let other = FillConfig { seed: 12, ..config };
     assert!(matches!(
         FillTrainer::resume(&path, &other, &Device::Cpu),
-        Err(Error::Network(relevox_models::Error::Config { .. }))
+        Err(Error::Network(relevox_models::Error::InvalidSetting { .. }))
     ));
 }
 

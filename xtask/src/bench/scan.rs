@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ndarray::{Array4, ArrayView4, Axis};
-use relevox_models::plan::{Costs, Kept, MEMORY, Plan};
+use relevox_models::plan::{Cache, Costs, MEMORY, Plan};
 use relevox_perturb::{Box3, ConstantFill, Fill, FillKind, Patch};
 use relevox_volume::{CaseFiles, Preprocess, Study};
 use serde::{Deserialize, Serialize};
@@ -59,13 +59,13 @@ pub(super) fn blanked(study: &Study, regions: &Supervoxels) -> anyhow::Result<Ve
     Ok(blank(study)?.patches(study.image.view(), regions, &all)?)
 }
 
-fn keep(plan: &Plan, image: ArrayView4<'_, f32>) -> anyhow::Result<Kept> {
-    Ok(plan.keep(image.as_slice().context("a stack in C order")?, image.dim().into(), MEMORY)?)
+fn keep(plan: &Plan, image: ArrayView4<'_, f32>) -> anyhow::Result<Cache> {
+    Ok(plan.cache(image.as_slice().context("a stack in C order")?, image.dim().into(), MEMORY)?)
 }
 
 /// Operations that changes leave of an image's.
 pub(super) fn operations(plan: &Plan, image: ArrayView4<'_, f32>, patches: &[Patch]) -> anyhow::Result<f64> {
-    Ok(plan.changed_operations(&keep(plan, image)?, patches)? as f64)
+    Ok(plan.patched_operations(&keep(plan, image)?, patches)? as f64)
 }
 
 /// What one layer costs among the changes of all regions.
@@ -113,12 +113,12 @@ pub(super) fn profile(
     Ok(of_layers.chain([named("copies of what is kept", copies), named("all else", rest)]).collect())
 }
 
-fn changed(plan: &Plan, kept: &Kept, patches: &[Patch]) -> anyhow::Result<()> {
+fn changed(plan: &Plan, kept: &Cache, patches: &[Patch]) -> anyhow::Result<()> {
     for together in patches.chunks(TOGETHER) {
         interrupt::check()?;
         match kept.logit() {
-            Some(_) => plan.changed(kept, together).map(drop)?,
-            None => plan.changed_values(kept, together).map(drop)?,
+            Some(_) => plan.patched_logits(kept, together).map(drop)?,
+            None => plan.patched_values(kept, together).map(drop)?,
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use ndarray::Array4;
 use relevox_models::candle_core::{Device, Tensor};
 use relevox_models::conv3d::cudnn_runs;
 use relevox_models::memory::{Fitting, ON_GPU};
-use relevox_models::windows::{UNetWindows, Windows};
+use relevox_models::windows::{ResNetWindows, UNetWindows};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, loss};
 use relevox_perturb::{Box3, Patch};
 use serde_json::json;
@@ -52,11 +52,11 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     // Each has two gradients, but for the first, whose input is no variable.
     figures.part("a training step", count(&step, "a training step", 3 * convolutions - 1))?;
 
-    let windows = Windows::new(judged.clone(), device.clone());
+    let windows = ResNetWindows::new(judged.clone(), device.clone());
     let patches = [Patch::new(Box3::new([10, 12, 9], [16, 19, 17]), Array4::ones((c, 6, 7, 8)))?];
     let pass = || -> anyhow::Result<()> {
-        let kept = windows.keep(&image, SHAPE)?;
-        windows.changed(&kept, &patches, ON_GPU, &Fitting::default())?;
+        let kept = windows.cache(&image, SHAPE)?;
+        windows.patched(&kept, &patches, ON_GPU, &Fitting::default())?;
         Ok(())
     };
     // Once for the image, once for the windows.
@@ -67,8 +67,8 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     let windows = UNetWindows::new(UNet3d::new(&config, parameters.builder())?, device.clone());
     let convolutions = parameters.trainable().iter().filter(|(_, var)| var.rank() == 5).count() as u64;
     let pass = || -> anyhow::Result<()> {
-        let kept = windows.keep(&image, SHAPE)?;
-        windows.changed(&kept, &patches, ON_GPU, &Fitting::default())?;
+        let kept = windows.cache(&image, SHAPE)?;
+        windows.patched(&kept, &patches, ON_GPU, &Fitting::default())?;
         Ok(())
     };
     // Of the image the last two, which no change looks back at, are not computed.

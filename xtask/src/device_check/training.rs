@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use relevox_models::candle_core::Device;
-use relevox_models::train::{EpochRecord, Examples, Step, TrainConfig, Trainer};
+use relevox_models::train::{ClassifierTrainer, EpochRecord, Examples, Step, TrainConfig};
 use relevox_models::{Precision, ResNetConfig};
 
 use super::Allowed;
@@ -81,10 +81,10 @@ fn epochs(folder: &Path, devices: [&Device; 2]) -> anyhow::Result<Vec<EpochRecor
     let (train, validation) = (Blobs { first: 0, count: 20 }, Blobs { first: 20, count: 6 });
     let state = folder.join("state.safetensors");
     let mut go_on = |_: Step| ControlFlow::Continue(());
-    let mut trainer = Trainer::new(&network, &config, serde_json::Value::Null, devices[0])?;
+    let mut trainer = ClassifierTrainer::new(&network, &config, serde_json::Value::Null, devices[0])?;
     trainer.run_epoch(&train, &validation, &mut go_on)?;
     trainer.save_state(&state)?;
-    let mut trainer = Trainer::resume(&state, &config, devices[1])?;
+    let mut trainer = ClassifierTrainer::resume(&state, &config, devices[1])?;
     trainer.run_epoch(&train, &validation, &mut go_on)?;
     Ok(trainer.history().to_vec())
 }

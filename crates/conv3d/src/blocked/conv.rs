@@ -1,8 +1,8 @@
-//! A convolution on blocked activations, with its batch norm folded in and its residual and ReLU at the end of each sum.
+//! Direct convolution of blocked activations, with fused bias, residual and ReLU.
 //!
-//! [`Convolution::run`] computes any box of the output, of any number of images at once, from windows that hold what the
-//! box reads. Each output's sum has one order of operations (bias, then blocks of input channels, taps, channels, then
-//! the residual), whatever the box, the tiles, the passes or the threads: boxes are the dense pass's bits.
+//! [`Convolution::run`] computes any box of the output, of any number of images at once, from windows that hold the
+//! inputs of the box. The order of operations of an output (bias, then blocks of input channels, taps, channels, then the
+//! residual) does not depend on the box, the tiles, the passes or the threads, so a box has the bits of the whole output.
 
 use super::tile::{self, Finish, MOST_ROWS, Start, Work};
 use super::window::{BLOCK, Window};
@@ -13,13 +13,13 @@ use rayon::prelude::*;
 use relevox_grid::Box3;
 use std::ops::Range;
 
-/// Weights that one pass over a task's voxels reads, about, and at least those of one block of inputs: 27 KiB of 3³ taps
-/// and 16 outputs, which a first-level cache holds.
+/// Approximate number of weights per pass over a task's voxels, at least those of one block of inputs: 27 KiB for 3³ taps
+/// and 16 outputs, which fit into a first-level cache.
 const PASS_ELEMENTS: usize = 1 << 13;
-/// Multiply-adds of a task: some milliseconds, so that threads end together.
+/// Multiply-adds per task: a few milliseconds, so that threads finish at about the same time.
 const TASK_PRODUCTS: usize = 1 << 25;
 
-/// How a convolution's outputs are put into the output layer: voxel o at `o · step + offset`.
+/// Placement of outputs in the output layer: voxel o is written to `o · step + offset`.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
     /// Distance between neighbouring outputs.
@@ -29,7 +29,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Voxel o at o.
+    /// Voxel o is written to o.
     pub const NONE: Spread = Spread { step: 1, offset: [0; 3] };
 }
 
@@ -42,19 +42,19 @@ pub struct Convolution {
     in_blocks: usize,
     pitch: usize,
     out_blocks: usize,
-    /// Blocks of outputs that a tile takes together.
+    /// Blocks of outputs per tile.
     group: usize,
     relu: bool,
-    /// Multiply-adds of one output voxel, those with padding channels left out.
+    /// Multiply-adds per output voxel, without the channels that pad blocks.
     products: usize,
-    /// Read and written, those that only fill blocks up left out.
+    /// Input and output channels, without those that pad blocks.
     channels: [usize; 2],
     /// `[group][input block][tz][ty][tx][channel][output]`
     weights: Vec<f32>,
     bias: Vec<f32>,
 }
 
-/// A batch-norm-free convolution's dense weights `[o, i, kz, ky, kx]` and bias.
+/// Dense weights and bias of a convolution.
 #[derive(Clone, Copy)]
 pub struct Dense<'a> {
     /// Weights `[o, i, kz, ky, kx]`.
@@ -63,7 +63,7 @@ pub struct Dense<'a> {
     pub bias: &'a [f32],
 }
 
-/// Which channel each value of an input voxel is, block by block; none for padding.
+/// Channels of an input voxel's values, block by block.
 #[derive(Clone, Debug)]
 pub struct Lanes {
     /// Values of a voxel in one block.
@@ -73,7 +73,7 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// An image's channels: packed tightly where they are fewer than a block.
+    /// Returns the layout of an image, which is not padded to a block if it has fewer channels.
     pub fn image(channels: usize) -> Lanes {
         if channels < BLOCK {
             return Lanes { pitch: channels, channels: (0..channels).map(Some).collect() };
@@ -81,7 +81,7 @@ impl Lanes {
         Lanes::parts(&[channels])
     }
 
-    /// Layers put beside one another, each padded to whole blocks.
+    /// Returns the layout of concatenated layers, each padded to whole blocks.
     pub fn parts(parts: &[usize]) -> Lanes {
         let mut channels = Vec::new();
         let mut next = 0;
@@ -93,17 +93,17 @@ impl Lanes {
         Lanes { pitch: BLOCK, channels }
     }
 
-    /// Blocks of a voxel.
+    /// Returns the number of blocks.
     pub fn blocks(&self) -> usize {
         self.channels.len() / self.pitch
     }
 }
 
-/// One image's part of a call: which box of the output to compute, from what, into what.
+/// One image of a call: the box of outputs to compute, its input and its output.
 pub struct Job<'a> {
-    /// The box, in the convolution's outputs (before any spread).
+    /// The box of outputs, before [`Spread`].
     pub outputs: Box3,
-    /// Boxes within it that alone are to be computed, of which no two share a voxel; all of it where there are none.
+    /// Disjoint boxes within `outputs` to compute instead of all of it.
     pub parts: Option<&'a [Box3]>,
     /// The input layer and its values.
     pub input: (&'a Window, &'a [f32]),
@@ -114,10 +114,10 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The boxes to compute.
+    /// Returns the boxes to compute.
     ///
     /// # Panics
-    /// If a part lies outside the outputs or, with debug assertions, if two overlap.
+    /// Panics if a part lies outside the outputs or, with debug assertions, if two overlap.
     pub(super) fn boxes(&self) -> &[Box3] {
         let Some(parts) = self.parts else { return std::slice::from_ref(&self.outputs) };
         for part in parts {
@@ -138,7 +138,7 @@ fn disjoint(boxes: &[Box3]) -> bool {
     })
 }
 
-/// What is added to the sums: voxel `o · stride` of a layer; its blocks are as many as the output's, or fewer (zeros).
+/// A layer to add: voxel `o · stride` is added to output `o`. Missing blocks count as zeros.
 #[derive(Clone, Copy)]
 pub struct Residual<'a> {
     /// The layer.
@@ -164,7 +164,7 @@ impl Convolution {
         let [kz, ky, kx] = geometry.kernel;
         let inputs = dense.weights.len() / (outputs * taps).max(1);
         let (pitch, in_blocks, out_blocks) = (lanes.pitch, lanes.blocks(), outputs.div_ceil(BLOCK));
-        // Two blocks are two vectors of AVX-512; one block is two vectors of AVX2, four of less.
+        // Two blocks are two vectors of AVX-512; one block is two vectors of AVX2 and four of narrower ones.
         let group = if isa.lanes() == BLOCK { out_blocks.min(2) } else { 1 };
         let mut weights = Vec::with_capacity(out_blocks * BLOCK * lanes.channels.len() * taps);
         let mut bias = dense.bias.to_vec();
@@ -203,17 +203,17 @@ impl Convolution {
         }
     }
 
-    /// Kernel, stride and padding.
+    /// Returns the geometry.
     pub fn geometry(&self) -> ConvGeometry {
         self.geometry
     }
 
-    /// Channels read and written.
+    /// Returns the numbers of input and output channels.
     pub fn channels(&self) -> [usize; 2] {
         self.channels
     }
 
-    /// Multiply-adds of one output voxel, those with taps outside the layer included.
+    /// Returns the number of multiply-adds per output voxel, including taps outside the layer.
     pub fn products(&self) -> usize {
         self.products
     }
@@ -221,7 +221,7 @@ impl Convolution {
     /// Computes each job's boxes.
     ///
     /// # Panics
-    /// If a job's windows do not hold what its region reads and writes, or a box is not in it.
+    /// Panics if a job's windows do not hold the voxels that its outputs read and write, or a part lies outside them.
     pub fn run(&self, jobs: &mut [Job<'_>]) {
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(jobs.len());
         let mut units = Vec::new();
@@ -262,7 +262,7 @@ impl Convolution {
         let groups = self.out_blocks.div_ceil(self.group);
         let voxels: usize = units.iter().map(|unit| unit.rows * unit.width()).sum();
         let products = voxels * self.weights.len();
-        // Cut by work alone or by threads: no sum depends on it.
+        // The number of threads may decide the division into tasks: no sum depends on it.
         let wanted = (products / TASK_PRODUCTS).max(2 * rayon::current_num_threads());
         let pieces = wanted.div_ceil(groups).clamp(1, units.len());
         (0..pieces * groups).into_par_iter().for_each(|task| {
@@ -273,11 +273,10 @@ impl Convolution {
     }
 }
 
-/// Makes sure that all that a job reads and writes is there, given the input's blocks, their pitch and the output's
-/// blocks.
+/// Validates that a job's windows hold all that it reads and writes, for `[input blocks, their pitch, output blocks]`.
 ///
 /// # Panics
-/// If it is not.
+/// Panics if they do not.
 pub(super) fn check(geometry: ConvGeometry, channels: [usize; 3], job: &Job<'_>) {
     check_spread(geometry, Spread::NONE, channels, job);
 }
@@ -311,7 +310,7 @@ fn check_spread(geometry: ConvGeometry, spread: Spread, [blocks, pitch, outputs]
     }
 }
 
-/// A job as tasks share it.
+/// A job, shared by tasks.
 struct Part<'a> {
     input: (&'a Window, &'a [f32]),
     residual: Option<Residual<'a>>,
@@ -319,14 +318,14 @@ struct Part<'a> {
     output: SharedMut<'a>,
 }
 
-/// Rows of a job that tiles take together.
+/// Rows of a job that are computed by the same tiles.
 #[derive(Clone, Copy)]
 struct Unit {
     part: usize,
     z: usize,
     y: usize,
     rows: usize,
-    /// First voxel and the one after the last.
+    /// First voxel and one past the last.
     x: (usize, usize),
 }
 
@@ -414,7 +413,7 @@ impl Task<'_> {
                 finish: ends.then_some(Finish { residual, steps, relu: conv.relu }),
             };
             tile::run::<V>(blocks * (BLOCK / V::LANES), unit.rows, unit.width(), &work);
-            // Of a spread's convolutions the first closes rows at their start, the last at their end.
+            // Of the convolutions of a spread, the first writes the padding at the start of rows, the last at their end.
             let closes = [x == 0, place(2, unit.x.1 - 1) + 1 == window.layer[2] as isize];
             if ends && closes != [false; 2] {
                 for block in first..first + blocks {
@@ -432,7 +431,7 @@ impl Task<'_> {
     }
 }
 
-/// Where the inputs and weights of a unit's pass lie, a span for each input block and each row of taps inside the layer.
+/// Inputs and weights of a unit's pass: a span per input block and row of taps inside the layer.
 #[derive(Default)]
 struct Spans {
     weights: Vec<*const f32>,

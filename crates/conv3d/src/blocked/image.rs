@@ -1,4 +1,4 @@
-//! Images into blocked activations, and back.
+//! Conversion between dense images and blocked activations.
 
 use super::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use relevox_grid::Box3;
 use std::ops::Range;
 
-/// Writes an image `[c, z, y, x]` of `size` voxels into a window that holds its whole layer; where the layer is larger,
-/// zeros follow the image.
+/// Writes an image `[c, z, y, x]` of `size` voxels into the window of a whole layer. A layer that is larger than the image
+/// is padded with zeros at its far ends.
 pub fn pack(image: &[f32], channels: usize, size: [usize; 3], window: &Window, to: &mut [f32]) {
     let [depth, height, width] = size;
     let (pitch, planes) = (window.pitch, window.size[0]);
@@ -33,7 +33,7 @@ pub fn pack(image: &[f32], channels: usize, size: [usize; 3], window: &Window, t
     });
 }
 
-/// Reads the first `size` voxels of each channel as `[c, z, y, x]`.
+/// Reads the first `size` voxels of each channel into `[c, z, y, x]`.
 pub fn unpack(window: &Window, values: &[f32], size: [usize; 3], to: &mut [f32]) {
     let [depth, height, width] = size;
     to.par_chunks_mut((height * width).max(1)).enumerate().for_each(|(plane, to)| {
@@ -46,8 +46,8 @@ pub fn unpack(window: &Window, values: &[f32], size: [usize; 3], to: &mut [f32])
     });
 }
 
-/// Writes what of an image `[c, z, y, x]` a window of whole blocks holds; it may hold any box along z and y, and rows as
-/// a whole with zeros around.
+/// Writes the part of an image `[c, z, y, x]` that a window of whole blocks holds: any box along z and y, with whole rows
+/// and zeros around them.
 pub fn pack_box(isa: Isa, image: &[f32], channels: usize, window: &Window, to: &mut [f32]) {
     check(window, to.len(), image.len(), channels, &[0, 1].map(|axis| window.held(axis)));
     let planes = window.size[0];
@@ -58,7 +58,7 @@ pub fn pack_box(isa: Isa, image: &[f32], channels: usize, window: &Window, to: &
     });
 }
 
-/// Reads whole rows of a box that a window of whole blocks holds, into an image `[c, z, y, x]`.
+/// Reads the whole rows of a box from a window of whole blocks into an image `[c, z, y, x]`.
 pub fn unpack_box(isa: Isa, window: &Window, values: &[f32], channels: usize, bounds: Box3, to: &mut [f32]) {
     let [z, y, _] = bounds.signed().ranges();
     check(window, values.len(), to.len(), channels, &[z, y]);

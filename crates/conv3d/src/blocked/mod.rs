@@ -1,8 +1,18 @@
-//! Kernels on blocked activations: what the inference plan is made of, and what training's convolutions are computed with.
+//! CPU kernels on blocked activations, for inference engines. Low-level and less stable than the rest of the crate.
 //!
-//! - `window`: the layout, and boxes of it; `image`: dense images into it and back;
-//! - `tile`: the register kernel; `conv`: a box of a convolution's output; `winograd`: the same with fewer
-//!   multiplications, and the gradient of its weights; `pool`: a box of a maximum's.
+//! Activations are stored in blocks of 16 channels ([`window`]); weights are packed once ([`conv::Convolution`],
+//! [`winograd::Winograd`]). A call computes any box of the output, of any number of images, with bias, residual and ReLU
+//! fused. Callers allocate the buffers and guarantee by panicking checks, not by types, that windows hold what a box
+//! reads.
+//!
+//! - [`window`]: the memory layout; [`image`]: conversion from and to dense images;
+//! - [`conv`]: direct convolution; [`winograd`]: convolution with fewer multiplications; [`pool`]: max-pooling.
+//!
+//! # Two direct kernels
+//! [`conv`] and the dense kernel behind [`conv3d`](crate::conv3d) are both direct convolutions, for different inputs. This
+//! one reads blocked activations that stay blocked from layer to layer, so it never repacks them, and it has packed
+//! weights. The dense one reads and writes candle's `[n, c, d, h, w]`, packs only the rows that a task reads, and supports
+//! dilation and the strided writes of input gradients and transposed convolutions.
 #![allow(
     unsafe_code,
     reason = "SIMD kernels and disjoint writes from several tasks; each block says why it holds"

@@ -8,7 +8,7 @@ use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// The largest value of each window; what lies outside the layer never wins.
+/// Max-pooling; voxels outside the layer are excluded.
 #[derive(Debug)]
 pub struct MaxPool {
     /// Instruction set.
@@ -18,10 +18,10 @@ pub struct MaxPool {
 }
 
 impl MaxPool {
-    /// Computes each job's box; residuals are not for pooling.
+    /// Computes the outputs of each job. Residuals are ignored.
     ///
     /// # Panics
-    /// If a job's windows do not hold what its box reads and writes.
+    /// Panics if a job's windows do not hold the voxels that its outputs read and write, or if it has parts.
     pub fn run(&self, jobs: &mut [Job<'_>]) {
         for job in jobs {
             assert!(job.parts.is_none(), "pooling computes whole boxes");

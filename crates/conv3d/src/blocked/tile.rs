@@ -14,7 +14,7 @@ pub(super) const MOST_ROWS: usize = 4;
 /// Voxels of the widest tile.
 const WIDEST: usize = 14;
 
-/// Rows that a tile should have where rows are this short: enough accumulators to hide a multiply-add's latency.
+/// Returns the number of rows per tile for rows of this width: enough accumulators to hide a multiply-add's latency.
 pub(super) fn rows_for(width: usize, accumulators: usize, vectors: usize) -> usize {
     let voxels = accumulators / vectors;
     match width {
@@ -24,16 +24,16 @@ pub(super) fn rows_for(width: usize, accumulators: usize, vectors: usize) -> usi
     }
 }
 
-/// What the accumulators begin with.
+/// Initial values of the accumulators.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
-    /// A value by channel.
+    /// One value per channel.
     Bias(*const f32),
-    /// What earlier passes left in the output.
+    /// The sums of earlier passes, in the output.
     Sums,
 }
 
-/// The end of a sum: a residual to add by block of channels (null for none), then ReLU.
+/// End of a sum: a residual to add per block of channels (null for none), then ReLU.
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
     pub(super) residual: [*const f32; 2],
@@ -45,9 +45,9 @@ pub(super) struct Finish {
 /// A run of tiles along `rows` rows of output.
 #[derive(Clone, Copy)]
 pub(super) struct Work<'a> {
-    /// Where each span's weights lie, `[step][NV · LANES]`.
+    /// Weights of each span, `[step][NV · LANES]`.
     pub(super) weights: &'a [*const f32],
-    /// Where the inputs of voxel 0 of each row lie for each span.
+    /// Inputs of voxel 0 of each row, for each span.
     pub(super) inputs: &'a [[*const f32; MOST_ROWS]],
     /// Values of a span.
     pub(super) steps: usize,
@@ -58,7 +58,7 @@ pub(super) struct Work<'a> {
     pub(super) output: *mut f32,
     /// Values between a row's neighbouring voxels, between rows, and between blocks of the output.
     pub(super) output_steps: [usize; 3],
-    /// What follows after the last pass.
+    /// Applied after the last pass.
     pub(super) finish: Option<Finish>,
 }
 
@@ -109,14 +109,14 @@ unsafe fn by_size<V: Vector>(vectors: usize, rows: usize, width: usize, x: usize
     match (work.stride, rows) {
         (16, _) => all!(16),
         (32, _) => all!(32),
-        // Images of four sequences, with strides 1 and 2.
+        // Images of four channels, with strides 1 and 2.
         (4, 1) => single!(4),
         (8, 1) => single!(8),
         _ => all!(0),
     }
 }
 
-/// Whether a vector type has a tile of this size.
+/// Returns whether a vector type has a tile of this size.
 const fn fits<V: Vector>(vectors: usize, rows: usize, width: usize) -> bool {
     let by_block = BLOCK / V::LANES;
     // A tile takes one block, or two where a block is one vector.
@@ -124,7 +124,7 @@ const fn fits<V: Vector>(vectors: usize, rows: usize, width: usize) -> bool {
     blocks && vectors * rows * width <= V::ACCUMULATORS
 }
 
-/// `P` voxels in rows of `M` × `NV` vectors, whose inputs are `STEP` values apart (0: as the work says).
+/// `P` voxels in rows of `M` × `NV` vectors, whose inputs are `STEP` values apart (0: `work.stride`).
 struct Tile<'a, const NV: usize, const M: usize, const P: usize, const STEP: usize> {
     x: usize,
     work: &'a Work<'a>,
@@ -145,8 +145,8 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
             let place = |p: usize, v: usize| {
                 output.add(p / M * row + p % M * step + v / by_block * block + v % by_block * V::LANES)
             };
-            // Loops over accumulators are kept so plain that they unroll: one index known only at run time would put
-            // all of them into memory.
+            // Loops over accumulators are simple enough to unroll: a single index that is known only at run time would
+            // spill all of them to memory.
             let mut acc = [[V::splat(0.0); NV]; P];
             match work.start {
                 Start::Bias(bias) => {

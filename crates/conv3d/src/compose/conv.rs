@@ -1,22 +1,22 @@
-//! 3D convolution as a sum over kernel planes of 2D convolutions with depth folded into the batch, or as a sum
-//! over kernel taps of matrix products.
+//! 3D convolution as a sum over kernel planes of 2D convolutions with depth folded into the batch, or as a sum over kernel
+//! taps of matrix products.
 
 use super::{dimension, gather_axis};
 use crate::Conv3dParams;
 use candle_core::{Result, Tensor};
 
-/// [`crate::conv3d`] of candle's own operations.
+/// Computes [`crate::conv3d`] as a composition of candle's operations.
 ///
 /// # Shapes
 /// As [`crate::conv3d`].
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3dParams) -> Result<Tensor> {
     let in_plane_is_uniform =
         params.stride[1] == params.stride[2] && params.dilation[1] == params.dilation[2];
-    // candle 0.11.1's conv2d on Metal multiplies by a kernel that is not contiguous as if it were, which the gradient of
-    // the weight asks of it (candle-core/src/metal_backend/mod.rs, conv2d).
+    // candle 0.11.1's conv2d on Metal treats a kernel that is not contiguous as if it were, and the gradient of the weight
+    // passes it one (candle-core/src/metal_backend/mod.rs, conv2d).
     let gradient_is_right = !(x.device().is_metal() && weight.track_op());
     if in_plane_is_uniform && gradient_is_right {
         conv3d_by_planes(x, weight, bias, params)
@@ -25,7 +25,7 @@ pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3d
     }
 }
 
-/// Convolution by kernel planes: needs one stride and one dilation for y and x.
+/// Computes a convolution by kernel planes; y and x must have the same stride and dilation.
 fn conv3d_by_planes(
     x: &Tensor,
     weight: &Tensor,
@@ -60,13 +60,13 @@ fn conv3d_by_planes(
     add_bias(&y.contiguous()?, bias)
 }
 
-/// Convolution by kernel taps: any stride and dilation per axis.
+/// Computes a convolution by kernel taps, for any stride and dilation per axis.
 ///
 /// # Shapes
 /// As [`crate::conv3d`].
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn conv3d_by_taps(
     x: &Tensor,
     weight: &Tensor,
@@ -103,7 +103,7 @@ pub fn conv3d_by_taps(
     add_bias(&sum.reshape((batch, out_channels, output[0], output[1], output[2]))?, bias)
 }
 
-/// `y + bias` by channel.
+/// Adds the bias of each channel.
 pub(crate) fn add_bias(y: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     match bias {
         None => Ok(y.clone()),
@@ -119,7 +119,7 @@ fn output_size(x: &Tensor, weight: &Tensor, params: Conv3dParams) -> Result<[usi
         .ok_or_else(|| candle_core::Error::msg("conv3d: the kernel does not fit the input"))
 }
 
-/// Pads with zeros, and cuts what no window reads, so that candle's conv2d gradient finds no rest.
+/// Pads with zeros and removes inputs that no output reads, for which candle's conv2d has a wrong gradient.
 fn pad(x: &Tensor, weight: &Tensor, params: Conv3dParams) -> Result<Tensor> {
     let output = output_size(x, weight, params)?;
     let (_, _, kd, kh, kw) = weight.dims5()?;

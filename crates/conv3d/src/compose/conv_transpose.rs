@@ -5,13 +5,13 @@ use super::{dimension, gather_axis};
 use crate::{Conv3dParams, ConvTranspose3dParams};
 use candle_core::{Result, Tensor};
 
-/// [`crate::conv_transpose3d`] of candle's own operations.
+/// Computes [`crate::conv_transpose3d`] as a composition of candle's operations.
 ///
 /// # Shapes
 /// As [`crate::conv_transpose3d`].
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn conv_transpose3d(
     x: &Tensor,
     weight: &Tensor,
@@ -30,7 +30,7 @@ pub fn conv_transpose3d(
     let mut spread = x.clone();
     for (axis, &taps) in kernel.iter().enumerate() {
         spread = put_zeros_between(&spread, axis, params.stride[axis])?;
-        // A full correlation with the flipped kernel needs its reach on both sides, less what is cut.
+        // A full correlation with the flipped kernel needs its span on both sides, minus the padding.
         let reach = params.dilation[axis] * (taps - 1);
         spread = widen(&spread, axis, reach as isize - params.padding[axis] as isize, false)?;
         let far = reach as isize - params.padding[axis] as isize + params.output_padding[axis] as isize;
@@ -43,7 +43,7 @@ pub fn conv_transpose3d(
     conv3d(&spread, &flipped, bias, Conv3dParams { dilation: params.dilation, ..Conv3dParams::default() })
 }
 
-/// Stride = kernel: every input voxel makes its own block of outputs.
+/// Computes a transposed convolution with stride = kernel: every input voxel has its own block of outputs.
 fn by_tiles(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, kernel: [usize; 3]) -> Result<Tensor> {
     let (batch, channels, d, h, w) = x.dims5()?;
     let out_channels = weight.dim(1)?;
@@ -69,7 +69,7 @@ fn put_zeros_between(x: &Tensor, axis: usize, stride: usize) -> Result<Tensor> {
     spread.reshape(dims)?.narrow(dim, 0, (size - 1) * stride + 1)
 }
 
-/// Adds `by` zeros at one end of an axis, or cuts there where `by` is negative.
+/// Adds `by` zeros at one end of an axis, or removes voxels if `by` is negative.
 fn widen(x: &Tensor, axis: usize, by: isize, far: bool) -> Result<Tensor> {
     let dim = dimension(axis);
     let amount = by.unsigned_abs();

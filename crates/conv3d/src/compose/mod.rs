@@ -1,8 +1,8 @@
-//! The operations composed of candle's own: any device, differentiable, and the oracle of the kernels.
+//! The operations as compositions of candle's: for any device, with gradients, and the oracle of the kernels.
 //!
-//! candle's pooling and upsampling have no gradient where windows overlap or factors are not whole, and the
-//! gradient of its strided conv2d is wrong where a rest of the input is never read; everything here avoids
-//! those, mostly by gathering along one axis at a time (`index_select`, whose gradient is `index_add`).
+//! candle's pooling and upsampling have no gradient if windows overlap or factors are not integers, and the gradient of its
+//! strided conv2d is wrong if the last inputs are never read. These compositions avoid both, mostly by gathering along one
+//! axis at a time (`index_select`, whose gradient is `index_add`).
 
 mod conv;
 mod conv_transpose;
@@ -20,19 +20,19 @@ pub use norm::{add_relu, batch_norm_eval, batch_norm_train};
 pub use pool::{avg_pool3d, global_avg_pool3d, max_pool3d};
 pub use upsample::upsample3d;
 
-/// The dimension of a batch that holds spatial axis 0 (z), 1 (y) or 2 (x).
+/// Returns the dimension of a batch that holds spatial axis 0 (z), 1 (y) or 2 (x).
 const fn dimension(axis: usize) -> usize {
     axis + 2
 }
 
-/// Indices as a tensor to gather with.
+/// Returns indices as a tensor.
 fn indices(values: impl Iterator<Item = usize>, device: &Device) -> Result<Tensor> {
     let values: Vec<u32> = values.map(|value| value as u32).collect();
     let count = values.len();
     Tensor::from_vec(values, count, device)
 }
 
-/// `x` gathered along `axis`; no work where the indices are all there in order.
+/// Gathers `x` along `axis`; consecutive indices need no copy.
 fn gather_axis(x: &Tensor, axis: usize, values: impl Iterator<Item = usize>) -> Result<Tensor> {
     let values: Vec<usize> = values.collect();
     let size = x.dim(dimension(axis))?;

@@ -2,14 +2,14 @@
 
 use candle_core::{Result, Tensor};
 
-/// Normalises by the batch's own mean and (biased) variance: `(x − mean) / sqrt(var + epsilon) · γ + β`.
+/// Normalises by the batch's mean and (biased) variance: `(x − mean) / sqrt(var + epsilon) · γ + β`.
 ///
 /// # Shapes
 /// `x [n, c, d, h, w]`, `gamma [c]`, `beta [c]`; returns `(y [n, c, d, h, w], mean [c], variance [c])`, the
 /// statistics detached.
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn batch_norm_train(
     x: &Tensor,
     gamma: &Tensor,
@@ -35,7 +35,7 @@ pub fn batch_norm_train(
 /// `x [n, c, d, h, w]`, all others `[c]`; returns `[n, c, d, h, w]`.
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn batch_norm_eval(
     x: &Tensor,
     gamma: &Tensor,
@@ -56,15 +56,15 @@ pub fn batch_norm_eval(
 /// `max(a + b, 0)`.
 ///
 /// # Shapes
-/// `a` and `b` of one shape, which the result has.
+/// `a`, `b` and the result have the same shape.
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     rectified((a + b)?, true)
 }
 
-/// ReLU whose gradient at 0 is 0, as PyTorch's; candle's own passes it on.
+/// Applies a ReLU whose gradient at 0 is 0, as PyTorch's; candle's own has gradient 1 there.
 fn rectified(y: Tensor, relu: bool) -> Result<Tensor> {
     if !relu {
         return Ok(y);

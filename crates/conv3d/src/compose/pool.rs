@@ -1,51 +1,51 @@
-//! Pooling, one axis at a time: both the maximum and the mean of a box are those of its lines.
+//! Pooling, one axis at a time: the maximum and the mean are separable.
 
 use super::{dimension, gather_axis};
 use crate::Pool3dParams;
 use candle_core::{D, Result, Tensor};
 
-/// [`crate::max_pool3d`] of candle's own operations.
+/// Computes [`crate::max_pool3d`] as a composition of candle's operations.
 ///
 /// Axes are reduced from x to z, each keeping its first maximum, which leaves the first in row-major order. The taps of a
-/// window are compared one by one: of equal values candle's `argmax` gives the first on the CPU alone.
+/// window are compared one by one, because only on the CPU does candle's `argmax` return the first of equal values.
 ///
 /// # Shapes
 /// As [`crate::max_pool3d`].
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn max_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
     fold(x, params, f64::NEG_INFINITY, |largest, tap| {
-        // What is no number is not at most anything, and so taken.
+        // A NaN compares false and is propagated.
         tap.detach().le(&largest.detach())?.where_cond(largest, tap)
     })
 }
 
-/// [`crate::avg_pool3d`] of candle's own operations.
+/// Computes [`crate::avg_pool3d`] as a composition of candle's operations.
 ///
 /// # Shapes
 /// As [`crate::avg_pool3d`].
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn avg_pool3d(x: &Tensor, params: Pool3dParams) -> Result<Tensor> {
     let taps = params.kernel.iter().product::<usize>();
     fold(x, params, 0.0, |sum, tap| sum + tap)?.affine(1.0 / taps as f64, 0.0)
 }
 
-/// [`crate::global_avg_pool3d`] of candle's own operations.
+/// Computes [`crate::global_avg_pool3d`] as a composition of candle's operations.
 ///
 /// # Shapes
 /// As [`crate::global_avg_pool3d`].
 ///
 /// # Errors
-/// If candle refuses.
+/// Returns candle's error if an operation fails.
 pub fn global_avg_pool3d(x: &Tensor) -> Result<Tensor> {
     x.dims5()?;
     x.flatten_from(2)?.mean(D::Minus1)
 }
 
-/// Takes the values of each window together, first along x, then along y, then along z.
+/// Reduces each window, first along x, then along y, then along z.
 fn fold(
     x: &Tensor,
     params: Pool3dParams,

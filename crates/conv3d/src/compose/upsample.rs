@@ -1,16 +1,16 @@
-//! Resampling, one axis at a time: nearest and linear weights both factor over the axes.
+//! Resampling, one axis at a time: nearest and linear interpolation are separable.
 
 use super::{dimension, gather_axis};
 use crate::Mode;
 use candle_core::{Result, Tensor, bail};
 
-/// [`crate::upsample3d`] of candle's own operations.
+/// Computes [`crate::upsample3d`] as a composition of candle's operations.
 ///
 /// # Shapes
 /// As [`crate::upsample3d`].
 ///
 /// # Errors
-/// If `x` is not of rank 5, a size is 0, or candle refuses.
+/// Returns an error if `x` is not of rank 5 or a size is 0.
 pub fn upsample3d(x: &Tensor, size: [usize; 3], mode: Mode) -> Result<Tensor> {
     let (_, _, d, h, w) = x.dims5()?;
     if size.contains(&0) || [d, h, w].contains(&0) {

@@ -7,7 +7,7 @@ use super::weights::{PackedWeights, WeightStrides};
 use crate::simd::Isa;
 use rayon::prelude::*;
 
-/// `output[n, o] = bias[o] + Σ weight[o, i] ⋆ input[n, i]`.
+/// Computes `output[n, o] = bias[o] + Σ weight[o, i] ⋆ input[n, i]`.
 pub(crate) fn forward(
     isa: Isa,
     gather: &Gather,
@@ -21,7 +21,7 @@ pub(crate) fn forward(
     direct::run(isa, gather, input, &packed, Target::dense(gather), output);
 }
 
-/// The gradient with respect to the convolution's input, one gather for each phase of the stride.
+/// Computes the gradient of the convolution's input, one gather per phase of the stride.
 pub(crate) fn input_gradient(
     isa: Isa,
     gather: &Gather,
@@ -64,7 +64,7 @@ pub(crate) fn input_gradient(
     }
 }
 
-/// The gradient with respect to the weight, `[o, i, kz, ky, kx]`.
+/// Computes the gradient of the weight, `[o, i, kz, ky, kx]`.
 pub(crate) fn weight_gradient(
     isa: Isa,
     gather: &Gather,
@@ -75,7 +75,7 @@ pub(crate) fn weight_gradient(
     weight_gradient::run(isa, gather, input, output_gradient, gradient);
 }
 
-/// The gradient with respect to the bias: each channel's sum of a `[n, c, voxels]` output gradient.
+/// Computes the gradient of the bias: each channel's sum of an output gradient `[n, c, voxels]`.
 pub(crate) fn channel_sums(batch: usize, channels: usize, output_gradient: &[f32]) -> Vec<f32> {
     let voxels = output_gradient.len() / (batch * channels).max(1);
     let channel = |c: usize| {

@@ -1,10 +1,10 @@
 //! The convolutions as candle operations with gradients.
 //!
-//! A backward pass computes the gradients of those arguments only that stand on a variable: the first layer's image
-//! and frozen weights cost nothing.
+//! A backward pass computes only the gradients of arguments that depend on a variable: those of an image and of frozen
+//! weights are skipped.
 
 use super::shape::{Axis, Gather};
-use super::{conv, form};
+use super::{algorithm, conv};
 use crate::simd::Isa;
 use crate::{Conv3dParams, ConvTranspose3dParams};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
@@ -45,7 +45,7 @@ enum Convolution {
 }
 
 impl Convolution {
-    /// The convolution that this is, or is the transpose of: the transpose's output is its input.
+    /// Returns the gather of this convolution, or of the one that it transposes: its input is then this one's output.
     fn gather(&self, x: &[usize], weight: &[usize]) -> Result<Gather> {
         let (&[batch, channels, d, h, w], &[first, second, kd, kh, kw]) = (x, weight) else {
             bail!("{}: input {x:?} and weight {weight:?} should be of rank 5", self.label())
@@ -92,15 +92,15 @@ impl Convolution {
         };
         let mut output = vec![0.0; gather.batch * channels * d * h * w];
         match self {
-            Convolution::Direct(_) => form::forward(isa, &gather, input, weight, bias, &mut output),
+            Convolution::Direct(_) => algorithm::forward(isa, &gather, input, weight, bias, &mut output),
             Convolution::Transposed(_) => {
-                form::input_gradient(isa, &gather, weight, input, &mut output, bias)
+                algorithm::input_gradient(isa, &gather, weight, input, &mut output, bias)
             }
         }
         Ok((CpuStorage::F32(output), Shape::from((gather.batch, channels, d, h, w))))
     }
 
-    /// The gradients of input, weight and bias, each where it is wanted.
+    /// Computes the requested gradients of input, weight and bias.
     fn backward(&self, x: &Tensor, weight: &Tensor, gradient: &Tensor, wanted: Wanted) -> Result<Gradients> {
         let gather = self.gather(x.dims(), weight.dims())?;
         let gradient = gradient.contiguous()?;
@@ -108,16 +108,20 @@ impl Convolution {
         let input_gradient = |weight: &[f32], gradient: &[f32]| {
             let mut to = vec![0.0; x.elem_count()];
             match self {
-                Convolution::Direct(_) => form::input_gradient(isa, &gather, weight, gradient, &mut to, None),
-                Convolution::Transposed(_) => form::forward(isa, &gather, gradient, weight, None, &mut to),
+                Convolution::Direct(_) => {
+                    algorithm::input_gradient(isa, &gather, weight, gradient, &mut to, None)
+                }
+                Convolution::Transposed(_) => {
+                    algorithm::forward(isa, &gather, gradient, weight, None, &mut to)
+                }
             }
             to
         };
         let weight_gradient = |x: &[f32], gradient: &[f32]| {
             let mut to = vec![0.0; weight.elem_count()];
             match self {
-                Convolution::Direct(_) => form::weight_gradient(isa, &gather, x, gradient, &mut to),
-                Convolution::Transposed(_) => form::weight_gradient(isa, &gather, gradient, x, &mut to),
+                Convolution::Direct(_) => algorithm::weight_gradient(isa, &gather, x, gradient, &mut to),
+                Convolution::Transposed(_) => algorithm::weight_gradient(isa, &gather, gradient, x, &mut to),
             }
             to
         };
@@ -213,11 +217,11 @@ impl CustomOp3 for Convolution {
     }
 }
 
-/// The elements of a contiguous `f32` storage.
+/// Returns the elements of a contiguous `f32` storage.
 pub(super) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
-        _ => bail!("the CPU kernels take contiguous f32 tensors, found {layout:?}"),
+        _ => bail!("expected a contiguous f32 tensor on the CPU, found {layout:?}"),
     }
 }
 
@@ -231,7 +235,7 @@ pub(super) fn with_values<const N: usize, R>(
     for (slice, (storage, layout)) in slices.iter_mut().zip(&held) {
         *slice = match &**storage {
             Storage::Cpu(storage) => values(storage, layout)?,
-            _ => bail!("the CPU kernels take tensors on the CPU"),
+            _ => bail!("expected a tensor on the CPU"),
         };
     }
     Ok(work(slices))

@@ -2,10 +2,10 @@
 //!
 //! A tile of `M` neighbouring voxels × `NV` vectors of output channels stays in registers; each step loads `NV`
 //! vectors of packed weights and broadcasts `M` input values. The width of a tile follows the length of the row, so
-//! that no voxel is computed in vain. Taps outside the image along z and y are skipped; along x the packed rows hold
-//! zeros. A task is a box of output rows: it packs the rows it reads (all channels of a row side by side, so that they
-//! neither alias in the cache nor cost a page each), then, for each block of output channels and each block of input
-//! channels whose weights fit into half of the first-level cache, passes over its tiles.
+//! that no voxel is computed needlessly. Taps outside the image along z and y are skipped; along x the packed rows hold
+//! zeros. A task is a box of output rows: it packs the rows it reads (all channels of a row next to each other, so that they
+//! neither alias in the cache nor take a page each). For each block of output channels and each block of input channels
+//! whose weights fit into half of the first-level cache, it then passes over its tiles.
 
 use super::shape::Gather;
 use super::weights::PackedWeights;
@@ -14,12 +14,12 @@ use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Elements of packed input that a task should keep to (three eighths of a 1 MiB second-level cache).
+/// Largest number of packed inputs of a task (three eighths of a 1 MiB second-level cache).
 const BOX_ELEMENTS: usize = 96 * 1024;
-/// Tasks there should be at least, where the shape allows.
+/// Smallest number of tasks, if the shape allows.
 const TASKS: usize = 16;
 
-/// Where results go: strides of a strided `[n, c, z, y, x]` array, and the element the first voxel lies at.
+/// Destination of results: the strides of an array `[n, c, z, y, x]`, and the index of its first voxel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) first: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// A dense array of the gather's output shape.
+    /// Returns a dense array of the gather's output shape.
     pub(crate) fn dense(gather: &Gather) -> Target {
         let [_, y, x] = gather.axes.map(|axis| axis.output);
         let channel = gather.output_voxels();
@@ -64,7 +64,7 @@ pub(crate) fn run(
     });
 }
 
-/// How the output is cut into tasks; a function of the shape alone, so that results do not depend on the threads.
+/// Division of the output into tasks, a function of the shape only, so that results do not depend on the threads.
 #[derive(Clone, Copy, Debug)]
 struct Boxes {
     planes: usize,
@@ -200,7 +200,7 @@ impl Kernel for BoxTask<'_> {
 }
 
 impl BoxTask<'_> {
-    /// Copies the box's input rows, zeros beyond their ends.
+    /// Copies the box's input rows, padded with zeros.
     #[inline(always)]
     fn pack(&self, rows: &Rows, buffer: &mut [f32]) {
         let [az, ay, ax] = self.gather.axes;
@@ -312,13 +312,13 @@ impl BoxTask<'_> {
     }
 }
 
-/// Rows of taps a tile takes in one go; 7 × 7.
+/// Rows of taps per call of a tile, 7 × 7.
 const MAX_SPANS: usize = 49;
 
-/// Voxels of the widest tile there is.
+/// Voxels of the widest tile.
 const WIDEST: usize = 12;
 
-/// What a tile's accumulators begin with.
+/// Initial values of a tile's accumulators.
 #[derive(Clone, Copy)]
 enum Start {
     /// One value per channel (the bias).
@@ -336,7 +336,7 @@ struct Geometry {
     x_stride: usize,
 }
 
-/// Cuts a row into tiles of nearly equal width and runs each.
+/// Divides a row into tiles of nearly equal width and runs each.
 #[inline(always)]
 unsafe fn row<V: Vector>(
     vectors: usize,

@@ -1,7 +1,7 @@
 //! Pooling of dense `f32` volumes, forward and backward.
 //!
-//! A row of outputs first takes the rows of its windows together, element by element, then the windows along x. A task
-//! is a channel, or a plane of one, and goes through it in order: threads do not change a result.
+//! A row of outputs first reduces the rows of its windows element by element, then the windows along x. A task is a channel
+//! or a plane of one, processed in order, so that results do not depend on the threads.
 
 use super::conv_ops::{values, with_values};
 use crate::Pool3dParams;
@@ -61,12 +61,12 @@ impl Windows {
         self.output.iter().product()
     }
 
-    /// The inputs of a window along an axis that lie inside.
+    /// Returns the inputs of a window along an axis.
     fn taps(&self, axis: usize, at: usize) -> Range<usize> {
         self.params.geometry().reads_along(axis, at..at + 1, self.input[axis])
     }
 
-    /// The rows `[z][y]` of the windows of an output row, as where they begin in a channel.
+    /// Returns the indices in a channel of the rows `[z][y]` that an output row reads.
     fn rows_of(&self, z: usize, y: usize) -> impl Iterator<Item = usize> + use<> {
         let [_, height, width] = self.input;
         let across = self.taps(1, y);
@@ -103,7 +103,7 @@ impl Windows {
         );
     }
 
-    /// Hands each output's gradient to the first input of its window that is as large as the output.
+    /// Adds each output's gradient to the first input of its window that equals the output.
     fn max_gradient(&self, x: &[f32], y: &[f32], gradient: &[f32], to: &mut [f32]) {
         let [depth, height, width] = self.output;
         let along: Vec<Range<usize>> = (0..width).map(|at| self.taps(2, at)).collect();
@@ -167,7 +167,7 @@ impl CustomOp1 for Pool {
         let mut y = vec![0.0; windows.rows * windows.output_len()];
         match self.kind {
             Kind::Max => {
-                // A NaN stays: it is taken where it is met, and nothing is larger.
+                // A NaN is propagated: no value compares larger.
                 let larger = |a: f32, b: f32| if b > a || b.is_nan() { b } else { a };
                 windows.reduce(x, &mut y, f32::NEG_INFINITY, larger, 1.0);
             }

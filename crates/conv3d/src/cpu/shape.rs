@@ -1,9 +1,12 @@
-//! What a convolution reads and writes along each axis, in the one form that all kernels share.
+//! A convolution, its gradients and a transposed convolution as one operation: a gather along three axes.
+//!
+//! Unlike [`ConvGeometry`](crate::ConvGeometry), an axis may begin before or after its input and skip taps, as the phases of
+//! a strided input gradient do.
 
 use std::ops::Range;
 
-/// One axis: output `o` reads inputs `o * stride + offset + t * step` for taps `t` in `0..taps`, and what lies outside
-/// `0..input` counts as zero.
+/// One axis: output `o` reads inputs `o * stride + offset + t * step` for taps `t` in `0..taps`. Inputs outside
+/// `0..input` count as zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Axis {
     pub(crate) input: usize,
@@ -15,7 +18,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// The axes of a convolution from `input` to `output` voxels.
+    /// Returns the axes of a convolution from `input` to `output` voxels.
     pub(crate) fn all(
         input: [usize; 3],
         output: [usize; 3],
@@ -34,7 +37,7 @@ impl Axis {
         })
     }
 
-    /// One axis of a convolution, or `None` if the kernel does not fit into the padded input.
+    /// Returns one axis of a convolution, or `None` if the kernel does not fit into the padded input.
     #[cfg(test)]
     pub(crate) fn conv(
         input: usize,
@@ -51,12 +54,12 @@ impl Axis {
         Some(axis)
     }
 
-    /// The input index that tap 0 of output `o` reads; may lie outside the input.
+    /// Returns the input that tap 0 of output `o` reads; it may lie outside the input.
     pub(crate) fn start(&self, o: usize) -> isize {
         (o * self.stride) as isize + self.offset
     }
 
-    /// The taps of output `o` that lie inside the input.
+    /// Returns the taps of output `o` that read inside the input.
     pub(crate) fn taps_inside(&self, o: usize) -> Range<usize> {
         let start = self.start(o);
         let step = self.step as isize;
@@ -66,7 +69,7 @@ impl Axis {
         (first as usize).min(end)..end
     }
 
-    /// The inputs that outputs `range` read, clipped to the input.
+    /// Returns the inputs that outputs `range` read, clipped to the input.
     pub(crate) fn reach(&self, range: Range<usize>) -> Range<usize> {
         if range.is_empty() || self.taps == 0 {
             return 0..0;
@@ -77,12 +80,12 @@ impl Axis {
         first..clip(last + 1).max(first)
     }
 
-    /// Consecutive inputs that so many neighbouring outputs span, those outside the input included.
+    /// Returns the number of consecutive inputs that neighbouring outputs span, including those outside the input.
     pub(crate) fn span(&self, outputs: usize) -> usize {
         (outputs.max(1) - 1) * self.stride + self.taps.saturating_sub(1) * self.step + 1
     }
 
-    /// The axes of this convolution's gradient with respect to its input, one for each residue `r` of the input
+    /// Returns the axes of this convolution's gradient with respect to its input, one for each residue `r` of the input
     /// modulo the stride: input `stride * j + r` receives from outputs `j + offset + t * step`, with kernel taps
     /// `first_tap + t * tap_step` (descending). Residues that receive nothing have no taps.
     pub(crate) fn phases(&self) -> Vec<Phase> {
@@ -109,7 +112,7 @@ impl Axis {
     }
 }
 
-/// The inputs of one residue modulo the stride, as seen from the gradient; see [`Axis::phases`].
+/// Gather of the inputs of one residue modulo the stride; see [`Axis::phases`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Phase {
     pub(crate) axis: Axis,

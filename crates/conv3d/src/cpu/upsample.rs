@@ -1,7 +1,7 @@
 //! Resampling of dense `f32` volumes, forward and backward.
 //!
-//! Every output lies between two inputs along each axis, at a share of the way. A row of outputs first mixes the four
-//! rows of inputs around it, then goes along x. Backward the same weights lead back, a channel a task.
+//! Every output is a weighted mean of two inputs along each axis. A row of outputs first combines the four nearest rows of
+//! inputs, then interpolates along x. The backward pass uses the same weights, one task per channel.
 
 use super::conv_ops::{values, with_values};
 use crate::Mode;
@@ -18,7 +18,7 @@ struct Upsample {
     mode: Mode,
 }
 
-/// Where an output lies along an axis: between `low` and `high`, `share` of the way.
+/// Position of an output along an axis: between inputs `low` and `high`, at `share` of the distance.
 #[derive(Clone, Copy)]
 struct Place {
     low: usize,
@@ -55,7 +55,7 @@ impl Upsample {
     }
 }
 
-/// The rows around an output row, and the weight of each.
+/// Input rows of an output row and their weights.
 fn around(z: Place, y: Place, [_, height, width]: [usize; 3]) -> [(usize, f32); 4] {
     let row = |z: usize, y: usize| (z * height + y) * width;
     [

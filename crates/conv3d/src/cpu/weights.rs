@@ -1,4 +1,4 @@
-//! Weights in the order in which the direct convolution reads them.
+//! Weights in the order in which the direct kernel reads them.
 
 use super::shape::Gather;
 use crate::simd::Isa;
@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Elements of weights that one pass reads: half of a 32 KiB first-level cache.
 const PASS_ELEMENTS: usize = 4 * 1024;
 
-/// Where the weight of an output channel, an input channel and a tap lies in the tensor it comes from.
+/// Strides of a weight tensor by output channel, input channel and tap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WeightStrides {
     pub(crate) first: usize,
@@ -19,7 +19,7 @@ pub(crate) struct WeightStrides {
 }
 
 impl WeightStrides {
-    /// A dense `[o, i, kz, ky, kx]` tensor.
+    /// Returns the strides of a dense `[o, i, kz, ky, kx]` tensor.
     pub(crate) fn dense(inputs: usize, [kz, ky, kx]: [usize; 3]) -> WeightStrides {
         let kernel = kz * ky * kx;
         WeightStrides {
@@ -131,38 +131,38 @@ impl PackedWeights {
         start..start + chunk.len() * wide * self.taps
     }
 
-    /// Output channels of a block; the last one may be narrower.
+    /// Returns the number of output channels per block; the last block may be narrower.
     pub(crate) fn block(&self) -> usize {
         self.block
     }
 
-    /// Blocks of output channels.
+    /// Returns the number of blocks of output channels.
     pub(crate) fn blocks(&self) -> usize {
         self.blocks
     }
 
-    /// Vectors of a block.
+    /// Returns the number of vectors of a block.
     pub(crate) fn vectors(&self, block: usize) -> usize {
         (self.outputs - block * self.block).min(self.block).div_ceil(self.lanes)
     }
 
-    /// Passes over the input channels.
+    /// Returns the number of passes over the input channels.
     pub(crate) fn passes(&self) -> usize {
         self.inputs.div_ceil(self.per_pass)
     }
 
-    /// The input channels of a pass.
+    /// Returns the input channels of a pass.
     pub(crate) fn pass(&self, pass: usize) -> Range<usize> {
         pass * self.per_pass..((pass + 1) * self.per_pass).min(self.inputs)
     }
 
-    /// The weights of a block and pass, and what follows them.
+    /// Returns the weights of a block and pass.
     #[inline(always)]
     pub(crate) fn at(&self, block: usize, pass: usize) -> &[f32] {
         &self.data[self.range(block, pass)]
     }
 
-    /// The biases of a block, and what follows them.
+    /// Returns the biases of a block and those after it.
     pub(crate) fn bias(&self, block: usize) -> &[f32] {
         &self.bias[block * self.block..]
     }

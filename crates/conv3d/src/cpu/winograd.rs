@@ -1,9 +1,9 @@
-//! Convolutions and their gradients in Winograd's form, of dense images.
+//! Winograd's algorithm for convolutions of dense tensors and their gradients.
 //!
-//! The image passes piece by piece through the blocked layout: a piece's planes and rows are packed, computed and written
-//! back while they are in the cache; the stem's image, of four channels, is packed as a whole. What is computed, and in which
-//! order, follows from the shape alone, that of the batch included: a small image may take this form among others and the
-//! direct one alone.
+//! An image is processed piece by piece in the blocked layout: the planes and rows of a piece are packed, computed and
+//! written back while they are in the cache; an image of four channels for a 7³ kernel is packed as a whole. The order of
+//! computation depends on the shapes only, including the size of the batch: a small image may use this algorithm in a
+//! batch and the direct one on its own.
 
 use super::shape::{Axis, Gather};
 use crate::ConvGeometry;
@@ -16,14 +16,14 @@ use crate::simd::scratch::{Lent, Spare};
 use relevox_grid::Box3;
 use std::ops::Range;
 
-/// Channels below which a block is too empty for the fewer multiplications to pay.
+/// Channels below which a block is too empty for the algorithm to be faster.
 const LEAST_CHANNELS: usize = 12;
-/// Tiles below which transforming the weights takes longer than it saves.
+/// Tiles below which transforming the weights takes more time than it saves.
 const LEAST_TILES: usize = 128;
 
 static SPARE: Spare = Spare::new();
 
-/// The shape of a convolution's tiles, where it has one and enough work for it to pay.
+/// Returns the shape of a convolution's tiles, or `None` if the algorithm does not support it or is not faster.
 pub(super) fn shape(gather: &Gather) -> Option<Shape> {
     let [z, y, x] = gather.axes.map(|axis| axis.output);
     let shape = of(gather)?;
@@ -33,7 +33,7 @@ pub(super) fn shape(gather: &Gather) -> Option<Shape> {
     (filled && tiles >= LEAST_TILES && y.min(x) >= shape.outputs()).then_some(shape)
 }
 
-/// The shape of a convolution's tiles.
+/// Returns the shape of a convolution's tiles.
 fn of(gather: &Gather) -> Option<Shape> {
     let lanes = if gather.inputs == 4 { Lanes::image(4) } else { Lanes::parts(&[gather.inputs]) };
     let all = |of: fn(&Axis) -> usize| gather.axes.each_ref().map(of);
@@ -60,7 +60,7 @@ pub(super) fn forward(
     convolve(isa, Pass { shape, batch: gather.batch, layers, channels }, input, weight, bias, output);
 }
 
-/// See [`super::conv::input_gradient`]; of the stem there is none.
+/// See [`super::conv::input_gradient`]; 3³ kernels only.
 pub(super) fn input_gradient(
     isa: Isa,
     gather: &Gather,
@@ -114,7 +114,7 @@ pub(super) fn weight_gradient(
     sums.finish(gather.inputs, gradient);
 }
 
-/// What a convolution is of.
+/// Sizes of a convolution.
 struct Pass {
     shape: Shape,
     batch: usize,
@@ -151,7 +151,7 @@ fn convolve(isa: Isa, pass: Pass, input: &[f32], weight: &[f32], bias: Option<&[
     }
 }
 
-/// Calls `each` with every box of outputs that is computed on its own, and with the inputs that it reads.
+/// Calls `each` with every box of outputs of a piece and the inputs that it reads.
 fn each_piece(
     isa: Isa,
     shape: Shape,
@@ -179,7 +179,7 @@ fn lanes(shape: Shape, channels: usize) -> Lanes {
     if shape == Shape::Stem { Lanes::image(channels) } else { Lanes::parts(&[channels]) }
 }
 
-/// A stem's image, of few channels, as a whole.
+/// Packs an image of few channels as a whole.
 fn whole(shape: Shape, image: &[f32], channels: usize, layer: [usize; 3]) -> (Window, Lent<'static>) {
     let window = Window::whole(layer, 1, channels, shape.geometry().padding[2]);
     let mut values = SPARE.take(window.elements());
@@ -187,7 +187,7 @@ fn whole(shape: Shape, image: &[f32], channels: usize, layer: [usize; 3]) -> (Wi
     (window, values)
 }
 
-/// What of an image a box of outputs reads.
+/// Packs the part of an image that a box of outputs reads.
 fn packed(
     isa: Isa,
     shape: Shape,
@@ -202,13 +202,13 @@ fn packed(
     (window, values)
 }
 
-/// A box along z and y of whole rows, with a zero before and after each.
+/// Returns the window of a box along z and y, with whole rows and a zero before and after each.
 fn rows_around(layer: [usize; 3], mut bounds: Box3<isize>, blocks: usize) -> Window {
     (bounds.start[2], bounds.end[2]) = (-1, layer[2] as isize + 1);
     Window::new(layer, bounds, blocks, BLOCK)
 }
 
-/// The boxes of outputs, of whole rows, that are computed one after another.
+/// Returns the boxes of outputs, of whole rows, to compute one after another.
 fn boxes(shape: Shape, layer: [usize; 3], blocks: usize) -> Vec<Box3> {
     let voxels = |range: Range<usize>, size: usize| {
         range.start * shape.outputs()..(range.end * shape.outputs()).min(size)

@@ -1,4 +1,4 @@
-//! Winograd's form of a convolution and its gradients against the definition, on every instruction set of this CPU.
+//! Winograd's algorithm of a convolution and its gradients against the definition, on every instruction set of this CPU.
 
 use super::naive::reference;
 use super::shape::{Axis, Gather};
@@ -101,7 +101,7 @@ fn threads_do_not_change_a_bit_of_many_pieces() {
         super::conv::weight_gradient(Isa::best(), &gather, &input, &gradient, c);
         for (found, wanted) in one.iter().zip(&direct) {
             let wanted: Vec<f64> = wanted.iter().map(|&value| f64::from(value)).collect();
-            close(found, &wanted, "against the direct form").unwrap();
+            close(found, &wanted, "against the direct algorithm").unwrap();
         }
     }
 }

@@ -1,12 +1,12 @@
-//! cuDNN's algorithms for one convolution: which there are, how long they take, and running one.
+//! cuDNN's algorithms for a convolution: candidates, measurements, and execution.
 
 use super::descriptors::Descriptors;
-use super::geometry::Pass;
+use super::problem::Pass;
 use crate::Precision;
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
 use std::ffi::{c_int, c_void};
 
-/// More than there are, each counted once for each kind of arithmetic.
+/// Upper bound of the number of algorithms, counted per arithmetic.
 const MOST: usize = 24;
 
 /// An algorithm of one pass.
@@ -17,7 +17,7 @@ pub(super) enum Algorithm {
     Weight(sys::cudnnConvolutionBwdFilterAlgo_t),
 }
 
-/// What cuDNN says of an algorithm.
+/// cuDNN's report on an algorithm.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub algorithm: Algorithm,
@@ -28,7 +28,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Whether it can be taken: float32 without tensor cores.
+    /// Whether it may be used: float32 without tensor cores.
     pub(super) fn is_allowed(&self, precision: Precision) -> bool {
         let tensor_cores = matches!(
             self.math,
@@ -39,7 +39,7 @@ impl Candidate {
     }
 }
 
-/// Where the tensors of a convolution and the workspace lie on the device.
+/// Device addresses of a convolution's tensors and the workspace.
 #[derive(Clone, Copy)]
 pub(super) struct Addresses {
     pub input: *mut c_void,
@@ -50,7 +50,7 @@ pub(super) struct Addresses {
     pub room: usize,
 }
 
-/// Asks one of cuDNN's functions, all of which answer alike, for candidates.
+/// Calls one of cuDNN's functions for candidates, which have the same signature.
 macro_rules! candidates {
     ($kind:path, |$most:ident, $count:ident, $results:ident| $ask:expr) => {{
         let mut found: c_int = 0;
@@ -68,10 +68,10 @@ macro_rules! candidates {
     }};
 }
 
-/// What cuDNN expects to be fastest, first the best; nothing runs.
+/// Returns the algorithms that cuDNN predicts to be the fastest, best first. Nothing is executed.
 ///
 /// # Safety
-/// `handle` is a living handle that no other thread uses meanwhile.
+/// `handle` is valid and not used by another thread during the call.
 pub(super) unsafe fn expected(
     handle: sys::cudnnHandle_t,
     pass: Pass,
@@ -106,7 +106,7 @@ pub(super) unsafe fn expected(
     }
 }
 
-/// Runs what fits into the workspace and says how it did, first the fastest. What the pass computes is overwritten.
+/// Measures the algorithms that fit into the workspace, fastest first. The result of the pass is overwritten.
 ///
 /// # Safety
 /// As [`expected`]; the addresses are of contiguous tensors as `of` describes them and of a workspace of that size.

@@ -1,11 +1,11 @@
-//! What is kept of a CUDA device: cuDNN's handle, one workspace, and the algorithm chosen for each convolution.
+//! State of a CUDA device: cuDNN's handle, one workspace, and the algorithm of each convolution.
 //!
-//! An algorithm is chosen by cuDNN's expectation, which costs little, until a convolution is met for the third time: then
-//! all that fit are tried. Windows have shapes that are met once or twice, and trials would take longer than they save.
+//! The first two times a shape is used, the algorithm is the one that cuDNN predicts to be the fastest, which is cheap; the
+//! third time all that fit are measured. Many shapes are used once or twice, for which measuring takes longer than it saves.
 
 use super::algorithms::{self, Addresses, Candidate};
 use super::descriptors::Descriptors;
-use super::geometry::{Geometry, Pass};
+use super::problem::{Pass, Problem};
 use crate::Precision;
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtrMut, DriverError};
@@ -16,26 +16,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
-/// The most bytes that an algorithm may take beside its tensors: FFTs would take many times as much.
+/// Largest workspace of an algorithm in bytes; FFTs would take many times as much.
 const MOST_WORKSPACE: usize = 1 << 30;
-/// The meeting with a convolution at which its algorithms are tried.
+/// Use of a convolution at which its algorithms are measured.
 const TRIED_AT: usize = 3;
-/// Convolutions that are remembered: a partition's windows have some hundred shapes, and there is no end of partitions.
+/// Largest number of convolutions whose algorithms are stored.
 const MOST_KNOWN: usize = 4096;
-/// The stream that is another one in each thread.
+/// CUDA's per-thread default stream.
 const PER_THREAD: usize = 2;
 
-/// The devices that were opened.
+/// The open devices.
 static CONTEXTS: Mutex<Vec<(DeviceId, Arc<Context>)>> = Mutex::new(Vec::new());
 
-/// What can go wrong in a call.
+/// Error of a call.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error("{0}")]
     Cudnn(#[from] CudnnError),
     #[error("{0}")]
     Driver(#[from] DriverError),
-    #[error("cuDNN has no algorithm for it with {0} arithmetic")]
+    #[error("expected an algorithm of cuDNN with {0} arithmetic, found none")]
     NoAlgorithm(Precision),
 }
 
@@ -83,20 +83,15 @@ impl Context {
     /// Computes a pass on the device's stream.
     ///
     /// # Safety
-    /// `tensors` are the addresses, on this device, of contiguous tensors of the geometry's shapes and type (its
+    /// `tensors` are the addresses, on this device, of contiguous tensors of the problem's shapes and type (its
     /// workspace is not looked at); what the pass computes is written by nobody else.
-    pub(super) unsafe fn run(
-        &self,
-        geometry: &Geometry,
-        pass: Pass,
-        tensors: Addresses,
-    ) -> Result<(), Fault> {
+    pub(super) unsafe fn run(&self, problem: &Problem, pass: Pass, tensors: Addresses) -> Result<(), Fault> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.enter()?;
-        let key = (*geometry, pass);
+        let key = (*problem, pass);
         let known = match state.known.remove(&key) {
             Some(known) => known,
-            None => Known { descriptors: Descriptors::new(geometry, self.precision)?, met: 0, choice: None },
+            None => Known { descriptors: Descriptors::new(problem, self.precision)?, uses: 0, choice: None },
         };
         // SAFETY: the handle is used under the lock alone; the tensors are as the caller promises.
         let (known, choice) = unsafe { state.choose(known, pass, self.precision, tensors) }?;
@@ -116,12 +111,12 @@ fn contexts() -> MutexGuard<'static, Vec<(DeviceId, Arc<Context>)>> {
     CONTEXTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A convolution that was met before.
+/// A convolution that was used before.
 struct Known {
     descriptors: Descriptors,
-    /// How often, up to the meeting at which algorithms were tried.
-    met: usize,
-    /// The algorithm, unless it was chosen for want of memory.
+    /// Number of uses, up to the one at which algorithms were measured.
+    uses: usize,
+    /// The algorithm, unless it was chosen for lack of memory.
     choice: Option<Candidate>,
 }
 
@@ -129,7 +124,7 @@ struct State {
     handle: sys::cudnnHandle_t,
     stream: Arc<CudaStream>,
     workspace: Option<CudaSlice<u8>>,
-    known: HashMap<(Geometry, Pass), Known>,
+    known: HashMap<(Problem, Pass), Known>,
     /// Who came last.
     thread: ThreadId,
 }
@@ -153,7 +148,7 @@ impl State {
         Ok(state)
     }
 
-    /// Makes the calling thread one that can use the device.
+    /// Binds the device to the calling thread.
     fn enter(&mut self) -> Result<(), Fault> {
         self.stream.context().bind_to_thread()?;
         let thread = std::thread::current().id();
@@ -167,14 +162,14 @@ impl State {
         Ok(())
     }
 
-    /// A workspace of at least so many bytes.
+    /// Returns a workspace of at least this many bytes.
     fn room(&mut self, bytes: usize) -> Result<*mut c_void, Fault> {
         if bytes == 0 {
             return Ok(std::ptr::null_mut());
         }
         if self.workspace.as_ref().is_none_or(|workspace| workspace.len() < bytes) {
-            // Two at a time would be twice the memory. What runs still holds the old one until it is done: memory is
-            // given back in the stream's order.
+            // Free the old one first: two would take twice the memory. Running work keeps it until it ends, since memory is
+            // freed in the stream's order.
             self.workspace = None;
             // SAFETY: bytes have no invalid values, and algorithms write before they read.
             self.workspace = Some(unsafe { self.stream.alloc::<u8>(bytes) }?);
@@ -184,8 +179,8 @@ impl State {
         Ok(address as *mut c_void)
     }
 
-    /// Chooses an algorithm: that of before, that which cuDNN expects to be the fastest, or, when the convolution is met
-    /// often, that which was the fastest here on the tensors themselves.
+    /// Chooses an algorithm: the stored one, the one that cuDNN predicts to be the fastest, or, for a convolution that is
+    /// used often, the one that was measured as the fastest on these tensors.
     ///
     /// # Safety
     /// As [`Context::run`], under the context's lock, of the convolution that `known` describes.
@@ -196,12 +191,12 @@ impl State {
         precision: Precision,
         tensors: Addresses,
     ) -> Result<(Known, Candidate), Fault> {
-        let to_be_tried = known.met + 1 == TRIED_AT;
-        known.met = (known.met + 1).min(TRIED_AT);
+        let to_be_tried = known.uses + 1 == TRIED_AT;
+        known.uses = (known.uses + 1).min(TRIED_AT);
         if let Some(choice) = known.choice.filter(|_| !to_be_tried) {
             return Ok((known, choice));
         }
-        // The choice before may have narrowed it.
+        // The previous choice may have narrowed it.
         known.descriptors.allow(precision)?;
         let fits =
             |candidate: &Candidate| candidate.is_allowed(precision) && candidate.memory <= MOST_WORKSPACE;
@@ -210,11 +205,11 @@ impl State {
         candidates.retain(fits);
         let mut sizes: Vec<usize> = candidates.iter().map(|one| one.memory).collect();
         if to_be_tried {
-            // Room for all of them.
+            // A workspace for all of them.
             sizes.sort_unstable_by_key(|&bytes| std::cmp::Reverse(bytes));
             sizes.dedup();
         }
-        // On a device that is nearly full, less room leaves the slower algorithms.
+        // On a device with little memory left, only slower algorithms fit.
         let (mut room, mut lack) = ((std::ptr::null_mut(), 0), None);
         for bytes in sizes {
             match self.room(bytes) {
@@ -229,8 +224,8 @@ impl State {
             let at = Addresses { workspace: room.0, room: room.1, ..tensors };
             // SAFETY: as the caller promises; the workspace has the bytes that are announced.
             let tried = unsafe { algorithms::measured(self.handle, pass, &known.descriptors, at) };
-            // Where nothing could be tried, the expectation stands. An algorithm that was tried with another arithmetic was
-            // not tried as it would run: float32 is by fused multiply-adds whatever the algorithm would like.
+            // If nothing could be measured, use the prediction. A measurement with another arithmetic does not count: float32
+            // always uses fused multiply-adds.
             let as_it_runs = |candidate: &Candidate| {
                 precision != Precision::F32 || candidate.math == sys::cudnnMathType_t::CUDNN_FMA_MATH
             };
@@ -243,18 +238,18 @@ impl State {
         if precision != Precision::F32 {
             known.descriptors.set_math(best.math)?;
         }
-        // A device that was full once need not stay so: the next meetings choose again, by expectation first.
+        // The device may have more memory later: the next uses choose again, by prediction first.
         known.choice = lack.is_none().then_some(best);
         if lack.is_some() && to_be_tried {
-            known.met = 0;
+            known.uses = 0;
         }
         Ok((known, best))
     }
 
-    /// Keeps a convolution; those that were met a few times only make room for it.
-    fn remember(&mut self, key: (Geometry, Pass), known: Known) {
+    /// Stores a convolution; those that were used only a few times are removed if there is no room.
+    fn remember(&mut self, key: (Problem, Pass), known: Known) {
         if self.known.len() >= MOST_KNOWN {
-            self.known.retain(|_, known| known.met == TRIED_AT);
+            self.known.retain(|_, known| known.uses == TRIED_AT);
         }
         if self.known.len() >= MOST_KNOWN {
             self.known.clear();
@@ -265,7 +260,7 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // Descriptors first, while the library that made them is surely there.
+        // Descriptors first, before the library that created them.
         self.known.clear();
         // SAFETY: made by `new`, and freed here alone. An error would mean a device that is gone.
         let _ = unsafe { result::destroy_handle(self.handle) };

@@ -2,7 +2,7 @@
 
 use super::algorithms::Addresses;
 use super::context::{Context, Fault};
-use super::geometry::{Geometry, Pass};
+use super::problem::{Pass, Problem};
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::cudarc::driver::{CudaStream, DevicePtr, DevicePtrMut, SyncOnDrop};
 use candle_core::cuda_backend::{CudaStorage, CudaStorageSlice};
@@ -12,13 +12,13 @@ use std::ffi::c_void;
 /// One pass of a convolution; the others are its gradients.
 #[derive(Clone, Copy)]
 pub(super) struct Convolve {
-    pub geometry: Geometry,
+    pub problem: Problem,
     pub pass: Pass,
-    /// What it is called in errors.
+    /// Name in errors.
     pub name: &'static str,
 }
 
-/// Why a convolution could not be computed.
+/// Error of a convolution.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} on CUDA, from {from:?} to {to:?}: {fault}")]
 struct Failure {
@@ -29,18 +29,18 @@ struct Failure {
 }
 
 impl Convolve {
-    /// Computes it, recorded for a backward pass.
+    /// Computes the pass and records it for gradients.
     pub(super) fn record(self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         aligned(a)?.apply_op2(&aligned(b)?, self)
     }
 
-    /// Another pass of the same convolution, which is no more differentiated.
+    /// Computes another pass of the same convolution, without gradients.
     fn gradient(&self, pass: Pass, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         aligned(a)?.apply_op2_no_bwd(&aligned(b)?, &Self { pass, ..*self })
     }
 
     fn failed(&self, fault: Fault) -> Error {
-        let (from, to) = (self.geometry.read(self.pass), self.geometry.computed(self.pass));
+        let (from, to) = (self.problem.read(self.pass), self.problem.computed(self.pass));
         Error::Cuda(Box::new(Failure { name: self.name, from, to, fault }))
     }
 }
@@ -61,9 +61,9 @@ impl CustomOp2 for Convolve {
         b: &CudaStorage,
         b_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        let (device, dtype) = (a.device(), self.geometry.dtype);
+        let (device, dtype) = (a.device(), self.problem.dtype);
         let fail = |fault: Fault| self.failed(fault);
-        let read = self.geometry.read(self.pass);
+        let read = self.problem.read(self.pass);
         for ((storage, layout), shape) in [(a, a_layout), (b, b_layout)].into_iter().zip(read) {
             if layout.dims() != shape || !layout.is_contiguous() || storage.dtype() != dtype {
                 bail!("{}: expected contiguous {dtype:?} of shape {shape:?}, found {layout:?}", self.name)
@@ -73,7 +73,7 @@ impl CustomOp2 for Convolve {
             }
         }
         let context = Context::of(device).map_err(fail)?;
-        let shape = Shape::from(self.geometry.computed(self.pass).to_vec());
+        let shape = Shape::from(self.problem.computed(self.pass).to_vec());
         // SAFETY: the pass writes every element, and before it has run nobody has the storage.
         let mut computed = unsafe { device.alloc_uninit(&shape, dtype) }?;
         let stream = device.cuda_stream();
@@ -88,9 +88,9 @@ impl CustomOp2 for Convolve {
                 Pass::Input => at(target, first, second),
                 Pass::Weight => at(first, second, target),
             };
-            // SAFETY: all three are contiguous, of the shapes and the type that were compared with the geometry's
+            // SAFETY: all three are contiguous, of the shapes and the type that were compared with the problem's
             // above, on the context's device, and alive until the guards drop; the target is this call's own.
-            unsafe { context.run(&self.geometry, self.pass, tensors) }.map_err(fail)?;
+            unsafe { context.run(&self.problem, self.pass, tensors) }.map_err(fail)?;
         }
         Ok((computed, shape))
     }
@@ -102,7 +102,7 @@ impl CustomOp2 for Convolve {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        // A backward pass computes the gradients of those arguments only that stand on a variable.
+        // Compute only the gradients of arguments that depend on a variable.
         let wanted = |x: &Tensor, pass, first: &Tensor, second: &Tensor| {
             x.track_op().then(|| self.gradient(pass, first, second)).transpose()
         };
@@ -114,18 +114,18 @@ impl CustomOp2 for Convolve {
     }
 }
 
-/// Bytes that cuDNN's kernels load at once.
+/// Alignment of cuDNN's loads, in bytes.
 const ALIGNMENT: usize = 16;
 
-/// A tensor in row-major order from an aligned address on. A part of a batch may begin anywhere in the batch's memory.
+/// Returns the tensor in row-major order at an aligned address. A part of a batch may begin anywhere in its memory.
 fn aligned(x: &Tensor) -> Result<Tensor> {
     let x = x.contiguous()?;
     let start = x.layout().start_offset() * x.dtype().size_in_bytes();
-    // A copy of the storage alone would keep the offset.
+    // Copying only the storage would keep the offset.
     if start.is_multiple_of(ALIGNMENT) { Ok(x) } else { x.force_contiguous() }
 }
 
-/// Where a contiguous tensor begins, and a guard that keeps the stream in order.
+/// Returns the address of a contiguous tensor and a guard that orders the stream.
 fn address<'a>(
     storage: &'a CudaStorage,
     layout: &Layout,

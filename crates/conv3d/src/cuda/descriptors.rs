@@ -1,12 +1,12 @@
-//! cuDNN's descriptions of a convolution's tensors, freed when they are dropped.
+//! cuDNN's descriptors of a convolution and its tensors, freed when dropped.
 
-use super::geometry::Geometry;
+use super::problem::Problem;
 use crate::Precision;
 use candle_core::DType;
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
 use std::ffi::c_int;
 
-/// The descriptions of one convolution.
+/// The descriptors of one convolution.
 pub(super) struct Descriptors {
     pub input: sys::cudnnTensorDescriptor_t,
     pub output: sys::cudnnTensorDescriptor_t,
@@ -15,8 +15,8 @@ pub(super) struct Descriptors {
 }
 
 impl Descriptors {
-    /// Contiguous tensors; the arithmetic that `precision` allows.
-    pub(super) fn new(geometry: &Geometry, precision: Precision) -> Result<Self, CudnnError> {
+    /// Creates descriptors of contiguous tensors, with the arithmetic that `precision` allows.
+    pub(super) fn new(problem: &Problem, precision: Precision) -> Result<Self, CudnnError> {
         // Filled one by one, so that an error on the way frees what is there.
         let mut all = Self {
             input: std::ptr::null_mut(),
@@ -24,19 +24,19 @@ impl Descriptors {
             weight: std::ptr::null_mut(),
             convolution: std::ptr::null_mut(),
         };
-        let data_type = match geometry.dtype {
+        let data_type = match problem.dtype {
             DType::BF16 => sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16,
             _ => sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
         };
-        all.input = tensor(data_type, geometry.input)?;
-        all.output = tensor(data_type, geometry.output)?;
+        all.input = tensor(data_type, problem.input)?;
+        all.output = tensor(data_type, problem.output)?;
         all.weight = result::create_filter_descriptor()?;
-        let dims = geometry.weight.map(|size| size as c_int);
+        let dims = problem.weight.map(|size| size as c_int);
         let format = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NCHW;
         // SAFETY: the descriptor was made above, and `dims` holds the five sizes that are announced.
         unsafe { result::set_filternd_descriptor(all.weight, data_type, format, 5, dims.as_ptr()) }?;
         all.convolution = result::create_convolution_descriptor()?;
-        let [padding, stride, dilation] = [geometry.padding, geometry.stride, geometry.dilation]
+        let [padding, stride, dilation] = [problem.padding, problem.stride, problem.dilation]
             .map(|values| values.map(|value| value as c_int));
         // SAFETY: the descriptor was made above, and each array holds the three numbers that are announced.
         unsafe {
@@ -55,7 +55,7 @@ impl Descriptors {
         Ok(all)
     }
 
-    /// Leaves open how products are computed, but for what a precision forbids.
+    /// Allows the arithmetic of a precision.
     pub(super) fn allow(&self, precision: Precision) -> Result<(), CudnnError> {
         self.set_math(match precision {
             // cuDNN's default takes TF32, whose products have 10 bits, for float32.
@@ -65,7 +65,7 @@ impl Descriptors {
         })
     }
 
-    /// Says how products are computed.
+    /// Sets the arithmetic of products.
     pub(super) fn set_math(&self, math: sys::cudnnMathType_t) -> Result<(), CudnnError> {
         // SAFETY: the descriptor lives as long as `self`.
         unsafe { result::set_convolution_math_type(self.convolution, math) }
@@ -94,7 +94,7 @@ fn tensor(
 
 impl Drop for Descriptors {
     fn drop(&mut self) {
-        // An error would mean a descriptor that is none: there is nobody to tell and nothing to mend.
+        // An error would mean an invalid descriptor, and nothing could be done about it here.
         for tensor in [self.input, self.output] {
             if !tensor.is_null() {
                 // SAFETY: made by `new`, and freed here alone.

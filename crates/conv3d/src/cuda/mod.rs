@@ -1,20 +1,20 @@
 //! Convolutions on CUDA: cuDNN's N-dimensional ones (<https://docs.nvidia.com/deeplearning/cudnn/>), as candle
 //! operations with gradients.
 //!
-//! - [`geometry`]: a convolution and its gradients, and a transposed one and its, are three readings of one shape;
-//! - [`convolution`]: candle's view of them;
-//! - [`context`]: what is kept of a device: one handle and one workspace, which a mutex guards, and by shape an
-//!   algorithm: the one that cuDNN expects to be the fastest, and when a shape is met for the third time, the one that is;
-//! - [`algorithms`], [`descriptors`]: cuDNN's calls.
+//! - [`problem`]: a convolution, its gradients, a transposed convolution and its gradients are passes of one problem;
+//! - [`convolution`]: the candle operations;
+//! - [`context`]: state of a device: a handle and a workspace behind a mutex, and an algorithm per shape: the one that cuDNN
+//!   predicts to be the fastest, and from the third use of a shape the one that was measured as the fastest;
+//! - [`algorithms`], [`descriptors`]: calls of cuDNN.
 //!
-//! Everything of a device runs on its one stream, in the order in which it is asked for.
+//! All work of a device runs on its one stream, in the order of the calls.
 #![allow(unsafe_code, reason = "calls of cuDNN; each block says why it holds")]
 
 mod algorithms;
 mod context;
 mod convolution;
 mod descriptors;
-mod geometry;
+mod problem;
 
 use super::compose::add_bias;
 use super::{Conv3dParams, ConvTranspose3dParams};
@@ -22,14 +22,17 @@ use crate::Precision;
 use candle_core::{CudaDevice, DType, Error, Result, Tensor};
 use context::Context;
 use convolution::Convolve;
-use geometry::{Geometry, Pass};
+use problem::{Pass, Problem};
 
-/// Makes a device ready, with this precision for its convolutions.
+/// Opens cuDNN on a device, with this precision for its convolutions. A device that is not opened uses float32.
+///
+/// # Errors
+/// Returns an error if cuDNN cannot be loaded or has no memory.
 pub fn open(device: &CudaDevice, precision: Precision) -> Result<()> {
     Context::open(device, precision).map(|_| ()).map_err(Error::wrap)
 }
 
-/// How many convolutions and gradients of convolutions cuDNN has computed on the device.
+/// Returns the number of convolutions and gradients that cuDNN has computed on the device.
 pub(crate) fn runs(device: &CudaDevice) -> Result<u64> {
     Ok(Context::of(device).map_err(Error::wrap)?.runs())
 }
@@ -42,8 +45,8 @@ pub(crate) fn conv3d(
     params: Conv3dParams,
 ) -> Result<Tensor> {
     let y = at_precision(x, weight, |x, weight| {
-        let geometry = Geometry::direct(x.dtype(), x.dims(), weight.dims(), params)?;
-        Convolve { geometry, pass: Pass::Output, name: "conv3d" }.record(x, weight)
+        let problem = Problem::direct(x.dtype(), x.dims(), weight.dims(), params)?;
+        Convolve { problem, pass: Pass::Output, name: "conv3d" }.record(x, weight)
     })?;
     add_bias(&y, bias)
 }
@@ -56,13 +59,13 @@ pub(crate) fn conv_transpose3d(
     params: ConvTranspose3dParams,
 ) -> Result<Tensor> {
     let y = at_precision(x, weight, |x, weight| {
-        let geometry = Geometry::transposed(x.dtype(), x.dims(), weight.dims(), params)?;
-        Convolve { geometry, pass: Pass::Input, name: "conv_transpose3d" }.record(x, weight)
+        let problem = Problem::transposed(x.dtype(), x.dims(), weight.dims(), params)?;
+        Convolve { problem, pass: Pass::Input, name: "conv_transpose3d" }.record(x, weight)
     })?;
     add_bias(&y, bias)
 }
 
-/// Hands a convolution its tensors at the device's precision; what it gives is float32 again.
+/// Computes a convolution at the device's precision; the result is float32.
 fn at_precision(
     x: &Tensor,
     weight: &Tensor,

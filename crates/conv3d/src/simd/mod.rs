@@ -1,4 +1,4 @@
-//! One small vector trait behind every kernel, and the dispatch that picks its widest implementation at run time.
+//! The vector trait of all kernels, and the choice of its widest implementation at run time.
 //!
 //! A kernel is a [`Kernel`] value whose `run` is generic over [`Vector`]. [`Isa::run`] calls it inside a function
 //! that enables the instruction set, where everything inlines, so that the same Rust becomes AVX-512, AVX2, NEON or
@@ -23,8 +23,8 @@ pub(crate) trait Vector: Copy {
     /// Accumulators that leave room in the register file for two weights and a broadcast.
     const ACCUMULATORS: usize;
 
-    /// Runs a kernel in a function of its own with this instruction set. Kernels that exist in many sizes are called
-    /// through this, so that the compiler sees many small functions rather than a huge one.
+    /// Runs a kernel in its own function, compiled for this instruction set. Kernels of many sizes are called through
+    /// this, so that the compiler gets many small functions rather than a huge one.
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output;
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
@@ -32,7 +32,7 @@ pub(crate) trait Vector: Copy {
     /// `self + a * b`, rounded once where the instruction set can.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
-    /// The larger, lane by lane; a NaN in `other` is kept.
+    /// The larger value of each lane; a NaN in `other` is propagated.
     unsafe fn max(self, other: Self) -> Self;
     /// Transposes a `LANES × LANES` block: `to[c * to_stride + r] = from[r * from_stride + c]`.
     #[inline(always)]
@@ -76,7 +76,7 @@ enum Set {
 pub struct Isa(Set);
 
 impl Isa {
-    /// Every instruction set this CPU has, the fastest first.
+    /// Returns the instruction sets of this CPU that have kernels, the fastest first.
     pub fn available() -> Vec<Isa> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -94,7 +94,7 @@ impl Isa {
         found
     }
 
-    /// The fastest one, looked up once.
+    /// Returns the fastest one. It is detected once.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Isa::available()[0])
@@ -150,7 +150,7 @@ unsafe fn plain<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<PlainX4>() }
 }
 
-/// Four lanes without intrinsics; what every target has.
+/// Four lanes without intrinsics, for every target.
 #[derive(Clone, Copy)]
 pub(crate) struct PlainX4([f32; 4]);
 

@@ -1,4 +1,4 @@
-//! Buffers that tasks reuse, and an output that tasks share.
+//! Reused buffers, and an output shared by tasks.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -9,9 +9,9 @@ thread_local! {
     static BUFFERS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Two of this thread's buffers, to be given back when a task is done.
+/// Two of this thread's buffers, returned when dropped.
 ///
-/// Kernels hold this value rather than pass a closure: a closure would not inherit their instruction set.
+/// Kernels use this value rather than a closure, which would not be compiled for their instruction set.
 pub(crate) struct Scratch {
     first: Vec<f32>,
     second: Vec<f32>,
@@ -23,7 +23,7 @@ impl Scratch {
         Scratch { first, second }
     }
 
-    /// Both buffers at the given lengths, with unspecified contents.
+    /// Returns both buffers at the given lengths, with unspecified contents.
     pub(crate) fn lend(&mut self, first: usize, second: usize) -> (&mut [f32], &mut [f32]) {
         if self.first.len() < first {
             self.first.resize(first, 0.0);
@@ -42,7 +42,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Memory that calls take and give back, so that none is asked of the system for each call.
+/// A pool of buffers, so that calls do not allocate.
 #[derive(Debug, Default)]
 pub(crate) struct Spare(Mutex<Vec<Vec<f32>>>);
 
@@ -51,14 +51,14 @@ impl Spare {
         Spare(Mutex::new(Vec::new()))
     }
 
-    /// `len` values, unspecified ones.
+    /// Takes a buffer of `len` unspecified values.
     pub(crate) fn take(&self, len: usize) -> Lent<'_> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = (0..kept.len()).filter(|&at| kept[at].len() >= len).min_by_key(|&at| kept[at].len());
         let values = match fits {
             Some(at) => kept.swap_remove(at),
             None => {
-                // One that is too small gives way to the new one.
+                // The new buffer replaces one that is too small.
                 kept.pop();
                 drop(kept);
                 vec![0.0; len]
@@ -68,7 +68,7 @@ impl Spare {
     }
 }
 
-/// Memory of a [`Spare`] until it is dropped.
+/// A buffer of a [`Spare`], returned when dropped.
 #[derive(Debug)]
 pub(crate) struct Lent<'a> {
     of: &'a Spare,
@@ -96,7 +96,7 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// A mutable slice whose disjoint elements several tasks write at once.
+/// A mutable slice of which several tasks write disjoint elements.
 #[derive(Clone, Copy)]
 pub(crate) struct SharedMut<'a> {
     start: *mut f32,
@@ -114,7 +114,7 @@ impl<'a> SharedMut<'a> {
         SharedMut { start: slice.as_mut_ptr(), length: slice.len(), slice: PhantomData }
     }
 
-    /// Where element `index` lies.
+    /// Returns the address of element `index`.
     ///
     /// # Safety
     /// `index` must be inside the slice, and no two tasks may touch the same element.

@@ -1,4 +1,4 @@
-//! Opening a CUDA device, and saying what is missing where that fails.
+//! Opens a CUDA device, or names what is missing.
 #![allow(unsafe_code, reason = "calls of the CUDA driver; each block says why it holds")]
 
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
@@ -6,11 +6,11 @@ use candle_core::{CudaDevice, DType, Device, Tensor};
 use conv3d::{Precision, is_exhausted, open_cuda};
 use std::sync::{Mutex, PoisonError};
 
-/// The devices that were opened, by number. To candle, one that is opened again is another: tensors of the two would not
-/// go together, and each would have a workspace.
+/// The open devices, by number. candle treats a device that is opened twice as two: their tensors could not be combined, and
+/// each would have a workspace.
 static OPEN: Mutex<Vec<(usize, Precision, Device)>> = Mutex::new(Vec::new());
 
-/// The device number `index`, ready for convolutions; the same one each time.
+/// Opens device `index`, once per process.
 pub(super) fn open(index: usize, precision: Precision) -> Result<Device, String> {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     match open.iter().find(|(number, ..)| *number == index) {
@@ -34,7 +34,7 @@ fn prepare(index: usize, precision: Precision) -> Result<Device, String> {
             if count == 1 { "one GPU, cuda:0".to_owned() } else { format!("{count} GPUs, counted from 0") };
         return Err(format!("there is no such device: this machine has {these}"));
     }
-    // One stream for all threads: what any of them asks for is done in the order in which it was asked.
+    // One stream for all threads, so that work is done in the order of the calls.
     let device = Device::new_cuda_with_stream(index).map_err(|error| error.to_string())?;
     let cuda = device.as_cuda_device().map_err(|error| error.to_string())?;
     // SAFETY: the device was just made and has no tensor yet; all of its work, allocations included, goes to its one
@@ -46,7 +46,7 @@ fn prepare(index: usize, precision: Precision) -> Result<Device, String> {
     Ok(device)
 }
 
-/// Whether there is a driver that is new enough for this build.
+/// Validates that the driver is recent enough for this build.
 fn driver() -> Result<(), String> {
     use sys::cudaError_enum as Code;
     // SAFETY: the driver's first call; it may be made as often as one likes.
@@ -82,13 +82,13 @@ fn driver() -> Result<(), String> {
     Ok(())
 }
 
-/// As people write it: 13000 is CUDA 13.0.
+/// Formats a version: 13000 is CUDA 13.0.
 fn version(number: u32) -> String {
     format!("CUDA {}.{}", number / 1000, number % 1000 / 10)
 }
 
-/// Memory that tensors give back stays with the process: by default it goes back to the system at every wait for a
-/// result, and a training step waits once.
+/// Lets the process keep the memory of freed tensors: by default it is returned to the system at every synchronisation, of
+/// which a training step has one.
 fn keep_freed_memory(index: usize) -> Result<(), String> {
     let keep = || {
         let device = result::device::get(index as i32)?;
@@ -106,13 +106,13 @@ fn keep_freed_memory(index: usize) -> Result<(), String> {
         }
     };
     match keep() {
-        // A device without pools has nothing to keep.
+        // A device without memory pools needs no setting.
         Ok(()) | Err(result::DriverError(sys::cudaError_enum::CUDA_ERROR_NOT_SUPPORTED)) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Whether the GPU runs kernels that were built for this program.
+/// Validates that the GPU runs the kernels of this build.
 fn try_kernels(device: &Device) -> Result<(), String> {
     let sum = || Tensor::ones(3, DType::F32, device)?.affine(2.0, 0.0)?.sum_all()?.to_scalar::<f32>();
     match sum() {
@@ -129,7 +129,7 @@ fn try_kernels(device: &Device) -> Result<(), String> {
     }
 }
 
-/// The compute capability as CUDA_COMPUTE_CAP has it: 90 is 9.0.
+/// Returns the compute capability in the format of CUDA_COMPUTE_CAP: 90 is 9.0.
 fn capability(device: &CudaDevice) -> String {
     use sys::CUdevice_attribute_enum as Attribute;
     let stream = device.cuda_stream();

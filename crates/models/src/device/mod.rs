@@ -7,19 +7,19 @@ use crate::Error;
 use candle_core::Device;
 use conv3d::Precision;
 
-/// The device called `spec`, with convolutions in float32; see [`device_with`].
+/// Opens the device `spec` with convolutions in float32; see [`device_with`].
 ///
 /// # Errors
-/// As [`device_with`].
+/// Returns the errors of [`device_with`].
 pub fn device(spec: &str) -> Result<Device, Error> {
     device_with(spec, Precision::F32)
 }
 
-/// The device called `spec`: `cpu`, `cuda`, `cuda:N` (N from 0) or `metal`.
+/// Opens the device `spec`: `cpu`, `cuda`, `cuda:N` (N from 0) or `metal`.
 ///
 /// # Errors
-/// If the name is unknown, the build lacks the device's feature, the machine lacks the device or a driver that is new
-/// enough, or convolutions on it know no such precision.
+/// Returns [`Error::Device`] if the name is unknown, the build lacks the device's feature, the machine lacks the device or a
+/// recent driver, or the device does not support the precision.
 pub fn device_with(spec: &str, precision: Precision) -> Result<Device, Error> {
     let refuse = |why: String| Error::Device { spec: spec.to_owned(), why };
     let (kind, index) = match spec.split_once(':') {
@@ -35,7 +35,7 @@ pub fn device_with(spec: &str, precision: Precision) -> Result<Device, Error> {
     match kind {
         "cpu" if !spec.contains(':') => Ok(Device::Cpu),
         "cuda" => open_cuda(index, precision).map_err(refuse),
-        // candle takes Metal's devices by number, and panics at one that is not there.
+        // candle panics for a Metal device that does not exist.
         "metal" if spec.contains(':') => Err(refuse("expected cpu, cuda, cuda:N or metal".to_owned())),
         "metal" if !cfg!(feature = "metal") => {
             Err(refuse("this build has no Metal; build with --features metal".to_owned()))

@@ -18,7 +18,7 @@ pub struct Baseline<N: Network> {
 
 /// Activations of an image, or the image itself where patches take whole passes.
 pub(super) enum Layers<N: Network> {
-    Plan(Box<plan::Kept>),
+    Plan(Box<plan::Cache>),
     Windows(Box<N::Layers>),
     Image(Array4<f32>),
 }
@@ -43,7 +43,7 @@ impl<N: Network> Baseline<N> {
     pub(super) fn is_of(&self, plan: Option<&Plan>, image: &[f32], shape: [usize; 4]) -> bool {
         self.shape == shape
             && match (&self.layers, plan) {
-                (Layers::Plan(kept), Some(plan)) => plan.is_of(kept, image, shape),
+                (Layers::Plan(cache), Some(plan)) => plan.is_of(cache, image, shape),
                 (Layers::Plan(_), None) => false,
                 (Layers::Windows(layers), _) => N::is_of(layers, image, shape),
                 (Layers::Image(own), _) => own.as_slice() == Some(image),

@@ -51,7 +51,7 @@ const IMAGES: usize = 16;
 
 /// A network in evaluation mode with what runs it on a device.
 ///
-/// The cached activations of the latest image are kept, so that further partitions and fills of a scan start from them.
+/// The cached activations of the latest image are cache, so that further partitions and fills of a scan start from them.
 pub struct Engine<N: Network> {
     network: N,
     plan: Option<Plan>,
@@ -210,9 +210,9 @@ impl<N: Network> Engine<N> {
     /// If an engine of another architecture computed the baseline.
     pub fn patched(&self, baseline: &Baseline<N>, patches: &[Patch]) -> Result<Vec<N::Output>, Error> {
         match (&baseline.layers, &self.plan) {
-            (Layers::Plan(kept), Some(plan)) => N::by_plan(plan, kept, patches),
-            (Layers::Windows(kept), _) => {
-                N::by_windows(&self.windows, kept, patches, self.memory, &self.patches)
+            (Layers::Plan(cache), Some(plan)) => N::by_plan(plan, cache, patches),
+            (Layers::Windows(cache), _) => {
+                N::by_windows(&self.windows, cache, patches, self.memory, &self.patches)
             }
             (Layers::Image(image), _) => self.by_whole_passes(image.view(), patches),
             (Layers::Plan(_), None) => Err(Error::Batch {
@@ -232,14 +232,14 @@ impl<N: Network> Engine<N> {
                 (Layers::Image(image.to_owned()), outputs)
             }
             Some(plan) => {
-                let kept = plan.keep(values, shape, self.memory)?;
-                let outputs = kept.logit().into_iter().collect();
-                (Layers::Plan(Box::new(kept)), outputs)
+                let cache = plan.cache(values, shape, self.memory)?;
+                let outputs = cache.logit().into_iter().collect();
+                (Layers::Plan(Box::new(cache)), outputs)
             }
             None => {
-                let kept = N::cache(&self.windows, values, shape)?;
-                let outputs = N::logit(&kept).into_iter().collect();
-                (Layers::Windows(Box::new(kept)), outputs)
+                let cache = N::cache(&self.windows, values, shape)?;
+                let outputs = N::logit(&cache).into_iter().collect();
+                (Layers::Windows(Box::new(cache)), outputs)
             }
         };
         Ok(Baseline { layers, outputs, shape, is_zero })

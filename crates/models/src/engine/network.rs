@@ -5,7 +5,7 @@ use relevox_grid::{Box3, Patch};
 
 use crate::memory::Fitting;
 use crate::plan::{self, Plan};
-use crate::windows::{self, UNetKept, UNetWindows, Windows};
+use crate::windows::{self, ResNetWindows, UNetCache, UNetWindows};
 use crate::{Error, ResNet3d, UNet3d};
 
 /// A network that an [`Engine`](super::Engine) runs: [`ResNet3d`] or [`UNet3d`].
@@ -53,7 +53,7 @@ pub trait Network: Sized + private::Sealed {
 
     /// Computes patches by the compiled plan.
     #[doc(hidden)]
-    fn by_plan(plan: &Plan, kept: &plan::Kept, patches: &[Patch]) -> Result<Vec<Self::Output>, Error>;
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Self::Output>, Error>;
 
     /// Computes patches by windows.
     #[doc(hidden)]
@@ -79,16 +79,16 @@ mod private {
 
 impl Network for ResNet3d {
     type Output = f32;
-    type Windows = Windows;
-    type Layers = windows::Kept;
+    type Windows = ResNetWindows;
+    type Layers = windows::ResNetCache;
     const IS_CLASSIFIER: bool = true;
 
     fn plan(&self) -> Result<Plan, Error> {
         Plan::resnet(self)
     }
 
-    fn windows(&self, device: &Device) -> Windows {
-        Windows::new(self.clone(), device.clone())
+    fn windows(&self, device: &Device) -> ResNetWindows {
+        ResNetWindows::new(self.clone(), device.clone())
     }
 
     fn forward(&self, images: &Tensor) -> TensorResult<Tensor> {
@@ -101,30 +101,34 @@ impl Network for ResNet3d {
         8 * shape.iter().product::<usize>() * size_of::<f32>()
     }
 
-    fn cache(windows: &Windows, image: &[f32], shape: [usize; 4]) -> Result<windows::Kept, Error> {
-        windows.keep(image, shape)
+    fn cache(
+        windows: &ResNetWindows,
+        image: &[f32],
+        shape: [usize; 4],
+    ) -> Result<windows::ResNetCache, Error> {
+        windows.cache(image, shape)
     }
 
-    fn is_of(layers: &windows::Kept, image: &[f32], shape: [usize; 4]) -> bool {
+    fn is_of(layers: &windows::ResNetCache, image: &[f32], shape: [usize; 4]) -> bool {
         layers.is_of(image, shape)
     }
 
-    fn logit(layers: &windows::Kept) -> Option<f32> {
+    fn logit(layers: &windows::ResNetCache) -> Option<f32> {
         Some(layers.logit())
     }
 
-    fn by_plan(plan: &Plan, kept: &plan::Kept, patches: &[Patch]) -> Result<Vec<f32>, Error> {
-        plan.changed(kept, patches)
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<f32>, Error> {
+        plan.patched_logits(cache, patches)
     }
 
     fn by_windows(
-        windows: &Windows,
-        layers: &windows::Kept,
+        windows: &ResNetWindows,
+        layers: &windows::ResNetCache,
         patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
     ) -> Result<Vec<f32>, Error> {
-        windows.changed(layers, patches, memory, fitting)
+        windows.patched(layers, patches, memory, fitting)
     }
 
     fn of_whole_pass(outputs: &[f32], _: [usize; 3], _: Box3) -> f32 {
@@ -135,7 +139,7 @@ impl Network for ResNet3d {
 impl Network for UNet3d {
     type Output = Vec<f32>;
     type Windows = UNetWindows;
-    type Layers = UNetKept;
+    type Layers = UNetCache;
     const IS_CLASSIFIER: bool = false;
 
     fn plan(&self) -> Result<Plan, Error> {
@@ -155,30 +159,30 @@ impl Network for UNet3d {
         16 * 6 * z * y * x * size_of::<f32>()
     }
 
-    fn cache(windows: &UNetWindows, image: &[f32], shape: [usize; 4]) -> Result<UNetKept, Error> {
-        windows.keep(image, shape)
+    fn cache(windows: &UNetWindows, image: &[f32], shape: [usize; 4]) -> Result<UNetCache, Error> {
+        windows.cache(image, shape)
     }
 
-    fn is_of(layers: &UNetKept, image: &[f32], shape: [usize; 4]) -> bool {
+    fn is_of(layers: &UNetCache, image: &[f32], shape: [usize; 4]) -> bool {
         layers.is_of(image, shape)
     }
 
-    fn logit(_: &UNetKept) -> Option<f32> {
+    fn logit(_: &UNetCache) -> Option<f32> {
         None
     }
 
-    fn by_plan(plan: &Plan, kept: &plan::Kept, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
-        plan.changed_values(kept, patches)
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
+        plan.patched_values(cache, patches)
     }
 
     fn by_windows(
         windows: &UNetWindows,
-        layers: &UNetKept,
+        layers: &UNetCache,
         patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
     ) -> Result<Vec<Vec<f32>>, Error> {
-        windows.changed(layers, patches, memory, fitting)
+        windows.patched(layers, patches, memory, fitting)
     }
 
     fn of_whole_pass(outputs: &[f32], size: [usize; 3], bounds: Box3) -> Vec<f32> {

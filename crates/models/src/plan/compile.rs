@@ -1,8 +1,8 @@
-//! Networks into steps: batch norm into weights, residual and ReLU into the step before.
+//! Compiles networks into steps: batch norm is folded into weights, residual and ReLU into the previous step.
 
 use super::graph::{Buffer, End, Graph, Layer, Step, Work};
 use crate::layers::{BatchNorm3d, Conv3d, ConvTranspose3d, Linear};
-use crate::resnet::{Around, Block, ResNet3d};
+use crate::resnet::{Block, ResNet3d, ShortcutLayer};
 use crate::unet::{Level, UNet3d};
 use candle_core::{DType, Device, Result, Tensor, bail};
 use conv3d::ConvGeometry;
@@ -12,24 +12,24 @@ use conv3d::blocked::conv::{Convolution, Dense, Lanes, Spread};
 use conv3d::blocked::pool::MaxPool;
 use conv3d::blocked::winograd::{Shape, Winograd};
 
-/// How convolutions are computed.
+/// Algorithms of convolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Form {
+pub(super) struct Algorithms {
     pub(super) isa: Isa,
-    /// Whether those that it suits take Winograd's form, or all the direct one.
+    /// Whether supported convolutions use Winograd's algorithm.
     pub(super) winograd: bool,
 }
 
-impl Form {
-    /// The fastest on this CPU.
-    pub(super) fn best() -> Form {
-        Form { isa: Isa::best(), winograd: true }
+impl Algorithms {
+    /// Returns the fastest on this CPU.
+    pub(super) fn best() -> Algorithms {
+        Algorithms { isa: Isa::best(), winograd: true }
     }
 }
 
-/// The steps of a classifier.
-pub(super) fn resnet(network: &ResNet3d, form: Form) -> Result<Graph> {
-    let mut builder = Builder::new(network.stem.weight().dim(1)?, form);
+/// Compiles a classifier.
+pub(super) fn resnet(network: &ResNet3d, algorithms: Algorithms) -> Result<Graph> {
+    let mut builder = Builder::new(network.stem.weight().dim(1)?, algorithms);
     let mut at = builder.conv(0, (&network.stem, Some(&network.stem_norm)), true, None)?;
     at = builder.pool(at, ResNet3d::POOL);
     for block in network.stages.iter().flatten() {
@@ -39,11 +39,11 @@ pub(super) fn resnet(network: &ResNet3d, form: Form) -> Result<Graph> {
     Ok(builder.finish(1, End::Logit { weights, bias }))
 }
 
-/// The steps of a U-Net.
-pub(super) fn unet(network: &UNet3d, form: Form) -> Result<Graph> {
-    let mut builder = Builder::new(network.down[0].layers[0].0.weight().dim(1)?, form);
+/// Compiles a U-Net.
+pub(super) fn unet(network: &UNet3d, algorithms: Algorithms) -> Result<Graph> {
+    let mut builder = Builder::new(network.down[0].layers[0].0.weight().dim(1)?, algorithms);
     let mut at = 0;
-    let mut beside = Vec::new();
+    let mut skipped = Vec::new();
     for (index, level) in network.down.iter().enumerate() {
         if index > 0 {
             at = builder.pool(at, UNet3d::POOL);
@@ -52,15 +52,15 @@ pub(super) fn unet(network: &UNet3d, form: Form) -> Result<Graph> {
             at = builder.level(at, level, None)?;
             break;
         }
-        // What the way up will put beside: the level's output lies in the concatenation's memory from the start.
+        // The level's output is written to the memory of the later concatenation.
         let (_, channels) = channels(&level.layers[1].0)?;
         let parts = builder.concatenation([channels; 2]);
         at = builder.level(at, level, Some(parts[0]))?;
-        beside.push(parts);
+        skipped.push(parts);
     }
     for (transposed, level) in &network.up {
-        let Some([_, enlarged, both]) = beside.pop() else { bail!("u-net: a level up has no level down") };
-        builder.enlarge(at, transposed, enlarged)?;
+        let Some([_, upsampled, both]) = skipped.pop() else { bail!("u-net: a level up has no level down") };
+        builder.transposed_conv(at, transposed, upsampled)?;
         at = builder.level(both, level, None)?;
     }
     builder.conv(at, (&network.last, None), false, None)?;
@@ -68,7 +68,7 @@ pub(super) fn unet(network: &UNet3d, form: Form) -> Result<Graph> {
     Ok(builder.finish(1 << network.up.len(), End::Values { channels }))
 }
 
-/// Input and output channels.
+/// Returns the numbers of input and output channels.
 fn channels(conv: &Conv3d) -> Result<(usize, usize)> {
     Ok((conv.weight().dim(1)?, conv.weight().dim(0)?))
 }
@@ -77,7 +77,7 @@ fn values(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
 
-/// Weights and bias of a convolution with the batch norm that follows it.
+/// Returns weights and bias of a convolution with its batch norm folded in.
 fn folded(conv: &Conv3d, norm: Option<&BatchNorm3d>) -> Result<(Vec<f32>, Vec<f32>)> {
     let mut weights = values(conv.weight())?;
     let outputs = conv.weight().dim(0)?;
@@ -108,18 +108,18 @@ fn logit(head: &Linear) -> Result<(Vec<f32>, f32)> {
     }
 }
 
-/// Outputs of a tile along an axis: of the latest layers, whose transformed weights are read from memory for few voxels,
-/// smaller ones.
+/// Returns the outputs of a tile along an axis: fewer for late layers, whose many transformed weights are read for few
+/// voxels.
 fn tile(weights: &[f32]) -> usize {
     if weights.len() >= LARGE { 2 } else { 4 }
 }
 
-/// Weights from which on a layer is large: those of 512 channels, 27 MiB.
+/// Number of weights of a large layer: those of 512 channels, 27 MiB.
 const LARGE: usize = 27 * 512 * 512;
 
-/// Steps in the making.
+/// Builds a graph.
 struct Builder {
-    form: Form,
+    algorithms: Algorithms,
     channels: usize,
     layers: Vec<Layer>,
     buffers: Vec<Buffer>,
@@ -129,12 +129,12 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(channels: usize, form: Form) -> Builder {
+    fn new(channels: usize, algorithms: Algorithms) -> Builder {
         let lanes = Lanes::image(channels);
         let buffer = Buffer { blocks: lanes.blocks(), pitch: lanes.pitch, halo: 0 };
         let layer = Layer { buffer: 0, first_block: 0, blocks: lanes.blocks() };
         Builder {
-            form,
+            algorithms,
             channels,
             layers: vec![layer],
             buffers: vec![buffer],
@@ -148,13 +148,13 @@ impl Builder {
         Graph { channels, multiple, layers, buffers, steps, end }
     }
 
-    /// A layer with memory of its own.
+    /// Adds a layer with its own memory.
     fn layer(&mut self, channels: usize) -> usize {
         self.buffers.push(Buffer::new(channels));
         self.part(self.buffers.len() - 1, 0, &[channels])
     }
 
-    /// Some blocks of a buffer.
+    /// Adds a layer that is part of a buffer.
     fn part(&mut self, buffer: usize, first_block: usize, parts: &[usize]) -> usize {
         let lanes = Lanes::parts(parts);
         self.layers.push(Layer { buffer, first_block, blocks: lanes.blocks() });
@@ -162,7 +162,7 @@ impl Builder {
         self.layers.len() - 1
     }
 
-    /// Two layers beside one another, and both as one.
+    /// Adds two concatenated layers: each, and both as one.
     fn concatenation(&mut self, parts: [usize; 2]) -> [usize; 3] {
         let [first, second] = parts.map(|channels| Lanes::parts(&[channels]).blocks());
         self.buffers.push(Buffer { blocks: first + second, ..Buffer::new(0) });
@@ -209,12 +209,14 @@ impl Builder {
         *halo = (*halo).max(params.padding[2]);
         let dense = Dense { weights: &weights, bias: &bias };
         let lanes = &self.lanes[input];
-        let work = match Shape::of(geometry, lanes).filter(|_| self.form.winograd) {
+        let work = match Shape::of(geometry, lanes).filter(|_| self.algorithms.winograd) {
             Some(shape) => {
                 let shape = if shape == Shape::Stem { shape } else { Shape::Cube(tile(&weights)) };
-                Work::Winograd(Winograd::new(self.form.isa, shape, lanes, dense, relu))
+                Work::Winograd(Winograd::new(self.algorithms.isa, shape, lanes, dense, relu))
             }
-            None => Work::Conv(Convolution::new(self.form.isa, geometry, Spread::NONE, lanes, dense, relu)),
+            None => {
+                Work::Conv(Convolution::new(self.algorithms.isa, geometry, Spread::NONE, lanes, dense, relu))
+            }
         };
         Ok(self.step(work, input, output, residual))
     }
@@ -223,15 +225,17 @@ impl Builder {
         let channels = self.lanes[input].channels.iter().flatten().count();
         let output = self.layer(channels);
         let geometry = params.geometry();
-        self.step(Work::Pool(MaxPool { isa: self.form.isa, geometry }), input, output, None)
+        self.step(Work::Pool(MaxPool { isa: self.algorithms.isa, geometry }), input, output, None)
     }
 
-    /// A residual block.
+    /// Adds a residual block.
     fn block(&mut self, input: usize, block: &Block) -> Result<usize> {
-        let residual = match &block.around {
-            Around::Same => (input, 1),
-            Around::Padded { stride, .. } => (input, *stride),
-            Around::Projected(layers) => (self.conv(input, (&layers.0, Some(&layers.1)), false, None)?, 1),
+        let residual = match &block.shortcut {
+            ShortcutLayer::Identity => (input, 1),
+            ShortcutLayer::Padded { stride, .. } => (input, *stride),
+            ShortcutLayer::Projected(layers) => {
+                (self.conv(input, (&layers.0, Some(&layers.1)), false, None)?, 1)
+            }
         };
         let last = block.layers.len() - 1;
         let mut at = input;
@@ -241,7 +245,7 @@ impl Builder {
         Ok(at)
     }
 
-    /// Two convolutions of a U-Net, the second into `output` where one is given.
+    /// Adds two convolutions of a U-Net, the second into `output` if one is given.
     fn level(&mut self, input: usize, level: &Level, output: Option<usize>) -> Result<usize> {
         let [first, second] = &level.layers;
         let at = self.conv(input, (&first.0, Some(&first.1)), true, None)?;
@@ -252,7 +256,12 @@ impl Builder {
         self.conv_into(at, (&second.0, Some(&second.1)), true, None, output)
     }
 
-    fn enlarge(&mut self, input: usize, transposed: &ConvTranspose3d, output: usize) -> Result<usize> {
+    fn transposed_conv(
+        &mut self,
+        input: usize,
+        transposed: &ConvTranspose3d,
+        output: usize,
+    ) -> Result<usize> {
         let params = transposed.params();
         let (inputs, outputs, kz, ky, kx) = transposed.weight().dims5()?;
         let factor = params.stride[0];
@@ -273,9 +282,16 @@ impl Builder {
             let offset = [tap / (factor * factor), tap / factor % factor, tap % factor];
             let dense = Dense { weights: &of_tap, bias: &bias };
             let spread = Spread { step: factor, offset };
-            Convolution::new(self.form.isa, ConvGeometry::POINTWISE, spread, &self.lanes[input], dense, false)
+            Convolution::new(
+                self.algorithms.isa,
+                ConvGeometry::POINTWISE,
+                spread,
+                &self.lanes[input],
+                dense,
+                false,
+            )
         });
         let phases = phases.collect();
-        Ok(self.step(Work::Enlarge { phases, factor }, input, output, None))
+        Ok(self.step(Work::TransposedConv { phases, factor }, input, output, None))
     }
 }

@@ -19,11 +19,11 @@ pub(crate) struct Layer {
 pub(crate) struct Buffer {
     pub(crate) blocks: usize,
     pub(crate) pitch: usize,
-    /// Zeros kept before and after each row for the convolutions that read it.
+    /// Zeros cached before and after each row for the convolutions that read it.
     pub(crate) halo: usize,
 }
 
-/// One computation.
+/// One operation of a graph.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) work: Work,
@@ -33,16 +33,16 @@ pub(crate) struct Step {
     pub(crate) residual: Option<(usize, usize)>,
 }
 
-/// What a step computes.
+/// Operation of a step.
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Batch norm, residual and ReLU included.
     Conv(Convolution),
-    /// The same, in a form with fewer multiplications.
+    /// The same, with Winograd's algorithm.
     Winograd(Winograd),
     Pool(MaxPool),
-    /// A transposed convolution as long as its stride: a pointwise convolution for each voxel of the kernel.
-    Enlarge {
+    /// A transposed convolution whose kernel equals its stride: a pointwise convolution per voxel of the kernel.
+    TransposedConv {
         phases: Vec<Convolution>,
         factor: usize,
     },
@@ -55,50 +55,50 @@ impl Work {
             Work::Conv(conv) => conv.run(jobs),
             Work::Winograd(conv) => conv.run(jobs),
             Work::Pool(pool) => pool.run(jobs),
-            Work::Enlarge { phases, .. } => phases.iter().for_each(|phase| phase.run(jobs)),
+            Work::TransposedConv { phases, .. } => phases.iter().for_each(|phase| phase.run(jobs)),
         }
     }
 
-    /// Kernel, stride and padding; those of a voxel alone for [`Work::Enlarge`].
+    /// Kernel, stride and padding; those of a voxel alone for [`Work::TransposedConv`].
     pub(crate) fn geometry(&self) -> ConvGeometry {
         match self {
-            Work::Enlarge { .. } => ConvGeometry::POINTWISE,
+            Work::TransposedConv { .. } => ConvGeometry::POINTWISE,
             Work::Conv(conv) => conv.geometry(),
             Work::Winograd(conv) => conv.geometry(),
             Work::Pool(pool) => pool.geometry,
         }
     }
 
-    /// Voxels of the output layer along an axis for each voxel that is computed: more than 1 where it is enlarged.
+    /// Returns the voxels of the output along an axis per computed voxel: more than 1 for a transposed convolution.
     pub(crate) fn factor(&self) -> usize {
-        if let Work::Enlarge { factor, .. } = self { *factor } else { 1 }
+        if let Work::TransposedConv { factor, .. } = self { *factor } else { 1 }
     }
 
-    /// What boxes are multiples of along each axis, but where they end with the layer.
+    /// Returns the alignment of boxes along each axis; at the end of the layer they may be shorter.
     pub(crate) fn grid(&self) -> [usize; 3] {
         if let Work::Winograd(conv) = self { [1, conv.grid(), conv.grid()] } else { [1; 3] }
     }
 
-    /// Multiply-adds of a voxel that is computed, those with taps outside the layer included.
+    /// Returns the number of multiply-adds per computed voxel, including taps outside the layer.
     pub(crate) fn products(&self) -> usize {
         match self {
             Work::Conv(conv) => conv.products(),
             Work::Winograd(conv) => conv.products(),
-            Work::Enlarge { phases, .. } => phases.iter().map(Convolution::products).sum(),
+            Work::TransposedConv { phases, .. } => phases.iter().map(Convolution::products).sum(),
             Work::Pool(_) => 0,
         }
     }
 
-    /// Voxels of the output, none where the kernel does not fit.
+    /// Returns the size of the output, or `None` if the kernel does not fit.
     pub(crate) fn output_size(&self, input: [usize; 3]) -> Option<[usize; 3]> {
-        if let Work::Enlarge { factor, .. } = self {
+        if let Work::TransposedConv { factor, .. } = self {
             return Some(input.map(|size| size * factor));
         }
         self.geometry().output_size(input)
     }
 }
 
-/// What becomes of the last layer.
+/// Result of the last layer.
 #[derive(Debug)]
 pub(crate) enum End {
     /// The mean over voxels, then a weighted sum of channels.
@@ -170,8 +170,8 @@ impl Arrangement {
     }
 
     /// Gives each of these buffers a slot that nothing else is written to.
-    pub(crate) fn keep(&mut self, graph: &Graph, kept: &[bool]) {
-        (self.slots, self.slot_lens) = share_memory(graph, &self.buffer_lens, kept);
+    pub(crate) fn keep(&mut self, graph: &Graph, cached: &[bool]) {
+        (self.slots, self.slot_lens) = share_memory(graph, &self.buffer_lens, cached);
     }
 
     /// Values by image in all.
@@ -180,8 +180,8 @@ impl Arrangement {
     }
 }
 
-/// Gives each buffer a slot, which it leaves after its last use; one that is kept has a slot of its own.
-fn share_memory(graph: &Graph, lens: &[usize], kept: &[bool]) -> (Vec<usize>, Vec<usize>) {
+/// Gives each buffer a slot, which it leaves after its last use; one that is cached has a slot of its own.
+fn share_memory(graph: &Graph, lens: &[usize], cached: &[bool]) -> (Vec<usize>, Vec<usize>) {
     let buffer_of = |layer: usize| graph.layers[layer].buffer;
     let mut last_use = vec![0; graph.buffers.len()];
     for (at, step) in graph.steps.iter().enumerate() {
@@ -191,7 +191,7 @@ fn share_memory(graph: &Graph, lens: &[usize], kept: &[bool]) -> (Vec<usize>, Ve
         }
     }
     last_use[buffer_of(graph.last())] = usize::MAX;
-    last_use.iter_mut().zip(kept).filter(|(_, kept)| **kept).for_each(|(last, _)| *last = usize::MAX);
+    last_use.iter_mut().zip(cached).filter(|(_, cached)| **cached).for_each(|(last, _)| *last = usize::MAX);
     let mut slots = vec![usize::MAX; graph.buffers.len()];
     let mut slot_lens: Vec<usize> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
@@ -204,7 +204,7 @@ fn share_memory(graph: &Graph, lens: &[usize], kept: &[bool]) -> (Vec<usize>, Ve
             let held: usize = slot_lens[slot];
             (lens[buffer].saturating_sub(held), held)
         };
-        let best = (0..free.len()).min_by_key(|&at| cost(free[at])).filter(|_| !kept[buffer]);
+        let best = (0..free.len()).min_by_key(|&at| cost(free[at])).filter(|_| !cached[buffer]);
         slots[buffer] = match best {
             Some(at) => free.swap_remove(at),
             None => {

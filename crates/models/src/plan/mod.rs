@@ -25,10 +25,10 @@ mod incremental;
 #[cfg(test)]
 mod tests;
 
-pub use incremental::{Costs, Kept, LayerCost, MEMORY};
+pub use incremental::{Cache, Costs, LayerCost, MEMORY};
 
 use crate::{Error, ResNet3d, UNet3d};
-use compile::Form;
+use compile::Algorithms;
 use conv3d::blocked::conv::{Job, Residual};
 use conv3d::blocked::image;
 use conv3d::blocked::window::Window;
@@ -46,7 +46,7 @@ const AT_ONCE: usize = 1 << 29;
 pub struct Plan {
     graph: Graph,
     /// Memory of earlier calls.
-    kept: Mutex<Vec<Vec<Vec<f32>>>>,
+    spare: Mutex<Vec<Vec<Vec<f32>>>>,
 }
 
 impl Plan {
@@ -55,7 +55,7 @@ impl Plan {
     /// # Errors
     /// If its parameters can't be read.
     pub fn resnet(network: &ResNet3d) -> Result<Plan, Error> {
-        Ok(Plan::of(compile::resnet(network, Form::best())?))
+        Ok(Plan::of(compile::resnet(network, Algorithms::best())?))
     }
 
     /// Compiles a U-Net in evaluation mode, with its parameters as they are now.
@@ -63,11 +63,11 @@ impl Plan {
     /// # Errors
     /// If its parameters can't be read.
     pub fn unet(network: &UNet3d) -> Result<Plan, Error> {
-        Ok(Plan::of(compile::unet(network, Form::best())?))
+        Ok(Plan::of(compile::unet(network, Algorithms::best())?))
     }
 
     fn of(graph: Graph) -> Plan {
-        Plan { graph, kept: Mutex::default() }
+        Plan { graph, spare: Mutex::default() }
     }
 
     /// What the network gives for a batch.
@@ -136,11 +136,11 @@ impl Plan {
     }
 
     fn take(&self) -> Vec<Vec<f32>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     fn give(&self, memory: Vec<Vec<f32>>) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 
     fn pack(&self, arrangement: &Arrangement, batch: &[f32], size: [usize; 3], memory: &mut [Vec<f32>]) {
@@ -197,7 +197,7 @@ impl Plan {
             let mut residuals =
                 step.residual.map(|(layer, stride)| (layer, stride, self.images(arrangement, layer, memory)));
             let outputs = Box3::whole(match &step.work {
-                Work::Enlarge { .. } => input.layer,
+                Work::TransposedConv { .. } => input.layer,
                 _ => output.layer,
             });
             let skip = place.first_block * output.block_len();

@@ -1,7 +1,7 @@
 //! Plans against the networks that they are compiled from, threads against one.
 
 use super::Plan;
-use super::compile::{self, Form};
+use super::compile::{self, Algorithms};
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
 use candle_core::{Device, Tensor};
 use conv3d::Isa;
@@ -32,8 +32,8 @@ pub(super) fn disturbed(parameters: &Parameters) {
 }
 
 /// Both forms for every instruction set.
-fn forms() -> impl Iterator<Item = Form> {
-    Isa::available().into_iter().flat_map(|isa| [false, true].map(|winograd| Form { isa, winograd }))
+fn algorithms() -> impl Iterator<Item = Algorithms> {
+    Isa::available().into_iter().flat_map(|isa| [false, true].map(|winograd| Algorithms { isa, winograd }))
 }
 
 /// To 1e-4 of the largest value, or of `least` where that is larger.
@@ -65,7 +65,7 @@ proptest! {
         let batch = values(shape.iter().product(), seed);
         let x = Tensor::from_slice(&batch, &shape, &Device::Cpu).unwrap();
         let wanted = network.forward_t(&x, false).unwrap();
-        for form in forms() {
+        for form in algorithms() {
             let plan = Plan::of(compile::resnet(&network, form).unwrap());
             // A logit may be the small difference of large terms.
             close(&plan.forward(&batch, shape).unwrap(), &wanted, 1.0);
@@ -84,7 +84,7 @@ proptest! {
         let shape = [n, in_channels, size[0], size[1], size[2]];
         let batch = values(shape.iter().product(), seed);
         let wanted = network.forward_t(&Tensor::from_slice(&batch, &shape, &Device::Cpu).unwrap(), false).unwrap();
-        for form in forms() {
+        for form in algorithms() {
             let plan = Plan::of(compile::unet(&network, form).unwrap());
             let found = plan.forward(&batch, shape).unwrap();
             close(&found, &wanted, 1e-3);

@@ -60,7 +60,7 @@ pub struct Step {
     pub parts: usize,
 }
 
-/// Trains a classifier: a residual network with binary cross-entropy, validated after each epoch.
+/// Task of a [`ClassifierTrainer`]: a residual network with binary cross-entropy, validated after each epoch.
 #[derive(Debug)]
 pub struct Classification {
     learning: ResNet3d,
@@ -79,8 +79,8 @@ impl Trainable for Classification {
     fn new(network: &Network, config: &TrainConfig, parameters: &Parameters) -> Result<Self, Error> {
         config.clone().check()?;
         let Network::Resnet(network) = network else {
-            return Err(Error::Config {
-                key: "network",
+            return Err(Error::InvalidSetting {
+                setting: "network",
                 expected: "a residual network".to_owned(),
                 found: format!("{network:?}"),
             });
@@ -116,11 +116,14 @@ impl Trainable for Classification {
     }
 }
 
-impl Trainer<Classification> {
+/// Trains a classifier.
+pub type ClassifierTrainer = Trainer<Classification>;
+
+impl ClassifierTrainer {
     /// Starts the training of a classifier. The checkpoints carry `preprocess` unchanged.
     ///
     /// # Errors
-    /// Returns [`Error::Config`] if a setting is out of range.
+    /// Returns [`Error::InvalidSetting`] if a setting is out of range.
     pub fn new(
         network: &ResNetConfig,
         config: &TrainConfig,
@@ -295,7 +298,7 @@ mod tests {
     fn each_phase_reports_its_own_parts() {
         let network = ResNetConfig { depth: 10, in_channels: 1, width: 2, ..ResNetConfig::default() };
         let config = TrainConfig { epochs: 1, batch: 4, ..TrainConfig::default() };
-        let mut trainer = Trainer::new(&network, &config, Value::Null, &Device::Cpu).unwrap();
+        let mut trainer = ClassifierTrainer::new(&network, &config, Value::Null, &Device::Cpu).unwrap();
         let pairs = |part: Range<usize>| if part.len() > 2 { Err(()) } else { Ok(vec![(); part.len()]) };
         trainer.task.fitting.run(4, |_: &()| true, pairs).unwrap();
         let mut parts = Vec::new();

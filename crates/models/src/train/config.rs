@@ -74,10 +74,10 @@ impl TrainConfig {
     /// Validates the settings.
     ///
     /// # Errors
-    /// Returns [`Error::Config`] for the first setting that is out of range.
+    /// Returns [`Error::InvalidSetting`] for the first setting that is out of range.
     pub fn check(self) -> Result<ValidTrainConfig, Error> {
         let refuse = |key, expected: &str, found: String| {
-            Err(Error::Config { key, expected: expected.to_owned(), found })
+            Err(Error::InvalidSetting { setting: key, expected: expected.to_owned(), found })
         };
         let positive = |value: f64| value.is_finite() && value > 0.0;
         if self.epochs == 0 {
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn impossible_values_are_named() {
         let key = |config: TrainConfig| match config.check() {
-            Err(Error::Config { key, .. }) => key,
+            Err(Error::InvalidSetting { setting: key, .. }) => key,
             other => panic!("{other:?}"),
         };
         let config = TrainConfig::default();

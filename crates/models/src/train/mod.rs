@@ -1,14 +1,14 @@
 //! Training: epochs over seeded, shuffled batches, Adam, and a state to resume from.
 //!
-//! [`Trainer`] holds the loop, the optimiser and the state of whatever is [`Trainable`]; [`Classification`] trains a
-//! residual network.
+//! [`Trainer`] holds the loop, the optimiser and the state of whatever is [`Trainable`]; [`ClassifierTrainer`]
+//! trains a residual network.
 
 mod classification;
 mod config;
 mod gradients;
 mod trainer;
 
-pub use classification::{Classification, EpochRecord, Phase, Step};
+pub use classification::{Classification, ClassifierTrainer, EpochRecord, Phase, Step};
 pub use config::{Schedule, TrainConfig, ValidTrainConfig};
 pub use trainer::{Done, Measured, Part, Stop, Trainable, Trainer};
 

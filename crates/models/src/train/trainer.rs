@@ -170,7 +170,7 @@ impl<T: Trainable> Trainer<T> {
     ///
     /// # Errors
     /// Returns [`Error::Io`] or [`Error::Format`] if the file cannot be read or is not a state,
-    /// [`Error::Config`] if it was written under other settings, and the errors of [`Trainable::new`].
+    /// [`Error::InvalidSetting`] if it was written under other settings, and the errors of [`Trainable::new`].
     pub fn restore(path: &Path, config: &T::Config, device: &Device) -> Result<Self, T::Error> {
         let (tensors, metadata) = checkpoint::load(path)?;
         let refuse = |found: &str| checkpoint::format_error(path, T::STATE, found.to_owned());
@@ -178,8 +178,8 @@ impl<T: Trainable> Trainer<T> {
         let state: State<T::Config, T::Record> = serde_json::from_value(metadata.state.clone())
             .map_err(|error| refuse(&format!("weights without a training state that fits ({error})")))?;
         if !T::resumes(&state.config, config) {
-            return Err(Error::Config {
-                key: "train",
+            return Err(Error::InvalidSetting {
+                setting: "train",
                 expected: format!("the settings of {}, {:?}", path.display(), state.config),
                 found: format!("{config:?}"),
             }

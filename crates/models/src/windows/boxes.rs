@@ -1,4 +1,4 @@
-//! Positions of windows: the part of a layer that a change reaches, and windows of one size around all changes of a
+//! Positions of windows: the part of a layer that a patch reaches, and windows of one size around the patches of a
 //! batch.
 
 use conv3d::ConvGeometry;
@@ -23,19 +23,19 @@ pub(super) fn common(reached: Box3, needed: Box3) -> Box3 {
     reached.intersection(&needed).unwrap_or(first)
 }
 
-/// Windows of one size in a layer, one for each change.
+/// Windows of one size in a layer, one per patch.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// Where each begins.
+    /// First voxel of each window.
     pub starts: Vec<[usize; 3]>,
-    /// Voxels of a window.
+    /// Size of a window.
     pub size: [usize; 3],
-    /// What of each may differ from the layer as it was.
+    /// Part of each that may differ from the cached layer.
     pub boxes: Vec<Box3>,
 }
 
 impl Place {
-    /// Around boxes in a layer of `layer` voxels.
+    /// Places windows around boxes in a layer of `layer` voxels.
     pub(super) fn around(boxes: Vec<Box3>, layer: [usize; 3]) -> Self {
         let size: [usize; 3] = std::array::from_fn(|axis| {
             let longest = boxes.iter().map(|bounds| bounds.size()[axis]).max().unwrap_or(1);

@@ -1,11 +1,10 @@
-//! Cutting windows out of a layer with a batch of changes: a gather from what was kept, what was computed again and, beyond
-//! the layer's border, padding.
+//! Cuts windows out of a layer after each patch of a batch: a gather from cached values, recomputed values and padding.
 
 use super::boxes::Place;
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-/// A layer of the image as it is.
+/// A cached layer of the unperturbed image.
 pub(super) struct Layer {
     /// `[c, voxels]`.
     pub values: Tensor,
@@ -14,28 +13,28 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// Of values `[1, c, z, y, x]`.
+    /// Creates a layer from values `[1, c, z, y, x]`.
     pub(super) fn new(values: &Tensor) -> Result<Self> {
         let (_, _, z, y, x) = values.dims5()?;
         Ok(Self { values: values.detach().squeeze(0)?.flatten_from(1)?.contiguous()?, size: [z, y, x] })
     }
 }
 
-/// What of a layer was computed again, by change.
+/// Recomputed windows of a layer, one per patch.
 pub(super) struct Changed {
     /// `[n, c, size…]`.
     pub values: Tensor,
-    /// Where that is.
+    /// Positions of the windows.
     pub place: Place,
 }
 
-/// Cuts `size` voxels, `step` apart, from each of `starts` on: of the layer as each change leaves it.
+/// Cuts `size` voxels, `step` apart, from each of `starts` on, out of the layer after each patch.
 ///
 /// # Shapes
 /// `[n, c, size…]`.
 ///
 /// # Errors
-/// If there are more voxels than 32-bit indices reach, and what candle meets.
+/// Returns an error if there are more voxels than 32-bit indices, or if an operation fails.
 pub(super) fn cut(
     layer: &Layer,
     changed: &Changed,
@@ -45,8 +44,8 @@ pub(super) fn cut(
     outside: f32,
 ) -> Result<Tensor> {
     let (count, channels, ..) = changed.values.dims5()?;
-    let (kept, window) = (layer.values.dim(1)?, changed.place.size.iter().product::<usize>());
-    let beyond = kept + count * window;
+    let (cached, window) = (layer.values.dim(1)?, changed.place.size.iter().product::<usize>());
+    let beyond = cached + count * window;
     let Ok(beyond) = u32::try_from(beyond) else {
         bail!("windows: a batch of {count} has {}", conv3d::TOO_LARGE)
     };
@@ -55,21 +54,21 @@ pub(super) fn cut(
     indices.par_chunks_mut(voxels.max(1)).zip(starts).enumerate().for_each(|(index, (indices, start))| {
         let from =
             Source { layer: layer.size, start: changed.place.starts[index], window: changed.place.size };
-        from.fill(indices, *start, size, step, [0, (kept + index * window) as u32, beyond]);
+        from.fill(indices, *start, size, step, [0, (cached + index * window) as u32, beyond]);
     });
     let device = layer.values.device();
-    let again = changed.values.transpose(0, 1)?.contiguous()?.reshape((channels, count * window))?;
+    let recomputed = changed.values.transpose(0, 1)?.contiguous()?.reshape((channels, count * window))?;
     let padding = Tensor::full(outside, (channels, 1), device)?;
-    let source = Tensor::cat(&[&layer.values, &again, &padding], 1)?;
+    let source = Tensor::cat(&[&layer.values, &recomputed, &padding], 1)?;
     let indices = Tensor::from_vec(indices, count * voxels, device)?;
     let [z, y, x] = size;
     source.index_select(&indices, 1)?.reshape((channels, count, z, y, x))?.transpose(0, 1)?.contiguous()
 }
 
-/// Where the voxels of a layer are found after one change.
+/// Source of a layer's voxels after one patch.
 struct Source {
     layer: [usize; 3],
-    /// The window that was computed again.
+    /// The recomputed window.
     start: [usize; 3],
     window: [usize; 3],
 }
@@ -84,7 +83,7 @@ impl Source {
         step: [usize; 3],
         columns: [u32; 3],
     ) {
-        let [kept, again, beyond] = columns;
+        let [cached, recomputed, beyond] = columns;
         // Along an axis: the voxel in the layer, and in the window, where it lies there.
         let along = |axis: usize| -> Vec<Option<(usize, Option<usize>)>> {
             let place = |at: usize| {
@@ -102,9 +101,9 @@ impl Source {
                     *index = match (plane, row, column) {
                         (Some((z, wz)), Some((y, wy)), Some((x, wx))) => match (wz, wy, wx) {
                             (Some(z), Some(y), Some(x)) => {
-                                again + ((z * self.window[1] + y) * self.window[2] + x) as u32
+                                recomputed + ((z * self.window[1] + y) * self.window[2] + x) as u32
                             }
-                            _ => kept + ((z * self.layer[1] + y) * self.layer[2] + x) as u32,
+                            _ => cached + ((z * self.layer[1] + y) * self.layer[2] + x) as u32,
                         },
                         _ => beyond,
                     };
@@ -125,10 +124,10 @@ mod tests {
         let values: Vec<f32> = (0..2 * 27).map(|i| i as f32).collect();
         let whole = Tensor::from_vec(values, (1, 2, 3, 3, 3), &Device::Cpu).unwrap();
         let layer = Layer::new(&whole).unwrap();
-        let again = Tensor::full(-1f32, (1, 2, 1, 1, 2), &Device::Cpu).unwrap();
+        let recomputed = Tensor::full(-1f32, (1, 2, 1, 1, 2), &Device::Cpu).unwrap();
         let place =
             Place { starts: vec![[1, 1, 1]], size: [1, 1, 2], boxes: vec![Box3::new([1; 3], [2, 2, 3])] };
-        let changed = Changed { values: again, place };
+        let changed = Changed { values: recomputed, place };
         let found = cut(&layer, &changed, &[[1, 1, -1]], [1, 1, 5], [1; 3], 9.0).unwrap();
         let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(found, [9.0, 12.0, -1.0, -1.0, 9.0, 9.0, 39.0, -1.0, -1.0, 9.0]);

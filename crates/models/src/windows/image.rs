@@ -1,4 +1,4 @@
-//! The image that changes are of, and many changes in groups.
+//! The unperturbed image, and groups of patches.
 
 use super::boxes::Place;
 use super::cut::Changed;
@@ -7,7 +7,7 @@ use crate::memory::{Fitting, is_exhausted};
 use candle_core::{Device, Result as TensorResult, Tensor};
 use relevox_grid::{Box3, Patch};
 
-/// Most changes that go through a layer together.
+/// Largest number of patches per batch.
 pub const TOGETHER: usize = 32;
 /// Voxels on each side of a box that are computed with it.
 const AROUND: usize = 4;
@@ -89,7 +89,7 @@ impl Image {
         Ok(())
     }
 
-    /// Windows of the image itself, as each patch leaves it.
+    /// Uploads windows of the image with each patch pasted in.
     pub(super) fn upload(&self, patches: &[&Patch], device: &Device) -> TensorResult<Changed> {
         let place = Place::around(patches.iter().map(|patch| patch.bounds()).collect(), self.size());
         let size = place.size;
@@ -122,18 +122,18 @@ impl Image {
     }
 }
 
-/// What changes that go together are expected to take of a device's memory.
+/// Memory for patches that are computed at once.
 pub(super) struct Room {
-    /// Bytes that there are.
+    /// Available bytes.
     pub memory: usize,
-    /// Bytes that each voxel of a window of the image takes in the layers at work.
+    /// Bytes per voxel of a window of the image.
     pub by_voxel: usize,
 }
 
 impl Room {
-    /// Whether there is room for `count` windows around boxes of at most this size. There is for one.
+    /// Returns whether `count` windows around boxes of at most this size fit. One always does.
     fn has(&self, count: usize, longest: [usize; 3]) -> bool {
-        // Of what lies around a box, the layers at work hold about so much.
+        // The layers hold about this margin around a box.
         let voxels = longest.map(|size| size + 2 * AROUND).iter().product::<usize>();
         count == 1 || count * voxels * self.by_voxel <= self.memory
     }

@@ -1,58 +1,58 @@
-//! A classifier, asked for the logit of each change.
+//! Logits of a classifier for patches.
 
 use super::cut::{Changed, Layer, cut};
 use super::image::{Image, Room, grouped};
 use super::step::{inside, layer, next};
 use crate::Error;
 use crate::memory::Fitting;
-use crate::resnet::{Around, Block, ResNet3d};
+use crate::resnet::{Block, ResNet3d, ShortcutLayer};
 use candle_core::{Device, Result as TensorResult, Tensor, bail};
 use conv3d::{ConvGeometry, Pool3dParams};
 use relevox_grid::Patch;
 
-/// A residual network, ready to be asked about changes of an image.
+/// Computes a residual network incrementally, on a device.
 #[derive(Debug)]
-pub struct Windows {
+pub struct ResNetWindows {
     network: ResNet3d,
     device: Device,
 }
 
-/// The layers of an image, on the device.
-pub struct Kept {
+/// Activations of an image, on the device.
+pub struct ResNetCache {
     image: Image,
     logit: f32,
     /// Before the stem, after it, after its pooling.
     stem: [Layer; 3],
-    /// Of each block: what follows each of its convolutions, the last being what the block gives.
+    /// Outputs of each block's convolutions; the last is the block's output.
     blocks: Vec<Vec<Layer>>,
 }
 
-impl Kept {
-    /// The image's own logit.
+impl ResNetCache {
+    /// Returns the unperturbed image's logit.
     pub fn logit(&self) -> f32 {
         self.logit
     }
 
-    /// Whether it was computed of this very image, `shape` being `[c, z, y, x]`.
+    /// Returns whether the activations are those of this image of shape `[c, z, y, x]`.
     pub fn is_of(&self, image: &[f32], shape: [usize; 4]) -> bool {
         self.image.shape == shape && self.image.values == image
     }
 }
 
-impl Windows {
-    /// Of a network whose parameters are on `device`.
+impl ResNetWindows {
+    /// Wraps a network whose parameters are on `device`.
     pub fn new(network: ResNet3d, device: Device) -> Self {
         Self { network, device }
     }
 
-    /// Computes an image and keeps its layers.
+    /// Computes an image and caches its activations.
     ///
     /// # Shapes
     /// `image` is `[c, z, y, x]` in C order.
     ///
     /// # Errors
-    /// If `image` has another number of values, and what candle meets.
-    pub fn keep(&self, image: &[f32], shape: [usize; 4]) -> Result<Kept, Error> {
+    /// Returns [`Error::Batch`] if `image` does not have this shape, or [`Error::Candle`] if an operation fails.
+    pub fn cache(&self, image: &[f32], shape: [usize; 4]) -> Result<ResNetCache, Error> {
         let image = Image::new(image, shape)?;
         let network = &self.network;
         let before = image.tensor(&self.device)?;
@@ -67,46 +67,46 @@ impl Windows {
             for (index, (conv, norm)) in block.layers.iter().enumerate() {
                 at = norm.forward_t(&conv.forward(&at)?, false, index < last)?;
                 if index == last {
-                    at = conv3d::add_relu(&at, &beside(&block.around, &whole)?)?;
+                    at = conv3d::add_relu(&at, &shortcut(&block.shortcut, &whole)?)?;
                 }
                 layers.push(Layer::new(&at)?);
             }
             blocks.push(layers);
         }
         let logit = network.head(&at)?.detach().to_vec1::<f32>()?[0];
-        Ok(Kept { image, logit, stem, blocks })
+        Ok(ResNetCache { image, logit, stem, blocks })
     }
 
-    /// The logit of the kept image after each change, each on its own.
+    /// Computes the logit of the image with each patch pasted in, separately.
     ///
-    /// Changes of like size go together, as many as are expected to take `memory` bytes; `fitting` learns where that was
-    /// too many.
+    /// Patches of similar size are computed at once, as many as should take `memory` bytes; `fitting` halves batches that
+    /// do not fit.
     ///
     /// # Errors
-    /// If a box does not lie in the image or has another number of values than its size says, and what candle meets.
-    pub fn changed(
+    /// Returns [`Error::Batch`] if a patch does not fit the image, or [`Error::Candle`] if an operation fails.
+    pub fn patched(
         &self,
-        kept: &Kept,
+        cache: &ResNetCache,
         patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
     ) -> Result<Vec<f32>, Error> {
-        kept.image.check(patches, kept.image.size())?;
+        cache.image.check(patches, cache.image.size())?;
         // The first layer is the largest: its input, its output and rearranged copies of both.
         let (out, c, ..) = self.network.stem.weight().dims5()?;
         let stride = self.network.stem.params().stride.iter().product::<usize>();
         let by_voxel = 3 * (c + out.div_ceil(stride)) * size_of::<f32>();
-        grouped(patches, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
+        grouped(patches, &Room { memory, by_voxel }, fitting, |together| self.together(cache, together))
     }
 
-    fn together(&self, kept: &Kept, patches: &[&Patch]) -> TensorResult<Vec<f32>> {
+    fn together(&self, cache: &ResNetCache, patches: &[&Patch]) -> TensorResult<Vec<f32>> {
         let network = &self.network;
-        let [before, after, pooled] = &kept.stem;
-        let mut at = kept.image.upload(patches, &self.device)?;
+        let [before, after, pooled] = &cache.stem;
+        let mut at = cache.image.upload(patches, &self.device)?;
         at = layer(&network.stem, &network.stem_norm, true, &[(before, &at)], None)?;
         at = pool(after, &at)?;
         let mut whole = pooled;
-        for (block, layers) in network.stages.iter().flatten().zip(&kept.blocks) {
+        for (block, layers) in network.stages.iter().flatten().zip(&cache.blocks) {
             at = through(block, whole, layers, &at)?;
             whole = layers.last().unwrap_or(whole);
         }
@@ -117,52 +117,52 @@ impl Windows {
 
 /// The pooling after the stem.
 fn pool(from: &Layer, changed: &Changed) -> TensorResult<Changed> {
-    // Padding never wins.
+    // Padding is excluded from the maximum.
     let geometry = ResNet3d::POOL.geometry();
     let (seen, place) = next(geometry, &[(from, changed)], None, f32::NEG_INFINITY)?;
     let values = conv3d::max_pool3d(&seen, Pool3dParams { padding: [0; 3], ..ResNet3d::POOL })?;
     Ok(Changed { values, place })
 }
 
-/// A block, of which `whole` is the input and `layers` what follows its convolutions.
+/// Computes a block with input `whole` and cached outputs `layers` of its convolutions.
 fn through(block: &Block, whole: &Layer, layers: &[Layer], changed: &Changed) -> TensorResult<Changed> {
     let last = block.layers.len() - 1;
     let mut at: Option<Changed> = None;
     let mut from = whole;
-    for (index, ((conv, norm), kept)) in block.layers.iter().zip(layers).enumerate() {
+    for (index, ((conv, norm), output)) in block.layers.iter().zip(layers).enumerate() {
         at = Some(layer(conv, norm, index < last, &[(from, at.as_ref().unwrap_or(changed))], None)?);
-        from = kept;
+        from = output;
     }
     let Some(at) = at else { bail!("windows: a block without convolutions") };
-    // What the way round reaches lies within what the convolutions reach: their kernels are no smaller.
-    let stride = match &block.around {
-        Around::Same => [1; 3],
-        Around::Padded { stride, .. } => [*stride; 3],
-        Around::Projected(layers) => layers.0.params().stride,
+    // The shortcut reaches no more than the convolutions, whose kernels are at least as large.
+    let stride = match &block.shortcut {
+        ShortcutLayer::Identity => [1; 3],
+        ShortcutLayer::Padded { stride, .. } => [*stride; 3],
+        ShortcutLayer::Projected(layers) => layers.0.params().stride,
     };
     let Changed { values, place } = at;
     let firsts = place.first_inputs(ConvGeometry::strided(stride));
     let seen = cut(whole, changed, &firsts, place.size, stride, 0.0)?;
-    let around = match &block.around {
-        Around::Same => seen,
-        Around::Padded { channels, .. } => {
+    let shortcut = match &block.shortcut {
+        ShortcutLayer::Identity => seen,
+        ShortcutLayer::Padded { channels, .. } => {
             let more = channels - seen.dim(1)?;
             seen.pad_with_zeros(1, 0, more)?
         }
-        Around::Projected(layers) => layers.1.forward_t(&inside(&layers.0, &seen)?, false, false)?,
+        ShortcutLayer::Projected(layers) => layers.1.forward_t(&inside(&layers.0, &seen)?, false, false)?,
     };
-    Ok(Changed { values: conv3d::add_relu(&values, &around)?, place })
+    Ok(Changed { values: conv3d::add_relu(&values, &shortcut)?, place })
 }
 
-/// The way round a block, of a whole layer.
-fn beside(around: &Around, whole: &Tensor) -> TensorResult<Tensor> {
-    match around {
-        Around::Same => Ok(whole.clone()),
-        Around::Padded { stride, channels } => {
-            let kept = conv3d::avg_pool3d(whole, Pool3dParams::cubic(1, *stride, 0))?;
-            let more = channels - kept.dim(1)?;
-            kept.pad_with_zeros(1, 0, more)
+/// Computes the shortcut of a block for a whole layer.
+fn shortcut(layer: &ShortcutLayer, whole: &Tensor) -> TensorResult<Tensor> {
+    match layer {
+        ShortcutLayer::Identity => Ok(whole.clone()),
+        ShortcutLayer::Padded { stride, channels } => {
+            let strided = conv3d::avg_pool3d(whole, Pool3dParams::cubic(1, *stride, 0))?;
+            let more = channels - strided.dim(1)?;
+            strided.pad_with_zeros(1, 0, more)
         }
-        Around::Projected(layers) => layers.1.forward_t(&layers.0.forward(whole)?, false, false),
+        ShortcutLayer::Projected(layers) => layers.1.forward_t(&layers.0.forward(whole)?, false, false),
     }
 }

@@ -1,4 +1,4 @@
-//! From layer to layer.
+//! Computes a layer for windows.
 
 use super::boxes::{Place, common, reached};
 use super::cut::{Changed, Layer, cut};
@@ -7,8 +7,8 @@ use candle_core::{Result as TensorResult, Tensor, bail};
 use conv3d::{Conv3dParams, ConvGeometry};
 use relevox_grid::Box3;
 
-/// Where windows of a layer's outputs are, and the windows of its inputs that they look at. The inputs are of one size;
-/// their channels lie side by side. Of what the changes reach, `needed` says what counts, by change.
+/// Returns the positions of windows of a layer's outputs and the inputs that they read. The inputs have the same size and
+/// are concatenated along channels. `needed` limits the reached outputs of each patch.
 pub(super) fn next(
     geometry: ConvGeometry,
     inputs: &[(&Layer, &Changed)],
@@ -30,7 +30,7 @@ pub(super) fn next(
         }
     });
     let place = Place::around(boxes.collect(), size);
-    // Of a kernel of 1, the inputs between are not looked at.
+    // A kernel of 1 does not read the inputs between strides.
     let one = geometry.kernel == [1; 3];
     let step = if one { geometry.stride } else { [1; 3] };
     let window = if one { place.size } else { geometry.receptive_field(Box3::whole(place.size)).size() };
@@ -43,7 +43,7 @@ pub(super) fn next(
     Ok((seen, place))
 }
 
-/// A convolution with its batch norm.
+/// Computes a convolution with its batch norm.
 pub(super) fn layer(
     conv: &Conv3d,
     norm: &BatchNorm3d,
@@ -53,14 +53,14 @@ pub(super) fn layer(
 ) -> TensorResult<Changed> {
     let (_, _, kz, ky, kx) = conv.weight().dims5()?;
     if conv.params().dilation != [1; 3] {
-        bail!("windows: a dilated convolution has none")
+        bail!("windows: expected an undilated convolution, found {:?}", conv.params())
     }
     let (seen, place) = next(conv.params().geometry([kz, ky, kx]), inputs, needed, 0.0)?;
     let values = norm.forward_t(&inside(conv, &seen)?, false, relu)?;
     Ok(Changed { values, place })
 }
 
-/// A convolution of windows that hold all that it looks at.
+/// Computes a convolution for windows that contain its receptive field.
 pub(super) fn inside(conv: &Conv3d, seen: &Tensor) -> TensorResult<Tensor> {
     let one = conv.weight().dims()[2..] == [1; 3];
     let stride = if one { [1; 3] } else { conv.params().stride };

@@ -47,18 +47,18 @@ fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[Share]) {
     let image: Vec<f32> = (0..count).map(|i| ((i * 7919) % 97) as f32 / 97.0).collect();
     let values: Vec<f32> = (0..count).map(|i| ((i * 31) % 17) as f32 / 5.0 - 1.0).collect();
     let patches = patches(boxes.iter().chain(&[([0.25; 3], [0.5; 3])]), shape, &values);
-    let windows = Windows::new(network.clone(), Device::Cpu);
-    let kept = windows.keep(&image, shape).unwrap();
-    let found = windows.changed(&kept, &patches, ON_GPU, &Fitting::default()).unwrap();
+    let windows = ResNetWindows::new(network.clone(), Device::Cpu);
+    let cache = windows.cache(&image, shape).unwrap();
+    let found = windows.patched(&cache, &patches, ON_GPU, &Fitting::default()).unwrap();
     let whole = |image: Vec<f32>| {
         let image = Tensor::from_vec(image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
         network.forward_t(&image, false).unwrap().to_vec1::<f32>().unwrap()[0]
     };
-    assert_eq!(kept.logit(), whole(image.clone()));
+    assert_eq!(cache.logit(), whole(image.clone()));
     let mut moved = 0.0f32;
     for (found, patch) in found.iter().zip(&patches) {
         let expected = whole(after(&image, shape, patch));
-        moved = moved.max((expected - kept.logit()).abs());
+        moved = moved.max((expected - cache.logit()).abs());
         assert!(
             (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
             "{:?}: {found}, whole {expected}",
@@ -80,8 +80,8 @@ fn unets_agree(levels: usize, size: [usize; 3], boxes: &[Share]) {
     let values: Vec<f32> = (0..count).map(|i| ((i * 31) % 17) as f32 / 5.0 - 1.0).collect();
     let patches = patches(boxes, shape, &values);
     let windows = UNetWindows::new(network.clone(), Device::Cpu);
-    let kept = windows.keep(&image, shape).unwrap();
-    let found = windows.changed(&kept, &patches, ON_GPU, &Fitting::default()).unwrap();
+    let cache = windows.cache(&image, shape).unwrap();
+    let found = windows.patched(&cache, &patches, ON_GPU, &Fitting::default()).unwrap();
     let whole = |image: Vec<f32>| {
         let image = Tensor::from_vec(image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
         network.forward_t(&image, false).unwrap()
@@ -160,13 +160,13 @@ fn every_depth_has_windows() {
 fn a_box_outside_the_image_is_refused() {
     let parameters = Parameters::seeded(5, &Device::Cpu);
     let network = ResNet3d::new(&config(10, 2, Shortcut::B), parameters.builder()).unwrap();
-    let windows = Windows::new(network, Device::Cpu);
-    let kept = windows.keep(&vec![0.5; 2 * 20 * 20 * 20], [2, 20, 20, 20]).unwrap();
+    let windows = ResNetWindows::new(network, Device::Cpu);
+    let cache = windows.cache(&vec![0.5; 2 * 20 * 20 * 20], [2, 20, 20, 20]).unwrap();
     let values = [0.0; 16];
     for (start, size) in [([19, 0, 0], [2, 2, 2]), ([0, 0, 20], [2, 2, 1]), ([0, 0, 0], [0, 2, 2])] {
         let patch = patch(start, size, 2, &values);
-        let found = windows.changed(&kept, &[patch], ON_GPU, &Fitting::default());
+        let found = windows.patched(&cache, &[patch], ON_GPU, &Fitting::default());
         assert!(matches!(found, Err(Error::Batch { .. })));
     }
-    assert!(windows.changed(&kept, &[], ON_GPU, &Fitting::default()).unwrap().is_empty());
+    assert!(windows.patched(&cache, &[], ON_GPU, &Fitting::default()).unwrap().is_empty());
 }

@@ -1,4 +1,4 @@
-//! A U-Net, asked for the values of each change's own voxels.
+//! Values of a U-Net in the boxes of patches.
 
 use super::boxes::{Place, reached};
 use super::cut::{Changed, Layer};
@@ -17,33 +17,33 @@ const CONV: ConvGeometry = ConvGeometry { kernel: [3; 3], stride: [1; 3], paddin
 /// The pooling between two levels.
 const POOL: ConvGeometry = UNet3d::POOL.geometry();
 
-/// A U-Net, ready to be asked about changes of an image.
+/// Computes a U-Net incrementally, on a device.
 #[derive(Debug)]
 pub struct UNetWindows {
     network: UNet3d,
     device: Device,
 }
 
-/// The layers of an image, on the device.
-pub struct UNetKept {
+/// Activations of an image, on the device.
+pub struct UNetCache {
     /// With zeros at the far ends.
     image: Image,
     /// Voxels of the image itself.
     size: [usize; 3],
-    /// The way down, the finest first: before, between and after the two convolutions of a level.
+    /// The way down, the finest first: before, between and after a level's two convolutions.
     down: Vec<[Layer; 3]>,
-    /// The way up, the coarsest first: what the transposed convolution gave, and between the two convolutions.
+    /// The way up, the coarsest first: after the transposed convolution and between the two convolutions.
     up: Vec<[Layer; 2]>,
 }
 
-impl UNetKept {
-    /// Whether it was computed of this very image, `shape` being `[c, z, y, x]`.
+impl UNetCache {
+    /// Returns whether the activations are those of this image of shape `[c, z, y, x]`.
     pub fn is_of(&self, image: &[f32], shape: [usize; 4]) -> bool {
         self.size == [shape[1], shape[2], shape[3]] && self.image.is(image, shape)
     }
 }
 
-/// The voxels of each layer of a level that count, by change: after the first convolution, and after the second.
+/// Boxes that each patch needs after the first and after the second convolution of a level.
 #[derive(Clone, Default)]
 struct Needed {
     first: Vec<Box3>,
@@ -51,32 +51,32 @@ struct Needed {
 }
 
 impl Needed {
-    /// For outputs of the second convolution; the level has `size` voxels.
+    /// Returns the boxes for outputs of the second convolution of a level of `size` voxels.
     fn of(second: Vec<Box3>, size: [usize; 3]) -> Self {
         let first = second.iter().map(|outputs| CONV.reads(*outputs, size)).collect();
         Self { first, second }
     }
 
-    /// Of what the level takes in.
+    /// Returns the boxes of the level's input.
     fn input(&self, size: [usize; 3]) -> Vec<Box3> {
         self.first.iter().map(|outputs| CONV.reads(*outputs, size)).collect()
     }
 }
 
 impl UNetWindows {
-    /// Of a network whose parameters are on `device`.
+    /// Wraps a network whose parameters are on `device`.
     pub fn new(network: UNet3d, device: Device) -> Self {
         Self { network, device }
     }
 
-    /// Computes an image and keeps its layers.
+    /// Computes an image and caches its activations.
     ///
     /// # Shapes
     /// `image` is `[c, z, y, x]` in C order.
     ///
     /// # Errors
-    /// If `image` has another number of values, and what candle meets.
-    pub fn keep(&self, image: &[f32], shape: [usize; 4]) -> Result<UNetKept, Error> {
+    /// Returns [`Error::Batch`] if `image` does not have this shape, or [`Error::Candle`] if an operation fails.
+    pub fn cache(&self, image: &[f32], shape: [usize; 4]) -> Result<UNetCache, Error> {
         let network = &self.network;
         let image = Image::new(image, shape)?;
         let size = image.size();
@@ -94,46 +94,46 @@ impl UNetWindows {
             features.push(at.clone());
         }
         let mut up = Vec::new();
-        for ((transposed, level), beside) in network.up.iter().zip(features.iter().rev().skip(1)) {
-            let enlarged = transposed.forward(&at)?;
-            let between = convolved(level, 0, &Tensor::cat(&[beside, &enlarged], 1)?)?;
-            up.push([Layer::new(&enlarged)?, Layer::new(&between)?]);
-            // What the finest level gives, no change looks back at.
+        for ((transposed, level), skip) in network.up.iter().zip(features.iter().rev().skip(1)) {
+            let upsampled = transposed.forward(&at)?;
+            let between = convolved(level, 0, &Tensor::cat(&[skip, &upsampled], 1)?)?;
+            up.push([Layer::new(&upsampled)?, Layer::new(&between)?]);
+            // No later layer reads the finest level's cached output.
             if up.len() < network.up.len() {
                 at = convolved(level, 1, &between)?;
             }
         }
-        Ok(UNetKept { image, size, down, up })
+        Ok(UNetCache { image, size, down, up })
     }
 
-    /// The U-Net's values in the box of each change, each change on its own.
+    /// Computes the U-Net's values in the box of each patch, separately.
     ///
-    /// Changes of like size go together, as many as are expected to take `memory` bytes; `fitting` learns where that was
-    /// too many.
+    /// Patches of similar size are computed at once, as many as should take `memory` bytes; `fitting` halves batches that
+    /// do not fit.
     ///
     /// # Shapes
-    /// `[out, z, y, x]` for each change, of the change's size.
+    /// `[out, z, y, x]` for each patch, of the size of its box.
     ///
     /// # Errors
-    /// If a box does not lie in the image or has another number of values than its size says, and what candle meets.
-    pub fn changed(
+    /// Returns [`Error::Batch`] if a patch does not fit the image, or [`Error::Candle`] if an operation fails.
+    pub fn patched(
         &self,
-        kept: &UNetKept,
+        cache: &UNetCache,
         patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
     ) -> Result<Vec<Vec<f32>>, Error> {
-        kept.image.check(patches, kept.size)?;
-        // The first convolution of the finest level's way up is the largest: what it sees, its parts, and their copies.
+        cache.image.check(patches, cache.size)?;
+        // The first convolution of the finest level's way up is the largest: its input, its parts, and their copies.
         let (_, channels, ..) = self.network.last.weight().dims5()?;
         let by_voxel = 3 * 2 * channels * size_of::<f32>();
-        grouped(patches, &Room { memory, by_voxel }, fitting, |together| self.together(kept, together))
+        grouped(patches, &Room { memory, by_voxel }, fitting, |together| self.together(cache, together))
     }
 
-    /// What counts in each level, down and up, the finest first: what the changes' own voxels look back at.
-    fn needed(&self, kept: &UNetKept, patches: &[&Patch]) -> (Vec<Needed>, Vec<Needed>) {
+    /// Returns the receptive field of the patches' boxes in each level, down and up, the finest first.
+    fn needed(&self, cache: &UNetCache, patches: &[&Patch]) -> (Vec<Needed>, Vec<Needed>) {
         let levels = self.network.down.len();
-        let size = |level: usize| kept.image.size().map(|size| size >> level);
+        let size = |level: usize| cache.image.size().map(|size| size >> level);
         let mut outputs: Vec<Box3> = patches.iter().map(|patch| patch.bounds()).collect();
         let mut up = Vec::new();
         for level in 0..levels - 1 {
@@ -158,15 +158,15 @@ impl UNetWindows {
         (down, up)
     }
 
-    fn together(&self, kept: &UNetKept, patches: &[&Patch]) -> TensorResult<Vec<Vec<f32>>> {
+    fn together(&self, cache: &UNetCache, patches: &[&Patch]) -> TensorResult<Vec<Vec<f32>>> {
         let network = &self.network;
-        let (needed_down, needed_up) = self.needed(kept, patches);
-        let mut at = kept.image.upload(patches, &self.device)?;
+        let (needed_down, needed_up) = self.needed(cache, patches);
+        let mut at = cache.image.upload(patches, &self.device)?;
         let mut skipped: Vec<Changed> = Vec::new();
         for (index, (level, needed)) in network.down.iter().zip(&needed_down).enumerate() {
-            let [before, between, _] = &kept.down[index];
+            let [before, between, _] = &cache.down[index];
             if let Some(finer) = index.checked_sub(1) {
-                let from = &kept.down[finer][2];
+                let from = &cache.down[finer][2];
                 let size = before.size;
                 let (seen, place) = next(POOL, &[(from, &at)], Some(&needed.input(size)), 0.0)?;
                 skipped.push(at);
@@ -174,12 +174,12 @@ impl UNetWindows {
             }
             at = through(level, between, &[(before, &at)], needed)?;
         }
-        let ways_up = network.up.iter().zip(&kept.up);
-        for (((transposed, level), [whole, between]), (fine, beside)) in
+        let ways_up = network.up.iter().zip(&cache.up);
+        for (((transposed, level), [whole, between]), (fine, skip)) in
             ways_up.zip(skipped.iter().enumerate().rev())
         {
-            let enlarged = enlarge(transposed, &at)?;
-            let inputs = [(&kept.down[fine][2], beside), (whole, &enlarged)];
+            let upsampled = upsample(transposed, &at)?;
+            let inputs = [(&cache.down[fine][2], skip), (whole, &upsampled)];
             at = through(level, between, &inputs, &needed_up[fine])?;
         }
         let values = network.last.forward(&at.values)?.detach();
@@ -207,13 +207,13 @@ impl UNetWindows {
     }
 }
 
-/// A whole layer through one of a level's convolutions.
+/// Computes one of a level's convolutions for a whole layer.
 fn convolved(level: &Level, index: usize, before: &Tensor) -> TensorResult<Tensor> {
     let (conv, norm) = &level.layers[index];
     norm.forward_t(&conv.forward(before)?, false, true)
 }
 
-/// Windows through a level's convolutions, between which the image has `between`.
+/// Computes a level's convolutions for windows; `between` is the cached layer between them.
 fn through(
     level: &Level,
     between: &Layer,
@@ -225,8 +225,8 @@ fn through(
     layer(second, second_norm, true, &[(between, &at)], Some(&needed.second))
 }
 
-/// Windows at twice their size: no output looks at more than one input.
-fn enlarge(transposed: &ConvTranspose3d, changed: &Changed) -> TensorResult<Changed> {
+/// Computes a transposed convolution for windows: no output reads more than one input.
+fn upsample(transposed: &ConvTranspose3d, changed: &Changed) -> TensorResult<Changed> {
     let Place { starts, size, boxes } = &changed.place;
     let place = Place {
         starts: starts.iter().map(|start| start.map(|at| 2 * at)).collect(),

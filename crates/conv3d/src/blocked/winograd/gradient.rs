@@ -1,8 +1,8 @@
-//! The gradient of the weights: at each point the product of a tile's inputs and of its output gradient, summed over
-//! tiles, then back through the transform of the kernel.
+//! Gradient of the weights: at each point the product of a tile's inputs and its output gradient, summed over tiles, then
+//! transformed back to the kernel's taps.
 //!
-//! It takes the forward pass's multiplications, a quarter of the direct form's. Sums are made of runs of tiles, each of
-//! which begins at 0, in an order that shapes alone decide.
+//! It takes a quarter of the direct algorithm's multiplications, as the forward pass does. The order of the sums, over runs
+//! of tiles that each begin at 0, depends on the shapes only.
 
 use super::inputs::Inputs;
 use super::{GAP, Item, SPARE, Shape, Stack, transform};
@@ -14,10 +14,10 @@ use relevox_grid::Box3;
 
 /// Outputs of a tile along an axis.
 const OUTPUTS: usize = 4;
-/// Tiles whose values stay in the first-level cache while all sums pass over them.
+/// Tiles per run: their values stay in the first-level cache for all sums.
 const RUN: usize = 128;
 
-/// The gradient of a convolution's weights, in the making.
+/// Accumulates the gradient of a convolution's weights.
 #[derive(Debug)]
 pub(crate) struct WeightGradient {
     isa: Isa,
@@ -29,17 +29,17 @@ pub(crate) struct WeightGradient {
 }
 
 impl WeightGradient {
-    /// Zeros, for tiles of 4 × 4 outputs.
+    /// Creates a gradient of 0, for tiles of 4 × 4 outputs.
     pub(crate) fn new(isa: Isa, shape: Shape, in_blocks: usize, out_blocks: usize) -> WeightGradient {
         assert!(shape.outputs() == OUTPUTS, "{shape:?}");
         let sums = vec![0.0; shape.points().pow(2) * in_blocks * out_blocks * pair(shape)];
         WeightGradient { isa, shape, in_blocks, out_blocks, sums }
     }
 
-    /// Adds what a box of an image's outputs gives.
+    /// Adds the gradient of a box of an image's outputs.
     ///
     /// # Panics
-    /// If a window does not hold what the box reads, or the box is not of whole tiles.
+    /// Panics if a window does not hold the voxels that the box reads, or the box is not of whole tiles.
     pub(crate) fn add(&mut self, input: (&Window, &[f32]), gradient: (&Window, &[f32]), bounds: &Box3) {
         let (shape, layer) = (self.shape, gradient.0.layer);
         let read = Window::read(shape.geometry(), *bounds, input.0.layer);
@@ -91,7 +91,7 @@ impl WeightGradient {
         });
     }
 
-    /// The gradient, `[o, i, kz, ky, kx]`.
+    /// Writes the gradient, `[o, i, kz, ky, kx]`.
     pub(crate) fn finish(&self, inputs: usize, to: &mut [f32]) {
         match self.shape {
             Shape::Stem => self.taps::<7, 4>(inputs, to),

@@ -14,7 +14,7 @@ pub(super) struct Inputs<'a> {
     pub(super) from: &'a [(&'a Window, &'a [f32])],
     pub(super) item: &'a Item,
     pub(super) block: usize,
-    /// From the first plane that the item sees.
+    /// Counted from the first plane that the item reads.
     pub(super) plane: usize,
     pub(super) values: SharedMut<'a>,
 }
@@ -125,7 +125,7 @@ unsafe fn voxels<V: Vector, const A: usize>(
 
 /// The same of a stem's cells.
 ///
-/// The first row of the first cells and their first voxels are seen by no output: they count as zeros, and a window need not
+/// The first row of the first cells and their first voxels are read by no output: they count as zeros, and a window need not
 /// hold them.
 #[inline(always)]
 unsafe fn cells<V: Vector, const A: usize>(
@@ -149,7 +149,7 @@ unsafe fn cells<V: Vector, const A: usize>(
         let zero = V::splat(0.0);
         let mut lines = [[zero; A]; A];
         for (row, to) in lines.iter_mut().enumerate() {
-            // Where a row of the cells begins, from the first voxel that is seen; none where nothing is.
+            // Start of a row of the cells, at the first voxel that is read, if any.
             let begins = |of_cell: usize| {
                 let voxel = 2 * (y + row as isize) + of_cell as isize;
                 let seen = (row, of_cell) != (0, 0) && (0..height).contains(&voxel) && !columns.is_empty();

@@ -1,16 +1,15 @@
 //! Convolutions with fewer multiplications: Winograd's algorithm along y and x, the taps along z summed among the
 //! transformed values (Lavin and Gray 2016, <https://arxiv.org/abs/1509.09308>).
 //!
-//! A tile is `M × M` outputs of a plane, seen through the `A²` *points* of its transformed inputs. Of a 3³ kernel, a tile of
-//! 4 × 4 outputs takes 36 · 3 multiplications an input channel where the direct form takes 16 · 27: a quarter; and so does
-//! one of a 7³ kernel with stride 2, whose inputs are taken two by two along y and x ([`Shape::Stem`]). Tiles lie on the
-//! layer's own grid, so that a box of whole tiles has the bits of the whole.
+//! A tile is `M × M` outputs of a plane, computed from the `A²` *points* of its transformed inputs. For a 3³ kernel, a tile
+//! of 4 × 4 outputs takes 36 · 3 multiplications per input channel instead of the 16 · 27 of the direct algorithm, a quarter;
+//! so does a 7³ kernel with stride 2, whose inputs are grouped two by two along y and x ([`Shape::Stem`]). Tiles are
+//! aligned to the layer's grid, so that a box of whole tiles has the bits of the whole output.
 //!
-//! The tiles to compute, of however many images and boxes, are put side by side as *stacks* of neighbouring planes. Inputs
-//! are transformed plane by plane (`inputs`), then each point is a matrix product over channels and the taps
-//! along z, done by the register kernel of the direct form on columns that are tiles (`outputs`), whose sums are turned
-//! back into outputs while they are still in the cache. The gradient of the weights (`gradient`) is the same the other way
-//! round.
+//! The tiles of all images and boxes are arranged as *stacks* of neighbouring planes. Inputs are transformed plane by plane
+//! (`inputs`). Each point is then a matrix product over channels and the taps along z, computed by the register kernel of
+//! the direct algorithm with tiles as columns (`outputs`), and its sums are transformed back while they are in the cache. The
+//! gradient of the weights (`gradient`) is the transpose.
 
 mod gradient;
 mod inputs;
@@ -36,25 +35,25 @@ use relevox_grid::Box3;
 use std::collections::BTreeMap;
 use weights::Weights;
 
-/// Transformed inputs that are in memory together, about: 4 MiB, which a third-level cache holds, and 16 MiB where
-/// weights are so many that all columns should have them at once.
+/// Approximate number of transformed inputs in memory at once: 4 MiB, which fit into a third-level cache, and 16 MiB with so
+/// many weights that all columns should use them at once.
 const TOGETHER: [usize; 2] = [1 << 20, 1 << 22];
-/// Products of a sum from which on weights are so many.
+/// Products per sum from which the second value of [`TOGETHER`] applies.
 const MANY_WEIGHTS: usize = 768;
-/// Planes of outputs that a stack has at most: beyond, the planes around it that are transformed too are few.
+/// Largest number of output planes per stack; beyond it the overlap of transformed planes is small.
 const DEEPEST: usize = 32;
-/// Values of a task's sums at the points: a quarter MiB, which a second-level cache holds, and 4 MiB where there are so
-/// many products for each that they may leave it.
+/// Number of a task's sums at the points: 256 KiB, which fit into a second-level cache, and 4 MiB with so many products per
+/// sum that they need not.
 const SUMS: [usize; 2] = [1 << 16, 1 << 20];
-/// Products of a sum from which on it may leave.
+/// Products per sum from which the second value of [`SUMS`] applies.
 const MANY_PRODUCTS: usize = 384;
-/// Values of one point's inputs, of all columns of a task, that a second-level cache holds while groups of outputs pass.
+/// Inputs of one point, over all columns of a task, that fit into a second-level cache.
 const INPUTS: usize = 100_000;
-/// Values between the end of one point's inputs and the next point's: without them a tile's points would all fall on
-/// the same lines of the first-level cache.
+/// Unused values between the inputs of two points: without them all points of a tile would map to the same lines of the
+/// first-level cache.
 const GAP: usize = 2 * BLOCK;
 
-/// Memory of transformed values, from call to call.
+/// Memory of transformed values, reused between calls.
 static SPARE: Spare = Spare::new();
 
 /// A convolution with transformed weights.
@@ -62,15 +61,15 @@ static SPARE: Spare = Spare::new();
 pub struct Winograd {
     isa: Isa,
     shape: Shape,
-    /// Of what is transformed.
+    /// Blocks of the transformed inputs.
     in_blocks: usize,
     out_blocks: usize,
-    /// Blocks of outputs that a tile of the register kernel takes together.
+    /// Blocks of outputs per tile of the register kernel.
     group: usize,
     relu: bool,
-    /// Multiply-adds of one output voxel as the direct form would take them.
+    /// Multiply-adds per output voxel of the direct algorithm.
     products: usize,
-    /// Read and written, those that only fill blocks up left out.
+    /// Input and output channels, without those that pad blocks.
     channels: [usize; 2],
     /// `[group][point][tz][input block][channel][output]`
     weights: Vec<f32>,
@@ -113,22 +112,22 @@ impl Winograd {
         }
     }
 
-    /// Kernel, stride and padding.
+    /// Returns the geometry.
     pub fn geometry(&self) -> ConvGeometry {
         self.shape.geometry()
     }
 
-    /// What boxes are multiples of, along y and x, but where they end with the layer.
+    /// Returns the alignment of boxes along y and x; at the end of the layer they may be shorter.
     pub fn grid(&self) -> usize {
         self.shape.outputs()
     }
 
-    /// Channels read and written.
+    /// Returns the numbers of input and output channels.
     pub fn channels(&self) -> [usize; 2] {
         self.channels
     }
 
-    /// Multiply-adds of one output voxel as the direct form takes them.
+    /// Returns the number of multiply-adds per output voxel of the direct algorithm.
     pub fn products(&self) -> usize {
         self.products
     }
@@ -140,11 +139,11 @@ impl Winograd {
     /// Computes each job's boxes.
     ///
     /// # Panics
-    /// If a job's windows do not hold what its region reads and writes, or a box is not in it or not of whole tiles.
+    /// Panics if a job's windows do not hold the voxels that its outputs read and write, or if a box is not of whole tiles.
     pub fn run(&self, jobs: &mut [Job<'_>]) {
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(jobs.len());
         let mut inputs = Vec::with_capacity(jobs.len());
-        // By depth, so that stacks of different jobs lie side by side.
+        // By depth, so that stacks of different jobs are computed together.
         let mut stacks: BTreeMap<usize, Vec<Stack>> = BTreeMap::new();
         for (part, job) in jobs.iter_mut().enumerate() {
             check(self.geometry(), [self.in_blocks, self.shape.pitch(), self.out_blocks], job);
@@ -186,7 +185,7 @@ impl Winograd {
         }
     }
 
-    /// Values of one point's inputs, the gap included.
+    /// Returns the number of values of one point's inputs, including the gap.
     fn by_point(&self, item: &Item) -> usize {
         item.by_point(self.shape, self.in_blocks)
     }
@@ -250,18 +249,18 @@ impl Winograd {
         });
     }
 
-    /// Multiply-adds of a sum at a point.
+    /// Returns the number of multiply-adds per sum at a point.
     fn products_of_sum(&self) -> usize {
         self.shape.depth() * self.in_blocks * BLOCK
     }
 
-    /// How many columns and how many groups of output blocks a task takes, so that it reads few inputs and weights for its
-    /// products: weights are read once for all columns, inputs once for each group.
+    /// Returns the numbers of columns and of groups of output blocks per task that minimise the inputs and weights read per
+    /// product: weights are read once for all columns, inputs once per group.
     fn task(&self, columns: usize, groups: usize) -> (usize, usize) {
         let products = self.products_of_sum();
         let sums = SUMS[usize::from(products >= MANY_PRODUCTS)] / (self.points() * self.group * BLOCK);
-        // For each product a group reads 16 weights, and a column, whose planes overlap, about half an input: fewest are
-        // read where columns are 32 times as many as groups.
+        // Per product a group reads 16 weights and a column, whose planes overlap, about half an input: the minimum is at
+        // 32 times as many columns as groups.
         let together = ((sums as f64 / 32.0).sqrt().round() as usize).clamp(1, groups);
         let room = (sums / together).min(2 * INPUTS / products).max(12);
         let tasks = 4 * rayon::current_num_threads();
@@ -270,14 +269,14 @@ impl Winograd {
     }
 }
 
-/// A job's outputs as tasks share them.
+/// Outputs of a job, shared by tasks.
 struct Part<'a> {
     residual: Option<Residual<'a>>,
     window: &'a Window,
     output: SharedMut<'a>,
 }
 
-/// Tiles of neighbouring planes, one above the other.
+/// Tiles at one position of neighbouring planes.
 #[derive(Clone, Copy, Debug)]
 struct Stack {
     part: usize,
@@ -291,12 +290,12 @@ struct Item {
     /// Planes of outputs.
     depth: usize,
     stacks: Vec<Stack>,
-    /// Where its transformed inputs begin: `[point][block][plane][stack][channel]`, of all planes that outputs see.
+    /// Index of its transformed inputs, `[point][block][plane][stack][channel]`, of all planes that the outputs read.
     values: usize,
 }
 
 impl Item {
-    /// Values of one point's inputs, the gap included.
+    /// Returns the number of values of one point's inputs, including the gap.
     fn by_point(&self, shape: Shape, blocks: usize) -> usize {
         shape.planes(self.depth) * self.stacks.len() * blocks * BLOCK + GAP
     }
@@ -317,19 +316,18 @@ struct Segment {
     place: usize,
 }
 
-/// Cuts a box of whole tiles along z and y into boxes, in tiles along y and x, of about as many transformed values of `blocks`
-/// blocks each as are in memory together. What is cut follows from the sizes alone.
+/// Divides a box of whole tiles along z and y into boxes, in tiles along y and x, whose transformed values of `blocks` blocks
+/// each fit into memory at once. The division depends on the sizes only.
 pub(crate) fn pieces(shape: Shape, bounds: &Box3, blocks: usize) -> Vec<Box3> {
     let [z, y, x] = bounds.ranges();
     let [y, x] = [shape.tiles(&y), shape.tiles(&x)];
     if z.is_empty() || y.is_empty() || x.is_empty() {
         return Vec::new();
     }
-    // Rows of tiles of one plane that there is room for.
+    // Rows of tiles of one plane that fit.
     let room = TOGETHER[1] / (shape.points().pow(2) * BLOCK * blocks * x.len()).max(1);
     let outputs = |planes: usize| (1..=z.len()).rev().find(|&n| shape.planes(n) <= planes).unwrap_or(1);
-    // Planes beyond those that are computed are transformed too, and rows beyond are packed: deep boxes, then, and a few
-    // tiles high.
+    // Neighbouring planes are transformed and neighbouring rows are packed too, so boxes are deep and a few tiles high.
     let high = (room / 7).isqrt().clamp(1, y.len());
     let deep = outputs(room / high);
     let high = (room / shape.planes(deep)).clamp(1, y.len());

@@ -1,4 +1,4 @@
-//! The convolutions that there are tiles for.
+//! Convolutions that the algorithm supports.
 
 use super::Stack;
 use crate::ConvGeometry;
@@ -7,18 +7,18 @@ use crate::blocked::window::BLOCK;
 use relevox_grid::Box3;
 use std::ops::Range;
 
-/// A convolution's kernel and stride, with the tiles that it is computed in.
+/// Kernel and stride of a supported convolution, and its tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// 3 × 3 × 3 with stride 1, in tiles of so many outputs along y and x, 2 or 4.
+    /// 3 × 3 × 3 with stride 1, in tiles of 2 or 4 outputs along y and x.
     Cube(usize),
-    /// 7 × 7 × 7 with stride 2 of an image of 4 channels: along y and x, voxels two by two are a *cell* of 16 channels
-    /// (`[y][x][channel]`), of which an output sees 4 × 4; the first tap of the first cells is 0.
+    /// 7 × 7 × 7 with stride 2 of an image of 4 channels: 2 × 2 voxels along y and x are a *cell* of 16 channels
+    /// (`[y][x][channel]`), of which an output reads 4 × 4; the first tap of the first cells is 0.
     Stem,
 }
 
 impl Shape {
-    /// The shape for a convolution of such inputs, if there is one.
+    /// Returns the shape of a convolution of such inputs, or `None` if it is not supported.
     pub fn of(geometry: ConvGeometry, lanes: &Lanes) -> Option<Shape> {
         let ConvGeometry { kernel, stride, padding } = geometry;
         if kernel == [3; 3] && stride == [1; 3] && padding == [1; 3] && lanes.pitch == BLOCK {
@@ -28,13 +28,13 @@ impl Shape {
         (kernel == [7; 3] && stride == [2; 3] && padding == [3; 3] && four).then_some(Shape::Stem)
     }
 
-    /// Kernel, stride and padding.
+    /// Returns the geometry.
     pub(crate) fn geometry(self) -> ConvGeometry {
         let (depth, stride) = (self.depth(), self.stride());
         ConvGeometry { kernel: [depth; 3], stride: [stride; 3], padding: [depth / 2; 3] }
     }
 
-    /// Outputs of a tile along y and x.
+    /// Returns the number of outputs of a tile along y and x.
     pub(crate) fn outputs(self) -> usize {
         match self {
             Shape::Cube(outputs) => outputs,
@@ -42,12 +42,12 @@ impl Shape {
         }
     }
 
-    /// The tiles of a range of outputs along y or x.
+    /// Returns the tiles of a range of outputs along y or x.
     pub(super) fn tiles(self, range: &Range<usize>) -> Range<usize> {
         range.start / self.outputs()..range.end.div_ceil(self.outputs())
     }
 
-    /// Cuts a box of whole tiles into stacks of at most so many planes, about equally deep.
+    /// Divides a box of whole tiles into stacks of at most `deepest` planes, of about equal depth.
     pub(super) fn stacks(
         self,
         part: usize,
@@ -68,10 +68,10 @@ impl Shape {
         }
     }
 
-    /// Makes sure that a box is of whole tiles, but where it ends with the layer.
+    /// Validates that a box consists of whole tiles, except at the end of the layer.
     ///
     /// # Panics
-    /// If it is not.
+    /// Panics if it does not.
     pub(super) fn check_tiles(self, bounds: &Box3, layer: [usize; 3]) {
         let grid = self.outputs();
         for axis in [1, 2] {
@@ -103,18 +103,18 @@ impl Shape {
         if self == Shape::Stem { 4 } else { BLOCK }
     }
 
-    /// Planes of inputs that so many planes of outputs see.
+    /// Returns the number of input planes that planes of outputs read.
     pub(super) fn planes(self, outputs: usize) -> usize {
         if outputs == 0 { 0 } else { (outputs - 1) * self.stride() + self.depth() }
     }
 
-    /// The first plane that a plane of outputs sees.
+    /// Returns the first plane that a plane of outputs reads.
     pub(super) fn first_plane(self, z: usize) -> isize {
         (z * self.stride()) as isize - (self.depth() / 2) as isize
     }
 
     /// Where a plane lies among transformed ones: planes that are a stride apart follow one another, so that those which a
-    /// tap sees do.
+    /// tap reads do.
     pub(super) fn place(self, plane: usize, planes: usize) -> usize {
         let stride = self.stride();
         plane / stride + plane % stride * planes.div_ceil(stride)

@@ -1,4 +1,4 @@
-//! Winograd's form against the direct one, boxes against the whole, threads against one.
+//! Winograd's algorithm against the direct algorithm, boxes against the whole, threads against one.
 
 use super::super::conv::{Convolution, Spread};
 use super::super::tests::{copied, values};

@@ -1,26 +1,25 @@
-//! Which voxels of each layer a change makes it necessary to compute, from the geometry alone.
+//! The voxels of each layer that a patch requires to recompute, from the geometry.
 //!
-//! Going forward, a change reaches the outputs whose kernels see a changed input: a box that grows from layer to layer.
-//! Going back from the outputs that are wanted, only the boxes that they look back at are needed. What lies in both is
-//! computed; the rest of what is needed is what was kept, and where a layer was not kept, all that is needed of it is
-//! computed.
+//! Forward, a patch reaches the outputs that read a changed input: a box that grows from layer to layer. Backward, only
+//! the receptive field of the requested outputs is needed. The intersection is recomputed; the rest of what is needed is
+//! cached. If a layer is not cached, all that is needed of it is recomputed.
 
 use crate::plan::graph::{Arrangement, Graph, Step, Work};
 use conv3d::ConvGeometry;
 use relevox_grid::Box3;
 use std::ops::Range;
 
-/// Where an image differs from the one that was kept.
+/// The voxels of an image that differ from the cached one.
 #[derive(Clone, Debug)]
 pub(super) struct Differs {
-    /// The smallest box that holds all that differs.
+    /// Smallest box that contains them.
     pub(super) bounds: Box3,
-    /// What of each of its rows differs, from `[z][y]`.
+    /// Range of each row `[z][y]` of the box that contains them.
     pub(super) rows: Vec<Range<usize>>,
 }
 
 impl Differs {
-    /// The smallest range that holds what differs in all rows of `z` and `y`.
+    /// Returns the smallest range along x that contains the differing voxels of the rows `z` and `y`.
     fn along_x(&self, z: Range<usize>, y: Range<usize>) -> Option<Range<usize>> {
         let [depth, height, _] = self.bounds.ranges();
         let mut all: Option<Range<usize>> = None;
@@ -39,24 +38,23 @@ impl Differs {
     }
 }
 
-/// What one change asks of each step and each buffer.
+/// Boxes of one patch, by step and by buffer.
 #[derive(Debug)]
 pub(super) struct Boxes {
-    /// By step, the outputs to compute (before they are spread); none where there are none.
+    /// Outputs of each step to compute, before any spread.
     pub(super) steps: Vec<Option<Box3>>,
-    /// By step, boxes that what to compute lies in: of convolutions of the image, whose changes are known to the voxel.
+    /// Finer boxes of the outputs to compute, for convolutions of the image, whose changes are known by voxel.
     pub(super) parts: Vec<Option<Vec<Box3>>>,
-    /// By buffer, what has to be at hand to read from or to write to.
+    /// Box of each buffer that is read or written.
     pub(super) held: Vec<Option<Box3<isize>>>,
 }
 
 impl Boxes {
-    /// `changed` is what of the image changes, `wanted` the box of the last layer that is asked for, `kept` says
-    /// which buffers were kept.
+    /// Computes the boxes of a patch, for a requested box of the last layer and the cached buffers.
     pub(super) fn new(
         graph: &Graph,
         arrangement: &Arrangement,
-        kept: &[bool],
+        cached: &[bool],
         changed: Option<&Differs>,
         wanted: Box3,
     ) -> Boxes {
@@ -98,15 +96,15 @@ impl Boxes {
                 end: needed.end.map(|at| at.div_ceil(factor)),
             });
             let outputs = match (asked, &grown[at]) {
-                (Some(asked), Some(grown)) if kept[output] => asked.intersection(grown),
-                (Some(asked), _) if !kept[output] => Some(asked),
+                (Some(asked), Some(grown)) if cached[output] => asked.intersection(grown),
+                (Some(asked), _) if !cached[output] => Some(asked),
                 _ => None,
             };
             let Some(outputs) = outputs else { continue };
             let outputs = of_tiles(outputs, step, size_of(step.output));
             let mut read = |layer: usize, geometry: ConvGeometry| {
                 let whole = &arrangement.windows[layer];
-                // With the zeros around rows that a layer has where convolutions read them.
+                // Includes the zeros around rows that the layer has for convolutions.
                 let field = geometry.receptive_field(outputs);
                 let with_zeros = Box3 {
                     start: std::array::from_fn(|axis| field.start[axis].max(whole.held(axis).start)),
@@ -122,13 +120,13 @@ impl Boxes {
             }
             held[output] = hull(held[output], Some(outputs.scaled(factor).signed()));
             if let Some(changed) =
-                changed.filter(|_| kept[output] && step.input == 0 && step.residual.is_none())
+                changed.filter(|_| cached[output] && step.input == 0 && step.residual.is_none())
             {
                 let rows = rows_of(step.work.geometry(), changed, outputs);
                 parts[at] = match step.work {
                     Work::Conv(_) => Some(boxes_of_rows(outputs, &rows)),
                     Work::Winograd(_) => Some(boxes_of_tiles(outputs, &rows, step, size_of(step.output))),
-                    Work::Pool(_) | Work::Enlarge { .. } => None,
+                    Work::Pool(_) | Work::TransposedConv { .. } => None,
                 };
             }
             steps[at] = Some(outputs);
@@ -136,7 +134,7 @@ impl Boxes {
         Boxes { steps, parts, held }
     }
 
-    /// Voxels that a step computes.
+    /// Returns the number of voxels that a step computes.
     pub(super) fn voxels(&self, step: usize) -> usize {
         let all = match &self.parts[step] {
             Some(parts) => parts,
@@ -146,7 +144,7 @@ impl Boxes {
     }
 }
 
-/// What of each row of a box of outputs sees a changed voxel.
+/// Returns the range of each row of a box of outputs that reads a changed voxel.
 fn rows_of(geometry: ConvGeometry, changed: &Differs, outputs: Box3) -> Vec<Range<usize>> {
     let [z, y, x] = outputs.ranges();
     let mut rows = Vec::with_capacity(z.len() * y.len());
@@ -167,7 +165,7 @@ fn rows_of(geometry: ConvGeometry, changed: &Differs, outputs: Box3) -> Vec<Rang
     rows
 }
 
-/// Each row's part that is not empty.
+/// Returns a box for each range that is not empty.
 fn boxes_of_rows(outputs: Box3, rows: &[Range<usize>]) -> Vec<Box3> {
     let [z, y, _] = outputs.ranges();
     let voxels = z.flat_map(|z| y.clone().map(move |y| [z, y]));
@@ -178,8 +176,8 @@ fn boxes_of_rows(outputs: Box3, rows: &[Range<usize>]) -> Vec<Box3> {
         .collect()
 }
 
-/// Boxes of whole tiles that hold all that is not empty of a box's rows: for each place of a tile the planes between the
-/// first and the last that it is needed in.
+/// Returns boxes of whole tiles that contain the ranges of a box's rows: for each position of a tile, the planes from the
+/// first to the last in which it is needed.
 fn boxes_of_tiles(outputs: Box3, rows: &[Range<usize>], step: &Step, size: [usize; 3]) -> Vec<Box3> {
     let [z, y, x] = outputs.ranges();
     let [_, high, wide] = step.work.grid();

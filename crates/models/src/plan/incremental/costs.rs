@@ -1,6 +1,6 @@
-//! What changes have cost, layer by layer.
+//! Cost of patches, by layer.
 
-use super::Kept;
+use super::Cache;
 use super::working::Working;
 use crate::plan::Plan;
 use crate::plan::graph::{Graph, Step, Work};
@@ -8,40 +8,40 @@ use conv3d::blocked::conv::Convolution;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// What all changes of a [`Kept`] image have cost in one layer.
+/// Cost of all patches of a cached image in one layer.
 #[derive(Clone, Debug)]
 pub struct LayerCost {
-    /// What the layer computes.
+    /// Description of the layer.
     pub layer: String,
-    /// Voxels of the whole layer, `[z, y, x]`.
+    /// Size of the whole layer, `[z, y, x]`.
     pub size: [usize; 3],
-    /// Floating-point operations of the whole layer, counted as [`Plan::operations`] counts.
+    /// Floating-point operations of the whole layer, counted as in [`Plan::operations`].
     pub whole_operations: u64,
-    /// Voxels computed, of all changes.
+    /// Voxels computed, of all patches.
     pub voxels: u64,
     /// Floating-point operations of those.
     pub operations: u64,
-    /// Time that the layer took; of changes that threads ask for at once, the sum.
+    /// Time of the layer, summed over concurrent calls.
     pub time: Duration,
 }
 
-/// What all changes of a [`Kept`] image have cost.
+/// Cost of all patches of a cached image.
 #[derive(Clone, Debug)]
 pub struct Costs {
-    /// Changes that went through the layers.
-    pub changes: u64,
-    /// Time to copy what was kept around what is computed.
+    /// Number of patches computed.
+    pub patches: u64,
+    /// Time to copy cached values next to the recomputed ones.
     pub copies: Duration,
     /// By layer.
     pub layers: Vec<LayerCost>,
 }
 
-/// Where the time of changes went, and for how much work.
+/// Time and work of patches.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// Changes that went through the layers.
-    pub(super) changes: u64,
-    /// Copying what was kept around what is computed.
+    /// Number of patches computed.
+    pub(super) patches: u64,
+    /// Time to copy cached values.
     pub(super) copies: Duration,
     /// By step: voxels and time.
     pub(super) steps: Vec<(u64, Duration)>,
@@ -49,10 +49,10 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new(graph: &Graph) -> Clock {
-        Clock { changes: 0, copies: Duration::ZERO, steps: vec![(0, Duration::ZERO); graph.steps.len()] }
+        Clock { patches: 0, copies: Duration::ZERO, steps: vec![(0, Duration::ZERO); graph.steps.len()] }
     }
 
-    /// Adds a step that took some `time` for some changes.
+    /// Adds the time of a step for some patches.
     pub(super) fn step(&mut self, at: usize, working: &[Working], time: Duration) {
         let (voxels, all) = &mut self.steps[at];
         *voxels += working.iter().map(|working| working.boxes.voxels(at) as u64).sum::<u64>();
@@ -60,7 +60,7 @@ impl Clock {
     }
 
     pub(super) fn add(&mut self, other: &Clock) {
-        self.changes += other.changes;
+        self.patches += other.patches;
         self.copies += other.copies;
         for (mine, others) in self.steps.iter_mut().zip(&other.steps) {
             mine.0 += others.0;
@@ -70,11 +70,11 @@ impl Clock {
 }
 
 impl Plan {
-    /// What the changes of `kept` have cost since it was made.
-    pub fn costs(&self, kept: &Kept) -> Costs {
-        let clock = kept.clock.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns the cost of all patches of a cached image.
+    pub fn costs(&self, cache: &Cache) -> Costs {
+        let clock = cache.clock.lock().unwrap_or_else(PoisonError::into_inner);
         let layers = self.graph.steps.iter().zip(&clock.steps).map(|(step, &(voxels, time))| {
-            let size = kept.arrangement.windows[step.output].layer.map(|size| size / step.work.factor());
+            let size = cache.arrangement.windows[step.output].layer.map(|size| size / step.work.factor());
             let by_voxel = 2 * step.work.products() as u64;
             LayerCost {
                 layer: describe(step),
@@ -85,7 +85,7 @@ impl Plan {
                 time,
             }
         });
-        Costs { changes: clock.changes, copies: clock.copies, layers: layers.collect() }
+        Costs { patches: clock.patches, copies: clock.copies, layers: layers.collect() }
     }
 }
 
@@ -102,7 +102,7 @@ fn describe(step: &Step) -> String {
             format!("convolution (Winograd) {from}→{to}, {kernel}³, stride {stride}")
         }
         Work::Pool(_) => format!("max-pool, {kernel}³, stride {stride}"),
-        Work::Enlarge { phases, factor } => {
+        Work::TransposedConv { phases, factor } => {
             let [from, to] = phases.first().map_or([0; 2], Convolution::channels);
             format!("transposed convolution {from}→{to}, {factor}³, stride {factor}")
         }

@@ -1,14 +1,14 @@
-//! A scan whose every layer is kept, and what changes of a few of its voxels make of the network's output.
+//! Incremental inference: the cached activations of an image, and the network's output for patches of it.
 //!
-//! A change reaches, in each layer, the outputs whose kernels see a changed input; of those, only the ones count that an
-//! output asked for looks back at (`boxes`). They alone are computed again, in memory that holds just their boxes with
-//! what they read of the kept layers around them (`working`), many changes side by side, so that late layers, which a
-//! change reaches as a whole, are as large a piece of work as a batch.
+//! In each layer a patch reaches the outputs that read a changed input; of those, only the ones in the receptive field of a
+//! requested output matter (`boxes`). Only these are recomputed, in memory that holds their boxes and the cached inputs
+//! that they read (`working`). Many patches are computed at once, so that late layers, which a patch reaches as a whole, have
+//! as much work as a batch.
 //!
-//! Each output that is computed has the dense pass's order of operations. In Winograd's form an output's last digits
-//! depend on all that its tile reads, though its value does not: an output that no changed voxel reaches keeps what was
-//! kept, where a dense pass would round it anew. A network without such layers gives the dense pass's bits, one with them
-//! its values within rounding.
+//! A recomputed output has the order of operations of the dense pass. With Winograd's algorithm the rounding of an output
+//! depends on all inputs of its tile: an output that no changed voxel reaches keeps its cached value, which a dense pass
+//! would round differently. A network without such layers has the bits of the dense pass, one with them its values to
+//! rounding.
 
 mod boxes;
 mod costs;
@@ -31,45 +31,44 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use working::Working;
 
-/// Most changes that go through a layer together: enough for late layers' weights to be read seldom.
+/// Largest number of patches per layer call: enough to rarely read the weights of late layers.
 const TOGETHER: usize = 32;
 
-/// Bytes that [`Plan::keep`] takes at most, unless told otherwise: 1 GiB for layers, 256 MiB for changes at work.
+/// Default memory of [`Plan::cache`] in bytes: 1 GiB for activations, 256 MiB for patches.
 pub const MEMORY: usize = 5 << 28;
 
-/// What a [`Plan`] computed of one image, layer by layer; [`Plan::changed`] and [`Plan::changed_values`] start from it.
-/// Threads may share it.
+/// Activations of one image, computed by [`Plan::cache`]. Threads may share it.
 #[derive(Debug)]
-pub struct Kept {
+pub struct Cache {
     size: [usize; 3],
     arrangement: Arrangement,
-    /// By buffer: whether it was kept.
-    kept: Vec<bool>,
-    /// By slot of the arrangement; empty where nothing of it was kept.
+    /// Whether each buffer is cached.
+    cached: Vec<bool>,
+    /// Values of each slot of the arrangement; empty if it is not cached.
     slots: Vec<Vec<f32>>,
     logit: Option<f32>,
-    /// Bytes that changes at work keep to, where one alone does not take more.
+    /// Bytes for patches that are computed at once; a single patch may take more.
     working: usize,
-    /// Memory of earlier changes.
+    /// Reused memory of patches.
     spare: Mutex<Vec<Vec<Vec<f32>>>>,
     clock: Mutex<Clock>,
 }
 
-impl Kept {
-    /// The image's own logit; none for a network with an image of values.
+impl Cache {
+    /// Returns the unperturbed image's logit, or `None` for a network with an image of values.
     pub fn logit(&self) -> Option<f32> {
         self.logit
     }
 
-    /// Bytes of the kept layers.
+    /// Returns the size of the cached activations in bytes.
     pub fn bytes(&self) -> usize {
         self.slots.iter().map(|slot| slot.len() * size_of::<f32>()).sum()
     }
 
-    /// A layer's window with its values, where it was kept.
+    /// Returns a layer's window and values if it is cached.
     fn layer(&self, graph: &Graph, layer: usize) -> Option<(&Window, &[f32])> {
         let (place, window) = (graph.layers[layer], &self.arrangement.windows[layer]);
-        self.kept[place.buffer].then(|| {
+        self.cached[place.buffer].then(|| {
             let skip = place.first_block * window.block_len();
             (window, &self.slots[self.arrangement.slots[place.buffer]][skip..][..window.elements()])
         })
@@ -77,26 +76,25 @@ impl Kept {
 }
 
 impl Plan {
-    /// Computes an image and keeps its layers.
+    /// Computes an image and caches its activations.
     ///
-    /// `memory` bounds, in bytes, what is kept and what changes at work take besides ([`MEMORY`] is a good choice): a
-    /// fifth of it is for changes at work, and of layers that do not fit into the rest the largest are not kept;
-    /// changes compute the little that they need of them. The image and the last layer are always kept, and one change
-    /// always goes through, so that less than these take is as much as they take. Computing the image itself takes
-    /// what [`Plan::forward`] takes.
+    /// `memory` limits the bytes of the activations and of the patches computed at once ([`MEMORY`] is a good choice): a
+    /// fifth of it is for patches. If the activations do not fit into the rest, the largest layers are not cached, and
+    /// patches recompute the part of them that they need. The image, the last layer and one patch may exceed the limit.
+    /// Computing the image takes the memory of [`Plan::forward`].
     ///
     /// # Shapes
     /// `image` is `[c, z, y, x]` in C order.
     ///
     /// # Errors
-    /// As [`Plan::forward`].
-    pub fn keep(&self, image: &[f32], shape: [usize; 4], memory: usize) -> Result<Kept, Error> {
+    /// Returns the errors of [`Plan::forward`].
+    pub fn cache(&self, image: &[f32], shape: [usize; 4], memory: usize) -> Result<Cache, Error> {
         let [channels, z, y, x] = shape;
         let size = [z, y, x];
         let mut arrangement = self.arrange(image.len(), [1, channels, z, y, x])?;
         let working = memory / 5;
-        let kept = choose(&self.graph, &arrangement.buffer_lens, (memory - working) / size_of::<f32>());
-        arrangement.keep(&self.graph, &kept);
+        let cached = choose(&self.graph, &arrangement.buffer_lens, (memory - working) / size_of::<f32>());
+        arrangement.keep(&self.graph, &cached);
         let mut slots: Vec<Vec<f32>> = arrangement.slot_lens.iter().map(|&len| vec![0.0; len]).collect();
         self.pack(&arrangement, image, size, &mut slots);
         for step in &self.graph.steps {
@@ -112,45 +110,44 @@ impl Plan {
         };
         let clock = Mutex::new(Clock::new(&self.graph));
         let mut wanted = vec![false; slots.len()];
-        for (&slot, _) in arrangement.slots.iter().zip(&kept).filter(|(_, kept)| **kept) {
+        for (&slot, _) in arrangement.slots.iter().zip(&cached).filter(|(_, cached)| **cached) {
             wanted[slot] = true;
         }
         slots.iter_mut().zip(wanted).filter(|(_, wanted)| !wanted).for_each(|(slot, _)| *slot = Vec::new());
-        Ok(Kept { size, arrangement, kept, slots, logit, working, spare: Mutex::default(), clock })
+        Ok(Cache { size, arrangement, cached, slots, logit, working, spare: Mutex::default(), clock })
     }
 
-    /// Whether `kept` was computed of this very image, `shape` being `[c, z, y, x]`.
-    pub fn is_of(&self, kept: &Kept, image: &[f32], shape: [usize; 4]) -> bool {
+    /// Returns whether the activations are those of this image of shape `[c, z, y, x]`.
+    pub fn is_of(&self, cache: &Cache, image: &[f32], shape: [usize; 4]) -> bool {
         let [channels, z, y, x] = shape;
         channels == self.graph.channels
-            && kept.size == [z, y, x]
-            && kept.kept.len() == self.graph.buffers.len()
+            && cache.size == [z, y, x]
+            && cache.cached.len() == self.graph.buffers.len()
             && image.len() == shape.iter().product::<usize>()
-            && self.differs(kept, Box3::whole(kept.size), image).is_none()
+            && self.differs(cache, Box3::whole(cache.size), image).is_none()
     }
 
-    /// The logit of the kept image after each change, each on its own.
+    /// Computes the logit of the image with each patch pasted in, separately.
     ///
-    /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
-    /// rounding: 1e-5 of the largest value, or of 1, is tested, and more where a network amplifies last digits. These may depend
-    /// on the memory that [`Plan::keep`] was given.
+    /// Equal to [`Plan::forward`] of the patched images: to the bit if no layer uses Winograd's algorithm, otherwise to
+    /// rounding. Tests allow 1e-5 of the largest value or of 1, and more for networks that amplify rounding. The rounding may
+    /// depend on the memory of the cache.
     ///
     /// # Errors
-    /// If a box does not lie in the image or has another number of values than its size says, and if the network is no
-    /// classifier.
+    /// Returns [`Error::Batch`] if a patch does not fit the image or the network is not a classifier.
     ///
     /// # Panics
-    /// If another plan computed `kept`.
-    pub fn changed(&self, kept: &Kept, patches: &[Patch]) -> Result<Vec<f32>, Error> {
-        let (End::Logit { weights, bias }, Some(logit)) = (&self.graph.end, kept.logit) else {
+    /// Panics if the cache is of another plan.
+    pub fn patched_logits(&self, cache: &Cache, patches: &[Patch]) -> Result<Vec<f32>, Error> {
+        let (End::Logit { weights, bias }, Some(logit)) = (&self.graph.end, cache.logit) else {
             let found = "a network with an image of values".to_owned();
             return Err(Error::Batch { expected: "a classifier".to_owned(), found });
         };
         let last = self.graph.last();
-        let whole = Box3::whole(kept.arrangement.windows[last].layer);
+        let whole = Box3::whole(cache.arrangement.windows[last].layer);
         let mut logits = vec![logit; patches.len()];
         self.go_through(
-            kept,
+            cache,
             patches,
             |_, differs| differs.map(|_| whole),
             &mut logits,
@@ -163,22 +160,21 @@ impl Plan {
         Ok(logits)
     }
 
-    /// What the network gives for the kept image after each change, each on its own, in the change's own box.
+    /// Computes the network's values in the box of each patch, separately.
     ///
-    /// Equal to [`Plan::forward`] of the changed images: to the bit where no layer is in Winograd's form, else within
-    /// rounding: 1e-5 of the largest value, or of 1, is tested, and more where a network amplifies last digits. These may depend
-    /// on the memory that [`Plan::keep`] was given.
+    /// Equal to [`Plan::forward`] of the patched images: to the bit if no layer uses Winograd's algorithm, otherwise to
+    /// rounding. Tests allow 1e-5 of the largest value or of 1, and more for networks that amplify rounding. The rounding may
+    /// depend on the memory of the cache.
     ///
     /// # Shapes
-    /// `[out, z, y, x]` for each change, of the change's size.
+    /// `[out, z, y, x]` for each patch, of the size of its box.
     ///
     /// # Errors
-    /// If a box does not lie in the image or has another number of values than its size says, and if the network is a
-    /// classifier.
+    /// Returns [`Error::Batch`] if a patch does not fit the image or the network is a classifier.
     ///
     /// # Panics
-    /// If another plan computed `kept`.
-    pub fn changed_values(&self, kept: &Kept, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
+    /// Panics if the cache is of another plan.
+    pub fn patched_values(&self, cache: &Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
         let &End::Values { channels } = &self.graph.end else {
             let found = "a classifier".to_owned();
             return Err(Error::Batch { expected: "a network with an image of values".to_owned(), found });
@@ -186,8 +182,8 @@ impl Plan {
         let last = self.graph.last();
         let mut found: Vec<Vec<f32>> = vec![Vec::new(); patches.len()];
         let wanted =
-            |patch: &Patch, _: Option<&Differs>| (!patch.bounds().is_empty()).then(|| patch.bounds());
-        self.go_through(kept, patches, wanted, &mut found, |working, patch, to| {
+            |patch: &Patch, _: Option<&Differs>| Some(patch.bounds()).filter(|bounds| !bounds.is_empty());
+        self.go_through(cache, patches, wanted, &mut found, |working, patch, to| {
             let Some((window, values)) = working.layer(&self.graph, last) else { return };
             let (start, [depth, height, width]) = (patch.bounds().start, patch.bounds().size());
             to.reserve(channels * depth * height * width);
@@ -201,22 +197,23 @@ impl Plan {
         Ok(found)
     }
 
-    /// Floating-point operations of the convolutions that changes ask for, counted as [`Plan::operations`] counts.
+    /// Returns the number of floating-point operations of the convolutions for patches, counted as in
+    /// [`Plan::operations`].
     ///
     /// # Errors
-    /// As [`Plan::changed`] or [`Plan::changed_values`], whichever is for this network.
-    pub fn changed_operations(&self, kept: &Kept, patches: &[Patch]) -> Result<u64, Error> {
-        let last = Box3::whole(kept.arrangement.windows[self.graph.last()].layer);
+    /// Returns [`Error::Batch`] if a patch does not fit the image.
+    pub fn patched_operations(&self, cache: &Cache, patches: &[Patch]) -> Result<u64, Error> {
+        let last = Box3::whole(cache.arrangement.windows[self.graph.last()].layer);
         let mut products = 0;
         for patch in patches {
-            self.check(kept, patch)?;
-            let differs = self.differs(kept, patch.bounds(), patch.as_slice());
+            self.check(cache, patch)?;
+            let differs = self.differs(cache, patch.bounds(), patch.as_slice());
             let wanted = match self.graph.end {
                 End::Logit { .. } if differs.is_none() => continue,
                 End::Logit { .. } => last,
                 End::Values { .. } => patch.bounds(),
             };
-            let boxes = Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), wanted);
+            let boxes = Boxes::new(&self.graph, &cache.arrangement, &cache.cached, differs.as_ref(), wanted);
             products += (self.graph.steps.iter().enumerate())
                 .map(|(at, step)| step.work.products() * boxes.voxels(at))
                 .sum::<usize>();
@@ -224,26 +221,25 @@ impl Plan {
         Ok(2 * products as u64)
     }
 
-    /// Computes each change for which something of the last layer is `wanted`, and hands it to `done` with its result's
-    /// place.
+    /// Computes each patch that has a `wanted` box of the last layer, and calls `done` with its result.
     fn go_through<T: Send>(
         &self,
-        kept: &Kept,
+        cache: &Cache,
         patches: &[Patch],
         wanted: impl Fn(&Patch, Option<&Differs>) -> Option<Box3> + Sync,
         results: &mut [T],
         done: impl Fn(&Working, &Patch, &mut T) + Sync,
     ) -> Result<(), Error> {
-        assert_eq!(kept.kept.len(), self.graph.buffers.len(), "what another plan kept");
+        assert_eq!(cache.cached.len(), self.graph.buffers.len(), "a cache of another plan");
         for patch in patches {
-            self.check(kept, patch)?;
+            self.check(cache, patch)?;
         }
         let boxes: Vec<Option<Boxes>> = patches
             .par_iter()
             .map(|patch| {
-                let differs = self.differs(kept, patch.bounds(), patch.as_slice());
+                let differs = self.differs(cache, patch.bounds(), patch.as_slice());
                 let wanted = wanted(patch, differs.as_ref())?;
-                Some(Boxes::new(&self.graph, &kept.arrangement, &kept.kept, differs.as_ref(), wanted))
+                Some(Boxes::new(&self.graph, &cache.arrangement, &cache.cached, differs.as_ref(), wanted))
             })
             .collect();
         let mut waiting =
@@ -255,7 +251,7 @@ impl Plan {
         let mut next = waiting.next();
         while next.is_some() {
             let mut together = Vec::new();
-            let mut room = kept.working;
+            let mut room = cache.working;
             while let Some((boxes, bytes, patch, result)) = next.take() {
                 if !together.is_empty() && (bytes > room || together.len() == TOGETHER) {
                     next = Some((boxes, bytes, patch, result));
@@ -265,32 +261,32 @@ impl Plan {
                 together.push((boxes, patch, result));
                 next = waiting.next();
             }
-            self.compute(kept, together, &done);
+            self.compute(cache, together, &done);
         }
         Ok(())
     }
 
-    /// Computes some changes side by side.
+    /// Computes patches at once.
     fn compute<T: Send>(
         &self,
-        kept: &Kept,
+        cache: &Cache,
         together: Vec<(Boxes, &Patch, &mut T)>,
         done: &(impl Fn(&Working, &Patch, &mut T) + Sync),
     ) {
-        let mut clock = Clock { changes: together.len() as u64, ..Clock::new(&self.graph) };
+        let mut clock = Clock { patches: together.len() as u64, ..Clock::new(&self.graph) };
         let start = Instant::now();
-        let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = cache.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut working, targets): (Vec<Working>, Vec<(&Patch, &mut T)>) = together
             .into_iter()
             .map(|(boxes, patch, result)| {
                 let memory = spare.pop().unwrap_or_default();
-                (Working::new(&self.graph, kept, boxes, memory), (patch, result))
+                (Working::new(&self.graph, cache, boxes, memory), (patch, result))
             })
             .unzip();
         drop(spare);
         let patches: Vec<&Patch> = targets.iter().map(|(patch, _)| *patch).collect();
         working.par_iter_mut().zip(patches).for_each(|(working, patch)| {
-            working.fill(&self.graph, kept);
+            working.fill(&self.graph, cache);
             self.write(patch, working);
         });
         clock.copies = start.elapsed();
@@ -299,15 +295,15 @@ impl Plan {
             self.step_boxes(at, step, &mut working);
             clock.step(at, &working, start.elapsed());
         }
-        kept.clock.lock().unwrap_or_else(PoisonError::into_inner).add(&clock);
+        cache.clock.lock().unwrap_or_else(PoisonError::into_inner).add(&clock);
         working.par_iter().zip(targets).for_each(|(working, (patch, result))| done(working, patch, result));
-        let mut spare = kept.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = cache.spare.lock().unwrap_or_else(PoisonError::into_inner);
         spare.extend(working.into_iter().map(|working| working.buffers));
     }
 
-    fn check(&self, kept: &Kept, patch: &Patch) -> Result<(), Error> {
-        if !Box3::whole(kept.size).contains(&patch.bounds()) {
-            let expected = format!("a patch within {:?} voxels", kept.size);
+    fn check(&self, cache: &Cache, patch: &Patch) -> Result<(), Error> {
+        if !Box3::whole(cache.size).contains(&patch.bounds()) {
+            let expected = format!("a patch within {:?} voxels", cache.size);
             return Err(Error::Batch { expected, found: format!("{:?}", patch.bounds()) });
         }
         let channels = patch.values().dim().0;
@@ -318,9 +314,9 @@ impl Plan {
         Ok(())
     }
 
-    /// What of a box differs from the image.
-    fn differs(&self, kept: &Kept, bounds: Box3, values: &[f32]) -> Option<Differs> {
-        let (window, image) = kept.layer(&self.graph, 0)?;
+    /// Returns the part of a box that differs from the image.
+    fn differs(&self, cache: &Cache, bounds: Box3, values: &[f32]) -> Option<Differs> {
+        let (window, image) = cache.layer(&self.graph, 0)?;
         let (start, [depth, height, _]) = (bounds.start, bounds.size());
         let mut differing = vec![0..0; depth * height];
         rows(bounds, values, |c, [z, y, x], values| {
@@ -343,7 +339,7 @@ impl Plan {
         Some(Differs { bounds, rows })
     }
 
-    /// Puts a change into the image, as far as that is needed.
+    /// Writes the part of a patch that is needed into the image.
     fn write(&self, patch: &Patch, working: &mut Working) {
         let Some(window) = &working.windows[0] else { return };
         let image = &mut working.buffers[self.graph.layers[0].buffer];
@@ -365,7 +361,7 @@ impl Plan {
         });
     }
 
-    /// Computes what the changes ask of a step.
+    /// Computes the boxes of a step.
     fn step_boxes(&self, at: usize, step: &Step, working: &mut [Working]) {
         let place = self.graph.layers[step.output];
         let mut written: Vec<Vec<f32>> =
@@ -413,9 +409,9 @@ fn rows(bounds: Box3, values: &[f32], mut row: impl FnMut(usize, [usize; 3], &[f
     }
 }
 
-/// Which buffers are kept, given the values that each takes and those there is room for: the largest are left out.
+/// Returns which buffers to cache, given their sizes and the room in values: the largest are left out.
 fn choose(graph: &Graph, lens: &[usize], room: usize) -> Vec<bool> {
-    let mut kept = vec![true; lens.len()];
+    let mut cached = vec![true; lens.len()];
     let always = [0, graph.last()].map(|layer| graph.layers[layer].buffer);
     let mut total: usize = lens.iter().sum();
     let mut others: Vec<usize> = (0..lens.len()).filter(|buffer| !always.contains(buffer)).collect();
@@ -424,8 +420,8 @@ fn choose(graph: &Graph, lens: &[usize], room: usize) -> Vec<bool> {
         if total <= room {
             break;
         }
-        kept[buffer] = false;
+        cached[buffer] = false;
         total -= lens[buffer];
     }
-    kept
+    cached
 }

@@ -1,6 +1,6 @@
-//! Changes against whole passes over changed images.
+//! Patches against whole passes over patched images.
 
-use super::super::compile::{self, Form};
+use super::super::compile::{self, Algorithms};
 use super::super::tests::{disturbed, values};
 use super::*;
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
@@ -32,7 +32,7 @@ fn patch(start: [usize; 3], size: [usize; 3], values: &[f32]) -> Patch {
     Patch::new(bounds, Array4::from_shape_vec((channels, z, y, x), values.to_vec()).unwrap()).unwrap()
 }
 
-/// Where each value of a box lies in an image of `size`.
+/// Index of each value of a box in an image of `size`.
 fn places(bounds: Box3, size: [usize; 3], channels: usize) -> Vec<usize> {
     let [dz, dy, dx] = bounds.size();
     (0..channels * dz * dy * dx)
@@ -57,13 +57,13 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// What reads the memory of earlier changes is no number any more.
-fn poison(kept: &Kept) {
-    let mut spare = kept.spare.lock().unwrap();
+/// Fills the reused memory with NaN, so that stale reads show.
+fn poison(cache: &Cache) {
+    let mut spare = cache.spare.lock().unwrap();
     spare.iter_mut().flatten().for_each(|buffer| buffer.fill(f32::NAN));
 }
 
-/// Whether values are the dense ones: to the bit, or where Winograd's form rounds otherwise within 1e-5 of the largest.
+/// Returns whether values equal the dense ones: to the bit, or to 1e-5 of the largest with Winograd's algorithm.
 fn same(found: &[f32], dense: &[f32], winograd: bool) -> bool {
     let scale = dense.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
     let near = |(found, dense): (&f32, &f32)| {
@@ -88,20 +88,20 @@ proptest! {
         let parameters = Parameters::seeded(seed, &Device::Cpu);
         let network = ResNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
-        let plan = Plan::of(compile::resnet(&network, Form { winograd, ..Form::best() }).unwrap());
-        let direct = Plan::of(compile::resnet(&network, Form { winograd: false, ..Form::best() }).unwrap());
+        let plan = Plan::of(compile::resnet(&network, Algorithms { winograd, ..Algorithms::best() }).unwrap());
+        let direct = Plan::of(compile::resnet(&network, Algorithms { winograd: false, ..Algorithms::best() }).unwrap());
         let [z, y, x] = size;
         let image = values(channels * z * y * x, seed);
-        let all = plan.keep(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
-        let kept = plan.keep(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
-        prop_assert_eq!(kept.logit().unwrap(), plan.forward(&image, [1, channels, z, y, x]).unwrap()[0]);
+        let all = plan.cache(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
+        let cache = plan.cache(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
+        prop_assert_eq!(cache.logit().unwrap(), plan.forward(&image, [1, channels, z, y, x]).unwrap()[0]);
 
         let patches = patches(size, channels, corners, count, seed);
         let mut first = None;
-        // Twice: nothing is read of the memory of earlier changes.
+        // Twice: no stale memory is read.
         for _ in 0..2 {
-            let found = plan.changed(&kept, &patches).unwrap();
-            poison(&kept);
+            let found = plan.patched_logits(&cache, &patches).unwrap();
+            poison(&cache);
             prop_assert_eq!(bits(first.get_or_insert(found.clone())), bits(&found));
             for (patch, found) in patches.iter().zip(found) {
                 let image = applied(patch, &image, size);
@@ -109,8 +109,8 @@ proptest! {
                     plan.forward(image, [1, channels, z, y, x]).unwrap()[0]
                 };
                 let dense = logit(&plan, &image);
-                // A network drawn at random may amplify its last digits: by how much, the direct form's logit tells,
-                // and that of an image whose last digits are others.
+                // A random network may amplify rounding: the direct algorithm's logit, and that of an image with other
+                // last digits, measure by how much.
                 let next: Vec<f32> = image.iter().map(|value| value * (1.0 + f32::EPSILON)).collect();
                 let digits = (logit(&direct, &image) - dense).abs().max((logit(&plan, &next) - dense).abs());
                 prop_assert!(
@@ -133,22 +133,22 @@ proptest! {
         let parameters = Parameters::seeded(seed, &Device::Cpu);
         let network = UNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
-        let plan = Plan::of(compile::unet(&network, Form { winograd, ..Form::best() }).unwrap());
+        let plan = Plan::of(compile::unet(&network, Algorithms { winograd, ..Algorithms::best() }).unwrap());
         let [z, y, x] = size;
         let image = if empty { vec![0.0; channels * z * y * x] } else { values(channels * z * y * x, seed) };
-        let all = plan.keep(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
-        let kept = plan.keep(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
-        prop_assert!(kept.logit().is_none());
+        let all = plan.cache(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
+        let cache = plan.cache(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
+        prop_assert!(cache.logit().is_none());
 
         let mut patches = patches(size, channels, corners, count, seed);
-        // A patch that changes nothing, in a box that is asked for.
+        // A patch that changes nothing, in a requested box.
         let bounds = patches[0].bounds();
         let own: Vec<f32> = places(bounds, size, channels).into_iter().map(|at| image[at]).collect();
         patches[0] = patch(bounds.start, bounds.size(), &own);
         let mut first = None;
         for _ in 0..2 {
-            let found = plan.changed_values(&kept, &patches).unwrap();
-            poison(&kept);
+            let found = plan.patched_values(&cache, &patches).unwrap();
+            poison(&cache);
             prop_assert_eq!(bits(&first.get_or_insert(found.clone()).concat()), bits(&found.concat()));
             for (patch, found) in patches.iter().zip(found) {
                 let dense = plan.forward(&applied(patch, &image, size), [1, channels, z, y, x]).unwrap();
@@ -167,28 +167,28 @@ fn plan() -> Plan {
 #[test]
 fn nothing_changed_is_the_logit_itself() {
     let (plan, image) = (plan(), values(4 * 12 * 12 * 12, 3));
-    let kept = plan.keep(&image, [4, 12, 12, 12], MEMORY).unwrap();
+    let cache = plan.cache(&image, [4, 12, 12, 12], MEMORY).unwrap();
     let same = [patch([0; 3], [12; 3], &image)];
-    assert_eq!(plan.changed(&kept, &same).unwrap(), [kept.logit().unwrap()]);
-    assert_eq!(plan.changed_operations(&kept, &same).unwrap(), 0);
-    assert!(plan.changed(&kept, &[]).unwrap().is_empty());
+    assert_eq!(plan.patched_logits(&cache, &same).unwrap(), [cache.logit().unwrap()]);
+    assert_eq!(plan.patched_operations(&cache, &same).unwrap(), 0);
+    assert!(plan.patched_logits(&cache, &[]).unwrap().is_empty());
     let none = Patch::new(Box3::new([3; 3], [5, 3, 5]), Array4::zeros((4, 2, 0, 2))).unwrap();
-    assert_eq!(plan.changed(&kept, &[none]).unwrap(), [kept.logit().unwrap()]);
+    assert_eq!(plan.patched_logits(&cache, &[none]).unwrap(), [cache.logit().unwrap()]);
 }
 
 #[test]
-fn memory_is_kept_to() {
+fn the_memory_limit_holds() {
     let (plan, image) = (plan(), values(4 * 40 * 40 * 40, 3));
     let shape = [4, 40, 40, 40];
-    let all = plan.keep(&image, shape, usize::MAX).unwrap().bytes();
+    let all = plan.cache(&image, shape, usize::MAX).unwrap().bytes();
     let zeros = vec![0.0; 4 * 6 * 6 * 6];
     let patches = [patch([17; 3], [6; 3], &zeros)];
     let mut operations = 0;
     for share in [1.0, 0.8, 0.65] {
         let memory = (1.25 * share * all as f64) as usize;
-        let kept = plan.keep(&image, shape, memory).unwrap();
-        assert!(kept.bytes() <= memory - memory / 5, "{} of {memory}", kept.bytes());
-        let now = plan.changed_operations(&kept, &patches).unwrap();
+        let cache = plan.cache(&image, shape, memory).unwrap();
+        assert!(cache.bytes() <= memory - memory / 5, "{} of {memory}", cache.bytes());
+        let now = plan.patched_operations(&cache, &patches).unwrap();
         assert!(now >= operations, "less memory can't need less work");
         operations = now;
     }
@@ -198,14 +198,14 @@ fn memory_is_kept_to() {
 #[test]
 fn costs_are_those_of_the_changes() {
     let (plan, image) = (plan(), values(4 * 24 * 24 * 24, 3));
-    let kept = plan.keep(&image, [4, 24, 24, 24], MEMORY).unwrap();
+    let cache = plan.cache(&image, [4, 24, 24, 24], MEMORY).unwrap();
     let zeros = vec![0.0; 4 * 5 * 6 * 7];
     let patches = [[0; 3], [9, 11, 2], [19, 18, 17]].map(|start| patch(start, [5, 6, 7], &zeros));
-    plan.changed(&kept, &patches).unwrap();
-    let Costs { changes: count, layers, .. } = plan.costs(&kept);
+    plan.patched_logits(&cache, &patches).unwrap();
+    let Costs { patches: count, layers, .. } = plan.costs(&cache);
     assert_eq!(count, 3);
     let sum = |of: fn(&LayerCost) -> u64| layers.iter().map(of).sum::<u64>();
-    assert_eq!(sum(|layer| layer.operations), plan.changed_operations(&kept, &patches).unwrap());
+    assert_eq!(sum(|layer| layer.operations), plan.patched_operations(&cache, &patches).unwrap());
     assert_eq!(sum(|layer| layer.whole_operations), plan.operations([24; 3]).unwrap());
     assert_eq!(layers[0].layer, "convolution (Winograd) 4→4, 7³, stride 2");
     assert_eq!(layers[0].size, [12; 3]);
@@ -215,19 +215,19 @@ fn costs_are_those_of_the_changes() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let (plan, image) = (plan(), values(4 * 12 * 12 * 12, 3));
-    let kept = plan.keep(&image, [4, 12, 12, 12], MEMORY).unwrap();
+    let cache = plan.cache(&image, [4, 12, 12, 12], MEMORY).unwrap();
     let refused = |start, size, values: &[f32], word: &str| {
-        let error = plan.changed(&kept, &[patch(start, size, values)]).unwrap_err().to_string();
+        let error = plan.patched_logits(&cache, &[patch(start, size, values)]).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     };
     refused([11, 0, 0], [2, 1, 1], &[0.0; 8], "within [12, 12, 12] voxels");
     refused([0; 3], [2, 1, 1], &[0.0; 6], "4 channels");
-    assert!(plan.keep(&image[1..], [4, 12, 12, 12], MEMORY).is_err());
-    assert!(plan.changed_values(&kept, &[]).unwrap_err().to_string().contains("image of values"));
+    assert!(plan.cache(&image[1..], [4, 12, 12, 12], MEMORY).is_err());
+    assert!(plan.patched_values(&cache, &[]).unwrap_err().to_string().contains("image of values"));
     let config = UNetConfig { in_channels: 4, out_channels: 4, widths: vec![2, 4] };
     let unet = UNet3d::new(&config, Parameters::seeded(1, &Device::Cpu).builder()).unwrap();
     let unet = Plan::unet(&unet).unwrap();
-    let kept = unet.keep(&image, [4, 12, 12, 12], MEMORY).unwrap();
-    let error = unet.changed(&kept, &[]).unwrap_err();
+    let cache = unet.cache(&image, [4, 12, 12, 12], MEMORY).unwrap();
+    let error = unet.patched_logits(&cache, &[]).unwrap_err();
     assert!(error.to_string().contains("classifier"), "{error}");
 }

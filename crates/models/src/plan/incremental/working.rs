@@ -1,29 +1,29 @@
-//! The memory in which one change is computed: of each buffer the box that is needed.
+//! Memory for one patch: the needed box of each buffer.
 
-use super::Kept;
+use super::Cache;
 use super::boxes::Boxes;
 use crate::plan::graph::Graph;
 use conv3d::blocked::window::Window;
 use relevox_grid::Box3;
 use std::ops::Range;
 
-/// A change's boxes with memory for them.
+/// A patch's boxes and their memory.
 #[derive(Debug)]
 pub(super) struct Working {
     pub(super) boxes: Boxes,
-    /// By layer; none where nothing of it is needed.
+    /// Window of each layer of which a box is needed.
     pub(super) windows: Vec<Option<Window>>,
-    /// By buffer.
+    /// Values of each buffer.
     pub(super) buffers: Vec<Vec<f32>>,
 }
 
 impl Working {
-    /// Lays out what the boxes ask for in memory of an earlier change.
-    pub(super) fn new(graph: &Graph, kept: &Kept, boxes: Boxes, mut buffers: Vec<Vec<f32>>) -> Working {
+    /// Lays out the boxes in the memory of an earlier patch.
+    pub(super) fn new(graph: &Graph, cache: &Cache, boxes: Boxes, mut buffers: Vec<Vec<f32>>) -> Working {
         let windows: Vec<Option<Window>> = graph
             .layers
             .iter()
-            .zip(&kept.arrangement.windows)
+            .zip(&cache.arrangement.windows)
             .map(|(place, whole)| {
                 let held = boxes.held[place.buffer].as_ref()?;
                 Some(Window::new(whole.layer, *held, whole.blocks, whole.pitch))
@@ -38,28 +38,28 @@ impl Working {
         Working { boxes, windows, buffers }
     }
 
-    /// A layer's window with its values, where any of it is needed.
+    /// Returns a layer's window and values if any of it is needed.
     pub(super) fn layer(&self, graph: &Graph, layer: usize) -> Option<(&Window, &[f32])> {
         let (place, window) = (graph.layers[layer], self.windows[layer].as_ref()?);
         let skip = place.first_block * window.block_len();
         Some((window, &self.buffers[place.buffer][skip..][..window.elements()]))
     }
 
-    /// Copies what was kept of each layer to where it is needed and not computed.
-    pub(super) fn fill(&mut self, graph: &Graph, kept: &Kept) {
+    /// Copies the cached values that are needed and not recomputed.
+    pub(super) fn fill(&mut self, graph: &Graph, cache: &Cache) {
         let mut computed: Vec<Option<Box3>> = vec![None; graph.layers.len()];
         let mut written = vec![false; graph.layers.len()];
         for ((step, outputs), parts) in graph.steps.iter().zip(&self.boxes.steps).zip(&self.boxes.parts) {
             let factor = step.work.factor();
             written[step.output] = true;
-            // Between parts that are computed lies what was kept.
+            // Between recomputed parts lie cached values.
             computed[step.output] = outputs.filter(|_| parts.is_none()).map(|outputs| outputs.scaled(factor));
         }
-        // Layers that are others' memory side by side are filled as those.
+        // Concatenated layers are filled as their parts.
         for (layer, place) in
             graph.layers.iter().enumerate().filter(|(layer, _)| *layer == 0 || written[*layer])
         {
-            let Some(from) = kept.layer(graph, layer) else { continue };
+            let Some(from) = cache.layer(graph, layer) else { continue };
             let Some(window) = &self.windows[layer] else { continue };
             let skip = place.first_block * window.block_len();
             let to = &mut self.buffers[place.buffer][skip..][..window.elements()];

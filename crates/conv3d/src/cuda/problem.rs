@@ -1,9 +1,9 @@
-//! What a convolution and its gradients have in common: one shape, read in three ways.
+//! The shape that a convolution and its gradients have in common.
 
 use crate::{Conv3dParams, ConvTranspose3dParams};
 use candle_core::{DType, Result, bail};
 
-/// Which of a convolution's three tensors is computed from the other two.
+/// The tensor of a convolution that is computed from the other two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pass {
     /// The output `[n, o, d', h', w']` from input and weight.
@@ -14,10 +14,10 @@ pub(super) enum Pass {
     Weight,
 }
 
-/// A convolution, or the one that a transposed convolution is the transpose of: the transpose's output is its input.
+/// A convolution, or the one that a transposed convolution transposes: its input is then the latter's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Geometry {
-    /// What the tensors hold.
+pub(super) struct Problem {
+    /// Type of the tensors.
     pub dtype: DType,
     /// `[n, i, d, h, w]`.
     pub input: [usize; 5],
@@ -33,8 +33,8 @@ pub(super) struct Geometry {
     pub dilation: [usize; 3],
 }
 
-impl Geometry {
-    /// Of a convolution of `x` with `weight`.
+impl Problem {
+    /// Returns the problem of a convolution of `x` with `weight`.
     pub(super) fn direct(dtype: DType, x: &[usize], weight: &[usize], params: Conv3dParams) -> Result<Self> {
         let (&[n, i, d, h, w], &[o, _, kd, kh, kw]) = (x, weight) else {
             bail!("conv3d: input {x:?} and weight {weight:?} should be of rank 5")
@@ -55,7 +55,7 @@ impl Geometry {
         .checked("conv3d")
     }
 
-    /// Of a transposed convolution of `x` with `weight [i, o, kd, kh, kw]`.
+    /// Returns the problem of a transposed convolution of `x` with `weight [i, o, kd, kh, kw]`.
     pub(super) fn transposed(
         dtype: DType,
         x: &[usize],
@@ -70,9 +70,7 @@ impl Geometry {
         };
         let ConvTranspose3dParams { stride, padding, output_padding, dilation } = params;
         if (0..3).any(|axis| output_padding[axis] >= stride[axis]) {
-            bail!(
-                "conv_transpose3d: an output padding of the stride or more has no CUDA form, found {params:?}"
-            )
+            bail!("conv_transpose3d: expected an output padding below the stride on CUDA, found {params:?}")
         }
         Self {
             dtype,
@@ -86,21 +84,21 @@ impl Geometry {
         .checked("conv_transpose3d")
     }
 
-    /// cuDNN counts elements, and steps between them, in 32-bit integers.
+    /// Validates the sizes: cuDNN counts elements in 32-bit integers.
     fn checked(self, op: &str) -> Result<Self> {
         for shape in [self.input, self.output, self.weight] {
             let elements = shape.iter().product::<usize>();
             if elements == 0 {
-                bail!("{op}: an empty tensor {shape:?} has no CUDA form")
+                bail!("{op}: expected tensors with elements on CUDA, found {shape:?}")
             }
             if elements > i32::MAX as usize {
-                bail!("{op}: {shape:?} has {}", crate::memory::TOO_LARGE)
+                bail!("{op}: {shape:?} has {}", crate::TOO_LARGE)
             }
         }
         Ok(self)
     }
 
-    /// The shapes of what a pass reads, in order.
+    /// Returns the shapes of the tensors that a pass reads, in order.
     pub(super) fn read(&self, pass: Pass) -> [[usize; 5]; 2] {
         match pass {
             Pass::Output => [self.input, self.weight],
@@ -109,7 +107,7 @@ impl Geometry {
         }
     }
 
-    /// The shape of what a pass computes.
+    /// Returns the shape of the tensor that a pass computes.
     pub(super) fn computed(&self, pass: Pass) -> [usize; 5] {
         match pass {
             Pass::Output => self.output,
@@ -126,30 +124,30 @@ mod tests {
     #[test]
     fn a_transposed_convolution_is_the_input_gradient_of_one() {
         let params = ConvTranspose3dParams { output_padding: [1, 0, 0], ..ConvTranspose3dParams::cubic(2) };
-        let found = Geometry::transposed(DType::F32, &[3, 8, 4, 5, 6], &[8, 2, 2, 2, 2], params).unwrap();
+        let found = Problem::transposed(DType::F32, &[3, 8, 4, 5, 6], &[8, 2, 2, 2, 2], params).unwrap();
         assert_eq!(found.computed(Pass::Input), [3, 2, 9, 10, 12]);
         assert_eq!(found.read(Pass::Input), [[3, 8, 4, 5, 6], [8, 2, 2, 2, 2]]);
         // The convolution that it transposes leads from its output back to its input's size.
         let back = Conv3dParams::cubic(2, 0);
-        let direct = Geometry::direct(DType::F32, &found.input, &found.weight, back).unwrap();
+        let direct = Problem::direct(DType::F32, &found.input, &found.weight, back).unwrap();
         assert_eq!(direct, found);
     }
 
     #[test]
-    fn what_cudnn_cannot_do_is_named() {
-        let large = Geometry::direct(
+    fn unsupported_sizes_are_named() {
+        let large = Problem::direct(
             DType::F32,
             &[16, 64, 128, 128, 128],
             &[64, 64, 1, 1, 1],
             Conv3dParams::default(),
         );
-        assert!(large.unwrap_err().to_string().contains(crate::memory::TOO_LARGE));
+        assert!(large.unwrap_err().to_string().contains(crate::TOO_LARGE));
         let params = ConvTranspose3dParams {
             output_padding: [1; 3],
             dilation: [2; 3],
             ..ConvTranspose3dParams::cubic(1)
         };
-        let padded = Geometry::transposed(DType::F32, &[1, 1, 4, 4, 4], &[1, 1, 2, 2, 2], params);
-        assert!(padded.unwrap_err().to_string().contains("no CUDA form"));
+        let padded = Problem::transposed(DType::F32, &[1, 1, 4, 4, 4], &[1, 1, 2, 2, 2], params);
+        assert!(padded.unwrap_err().to_string().contains("below the stride on CUDA"));
     }
 }

@@ -1,11 +1,11 @@
-//! Which form a convolution and its gradients take.
+//! Choice between the direct and Winograd's algorithm.
 
 use super::shape::Gather;
 use super::{conv, winograd};
 use crate::blocked::winograd::Shape;
 use crate::simd::Isa;
 
-/// `output[n, o] = bias[o] + Σ weight[o, i] ⋆ input[n, i]`.
+/// Computes `output[n, o] = bias[o] + Σ weight[o, i] ⋆ input[n, i]`.
 pub(super) fn forward(
     isa: Isa,
     gather: &Gather,
@@ -20,7 +20,7 @@ pub(super) fn forward(
     }
 }
 
-/// The gradient with respect to the convolution's input; as a convolution of its own, a transposed one, it has a bias.
+/// Computes the gradient of the convolution's input, which is also a transposed convolution and may then have a bias.
 pub(super) fn input_gradient(
     isa: Isa,
     gather: &Gather,
@@ -29,14 +29,14 @@ pub(super) fn input_gradient(
     input_gradient: &mut [f32],
     bias: Option<&[f32]>,
 ) {
-    let form = match winograd::shape(gather) {
+    let run = match winograd::shape(gather) {
         Some(Shape::Cube(_)) => winograd::input_gradient,
         _ => conv::input_gradient,
     };
-    form(isa, gather, weight, output_gradient, input_gradient, bias);
+    run(isa, gather, weight, output_gradient, input_gradient, bias);
 }
 
-/// The gradient with respect to the weight, `[o, i, kz, ky, kx]`.
+/// Computes the gradient of the weight, `[o, i, kz, ky, kx]`.
 pub(super) fn weight_gradient(
     isa: Isa,
     gather: &Gather,
