@@ -1,5 +1,5 @@
-//! `cargo xtask ci`: everything that must pass, in the order in which it is cheapest to fail; `--cuda`: what can be said
-//! of the program for CUDA where there is no GPU.
+//! `cargo xtask ci`: every check that must pass, the cheapest first; `--cuda`: lints and links the CUDA build, which needs
+//! no GPU.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,27 +11,27 @@ use relevox_experiment::failure::input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::say;
 
-/// Runs all checks; stops at the first that fails.
+/// Runs all checks and stops at the first that fails.
 ///
 /// # Errors
-/// The check that failed.
+/// Returns an error that names the check that failed.
 pub fn run(args: CiArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
     if args.cuda { cuda(root) } else { default_build(root) }
 }
 
-/// Lints and links what needs a CUDA toolkit; nothing of it runs. A folder of its own keeps the default build as it is.
+/// Lints and links the CUDA build without running it, in a target directory of its own.
 fn cuda(root: &Path) -> anyhow::Result<()> {
     if Command::new("nvcc").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
         return Err(input(
-            "ci --cuda: found no nvcc on PATH: put a CUDA toolkit there, or make one by `xtask/cuda/toolkit.sh DIR` and \
-             `. DIR/env.sh`",
+            "ci --cuda: expected nvcc on PATH, found none: install a CUDA toolkit, or create one with \
+             `xtask/cuda/toolkit.sh DIR` and `. DIR/env.sh`",
         ));
     }
     let checks: [&[&str]; 2] = [
         &[
             "clippy",
-            // As the build after it: candle's kernels are compiled once.
+            // The same profile as the build below, so that candle's kernels are compiled once.
             "--release",
             "--package",
             "relevox-models",
@@ -52,15 +52,13 @@ fn cuda(root: &Path) -> anyhow::Result<()> {
         interrupt::check()?;
         cargo(root, check)
     })?;
-    say(
-        "ci: the program for CUDA was checked and linked, not run: `device-check --device cuda` runs it on a GPU",
-    );
+    say("ci: the CUDA build was linted and linked, but not run: use `device-check --device cuda` on a GPU");
     Ok(())
 }
 
 fn default_build(root: &Path) -> anyhow::Result<()> {
     let smoke = std::env::temp_dir().join(format!("relevox-smoke-{}", std::process::id()));
-    let smoke_text = smoke.to_str().context("a temporary folder whose name is UTF-8")?.to_owned();
+    let smoke_text = smoke.to_str().context("expected a temporary folder with a name in UTF-8")?.to_owned();
     let tests: &[&str] = match quiet(root, &["nextest", "--version"]) {
         true => &["nextest", "run", "--workspace"],
         false => &["test", "--workspace", "--lib", "--bins", "--tests"],
@@ -83,9 +81,7 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
     result?;
     say("ci: all passed");
     if std::env::var_os("RELEVOX_REAL_DATA").is_none() {
-        say(
-            "ci: but NO REAL SCAN was read: RELEVOX_REAL_DATA is not set, and the tests on real scans were skipped",
-        );
+        say("ci: tests on REAL SCANS were SKIPPED: RELEVOX_REAL_DATA is not set");
     }
     Ok(())
 }

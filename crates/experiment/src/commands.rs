@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use relevox_report::tables::{Method, this_run_beside_the_paper};
+use relevox_report::tables::{Method, terminal_table};
 
 use crate::config::{Layers, Profile, Source};
 use crate::place::Place;
@@ -131,7 +131,7 @@ pub(super) fn reproduce_one(opening: Opening, place: &Place) -> anyhow::Result<(
     stage(&session.run, "evaluate", || Ok((numbers::run(&session)?, ())))?;
     stage(&session.run, "report", || Ok((figures::run(&session)?, ())))?;
     say("");
-    say(this_run_beside_the_paper(&numbers::summary(&session)?)?);
+    say(terminal_table(&numbers::summary(&session)?)?);
     say(format!("report: {}", session.run.path(figures::REPORT).display()));
     Ok(())
 }
@@ -201,7 +201,7 @@ pub fn score(args: RunRequest, place: &Place) -> anyhow::Result<()> {
 pub fn evaluate(args: RunRequest, place: &Place) -> anyhow::Result<()> {
     let session = open(find(args)?, place, Needs::Training)?;
     stage(&session.run, "evaluate", || Ok((numbers::run(&session)?, ())))?;
-    say(this_run_beside_the_paper(&numbers::summary(&session)?)?);
+    say(terminal_table(&numbers::summary(&session)?)?);
     Ok(())
 }
 

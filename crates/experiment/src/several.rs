@@ -9,7 +9,7 @@ use crate::progress::say;
 use crate::run::Opening;
 use crate::stages::evaluate::{SUMMARY, pool, spread};
 use crate::stages::{Work, stage};
-use relevox_report::tables::{Summary, this_run_beside_the_paper};
+use relevox_report::tables::{Summary, terminal_table};
 
 /// Whether a config is about several runs.
 fn is_several(config: &Config) -> bool {
@@ -73,6 +73,6 @@ pub fn reproduce(opening: Opening, place: &Place) -> anyhow::Result<()> {
     stage(&run, "pool", || Ok((Work::from_iter([pool::run(&run, &config, &folders)?]), ())))?;
     let summary: Summary = serde_json::from_slice(&std::fs::read(run.path(SUMMARY))?)?;
     say("");
-    say(this_run_beside_the_paper(&summary)?);
+    say(terminal_table(&summary)?);
     Ok(())
 }

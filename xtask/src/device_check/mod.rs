@@ -5,8 +5,8 @@
 //! incremental. Then whether cuDNN computed every convolution, and times. Each figure is one JSON line; a part that ends
 //! with an error is a figure that failed.
 
+mod checks;
 mod fallback;
-mod figures;
 mod operations;
 mod relevance;
 mod times;
@@ -16,7 +16,7 @@ use anyhow::bail;
 use relevox_models::Precision;
 
 use crate::cli::DeviceCheckArgs;
-use figures::Figures;
+use checks::Checks;
 use relevox_experiment::place::Place;
 use relevox_experiment::progress::say;
 
@@ -26,15 +26,15 @@ use relevox_experiment::progress::say;
 /// A device that can't be had, which is the user's fault; a figure that is off, which is ours.
 pub fn run(args: DeviceCheckArgs, place: &Place) -> anyhow::Result<()> {
     let device = place.open()?;
-    let figures = Figures::new(place);
-    figures.part("operations", operations::run(&figures, &device, place.precision))?;
-    figures.part("runs of cuDNN", fallback::run(&figures, &device))?;
-    figures.part("training", training::run(&figures, &device, place.precision))?;
-    figures.part("relevance", relevance::run(&figures, &device, place.precision))?;
-    figures.part("times", times::run(&figures, &device, args.quick))?;
-    let failed = figures.failed();
+    let checks = Checks::new(place);
+    checks.part("operations", operations::run(&checks, &device, place.precision))?;
+    checks.part("runs of cuDNN", fallback::run(&checks, &device))?;
+    checks.part("training", training::run(&checks, &device, place.precision))?;
+    checks.part("relevance", relevance::run(&checks, &device, place.precision))?;
+    checks.part("times", times::run(&checks, &device, args.quick))?;
+    let failed = checks.failed();
     if !failed.is_empty() {
-        bail!("{place}: {} figures are off: {}", failed.len(), failed.join("; "));
+        bail!("{place}: {} checks are off: {}", failed.len(), failed.join("; "));
     }
     say(format!("device-check: {place} computes what the CPU does"));
     Ok(())

@@ -4,7 +4,7 @@ use relevox_volume::Split;
 
 use super::{Drawn, Picture};
 use crate::stages::{explained, grid};
-use relevox_report::figures::{Settled, convergence};
+use relevox_report::figures::{Convergence, convergence};
 
 /// Draws it, where some explainer left a record.
 pub fn draw(picture: &Picture<'_>) -> Drawn {
@@ -24,7 +24,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
             }
         }
         if !records.is_empty() {
-            all.push(Settled { method: method.label().to_owned(), cases: records });
+            all.push(Convergence { method: method.label().to_owned(), cases: records });
         }
     }
     if all.is_empty() { Ok(None) } else { convergence(&all).map(Some) }
