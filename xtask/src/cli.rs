@@ -27,7 +27,7 @@ pub enum Command {
     /// The program's own commands.
     #[command(flatten)]
     Relevox(relevox::cli::Command),
-    /// For developers: updates docs/RESULTS.md from the summaries of finished runs.
+    /// For developers: updates docs/RESULTS.md and its CSV files from the summaries of finished runs.
     Results(ResultsArgs),
     /// For developers: times parts of this workspace; each prints one JSON line.
     #[command(subcommand)]
@@ -58,8 +58,8 @@ pub struct DeviceCheckArgs {
 /// Finished runs.
 #[derive(Clone, Debug, Args)]
 pub struct ResultsArgs {
-    /// Folders of runs; each makes the section of its name.
-    #[arg(required = true, value_name = "RUN_DIR")]
+    /// Run folders whose summaries are stored first; without any, the page is made from the stored summaries.
+    #[arg(value_name = "RUN_DIR")]
     pub runs: Vec<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask`: see `cargo xtask --help`.
+//! `cargo xtask`: the program's commands and tools for developers; see `cargo xtask --help`.
 
 mod bench;
 mod ci;

@@ -1,33 +1,33 @@
-//! Pages of `docs/` whose tables are made from files beside them, between markers: never typed.
+//! Pages of `docs/` with generated sections between markers, made from JSON files in a folder next to the page.
 
 use std::path::Path;
 
 use anyhow::Context;
 use serde_json::Value;
 
-/// A page.
+/// A page with generated sections.
 pub struct Page {
-    /// Its path in the repository.
+    /// Path in the repository.
     pub file: &'static str,
-    /// What a new page begins with.
+    /// Beginning of a new page.
     pub head: &'static str,
-    /// The folder of the files that its tables are made from, in the repository.
+    /// Folder of the JSON files in the repository.
     pub folder: &'static str,
-    /// What its markers begin with.
+    /// First word of the markers.
     pub marker: &'static str,
 }
 
 impl Page {
-    /// Keeps what a section is made from and renews the section.
+    /// Stores the data of a section and replaces the section.
     ///
     /// # Errors
-    /// Files that can't be read or written.
+    /// Returns an error if a file can't be read or written.
     pub fn renew(&self, root: &Path, name: &str, from: &Value, section: &str) -> anyhow::Result<()> {
         let folder = root.join(self.folder);
-        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let kept = folder.join(format!("{name}.json"));
-        std::fs::write(&kept, serde_json::to_string_pretty(from)? + "\n")
-            .with_context(|| format!("writing {}", kept.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        let stored = folder.join(format!("{name}.json"));
+        std::fs::write(&stored, serde_json::to_string_pretty(from)? + "\n")
+            .with_context(|| format!("writing {}", stored.display()))?;
         let path = root.join(self.file);
         let text = match std::fs::read_to_string(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.head.to_owned(),
@@ -37,7 +37,7 @@ impl Page {
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     }
 
-    /// The page with a section between its markers, which are added at the end where they are missing.
+    /// Returns the page with a section between its markers, which are added at the end if they are missing.
     pub fn with_section(&self, page: &str, name: &str, section: &str) -> String {
         let [begin, end] = ["begin", "end"].map(|which| format!("<!-- {} {name}: {which} -->", self.marker));
         let section = format!("{begin}\n{section}{end}");
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_keeps_what_stands_around_the_markers() {
+    fn text_around_the_markers_is_unchanged() {
         let page = Page { file: "", head: "", folder: "", marker: "bench" };
         let (begin, end) = ("<!-- bench one: begin -->", "<!-- bench one: end -->");
         let text = page.with_section("# Title\n", "one", "first\n");

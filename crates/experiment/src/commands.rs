@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use relevox_report::tables::this_run_beside_the_paper;
+use relevox_report::tables::terminal_table;
 
 use crate::config::{Layers, Profile, Source};
 use crate::device::DeviceOptions;
@@ -133,7 +133,7 @@ pub fn score(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
 pub fn evaluate(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     let session = open(resolve(args)?, device, Prerequisite::Training)?;
     run_stage(&session.run, "evaluate", || Ok((evaluation::run(&session)?, ())))?;
-    print_status(this_run_beside_the_paper(&evaluation::summary(&session)?)?);
+    print_status(terminal_table(&evaluation::summary(&session)?)?);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Several runs in subfolders of one folder: the folds of a cross-validation, which are pooled, or different seeds, which
 //! are compared.
 
-use relevox_report::tables::{Summary, this_run_beside_the_paper};
+use relevox_report::tables::{Summary, terminal_table};
 
 use crate::config::Config;
 use crate::device::DeviceOptions;
@@ -42,7 +42,7 @@ pub fn reproduce(spec: RunSpec, device: &DeviceOptions) -> anyhow::Result<()> {
     run_stage(&run, "pool", || Ok((Work::from_iter([pool::run(&run, &config, &folders)?]), ())))?;
     let summary: Summary = serde_json::from_slice(&std::fs::read(run.path(SUMMARY))?)?;
     print_status("");
-    print_status(this_run_beside_the_paper(&summary)?);
+    print_status(terminal_table(&summary)?);
     Ok(())
 }
 

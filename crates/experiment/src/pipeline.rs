@@ -1,6 +1,6 @@
 //! The stages of a run in order, from the cohort to the report.
 
-use relevox_report::tables::{Method, this_run_beside_the_paper};
+use relevox_report::tables::{Method, terminal_table};
 
 use crate::config::{Config, PHANTOM};
 use crate::device::DeviceOptions;
@@ -103,7 +103,7 @@ pub fn reproduce(spec: RunSpec, device: &DeviceOptions) -> anyhow::Result<()> {
     run_stage(&session.run, "evaluate", || Ok((evaluate::run(&session)?, ())))?;
     run_stage(&session.run, "report", || Ok((report::run(&session)?, ())))?;
     print_status("");
-    print_status(this_run_beside_the_paper(&evaluate::summary(&session)?)?);
+    print_status(terminal_table(&evaluate::summary(&session)?)?);
     print_status(format!("report: {}", session.run.path(report::REPORT).display()));
     Ok(())
 }

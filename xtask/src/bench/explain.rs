@@ -1,5 +1,5 @@
-//! `cargo xtask bench explain`: relevance of a real case's regions beside Captum with a MONAI network, both sides in turn,
-//! and how its cost grows.
+//! `cargo xtask bench explain`: compares relevance of a real case's regions with Captum on a MONAI network, both sides in
+//! turn, and measures how its cost scales.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -28,21 +28,21 @@ use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
 use relevox_experiment::run::{Host, git_revision, load_average};
 
-/// Its place in docs/PERFORMANCE.md.
+/// Section of docs/PERFORMANCE.md.
 pub(super) const COMPARISON: Comparison = Comparison { name: "explain", section: explain_table::section };
 
-/// Table 3's counts.
+/// Region counts of Table 3.
 const COUNTS: [usize; 3] = [50, 100, 250];
 
-/// What both sides do.
+/// A case, as both sides receive it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Case {
-    /// 0 is the learned fill, the U-Net of the `paper` profile.
+    /// Depth of the ResNet; 0 is the learned fill, the U-Net of the `paper` profile.
     pub(super) depth: usize,
     pub(super) stem_stride: usize,
     width: usize,
     size: [usize; 3],
-    /// Regions that the peer does; it is given the time of all in proportion.
+    /// Number of regions that the peer computes; its time for all is extrapolated.
     pub(super) peer_regions: usize,
 }
 
@@ -51,46 +51,46 @@ pub(super) struct Case {
 pub(super) struct Compared {
     pub(super) case: Case,
     pub(super) regions: usize,
-    /// Operations that are left, in 10⁹, as the direct form takes them.
+    /// Operations of the incremental passes, in 10⁹, counted as direct convolutions.
     pub(super) gflop: f64,
     pub(super) load: Vec<Option<f64>>,
     pub(super) ours_seconds: Vec<f64>,
-    /// For as many passes as `peer_passes` says.
+    /// Seconds for `peer_passes` passes.
     pub(super) peer_seconds: Vec<f64>,
     pub(super) peer_passes: usize,
-    /// Passes that the whole case takes the peer.
+    /// Passes that the peer needs for the whole case.
     pub(super) passes: usize,
-    /// Largest error of a change of the logit against the peer's, as a share of the largest change.
+    /// Largest difference from the peer's change of the logit, as a share of the largest change.
     pub(super) error: Option<f64>,
-    /// Where our time goes, in a pass of its own.
+    /// Our time by layer, measured in a separate pass.
     #[serde(default)]
     pub(super) layers: Vec<Layer>,
 }
 
-/// The whole of Table 3 for one scan.
+/// Table 3 for one scan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Grid {
     pub(super) tables: usize,
-    /// Regions of all tables, and one unperturbed pass for each.
+    /// Passes: the regions of all tables and one unperturbed pass per table.
     pub(super) passes: usize,
     pub(super) ours_seconds: f64,
 }
 
-/// How the cost grows with one thing.
+/// Cost as a function of one parameter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Growth {
     pub(super) what: String,
     pub(super) regions: usize,
     pub(super) gflop: f64,
-    /// Whole passes for each region, in 10⁹ operations.
+    /// Operations of a dense pass per region, in 10⁹.
     pub(super) dense_gflop: f64,
     pub(super) seconds: f64,
 }
 
-/// Runs all cases and renews the samples and the page that is made from them.
+/// Runs all cases and updates the samples and the page.
 ///
 /// # Errors
-/// A case or a peer that can't be used, logits that differ from the peer's, files that can't be written.
+/// Returns an error if a case can't be read, a peer can't be run, a file can't be written, or logits differ from the peer's.
 pub(super) fn run(args: &ExplainBenchArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
     let folder = case_folder(args.case.as_ref())?;
@@ -101,13 +101,13 @@ pub(super) fn run(args: &ExplainBenchArgs) -> anyhow::Result<()> {
     let mut first_network = None;
     for case in cases(usize::from(args.peer_regions)) {
         interrupt::check()?;
-        let shared = tempfile::tempdir().context("making a folder to share with the peer")?;
+        let shared = tempfile::tempdir().context("creating a folder to share with the peer")?;
         let (side, seen, network) = compare(args, root, shared.path(), &case, &cube, &regions)?;
         compared.push(side);
         versions = seen;
         first_network = first_network.or(network);
     }
-    let network = first_network.context("a classifier among the cases")?;
+    let network = first_network.context("expected a classifier among the cases")?;
     let grid = grid(&network, &cube)?;
     let growth = growth(&folder, &network, &cube)?;
     let result = json!({
@@ -123,7 +123,10 @@ pub(super) fn run(args: &ExplainBenchArgs) -> anyhow::Result<()> {
     performance::write(root, &COMPARISON, &result)?;
     print_result(&result)?;
     let wrong = compared.iter().filter_map(|case| case.error).fold(0.0, f64::max);
-    anyhow::ensure!(wrong <= 1e-3, "changes of the logit differ from Captum's by {wrong} of the largest");
+    anyhow::ensure!(
+        wrong <= 1e-3,
+        "changes of the logit: expected Captum's within 1e-3 of the largest, found a difference of {wrong}"
+    );
     Ok(())
 }
 
@@ -143,7 +146,7 @@ fn cases(peer_regions: usize) -> Vec<Case> {
     ]
 }
 
-/// Both sides of a case, the peer's versions, and our network with the peer's weights.
+/// Compares both sides of a case. Returns the samples, the peer's versions, and our network with the peer's weights.
 fn compare(
     args: &ExplainBenchArgs,
     root: &Path,
@@ -199,18 +202,18 @@ fn compare(
         let trained = checkpoint::load_resnet(&weights, Some(&config), &device("cpu")?)?;
         Ok(NetworkClassifier::new(trained.network, device("cpu")?)?)
     };
-    // One more feature for the regions that are left out, and the unperturbed pass.
+    // One more feature for the remaining regions, and the unperturbed pass.
     compared.peer_passes = (count + 1).min(regions.len()) + 1;
     compared.passes = regions.len() + 1;
     let fill = blank(study)?;
-    // The peer's first regions are those that move the network most.
+    // The peer computes the regions with the largest change of the logit.
     let first = region_logits(&*network()?.baseline(study.image.view())?, regions, &fill, &silent)?;
     let change = |region: usize| first.original[0] - first.perturbed[[region, 0]];
     let moved = |region: usize| change(region).abs();
     let mut order: Vec<usize> = (0..regions.len()).collect();
     order.sort_by(|&a, &b| moved(b).total_cmp(&moved(a)));
     write_labels(shared, regions, &order)?;
-    // All regions by the peer take minutes: once is enough.
+    // The peer needs minutes for all regions: one sample is enough.
     let samples = if count == regions.len() { 1 } else { args.samples };
     for _ in 0..args.samples {
         compared.load.push(load_average());
@@ -240,11 +243,11 @@ fn compare(
     Ok((compared, versions, Some(network)))
 }
 
-/// Hands the peer the partition, its regions numbered in this order.
+/// Writes the partition for the peer, with regions numbered in the given order.
 fn write_labels(shared: &Path, regions: &Supervoxels, order: &[usize]) -> anyhow::Result<()> {
     let numbers: HashMap<u32, i32> =
         order.iter().zip(0..).map(|(&region, number)| (regions.ids()[region], number)).collect();
-    let number = |label| numbers.get(label).context("a label without a region");
+    let number = |label| numbers.get(label).context("expected a region for every label");
     let mut labels = Vec::with_capacity(4 * regions.labels().len());
     for label in regions.labels() {
         labels.extend(number(label)?.to_le_bytes());
@@ -252,7 +255,7 @@ fn write_labels(shared: &Path, regions: &Supervoxels, order: &[usize]) -> anyhow
     Ok(std::fs::write(shared.join("labels.i32"), labels)?)
 }
 
-/// Table 3 for one scan: every sequence, count and constant fill.
+/// Times Table 3 for one scan: every sequence, count and constant fill.
 fn grid(network: &NetworkClassifier, study: &Study) -> anyhow::Result<Grid> {
     print_status("bench: the grid of Table 3");
     let partitions: Vec<Supervoxels> = (0..SEQUENCES.len())
@@ -277,7 +280,7 @@ fn grid(network: &NetworkClassifier, study: &Study) -> anyhow::Result<Grid> {
     Ok(Grid { tables: partitions.len() * fills.len(), passes, ours_seconds })
 }
 
-/// Ours alone: over the count of regions, the size of the volume, and threads.
+/// Times our side over the number of regions, the size of the volume, and the number of threads.
 fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::Result<Vec<Growth>> {
     let plan = Plan::resnet(network.network())?;
     let mut rows = Vec::new();
@@ -293,7 +296,9 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
                 })?)
             })?;
             let image = study.image.as_standard_layout();
-            let dense = plan.operations(study.frame.shape()).context("a volume that the network fits in")?;
+            let dense = plan
+                .operations(study.frame.shape())
+                .context("expected a volume that the network fits into")?;
             rows.push(Growth {
                 what,
                 regions: regions.len(),
@@ -316,7 +321,7 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
         row(format!("128³, 100 regions asked for, threads: {threads}"), cube, &regions, threads)?;
     }
     if rows.is_empty() {
-        return Err(invalid_input("bench explain: nothing was measured"));
+        return Err(invalid_input("bench explain: expected measurements, found none"));
     }
     Ok(rows)
 }

@@ -1,4 +1,4 @@
-//! The page's section on relevance maps, made from the samples of `cargo xtask bench explain`.
+//! Section of docs/PERFORMANCE.md on relevance maps, made from the samples of `cargo xtask bench explain`.
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use super::median;
 use super::performance::text;
 use super::scan::Layer;
 
-/// A case's name in tables.
+/// Name of a case in tables.
 pub(super) fn name(case: &Case) -> String {
     match case.depth {
         0 => "learned fill, U-Net of 16 to 128 channels".to_owned(),
@@ -17,15 +17,15 @@ pub(super) fn name(case: &Case) -> String {
     }
 }
 
-/// Seconds that the peer takes for all regions, in proportion to its passes.
+/// Seconds of the peer for all regions, extrapolated from its passes.
 fn of_peer(case: &Compared) -> f64 {
     median(&case.peer_seconds) * case.passes as f64 / case.peer_passes as f64
 }
 
-/// The section.
+/// Makes the section.
 ///
 /// # Errors
-/// Samples of another form.
+/// Returns an error if the samples can't be parsed.
 pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     let versions = &result["versions"];
     let cases = Vec::<Compared>::deserialize(&result["cases"])?;
@@ -95,7 +95,7 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     Ok(section)
 }
 
-/// Where the time of one case goes; layers that are alike have one row.
+/// Time by layer of one case; layers of the same kind and size share a row.
 fn profile(case: &Compared) -> String {
     let mut rows: Vec<(usize, Layer)> = Vec::new();
     for layer in &case.layers {

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how long parts of this workspace take. Each prints one JSON line; `seconds` is a median.
+//! `cargo xtask bench`: times parts of this workspace. Each command prints one JSON line; `seconds` is a median.
 
 mod explain;
 mod explain_table;
@@ -18,18 +18,18 @@ use serde_json::json;
 use std::time::Instant;
 use work::{Case, Kind, Work};
 
-/// Timed runs, after one that is not.
+/// Number of timed runs, after a warm-up.
 const RUNS: usize = 5;
 
-/// Does what the command line asks for.
+/// Runs a benchmark.
 ///
 /// # Errors
-/// Shapes that can't be computed, peers that can't be run, files that can't be written.
+/// Returns an error if a shape is invalid, a peer can't be run, or a file can't be written.
 pub fn run(what: &Bench) -> anyhow::Result<()> {
     match what {
-        Bench::Forward(args) => alone(&network(args, Kind::Forward)?),
-        Bench::Train(args) => alone(&network(args, Kind::Train)?),
-        Bench::Conv(args) => alone(&convolution(args)?),
+        Bench::Forward(args) => single(&network(args, Kind::Forward)?),
+        Bench::Train(args) => single(&network(args, Kind::Train)?),
+        Bench::Conv(args) => single(&convolution(args)?),
         Bench::Models(args) => models::run(args),
         Bench::Slic(args) => slic::run(args),
         Bench::Regions(args) => regions::run(args),
@@ -37,9 +37,9 @@ pub fn run(what: &Bench) -> anyhow::Result<()> {
     }
 }
 
-fn alone(case: &Case) -> anyhow::Result<()> {
+fn single(case: &Case) -> anyhow::Result<()> {
     let mut work = Work::new(case)?;
-    // Counting a training step's operations takes a compiled plan, which is gone.
+    // `Work::new` compiled a plan to count operations, which has been dropped.
     reset_peak_memory();
     work.once()?;
     let mut seconds = Vec::with_capacity(RUNS);

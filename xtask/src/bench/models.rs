@@ -1,4 +1,4 @@
-//! `cargo xtask bench models`: networks and convolutions beside PyTorch and MONAI, both sides in turn.
+//! `cargo xtask bench models`: compares networks and convolutions with PyTorch and MONAI, both sides in turn.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,10 +18,10 @@ use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
 use relevox_experiment::run::{Host, git_revision};
 
-/// Its place in docs/PERFORMANCE.md.
+/// Section of docs/PERFORMANCE.md.
 pub(super) const COMPARISON: Comparison = Comparison { name: "models", section };
 
-/// A case with every sample of both sides, in the order in which they were taken.
+/// A case with the samples of both sides, in the order of measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Compared {
     name: String,
@@ -29,15 +29,15 @@ struct Compared {
     gflop: f64,
     ours_seconds: Vec<f64>,
     peer_seconds: Vec<f64>,
-    /// Of training: the most memory that a process held which did nothing else, in MiB.
+    /// Peak memory of a process that only trains, in MiB.
     ours_peak_mib: Option<u64>,
     peer_peak_mib: Option<u64>,
 }
 
-/// Runs all cases and renews the samples and the page that is made from them.
+/// Runs all cases and updates the samples and the page.
 ///
 /// # Errors
-/// A peer that can't be run, files that can't be written.
+/// Returns an error if a peer can't be run or a file can't be written.
 pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
     let threads = rayon::current_num_threads();
@@ -74,7 +74,7 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
         });
     }
     if compared.is_empty() {
-        return Err(invalid_input(format!("--only: no case is named like {}", args.only)));
+        return Err(invalid_input(format!("--only: expected a part of a case's name, found {}", args.only)));
     }
     let host = Host::current();
     let result = json!({
@@ -90,7 +90,7 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
     print_result(&result)
 }
 
-/// The peak memory of a training step in a process of its own, with this many threads.
+/// Measures the peak memory of a training step in a separate process with the same number of threads.
 fn peak_of(case: &Case) -> anyhow::Result<Option<u64>> {
     let [z, y, x] = case.size;
     let program = std::env::current_exe().context("finding this program")?;
@@ -112,7 +112,7 @@ fn peak_of(case: &Case) -> anyhow::Result<Option<u64>> {
     Ok(found["peak_memory_mib"].as_u64())
 }
 
-/// What the comparison is made of.
+/// Cases of the comparison.
 fn cases() -> Vec<Case> {
     let conv = |from, to, kernel, stride, size| Case {
         kind: Kind::Conv,

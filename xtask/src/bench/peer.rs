@@ -1,5 +1,5 @@
-//! The other side of a comparison: a process of its own that makes a case ready once and does it whenever it is asked to,
-//! so that each of our samples has one of the peer's beside it under the same load.
+//! The peer of a comparison: a process that prepares a case once and runs it on request, so that our samples and the
+//! peer's are taken in turn under the same load.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -12,24 +12,24 @@ use serde_json::Value;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 
-/// Threads of the other side wait for work for a while before they sleep.
+/// Time after which idle worker threads of the other side are asleep.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The other side, with one case made ready.
+/// A peer with a prepared case.
 pub(super) struct Peer {
     process: Child,
     ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    /// Versions of all that it is made of.
+    replies: BufReader<ChildStdout>,
+    /// Versions of its packages.
     pub(super) versions: Value,
 }
 
 impl Peer {
-    /// Starts `script` of `xtask/peers` on as many threads as we have and waits until it is ready. `needs` says what the
-    /// Python has to have.
+    /// Starts a script of `xtask/peers` with our number of threads and waits until it is ready. `needs` names the required
+    /// packages.
     ///
     /// # Errors
-    /// A Python that can't be run, or that lacks a package.
+    /// Returns an input error if the Python can't be run or lacks a package.
     pub(super) fn start(
         python: &Path,
         root: &Path,
@@ -46,31 +46,33 @@ impl Peer {
             .spawn()
             .map_err(|error| invalid_input(format!("--peers {}: {error}", python.display())))?;
         let ask = process.stdin.take().context("the peer's stdin")?;
-        let mut answers = BufReader::new(process.stdout.take().context("the peer's stdout")?);
+        let mut replies = BufReader::new(process.stdout.take().context("the peer's stdout")?);
         let mut line = String::new();
-        answers.read_line(&mut line)?;
+        replies.read_line(&mut line)?;
         let versions = serde_json::from_str(&line).map_err(|_| {
             invalid_input(format!("--peers {}: expected a Python with {needs}", python.display()))
         })?;
-        Ok(Peer { process, ask, answers, versions })
+        Ok(Peer { process, ask, replies, versions })
     }
 
-    /// The number that it answers: seconds of one run, where it is asked to run.
+    /// Sends a request and returns the number that the peer replies with, such as the seconds of a run.
     ///
     /// # Errors
-    /// An answer that is no number.
+    /// Returns an error if the reply is not a number.
     pub(super) fn ask(&mut self, what: &str) -> anyhow::Result<f64> {
         writeln!(self.ask, "{what}")?;
         self.ask.flush()?;
         let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        line.trim().parse().with_context(|| format!("asked to {what}, the peer said {line:?}"))
+        self.replies.read_line(&mut line)?;
+        line.trim()
+            .parse()
+            .with_context(|| format!("peer: expected a number in reply to {what:?}, found {line:?}"))
     }
 
-    /// [`ask`](Peer::ask) once our threads are asleep.
+    /// As [`ask`](Peer::ask), once our threads are asleep.
     ///
     /// # Errors
-    /// An answer that is no number, an interrupt.
+    /// Returns an error if the reply is not a number or the user interrupts.
     pub(super) fn timed(&mut self, what: &str) -> anyhow::Result<f64> {
         interrupt::check()?;
         std::thread::sleep(PAUSE);
@@ -80,16 +82,16 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It holds nothing but memory.
+        // The process has no state to save.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Seconds of one run of ours, once the peer's threads are asleep.
+/// Times one run of ours, in seconds, once the peer's threads are asleep.
 ///
 /// # Errors
-/// What `work` meets, an interrupt.
+/// Returns the error of `work`, or an error if the user interrupts.
 pub(super) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<f64> {
     interrupt::check()?;
     std::thread::sleep(PAUSE);

@@ -1,4 +1,4 @@
-//! docs/PERFORMANCE.md: its tables are made from the samples beside it.
+//! docs/PERFORMANCE.md: its tables are made from the samples in docs/performance.
 
 use std::path::Path;
 
@@ -14,23 +14,23 @@ const PAGE: Page = Page {
     marker: "bench",
 };
 
-/// A comparison with its place on the page.
+/// A comparison and its section of the page.
 pub(super) struct Comparison {
-    /// The command, which names the file of samples and the markers.
+    /// Name of the command, the file of samples and the markers.
     pub(super) name: &'static str,
-    /// Its section, made from the samples.
+    /// Makes the section from the samples.
     pub(super) section: fn(&Value) -> anyhow::Result<String>,
 }
 
-/// Keeps the samples and renews the table.
+/// Stores the samples and replaces the section.
 ///
 /// # Errors
-/// Files that can't be read or written.
+/// Returns an error if a file can't be read or written.
 pub(super) fn write(root: &Path, comparison: &Comparison, result: &Value) -> anyhow::Result<()> {
     PAGE.renew(root, comparison.name, result, &(comparison.section)(result)?)
 }
 
-/// The text at a key of the samples.
+/// Returns the text at a key of the samples.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or("unknown")
 }
@@ -40,9 +40,9 @@ mod tests {
     use super::*;
     use crate::bench::{explain, models, slic};
 
-    /// A table that was typed, or left behind when its samples were renewed, fails here.
+    /// A table that was edited by hand, or is older than its samples, fails here.
     #[test]
-    fn the_page_says_what_its_samples_say() {
+    fn the_page_matches_its_samples() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for comparison in [models::COMPARISON, slic::COMPARISON, explain::COMPARISON] {
             let samples = root.join(PAGE.folder).join(format!("{}.json", comparison.name));

@@ -1,4 +1,4 @@
-//! `cargo xtask bench regions`: where the time of a real case's relevance map goes, layer by layer.
+//! `cargo xtask bench regions`: time of a real case's relevance map by layer.
 
 use anyhow::Context;
 use relevox_models::plan::Plan;
@@ -11,10 +11,10 @@ use crate::cli::RegionsBenchArgs;
 use relevox::cli::print_result;
 use relevox_experiment::progress::print_status;
 
-/// Computes every region's change by a network of seeded weights.
+/// Computes the change of every region with a network of seeded weights.
 ///
 /// # Errors
-/// A case that can't be read, a network that does not fit it.
+/// Returns an error if the case can't be read or the network does not fit it.
 pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
     let folder = case_folder(args.case.as_ref())?;
     let study = load(&folder, args.size)?;
@@ -36,10 +36,11 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
         let share = if *dense_gflop > 0.0 { 100.0 * gflop / dense_gflop } else { 0.0 };
         let rate = gflop / seconds;
         print_status(format!(
-            "{layer:<44} {z:>3}×{y:>3}×{x:>3} {gflop:>8.1} GFLOP ({share:>5.1} % of whole passes) {seconds:>7.3} s {rate:>6.0} GFLOP/s"
+            "{layer:<44} {z:>3}×{y:>3}×{x:>3} {gflop:>8.1} GFLOP ({share:>5.1} % of dense passes) {seconds:>7.3} s {rate:>6.0} GFLOP/s"
         ));
     }
-    let whole = plan.operations(study.frame.shape()).context("a volume that the network fits in")?;
+    let whole =
+        plan.operations(study.frame.shape()).context("expected a volume that the network fits into")?;
     print_result(&json!({
         "regions": regions.len(),
         "seconds": layers.iter().map(|layer| layer.seconds).sum::<f64>(),

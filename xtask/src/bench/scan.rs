@@ -1,4 +1,4 @@
-//! A real case as relevance is benchmarked on it: its centre, its regions, and what blank makes of each.
+//! A real case for benchmarks of relevance: its centre crop, its regions, and their patches.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use relevox_experiment::interrupt;
 pub(super) const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
 pub(super) const T2: usize = 2;
 const COMPACTNESS: f64 = 0.1;
-/// Regions that go through the layers side by side, as `relevox_relevance` has them.
+/// Regions that are computed together, as in `relevox_relevance`.
 const TOGETHER: usize = 32;
 
-/// The centre of a case as the experiment sees it.
+/// Loads the centre crop of a case with the experiment's preprocessing.
 pub(super) fn load(folder: &Path, size: usize) -> anyhow::Result<Study> {
     let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
     let files = CaseFiles::in_folder(folder, &sequences)?;
@@ -36,7 +36,7 @@ pub(super) fn blank(study: &Study) -> anyhow::Result<ConstantFill> {
     Ok(ConstantFill::new(FillKind::Blank, study.image.view(), study.brain.view())?)
 }
 
-/// Each region's box, zero but for the region.
+/// Patches that hold a region's values and 0 elsewhere.
 pub(super) fn isolated(study: &Study, regions: &Supervoxels) -> anyhow::Result<Vec<Patch>> {
     (0..regions.len())
         .map(|region| {
@@ -53,42 +53,42 @@ pub(super) fn isolated(study: &Study, regions: &Supervoxels) -> anyhow::Result<V
         .collect()
 }
 
-/// Each region's box as blank leaves it.
+/// Patches in which a region is blank.
 pub(super) fn blanked(study: &Study, regions: &Supervoxels) -> anyhow::Result<Vec<Patch>> {
     let all: Vec<usize> = (0..regions.len()).collect();
     Ok(blank(study)?.patches(study.image.view(), regions, &all)?)
 }
 
 fn keep(plan: &Plan, image: ArrayView4<'_, f32>) -> anyhow::Result<Cache> {
-    Ok(plan.cache(image.as_slice().context("a stack in C order")?, image.dim().into(), MEMORY)?)
+    Ok(plan.cache(image.as_slice().context("expected a stack in C order")?, image.dim().into(), MEMORY)?)
 }
 
-/// Operations that changes leave of an image's.
+/// Operations of incremental passes.
 pub(super) fn operations(plan: &Plan, image: ArrayView4<'_, f32>, patches: &[Patch]) -> anyhow::Result<f64> {
     Ok(plan.patched_operations(&keep(plan, image)?, patches)? as f64)
 }
 
-/// What one layer costs among the changes of all regions.
+/// Cost of one layer over the patches of all regions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Layer {
     pub(super) layer: String,
-    /// Voxels of the layer.
+    /// Voxels of the layer's output.
     pub(super) size: [usize; 3],
-    /// Operations of as many whole passes, in 10⁹.
+    /// Operations of the same number of dense passes, in 10⁹.
     pub(super) dense_gflop: f64,
-    /// Operations left, in 10⁹.
+    /// Operations of the incremental passes, in 10⁹.
     pub(super) gflop: f64,
     pub(super) seconds: f64,
 }
 
-/// Computes all changes of an image, in groups as a classifier does, and says what each layer took; then what the copies
-/// between layers took, and all else: finding which voxels differ, and what each layer has to compute for them.
+/// Computes all patches in groups, as a classifier does, and returns the cost of each layer, of copies between layers, and
+/// of the rest: finding changed voxels and the outputs that they reach.
 pub(super) fn profile(
     plan: &Plan,
     image: ArrayView4<'_, f32>,
     patches: &[Patch],
 ) -> anyhow::Result<Vec<Layer>> {
-    // Once for the memory that later changes find again.
+    // The first run allocates the memory that later runs reuse.
     changed(plan, &keep(plan, image)?, patches)?;
     let kept = keep(plan, image)?;
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What is timed: a forward pass, a training step, a convolution.
+//! Timed cases: a forward pass, a training step, a convolution.
 
 use candle_core::{Device, Tensor};
 use relevox_models::adam::{Adam, AdamConfig};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use relevox_experiment::failure::invalid_input;
 
-/// What a case does.
+/// Kind of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
@@ -18,11 +18,11 @@ pub(super) enum Kind {
     Conv,
 }
 
-/// A piece of work, as both sides are told of it.
+/// A case, as both sides receive it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Case {
     pub(super) kind: Kind,
-    /// 0 is the U-Net of the `paper` profile.
+    /// Depth of the ResNet; 0 is the U-Net of the `paper` profile.
     pub(super) depth: usize,
     pub(super) stem_stride: usize,
     pub(super) width: usize,
@@ -50,7 +50,7 @@ impl Default for Case {
 }
 
 impl Case {
-    /// Its name in tables.
+    /// Name in tables.
     pub(super) fn name(&self) -> String {
         let [z, y, x] = self.size;
         let size = if z == y && y == x { format!("{z}³") } else { format!("{z}×{y}×{x}") };
@@ -87,7 +87,7 @@ impl Case {
     }
 }
 
-/// A case made ready.
+/// A case with network, weights and batch.
 pub(super) struct Work {
     gflop: f64,
     task: Task,
@@ -100,14 +100,15 @@ enum Task {
 }
 
 impl Work {
-    /// Makes network, weights and batch.
+    /// Creates network, weights and batch.
     ///
     /// # Errors
-    /// Shapes that can't be computed.
+    /// Returns an input error if the volume is too small for the kernels.
     pub(super) fn new(case: &Case) -> anyhow::Result<Work> {
         let shape = case.shape();
         let batch = Tensor::rand(0f32, 1.0, &shape, &Device::Cpu)?;
-        let too_small = || invalid_input(format!("{}: the volume is too small for the kernels", case.name()));
+        let too_small =
+            || invalid_input(format!("{}: expected a volume that the kernels fit into", case.name()));
         if case.kind == Kind::Conv {
             let ([from, to], k) = (case.channels, case.kernel);
             let weight = Tensor::rand(-1f32, 1.0, (to, from, k, k, k), &Device::Cpu)?;
@@ -124,14 +125,14 @@ impl Work {
         }
         if case.depth == 0 {
             return Err(invalid_input(
-                "bench train: the U-Net trains against a classifier, time that instead",
+                "bench train --depth: expected a ResNet, found 0 (the U-Net is trained through a classifier)",
             ));
         }
         let parameters = Parameters::seeded(0, &Device::Cpu);
         let network = ResNet3d::new(&case.config(), parameters.builder())?;
         let adam = Adam::new(parameters.trainable(), AdamConfig::default())?;
         let labels = (0..case.batch).map(|index| index % 2 == 0).collect();
-        // The gradients of weights and inputs cost a forward pass each, but for the image, which needs none.
+        // The gradients of weights and inputs cost about a forward pass each.
         Ok(Work { gflop: 3.0 * forward, task: Task::Train { network, adam, batch, labels } })
     }
 
@@ -140,10 +141,10 @@ impl Work {
         self.gflop
     }
 
-    /// Does it once.
+    /// Runs the case once.
     ///
     /// # Errors
-    /// What the network meets.
+    /// Returns an error if a tensor operation fails.
     pub(super) fn once(&mut self) -> anyhow::Result<()> {
         match &mut self.task {
             Task::Forward { plan, batch, shape } => {

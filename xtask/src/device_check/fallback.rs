@@ -9,7 +9,7 @@ use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, los
 use relevox_perturb::{Box3, Patch};
 use serde_json::json;
 
-use super::figures::Figures;
+use super::checks::Checks;
 
 const SHAPE: [usize; 4] = [4, 36, 40, 36];
 
@@ -18,7 +18,7 @@ const SHAPE: [usize; 4] = [4, 36, 40, 36];
 ///
 /// # Errors
 /// A network that can't be made.
-pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
+pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     let config = ResNetConfig { depth: 18, width: 4, ..ResNetConfig::default() };
     let parameters = Parameters::seeded(2, device);
     let network = ResNet3d::new(&config, parameters.builder())?;
@@ -33,7 +33,7 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
         work()?;
         if let (Some(before), Some(after)) = (before, cudnn_runs(device)?) {
             let runs = after - before;
-            figures.note(&format!("{what}, runs of cuDNN"), json!(runs), runs == expected)?;
+            checks.note(&format!("{what}, runs of cuDNN"), json!(runs), runs == expected)?;
         }
         Ok(())
     };
@@ -42,7 +42,7 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
         judged.forward_t(&batch, false)?;
         Ok(())
     };
-    figures.part("a forward pass", count(&forward, "a forward pass", convolutions))?;
+    checks.part("a forward pass", count(&forward, "a forward pass", convolutions))?;
 
     let step = || -> anyhow::Result<()> {
         let loss = loss::bce_with_logits(&network.forward_t(&batch, true)?, &[true], 1.0)?;
@@ -50,7 +50,7 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
         Ok(())
     };
     // Each has two gradients, but for the first, whose input is no variable.
-    figures.part("a training step", count(&step, "a training step", 3 * convolutions - 1))?;
+    checks.part("a training step", count(&step, "a training step", 3 * convolutions - 1))?;
 
     let windows = ResNetWindows::new(judged.clone(), device.clone());
     let patches = [Patch::new(Box3::new([10, 12, 9], [16, 19, 17]), Array4::ones((c, 6, 7, 8)))?];
@@ -60,7 +60,7 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
         Ok(())
     };
     // Once for the image, once for the windows.
-    figures.part("a pass of windows", count(&pass, "a pass of windows", 2 * convolutions))?;
+    checks.part("a pass of windows", count(&pass, "a pass of windows", 2 * convolutions))?;
 
     let parameters = Parameters::seeded(2, device);
     let config = UNetConfig { widths: vec![4, 8, 16], ..UNetConfig::default() };
@@ -73,5 +73,5 @@ pub(super) fn run(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     };
     // Of the image the last two, which no change looks back at, are not computed.
     let what = "a U-Net's pass of windows";
-    figures.part(what, count(&pass, what, 2 * convolutions - 2))
+    checks.part(what, count(&pass, what, 2 * convolutions - 2))
 }

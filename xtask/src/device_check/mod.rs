@@ -5,8 +5,8 @@
 //! incremental. Then whether cuDNN computed every convolution, and times. Each figure is one JSON line; a part that ends
 //! with an error is a figure that failed.
 
+mod checks;
 mod fallback;
-mod figures;
 mod operations;
 mod relevance;
 mod times;
@@ -16,7 +16,7 @@ use anyhow::bail;
 use relevox_models::Precision;
 
 use crate::cli::DeviceCheckArgs;
-use figures::Figures;
+use checks::Checks;
 use relevox_experiment::device::DeviceOptions;
 use relevox_experiment::progress::print_status;
 
@@ -26,15 +26,15 @@ use relevox_experiment::progress::print_status;
 /// A device that can't be had, which is the user's fault; a figure that is off, which is ours.
 pub fn run(args: DeviceCheckArgs, options: &DeviceOptions) -> anyhow::Result<()> {
     let device = options.open()?;
-    let figures = Figures::new(options);
-    figures.part("operations", operations::run(&figures, &device, options.precision))?;
-    figures.part("runs of cuDNN", fallback::run(&figures, &device))?;
-    figures.part("training", training::run(&figures, &device, options.precision))?;
-    figures.part("relevance", relevance::run(&figures, &device, options.precision))?;
-    figures.part("times", times::run(&figures, &device, args.quick))?;
-    let failed = figures.failed();
+    let checks = Checks::new(options);
+    checks.part("operations", operations::run(&checks, &device, options.precision))?;
+    checks.part("runs of cuDNN", fallback::run(&checks, &device))?;
+    checks.part("training", training::run(&checks, &device, options.precision))?;
+    checks.part("relevance", relevance::run(&checks, &device, options.precision))?;
+    checks.part("times", times::run(&checks, &device, args.quick))?;
+    let failed = checks.failed();
     if !failed.is_empty() {
-        bail!("{options}: {} figures are off: {}", failed.len(), failed.join("; "));
+        bail!("{options}: {} checks are off: {}", failed.len(), failed.join("; "));
     }
     print_status(format!("device-check: {options} computes what the CPU does"));
     Ok(())

@@ -9,7 +9,7 @@ use relevox_models::conv3d::{
 use serde_json::json;
 
 use super::Allowed;
-use super::figures::{Figures, distance};
+use super::checks::{Checks, distance};
 
 type Operation = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 
@@ -29,31 +29,31 @@ const LEAST: f64 = 1e-6;
 /// Compares all of them.
 ///
 /// # Errors
-/// What figures meet.
-pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> anyhow::Result<()> {
+/// What checks meet.
+pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> anyhow::Result<()> {
     for case in convolutions().into_iter().chain(others()) {
-        figures.part(&case.name, compare(figures, &case, device, precision))?;
+        checks.part(&case.name, compare(checks, &case, device, precision))?;
     }
     if precision == Precision::F32 {
-        figures.part("13-bit integers", no_tf32(figures, device))?;
+        checks.part("13-bit integers", no_tf32(checks, device))?;
     }
     Ok(())
 }
 
-fn compare(figures: &Figures, case: &Case, device: &Device, precision: Precision) -> anyhow::Result<()> {
+fn compare(checks: &Checks, case: &Case, device: &Device, precision: Precision) -> anyhow::Result<()> {
     let before = cudnn_runs(device)?;
     let (found, expected) = (both(case, true, device)?, both(case, false, &Device::Cpu)?);
     let as_many = found.len() == expected.len();
-    figures.note(&format!("{}, gradients", case.name), json!(found.len() - 1), as_many)?;
+    checks.note(&format!("{}, gradients", case.name), json!(found.len() - 1), as_many)?;
     // Pooling and norms are float32 at every precision.
     let precision = if case.convolutions > 0 { precision } else { Precision::F32 };
     let allowed = Allowed::at(precision).operation;
     for ((what, found), (_, expected)) in found.iter().zip(&expected) {
-        figures.off(&format!("{}, {what}", case.name), distance(found, expected, LEAST), allowed)?;
+        checks.off(&format!("{}, {what}", case.name), distance(found, expected, LEAST), allowed)?;
     }
     if let (Some(before), Some(after)) = (before, cudnn_runs(device)?) {
         let runs = after - before;
-        figures.note(&format!("{}, runs of cuDNN", case.name), json!(runs), runs == case.convolutions)?;
+        checks.note(&format!("{}, runs of cuDNN", case.name), json!(runs), runs == case.convolutions)?;
     }
     Ok(())
 }
@@ -104,7 +104,7 @@ fn thirteen_bits(shape: &[usize], device: &Device) -> Result<Tensor> {
 }
 
 /// A convolution, its two gradients and a transposed convolution, of numbers that TF32 would be off by 2e-4 with.
-fn no_tf32(figures: &Figures, device: &Device) -> anyhow::Result<()> {
+fn no_tf32(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     // A shape's algorithm is chosen by trying, when it is met for the third time.
     for _ in 0..3 {
         integers(device, conv3d::conv3d, conv3d::conv_transpose3d)?;
@@ -113,11 +113,7 @@ fn no_tf32(figures: &Figures, device: &Device) -> anyhow::Result<()> {
     let expected = integers(&Device::Cpu, compose::conv3d, compose::conv_transpose3d)?;
     for ((what, found), (_, expected)) in found.iter().zip(&expected) {
         // Algorithms that transform their tensors round a little, also in float32.
-        figures.off(
-            &format!("{what} of 13-bit integers, no TF32"),
-            distance(found, expected, LEAST),
-            3e-5,
-        )?;
+        checks.off(&format!("{what} of 13-bit integers, no TF32"), distance(found, expected, LEAST), 3e-5)?;
     }
     Ok(())
 }

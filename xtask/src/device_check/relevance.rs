@@ -11,7 +11,7 @@ use serde_json::json;
 use slic3d::{Slic, Supervoxels};
 
 use super::Allowed;
-use super::figures::{Figures, distance};
+use super::checks::{Checks, distance};
 
 /// A change of a logit that is large beside what float32 rounds.
 const LARGE: f64 = 1e-3;
@@ -54,7 +54,7 @@ pub(super) fn network(config: &ResNetConfig, device: &Device) -> anyhow::Result<
 ///
 /// # Errors
 /// What scoring meets.
-pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> anyhow::Result<()> {
+pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> anyhow::Result<()> {
     let (image, regions) = phantom(0, [30, 36, 30], 5.5, 24)?;
     let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
     let fill = ConstantFill::new(FillKind::Max, image.view(), brain.view())?;
@@ -72,27 +72,27 @@ pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> a
     };
     let expected_moves = moves(&expected);
     let largest = expected_moves.iter().fold(0.0, |most: f64, by| most.max(f64::from(by.abs())));
-    figures.note("phantom: the largest change of a logit", json!(largest), largest > LARGE)?;
+    checks.note("phantom: the largest change of a logit", json!(largest), largest > LARGE)?;
     let allowed = Allowed::at(precision).network;
     let compare = |name: &str, dense: bool| -> anyhow::Result<()> {
         // The CPU, too, is asked as a GPU is.
         let found = ask(on(device)?.compiled(false)?.dense(dense))?;
         let off = distance(&found.original, &expected.original, largest);
-        figures.off(&format!("phantom, {name}: logit"), off, allowed)?;
+        checks.off(&format!("phantom, {name}: logit"), off, allowed)?;
         let off = distance(&moves(&found), &expected_moves, LARGE);
-        figures.off(&format!("phantom, {name}: changes of it by {} regions", regions.len()), off, allowed)?;
+        checks.off(&format!("phantom, {name}: changes of it by {} regions", regions.len()), off, allowed)?;
         let same = found.changed == expected.changed;
-        figures.note(&format!("phantom, {name}: voxels changed"), json!(same), same)
+        checks.note(&format!("phantom, {name}: voxels changed"), json!(same), same)
     };
     for (name, dense) in WAYS {
-        figures.part(&format!("phantom, {name}"), compare(name, dense))?;
+        checks.part(&format!("phantom, {name}"), compare(name, dense))?;
     }
-    filled(figures, device, precision, &image, &regions)
+    filled(checks, device, precision, &image, &regions)
 }
 
 /// What a U-Net fills the regions with.
 fn filled(
-    figures: &Figures,
+    checks: &Checks,
     device: &Device,
     precision: Precision,
     image: &Array4<f32>,
@@ -112,7 +112,7 @@ fn filled(
     // What the U-Net says where it sees nothing: a device that always said that must not pass.
     let of_nothing = ask(on(&Device::Cpu)?, &Array4::zeros(image.dim()))?;
     let apart = distance(&of_nothing, &expected, LARGE);
-    figures.note(
+    checks.note(
         "learned fill: how far its values are from those of nothing",
         json!(apart),
         apart > 10.0 * LARGE,
@@ -122,9 +122,9 @@ fn filled(
         let name = format!("learned fill, {name}");
         let compare = || -> anyhow::Result<()> {
             let found = ask(on(device)?.compiled(false)?.dense(dense), image)?;
-            figures.off(&name, distance(&found, &expected, LARGE), allowed)
+            checks.off(&name, distance(&found, &expected, LARGE), allowed)
         };
-        figures.part(&name, compare())?;
+        checks.part(&name, compare())?;
     }
     Ok(())
 }

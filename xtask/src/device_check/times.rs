@@ -9,7 +9,7 @@ use relevox_models::{Parameters, ResNet3d, ResNetConfig, loss};
 use relevox_perturb::{ConstantFill, FillKind};
 use relevox_relevance::{Classifier, NetworkClassifier, region_logits, silent};
 
-use super::figures::Figures;
+use super::checks::Checks;
 use super::relevance::{network, phantom};
 use relevox_experiment::interrupt;
 
@@ -30,7 +30,7 @@ struct Sizes {
 ///
 /// # Errors
 /// What the network meets.
-pub(super) fn run(figures: &Figures, device: &Device, quick: bool) -> anyhow::Result<()> {
+pub(super) fn run(checks: &Checks, device: &Device, quick: bool) -> anyhow::Result<()> {
     let sizes = if quick {
         let config = ResNetConfig { depth: 10, width: 4, ..ResNetConfig::default() };
         Sizes { config, size: [36, 40, 36], spacing_mm: 5.0, regions: 12 }
@@ -42,13 +42,13 @@ pub(super) fn run(figures: &Figures, device: &Device, quick: bool) -> anyhow::Re
     let batch = Tensor::full(0.5f32, (1, 4, *z, *y, *x), device)?;
     let time = |what: &str, seconds: anyhow::Result<f64>| {
         let what = format!("{what}, {about}");
-        figures.part(&what, seconds.and_then(|seconds| figures.seconds(&what, seconds)))
+        checks.part(&what, seconds.and_then(|seconds| checks.seconds(&what, seconds)))
     };
     time("forward", forward(config, &batch, device))?;
     time("training step", training_step(config, &batch, device))?;
     for (name, dense) in [("whole", true), ("incremental", false)] {
-        figures
-            .part(&format!("relevance, {name}"), relevance(figures, &sizes, &about, device, (name, dense)))?;
+        checks
+            .part(&format!("relevance, {name}"), relevance(checks, &sizes, &about, device, (name, dense)))?;
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn training_step(config: &ResNetConfig, batch: &Tensor, device: &Device) -> anyh
 
 /// Of scans whose shapes were met before, and of one that is new: its regions have windows of other sizes.
 fn relevance(
-    figures: &Figures,
+    checks: &Checks,
     sizes: &Sizes,
     about: &str,
     device: &Device,
@@ -97,15 +97,14 @@ fn relevance(
         }
         Ok(())
     })?;
-    figures.seconds(&format!("relevance of {} regions, {name}, {about}", regions.len()), seconds)?;
+    checks.seconds(&format!("relevance of {} regions, {name}, {about}", regions.len()), seconds)?;
 
     let (image, regions) = scan(1)?;
     let fill = maximum(&image)?;
     let start = Instant::now();
     region_logits(&*classifier.baseline(image.view())?, &regions, &fill, &silent)?;
     let seconds = start.elapsed().as_secs_f64();
-    figures
-        .seconds(&format!("relevance of {} regions of a new scan, {name}, {about}", regions.len()), seconds)
+    checks.seconds(&format!("relevance of {} regions of a new scan, {name}, {about}", regions.len()), seconds)
 }
 
 fn median(mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {

@@ -9,7 +9,7 @@ use relevox_models::train::{ClassifierTrainer, EpochRecord, Examples, Step, Trai
 use relevox_models::{Precision, ResNetConfig};
 
 use super::Allowed;
-use super::figures::{Figures, distance};
+use super::checks::{Checks, distance};
 
 const SIZE: [usize; 3] = [16, 18, 14];
 
@@ -48,7 +48,7 @@ impl Examples for Blobs {
 ///
 /// # Errors
 /// What training meets, a folder that can't be written to.
-pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> anyhow::Result<()> {
+pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("making a folder for states of training")?;
     let allowed = Allowed::at(precision).network;
     let host = Device::Cpu;
@@ -58,9 +58,9 @@ pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> a
         for (found, expected) in epochs(folder.path(), devices)?.iter().zip(&whole) {
             let losses = |record: &EpochRecord| [record.train_loss as f32, record.validation_loss as f32];
             let off = distance(&losses(found), &losses(expected), 0.1);
-            figures.off(&format!("{name}, losses of epoch {}", found.epoch), off, allowed)?;
+            checks.off(&format!("{name}, losses of epoch {}", found.epoch), off, allowed)?;
             let off = distance(&found.validation_logits, &expected.validation_logits, 1.0);
-            figures.off(&format!("{name}, logits of epoch {}", found.epoch), off, allowed)?;
+            checks.off(&format!("{name}, logits of epoch {}", found.epoch), off, allowed)?;
         }
         Ok(())
     };
@@ -69,7 +69,7 @@ pub(super) fn run(figures: &Figures, device: &Device, precision: Precision) -> a
         ("five steps on the CPU, five on the device", [&host, device]),
         ("five steps on the device, five on the CPU", [device, &host]),
     ] {
-        figures.part(name, compare(name, devices))?;
+        checks.part(name, compare(name, devices))?;
     }
     Ok(())
 }

@@ -96,7 +96,8 @@ impl FillConfig {
         section("fill", self.network(1).check())?;
         within("fill.cases", self.cases, 1..=10_000)?;
         within("fill.passes", self.passes, 1..=10_000)?;
-        section("fill", self.training(0).check())
+        section("fill", self.training(0).check())?;
+        Ok(())
     }
 
     /// Returns the configuration of the U-Net for a number of sequences.

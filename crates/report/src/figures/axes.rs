@@ -1,14 +1,15 @@
-//! Line charts: axes with round ticks, lines, and a legend above.
+//! Line charts: axes with round ticks, lines and a legend.
 
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{FAINT_INK, INK, RULE, Rgb};
 use super::lettering::{Weight, lay};
+use crate::error::Error;
 use crate::tables::wording::decimals;
 
-/// The size of numbers and labels.
+/// Font size of numbers and labels.
 pub(super) const SIZE: f32 = 20.0;
 
-/// An axis from its first tick's side to its last.
+/// An axis with its range and ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
     pub label: String,
@@ -19,15 +20,15 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis of exactly this range.
+    /// An axis with the given range.
     pub(super) fn exact(label: &str, low: f64, high: f64, step: f64) -> Self {
         let count = ((high - low) / step + 1e-9).floor() as usize;
         let ticks = (0..=count).map(|index| low + step * index as f64).collect();
         Self { label: label.to_owned(), low, high, ticks, places: places(step) }
     }
 
-    /// An axis that holds all values, from and to round numbers.
-    pub(super) fn around(label: &str, values: impl Iterator<Item = f64>) -> Self {
+    /// An axis that covers all values, between round numbers.
+    pub(super) fn covering(label: &str, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values
             .filter(|value| value.is_finite())
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -40,12 +41,12 @@ impl Axis {
         Self::exact(label, (low / step).floor() * step, (high / step).ceil() * step, step)
     }
 
-    /// The same axis from 0, if all of it is positive.
+    /// As [`Axis::covering`], with 0.
     pub(super) fn from_zero(label: &str, values: impl Iterator<Item = f64>) -> Self {
-        Self::around(label, values.chain([0.0]))
+        Self::covering(label, values.chain([0.0]))
     }
 
-    /// An axis of epochs.
+    /// An axis of epochs, from 1.
     pub(super) fn epochs(last: usize) -> Self {
         let last = last.max(2) as f64;
         let step = round_step((last - 1.0) / 10.0).max(1.0);
@@ -63,7 +64,7 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, at least `least`.
+/// Smallest of 1, 2 or 5 times a power of ten that is at least `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
@@ -84,12 +85,12 @@ pub(super) struct Series<'a> {
     pub name: &'a str,
     pub colour: Rgb,
     pub dash: Option<[f32; 2]>,
-    /// A gap where there is no value.
+    /// Points; the line is broken at missing values.
     pub points: Vec<(f64, Option<f64>)>,
     pub dots: bool,
 }
 
-/// The chart's inner area and axes.
+/// A chart: its plotting area and axes.
 pub(super) struct Chart {
     pub area: Area,
     pub x: Axis,
@@ -104,8 +105,8 @@ impl Chart {
         )
     }
 
-    /// Rules, ticks, labels.
-    pub(super) fn frame(&self, canvas: &mut Canvas) -> anyhow::Result<()> {
+    /// Draws grid lines, ticks and labels.
+    pub(super) fn frame(&self, canvas: &mut Canvas) -> Result<(), Error> {
         let area = self.area;
         for &tick in &self.y.ticks {
             let (_, y) = self.place(self.x.low, tick);
@@ -130,7 +131,7 @@ impl Chart {
         canvas.text_up(area.x - 74.0, centre, &self.y.label, Text::new(SIZE, INK).middle())
     }
 
-    /// Draws a line; what lies above the axis is cut off there, under a small wedge.
+    /// Draws a line; values above the axis are clipped and marked by a small wedge.
     pub(super) fn draw(&self, canvas: &mut Canvas, series: &Series<'_>) {
         let pen = Pen { width: 3.0, colour: series.colour, dash: series.dash };
         for run in series.points.split(|point| point.1.is_none()) {
@@ -151,8 +152,8 @@ impl Chart {
         }
     }
 
-    /// Names above the chart, from its left edge.
-    pub(super) fn legend(&self, canvas: &mut Canvas, series: &[Series<'_>]) -> anyhow::Result<()> {
+    /// Writes the names of series above the chart.
+    pub(super) fn legend(&self, canvas: &mut Canvas, series: &[Series<'_>]) -> Result<(), Error> {
         let y = self.area.y - 16.0;
         let mut x = self.area.x;
         for one in series {
@@ -168,8 +169,8 @@ impl Chart {
         Ok(())
     }
 
-    /// An upright dashed line with words beside its top.
-    pub(super) fn mark(&self, canvas: &mut Canvas, x: f64, words: &str) -> anyhow::Result<()> {
+    /// Draws a vertical dashed line with a label next to its top.
+    pub(super) fn mark(&self, canvas: &mut Canvas, x: f64, words: &str) -> Result<(), Error> {
         let (at, _) = self.place(x, self.y.low);
         let area = self.area;
         canvas.line(&[(at, area.y), (at, area.bottom())], Pen::new(1.5, FAINT_INK).dashed(7.0, 6.0));
@@ -183,7 +184,7 @@ impl Chart {
     }
 }
 
-/// The parts of a line that lie at or under a height.
+/// Parts of a line that lie at or below a height.
 fn below(points: &[(f64, f64)], high: f64) -> Vec<Vec<(f64, f64)>> {
     let mut parts = vec![Vec::new()];
     for (index, &(x, y)) in points.iter().enumerate() {
@@ -211,25 +212,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_hold_their_values_between_round_ticks() {
+    fn axes_cover_their_values_between_round_ticks() {
         for values in [[0.013, 0.72], [-3.0, 4000.0], [0.5, 0.5], [1e-5, 3e-5]] {
-            let axis = Axis::around("", values.into_iter());
+            let axis = Axis::covering("", values.into_iter());
             assert!(axis.low <= values[0] && axis.high >= values[1], "{axis:?}");
             assert!((3..=8).contains(&axis.ticks.len()), "{axis:?}");
         }
-        assert_eq!(Axis::around("", std::iter::empty()).high, 1.0);
+        assert_eq!(Axis::covering("", std::iter::empty()).high, 1.0);
         assert_eq!(Axis::from_zero("", [0.3, 0.8].into_iter()).low, 0.0);
     }
 
     #[test]
-    fn epochs_are_whole() {
+    fn epochs_are_integers() {
         assert_eq!(Axis::epochs(5).ticks, [1.0, 2.0, 3.0, 4.0, 5.0]);
         assert_eq!(Axis::epochs(20).ticks, [1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0]);
         assert_eq!(Axis::epochs(1).high, 2.0);
     }
 
     #[test]
-    fn lines_end_at_the_top() {
+    fn lines_are_clipped_at_the_top() {
         let line = [(0.0, 0.0), (1.0, 2.0), (2.0, 0.0)];
         assert_eq!(below(&line, 1.0), [vec![(0.0, 0.0), (0.5, 1.0)], vec![(1.5, 1.0), (2.0, 0.0)]]);
         assert_eq!(below(&line, 2.0), [line.to_vec()]);
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_have_as_many_places_as_they_need() {
+    fn ticks_have_the_decimals_of_their_step() {
         assert_eq!([places(0.25), places(0.1), places(5.0), places(0.02)], [2, 1, 0, 2]);
     }
 }

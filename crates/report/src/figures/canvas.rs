@@ -1,14 +1,14 @@
-//! A page to draw on, in pixels from its upper left corner.
+//! A canvas to draw on, in pixels from its upper left corner.
 
-use anyhow::Context;
 use tiny_skia::{
     Color, FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, StrokeDash, Transform,
 };
 
 use super::colour::{BLACK, Rgb};
 use super::lettering::{Anchor, Weight, lay};
+use crate::error::Error;
 
-/// A rectangle of the page.
+/// A rectangle of the canvas.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Area {
     pub x: f32,
@@ -31,7 +31,7 @@ impl Area {
     }
 }
 
-/// How text looks.
+/// Style of text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text {
     pub size: f32,
@@ -58,7 +58,7 @@ impl Text {
     }
 }
 
-/// How a line looks.
+/// Style of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pen {
     pub width: f32,
@@ -76,7 +76,7 @@ impl Pen {
     }
 }
 
-/// The page.
+/// A canvas.
 pub(super) struct Canvas {
     pixmap: Pixmap,
 }
@@ -89,9 +89,9 @@ fn paint(colour: Rgb) -> Paint<'static> {
 }
 
 impl Canvas {
-    /// A white page.
-    pub(super) fn new(width: u32, height: u32) -> anyhow::Result<Self> {
-        let mut pixmap = Pixmap::new(width, height).context("a figure without width or height")?;
+    /// A white canvas.
+    pub(super) fn new(width: u32, height: u32) -> Result<Self, Error> {
+        let mut pixmap = Pixmap::new(width, height).ok_or(Error::FigureSize { width, height })?;
         pixmap.fill(Color::WHITE);
         Ok(Self { pixmap })
     }
@@ -125,7 +125,7 @@ impl Canvas {
         self.stroke(rect.map(PathBuilder::from_rect), pen);
     }
 
-    /// A line through points.
+    /// Draws a line through points.
     pub(super) fn line(&mut self, points: &[(f32, f32)], pen: Pen) {
         let mut builder = PathBuilder::new();
         for (index, &(x, y)) in points.iter().enumerate() {
@@ -134,7 +134,7 @@ impl Canvas {
         self.stroke(builder.finish(), pen);
     }
 
-    /// Many short lines at once.
+    /// Draws many line segments in one stroke.
     pub(super) fn segments(&mut self, segments: &[[(f32, f32); 2]], pen: Pen) {
         let mut builder = PathBuilder::new();
         for &[(a, b), (c, d)] in segments {
@@ -157,7 +157,7 @@ impl Canvas {
         self.fill(builder.finish(), colour, Transform::identity());
     }
 
-    /// An arrow that ends at `to`.
+    /// Draws an arrow with its tip at `to`.
     pub(super) fn arrow(&mut self, from: (f32, f32), to: (f32, f32), pen: Pen) {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
         let length = dx.hypot(dy).max(1e-3);
@@ -170,13 +170,13 @@ impl Canvas {
         self.polygon(&[to, wings[0], wings[1]], pen.colour);
     }
 
-    /// Writes on the baseline through (x, y).
-    pub(super) fn text(&mut self, x: f32, y: f32, text: &str, style: Text) -> anyhow::Result<()> {
+    /// Writes along the baseline through (x, y).
+    pub(super) fn text(&mut self, x: f32, y: f32, text: &str, style: Text) -> Result<(), Error> {
         self.turned_text(x, y, text, style, 0.0)
     }
 
-    /// Writes with a dark edge around the letters, for a ground of any brightness.
-    pub(super) fn text_on_scan(&mut self, x: f32, y: f32, text: &str, style: Text) -> anyhow::Result<()> {
+    /// Writes with a dark edge around the letters, legible on any background.
+    pub(super) fn text_on_scan(&mut self, x: f32, y: f32, text: &str, style: Text) -> Result<(), Error> {
         let line = lay(text, style.size, style.weight)?;
         let back = if style.anchor == Anchor::End { line.width } else { 0.0 };
         let path = line.path.and_then(|path| path.transform(Transform::from_translate(x - back, y)));
@@ -185,12 +185,12 @@ impl Canvas {
         Ok(())
     }
 
-    /// Writes upwards along the line through (x, y).
-    pub(super) fn text_up(&mut self, x: f32, y: f32, text: &str, style: Text) -> anyhow::Result<()> {
+    /// Writes upwards from (x, y).
+    pub(super) fn text_up(&mut self, x: f32, y: f32, text: &str, style: Text) -> Result<(), Error> {
         self.turned_text(x, y, text, style, -90.0)
     }
 
-    fn turned_text(&mut self, x: f32, y: f32, text: &str, style: Text, degrees: f32) -> anyhow::Result<()> {
+    fn turned_text(&mut self, x: f32, y: f32, text: &str, style: Text, degrees: f32) -> Result<(), Error> {
         let line = lay(text, style.size, style.weight)?;
         let back = match style.anchor {
             Anchor::Start => 0.0,
@@ -202,25 +202,25 @@ impl Canvas {
         Ok(())
     }
 
-    /// Fills whole pixels of an area with a colour each: `colour(x, y)` of pixel centres, from 0 to 1 across the area.
+    /// Fills each pixel of an area with `colour(x, y)` of its centre, from 0 to 1 across the area.
     pub(super) fn shade(&mut self, area: Area, colour: impl Fn(f32, f32) -> Rgb) {
-        let (page_width, page_height) = (self.pixmap.width(), self.pixmap.height());
+        let (canvas_width, canvas_height) = (self.pixmap.width(), self.pixmap.height());
         let (left, top) = (area.x.round() as u32, area.y.round() as u32);
         let (right, bottom) = (area.right().round() as u32, area.bottom().round() as u32);
         let data = self.pixmap.data_mut();
-        for row in top..bottom.min(page_height) {
-            for column in left..right.min(page_width) {
+        for row in top..bottom.min(canvas_height) {
+            for column in left..right.min(canvas_width) {
                 let x = (column - left) as f32 + 0.5;
                 let y = (row - top) as f32 + 0.5;
                 let Rgb(r, g, b) = colour(x / (right - left) as f32, y / (bottom - top) as f32);
-                let at = (row as usize * page_width as usize + column as usize) * 4;
+                let at = (row as usize * canvas_width as usize + column as usize) * 4;
                 data[at..at + 4].copy_from_slice(&[r, g, b, 255]);
             }
         }
     }
 
-    /// The page as a PNG file, without times.
-    pub(super) fn png(&self) -> anyhow::Result<Vec<u8>> {
+    /// Encodes the canvas as a PNG file without time stamps.
+    pub(super) fn png(&self) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.pixmap.width(), self.pixmap.height());
         encoder.set_color(png::ColorType::Rgb);

@@ -1,7 +1,7 @@
-//! Colours: a perceptually uniform scale for maps, and lines that colour-blind readers tell apart.
+//! Colours: a perceptually uniform scale for maps, and line colours that are safe for colour-blind readers.
 //!
 //! The scale interpolates anchors of "inferno" (N. Smith and S. van der Walt, 2015, public domain, CC0), whose lightness
-//! rises evenly, so that it also reads in grey. Line colours: Okabe and Ito, "Color universal design",
+//! rises evenly, so that it also works in greyscale. Line colours: Okabe and Ito, "Color universal design",
 //! 2008, <https://jfly.uni-koeln.de/color/>.
 
 /// Red, green, blue.
@@ -17,7 +17,7 @@ pub(super) const BLUE: Rgb = Rgb(0, 114, 178);
 pub(super) const VERMILION: Rgb = Rgb(213, 94, 0);
 pub(super) const GREEN: Rgb = Rgb(0, 158, 115);
 pub(super) const GREY: Rgb = Rgb(150, 150, 158);
-/// The expert's outline: far from every colour of the scale and from grey.
+/// The expert's outline: distinct from every colour of the scale and from grey.
 pub(super) const OUTLINE: Rgb = Rgb(64, 224, 208);
 /// Supervoxel borders on a scan.
 pub(super) const BORDER: Rgb = Rgb(255, 200, 60);
@@ -43,20 +43,20 @@ const INFERNO: [[u8; 3]; 17] = [
 ];
 
 impl Rgb {
-    /// This colour covered by another, 0 (not at all) to 1 (wholly).
+    /// Blends another colour over this one, 0 (none of it) to 1 (only it).
     pub(super) fn under(self, over: Rgb, share: f32) -> Rgb {
         let mix = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * share).round() as u8;
         Rgb(mix(self.0, over.0), mix(self.1, over.1), mix(self.2, over.2))
     }
 }
 
-/// A grey, 0 (black) to 1 (white).
+/// Grey level, 0 (black) to 1 (white).
 pub(super) fn grey(value: f32) -> Rgb {
     let level = (value.clamp(0.0, 1.0) * 255.0).round() as u8;
     Rgb(level, level, level)
 }
 
-/// The map's scale, 0 to 1.
+/// Colour of the map's scale, 0 to 1.
 pub(super) fn heat(value: f32) -> Rgb {
     let at = value.clamp(0.0, 1.0) * (INFERNO.len() - 1) as f32;
     let low = (at as usize).min(INFERNO.len() - 2);
@@ -64,7 +64,7 @@ pub(super) fn heat(value: f32) -> Rgb {
     a.under(b, at - low as f32)
 }
 
-/// A map's colour over a scan: nothing where the map is 0, then ever more of the map.
+/// Blends a map over a scan: the scan only where the map is 0, then increasingly the map.
 pub(super) fn heat_over(scan: Rgb, value: f32) -> Rgb {
     scan.under(heat(value), (value.clamp(0.0, 1.0) * 5.0).min(0.82))
 }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_leaves_the_scan() {
+    fn zero_relevance_shows_the_scan() {
         assert_eq!(heat_over(grey(0.4), 0.0), grey(0.4));
         assert_eq!(WHITE.under(BLACK, 1.0), BLACK);
     }

@@ -1,53 +1,55 @@
-//! Figure 2: slices through the tumour, what the expert drew, and where the maps point.
+//! Figure 2: slices through the tumour with the expert's outline and relevance maps; one case under every method.
 
 use ndarray::ArrayView3;
 
 use super::canvas::{Area, Canvas, Text};
 use super::colour::{FAINT_INK, INK, OUTLINE};
+use super::lettering::shorten;
 use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
 use super::plane::View;
+use crate::error::Error;
 use crate::tables::wording::{self, decimal};
 
 /// A map of a case.
 #[derive(Debug)]
 pub struct ComparisonMap<'a> {
-    /// What the column is called; the same for all cases.
+    /// Title of the column, the same for all cases.
     pub title: &'a str,
-    /// 0 to 100.
+    /// Relevance, 0 to 100.
     pub map: ArrayView3<'a, f32>,
-    /// Whether it is constant over supervoxels.
+    /// Whether it is constant over supervoxels or boxes; any other map is interpolated.
     pub by_region: bool,
-    /// Its oracle Dice in this case.
+    /// Oracle Dice of the case.
     pub dice: Option<f64>,
 }
 
 /// A row of the figure.
 #[derive(Debug)]
 pub struct ComparisonCase<'a> {
-    /// The case.
+    /// Name of the case.
     pub case: &'a str,
-    /// What is known of it, such as "HGG, p = 0.93".
+    /// Class and probability, such as "HGG, p = 0.93".
     pub about: String,
-    /// How its slices are shown.
+    /// Orientation and spacing of slices.
     pub view: View,
-    /// Which slice; see [`widest_slice`](super::widest_slice).
+    /// Index of the slice; see [`widest_slice`](super::widest_slice).
     pub slice: usize,
-    /// Every sequence, 0 to 1, in the figure's order.
+    /// Every sequence, 0 to 1.
     pub scans: Vec<ArrayView3<'a, f32>>,
-    /// The sequence that outline and maps lie over.
+    /// Index of the sequence below outline and maps.
     pub under: usize,
-    /// The expert's outline.
+    /// Expert segmentation.
     pub truth: Option<ArrayView3<'a, bool>>,
-    /// Its maps, in the figure's order.
+    /// Maps, in the order of the columns.
     pub maps: Vec<ComparisonMap<'a>>,
 }
 
-/// What the figure shows.
+/// Content of the figure.
 #[derive(Debug)]
 pub struct Comparison<'a> {
     /// Names of the sequences.
     pub sequences: &'a [String],
-    /// A row each.
+    /// Cases, one row each.
     pub cases: Vec<ComparisonCase<'a>>,
 }
 
@@ -59,11 +61,11 @@ const BELOW: f32 = 40.0;
 const SIZE: f32 = 24.0;
 
 impl Comparison<'_> {
-    /// Draws it.
+    /// Draws the figure as a PNG file.
     ///
     /// # Errors
-    /// Never for volumes with voxels.
-    pub fn png(&self) -> anyhow::Result<Vec<u8>> {
+    /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
+    pub fn png(&self) -> Result<Vec<u8>, Error> {
         let maps = self.cases.iter().map(|case| case.maps.len()).max().unwrap_or(0);
         let columns = self.sequences.len() + 1 + maps;
         let place = |row: usize, column: usize| Area {
@@ -89,7 +91,7 @@ impl Comparison<'_> {
             canvas.text_up(
                 LEFT - 40.0,
                 middle,
-                &short(case.case),
+                &shorten(case.case),
                 Text::new(SIZE - 5.0, INK).bold().middle(),
             )?;
             canvas.text_up(LEFT - 14.0, middle, &case.about, Text::new(SIZE - 6.0, FAINT_INK).middle())?;
@@ -102,17 +104,17 @@ impl Comparison<'_> {
     }
 }
 
-/// Panels of a row where one case's maps stand side by side.
+/// Panels in a row of [`ComparisonCase::side_by_side`].
 const ACROSS: usize = 5;
-/// Room above such a panel for its title.
+/// Space above such a panel for its title.
 const ABOVE: f32 = 40.0;
 
 impl ComparisonCase<'_> {
-    /// The outline, then every map on the same scale, in rows.
+    /// Draws the expert's outline and every map on the same scale as a PNG file.
     ///
     /// # Errors
-    /// Never for volumes with voxels.
-    pub fn side_by_side(&self) -> anyhow::Result<Vec<u8>> {
+    /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
+    pub fn side_by_side(&self) -> Result<Vec<u8>, Error> {
         let rows = (1 + self.maps.len()).div_ceil(ACROSS);
         let place = |panel: usize| Area {
             x: LEFT + (panel % ACROSS) as f32 * (PANEL + 3.0 * GAP),
@@ -124,7 +126,12 @@ impl ComparisonCase<'_> {
         let height = place((rows - 1) * ACROSS).bottom() + BELOW;
         let mut canvas = Canvas::new((end.x + PANEL + 124.0) as u32, height as u32)?;
         let (_, middle) = place(0).middle();
-        canvas.text_up(LEFT - 40.0, middle, &short(self.case), Text::new(SIZE - 5.0, INK).bold().middle())?;
+        canvas.text_up(
+            LEFT - 40.0,
+            middle,
+            &shorten(self.case),
+            Text::new(SIZE - 5.0, INK).bold().middle(),
+        )?;
         canvas.text_up(LEFT - 14.0, middle, &self.about, Text::new(SIZE - 6.0, FAINT_INK).middle())?;
         let titles = std::iter::once("Expert outline").chain(self.maps.iter().map(|map| map.title));
         for (panel, title) in titles.enumerate() {
@@ -143,7 +150,7 @@ impl ComparisonCase<'_> {
         canvas: &mut Canvas,
         sequences: usize,
         place: impl Fn(usize) -> Area,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), Error> {
         let Some(scan) = self.scans.first() else { return Ok(()) };
         let size_mm = self.size_mm(scan);
         for (column, scan) in self.scans.iter().enumerate() {
@@ -161,8 +168,8 @@ impl ComparisonCase<'_> {
         self.view.size_mm([0, 1, 2].map(|axis| scan.shape()[axis]))
     }
 
-    /// The outline, then the maps.
-    fn draw_maps(&self, canvas: &mut Canvas, place: impl Fn(usize) -> Area) -> anyhow::Result<()> {
+    /// Draws the expert's outline, then the maps.
+    fn draw_maps(&self, canvas: &mut Canvas, place: impl Fn(usize) -> Area) -> Result<(), Error> {
         let Some(scan) = self.scans.get(self.under) else { return Ok(()) };
         let size_mm = self.size_mm(scan);
         let ground = self.view.cut(*scan, self.slice);
@@ -190,14 +197,4 @@ impl ComparisonCase<'_> {
         }
         Ok(())
     }
-}
-
-/// A case's name that fits beside its row.
-pub(super) fn short(case: &str) -> String {
-    const MOST: usize = 20;
-    if case.chars().count() <= MOST {
-        return case.to_owned();
-    }
-    let tail: String = case.chars().skip(case.chars().count() - (MOST - 1)).collect();
-    format!("…{tail}")
 }

@@ -1,45 +1,46 @@
-//! How far the values of explainers that sample still move.
+//! Convergence of explainers that sample.
 
-use relevox_relevance::Convergence;
+use relevox_relevance::Convergence as Checkpoint;
 
 use super::axes::{Axis, Chart, Series};
 use super::canvas::{Area, Canvas, Pen};
-use super::colour::{BLUE, GREEN, VERMILION};
+use super::colour::{BLUE, GREEN, Rgb, VERMILION};
+use crate::error::Error;
 
-/// An explainer's records, one a case.
+/// Convergence of one explainer.
 #[derive(Clone, Debug)]
-pub struct Settled {
-    /// Its name.
+pub struct Convergence {
+    /// Label of the explainer.
     pub method: String,
-    /// By case, by count of samples.
-    pub cases: Vec<Vec<Convergence>>,
+    /// Checkpoints of each case.
+    pub cases: Vec<Vec<Checkpoint>>,
 }
 
-const COLOURS: [super::colour::Rgb; 3] = [BLUE, VERMILION, GREEN];
+const COLOURS: [Rgb; 3] = [BLUE, VERMILION, GREEN];
 
-/// Draws a line for each case and, thick, the median over those that have the count.
+/// Draws a line for each case and, thick, the median over the cases that have a checkpoint, as a PNG file.
 ///
 /// # Errors
-/// A figure that can't be encoded.
-pub fn convergence(all: &[Settled]) -> anyhow::Result<Vec<u8>> {
+/// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
+pub fn convergence(all: &[Convergence]) -> Result<Vec<u8>, Error> {
     let mut canvas = Canvas::new(1100, 560)?;
     let steps = || all.iter().flat_map(|one| one.cases.iter().flatten());
     let chart = Chart {
         area: Area { x: 120.0, y: 60.0, width: 900.0, height: 400.0 },
         x: Axis::from_zero("samples", steps().map(|step| step.samples as f64)),
-        y: Axis::from_zero("change since the count before", steps().map(|step| step.change)),
+        y: Axis::from_zero("relative change since the previous checkpoint", steps().map(|step| step.change)),
     };
     chart.frame(&mut canvas)?;
     let mut medians = Vec::new();
-    for (settled, colour) in all.iter().zip(COLOURS.into_iter().cycle()) {
-        for case in &settled.cases {
+    for (explainer, colour) in all.iter().zip(COLOURS.into_iter().cycle()) {
+        for case in &explainer.cases {
             let line: Vec<(f32, f32)> =
                 case.iter().map(|step| chart.place(step.samples as f64, step.change)).collect();
             canvas.line(&line, Pen::new(0.75, colour));
         }
-        let points = median(&settled.cases).into_iter().map(|(samples, change)| (samples, Some(change)));
+        let points = median(&explainer.cases).into_iter().map(|(samples, change)| (samples, Some(change)));
         medians.push(Series {
-            name: &settled.method,
+            name: &explainer.method,
             colour,
             dash: None,
             points: points.collect(),
@@ -51,8 +52,8 @@ pub fn convergence(all: &[Settled]) -> anyhow::Result<Vec<u8>> {
     canvas.png()
 }
 
-/// Samples, and the median of the changes there.
-fn median(cases: &[Vec<Convergence>]) -> Vec<(f64, f64)> {
+/// Number of samples and median change at each checkpoint.
+fn median(cases: &[Vec<Checkpoint>]) -> Vec<(f64, f64)> {
     let mut counts: Vec<usize> = cases.iter().flatten().map(|step| step.samples).collect();
     counts.sort_unstable();
     counts.dedup();
@@ -71,9 +72,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_over_the_cases_that_have_the_count() {
-        let case = |steps: &[(usize, f64)]| -> Vec<Convergence> {
-            steps.iter().map(|&(samples, change)| Convergence { samples, change }).collect()
+    fn the_median_is_over_the_cases_with_the_checkpoint() {
+        let case = |steps: &[(usize, f64)]| -> Vec<Checkpoint> {
+            steps.iter().map(|&(samples, change)| Checkpoint { samples, change }).collect()
         };
         let cases = [case(&[(10, 0.5), (20, 0.1)]), case(&[(10, 0.7), (20, 0.3)]), case(&[(10, 0.9)])];
         let found = median(&cases);

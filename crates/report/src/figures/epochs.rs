@@ -1,55 +1,57 @@
-//! Figure 3: a case's relevance map over the epochs of training, with the losses and the focus.
+//! Figure 3: relevance map of one case over the epochs of training, with the losses and the focus.
 
 use ndarray::ArrayView3;
 
 use super::axes::{Axis, Chart, Series};
 use super::canvas::{Area, Canvas, Text};
 use super::colour::{FAINT_INK, GREEN, INK, OUTLINE};
+use super::lettering::shorten;
 use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
 use super::plane::View;
-use super::training::{HistoryPoint, last_epoch, loss_axis, losses, mark_kept};
+use super::training::{HistoryPoint, last_epoch, loss_axis, losses, mark_selected};
+use crate::error::Error;
 use crate::tables::{Number, wording};
 
 /// A map at an epoch.
 #[derive(Debug)]
 pub struct EpochMap<'a> {
-    /// From 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// 0 to 100.
+    /// Relevance, 0 to 100.
     pub map: ArrayView3<'a, f32>,
-    /// Whether no region moved the classifier.
+    /// Whether it is 0 everywhere.
     pub flat: bool,
 }
 
-/// The focus at an epoch.
+/// Focus at an epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FocusPoint {
-    /// From 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// The share of the map's mass in its top region, 0 to 1; none if all maps are flat.
+    /// Share of the map's mass in its top region, 0 to 1; none if all maps are flat.
     pub focus: Option<f64>,
 }
 
-/// What the figure shows.
+/// Content of the figure.
 #[derive(Debug)]
 pub struct Epochs<'a> {
-    /// The case whose maps are drawn.
+    /// Name of the case.
     pub case: &'a str,
-    /// How its slices are shown.
+    /// Orientation and spacing of slices.
     pub view: View,
-    /// Which slice.
+    /// Index of the slice.
     pub slice: usize,
-    /// The sequence under the maps, 0 to 1.
+    /// Sequence below the maps, 0 to 1.
     pub scan: ArrayView3<'a, f32>,
-    /// The expert's outline.
+    /// Expert segmentation.
     pub truth: Option<ArrayView3<'a, bool>>,
-    /// Its maps; at most eight are drawn, evenly chosen.
+    /// Maps; at most eight are drawn, evenly spaced.
     pub maps: Vec<EpochMap<'a>>,
-    /// Every epoch of training.
+    /// Training history.
     pub history: &'a [HistoryPoint],
-    /// The epoch whose weights were kept.
+    /// Selected epoch.
     pub chosen: Option<usize>,
-    /// The mean focus over some cases.
+    /// Mean focus over cases.
     pub focus: &'a [FocusPoint],
     /// Rank correlation of focus with validation loss.
     pub correlation: &'a Number,
@@ -60,11 +62,11 @@ const SIZE: f32 = 20.0;
 const MOST: usize = 8;
 
 impl Epochs<'_> {
-    /// Draws it.
+    /// Draws the figure as a PNG file.
     ///
     /// # Errors
-    /// Never for volumes with voxels.
-    pub fn png(&self) -> anyhow::Result<Vec<u8>> {
+    /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
+    pub fn png(&self) -> Result<Vec<u8>, Error> {
         let shown = evenly(self.maps.len(), MOST);
         let (left, right, gap) = (110.0, 110.0, 8.0);
         let room = (WIDTH - left - right + gap) / shown.len().max(1) as f32 - gap;
@@ -84,7 +86,7 @@ impl Epochs<'_> {
         let area = Area { x: left, y: top + side + 96.0, width, height: 260.0 };
         let chart = Chart { area, x: x.clone(), y: loss_axis(&series) };
         chart.frame(&mut canvas)?;
-        mark_kept(&chart, &mut canvas, self.chosen, true)?;
+        mark_selected(&chart, &mut canvas, self.chosen, true)?;
         series.iter().for_each(|one| chart.draw(&mut canvas, one));
         chart.legend(&mut canvas, &series)?;
 
@@ -99,7 +101,7 @@ impl Epochs<'_> {
         let area = Area { y: area.bottom() + 136.0, height: 230.0, ..area };
         let chart = Chart { area, x, y: Axis::from_zero("focus", values) };
         chart.frame(&mut canvas)?;
-        mark_kept(&chart, &mut canvas, self.chosen, false)?;
+        mark_selected(&chart, &mut canvas, self.chosen, false)?;
         chart.draw(&mut canvas, &focus);
         chart.legend(&mut canvas, &[focus])?;
         let words = match &self.correlation.why {
@@ -119,7 +121,7 @@ impl Epochs<'_> {
         canvas: &mut Canvas,
         shown: &[usize],
         place: impl Fn(usize) -> Area,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), Error> {
         let shape = [0, 1, 2].map(|axis| self.scan.shape()[axis]);
         let size_mm = self.view.size_mm(shape);
         let scan = self.view.cut(self.scan, self.slice);
@@ -156,7 +158,7 @@ impl Epochs<'_> {
             canvas.text_up(
                 first.x - 20.0,
                 first.middle().1,
-                &super::comparison::short(self.case),
+                &shorten(self.case),
                 Text::new(SIZE - 2.0, FAINT_INK).middle(),
             )?;
         }
@@ -164,7 +166,7 @@ impl Epochs<'_> {
     }
 }
 
-/// So many indices below `n`, the first and the last among them.
+/// At most `most` indices below `n`, evenly spaced from the first to the last.
 fn evenly(n: usize, most: usize) -> Vec<usize> {
     if n <= most {
         return (0..n).collect();
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_and_the_last_are_shown() {
+    fn indices_include_the_first_and_the_last() {
         assert_eq!(evenly(3, 8), [0, 1, 2]);
         let shown = evenly(100, 8);
         assert_eq!((shown.len(), shown[0], shown[7]), (8, 0, 99));

@@ -1,38 +1,39 @@
-//! Text as filled outlines: Noto Sans, carried in the binary, so that figures need no fonts of the system and
-//! are the same everywhere.
+//! Text as filled outlines of an embedded font (Noto Sans), so that figures are the same on every machine.
 
 use std::sync::OnceLock;
 
 use ab_glyph::{Font, FontRef, OutlineCurve, Point};
 use tiny_skia::{Path, PathBuilder};
 
-/// Where a text stands from its point.
+use crate::error::Error;
+
+/// Position of a text relative to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
-    /// The point is its left end.
+    /// Starts at the point.
     Start,
-    /// The point is its middle.
+    /// Centred on the point.
     Middle,
-    /// The point is its right end.
+    /// Ends at the point.
     End,
 }
 
-/// Regular or bold.
+/// Weight of the font.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
     Regular,
     Bold,
 }
 
-/// A text laid out from (0, 0) along the baseline, y down.
+/// A line of text from (0, 0) along the baseline, y down.
 pub(super) struct Line {
-    /// Its outline; none if it is blank.
+    /// Outline; none if the text is blank.
     pub path: Option<Path>,
-    /// Pixels from start to end.
+    /// Width in pixels.
     pub width: f32,
 }
 
-fn font(weight: Weight) -> anyhow::Result<&'static FontRef<'static>> {
+fn font(weight: Weight) -> Result<&'static FontRef<'static>, Error> {
     static FONTS: [OnceLock<FontRef<'static>>; 2] = [OnceLock::new(), OnceLock::new()];
     let (slot, bytes) = match weight {
         Weight::Regular => (&FONTS[0], notosans::REGULAR_TTF),
@@ -45,8 +46,8 @@ fn font(weight: Weight) -> anyhow::Result<&'static FontRef<'static>> {
     Ok(slot.get_or_init(|| font))
 }
 
-/// Lays a text out, `size` pixels to the em.
-pub(super) fn lay(text: &str, size: f32, weight: Weight) -> anyhow::Result<Line> {
+/// Lays out a text with `size` pixels per em.
+pub(super) fn lay(text: &str, size: f32, weight: Weight) -> Result<Line, Error> {
     let font = font(weight)?;
     let scale = size / font.units_per_em().unwrap_or(1000.0);
     let mut builder = PathBuilder::new();
@@ -99,7 +100,18 @@ fn trace(builder: &mut PathBuilder, curves: &[OutlineCurve], place: impl Fn(Poin
     }
 }
 
-/// Whether both weights can write a text: figures only use characters that they can.
+/// Shortens a case's name to the height of a row, keeping its end.
+pub(super) fn shorten(case: &str) -> String {
+    const MOST: usize = 20;
+    let length = case.chars().count();
+    if length <= MOST {
+        return case.to_owned();
+    }
+    let tail: String = case.chars().skip(length - (MOST - 1)).collect();
+    format!("…{tail}")
+}
+
+/// Whether both weights have a glyph for every character.
 #[cfg(test)]
 pub(super) fn can_write(text: &str) -> bool {
     [Weight::Regular, Weight::Bold].iter().all(|weight| {
@@ -121,7 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn the_font_has_our_symbols() {
+    fn long_names_keep_their_end() {
+        assert_eq!(shorten("BraTS-GLI-00001-000"), "BraTS-GLI-00001-000");
+        assert_eq!(shorten("a-very-long-cohort-name-0042"), "…ng-cohort-name-0042");
+    }
+
+    #[test]
+    fn the_font_has_the_symbols_of_the_figures() {
         assert!(can_write("Δp − 0.5 ≥ ρ – · × % [0, 1] |’"));
     }
 }

@@ -1,17 +1,18 @@
-//! Dice of every method, by how its threshold was found, with intervals and the paper's numbers.
+//! Dice of every method by threshold, with intervals and the paper's numbers.
 
 use super::axes::{Axis, Chart, SIZE, Series};
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{BLUE, FAINT_INK, GREEN, INK, RULE, Rgb, VERMILION};
+use crate::error::Error;
 use crate::tables::{Number, Summary, wording};
 
 const ROW: f32 = 92.0;
 
-/// Draws it.
+/// Draws Dice by method as a PNG file.
 ///
 /// # Errors
-/// Never.
-pub fn methods(summary: &Summary) -> anyhow::Result<Vec<u8>> {
+/// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
+pub fn methods(summary: &Summary) -> Result<Vec<u8>, Error> {
     let rows = Summary::ordered(&summary.dice);
     let height = ROW * rows.len().max(1) as f32;
     let area = Area { x: 300.0, y: 64.0, width: 1040.0, height };
@@ -70,7 +71,7 @@ pub fn methods(summary: &Summary) -> anyhow::Result<Vec<u8>> {
     canvas.png()
 }
 
-fn whisker(canvas: &mut Canvas, scale: &Chart, y: f32, number: &Number, colour: Rgb) -> anyhow::Result<()> {
+fn whisker(canvas: &mut Canvas, scale: &Chart, y: f32, number: &Number, colour: Rgb) -> Result<(), Error> {
     let at = |value: f64| scale.place(value, 0.0).0;
     if let Some([low, high]) = number.ci95 {
         canvas.line(&[(at(low), y), (at(high), y)], Pen::new(3.0, colour));

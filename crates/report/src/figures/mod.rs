@@ -1,18 +1,18 @@
-//! A run's figures, as PNG files: plain values in, bytes out, the same bytes for the same values.
+//! Figures of a run as PNG files. Equal values give equal bytes.
 //!
 //! | file | shows | paper |
 //! |---|---|---|
-//! | `figure1.png` | the pipeline on a case of the run: [`Pipeline`] | Figure 1 |
-//! | `figure2.png` | slices through the tumour, outline, Grad-CAM, relevance: [`Comparison`] | Figure 2 |
-//! | `explainers.png` | one case under every method, side by side: [`ComparisonCase::side_by_side`] | |
-//! | `figure3.png` | maps over epochs with losses and focus: [`Epochs`] | Figure 3 |
-//! | `methods.png` | Dice of every method with its interval: [`methods`] | section C |
+//! | `figure1.png` | the pipeline on one case: [`Pipeline`] | Figure 1 |
+//! | `figure2.png` | slices through the tumour with outline and maps: [`Comparison`] | Figure 2 |
+//! | `explainers.png` | one case under every method: [`ComparisonCase::side_by_side`] | |
+//! | `figure3.png` | maps over epochs, with losses and focus: [`Epochs`] | Figure 3 |
+//! | `methods.png` | Dice of every method with intervals: [`methods`] | section C |
 //! | `roc.png` | the ROC curve: [`Roc`] | section B |
 //! | `training.png` | losses, accuracy and AUC by epoch: [`training`] | |
-//! | `convergence.png` | how far sampled explanations still move: [`convergence`] | |
+//! | `convergence.png` | convergence of explainers that sample: [`convergence`] | |
 //!
-//! Slices are drawn with the geometry's spacing, anterior up and the patient's right at the left, as radiologists
-//! look at them.
+//! Slices are drawn with the grid's spacing and in radiological orientation: anterior up, the patient's right on the
+//! left.
 
 mod axes;
 mod canvas;
@@ -29,7 +29,7 @@ mod roc;
 mod training;
 
 pub use comparison::{Comparison, ComparisonCase, ComparisonMap};
-pub use convergence::{Settled, convergence};
+pub use convergence::{Convergence, convergence};
 pub use epochs::{EpochMap, Epochs, FocusPoint};
 pub use methods::methods;
 pub use pipeline::Pipeline;

@@ -1,15 +1,16 @@
-//! One slice of a scan with what lies over it, and the colour bar beside.
+//! A slice of a scan with map, outline, letters and colour bar.
 
 use ndarray::Array2;
 
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{BLACK, FAINT_INK, INK, Rgb, WHITE, grey, heat_over};
 use super::plane::{View, borders, nearest, smooth};
+use crate::error::Error;
 
-/// What a map is made of, which says how to draw it between its voxels.
+/// How a map is drawn between its voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grain {
-    /// Constant over regions: borders are real.
+    /// Constant over regions, with sharp borders.
     Regions,
     /// Interpolated.
     Smooth,
@@ -17,15 +18,15 @@ pub(super) enum Grain {
 
 /// A slice to draw.
 pub(super) struct Panel<'a> {
-    /// 0 to 1.
+    /// Scan, 0 to 1.
     pub scan: &'a Array2<f32>,
-    /// What of it is drawn white; see [`bright`].
+    /// Intensity that is drawn white; see [`bright`].
     pub white: f32,
-    /// 0 to 100, over the scan.
+    /// Map, 0 to 100, drawn over the scan.
     pub map: Option<(&'a Array2<f32>, Grain)>,
 }
 
-/// The largest area of a slice's shape that fits into a box, in its middle, on whole pixels.
+/// Largest area with the aspect ratio of a slice that fits into another, centred and on whole pixels.
 pub(super) fn fit(within: Area, size_mm: [f64; 2]) -> Area {
     let scale = (f64::from(within.width) / size_mm[0]).min(f64::from(within.height) / size_mm[1]);
     let (width, height) = ((size_mm[0] * scale).round() as f32, (size_mm[1] * scale).round() as f32);
@@ -48,7 +49,7 @@ impl Panel<'_> {
     }
 }
 
-/// Nearly the brightest value of a slice, so that a few voxels don't darken the rest.
+/// The 99.5th percentile of a slice's positive values, so that a few bright voxels do not darken the rest.
 pub(super) fn bright(scan: &Array2<f32>) -> f32 {
     let mut values: Vec<f32> = scan.iter().copied().filter(|value| *value > 0.0).collect();
     values.sort_by(f32::total_cmp);
@@ -56,7 +57,7 @@ pub(super) fn bright(scan: &Array2<f32>) -> f32 {
     values.get(at).copied().unwrap_or(1.0).max(1e-6)
 }
 
-/// Draws the borders of a slice's parts, dark beneath so that they show on any ground.
+/// Draws the borders between the parts of a slice, with a dark edge.
 pub(super) fn outline<T: PartialEq>(
     canvas: &mut Canvas,
     area: Area,
@@ -74,16 +75,16 @@ pub(super) fn outline<T: PartialEq>(
     canvas.segments(&segments, Pen::new(width, colour));
 }
 
-/// R and L in the upper corners of a slice.
-pub(super) fn sides(canvas: &mut Canvas, area: Area, view: &View, size: f32) -> anyhow::Result<()> {
+/// Writes R and L in the upper corners of a slice.
+pub(super) fn sides(canvas: &mut Canvas, area: Area, view: &View, size: f32) -> Result<(), Error> {
     let Some([left, right]) = view.sides() else { return Ok(()) };
     let (y, inset) = (area.y + size * 1.1, size * 0.4);
     canvas.text_on_scan(area.x + inset, y, left, Text::new(size, WHITE))?;
     canvas.text_on_scan(area.right() - inset, y, right, Text::new(size, WHITE).end())
 }
 
-/// The scale of maps, upright, as it looks over mid-grey.
-pub(super) fn colour_bar(canvas: &mut Canvas, area: Area, label: &str, size: f32) -> anyhow::Result<()> {
+/// Draws the colour scale of maps, vertically, over mid-grey.
+pub(super) fn colour_bar(canvas: &mut Canvas, area: Area, label: &str, size: f32) -> Result<(), Error> {
     canvas.shade(area, |_, y| heat_over(grey(0.35), 1.0 - y));
     canvas.frame(area, Pen::new(1.0, FAINT_INK));
     for value in [0, 25, 50, 75, 100] {

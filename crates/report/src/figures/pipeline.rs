@@ -1,45 +1,46 @@
-//! Figure 1: how a relevance map is made, drawn on a case of the run.
+//! Figure 1: computation of a relevance map, drawn on one case.
 
 use ndarray::ArrayView3;
 
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{BLUE, BORDER, FAINT_INK, GREY, INK, OUTLINE, RULE, Rgb, VERMILION};
-use super::comparison::short;
+use super::lettering::shorten;
 use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
 use super::plane::View;
+use crate::error::Error;
 use crate::tables::Method;
 use crate::tables::wording::{self, decimal};
 
-/// What the figure shows.
+/// Content of the figure.
 #[derive(Debug)]
 pub struct Pipeline<'a> {
-    /// The case.
+    /// Name of the case.
     pub case: &'a str,
-    /// The sequence that is drawn, and was divided.
+    /// Sequence that is drawn and segmented.
     pub sequence: &'a str,
-    /// How its slices are shown.
+    /// Orientation and spacing of slices.
     pub view: View,
-    /// Which slice; one through the perturbed region.
+    /// Index of a slice through the perturbed region.
     pub slice: usize,
-    /// The sequence, 0 to 1.
+    /// Intensities of the sequence, 0 to 1.
     pub scan: ArrayView3<'a, f32>,
-    /// Its supervoxels.
+    /// Labels of the supervoxels.
     pub labels: ArrayView3<'a, u32>,
-    /// How many there are.
+    /// Number of supervoxels.
     pub regions: usize,
-    /// The one that is perturbed, as a label.
+    /// Label of the perturbed supervoxel.
     pub perturbed_id: u32,
-    /// The sequence with that one replaced.
+    /// Intensities of the sequence with that supervoxel replaced.
     pub perturbed: ArrayView3<'a, f32>,
-    /// By what.
+    /// Fill that replaces it.
     pub fill: Method,
-    /// The classifier's probability on the scan.
+    /// The classifier's probability for the scan.
     pub p_original: f64,
-    /// And with the region replaced.
+    /// The classifier's probability with the supervoxel replaced.
     pub p_perturbed: f64,
-    /// The case's map, 0 to 100.
+    /// Relevance map, 0 to 100.
     pub relevance: ArrayView3<'a, f32>,
-    /// The expert's outline.
+    /// Expert segmentation.
     pub truth: Option<ArrayView3<'a, bool>>,
 }
 
@@ -50,11 +51,11 @@ const TOP: f32 = 84.0;
 const SIZE: f32 = 21.0;
 
 impl Pipeline<'_> {
-    /// Draws it.
+    /// Draws the figure as a PNG file.
     ///
     /// # Errors
-    /// Never for volumes with voxels.
-    pub fn png(&self) -> anyhow::Result<Vec<u8>> {
+    /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
+    pub fn png(&self) -> Result<Vec<u8>, Error> {
         let width = LEFT + 5.0 * PANEL + 4.0 * GAP + 112.0;
         let mut canvas = Canvas::new(width as u32, 434)?;
         let shape = [0, 1, 2].map(|axis| self.scan.shape()[axis]);
@@ -67,10 +68,10 @@ impl Pipeline<'_> {
         };
         let sequence = wording::sequence(self.sequence);
         let words: [(String, String); 5] = [
-            ("Scan".to_owned(), format!("{}, {sequence}", short(self.case))),
+            ("Scan".to_owned(), format!("{}, {sequence}", shorten(self.case))),
             ("Supervoxels".to_owned(), format!("{} regions, on {sequence}", self.regions)),
             ("Perturb one".to_owned(), format!("{} in all sequences", fill_words(self.fill))),
-            ("Classify".to_owned(), "for every supervoxel in turn".to_owned()),
+            ("Classify".to_owned(), "for each supervoxel in turn".to_owned()),
             ("Relevance map".to_owned(), "|Δp| of each, scaled to 0–100".to_owned()),
         ];
         for (index, (title, below)) in words.iter().enumerate() {
@@ -129,16 +130,16 @@ impl Pipeline<'_> {
         canvas.png()
     }
 
-    /// The network as a funnel, and its two answers.
-    fn classify(&self, canvas: &mut Canvas, area: Area) -> anyhow::Result<()> {
+    /// Draws the network as a funnel, and its two outputs.
+    fn classify(&self, canvas: &mut Canvas, area: Area) -> Result<(), Error> {
         let middle = area.y + 78.0;
         for (index, half) in [66.0, 52.0, 38.0, 25.0, 14.0].into_iter().enumerate() {
             let x = area.x + 26.0 + index as f32 * 46.0;
             let block = Area { x, y: middle - half, width: 30.0, height: half * 2.0 };
             canvas.rect(block, RULE.under(BLUE, 0.16 + 0.14 * index as f32));
         }
-        let answers = [("scan", self.p_original, BLUE), ("perturbed", self.p_perturbed, VERMILION)];
-        for (index, (name, probability, colour)) in answers.into_iter().enumerate() {
+        let outputs = [("scan", self.p_original, BLUE), ("perturbed", self.p_perturbed, VERMILION)];
+        for (index, (name, probability, colour)) in outputs.into_iter().enumerate() {
             let y = area.y + 172.0 + index as f32 * 34.0;
             bar(canvas, Area { x: area.x + 96.0, y, width: 116.0, height: 20.0 }, probability, colour);
             canvas.text(area.x + 88.0, y + 17.0, name, Text::new(SIZE - 1.0, INK).end())?;
@@ -156,12 +157,13 @@ fn bar(canvas: &mut Canvas, area: Area, share: f64, colour: Rgb) {
     canvas.rect(Area { width, ..area }, colour);
 }
 
+/// Effect of a fill, as a caption.
 fn fill_words(fill: Method) -> &'static str {
     match fill {
         Method::Blank => "set to 0",
-        Method::Min => "set to the smallest value",
-        Method::Max => "set to the largest value",
-        Method::Mean => "set to the mean value",
+        Method::Min => "set to the minimum",
+        Method::Max => "set to the maximum",
+        Method::Mean => "set to the mean",
         Method::Learned => "replaced by the U-Net",
         other => other.label(),
     }

@@ -1,23 +1,23 @@
-//! Slices of a volume as radiologists look at them.
+//! Axial slices in radiological orientation, and sampling of them.
 
 use ndarray::{Array2, ArrayView3, Axis};
 use relevox_volume::Geometry;
 
-/// How axial slices of a grid are shown: rows down, columns to the right.
+/// Orientation and spacing of axial slices: rows down, columns to the right.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct View {
     /// Millimetres between rows and between columns.
     spacing_mm: [f64; 2],
     flip_rows: bool,
     flip_columns: bool,
-    /// What lies at the left and the right edge; none if the stored axes are not the body's.
+    /// Letters of the left and the right edge; none if the stored axes are not those of the body.
     sides: Option<[&'static str; 2]>,
 }
 
 impl View {
-    /// The view of a geometry's slices along its slowest axis: anterior up, the patient's right at the left, as far as
-    /// its affine (NIfTI's, to right, anterior and superior) lets one say. An array whose axes are not
-    /// nearest to the body's in the order z, y, x is shown as it is stored, without letters.
+    /// Returns the view of slices along the slowest axis, with anterior up and the patient's right on the left, as given
+    /// by the affine (NIfTI's: to right, anterior and superior). An array whose axes are not closest to the body's in
+    /// the order z, y, x is shown as stored, without letters.
     pub fn axial(geometry: &Geometry) -> Self {
         let affine = &geometry.world_from_voxel;
         let nearest = |axis: usize| {
@@ -36,7 +36,7 @@ impl View {
         }
     }
 
-    /// A slice of a volume on that grid.
+    /// Returns a slice of a volume on that grid.
     pub(super) fn cut<T: Copy>(&self, volume: ArrayView3<'_, T>, z: usize) -> Array2<T> {
         let mut slice = volume.index_axis_move(Axis(0), z.min(volume.len_of(Axis(0)).saturating_sub(1)));
         if self.flip_rows {
@@ -48,7 +48,7 @@ impl View {
         slice.to_owned()
     }
 
-    /// Width and height in millimetres of slices of a volume.
+    /// Width and height of a slice in millimetres, of a volume with shape `[z, y, x]`.
     pub(super) fn size_mm(&self, shape: [usize; 3]) -> [f64; 2] {
         [shape[2] as f64 * self.spacing_mm[1], shape[1] as f64 * self.spacing_mm[0]]
     }
@@ -58,7 +58,7 @@ impl View {
     }
 }
 
-/// The slice with the most of a mask; the middle one if it is empty.
+/// Returns the slice with the largest area of a mask; the middle one if the mask is empty.
 pub fn widest_slice(mask: ArrayView3<'_, bool>) -> usize {
     let count = |z: usize| mask.index_axis(Axis(0), z).iter().filter(|inside| **inside).count();
     let depth = mask.len_of(Axis(0));
@@ -66,7 +66,7 @@ pub fn widest_slice(mask: ArrayView3<'_, bool>) -> usize {
     best.filter(|&z| count(z) > 0).unwrap_or(depth / 2)
 }
 
-/// The borders between unlike neighbours of a slice, in columns and rows.
+/// Borders between different neighbours of a slice, in columns and rows. Outside the slice, all values are `around`.
 pub(super) fn borders<T: PartialEq>(slice: &Array2<T>, around: Option<T>) -> Vec<[(f32, f32); 2]> {
     let (rows, columns) = slice.dim();
     let at = |row: isize, column: isize| -> Option<&T> {
@@ -89,7 +89,7 @@ pub(super) fn borders<T: PartialEq>(slice: &Array2<T>, around: Option<T>) -> Vec
     found
 }
 
-/// A slice's value between its pixel centres, at shares of its width and height.
+/// Interpolates a slice linearly, at shares of its width and height.
 pub(super) fn smooth(slice: &Array2<f32>, x: f32, y: f32) -> f32 {
     let (rows, columns) = slice.dim();
     let between = |at: f32, n: usize| {
@@ -106,7 +106,7 @@ pub(super) fn smooth(slice: &Array2<f32>, x: f32, y: f32) -> f32 {
     )
 }
 
-/// A slice's value at shares of its width and height, without smoothing.
+/// Samples a slice without interpolation, at shares of its width and height.
 pub(super) fn nearest<T: Copy>(slice: &Array2<T>, x: f32, y: f32) -> T {
     let (rows, columns) = slice.dim();
     let index = |at: f32, n: usize| ((at * n as f32) as usize).min(n - 1);
@@ -123,9 +123,9 @@ mod tests {
         [[x, 0.0, 0.0, 0.0], [0.0, y, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
     }
 
-    /// A voxel at the patient's right, in front, is drawn upper left, however the array is stored.
+    /// A voxel at the patient's anterior right is drawn at the upper left, for every stored orientation.
     #[test]
-    fn right_front_is_upper_left() {
+    fn anterior_right_is_upper_left() {
         for (x, y) in [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)] {
             let geometry = Geometry::from_affine([1, 4, 5], affine(x, y));
             let (row, column) = (if y < 0.0 { 0 } else { 3 }, if x < 0.0 { 0 } else { 4 });
@@ -138,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn other_orders_of_axes_get_no_letters() {
+    fn other_axis_orders_have_no_letters() {
         let turned = [[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
         assert_eq!(View::axial(&Geometry::from_affine([2, 2, 2], turned)).sides(), None);
     }
 
     #[test]
-    fn the_widest_slice() {
+    fn the_widest_slice_has_the_largest_area() {
         let mut mask = Array3::from_elem([5, 2, 2], false);
         assert_eq!(widest_slice(mask.view()), 2);
         mask[(1, 0, 0)] = true;
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn sampling() {
+    fn smooth_interpolates_and_nearest_does_not() {
         let slice = arr2(&[[0.0, 1.0], [0.0, 1.0]]);
         assert_eq!(
             (smooth(&slice, 0.25, 0.5), smooth(&slice, 0.5, 0.5), smooth(&slice, 1.0, 0.0)),

@@ -1,31 +1,32 @@
-//! The classifier's ROC curve on the test split.
+//! ROC curve of the classifier on the test split.
 
 use relevox_eval::RocPoint;
 
 use super::axes::{Axis, Chart, SIZE, Series};
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{BLUE, FAINT_INK, GREY, INK};
+use crate::error::Error;
 use crate::tables::{Number, wording};
 
-/// What the figure shows.
+/// Content of the figure.
 #[derive(Debug)]
 pub struct Roc<'a> {
-    /// The curve; empty if there is none.
+    /// ROC curve; empty if there is none.
     pub points: &'a [RocPoint],
-    /// The area under it.
+    /// Area under the curve.
     pub auc: &'a Number,
-    /// Positive cases.
+    /// Number of positive cases.
     pub positive: usize,
-    /// Negative cases.
+    /// Number of negative cases.
     pub negative: usize,
 }
 
 impl Roc<'_> {
-    /// Draws it.
+    /// Draws the figure as a PNG file.
     ///
     /// # Errors
-    /// Never.
-    pub fn png(&self) -> anyhow::Result<Vec<u8>> {
+    /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
+    pub fn png(&self) -> Result<Vec<u8>, Error> {
         let mut canvas = Canvas::new(760, 740)?;
         let chart = Chart {
             area: Area { x: 120.0, y: 40.0, width: 600.0, height: 600.0 },

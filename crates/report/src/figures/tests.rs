@@ -1,4 +1,4 @@
-//! What every figure must be: a picture of its size, not blank, the same bytes each time.
+//! Every figure has its size, is not blank, and has the same bytes each time.
 
 use ndarray::{Array3, Zip};
 use relevox_eval::roc_curve;
@@ -9,7 +9,7 @@ use crate::tables::{Method, Number, sample};
 
 const SHAPE: [usize; 3] = [8, 30, 24];
 
-/// A bright ball on a grey head, divided into cubes.
+/// A bright sphere in a grey head, partitioned into boxes.
 struct Scene {
     scan: Array3<f32>,
     labels: Array3<u32>,
@@ -134,8 +134,8 @@ fn draw_roc() -> Vec<u8> {
     Roc { points: &points, auc: &auc, positive: 3, negative: 2 }.png().unwrap()
 }
 
-/// Width, height and the number of different colours of a PNG file.
-fn look(bytes: &[u8]) -> (u32, u32, usize) {
+/// Width, height and number of distinct colours of a PNG file.
+fn inspect(bytes: &[u8]) -> (u32, u32, usize) {
     let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();
@@ -160,7 +160,7 @@ fn figures_are_png_files_of_their_size_and_not_blank() {
         (methods(&summary).unwrap(), (1400, 64 + Method::ALL.len() as u32 * 92 + 90)),
     ];
     for (index, (bytes, size)) in sizes.iter().enumerate() {
-        let (width, height, colours) = look(bytes);
+        let (width, height, colours) = inspect(bytes);
         assert_eq!((width, height), *size, "figure {index}");
         assert!(colours > 50, "figure {index}: {colours} colours");
         assert!(bytes.len() < 1 << 20, "figure {index}: {} bytes", bytes.len());
@@ -177,9 +177,9 @@ fn the_same_values_give_the_same_bytes() {
     assert_eq!(draw(), draw());
 }
 
-/// Every part of a figure comes from its input.
+/// Every part of a figure depends on its input.
 #[test]
-fn other_values_give_another_picture() {
+fn other_values_give_another_figure() {
     let before = scene();
     let mut after = scene();
     after.relevance.fill(0.0);
@@ -195,12 +195,12 @@ fn other_values_give_another_picture() {
 }
 
 #[test]
-fn nothing_to_show_is_still_a_figure() {
+fn figures_without_content_are_drawn() {
     let mut summary = sample::summary();
     summary.dice.clear();
-    look(&methods(&summary).unwrap());
-    look(&training(&[], None).unwrap());
+    inspect(&methods(&summary).unwrap());
+    inspect(&training(&[], None).unwrap());
     let auc = Number::none("one class", None);
-    look(&Roc { points: &[], auc: &auc, positive: 0, negative: 3 }.png().unwrap());
-    look(&Comparison { sequences: &[], cases: Vec::new() }.png().unwrap());
+    inspect(&Roc { points: &[], auc: &auc, positive: 0, negative: 3 }.png().unwrap());
+    inspect(&Comparison { sequences: &[], cases: Vec::new() }.png().unwrap());
 }

@@ -1,88 +1,133 @@
-//! Tables of the report.
+//! Tables of the page.
 
-use super::html::Html;
+use maud::{Markup, Render, html};
+
 use crate::tables::{Number, wording};
 
 /// A cell.
 #[derive(Debug, Clone)]
 pub(super) enum Cell {
-    /// Words, at the left.
+    /// Text, aligned to the left.
     Words(String),
-    /// A row's head.
+    /// Header of a row.
     Head(String),
-    /// A number with its interval beneath.
+    /// A number with its interval.
     Number(Number),
-    /// The same for small numbers, in four decimals.
+    /// As [`Cell::Number`], with four decimals.
     Fine(Number),
-    /// A number with its interval and the paper's.
-    BesidePaper(Number),
-    /// The same, set off from the others.
+    /// A number with its interval and the paper's number.
+    WithPaper(Number),
+    /// As [`Cell::WithPaper`], highlighted.
     Chosen(Number),
-    /// A number alone.
+    /// A number without interval.
     Plain(Option<f64>),
-    /// A count.
+    /// An integer.
     Count(usize),
 }
 
-/// Writes a table: names of columns, then rows.
-pub(super) fn table(html: &mut Html, heads: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) {
-    html.raw("<div class=\"scroll\"><table><thead><tr>");
-    for (index, head) in heads.iter().enumerate() {
-        html.element(
-            if index == 0 { "<th scope=\"col\" class=\"first\">" } else { "<th scope=\"col\">" },
-            head,
-            "</th>",
-        );
+impl Cell {
+    /// Header of a row.
+    pub(super) fn head(words: impl Into<String>) -> Self {
+        Self::Head(words.into())
     }
-    html.raw("</tr></thead><tbody>");
-    rows.into_iter().for_each(|row| self::row(html, &row));
-    html.raw("</tbody></table></div>");
-}
 
-/// Writes a row.
-pub(super) fn row(html: &mut Html, cells: &[Cell]) {
-    html.raw("<tr>");
-    for cell in cells {
-        match cell {
-            Cell::Words(words) => html.element("<td class=\"words\">", words, "</td>"),
-            Cell::Head(words) => html.element("<th scope=\"row\">", words, "</th>"),
-            Cell::Number(value) => number(html.raw("<td>"), value).raw("</td>"),
-            Cell::Fine(value) => number_in(html.raw("<td>"), value, 4).raw("</td>"),
-            Cell::BesidePaper(value) => beside_paper(html.raw("<td>"), value).raw("</td>"),
-            Cell::Chosen(value) => beside_paper(html.raw("<td class=\"chosen\">"), value).raw("</td>"),
-            Cell::Plain(value) => html.element("<td>", &wording::or_dash(*value), "</td>"),
-            Cell::Count(value) => html.element("<td>", &value.to_string(), "</td>"),
-        };
+    /// A number with its interval; a dash if there is none.
+    pub(super) fn number(number: Option<&Number>) -> Self {
+        number.map_or(Self::Plain(None), |number| Self::Number(number.clone()))
     }
-    html.raw("</tr>");
 }
 
-fn number<'a>(html: &'a mut Html, value: &Number) -> &'a mut Html {
-    number_in(html, value, 2)
+impl Render for Cell {
+    fn render(&self) -> Markup {
+        match self {
+            Self::Words(words) => html! { td.words { (words) } },
+            Self::Head(words) => html! { th scope="row" { (words) } },
+            Self::Number(value) => html! { td { (number(value, 2)) } },
+            Self::Fine(value) => html! { td { (number(value, 4)) } },
+            Self::WithPaper(value) => html! { td { (with_paper(value)) } },
+            Self::Chosen(value) => html! { td.chosen { (with_paper(value)) } },
+            Self::Plain(value) => html! { td { (wording::or_dash(*value)) } },
+            Self::Count(value) => html! { td { (value) } },
+        }
+    }
 }
 
-fn number_in<'a>(html: &'a mut Html, value: &Number, places: usize) -> &'a mut Html {
-    let written = |value: f64| wording::decimals(value, places);
-    match (&value.why, value.mean) {
-        (Some(why), _) => html.raw("– ").element("<small>", why, "</small>"),
-        (None, None) => html.raw("–"),
-        (None, Some(mean)) => {
-            html.element("<b>", &written(mean), "</b>");
-            match value.ci95 {
-                Some([low, high]) => {
-                    let words = format!("[{}, {}]", written(low), written(high));
-                    html.raw(" ").element("<small>", &words, "</small>")
+/// A table with headers of columns and rows.
+pub(super) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        @for (index, head) in heads.iter().enumerate() {
+                            th scope="col" class=[(index == 0).then_some("first")] { (head) }
+                        }
+                    }
                 }
-                None => html,
+                tbody { (self::rows(rows)) }
             }
         }
     }
 }
 
-fn beside_paper<'a>(html: &'a mut Html, value: &Number) -> &'a mut Html {
-    number(html, value);
-    if let Some(paper) = value.paper {
-        html.raw(" ").element("<small class=\"paper\">paper ", &wording::decimal(paper), "</small>");
+/// The rows of a table's body.
+pub(super) fn rows(rows: impl IntoIterator<Item = Vec<Cell>>) -> Markup {
+    html! {
+        @for row in rows {
+            tr { @for cell in row { (cell) } }
+        }
     }
-    html
+}
+
+/// A row of a table of paired differences.
+pub(super) fn compared(
+    [method, over]: [&str; 2],
+    verdict: &str,
+    what: &str,
+    difference: &Number,
+    p: Option<f64>,
+) -> Vec<Cell> {
+    vec![
+        Cell::Head(format!("{method} {verdict} {over}")),
+        Cell::Words(what.to_owned()),
+        Cell::Number(difference.clone()),
+        Cell::Words(wording::p_value(p)),
+        Cell::Count(difference.n),
+    ]
+}
+
+fn number(value: &Number, places: usize) -> Markup {
+    let written = |value: f64| wording::decimals(value, places);
+    html! {
+        @match (&value.why, value.mean) {
+            (Some(why), _) => { "– " small { (why) } },
+            (None, None) => { "–" },
+            (None, Some(mean)) => {
+                b { (written(mean)) }
+                @if let Some([low, high]) = value.ci95 {
+                    " " small { "[" (written(low)) ", " (written(high)) "]" }
+                }
+            },
+        }
+    }
+}
+
+fn with_paper(value: &Number) -> Markup {
+    html! {
+        (number(value, 2))
+        @if let Some(paper) = value.paper {
+            " " small.paper { "paper " (wording::decimal(paper)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_become_markup() {
+        let text = Cell::Words("<script>\"a\" & b</script>".to_owned()).render().into_string();
+        assert_eq!(text, "<td class=\"words\">&lt;script&gt;&quot;a&quot; &amp; b&lt;/script&gt;</td>");
+    }
 }

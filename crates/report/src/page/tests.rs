@@ -1,6 +1,6 @@
-//! The report holds everything, escaped, and nothing from outside.
+//! The page holds every number and figure, escapes text, and refers to nothing outside.
 
-use super::*;
+use super::report::{Figure, FigureKind, Report};
 use crate::tables::sample;
 
 fn page(synthetic: bool) -> String {
@@ -21,7 +21,7 @@ fn page(synthetic: bool) -> String {
 }
 
 #[test]
-fn every_table_and_figure_is_there() {
+fn every_table_and_figure_is_on_the_page() {
     let page = page(true);
     for id in [
         "paper",
@@ -60,7 +60,7 @@ fn every_table_and_figure_is_there() {
 }
 
 #[test]
-fn every_number_is_there_with_its_interval_and_the_papers() {
+fn every_number_is_on_the_page_with_the_papers() {
     let (page, summary) = (page(true), sample::summary());
     let shown = |number: &crate::tables::Number| match number.mean {
         Some(mean) => format!("<b>{}</b>", crate::tables::wording::decimal(mean)),
@@ -80,12 +80,12 @@ fn every_number_is_there_with_its_interval_and_the_papers() {
     assert_eq!(
         page.matches("class=\"chosen\"").count(),
         2 * 3,
-        "the chosen partition in both splits, by fill"
+        "the selected partition in both splits, by fill"
     );
 }
 
 #[test]
-fn what_comes_from_outside_is_escaped() {
+fn text_of_the_run_is_escaped() {
     let page = page(false);
     assert!(!page.contains("<script") && !page.contains("<b>run</b>") && !page.contains("case<7>"));
     for escaped in [
@@ -101,7 +101,7 @@ fn what_comes_from_outside_is_escaped() {
 }
 
 #[test]
-fn the_page_stands_alone() {
+fn the_page_refers_to_nothing_outside() {
     let page = page(true);
     for outside in ["http://", "https://", "src=\"/", "<link", "@import", "url("] {
         assert!(!page.contains(outside), "{outside}");

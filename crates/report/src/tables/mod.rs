@@ -1,25 +1,31 @@
-//! A run's numbers: `summary.json`, `tables/*.csv`, the table in the terminal, and the paper's own numbers to
-//! set beside them.
+//! Numbers of a run: `summary.json`, `tables/*.csv`, the table in the terminal, and the numbers of the paper that
+//! they are compared with.
 
 mod by_name;
+mod cases;
+mod comparisons;
 mod csv_files;
 mod measure;
 mod method;
+mod number;
 mod paper;
 mod summary;
 mod terminal;
 mod threshold;
 pub mod wording;
 
-pub use csv_files::{Table, all, read_cases};
+pub use cases::{CaseRow, read_cases};
+pub use comparisons::headline_differences;
+pub use csv_files::{Table, all};
 pub use measure::{Better, Measure};
 pub use method::{Method, MethodKind};
+pub use number::Number;
 pub use paper::{Paper, PaperClassifier, PaperCohort, PaperSelected};
 pub use summary::{
-    CaseRow, ClassifierSummary, CohortSummary, DiceSummary, Difference, DiffusionSummary, FillSummary,
-    FocusSummary, FoldSummary, GridCell, LeftOut, MeasureDifference, Number, Selected, Summary,
+    ClassifierSummary, CohortSummary, DiceSummary, Difference, DiffusionSummary, FillSummary, FocusSummary,
+    FoldSummary, GridCell, LeftOut, MeasureDifference, Selected, Summary,
 };
-pub use terminal::this_run_beside_the_paper;
+pub use terminal::terminal_table;
 pub use threshold::{Threshold, ThresholdKind};
 
 #[cfg(any(test, feature = "sample"))]

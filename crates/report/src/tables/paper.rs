@@ -1,21 +1,21 @@
-//! The paper's numbers, typed: `paper.toml`.
+//! Numbers of the paper that is reproduced: `paper.toml`.
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
 use serde::Deserialize;
 
-use super::Method;
+use super::method::Method;
+use crate::error::Error;
 
-/// Everything that the paper prints.
+/// Every number that the paper reports.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paper {
-    /// Its cases.
+    /// Cohort.
     pub cohort: PaperCohort,
-    /// Its network.
+    /// Classifier.
     pub classifier: PaperClassifier,
-    /// What its grid search found best.
+    /// Supervoxels selected by the grid search.
     pub selected: PaperSelected,
     oracle: BTreeMap<Method, f64>,
     table1: BTreeMap<Method, Vec<f64>>,
@@ -23,45 +23,45 @@ pub struct Paper {
     table3: PaperGrid,
 }
 
-/// Section B's cohort.
+/// Cohort (section B).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperCohort {
-    /// Scans.
+    /// Number of cases.
     pub cases: usize,
-    /// Scans trained on.
+    /// Number of training cases.
     pub train: usize,
-    /// Scans validated on.
+    /// Number of validation cases.
     pub validation: usize,
-    /// Scans tested on.
+    /// Number of test cases.
     pub test: usize,
     /// Share of high-grade gliomas.
     pub positive_share: f64,
-    /// Voxels, z, y, x.
+    /// Voxels of the centre crop: z, y, x.
     pub crop: [usize; 3],
 }
 
-/// Section B's training.
+/// Training of the classifier (section B).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperClassifier {
-    /// Adam's.
+    /// Learning rate of Adam.
     pub learning_rate: f64,
-    /// Trained for.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Chosen, by validation accuracy.
+    /// Epoch selected by validation accuracy.
     pub epoch: usize,
     /// Area under the ROC curve on the test split.
     pub test_auc: f64,
 }
 
-/// Section C's choice.
+/// Selected supervoxels (section C).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperSelected {
-    /// Sequence that supervoxels are made of.
+    /// Sequence that is segmented.
     pub sequence: String,
-    /// Supervoxels asked for.
+    /// Requested number of supervoxels.
     pub regions: usize,
 }
 
@@ -73,15 +73,19 @@ struct PaperGrid {
 }
 
 impl Paper {
-    /// Reads the numbers that the binary carries.
+    /// Parses the embedded numbers.
     ///
     /// # Errors
-    /// If `paper.toml` was broken when this was built.
-    pub fn load() -> anyhow::Result<Self> {
-        toml::from_str(include_str!("paper.toml")).context("paper.toml")
+    /// Returns [`Error::Format`] if the `paper.toml` that this crate was built with is not valid.
+    pub fn load() -> Result<Self, Error> {
+        toml::from_str(include_str!("paper.toml")).map_err(|error| Error::Format {
+            path: "paper.toml".into(),
+            expected: "the numbers of the paper".to_owned(),
+            found: error.message().to_owned(),
+        })
     }
 
-    /// Oracle Dice of a method on the selected supervoxels.
+    /// Oracle Dice of a method on the selected supervoxels, if the paper reports it.
     pub fn oracle(&self, method: Method) -> Option<f64> {
         self.oracle.get(&method).copied()
     }
@@ -91,12 +95,12 @@ impl Paper {
         self.table1.get(&method)?.get(rank.checked_sub(1)?).copied()
     }
 
-    /// Table 2: Dice of the regions up to a rank, from 1.
+    /// Table 2: Dice of the union of regions up to a rank, from 1.
     pub fn cumulative(&self, method: Method, rank: usize) -> Option<f64> {
         self.table2.get(&method)?.get(rank.checked_sub(1)?).copied()
     }
 
-    /// Table 3: oracle Dice of a cell. The paper gives one compactness, and not which.
+    /// Table 3: oracle Dice of a cell. The paper used one compactness and does not report it.
     pub fn grid(&self, sequence: &str, regions: usize, fill: Method) -> Option<f64> {
         let column = self.table3.counts.iter().position(|count| *count == regions)?;
         self.table3.rows.get(sequence)?.get(&fill)?.get(column).copied()
@@ -108,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_tables_are_whole() {
+    fn every_table_is_complete() {
         let paper = Paper::load().unwrap();
         for method in [Method::Learned, Method::Blank] {
             assert_eq!(paper.table1[&method].len(), 3);
@@ -124,7 +128,7 @@ mod tests {
         assert_eq!(cohort.train + cohort.validation + cohort.test, cohort.cases);
     }
 
-    /// What the paper prints twice is the same number.
+    /// Numbers that the paper reports twice are equal.
     #[test]
     fn tables_agree_with_each_other() {
         let paper = Paper::load().unwrap();
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_say_is_none() {
+    fn unreported_numbers_are_none() {
         let paper = Paper::load().unwrap();
         assert_eq!(paper.oracle(Method::Random), None);
         assert_eq!(

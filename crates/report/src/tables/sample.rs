@@ -1,14 +1,23 @@
-//! Made-up numbers for tests: shapes of real ones, never results.
+//! A made-up summary for tests.
 
 use std::collections::BTreeMap;
 
-use super::*;
+use super::cases::CaseRow;
+use super::measure::Measure;
+use super::method::Method;
+use super::number::Number;
+use super::paper::Paper;
+use super::summary::{
+    ClassifierSummary, CohortSummary, DiceSummary, Difference, DiffusionSummary, FillSummary, FocusSummary,
+    GridCell, LeftOut, MeasureDifference, Selected, Summary,
+};
+use super::threshold::Threshold;
 
 fn number(mean: f64, paper: Option<f64>) -> Number {
     Number { mean: Some(mean), ci95: Some([mean - 0.0625, mean + 0.0625]), n: 15, paper, why: None }
 }
 
-/// A summary with every table filled, a missing number, and names that need escaping.
+/// A summary with every table, a missing number, and names that need escaping in HTML.
 pub fn summary() -> Summary {
     let paper = Paper::load().unwrap();
     let mut dice = BTreeMap::new();
@@ -140,7 +149,7 @@ pub fn summary() -> Summary {
     }
 }
 
-/// Two cases, one of them without an outline.
+/// Two cases, one of them without an expert segmentation.
 pub fn cases() -> Vec<CaseRow> {
     let dice = |value: f64| -> BTreeMap<Threshold, f64> {
         [Threshold::Oracle, Threshold::Otsu, Threshold::Validation].map(|name| (name, value)).into()

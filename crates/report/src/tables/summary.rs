@@ -2,169 +2,128 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use relevox_eval::Interval;
 use serde::{Deserialize, Serialize};
 
-use super::{Measure, Method, Threshold};
+use super::measure::Measure;
+use super::method::Method;
+use super::number::Number;
+use super::threshold::Threshold;
+use crate::error::Error;
 
-/// A number with its interval over cases and what the paper has in its place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Number {
-    /// The number; `null` if it could not be computed.
-    pub mean: Option<f64>,
-    /// Its 95 % bootstrap interval.
-    pub ci95: Option<[f64; 2]>,
-    /// Cases.
-    pub n: usize,
-    /// The paper's number.
-    pub paper: Option<f64>,
-    /// Why there is no number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-}
-
-impl Number {
-    /// A computed number.
-    pub fn new(interval: Interval, paper: Option<f64>) -> Self {
-        Self { mean: Some(interval.mean), ci95: Some(interval.ci95), n: interval.n, paper, why: None }
-    }
-
-    /// A number that could not be computed.
-    pub fn none(why: impl Into<String>, paper: Option<f64>) -> Self {
-        Self { mean: None, ci95: None, n: 0, paper, why: Some(why.into()) }
-    }
-
-    /// A number, or why there is none.
-    pub fn of(interval: Result<Interval, relevox_eval::Error>, paper: Option<f64>) -> Self {
-        match interval {
-            Ok(interval) => Self::new(interval, paper),
-            Err(error) => Self::none(error.to_string(), paper),
-        }
-    }
-
-    /// Whether the interval leaves 0 out.
-    pub fn excludes_zero(&self) -> bool {
-        self.ci95.is_some_and(|ci| ci[0] > 0.0 || ci[1] < 0.0)
-    }
-}
-
-/// All of it.
+/// Every number of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
-    /// Who was looked at.
+    /// Cases and splits.
     pub cohort: CohortSummary,
-    /// How well the network grades.
+    /// Performance of the classifier.
     pub classifier: ClassifierSummary,
-    /// The supervoxels that the grid chose on the validation split.
+    /// Supervoxels selected by the grid on the validation split.
     pub selected: Selected,
     /// Dice by method.
     pub dice: BTreeMap<Method, DiceSummary>,
-    /// Table 1 by method: Dice of the region at each rank, alone.
+    /// Table 1: Dice of the region at each rank, by method.
     pub ranked: BTreeMap<Method, Vec<Number>>,
-    /// Table 2 by method: Dice of the regions up to each rank.
+    /// Table 2: Dice of the union of regions up to each rank, by method.
     pub cumulative: BTreeMap<Method, Vec<Number>>,
     /// Table 3.
     pub grid: Vec<GridCell>,
-    /// Figure 3's claim.
+    /// Claim of Figure 3.
     pub focus: FocusSummary,
-    /// Paired differences between methods in oracle Dice.
+    /// Paired differences in Dice between methods.
     #[serde(default)]
     pub differences: Vec<Difference>,
-    /// Paired differences between methods in each measure.
+    /// Paired differences in measures between methods.
     #[serde(default)]
     pub measure_differences: Vec<MeasureDifference>,
-    /// What the learned fill learned, if it was trained.
+    /// Comparison of the learned fill with `max`, if the fill was trained.
     #[serde(default)]
     pub fill: Option<FillSummary>,
-    /// By method and name: `activation_precision`, `pointing`, `hausdorff95_mm`, and on the cases that further explainers
-    /// explain `deletion`, `insertion` and `infidelity`.
+    /// Measures by method; deletion, insertion and infidelity only on the cases of `explain.cases`.
     #[serde(default)]
     pub measures: BTreeMap<Method, BTreeMap<Measure, Number>>,
-    /// How scores were diffused, as the validation split chose it.
+    /// Diffusion settings chosen on the validation split.
     #[serde(default)]
     pub diffusion: Option<DiffusionSummary>,
-    /// The parts of a cross-validation, of which all other numbers are pooled.
+    /// Folds of a cross-validation, which all other numbers are pooled over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub folds: Vec<FoldSummary>,
 }
 
-/// How scores were diffused.
+/// Settings of the diffusion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiffusionSummary {
-    /// The fill whose scores they are.
+    /// Fill whose scores are diffused.
     pub fill: Method,
-    /// What was smoothed: `delta_p` or `delta_logit`.
+    /// Scores that are diffused: `delta_p` or `delta_logit`.
     pub scores: String,
-    /// What of the smoothed scores is relevance: `magnitude` or `positive`.
+    /// How diffused scores become relevance: `magnitude` or `positive`.
     #[serde(default = "magnitude")]
     pub reading: String,
-    /// How strongly.
+    /// Strength of the smoothing.
     pub lambda: f64,
-    /// The deviation of likeness, in units of the median distance between neighbours.
+    /// Standard deviation of the similarity kernel, in units of the median distance between neighbours.
     pub scale: f64,
-    /// Whether an edge weighs by the length of the border.
+    /// Whether edges are weighted by the length of the shared border.
     pub border: bool,
-    /// Validation cases that chose it.
+    /// Number of validation cases that the settings were chosen on.
     pub cases: usize,
 }
 
-/// One part of a cross-validation.
+/// One fold of a cross-validation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldSummary {
-    /// From 1.
+    /// Number of the fold, from 1.
     pub fold: usize,
-    /// Cases that were tested.
+    /// Number of test cases.
     pub test: usize,
-    /// The epoch whose weights were kept.
+    /// Selected epoch.
     pub epoch: Option<usize>,
-    /// The supervoxels that were chosen.
+    /// Selected supervoxels.
     pub selected: Selected,
-    /// How scores were diffused.
+    /// Diffusion settings.
     pub diffusion: Option<DiffusionSummary>,
-    /// Area under the ROC curve on its own test cases.
+    /// Area under the ROC curve on the fold's test cases.
     pub test_auc: Number,
 }
 
-/// Who was looked at.
+/// Cases and splits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CohortSummary {
-    /// Usable cases.
+    /// Number of usable cases.
     pub cases: usize,
-    /// Trained on.
+    /// Number of training cases.
     pub train: usize,
-    /// Validated on.
+    /// Number of validation cases.
     pub validation: usize,
-    /// Tested on.
+    /// Number of test cases.
     pub test: usize,
-    /// Positive ones, over all splits.
+    /// Number of positive cases over all splits.
     pub positive: usize,
-    /// Found and not used.
+    /// Cases that were excluded.
     pub left_out: Vec<LeftOut>,
 }
 
-/// A case that was found and not used.
+/// An excluded case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
-    /// The case.
+    /// Name of the case.
     pub case: String,
-    /// The reason.
+    /// Reason for the exclusion.
     pub why: String,
 }
 
-/// How well the network grades.
+/// Performance of the classifier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierSummary {
-    /// The epoch whose weights were kept; none where the parts of a cross-validation are pooled, or networks keep
-    /// different ones.
+    /// Selected epoch; none for pooled folds, and for networks with different epochs.
     pub epoch: Option<usize>,
-    /// Networks whose mean logit decides.
+    /// Number of networks whose logits are averaged.
     #[serde(default = "one")]
     pub networks: usize,
     /// Area under the ROC curve on the test split.
@@ -173,55 +132,60 @@ pub struct ClassifierSummary {
     pub test_accuracy: Number,
     /// Area under the ROC curve on the validation split.
     pub validation_auc: Number,
-    /// The control: area under the ROC curve on the test split of a logistic regression on each sequence's mean and
+    /// Control: area under the ROC curve on the test split of a logistic regression on each sequence's mean and standard
     /// deviation.
     pub brightness_auc: Number,
 }
 
-/// Summaries of the time before there were several say nothing.
+/// Default of summaries without the key.
 fn one() -> usize {
     1
 }
 
-/// Nor do those of the time before there was another.
+/// Default of summaries without the key.
 fn magnitude() -> String {
     "magnitude".to_owned()
+}
+
+/// Default of summaries without the key.
+fn oracle() -> Threshold {
+    Threshold::Oracle
 }
 
 /// A choice of supervoxels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selected {
-    /// The sequence divided.
+    /// Sequence that is segmented.
     pub sequence: String,
-    /// Supervoxels asked for.
+    /// Requested number of supervoxels.
     pub regions: usize,
     /// SLIC's compactness.
     pub compactness: f64,
 }
 
-/// A method's Dice, by how the threshold on its map was found.
+/// Dice of a method by threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiceSummary {
-    /// The best threshold for each case, which only the truth can tell.
+    /// [`Threshold::Oracle`].
     pub oracle: Number,
-    /// Otsu's threshold on the case's scores.
+    /// [`Threshold::Otsu`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otsu: Option<Number>,
-    /// The one threshold that is best on the validation split.
+    /// [`Threshold::Validation`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_threshold: Option<Number>,
-    /// Otsu's threshold with regions weighted by their volume of brain.
+    /// [`Threshold::OtsuVolume`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otsu_volume: Option<Number>,
-    /// That of a mixture of two normal distributions, weighted so.
+    /// [`Threshold::Mixture`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixture: Option<Number>,
-    /// The highest regions up to the mean volume of the validation split's tumours.
+    /// [`Threshold::Volume`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<Number>,
-    /// The mask that the run leaves: the config's label-free threshold, small islands removed.
+    /// [`Threshold::Mask`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Number>,
 }
@@ -247,95 +211,98 @@ impl DiceSummary {
 pub struct GridCell {
     /// `validation` or `test`.
     pub split: String,
-    /// The sequence divided.
+    /// Sequence that is segmented.
     pub sequence: String,
-    /// Supervoxels asked for.
+    /// Requested number of supervoxels.
     pub regions: usize,
-    /// Supervoxels made, on average over the cases.
+    /// Mean number of supervoxels over the cases.
     pub made: Option<f64>,
     /// SLIC's compactness.
     pub compactness: f64,
-    /// The fill.
+    /// Fill.
     pub fill: Method,
     /// Mean oracle Dice.
     pub mean: Option<f64>,
-    /// Its interval.
+    /// 95 % bootstrap interval.
     pub ci95: Option<[f64; 2]>,
-    /// Cases.
+    /// Number of cases.
     pub n: usize,
     /// The paper's number.
     pub paper: Option<f64>,
-    /// Why there is no number.
+    /// Reason for a missing mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// Figure 3's claim.
+impl GridCell {
+    /// Oracle Dice of the cell.
+    pub fn number(&self) -> Number {
+        Number { mean: self.mean, ci95: self.ci95, n: self.n, paper: self.paper, why: self.why.clone() }
+    }
+}
+
+/// Claim of Figure 3.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FocusSummary {
-    /// Rank correlation over epochs of the mean focus with validation loss; the paper expects it below 0.
+    /// Rank correlation over epochs of the mean focus with the validation loss; the paper expects it below 0.
     pub correlation: Number,
 }
 
-/// How much one method is above another, case by case.
+/// Paired difference in Dice between two methods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
-    /// The one.
+    /// First method.
     pub method: Method,
-    /// The other.
+    /// Method that it is compared with.
     pub over: Method,
-    /// The threshold whose Dice is compared.
+    /// Threshold of both masks.
     #[serde(default = "oracle")]
     pub dice: Threshold,
     /// Mean of `method − over` over the cases that have both.
     pub difference: Number,
-    /// Two-sided p-value of a paired permutation test (signs flipped).
+    /// Two-sided p-value of a paired permutation test.
     #[serde(default)]
     pub p: Option<f64>,
-    /// Whether the interval lies above 0, and p under 0.05.
+    /// Whether the interval lies above 0 and p is below 0.05.
     pub beats: bool,
 }
 
-/// How much one method is above another in a measure, case by case.
+/// Paired difference in a measure between two methods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeasureDifference {
-    /// The one.
+    /// First method.
     pub method: Method,
-    /// The other.
+    /// Method that it is compared with.
     pub over: Method,
-    /// The measure, as [`Summary::measures`] names it.
+    /// Measure that is compared.
     pub measure: Measure,
     /// Mean of `method − over` over the cases that have both.
     pub difference: Number,
-    /// Two-sided p-value of a paired permutation test (signs flipped).
+    /// Two-sided p-value of a paired permutation test.
     pub p: Option<f64>,
-    /// Whether the interval lies wholly on the better side of 0, and p under 0.05.
+    /// Whether the interval lies on the better side of 0 and p is below 0.05.
     pub better: bool,
 }
 
-/// Whether the learned fill is more than a saturated constant.
+/// Comparison of the learned fill with the constant fill `max`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FillSummary {
-    /// Mean absolute distance of its values from the `max` fill's, over the voxels of regions, 0 to 1.
+    /// Mean absolute distance from the values of `max` over the voxels of regions, 0 to 1.
     pub distance_from_max: Number,
     /// Mean over regions of the absolute change in probability, by fill.
     pub mean_abs_delta_p: BTreeMap<Method, Number>,
 }
 
-fn oracle() -> Threshold {
-    Threshold::Oracle
-}
-
 impl Summary {
-    /// The file's text.
+    /// Returns the text of `summary.json`.
     ///
     /// # Errors
-    /// Never for finite numbers.
-    pub fn to_json(&self) -> anyhow::Result<String> {
+    /// Returns [`Error::Json`] if a value can't be written as JSON.
+    pub fn to_json(&self) -> Result<String, Error> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
         Ok(text)
@@ -351,26 +318,4 @@ impl Summary {
     pub fn ordered<T>(table: &BTreeMap<Method, T>) -> Vec<(Method, &T)> {
         Method::ALL.into_iter().filter_map(|method| Some((method, table.get(&method)?))).collect()
     }
-}
-
-/// One case of the test split: a row of `tables/cases.csv`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CaseRow {
-    /// The case.
-    pub case: String,
-    /// Its split.
-    pub split: String,
-    /// Its class.
-    pub positive: bool,
-    /// The network's probability of the positive class.
-    pub probability: f64,
-    /// Supervoxels made.
-    pub regions: usize,
-    /// Voxels of the expert's outline on the network's grid; none without one.
-    pub tumour_voxels: Option<usize>,
-    /// Dice by method, control or bound, and threshold.
-    pub dice: BTreeMap<Method, BTreeMap<Threshold, f64>>,
-    /// Methods whose map of this case is flat.
-    pub flat: Vec<Method>,
 }

@@ -1,92 +1,108 @@
-//! The short table at the end of a run: this run beside the paper.
+//! The closing table of a run in the terminal.
 
-use super::summary::{Number, Summary};
-use super::{Paper, wording};
+use super::comparisons::headline_differences;
+use super::number::Number;
+use super::paper::Paper;
+use super::summary::Summary;
+use super::wording::{decimals, or_dash, p_value, sequence, with_interval};
+use crate::error::Error;
 
-/// Aligned plain text, without colour.
+/// Most paired comparisons that are shown.
+const COMPARISONS: usize = 3;
+
+/// Returns the headline numbers of a run next to the paper's: aligned plain text of at most 25 lines, without colour.
 ///
 /// # Errors
 /// See [`Paper::load`].
-pub fn this_run_beside_the_paper(summary: &Summary) -> anyhow::Result<String> {
-    let mut lines = vec![["".to_owned(), "this run".to_owned(), "n".to_owned(), "paper".to_owned()]];
-    let mut add = |name: String, number: &Number| {
-        let shown = match &number.why {
-            Some(why) => format!("– ({why})"),
-            None => wording::with_interval(number),
-        };
-        lines.push([name, shown, number.n.to_string(), wording::or_dash(number.paper)]);
-    };
-    add("test AUC".to_owned(), &summary.classifier.test_auc);
-    add("test AUC of brightness alone (control)".to_owned(), &summary.classifier.brightness_auc);
-    add("test accuracy".to_owned(), &summary.classifier.test_accuracy);
-    for (method, dice) in Summary::ordered(&summary.dice) {
-        let method = method.label();
-        add(format!("{method}: oracle Dice"), &dice.oracle);
-        if let Some(number) = &dice.otsu {
-            add(format!("{method}: Dice, Otsu"), number);
-        }
-        if let Some(number) = &dice.validation_threshold {
-            add(format!("{method}: Dice, validation threshold"), number);
-        }
+pub fn terminal_table(summary: &Summary) -> Result<String, Error> {
+    let mut text = setting(summary, &Paper::load()?);
+    for line in aligned(&method_rows(summary)) {
+        text += &line;
+        text.push('\n');
     }
-    for (name, table) in
-        [("top region's Dice", &summary.ranked), ("top two regions' Dice", &summary.cumulative)]
-    {
-        let index = usize::from(name.contains("two"));
-        for (method, numbers) in Summary::ordered(table) {
-            if let Some(number) = numbers.get(index).filter(|number| number.paper.is_some()) {
-                add(format!("{}: {name}", method.label()), number);
-            }
-        }
-    }
-    add("focus and validation loss, rank correlation".to_owned(), &summary.focus.correlation);
-    let selected = &summary.selected;
-    let paper = Paper::load()?;
-    let mut text = format!(
-        "supervoxels: {}, {} regions, compactness {} (paper: {}, {})\nepoch {} (paper: {})\n",
-        wording::sequence(&selected.sequence),
-        selected.regions,
-        selected.compactness,
-        wording::sequence(&paper.selected.sequence),
-        paper.selected.regions,
-        summary.classifier.epoch.map_or_else(|| "–".to_owned(), |epoch| epoch.to_string()),
-        paper.classifier.epoch,
-    );
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2), width(3)];
-    for line in &lines {
-        text.push_str(&format!(
-            "{:<a$}  {:<b$}  {:>c$}  {:>d$}\n",
-            line[0],
-            line[1],
-            line[2],
-            line[3],
-            a = widths[0],
-            b = widths[1],
-            c = widths[2],
-            d = widths[3],
-        ));
-    }
+    let correlation = missing_or(&summary.focus.correlation);
+    text += &format!("rank correlation of focus with validation loss: {correlation}\n");
     if let Some(fill) = &summary.fill {
-        let moved: Vec<String> = Summary::ordered(&fill.mean_abs_delta_p)
+        let changes: Vec<String> = Summary::ordered(&fill.mean_abs_delta_p)
             .into_iter()
-            .map(|(name, number)| {
-                let mean = number.mean.map_or_else(|| "–".to_owned(), |mean| wording::decimals(mean, 4));
-                format!("{} {mean}", name.label())
+            .map(|(method, number)| {
+                let mean = number.mean.map_or_else(|| "–".to_owned(), |mean| decimals(mean, 4));
+                format!("{} {mean}", method.label())
             })
             .collect();
-        let distance = wording::with_interval(&fill.distance_from_max);
-        text.push_str(&format!("learned fill: {distance} from Max; mean |Δp|: {}\n", moved.join(", ")));
+        let distance = with_interval(&fill.distance_from_max);
+        text += &format!("learned fill: {distance} from Max; mean |Δp|: {}\n", changes.join(", "));
     }
-    for difference in &summary.differences {
-        text.push_str(&format!(
-            "{} {} {} ({}: difference {})\n",
-            difference.method.label(),
-            if difference.beats { "beats" } else { "does not beat" },
-            difference.over.label(),
-            difference.dice.label(),
-            wording::with_interval(&difference.difference),
-        ));
+    for one in headline_differences(summary).into_iter().take(COMPARISONS) {
+        text += &format!(
+            "{} {} {} ({}: difference {}, p {})\n",
+            one.method.label(),
+            if one.beats { "beats" } else { "does not beat" },
+            one.over.label(),
+            one.dice.label(),
+            with_interval(&one.difference),
+            p_value(one.p),
+        );
     }
     Ok(text)
+}
+
+/// Supervoxels, epoch and classifier: two lines.
+fn setting(summary: &Summary, paper: &Paper) -> String {
+    let (selected, classifier) = (&summary.selected, &summary.classifier);
+    format!(
+        "supervoxels: {}, {} regions, compactness {} (paper: {}, {}); epoch {} (paper: {})\n\
+         test AUC {} (paper: {}), of brightness only (control) {}; test accuracy {}\n",
+        sequence(&selected.sequence),
+        selected.regions,
+        selected.compactness,
+        sequence(&paper.selected.sequence),
+        paper.selected.regions,
+        classifier.epoch.map_or_else(|| "–".to_owned(), |epoch| epoch.to_string()),
+        paper.classifier.epoch,
+        missing_or(&classifier.test_auc),
+        or_dash(classifier.test_auc.paper),
+        missing_or(&classifier.brightness_auc),
+        missing_or(&classifier.test_accuracy),
+    )
+}
+
+/// Dice by method: a header, and a row each.
+fn method_rows(summary: &Summary) -> Vec<[String; 6]> {
+    let header = ["Dice", "n", "oracle", "validation threshold", "Otsu", "paper (oracle)"];
+    let mut rows = vec![header.map(str::to_owned)];
+    for (method, dice) in Summary::ordered(&summary.dice) {
+        let shown = |number: &Option<Number>| number.as_ref().map_or_else(String::new, missing_or);
+        rows.push([
+            method.label().to_owned(),
+            dice.oracle.n.to_string(),
+            missing_or(&dice.oracle),
+            shown(&dice.validation_threshold),
+            shown(&dice.otsu),
+            or_dash(dice.oracle.paper),
+        ]);
+    }
+    rows
+}
+
+/// Pads the columns to equal widths: the first to the left, the others to the right.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A number with its interval, or the reason why it is missing.
+fn missing_or(number: &Number) -> String {
+    match &number.why {
+        Some(why) => format!("– ({why})"),
+        None => with_interval(number),
+    }
 }

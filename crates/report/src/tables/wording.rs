@@ -1,13 +1,13 @@
-//! How numbers and methods are written, the same in the terminal, in figures and in the report.
+//! Numbers and sequences as text, the same in the terminal, in figures and in the report.
 
-use super::summary::Number;
+use super::number::Number;
 
-/// Two decimals with a real minus sign; `−0.00` is written `0.00`.
+/// Formats with two decimals and a real minus sign; `−0.00` becomes `0.00`.
 pub fn decimal(value: f64) -> String {
     decimals(value, 2)
 }
 
-/// So many decimals with a real minus sign.
+/// Formats with the given number of decimals and a real minus sign.
 pub fn decimals(value: f64, places: usize) -> String {
     let text = format!("{value:.places$}");
     match text.strip_prefix('-') {
@@ -19,21 +19,38 @@ pub fn decimals(value: f64, places: usize) -> String {
     }
 }
 
-/// `0.41 [0.35, 0.47]`, or a dash.
+/// Formats a mean and its interval, as `0.41 [0.35, 0.47]`; a missing number is a dash.
 pub fn with_interval(number: &Number) -> String {
+    interval(number, 2)
+}
+
+/// As [`with_interval`], with the given number of decimals.
+pub fn interval(number: &Number, places: usize) -> String {
+    let written = |value: f64| decimals(value, places);
     match (number.mean, number.ci95) {
-        (Some(mean), Some([low, high])) => format!("{} [{}, {}]", decimal(mean), decimal(low), decimal(high)),
-        (Some(mean), None) => decimal(mean),
+        (Some(mean), Some([low, high])) => {
+            format!("{} [{}, {}]", written(mean), written(low), written(high))
+        }
+        (Some(mean), None) => written(mean),
         (None, _) => "–".to_owned(),
     }
 }
 
-/// A number that may be missing.
+/// Formats a number with two decimals; a missing one is a dash.
 pub fn or_dash(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), decimal)
 }
 
-/// What a radiologist calls a sequence, in the paper's spelling.
+/// Formats a p-value with three decimals, or as `< 0.001`; a missing one is a dash.
+pub fn p_value(p: Option<f64>) -> String {
+    match p {
+        Some(p) if p < 0.001 => "< 0.001".to_owned(),
+        Some(p) => decimals(p, 3),
+        None => "–".to_owned(),
+    }
+}
+
+/// Name of an MRI sequence as the paper spells it.
 pub fn sequence(name: &str) -> &str {
     match name {
         "t1" => "T1w",
@@ -55,5 +72,13 @@ mod tests {
         assert_eq!(decimal(-0.001), "0.00");
         assert_eq!(decimals(-12.0, 0), "−12");
         assert_eq!(with_interval(&Number::none("one class", None)), "–");
+    }
+
+    #[test]
+    fn small_p_values_are_bounded() {
+        assert_eq!(p_value(Some(0.0005)), "< 0.001");
+        assert_eq!(p_value(Some(0.001)), "0.001");
+        assert_eq!(p_value(Some(0.5)), "0.500");
+        assert_eq!(p_value(None), "–");
     }
 }

@@ -35,7 +35,7 @@ pub fn draw(results: &Results<'_>) -> Drawn {
     }
     let cases = shown.iter().map(|case| row(results, case)).collect::<anyhow::Result<_>>()?;
     let figure = Comparison { sequences: results.session.scans.sequences(), cases };
-    figure.png().map(Some)
+    Ok(Some(figure.png()?))
 }
 
 /// Draws the first positive case with the most maps.
@@ -54,7 +54,7 @@ pub fn draw_all(results: &Results<'_>) -> Drawn {
     if shown.maps.is_empty() {
         return Ok(None);
     }
-    self::row(results, &shown)?.side_by_side().map(Some)
+    Ok(Some(self::row(results, &shown)?.side_by_side()?))
 }
 
 /// Returns the methods with a map of a case.

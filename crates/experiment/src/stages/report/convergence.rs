@@ -4,7 +4,7 @@ use relevox_volume::Split;
 
 use super::results::{Drawn, Results};
 use crate::stages::{explained, grid};
-use relevox_report::figures::{Settled, convergence};
+use relevox_report::figures::{Convergence, convergence};
 
 /// Draws the figure, if an explainer recorded its convergence.
 pub fn draw(results: &Results<'_>) -> Drawn {
@@ -24,8 +24,8 @@ pub fn draw(results: &Results<'_>) -> Drawn {
             }
         }
         if !records.is_empty() {
-            all.push(Settled { method: method.label().to_owned(), cases: records });
+            all.push(Convergence { method: method.label().to_owned(), cases: records });
         }
     }
-    if all.is_empty() { Ok(None) } else { convergence(&all).map(Some) }
+    if all.is_empty() { Ok(None) } else { Ok(Some(convergence(&all)?)) }
 }

@@ -47,5 +47,5 @@ pub fn draw(results: &Results<'_>) -> Drawn {
         focus: &by_epoch,
         correlation: &results.summary.focus.correlation,
     };
-    figure.png().map(Some)
+    Ok(Some(figure.png()?))
 }

@@ -44,5 +44,5 @@ pub fn draw(results: &Results<'_>) -> Drawn {
         relevance: map.voxels.view(),
         truth: study.tumour.as_ref().map(|tumour| tumour.view()),
     };
-    figure.png().map(Some)
+    Ok(Some(figure.png()?))
 }

@@ -24,5 +24,5 @@ pub fn draw(results: &Results<'_>) -> Drawn {
         positive,
         negative: labels.len() - positive,
     };
-    roc.png().map(Some)
+    Ok(Some(roc.png()?))
 }

@@ -58,11 +58,11 @@ fn draw(kind: FigureKind, results: &Results<'_>) -> Drawn {
         FigureKind::Comparison => comparison::draw(results),
         FigureKind::Explainers => comparison::draw_all(results),
         FigureKind::Epochs => epochs::draw(results),
-        FigureKind::Methods => figures::methods(&results.summary).map(Some),
+        FigureKind::Methods => Ok(Some(figures::methods(&results.summary)?)),
         FigureKind::Roc => roc::draw(results),
         FigureKind::Convergence => convergence::draw(results),
         FigureKind::Training => {
-            figures::training(&results.points(), results.summary.classifier.epoch).map(Some)
+            Ok(Some(figures::training(&results.points(), results.summary.classifier.epoch)?))
         }
     }
 }
@@ -77,7 +77,7 @@ fn page(results: &Results<'_>, figures: &[Figure], config: &str) -> anyhow::Resu
         ("cohort fingerprint", session.scans.fingerprint()),
     ];
     let name = if source == PHANTOM { "a synthetic cohort" } else { "a cohort of scans" };
-    Report {
+    let report = Report {
         run: name,
         synthetic: source == PHANTOM,
         summary: &results.summary,
@@ -85,6 +85,6 @@ fn page(results: &Results<'_>, figures: &[Figure], config: &str) -> anyhow::Resu
         figures,
         config,
         facts: &facts.map(|(name, value)| (name.to_owned(), value)),
-    }
-    .html()
+    };
+    Ok(report.html()?)
 }

@@ -9,14 +9,14 @@ use relevox_experiment::device::DeviceOptions;
 use relevox_experiment::failure::{ExitStatus, exit_status, message};
 use relevox_experiment::interrupt;
 
-/// The figures so far.
-pub(super) struct Figures {
+/// The checks so far.
+pub(super) struct Checks {
     device: String,
     precision: String,
     failed: RefCell<Vec<String>>,
 }
 
-impl Figures {
+impl Checks {
     /// None yet, about a device.
     pub(super) fn new(options: &DeviceOptions) -> Self {
         let (device, precision) = (options.device.clone(), options.precision.to_string());
@@ -36,7 +36,7 @@ impl Figures {
     /// A fact that must hold.
     ///
     /// # Errors
-    /// As [`Figures::off`].
+    /// As [`Checks::off`].
     pub(super) fn note(&self, what: &str, found: Value, passed: bool) -> anyhow::Result<()> {
         self.line(what, json!({ "found": found }), Some(passed))
     }
@@ -45,7 +45,7 @@ impl Figures {
     /// on.
     ///
     /// # Errors
-    /// As [`Figures::off`].
+    /// As [`Checks::off`].
     pub(super) fn part(&self, what: &str, ended: anyhow::Result<()>) -> anyhow::Result<()> {
         match ended {
             Err(error) if exit_status(&error) != ExitStatus::Interrupted => {
@@ -58,7 +58,7 @@ impl Figures {
     /// How long something takes.
     ///
     /// # Errors
-    /// As [`Figures::off`].
+    /// As [`Checks::off`].
     pub(super) fn seconds(&self, what: &str, seconds: f64) -> anyhow::Result<()> {
         self.line(what, json!({ "seconds": seconds }), None)
     }
@@ -113,15 +113,14 @@ mod tests {
     #[test]
     fn a_part_that_ends_early_is_a_figure_and_the_user_s_wish_is_not() {
         let options = DeviceOptions { device: "cpu".to_owned(), precision: relevox_models::Precision::F32 };
-        let figures = Figures::new(&options);
+        let checks = Checks::new(&options);
         let diverged = relevox_models::Error::Diverged { epoch: 1, batch: 2, loss: f32::NAN };
-        figures.part("fine", Ok(())).unwrap();
-        figures.part("training", Err(diverged.into())).unwrap();
-        assert_eq!(figures.failed(), ["training"]);
-        let stopped =
-            figures.part("times", Err(relevox_experiment::failure::Interrupted.into())).unwrap_err();
+        checks.part("fine", Ok(())).unwrap();
+        checks.part("training", Err(diverged.into())).unwrap();
+        assert_eq!(checks.failed(), ["training"]);
+        let stopped = checks.part("times", Err(relevox_experiment::failure::Interrupted.into())).unwrap_err();
         assert_eq!(exit_status(&stopped), ExitStatus::Interrupted);
-        assert_eq!(figures.failed(), ["training"]);
+        assert_eq!(checks.failed(), ["training"]);
     }
 
     #[test]
