@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::explain::{Case, Compared, Grid, Growth};
+use super::explain_samples::{Case, Compared, Grid, Growth};
 use super::median;
 use super::performance::text;
 use super::scan::Layer;

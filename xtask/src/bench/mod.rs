@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: times parts of this workspace. Each command prints one JSON line; `seconds` is a median.
 
 mod explain;
+mod explain_samples;
 mod explain_table;
 mod models;
 mod peer;

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use candle_core::backprop::GradStore;
 
-use super::trainer::{Measured, Part};
+use super::part::{Measured, Part};
 use crate::{Error, Parameters};
 
 /// Number of parts that a batch is computed in.

@@ -6,11 +6,13 @@
 mod classification;
 mod config;
 mod gradients;
+mod part;
 mod trainer;
 
 pub use classification::{Classification, ClassifierTrainer, EpochRecord, Phase, Step};
 pub use config::{Schedule, TrainConfig, ValidTrainConfig};
-pub use trainer::{Done, Measured, Part, Stop, Trainable, Trainer};
+pub use part::{Measured, Part};
+pub use trainer::{Done, Stop, Trainable, Trainer};
 
 /// Labelled images to train on or to validate with.
 pub trait Examples: Sync {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::gradients::Parts;
+use super::part::{Measured, Part};
 use crate::adam::{Adam, AdamConfig};
 use crate::checkpoint::{self, Metadata, Network};
 use crate::{Error, Parameters};
@@ -70,45 +71,6 @@ pub enum Stop {
         /// The epoch that was not finished, from 1.
         epoch: usize,
     },
-}
-
-/// Measurements of a batch, added up over its parts.
-pub trait Measured: Default {
-    /// Adds the measurements of a part.
-    fn add(&mut self, part: Self);
-    /// Returns the loss.
-    fn loss(&self) -> f64;
-}
-
-impl Measured for f64 {
-    fn add(&mut self, part: Self) {
-        *self += part;
-    }
-
-    fn loss(&self) -> f64 {
-        *self
-    }
-}
-
-/// A part of a batch: the whole batch unless the device's memory is too small for it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Part {
-    /// Examples of the part, counted from the batch's first.
-    pub range: Range<usize>,
-    /// Number of examples of the batch.
-    pub batch: usize,
-}
-
-impl Part {
-    /// Returns whether the part is the whole batch.
-    pub fn is_whole(&self) -> bool {
-        self.range.len() == self.batch
-    }
-
-    /// Returns the part's share of the batch.
-    pub fn share(&self) -> f64 {
-        self.range.len() as f64 / self.batch as f64
-    }
 }
 
 /// A finished optimiser step.
