@@ -91,7 +91,7 @@ fn weights_that_do_not_fit_are_named() {
     assert!(message.contains("[2, 3, 7, 7, 7]"), "{message}");
     let deep = ResNetConfig { depth: 18, ..config.clone() };
     let message = load(&deep).unwrap_err().to_string();
-    assert!(message.contains("layer1.1.conv1.weight") && message.contains("missing"), "{message}");
+    assert!(message.contains("layer1.1.conv1.weight") && message.contains("no such parameter"), "{message}");
     let message = load_resnet(&path("resnet10"), None, &Device::Cpu).unwrap_err().to_string();
     assert!(message.contains("without metadata"), "{message}");
 

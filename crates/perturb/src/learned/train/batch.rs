@@ -1,4 +1,4 @@
-//! Regions of several scans, side by side.
+//! Batches of regions from several scans.
 
 use candle_core::{Device, Tensor};
 use ndarray::{Array5, ArrayView4, Axis, s};
@@ -7,7 +7,7 @@ use slic3d::Supervoxels;
 use super::super::network::{is_air, isolate};
 use crate::{Error, check_region};
 
-/// A scan to learn from: its image `[c, z, y, x]` and its partition.
+/// A training scan: its image `[c, z, y, x]` and its partition.
 #[derive(Clone, Copy, Debug)]
 pub struct FillCase<'a> {
     /// The scan.
@@ -23,13 +23,13 @@ pub(super) struct Item {
     pub region: usize,
 }
 
-/// All regions with something in them. One whose voxels are 0 in all sequences shows the U-Net nothing.
+/// Returns all regions that are not air: with voxels of 0 in all sequences the U-Net has no input.
 pub(super) fn items(cases: &[FillCase<'_>]) -> Result<Vec<Item>, Error> {
     let mut items = Vec::new();
     for (case, FillCase { image, regions }) in cases.iter().enumerate() {
         if image.dim() != cases[0].image.dim() {
             return Err(Error::ShapeMismatch {
-                what: "a training case, which must be as large as the first",
+                what: "a training case, compared to the first",
                 expected: cases[0].image.shape().to_vec(),
                 found: image.shape().to_vec(),
             });
@@ -47,11 +47,11 @@ pub(super) fn items(cases: &[FillCase<'_>]) -> Result<Vec<Item>, Error> {
     Ok(items)
 }
 
-/// What one step works on.
+/// Tensors of one step.
 pub(super) struct Batch {
-    /// The scans but for their regions, `[n, c, z, y, x]`.
+    /// The scans with 0 in their regions, `[n, c, z, y, x]`.
     pub around: Tensor,
-    /// The regions but for their scans, `[n, c, z, y, x]`.
+    /// The regions with 0 around them, `[n, c, z, y, x]`.
     pub isolated: Tensor,
     /// 1 in the region, `[n, 1, z, y, x]`.
     pub mask: Tensor,
@@ -81,28 +81,32 @@ impl Batch {
         Ok(Self { around: upload(around)?, isolated: upload(isolated)?, mask: upload(mask)? })
     }
 
-    /// The scans with their regions replaced.
+    /// Returns the scans with their regions replaced.
     pub fn filled(&self, values: &Tensor) -> Result<Tensor, Error> {
         Ok((values.broadcast_mul(&self.mask)? + &self.around)?)
     }
 }
 
-/// How a fill looks.
+/// Statistics of a fill's values.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Look {
-    /// Mean |value − the sequence's largest value in the scan|.
+pub(super) struct FillStatistics {
+    /// Mean absolute distance from the sequence's largest value in the scan.
     pub from_max: f64,
-    /// Nearly all values are at an end of the sigmoid.
+    /// Whether nearly all values are close to 0 or 1.
     pub saturated: bool,
 }
 
-/// Within this of 0 or 1 a sigmoid is at its end.
+/// Distance from 0 or 1 below which a value is saturated.
 const END: f32 = 0.01;
-/// From this share of such values on, a fill is saturated.
+/// Share of saturated values from which a fill is saturated.
 const NEARLY_ALL: f64 = 0.95;
 
-/// How the fills of a step look, region by region; `values` are the U-Net's, `[n, c, z, y, x]`.
-pub(super) fn looks(cases: &[FillCase<'_>], items: &[Item], values: &Tensor) -> Result<Vec<Look>, Error> {
+/// Computes the statistics of a step's fills by region; `values` are the U-Net's, `[n, c, z, y, x]`.
+pub(super) fn statistics(
+    cases: &[FillCase<'_>],
+    items: &[Item],
+    values: &Tensor,
+) -> Result<Vec<FillStatistics>, Error> {
     let shape = values.dims5()?;
     let values = Array5::from_shape_vec(shape, values.flatten_all()?.to_vec1::<f32>()?).map_err(|_| {
         Error::ShapeMismatch {
@@ -130,7 +134,7 @@ pub(super) fn looks(cases: &[FillCase<'_>], items: &[Item], values: &Tensor) -> 
                 }
             }
             let saturated = ends as f64 >= NEARLY_ALL * count as f64;
-            Look { from_max: distance / count as f64, saturated }
+            FillStatistics { from_max: distance / count as f64, saturated }
         })
         .collect())
 }

@@ -1,9 +1,9 @@
-//! How the learned fill learns: passes over the regions of a few scans, the classifier frozen.
+//! Training of the learned fill: passes over the regions of a few scans, with a frozen classifier.
 //!
 //! Rajapaksa and Khalvati (2022), section B: "trained on superpixels generated with four randomly selected
-//! samples from the training set", with Adam. Each step isolates a few regions, fills them with what the U-Net
-//! (in training mode) makes of them, asks the classifier (in evaluation mode) for the probability, and follows
-//! the gradient of [`perturbation_loss`](super::perturbation_loss) through the classifier into the U-Net.
+//! samples from the training set", with Adam. Each step isolates a few regions, fills them with the output of the
+//! U-Net (in training mode), computes the classifier's probability (in evaluation mode), and propagates the gradient of
+//! [`perturbation_loss`](super::perturbation_loss) through the classifier into the U-Net.
 
 mod batch;
 mod config;

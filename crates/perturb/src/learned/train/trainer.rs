@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::super::LearnedFill;
 use super::super::loss::perturbation_loss;
 use super::super::network::sigmoid;
-use super::batch::{Batch, items, looks};
+use super::batch::{Batch, items, statistics};
 use super::{FillCase, FillConfig};
 use crate::Error;
 
@@ -204,9 +204,9 @@ impl FillTrainer {
                     delta_p,
                     ..Sums::default()
                 };
-                for look in looks(cases, items, &values.detach())? {
-                    found.from_max += look.from_max;
-                    found.saturated += f64::from(u8::from(look.saturated));
+                for region in statistics(cases, items, &values.detach())? {
+                    found.from_max += region.from_max;
+                    found.saturated += f64::from(u8::from(region.saturated));
                 }
                 Ok((found, loss))
             },
