@@ -12,14 +12,14 @@ use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::{Constant, ConstantFill, Fill};
 use relevox_relevance::{Classifier, NetworkClassifier, silent};
 use relevox_volume::Study;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use slic3d::Supervoxels;
 
+use super::explain_samples::{Case, Compared, Grid, Growth};
 use super::explain_table;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison};
-use super::scan::{Layer, SEQUENCES, T2, blank, blanked, divide, isolated, load, operations, profile};
+use super::scan::{SEQUENCES, T2, blank, blanked, isolated, load, operations, profile, segment};
 use super::slic::case_folder;
 use crate::cli::ExplainBenchArgs;
 use relevox::cli::print_result;
@@ -34,59 +34,6 @@ pub(super) const COMPARISON: Comparison = Comparison { name: "explain", section:
 /// Region counts of Table 3.
 const COUNTS: [usize; 3] = [50, 100, 250];
 
-/// A case, as both sides receive it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Case {
-    /// Depth of the ResNet; 0 is the learned fill, the U-Net of the `paper` profile.
-    pub(super) depth: usize,
-    pub(super) stem_stride: usize,
-    width: usize,
-    size: [usize; 3],
-    /// Number of regions that the peer computes; its time for all is extrapolated.
-    pub(super) peer_regions: usize,
-}
-
-/// A case with its samples.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Compared {
-    pub(super) case: Case,
-    pub(super) regions: usize,
-    /// Operations of the incremental passes, in 10⁹, counted as direct convolutions.
-    pub(super) gflop: f64,
-    pub(super) load: Vec<Option<f64>>,
-    pub(super) ours_seconds: Vec<f64>,
-    /// Seconds for `peer_passes` passes.
-    pub(super) peer_seconds: Vec<f64>,
-    pub(super) peer_passes: usize,
-    /// Passes that the peer needs for the whole case.
-    pub(super) passes: usize,
-    /// Largest difference from the peer's change of the logit, as a share of the largest change.
-    pub(super) error: Option<f64>,
-    /// Our time by layer, measured in a separate pass.
-    #[serde(default)]
-    pub(super) layers: Vec<Layer>,
-}
-
-/// Table 3 for one scan.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Grid {
-    pub(super) tables: usize,
-    /// Passes: the regions of all tables and one unperturbed pass per table.
-    pub(super) passes: usize,
-    pub(super) ours_seconds: f64,
-}
-
-/// Cost as a function of one parameter.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Growth {
-    pub(super) what: String,
-    pub(super) regions: usize,
-    pub(super) gflop: f64,
-    /// Operations of a dense pass per region, in 10⁹.
-    pub(super) dense_gflop: f64,
-    pub(super) seconds: f64,
-}
-
 /// Runs all cases and updates the samples and the page.
 ///
 /// # Errors
@@ -95,7 +42,7 @@ pub(super) fn run(args: &ExplainBenchArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
     let folder = case_folder(args.case.as_ref())?;
     let cube = load(&folder, 128)?;
-    let regions = divide(&cube, T2, 100)?;
+    let regions = segment(&cube, T2, 100)?;
     let mut compared = Vec::new();
     let mut versions = Value::Null;
     let mut first_network = None;
@@ -159,9 +106,9 @@ fn compare(
     let bytes: Vec<u8> = study.image.iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(shared.join("image.f32"), bytes)?;
     write_labels(shared, regions, &(0..regions.len()).collect::<Vec<_>>())?;
-    let mut told = serde_json::to_value(case)?;
-    told["folder"] = json!(shared);
-    let mut peer = Peer::start(&args.peers, root, "explain.py", &told, "torch, monai and captum")?;
+    let mut request = serde_json::to_value(case)?;
+    request["folder"] = json!(shared);
+    let mut peer = Peer::start(&args.peers, root, "explain.py", &request, "torch, monai and captum")?;
     let versions = peer.versions.clone();
 
     let count = case.peer_regions.min(regions.len());
@@ -259,7 +206,7 @@ fn grid(network: &NetworkClassifier, study: &Study) -> anyhow::Result<Grid> {
     say("bench: the grid of Table 3");
     let partitions: Vec<Supervoxels> = (0..SEQUENCES.len())
         .flat_map(|sequence| COUNTS.map(|count| (sequence, count)))
-        .map(|(sequence, count)| divide(study, sequence, count))
+        .map(|(sequence, count)| segment(study, sequence, count))
         .collect::<anyhow::Result<_>>()?;
     let fills = [Constant::Blank, Constant::Min, Constant::Max]
         .map(|constant| ConstantFill::new(constant, study.image.view(), study.brain.view()));
@@ -307,15 +254,15 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
         };
     let threads = rayon::current_num_threads();
     for count in [50, 100, 250, 500, 1000] {
-        row(format!("128³, {count} regions asked for"), cube, &divide(cube, T2, count)?, threads)?;
+        row(format!("128³, {count} regions requested"), cube, &segment(cube, T2, count)?, threads)?;
     }
     for size in [64, 96, 160, 192] {
         let study = load(folder, size)?;
-        row(format!("{size}³, 100 regions asked for"), &study, &divide(&study, T2, 100)?, threads)?;
+        row(format!("{size}³, 100 regions requested"), &study, &segment(&study, T2, 100)?, threads)?;
     }
     for threads in 1..threads {
-        let regions = divide(cube, T2, 100)?;
-        row(format!("128³, 100 regions asked for, threads: {threads}"), cube, &regions, threads)?;
+        let regions = segment(cube, T2, 100)?;
+        row(format!("128³, 100 regions requested, threads: {threads}"), cube, &regions, threads)?;
     }
     if rows.is_empty() {
         return Err(input("bench explain: expected measurements, found none"));

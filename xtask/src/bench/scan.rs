@@ -26,7 +26,8 @@ pub(super) fn load(folder: &Path, size: usize) -> anyhow::Result<Study> {
     Ok(Study::load(&files, &Preprocess { sequences, crop: [size; 3], downsample: 1, clip_negative: true })?)
 }
 
-pub(super) fn divide(study: &Study, sequence: usize, count: usize) -> anyhow::Result<Supervoxels> {
+/// Segments one sequence of a case.
+pub(super) fn segment(study: &Study, sequence: usize, count: usize) -> anyhow::Result<Supervoxels> {
     let slic = Slic::new(count).compactness(COMPACTNESS);
     Ok(slic.segment_volume(study.image.index_axis(Axis(0), sequence), None)?)
 }
@@ -103,11 +104,11 @@ pub(super) struct Layer {
 pub(super) fn profile(plan: &Plan, image: ArrayView4<'_, f32>, boxes: &Boxes) -> anyhow::Result<Vec<Layer>> {
     // The first run allocates the memory that later runs reuse.
     changed(plan, &keep(plan, image)?, boxes)?;
-    let kept = keep(plan, image)?;
+    let cache = keep(plan, image)?;
     let start = Instant::now();
-    changed(plan, &kept, boxes)?;
+    changed(plan, &cache, boxes)?;
     let all = start.elapsed();
-    let Costs { copies, layers, .. } = plan.costs(&kept);
+    let Costs { copies, layers, .. } = plan.costs(&cache);
     let named = |layer: &str, time: Duration| Layer {
         layer: layer.to_owned(),
         size: [image.len_of(Axis(1)), image.len_of(Axis(2)), image.len_of(Axis(3))],
@@ -123,15 +124,15 @@ pub(super) fn profile(plan: &Plan, image: ArrayView4<'_, f32>, boxes: &Boxes) ->
         gflop: cost.operations as f64 / 1e9,
         seconds: cost.time.as_secs_f64(),
     });
-    Ok(of_layers.chain([named("copies of what is kept", copies), named("all else", rest)]).collect())
+    Ok(of_layers.chain([named("copies of cached activations", copies), named("other", rest)]).collect())
 }
 
-fn changed(plan: &Plan, kept: &Kept, boxes: &Boxes) -> anyhow::Result<()> {
+fn changed(plan: &Plan, cache: &Kept, boxes: &Boxes) -> anyhow::Result<()> {
     for together in changes(boxes).chunks(TOGETHER) {
         interrupt::check()?;
-        match kept.logit() {
-            Some(_) => plan.changed(kept, together).map(drop)?,
-            None => plan.changed_values(kept, together).map(drop)?,
+        match cache.logit() {
+            Some(_) => plan.changed(cache, together).map(drop)?,
+            None => plan.changed_values(cache, together).map(drop)?,
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
     }
     let cases = shown.iter().map(|case| row(picture, case)).collect();
     let figure = Comparison { sequences: picture.session.scans.sequences(), cases };
-    figure.png().map(Some)
+    Ok(Some(figure.png()?))
 }
 
 /// Draws the positive case that most methods have a map of, the first of those.
@@ -54,7 +54,7 @@ pub fn draw_all(picture: &Picture<'_>) -> Drawn {
     if shown.maps.is_empty() {
         return Ok(None);
     }
-    self::row(picture, &shown).side_by_side().map(Some)
+    Ok(Some(self::row(picture, &shown).side_by_side()?))
 }
 
 /// The methods that have a map of a case under the run's config.

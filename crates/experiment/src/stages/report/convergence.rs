@@ -27,5 +27,5 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
             all.push(Convergence { method: method.label().to_owned(), cases: records });
         }
     }
-    if all.is_empty() { Ok(None) } else { convergence(&all).map(Some) }
+    Ok(if all.is_empty() { None } else { Some(convergence(&all)?) })
 }

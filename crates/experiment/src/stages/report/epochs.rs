@@ -51,5 +51,5 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
         focus: &by_epoch,
         correlation: &picture.summary.focus.correlation,
     };
-    figure.png().map(Some)
+    Ok(Some(figure.png()?))
 }

@@ -87,11 +87,11 @@ impl Picture<'_> {
             FigureKind::Comparison => comparison::draw(self),
             FigureKind::Explainers => comparison::draw_all(self),
             FigureKind::Epochs => epochs::draw(self),
-            FigureKind::Methods => figures::methods(&self.summary).map(Some),
+            FigureKind::Methods => Ok(Some(figures::methods(&self.summary)?)),
             FigureKind::Roc => self.roc(),
             FigureKind::Convergence => convergence::draw(self),
             FigureKind::Training => {
-                figures::training(&self.points(), self.summary.classifier.epoch).map(Some)
+                Ok(Some(figures::training(&self.points(), self.summary.classifier.epoch)?))
             }
         }
     }
@@ -106,7 +106,7 @@ impl Picture<'_> {
             ("cohort fingerprint", session.scans.fingerprint()),
         ];
         let name = if source == PHANTOM { "a synthetic cohort" } else { "a cohort of scans" };
-        Report {
+        let page = Report {
             run: name,
             synthetic: source == PHANTOM,
             summary: &self.summary,
@@ -114,8 +114,8 @@ impl Picture<'_> {
             figures,
             config,
             facts: &facts.map(|(name, value)| (name.to_owned(), value)),
-        }
-        .html()
+        };
+        Ok(page.html()?)
     }
 
     /// Training, as figures show it.
@@ -145,7 +145,7 @@ impl Picture<'_> {
             positive,
             negative: labels.len() - positive,
         };
-        roc.png().map(Some)
+        Ok(Some(roc.png()?))
     }
 
     /// Test cases with a tumour, the positive ones first.

@@ -43,5 +43,5 @@ pub fn draw(picture: &Picture<'_>) -> Drawn {
         relevance: map.voxels.view(),
         truth: study.tumour.as_ref().map(|tumour| tumour.view()),
     };
-    figure.png().map(Some)
+    Ok(Some(figure.png()?))
 }
