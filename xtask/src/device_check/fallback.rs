@@ -55,8 +55,8 @@ pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     let values = vec![1.0; c * 6 * 7 * 8];
     let change = Change { start: [10, 12, 9], size: [6, 7, 8], values: &values };
     let pass = || -> anyhow::Result<()> {
-        let kept = windows.keep(&image, SHAPE)?;
-        windows.changed(&kept, &[change], ON_GPU, &Fitting::default())?;
+        let cache = windows.keep(&image, SHAPE)?;
+        windows.changed(&cache, &[change], ON_GPU, &Fitting::default())?;
         Ok(())
     };
     // Once for the image, once for the windows.
@@ -67,8 +67,8 @@ pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     let windows = UNetWindows::new(UNet3d::new(&config, parameters.builder())?, device.clone());
     let convolutions = parameters.trainable().iter().filter(|(_, var)| var.rank() == 5).count() as u64;
     let pass = || -> anyhow::Result<()> {
-        let kept = windows.keep(&image, SHAPE)?;
-        windows.changed(&kept, &[change], ON_GPU, &Fitting::default())?;
+        let cache = windows.keep(&image, SHAPE)?;
+        windows.changed(&cache, &[change], ON_GPU, &Fitting::default())?;
         Ok(())
     };
     // The last two are not computed for the image: no patch reads their outputs.
