@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes an object that stands for the driver library, libcuda.so.1, in a program: it looks for the driver when the
-# program starts, and where there is none every call says CUDA_ERROR_STUB_LIBRARY. A program that is linked to the
-# driver itself does not even start without one, and so cannot say what is missing.
+# Builds an object that replaces the driver library, libcuda.so.1: it loads the driver when the program starts, and
+# without one every call returns CUDA_ERROR_STUB_LIBRARY. A program that is linked to the driver itself does not start
+# without it and cannot report what is missing.
 #
 #   xtask/cuda/driver.sh cuda.h driver.o
 set -euo pipefail
@@ -24,10 +24,10 @@ static int absent(void) { return 34; /* CUDA_ERROR_STUB_LIBRARY */ }
   __asm__(".text\n.globl " #name "\n.type " #name ",%function\n" #name ":\n adrp x16, to_" #name \
           "\n ldr x16, [x16, :lo12:to_" #name "]\n br x16\n");
 #else
-#error "driver.sh knows x86-64 and 64-bit Arm"
+#error "driver.sh: expected x86-64 or 64-bit Arm"
 #endif
 C
-  # A type of the header is no function of the driver; forwarding it harms nobody.
+  # Some names are types of the header, not functions; forwarding them has no effect.
   for name in $functions; do echo "FORWARD($name)"; done
   echo '__attribute__((constructor)) static void find_driver(void) {'
   echo '  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL), *found;'

@@ -1,19 +1,17 @@
 #!/usr/bin/env bash
-# Builds with `--features cuda` where CUDA is not installed: puts a CUDA 13.0 toolkit with cuDNN 9 under DIR out of
-# wheels from PyPI (some 2 GB, once), and writes DIR/env.sh, which says where it is. It takes Python 3, gcc and no
-# GPU.
+# Prepares builds with `--features cuda` on machines without CUDA: installs a CUDA 13.0 toolkit with cuDNN 9 in DIR from
+# PyPI wheels (about 2 GB, once) and writes DIR/env.sh with its paths. Requires Python 3 and gcc, but no GPU.
 #
 #   xtask/cuda/toolkit.sh DIR
 #   . DIR/env.sh
 #   cargo build --release -p xtask --features cuda
 #
-# With a CUDA 12 or 13 of the system, which must have cuDNN 9, nothing is fetched and env.sh names that one:
+# With an installed CUDA 12 or 13, which must include cuDNN 9, nothing is downloaded and env.sh refers to it:
 #
 #   xtask/cuda/toolkit.sh DIR /usr/local/cuda
 #
-# CUDA_COMPUTE_CAP says which GPUs the kernels are for: 90, the default, is an H100 and everything later; 80 an A100.
-# A program built so runs where the NVIDIA driver is (at least as new as the toolkit) and where these libraries are on
-# LD_LIBRARY_PATH; env.sh puts them there.
+# CUDA_COMPUTE_CAP selects the GPUs of the kernels: 90, the default, is an H100 or later; 80 an A100. The program
+# requires an NVIDIA driver at least as new as the toolkit, and these libraries on LD_LIBRARY_PATH, which env.sh sets.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$(mkdir -p "${1:?usage: toolkit.sh DIR [CUDA]}" && cd "$1" && pwd)
@@ -30,7 +28,7 @@ else
   site=$("$dir/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nvidia
   cuda=$site/cu13
   libraries=$dir/link
-  # Wheels have libcudart.so.13; a linker looks for libcudart.so.
+  # Wheels contain libcudart.so.13; the linker expects libcudart.so.
   for library in "$cuda"/lib/*.so.* "$site"/cudnn/lib/*.so.*; do
     name=$(basename "$library")
     ln -sf "$library" "$dir/link/$name"
@@ -38,7 +36,7 @@ else
   done
 fi
 bash "$here/driver.sh" "$cuda/include/cuda.h" "$dir/link/driver.o"
-# An archive: whoever links to it takes its code along, and needs no libcuda.so.1 to start.
+# A static archive: programs that link to it start without libcuda.so.1.
 rm -f "$dir/link/libcuda.so" "$dir/link/libcuda.a"
 ar rcs "$dir/link/libcuda.a" "$dir/link/driver.o"
 cat > "$dir/env.sh" <<ENV

@@ -1,10 +1,10 @@
-"""Captum's and PyTorch's side of `cargo xtask bench explain`.
+"""The Captum and PyTorch side of `cargo xtask bench explain`.
 
-explain.py CASE_JSON THREADS reads image.f32 `[c, z, y, x]` of the case's folder, and its labels.i32 anew for each line. A classifier is MONAI's, its
-weights and statistics drawn with a seed; they are written to weights.safetensors for the other side. It prints the versions as
-one JSON line, then for each line `ablate K` on stdin the seconds that Captum's FeatureAblation takes for the first K regions
-(and all others as one more where there are more), and for each `fill K` those of K passes of the U-Net, each seeing one region.
-The changes of the logit are left in delta.f32, region by region.
+explain.py CASE_JSON THREADS reads image.f32 `[c, z, y, x]` from the case's folder, and labels.i32 for each request. The
+classifier is MONAI's, with seeded weights and statistics, which are written to weights.safetensors. It prints the versions as one
+JSON line and then handles the requests on stdin, one per line: `ablate K` prints the seconds of Captum's FeatureAblation for the
+first K regions (and one more for the rest, if any) and writes the change of the logit by region to delta.f32; `fill K` prints the
+seconds of K passes of the U-Net, each on one region.
 """
 import json
 import pathlib

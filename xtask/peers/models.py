@@ -1,7 +1,7 @@
-"""PyTorch's and MONAI's side of `cargo xtask bench models`.
+"""The PyTorch and MONAI side of `cargo xtask bench models`.
 
-models.py CASE_JSON THREADS makes the case ready, prints the versions as one JSON line, then answers each line on stdin:
-`run` runs the case once, the answer is its seconds; that to `memory` is the most memory held so far, in MiB.
+models.py CASE_JSON THREADS prepares the case and prints the versions as one JSON line. It then handles the requests on stdin, one
+per line: `run` runs the case once and prints its seconds; `memory` prints the peak memory so far, in MiB.
 """
 import json
 import sys
@@ -41,18 +41,18 @@ class UNet(nn.Module):
         super().__init__()
         self.down = nn.ModuleList(Level(a, b) for a, b in zip((4, *widths), widths))
         pairs = list(zip(widths, widths[1:]))[::-1]
-        self.enlarge = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2) for a, b in pairs)
+        self.upsample = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2) for a, b in pairs)
         self.up = nn.ModuleList(Level(2 * a, a) for a, _ in pairs)
         self.last = nn.Conv3d(widths[0], 4, 1)
 
     def forward(self, x):
-        kept = []
+        skips = []
         for index, level in enumerate(self.down):
             x = level(nn.functional.max_pool3d(x, 2) if index else x)
-            kept.append(x)
-        kept.pop()
-        for enlarge, level in zip(self.enlarge, self.up):
-            x = level(torch.cat([kept.pop(), enlarge(x)], 1))
+            skips.append(x)
+        skips.pop()
+        for upsample, level in zip(self.upsample, self.up):
+            x = level(torch.cat([skips.pop(), upsample(x)], 1))
         return self.last(x)
 
 
@@ -86,7 +86,7 @@ def work(case):
 
 
 def peak_mib():
-    """Of this process alone: what getrusage tells includes that of the one that started it."""
+    """Peak memory of this process only; getrusage includes that of the parent process."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmHWM"))
 

@@ -1,9 +1,9 @@
-"""scikit-image's and SimpleITK's side of `cargo xtask bench slic`.
+"""The scikit-image and SimpleITK side of `cargo xtask bench slic`.
 
-slic.py CASE_JSON THREADS reads image.f32 (and mask.u8) of the case's folder, prints the versions as one JSON line, then does
-what each line on stdin asks for: `scikit-image` and `simpleitk` print the seconds of one run, `labels` writes scikit-image's
-labels to labels.u32 and prints how many voxels they have. SimpleITK's SLIC is another algorithm; it knows no mask and
-keeps its own default of 5 iterations.
+slic.py CASE_JSON THREADS reads image.f32 (and mask.u8) from the case's folder and prints the versions as one JSON line. It then
+handles the requests on stdin, one per line: `scikit-image` and `simpleitk` print the seconds of one run; `labels` writes
+scikit-image's labels to labels.u32 and prints their number of voxels. SimpleITK implements a different SLIC, without masks and
+with 5 iterations by default.
 """
 import json
 import pathlib

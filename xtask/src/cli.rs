@@ -1,4 +1,4 @@
-//! The command line: the program's own commands, and those for developers.
+//! Command line: the program's commands, and tools for developers.
 
 use std::path::PathBuf;
 
@@ -29,33 +29,32 @@ pub enum Command {
     Relevox(relevox::cli::Command),
     /// For developers: updates docs/RESULTS.md and its CSV files from the summaries of finished runs.
     Results(ResultsArgs),
-    /// For developers: times parts of this workspace; each prints one JSON line.
+    /// For developers: times parts of this workspace; each command prints one JSON line.
     #[command(subcommand)]
     Bench(Bench),
-    /// For developers: runs everything that must pass before a change is done.
+    /// For developers: runs every check that must pass before a change is committed.
     Ci(CiArgs),
     /// For developers: compares a device with the CPU (operations, training, relevance) and times it.
     DeviceCheck(DeviceCheckArgs),
 }
 
-/// What must pass.
+/// Arguments of `ci`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct CiArgs {
-    /// Instead of all that: type-checks and links the program for CUDA, without running it (docs/DEVICES.md says how to
-    /// have a toolkit for it).
+    /// Lints and links the CUDA build instead, without running it (see docs/DEVICES.md for a toolkit).
     #[arg(long)]
     pub cuda: bool,
 }
 
-/// How much of a device to look at.
+/// Arguments of `device-check`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct DeviceCheckArgs {
-    /// Tiny networks and volumes, and nothing is timed at its own size: seconds on a CPU.
+    /// Uses tiny networks and volumes: takes seconds on a CPU, and times are not representative.
     #[arg(long)]
     pub quick: bool,
 }
 
-/// Finished runs.
+/// Arguments of `results`.
 #[derive(Clone, Debug, Args)]
 pub struct ResultsArgs {
     /// Run folders whose summaries are stored first; without any, the page is made from the stored summaries.
@@ -63,22 +62,22 @@ pub struct ResultsArgs {
     pub runs: Vec<PathBuf>,
 }
 
-/// What to time.
+/// Benchmarks.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Bench {
-    /// A forward pass of the compiled plan.
+    /// Times a forward pass of the compiled plan.
     Forward(NetworkBenchArgs),
-    /// A training step: forward, backward, Adam.
+    /// Times a training step: forward, backward, Adam.
     Train(NetworkBenchArgs),
-    /// One convolution, as networks that are trained call it.
+    /// Times one convolution, as in training.
     Conv(ConvBenchArgs),
-    /// All of these beside PyTorch and MONAI, in turn; renews docs/PERFORMANCE.md.
+    /// Compares all of these with PyTorch and MONAI, in turn, and updates docs/PERFORMANCE.md.
     Models(ModelsBenchArgs),
-    /// Supervoxels of a real scan beside scikit-image's and SimpleITK's, in turn; renews docs/PERFORMANCE.md.
+    /// Compares supervoxels of a real scan with scikit-image's and SimpleITK's, in turn, and updates docs/PERFORMANCE.md.
     Slic(SlicBenchArgs),
-    /// Where the time of a real case's relevance map goes, layer by layer.
+    /// Times a real case's relevance map by layer.
     Regions(RegionsBenchArgs),
-    /// Relevance of a real case's regions beside Captum and MONAI, in turn; renews docs/PERFORMANCE.md.
+    /// Compares relevance of a real case's regions with Captum and MONAI, in turn, and updates docs/PERFORMANCE.md.
     Explain(ExplainBenchArgs),
 }
 
@@ -88,7 +87,7 @@ pub struct NetworkBenchArgs {
     /// Layers of the residual network: 10, 18, 34 or 50; 0 is the U-Net of the paper profile.
     #[arg(long, default_value_t = 18)]
     pub depth: usize,
-    /// Stride of the first convolution.
+    /// Stride of the stem convolution.
     #[arg(long, default_value_t = 2)]
     pub stem_stride: usize,
     /// Channels of the first stage.
@@ -97,7 +96,7 @@ pub struct NetworkBenchArgs {
     /// Voxels: one number for a cube, or z,y,x.
     #[arg(long, value_delimiter = ',', default_value = "128")]
     pub size: Vec<usize>,
-    /// Studies at once.
+    /// Scans in a batch.
     #[arg(long, default_value_t = 1)]
     pub batch: usize,
 }
@@ -105,19 +104,19 @@ pub struct NetworkBenchArgs {
 /// A convolution and its batch.
 #[derive(Clone, Debug, Args)]
 pub struct ConvBenchArgs {
-    /// Channels read and written.
+    /// Input and output channels.
     #[arg(long, num_args = 2, default_values_t = [64, 64])]
     pub channels: Vec<usize>,
-    /// Length of the kernel.
+    /// Edge length of the kernel.
     #[arg(long, default_value_t = 3)]
     pub kernel: usize,
-    /// Step between outputs.
+    /// Stride.
     #[arg(long, default_value_t = 1)]
     pub stride: usize,
     /// Voxels: one number for a cube, or z,y,x.
     #[arg(long, value_delimiter = ',', default_value = "32")]
     pub size: Vec<usize>,
-    /// Volumes at once.
+    /// Volumes in a batch.
     #[arg(long, default_value_t = 1)]
     pub batch: usize,
 }
@@ -125,13 +124,13 @@ pub struct ConvBenchArgs {
 /// The comparison with PyTorch.
 #[derive(Clone, Debug, Args)]
 pub struct ModelsBenchArgs {
-    /// A Python that has torch and monai.
+    /// Python with torch and monai.
     #[arg(long, value_name = "PYTHON")]
     pub peers: PathBuf,
-    /// Samples of each side.
+    /// Samples per side.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub samples: u16,
-    /// Only the cases whose name holds this.
+    /// Only cases whose name contains this text.
     #[arg(long, default_value = "")]
     pub only: String,
 }
@@ -139,16 +138,16 @@ pub struct ModelsBenchArgs {
 /// The comparison with scikit-image and SimpleITK.
 #[derive(Clone, Debug, Args)]
 pub struct SlicBenchArgs {
-    /// A Python that has skimage and SimpleITK.
+    /// Python with skimage and SimpleITK.
     #[arg(long, value_name = "PYTHON")]
     pub peers: PathBuf,
-    /// A case's folder, in BraTS's layout [default: the first in the folder that RELEVOX_REAL_DATA names].
+    /// Folder of a case in BraTS's layout [default: the first in RELEVOX_REAL_DATA].
     #[arg(long, value_name = "DIR")]
     pub case: Option<PathBuf>,
-    /// Samples of each side.
+    /// Samples per side.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     pub samples: u16,
-    /// Only the cases whose name holds this.
+    /// Only cases whose name contains this text.
     #[arg(long, default_value = "")]
     pub only: String,
 }
@@ -156,19 +155,19 @@ pub struct SlicBenchArgs {
 /// A network, a case and its regions.
 #[derive(Clone, Debug, Args)]
 pub struct RegionsBenchArgs {
-    /// A case's folder, in BraTS's layout [default: the first in the folder that RELEVOX_REAL_DATA names].
+    /// Folder of a case in BraTS's layout [default: the first in RELEVOX_REAL_DATA].
     #[arg(long, value_name = "DIR")]
     pub case: Option<PathBuf>,
     /// Layers of the residual network: 10, 18, 34 or 50; 0 is the learned fill's U-Net of the paper profile.
     #[arg(long, default_value_t = 18)]
     pub depth: usize,
-    /// Stride of the first convolution.
+    /// Stride of the stem convolution.
     #[arg(long, default_value_t = 2)]
     pub stem_stride: usize,
-    /// Voxels of the cube.
+    /// Edge length of the cropped volume, in voxels.
     #[arg(long, default_value_t = 128)]
     pub size: usize,
-    /// Regions asked for.
+    /// Requested number of regions.
     #[arg(long, default_value_t = 100)]
     pub regions: usize,
 }
@@ -176,16 +175,16 @@ pub struct RegionsBenchArgs {
 /// The comparison with Captum.
 #[derive(Clone, Debug, Args)]
 pub struct ExplainBenchArgs {
-    /// A Python that has torch, monai and captum.
+    /// Python with torch, monai and captum.
     #[arg(long, value_name = "PYTHON")]
     pub peers: PathBuf,
-    /// A case's folder, in BraTS's layout [default: the first in the folder that RELEVOX_REAL_DATA names].
+    /// Folder of a case in BraTS's layout [default: the first in RELEVOX_REAL_DATA].
     #[arg(long, value_name = "DIR")]
     pub case: Option<PathBuf>,
-    /// Samples of our side, and of the peer's where it does not do all regions.
+    /// Samples of our side, and of the peer's if it does not compute all regions.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub samples: u16,
-    /// Regions that the peer does of all cases but the first, of which it does all.
+    /// Regions that the peer computes in every case but the first, which it computes completely.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub peer_regions: u16,
 }

@@ -1,4 +1,4 @@
-//! `device-check` on the CPU, where everything must hold, and devices that are not there.
+//! `device-check` on the CPU, where every check must pass, and devices that are not available.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -21,7 +21,7 @@ fn refused(arguments: &[&str], parts: &[&str]) {
 }
 
 #[test]
-fn the_cpu_computes_what_the_cpu_does() {
+fn the_cpu_agrees_with_itself() {
     let output = xtask(&["device-check", "--quick"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines: Vec<Value> = output
@@ -31,11 +31,11 @@ fn the_cpu_computes_what_the_cpu_does() {
         .collect();
     let named =
         |part: &str| lines.iter().filter(|line| line["figure"].as_str().unwrap().contains(part)).count();
-    // How many gradients there are, the output, and the gradients of input and weight.
+    // The number of gradients, the output, and the gradients of input and weight.
     assert_eq!(named("conv3d 7³"), 4);
     let parts = ["conv_transpose3d", "max_pool3d", "batch norm", "upsample3d", "ten steps", "phantom, whole"];
     for part in parts.into_iter().chain(["learned fill, incremental"]) {
-        assert!(named(part) > 0, "no figure of {part}");
+        assert!(named(part) > 0, "no check of {part}");
     }
     for line in &lines {
         assert!(line["passed"] == true || line["seconds"].as_f64().is_some_and(|s| s > 0.0), "{line}");
@@ -45,17 +45,17 @@ fn the_cpu_computes_what_the_cpu_does() {
 
 #[test]
 #[cfg(not(feature = "cuda"))]
-fn a_device_that_the_build_lacks_is_the_user_s() {
+fn cuda_without_its_feature_is_an_input_error() {
     refused(&["device-check", "--device", "cuda:1"], &["device cuda:1: ", "--features cuda"]);
 }
 
 #[test]
 #[cfg(not(feature = "metal"))]
-fn so_is_a_mac_s() {
+fn metal_without_its_feature_is_an_input_error() {
     refused(&["device-check", "--device", "metal"], &["device metal: ", "--features metal"]);
 }
 
 #[test]
-fn a_precision_that_the_device_lacks_is_the_user_s() {
+fn an_unsupported_precision_is_an_input_error() {
     refused(&["device-check", "--precision", "tf32"], &["device cpu: ", "tf32 is for cuda"]);
 }

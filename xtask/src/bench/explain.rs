@@ -19,7 +19,7 @@ use super::explain_samples::{Case, Compared, Grid, Growth};
 use super::explain_table;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison};
-use super::scan::{SEQUENCES, T2, blank, blanked, divide, isolated, load, operations, profile};
+use super::scan::{SEQUENCES, T2, blank, blanked, isolated, load, operations, profile, segment};
 use super::slic::case_folder;
 use crate::cli::ExplainBenchArgs;
 use relevox::cli::print_result;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &ExplainBenchArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
     let folder = case_folder(args.case.as_ref())?;
     let cube = load(&folder, 128)?;
-    let regions = divide(&cube, T2, 100)?;
+    let regions = segment(&cube, T2, 100)?;
     let mut compared = Vec::new();
     let mut versions = Value::Null;
     let mut first_network = None;
@@ -106,9 +106,9 @@ fn compare(
     let bytes: Vec<u8> = study.image.iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(shared.join("image.f32"), bytes)?;
     write_labels(shared, regions, &(0..regions.len()).collect::<Vec<_>>())?;
-    let mut told = serde_json::to_value(case)?;
-    told["folder"] = json!(shared);
-    let mut peer = Peer::start(&args.peers, root, "explain.py", &told, "torch, monai and captum")?;
+    let mut request = serde_json::to_value(case)?;
+    request["folder"] = json!(shared);
+    let mut peer = Peer::start(&args.peers, root, "explain.py", &request, "torch, monai and captum")?;
     let versions = peer.versions.clone();
 
     let count = case.peer_regions.min(regions.len());
@@ -207,7 +207,7 @@ fn grid(network: &NetworkClassifier, study: &Study) -> anyhow::Result<Grid> {
     print_status("bench: the grid of Table 3");
     let partitions: Vec<Supervoxels> = (0..SEQUENCES.len())
         .flat_map(|sequence| COUNTS.map(|count| (sequence, count)))
-        .map(|(sequence, count)| divide(study, sequence, count))
+        .map(|(sequence, count)| segment(study, sequence, count))
         .collect::<anyhow::Result<_>>()?;
     let fills = [FillKind::Blank, FillKind::Min, FillKind::Max]
         .map(|kind| ConstantFill::new(kind, study.image.view(), study.brain.view()));
@@ -257,15 +257,15 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
         };
     let threads = rayon::current_num_threads();
     for count in [50, 100, 250, 500, 1000] {
-        row(format!("128³, {count} regions asked for"), cube, &divide(cube, T2, count)?, threads)?;
+        row(format!("128³, {count} regions requested"), cube, &segment(cube, T2, count)?, threads)?;
     }
     for size in [64, 96, 160, 192] {
         let study = load(folder, size)?;
-        row(format!("{size}³, 100 regions asked for"), &study, &divide(&study, T2, 100)?, threads)?;
+        row(format!("{size}³, 100 regions requested"), &study, &segment(&study, T2, 100)?, threads)?;
     }
     for threads in 1..threads {
-        let regions = divide(cube, T2, 100)?;
-        row(format!("128³, 100 regions asked for, threads: {threads}"), cube, &regions, threads)?;
+        let regions = segment(cube, T2, 100)?;
+        row(format!("128³, 100 regions requested, threads: {threads}"), cube, &regions, threads)?;
     }
     if rows.is_empty() {
         return Err(invalid_input("bench explain: expected measurements, found none"));

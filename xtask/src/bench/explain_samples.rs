@@ -1,4 +1,4 @@
-//! The samples of `cargo xtask bench explain`, as docs/performance/explain.json stores them.
+//! Samples of `cargo xtask bench explain`: docs/performance/explain.json.
 
 use serde::{Deserialize, Serialize};
 

@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::explain_samples::{Case, Compared, Grid, Growth};
-use super::median;
 use super::performance::text;
 use super::scan::Layer;
+use super::timing::median;
 
 /// Name of a case in tables.
 pub(super) fn name(case: &Case) -> String {
@@ -31,14 +31,10 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     let cases = Vec::<Compared>::deserialize(&result["cases"])?;
     let grid = Grid::deserialize(&result["grid"])?;
     let mut section = format!(
-        "## Relevance maps\n\n`cargo xtask bench explain --peers PYTHON`, {} threads of {}, beside Captum {}, MONAI {} and \
+        "## Relevance maps\n\n`cargo xtask bench explain --peers PYTHON`, {} threads of {}, compared with Captum {}, MONAI {} and \
          PyTorch {} with the same weights and regions, on 4 × 128³ of a real case ({}), T2 regions of compactness 0.1; \
-         medians. Ours takes from loaded scan and network to scores, packing and the unperturbed pass included. Where the \
-         peer did fewer passes than the case takes, its time is given in proportion. Operations are those left, as the \
-         direct form of convolution takes them. Where it did some \
-         regions only, they are those that move the network most. The error is the largest of a change of the logit, as a \
-         share of the largest change.\n\n\
-         | what | regions | seconds | operations left, GFLOP | GFLOP/s | peer, seconds | passes timed | times | error | load |\n\
+         medians. Our time runs from the loaded scan and network to the scores, including packing and the baseline pass. If the peer ran fewer passes than the case needs, its time is extrapolated; it then computed the regions with the largest change of the logit. Operations are those of the incremental passes, counted as direct convolutions. The error is the largest difference in a change of the logit, as a share of the largest change.\n\n\
+         | case | regions | seconds | incremental operations, GFLOP | GFLOP/s | peer, seconds | passes timed | times | error | load |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
         result["threads"],
         text(&result["machine"], "processor"),
@@ -68,7 +64,7 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     let by_pass = median(&first.peer_seconds) / first.peer_passes as f64;
     let peer = by_pass * grid.passes as f64;
     section += &format!(
-        "| the grid of Table 3, ResNet-18, stem stride 2: {} tables | {} | {:.1} | | | {peer:.0} | {} of {} | {:.1} | | |\n",
+        "| grid of Table 3, ResNet-18, stem stride 2: {} tables | {} | {:.1} | | | {peer:.0} | {} of {} | {:.1} | | |\n",
         grid.tables,
         grid.passes - grid.tables,
         grid.ours_seconds,
@@ -79,8 +75,8 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     for case in cases.iter().filter(|case| !case.layers.is_empty()) {
         section += &profile(case);
     }
-    section += "\nHow the cost of ResNet-18 with a stem of stride 2 grows, blank:\n\n\
-                | what | regions | whole passes, GFLOP | operations left, GFLOP | seconds | GFLOP/s |\n|---|---|---|---|---|---|\n";
+    section += "\nCost of ResNet-18 with stem stride 2, blank:\n\n\
+                | case | regions | dense passes, GFLOP | incremental operations, GFLOP | seconds | GFLOP/s |\n|---|---|---|---|---|---|\n";
     for row in Vec::<Growth>::deserialize(&result["growth"])? {
         section += &format!(
             "| {} | {} | {:.0} | {:.0} | {:.2} | {:.0} |\n",
@@ -111,9 +107,8 @@ fn profile(case: &Compared) -> String {
         }
     }
     let mut table = format!(
-        "\nWhere the time of {} goes, in a pass of its own (`cargo xtask bench regions`; the unperturbed pass and the packing \
-         of weights are not in it):\n\n\
-         | layers | of voxels | how many | operations left, GFLOP | of whole passes, % | seconds | GFLOP/s |\n\
+        "\nTime by layer of {}, measured in a separate pass (`cargo xtask bench regions`; without the baseline pass and the packing of weights):\n\n\
+         | layers | voxels | count | incremental operations, GFLOP | of dense passes, % | seconds | GFLOP/s |\n\
          |---|---|---|---|---|---|---|\n",
         name(&case.case)
     );

@@ -9,6 +9,7 @@ mod performance;
 mod regions;
 mod scan;
 mod slic;
+mod timing;
 mod work;
 
 use crate::cli::{Bench, ConvBenchArgs, NetworkBenchArgs};
@@ -17,6 +18,7 @@ use relevox_experiment::failure::invalid_input;
 use relevox_experiment::run::{peak_memory_mib, reset_peak_memory};
 use serde_json::json;
 use std::time::Instant;
+use timing::median;
 use work::{Case, Kind, Work};
 
 /// Number of timed runs, after a warm-up.
@@ -59,13 +61,6 @@ fn single(case: &Case) -> anyhow::Result<()> {
     }))
 }
 
-fn median(seconds: &[f64]) -> f64 {
-    let mut seconds = seconds.to_vec();
-    seconds.sort_by(f64::total_cmp);
-    let half = seconds.len() / 2;
-    if seconds.len() % 2 == 1 { seconds[half] } else { (seconds[half - 1] + seconds[half]) / 2.0 }
-}
-
 fn network(args: &NetworkBenchArgs, kind: Kind) -> anyhow::Result<Case> {
     let &NetworkBenchArgs { depth, stem_stride, width, batch, .. } = args;
     let size = size(&args.size)?;
@@ -86,5 +81,21 @@ fn size(sizes: &[usize]) -> anyhow::Result<[usize; 3]> {
         &[size] => Ok([size; 3]),
         &[z, y, x] => Ok([z, y, x]),
         other => Err(invalid_input(format!("--size: expected one number or z,y,x, found {other:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A table that was edited by hand, or is older than its samples, fails here.
+    #[test]
+    fn the_page_matches_its_samples() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for comparison in [models::COMPARISON, slic::COMPARISON, explain::COMPARISON] {
+            performance::assert_current(&root, &comparison);
+        }
     }
 }

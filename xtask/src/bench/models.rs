@@ -7,9 +7,9 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::median;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison, text};
+use super::timing::median;
 use super::work::{Case, Kind, Work};
 use crate::cli::ModelsBenchArgs;
 use relevox::cli::print_result;
@@ -151,10 +151,9 @@ fn cases() -> Vec<Case> {
 fn section(result: &Value) -> anyhow::Result<String> {
     let versions = &result["versions"];
     let mut section = format!(
-        "## Networks and convolutions\n\n`cargo xtask bench models --peers PYTHON`, {} threads of {}, beside PyTorch {} \
-         and MONAI {}; medians, and the quotient of the medians. Forward passes are the compiled plan's; GFLOP/s \
-         count the direct form's operations. Memory is the most that a process held which did nothing but that step.\n\n\
-         | what | seconds | GFLOP/s | PyTorch, seconds | ours / PyTorch | MiB | PyTorch, MiB |\n|---|---|---|---|---|---|---|\n",
+        "## Networks and convolutions\n\n`cargo xtask bench models --peers PYTHON`, {} threads of {}, compared with PyTorch {} \
+         and MONAI {}; medians, and the ratio of the medians. Forward passes use the compiled plan; GFLOP/s count the operations of direct convolution. Memory is the peak of a process that runs only that step.\n\n\
+         | case | seconds | GFLOP/s | PyTorch, seconds | ours / PyTorch | MiB | PyTorch, MiB |\n|---|---|---|---|---|---|---|\n",
         result["threads"],
         text(&result["machine"], "processor"),
         text(versions, "torch"),

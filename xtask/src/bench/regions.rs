@@ -5,7 +5,7 @@ use relevox_models::plan::Plan;
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, device};
 use serde_json::json;
 
-use super::scan::{Layer, T2, blanked, divide, isolated, load, profile};
+use super::scan::{Layer, T2, blanked, isolated, load, profile, segment};
 use super::slic::case_folder;
 use crate::cli::RegionsBenchArgs;
 use relevox::cli::print_result;
@@ -18,7 +18,7 @@ use relevox_experiment::progress::print_status;
 pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
     let folder = case_folder(args.case.as_ref())?;
     let study = load(&folder, args.size)?;
-    let regions = divide(&study, T2, args.regions)?;
+    let regions = segment(&study, T2, args.regions)?;
     let cpu = device("cpu")?;
     let parameters = Parameters::seeded(0, &cpu);
     let (plan, image, boxes) = if args.depth == 0 {

@@ -27,7 +27,8 @@ pub(super) fn load(folder: &Path, size: usize) -> anyhow::Result<Study> {
     Ok(Study::load(&files, &preprocess.check()?)?)
 }
 
-pub(super) fn divide(study: &Study, sequence: usize, count: usize) -> anyhow::Result<Supervoxels> {
+/// Segments one sequence of a case.
+pub(super) fn segment(study: &Study, sequence: usize, count: usize) -> anyhow::Result<Supervoxels> {
     let slic = Slic::new(count).compactness(COMPACTNESS);
     Ok(slic.segment_volume(study.image.index_axis(Axis(0), sequence), None)?)
 }
@@ -90,11 +91,11 @@ pub(super) fn profile(
 ) -> anyhow::Result<Vec<Layer>> {
     // The first run allocates the memory that later runs reuse.
     changed(plan, &keep(plan, image)?, patches)?;
-    let kept = keep(plan, image)?;
+    let cache = keep(plan, image)?;
     let start = Instant::now();
-    changed(plan, &kept, patches)?;
+    changed(plan, &cache, patches)?;
     let all = start.elapsed();
-    let Costs { copies, layers, .. } = plan.costs(&kept);
+    let Costs { copies, layers, .. } = plan.costs(&cache);
     let named = |layer: &str, time: Duration| Layer {
         layer: layer.to_owned(),
         size: [image.len_of(Axis(1)), image.len_of(Axis(2)), image.len_of(Axis(3))],
@@ -110,15 +111,15 @@ pub(super) fn profile(
         gflop: cost.operations as f64 / 1e9,
         seconds: cost.time.as_secs_f64(),
     });
-    Ok(of_layers.chain([named("copies of what is kept", copies), named("all else", rest)]).collect())
+    Ok(of_layers.chain([named("copies of cached activations", copies), named("other", rest)]).collect())
 }
 
-fn changed(plan: &Plan, kept: &Cache, patches: &[Patch]) -> anyhow::Result<()> {
+fn changed(plan: &Plan, cache: &Cache, patches: &[Patch]) -> anyhow::Result<()> {
     for together in patches.chunks(TOGETHER) {
         interrupt::check()?;
-        match kept.logit() {
-            Some(_) => plan.patched_logits(kept, together).map(drop)?,
-            None => plan.patched_values(kept, together).map(drop)?,
+        match cache.logit() {
+            Some(_) => plan.patched_logits(cache, together).map(drop)?,
+            None => plan.patched_values(cache, together).map(drop)?,
         }
     }
     Ok(())

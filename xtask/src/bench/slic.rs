@@ -1,4 +1,4 @@
-//! `cargo xtask bench slic`: supervoxels of a real scan beside scikit-image's and SimpleITK's, all sides in turn.
+//! `cargo xtask bench slic`: compares supervoxels of a real scan with scikit-image's and SimpleITK's, all sides in turn.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use slic3d::Slic;
 
-use super::median;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison, text};
+use super::timing::median;
 use crate::cli::SlicBenchArgs;
 use relevox::cli::print_result;
 use relevox_experiment::failure::invalid_input;
@@ -19,18 +19,18 @@ use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
 use relevox_experiment::run::{Host, git_revision, load_average};
 
-/// Its place in docs/PERFORMANCE.md.
+/// Section of docs/PERFORMANCE.md.
 pub(super) const COMPARISON: Comparison = Comparison { name: "slic", section };
 
-/// The sequences whose air is no brain, and the one that is divided.
+/// Sequences that define the brain mask, and the index of the segmented one.
 const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
-const DIVIDED: usize = 2;
+const SEGMENTED: usize = 2;
 const CROP: [usize; 3] = [128; 3];
-/// All of a BraTS scan.
+/// Whole BraTS scan.
 const SCAN: [usize; 3] = [155, 240, 240];
 const COMPACTNESS: f64 = 10.0;
 
-/// What is divided, and how.
+/// A case: image and settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Case {
     size: [usize; 3],
@@ -46,28 +46,29 @@ impl Case {
     }
 }
 
-/// A case with every sample of all sides, in the order in which they were taken.
+/// A case with the samples of all sides, in the order of measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Compared {
     name: String,
     case: Case,
-    /// Voxels that take part.
+    /// Voxels inside the mask.
     voxels: usize,
     /// Regions found.
     found: usize,
-    /// Voxels whose label is not scikit-image's.
+    /// Voxels whose label differs from scikit-image's.
     differing_voxels: usize,
-    /// Processes that wanted to run, before each round.
+    /// Load average before each round.
     load: Vec<Option<f64>>,
     ours_seconds: Vec<f64>,
     scikit_image_seconds: Vec<f64>,
     simpleitk_seconds: Vec<f64>,
 }
 
-/// Runs all cases and renews the samples and the page that is made from them.
+/// Runs all cases and updates the samples and the page.
 ///
 /// # Errors
-/// A case or a peer that can't be used, labels that differ from scikit-image's, files that can't be written.
+/// Returns an error if a case can't be read, a peer can't be run, a file can't be written, or labels differ from
+/// scikit-image's.
 pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
     let folder = case_folder(args.case.as_ref())?;
@@ -81,14 +82,14 @@ pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
         versions = seen;
     }
     if compared.is_empty() {
-        return Err(invalid_input(format!("--only: no case is named like {}", args.only)));
+        return Err(invalid_input(format!("--only: expected a part of a case's name, found {}", args.only)));
     }
     let result = json!({
         "machine": Host::current(),
         "threads": rayon::current_num_threads(),
         "revision": git_revision(),
         "versions": versions,
-        "scan": format!("{}, {}", folder.file_name().unwrap_or_default().display(), SEQUENCES[DIVIDED]),
+        "scan": format!("{}, {}", folder.file_name().unwrap_or_default().display(), SEQUENCES[SEGMENTED]),
         "cases": compared,
     });
     let wrong: Vec<&str> =
@@ -101,7 +102,7 @@ pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the comparison is made of.
+/// Cases of the comparison.
 fn cases() -> Vec<Case> {
     let case = |size, regions, masked| Case { size, regions, masked, compactness: COMPACTNESS };
     vec![
@@ -118,7 +119,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// The case that was named, or the first of the real ones.
+/// Returns the named case, or the first in `RELEVOX_REAL_DATA`.
 pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
     if let Some(folder) = named {
         return Ok(folder.clone());
@@ -139,13 +140,13 @@ pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
     folders.into_iter().next().ok_or_else(none)
 }
 
-/// The centre of the scan, each sequence scaled to 0..1 as the experiment scales it, and where the brain is.
+/// Loads the centre of a scan, scaled to 0..1 as in the experiment, and its brain mask.
 fn load(folder: &Path, size: [usize; 3]) -> anyhow::Result<(Array3<f32>, Array3<bool>)> {
     let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
     let files = CaseFiles::in_folder(folder, &sequences)?;
     let preprocess = Preprocess { sequences, crop: size, downsample: 1, clip_negative: true };
     let study = Study::load(&files, &preprocess.check()?)?;
-    let image = study.image.index_axis(Axis(0), DIVIDED).as_standard_layout().into_owned();
+    let image = study.image.index_axis(Axis(0), SEGMENTED).as_standard_layout().into_owned();
     Ok((image, study.brain.as_standard_layout().into_owned()))
 }
 
@@ -160,20 +161,25 @@ fn compare(
     let (image, brain) = load(folder, case.size)?;
     let mask = case.masked.then(|| brain.view());
     let voxels = mask.map_or(image.len(), |mask| mask.iter().filter(|&&inside| inside).count());
-    let shared = tempfile::tempdir().context("making a folder to share with the peer")?;
+    let shared = tempfile::tempdir().context("creating a folder to share with the peer")?;
     let bytes: Vec<u8> = image.iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(shared.path().join("image.f32"), bytes)?;
     std::fs::write(shared.path().join("mask.u8"), brain.iter().map(|&b| u8::from(b)).collect::<Vec<_>>())?;
-    let mut told = serde_json::to_value(&case)?;
-    told["folder"] = json!(shared.path());
-    let mut peer = Peer::start(&args.peers, root, "slic.py", &told, "skimage and SimpleITK")?;
+    let mut request = serde_json::to_value(&case)?;
+    request["folder"] = json!(shared.path());
+    let mut peer = Peer::start(&args.peers, root, "slic.py", &request, "skimage and SimpleITK")?;
 
     let slic = Slic::new(case.regions).compactness(case.compactness);
     let segment = || slic.segment_volume(image.view(), mask);
     let supervoxels = segment()?;
     peer.ask("labels")?;
     let theirs = std::fs::read(shared.path().join("labels.u32"))?;
-    anyhow::ensure!(theirs.len() == 4 * image.len(), "the peer wrote {} bytes of labels", theirs.len());
+    anyhow::ensure!(
+        theirs.len() == 4 * image.len(),
+        "peer: expected {} bytes of labels, found {}",
+        4 * image.len(),
+        theirs.len()
+    );
     let pairs = supervoxels.labels().into_iter().zip(theirs.chunks_exact(4));
     let differing_voxels = pairs.filter(|(ours, theirs)| ours.to_le_bytes() != **theirs).count();
     let mut compared = Compared {
@@ -201,11 +207,9 @@ fn compare(
 fn section(result: &Value) -> anyhow::Result<String> {
     let versions = &result["versions"];
     let mut section = format!(
-        "## Supervoxels\n\n`cargo xtask bench slic --peers PYTHON`, {} threads of {}, beside scikit-image {} and SimpleITK \
-         {}, on a real T2 scan ({}) at compactness {COMPACTNESS}; medians, and quotients of the medians. A mask is the \
-         brain. Our labels are scikit-image's, compared in the same run; SimpleITK computes another SLIC, without a mask \
-         and with 5 iterations for our 10. Load is the machine's while it was measured.\n\n\
-         | what | milliseconds | scikit-image | times | SimpleITK | times | voxels that differ | load |\n\
+        "## Supervoxels\n\n`cargo xtask bench slic --peers PYTHON`, {} threads of {}, compared with scikit-image {} and SimpleITK \
+         {}, on a real T2 scan ({}) at compactness {COMPACTNESS}; medians, and ratios of the medians. Masks are brain masks. Our labels are scikit-image's, compared in the same run; SimpleITK implements a different SLIC, without a mask and with 5 iterations instead of 10. Load is the load average during the measurement.\n\n\
+         | case | milliseconds | scikit-image | times | SimpleITK | times | voxels that differ | load |\n\
          |---|---|---|---|---|---|---|---|\n",
         result["threads"],
         text(&result["machine"], "processor"),
@@ -235,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_made_of_medians_and_their_quotients() {
+    fn the_table_holds_medians_and_their_ratios() {
         let case = Case { size: SCAN, regions: 100, masked: true, compactness: COMPACTNESS };
         let compared = Compared {
             name: case.name(),
@@ -250,7 +254,7 @@ mod tests {
         };
         let versions = json!({"scikit-image": "0.26.0", "SimpleITK": "2.5"});
         let section = section(&json!({"threads": 2, "versions": versions, "cases": [compared]})).unwrap();
-        assert!(section.contains("beside scikit-image 0.26.0 and SimpleITK 2.5"), "{section}");
+        assert!(section.contains("compared with scikit-image 0.26.0 and SimpleITK 2.5"), "{section}");
         let row = "| 240×240×155, 100 regions, masked | 20.0 | 500 | 25.0 | 100 | 5.0 | 0 | 1.5 |\n";
         assert!(section.ends_with(row), "{section}");
     }

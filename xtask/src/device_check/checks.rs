@@ -1,4 +1,4 @@
-//! What is found, one JSON line each.
+//! Results of the device check, one JSON line each.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ use relevox_experiment::device::DeviceOptions;
 use relevox_experiment::failure::{ExitStatus, exit_status, message};
 use relevox_experiment::interrupt;
 
-/// The checks so far.
+/// Results so far.
 pub(super) struct Checks {
     device: String,
     precision: String,
@@ -17,23 +17,23 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// None yet, about a device.
+    /// Starts the checks of a device.
     pub(super) fn new(options: &DeviceOptions) -> Self {
         let (device, precision) = (options.device.clone(), options.precision.to_string());
         Self { device, precision, failed: RefCell::default() }
     }
 
-    /// How far a result is from the CPU's, and how far it may be.
+    /// Reports the distance of a result from the CPU's, and the allowed distance.
     ///
     /// # Errors
-    /// A stdout that nobody reads; the user's wish to stop.
+    /// Returns an error if stdout is closed or the user interrupts.
     pub(super) fn off(&self, what: &str, off: f64, allowed: f64) -> anyhow::Result<()> {
-        // What is no number is never near enough.
+        // NaN fails.
         let passed = off <= allowed;
         self.line(what, json!({ "off": finite(off), "allowed": allowed }), Some(passed))
     }
 
-    /// A fact that must hold.
+    /// Reports a finding and whether it passed.
     ///
     /// # Errors
     /// As [`Checks::off`].
@@ -41,8 +41,7 @@ impl Checks {
         self.line(what, json!({ "found": found }), Some(passed))
     }
 
-    /// What ended a part before its end is a figure that failed, whoever's fault it would be elsewhere: the other parts go
-    /// on.
+    /// Reports the error of a part as a failed check, so that the other parts run.
     ///
     /// # Errors
     /// As [`Checks::off`].
@@ -55,7 +54,7 @@ impl Checks {
         }
     }
 
-    /// How long something takes.
+    /// Reports a time.
     ///
     /// # Errors
     /// As [`Checks::off`].
@@ -63,7 +62,7 @@ impl Checks {
         self.line(what, json!({ "seconds": seconds }), None)
     }
 
-    /// What did not hold.
+    /// Names of failed checks.
     pub(super) fn failed(&self) -> Vec<String> {
         self.failed.borrow().clone()
     }
@@ -88,7 +87,7 @@ fn finite(value: f64) -> Value {
     if value.is_finite() { json!(value) } else { json!(value.to_string()) }
 }
 
-/// The largest difference of two lists, as a share of the largest number of the second, at least of `least`.
+/// Largest difference between two lists, as a share of the largest magnitude of the second, or of `least`.
 pub(super) fn distance(found: &[f32], expected: &[f32], least: f64) -> f64 {
     if found.len() != expected.len() {
         return f64::INFINITY;
@@ -97,7 +96,7 @@ pub(super) fn distance(found: &[f32], expected: &[f32], least: f64) -> f64 {
     let mut off = 0.0f64;
     for (&found, &expected) in found.iter().zip(expected) {
         let this = f64::from(found - expected).abs();
-        // `max` would drop a NaN.
+        // `max` would ignore NaN.
         off = if this <= off { off } else { this };
         if off.is_nan() {
             return off;
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_that_ends_early_is_a_figure_and_the_user_s_wish_is_not() {
+    fn an_error_is_a_failed_check_and_an_interrupt_is_not() {
         let options = DeviceOptions { device: "cpu".to_owned(), precision: relevox_models::Precision::F32 };
         let checks = Checks::new(&options);
         let diverged = relevox_models::Error::Diverged { epoch: 1, batch: 2, loss: f32::NAN };
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_are_shares_and_no_number_is_far() {
+    fn distances_are_shares_and_nan_is_not_close() {
         assert_eq!(distance(&[1.0, 6.0], &[1.0, 8.0], 1.0), 0.25);
         assert_eq!(distance(&[0.5], &[0.0], 1.0), 0.5);
         assert!(distance(&[f32::NAN, 1.0], &[1.0, 1.0], 1.0).is_nan());

@@ -1,4 +1,4 @@
-//! Whether cuDNN computes every convolution of a network: one that something else computed is missing from its count.
+//! Checks that cuDNN runs every convolution of a network, by counting its runs.
 
 use ndarray::Array4;
 use relevox_models::candle_core::{Device, Tensor};
@@ -13,16 +13,16 @@ use super::checks::Checks;
 
 const SHAPE: [usize; 4] = [4, 36, 40, 36];
 
-/// Counts what a forward pass, the gradients of a training step and a pass of windows take. On a device without cuDNN they
-/// run, and nothing is counted.
+/// Counts the runs of a forward pass, a training step and a pass of windows. On a device without cuDNN, these run without
+/// counting.
 ///
 /// # Errors
-/// A network that can't be made.
+/// Returns an error if a network can't be built.
 pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     let config = ResNetConfig { depth: 18, width: 4, ..ResNetConfig::default() };
     let parameters = Parameters::seeded(2, device);
     let network = ResNet3d::new(&config, parameters.builder())?;
-    let judged = ResNet3d::new(&config, parameters.frozen_builder())?;
+    let frozen = ResNet3d::new(&config, parameters.frozen_builder())?;
     let convolutions = parameters.trainable().iter().filter(|(_, var)| var.rank() == 5).count() as u64;
 
     let [c, z, y, x] = SHAPE;
@@ -39,7 +39,7 @@ pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     };
 
     let forward = || -> anyhow::Result<()> {
-        judged.forward_t(&batch, false)?;
+        frozen.forward_t(&batch, false)?;
         Ok(())
     };
     checks.part("a forward pass", count(&forward, "a forward pass", convolutions))?;
@@ -49,14 +49,14 @@ pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
         loss.backward()?;
         Ok(())
     };
-    // Each has two gradients, but for the first, whose input is no variable.
+    // Each has two gradients, except the first, whose input is not a variable.
     checks.part("a training step", count(&step, "a training step", 3 * convolutions - 1))?;
 
-    let windows = ResNetWindows::new(judged.clone(), device.clone());
+    let windows = ResNetWindows::new(frozen.clone(), device.clone());
     let patches = [Patch::new(Box3::new([10, 12, 9], [16, 19, 17]), Array4::ones((c, 6, 7, 8)))?];
     let pass = || -> anyhow::Result<()> {
-        let kept = windows.cache(&image, SHAPE)?;
-        windows.patched(&kept, &patches, ON_GPU, &Fitting::default())?;
+        let cache = windows.cache(&image, SHAPE)?;
+        windows.patched(&cache, &patches, ON_GPU, &Fitting::default())?;
         Ok(())
     };
     // Once for the image, once for the windows.
@@ -67,11 +67,11 @@ pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     let windows = UNetWindows::new(UNet3d::new(&config, parameters.builder())?, device.clone());
     let convolutions = parameters.trainable().iter().filter(|(_, var)| var.rank() == 5).count() as u64;
     let pass = || -> anyhow::Result<()> {
-        let kept = windows.cache(&image, SHAPE)?;
-        windows.patched(&kept, &patches, ON_GPU, &Fitting::default())?;
+        let cache = windows.cache(&image, SHAPE)?;
+        windows.patched(&cache, &patches, ON_GPU, &Fitting::default())?;
         Ok(())
     };
-    // Of the image the last two, which no change looks back at, are not computed.
+    // The last two are not computed for the image: no patch reads their outputs.
     let what = "a U-Net's pass of windows";
     checks.part(what, count(&pass, what, 2 * convolutions - 2))
 }

@@ -1,4 +1,4 @@
-//! Every operation and its gradients, on the device beside its plain composition on the CPU.
+//! Compares every operation and its gradients with its composition of candle's operations on the CPU.
 
 use relevox_models::Precision;
 use relevox_models::candle_core::backprop::GradStore;
@@ -8,28 +8,28 @@ use relevox_models::conv3d::{
 };
 use serde_json::json;
 
-use super::Allowed;
 use super::checks::{Checks, distance};
+use super::tolerance::Allowed;
 
 type Operation = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 
-/// An operation in both forms, and the shapes of its arguments.
+/// An operation in both implementations, and the shapes of its arguments.
 struct Case {
     name: String,
     shapes: Vec<Vec<usize>>,
     ours: Operation,
     plain: Operation,
-    /// Convolutions and gradients of convolutions in it.
+    /// Number of convolutions and gradients of convolutions.
     convolutions: u64,
 }
 
-/// Distances are shares of the largest number expected, however small that is: gradients of means are.
+/// Smallest reference value: gradients of means are small.
 const LEAST: f64 = 1e-6;
 
-/// Compares all of them.
+/// Compares all operations.
 ///
 /// # Errors
-/// What checks meet.
+/// Returns an error if stdout is closed or the user interrupts.
 pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> anyhow::Result<()> {
     for case in convolutions().into_iter().chain(others()) {
         checks.part(&case.name, compare(checks, &case, device, precision))?;
@@ -58,7 +58,7 @@ fn compare(checks: &Checks, case: &Case, device: &Device, precision: Precision) 
     Ok(())
 }
 
-/// The output and the gradient of each argument.
+/// Computes the output and the gradient of each argument.
 fn both(case: &Case, ours: bool, device: &Device) -> Result<Vec<(String, Vec<f32>)>> {
     let vars: Vec<Var> = case
         .shapes
@@ -83,7 +83,7 @@ fn list(x: &Tensor) -> Result<Vec<f32>> {
     x.detach().flatten_all()?.to_vec1()
 }
 
-/// Numbers from −1 to 1 among which few are equal.
+/// Values from −1 to 1, few of them equal.
 fn rough(shape: &[usize], seed: usize) -> Result<Tensor> {
     let count = shape.iter().product();
     let values: Vec<f32> =
@@ -96,23 +96,23 @@ fn stepped(x: &Tensor) -> Result<Tensor> {
     (x.detach() * 3.0)?.round()? + (x - x.detach())?
 }
 
-/// Whole numbers of 13 bits, all of which TF32, with 11, would round down by 1. Times 1, their sums are exact in float32.
+/// Integers of 13 bits, which TF32, with 11, would round down by 1. Their sums are exact in float32.
 fn thirteen_bits(shape: &[usize], device: &Device) -> Result<Tensor> {
     let values: Vec<f32> =
         (0..shape.iter().product()).map(|i: usize| (4097 + 4 * (i % 125)) as f32).collect();
     Tensor::from_vec(values, shape, device)
 }
 
-/// A convolution, its two gradients and a transposed convolution, of numbers that TF32 would be off by 2e-4 with.
+/// Checks a convolution, its gradients and a transposed convolution on values for which TF32 has an error of 2e-4.
 fn no_tf32(checks: &Checks, device: &Device) -> anyhow::Result<()> {
-    // A shape's algorithm is chosen by trying, when it is met for the third time.
+    // The algorithm for a shape is chosen by trial at its third use.
     for _ in 0..3 {
         integers(device, conv3d::conv3d, conv3d::conv_transpose3d)?;
     }
     let found = integers(device, conv3d::conv3d, conv3d::conv_transpose3d)?;
     let expected = integers(&Device::Cpu, compose::conv3d, compose::conv_transpose3d)?;
     for ((what, found), (_, expected)) in found.iter().zip(&expected) {
-        // Algorithms that transform their tensors round a little, also in float32.
+        // Transform-based algorithms have rounding errors in float32.
         checks.off(&format!("{what} of 13-bit integers, no TF32"), distance(found, expected, LEAST), 3e-5)?;
     }
     Ok(())
@@ -130,8 +130,8 @@ fn integers(
         list(of.get(var).ok_or_else(|| Error::msg("no gradient of 13-bit integers"))?)
     };
     let y = convolve(&x, &weight, None, Conv3dParams::cubic(1, 1))?;
-    // Products of two such numbers would not be exact: the gradient that comes in has 13 bits where the weight is 1, and
-    // is 1 where the input has 13 bits.
+    // Products of two such integers are not exact: the incoming gradient has 13 bits where the weight is 1, and is 1 where
+    // the input has 13 bits.
     let to_input = (&y * thirteen_bits(y.dims(), device)?)?.sum_all()?.backward()?;
     let to_weight = y.sum_all()?.backward()?;
     Ok([

@@ -1,4 +1,4 @@
-//! The relevance of a phantom's regions, and what a U-Net fills them with, whole and incremental, beside the CPU's.
+//! Compares the relevance of a phantom's regions and a U-Net's fill, dense and incremental, with the CPU's.
 
 use ndarray::{Array4, Axis};
 use relevox_models::candle_core::Device;
@@ -10,19 +10,19 @@ use relevox_volume::phantom::{PhantomConfig, generate};
 use serde_json::json;
 use slic3d::{Slic, Supervoxels};
 
-use super::Allowed;
 use super::checks::{Checks, distance};
+use super::tolerance::Allowed;
 
-/// A change of a logit that is large beside what float32 rounds.
+/// A change of a logit that is large compared with the rounding of float32.
 const LARGE: f64 = 1e-3;
 
-/// By whole passes, or not.
+/// Name and whether passes are dense.
 const WAYS: [(&str, bool); 2] = [("whole", true), ("incremental", false)];
 
-/// Four sequences, each from 0 to 1, of one of a cohort's phantoms, and regions of the third.
+/// Four sequences of a phantom, each scaled to 0..1, and regions of the third.
 ///
 /// # Errors
-/// A partition that can't be made.
+/// Returns an error if the segmentation fails.
 pub(super) fn phantom(
     case: usize,
     shape: [usize; 3],
@@ -42,31 +42,31 @@ pub(super) fn phantom(
     Ok((image, regions))
 }
 
-/// A network with the same weights on every device.
+/// Builds a network with the same weights on every device.
 ///
 /// # Errors
-/// What candle meets.
+/// Returns an error if a tensor operation fails.
 pub(super) fn network(config: &ResNetConfig, device: &Device) -> anyhow::Result<ResNet3d> {
     Ok(ResNet3d::new(config, Parameters::seeded(2, device).frozen_builder())?)
 }
 
-/// Scores a phantom's regions.
+/// Scores a phantom's regions and fills them.
 ///
 /// # Errors
-/// What scoring meets.
+/// Returns an error if scoring on the CPU fails, stdout is closed, or the user interrupts.
 pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> anyhow::Result<()> {
     let (image, regions) = phantom(0, [30, 36, 30], 5.5, 24)?;
     let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
     let fill = ConstantFill::new(FillKind::Max, image.view(), brain.view())?;
     let config = ResNetConfig { depth: 18, width: 8, ..ResNetConfig::default() };
-    let ask = |classifier: NetworkClassifier| -> anyhow::Result<RegionLogits> {
+    let score = |classifier: NetworkClassifier| -> anyhow::Result<RegionLogits> {
         Ok(region_logits(&*classifier.baseline(image.view())?, &regions, &fill, &silent)?)
     };
     let on = |device: &Device| -> anyhow::Result<NetworkClassifier> {
         Ok(NetworkClassifier::new(network(&config, device)?, device.clone())?)
     };
-    let expected = ask(on(&Device::Cpu)?.dense(true))?;
-    // How far each region moves the logit: that is what relevance is made of.
+    let expected = score(on(&Device::Cpu)?.dense(true))?;
+    // Change of the logit by each region.
     let moves = |logits: &RegionLogits| -> Vec<f32> {
         logits.perturbed.iter().map(|logit| logit - logits.original[0]).collect()
     };
@@ -75,8 +75,8 @@ pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> any
     checks.note("phantom: the largest change of a logit", json!(largest), largest > LARGE)?;
     let allowed = Allowed::at(precision).network;
     let compare = |name: &str, dense: bool| -> anyhow::Result<()> {
-        // The CPU, too, is asked as a GPU is.
-        let found = ask(on(device)?.compiled(false)?.dense(dense))?;
+        // The CPU uses the same path as a GPU.
+        let found = score(on(device)?.compiled(false)?.dense(dense))?;
         let off = distance(&found.original, &expected.original, largest);
         checks.off(&format!("phantom, {name}: logit"), off, allowed)?;
         let off = distance(&moves(&found), &expected_moves, LARGE);
@@ -90,7 +90,7 @@ pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> any
     filled(checks, device, precision, &image, &regions)
 }
 
-/// What a U-Net fills the regions with.
+/// Compares a U-Net's fill of the regions.
 fn filled(
     checks: &Checks,
     device: &Device,
@@ -103,25 +103,21 @@ fn filled(
         let unet = UNet3d::new(&config, Parameters::seeded(3, device).frozen_builder())?;
         Ok(LearnedFill::new(unet, device.clone())?)
     };
-    let ask = |fill: LearnedFill, image: &Array4<f32>| -> anyhow::Result<Vec<f32>> {
+    let score = |fill: LearnedFill, image: &Array4<f32>| -> anyhow::Result<Vec<f32>> {
         let all: Vec<usize> = (0..regions.len()).collect();
         let patches = fill.patches(image.view(), regions, &all)?;
         Ok(patches.iter().flat_map(|patch| patch.as_slice().iter().copied()).collect())
     };
-    let expected = ask(on(&Device::Cpu)?.dense(true), image)?;
-    // What the U-Net says where it sees nothing: a device that always said that must not pass.
-    let of_nothing = ask(on(&Device::Cpu)?, &Array4::zeros(image.dim()))?;
-    let apart = distance(&of_nothing, &expected, LARGE);
-    checks.note(
-        "learned fill: how far its values are from those of nothing",
-        json!(apart),
-        apart > 10.0 * LARGE,
-    )?;
+    let expected = score(on(&Device::Cpu)?.dense(true), image)?;
+    // The U-Net's output on zeros: a device that ignores its input must not pass.
+    let on_zeros = score(on(&Device::Cpu)?, &Array4::zeros(image.dim()))?;
+    let apart = distance(&on_zeros, &expected, LARGE);
+    checks.note("learned fill: distance from its values on zeros", json!(apart), apart > 10.0 * LARGE)?;
     let allowed = Allowed::at(precision).network;
     for (name, dense) in WAYS {
         let name = format!("learned fill, {name}");
         let compare = || -> anyhow::Result<()> {
-            let found = ask(on(device)?.compiled(false)?.dense(dense), image)?;
+            let found = score(on(device)?.compiled(false)?.dense(dense), image)?;
             checks.off(&name, distance(&found, &expected, LARGE), allowed)
         };
         checks.part(&name, compare())?;

@@ -1,4 +1,4 @@
-//! How long a forward pass, a training step and a relevance map take on the device.
+//! Times a forward pass, a training step and a relevance map on the device.
 
 use std::time::Instant;
 
@@ -13,12 +13,12 @@ use super::checks::Checks;
 use super::relevance::{network, phantom};
 use relevox_experiment::interrupt;
 
-/// Timed runs, after those that choose algorithms and fill the memory's pool.
+/// Number of timed runs, after the warm-up.
 const RUNS: usize = 5;
-/// cuDNN's algorithms are tried when a shape is met for the third time.
+/// Warm-up runs: cuDNN's algorithms are tried at the third use of a shape.
 const BEFORE: usize = 3;
 
-/// What is timed.
+/// Sizes of the timed work.
 struct Sizes {
     config: ResNetConfig,
     size: [usize; 3],
@@ -29,7 +29,7 @@ struct Sizes {
 /// Times all three.
 ///
 /// # Errors
-/// What the network meets.
+/// Returns an error if stdout is closed or the user interrupts.
 pub(super) fn run(checks: &Checks, device: &Device, quick: bool) -> anyhow::Result<()> {
     let sizes = if quick {
         let config = ResNetConfig { depth: 10, width: 4, ..ResNetConfig::default() };
@@ -72,7 +72,7 @@ fn training_step(config: &ResNetConfig, batch: &Tensor, device: &Device) -> anyh
     })
 }
 
-/// Of scans whose shapes were met before, and of one that is new: its regions have windows of other sizes.
+/// Times scans whose shapes were used before, and a new scan, whose windows have other sizes.
 fn relevance(
     checks: &Checks,
     sizes: &Sizes,
@@ -88,7 +88,7 @@ fn relevance(
     };
     let (image, regions) = scan(0)?;
     let fill = maximum(&image)?;
-    // Two scans in turn, so that neither finds its layers kept.
+    // Two scans in turn, so that neither finds its activations cached.
     let other = image.mapv(|value| 1.0 - value);
     let mut scans = [&image, &other].into_iter().cycle();
     let seconds = median(|| {

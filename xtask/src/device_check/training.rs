@@ -1,4 +1,4 @@
-//! Ten steps of training on the device and on the CPU, and a state that is handed from one to the other and back.
+//! Compares ten training steps on the device with the CPU, also with the training state moved between them.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -8,12 +8,12 @@ use relevox_models::candle_core::Device;
 use relevox_models::train::{ClassifierTrainer, EpochRecord, Examples, Step, TrainConfig};
 use relevox_models::{Precision, ResNetConfig};
 
-use super::Allowed;
 use super::checks::{Checks, distance};
+use super::tolerance::Allowed;
 
 const SIZE: [usize; 3] = [16, 18, 14];
 
-/// Images whose label shows.
+/// Images whose brightness depends on the label.
 struct Blobs {
     first: usize,
     count: usize,
@@ -47,13 +47,13 @@ impl Examples for Blobs {
 /// Compares losses and logits.
 ///
 /// # Errors
-/// What training meets, a folder that can't be written to.
+/// Returns an error if training on the CPU fails or a temporary folder can't be written to.
 pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir().context("making a folder for states of training")?;
+    let folder = tempfile::tempdir().context("creating a folder for training states")?;
     let allowed = Allowed::at(precision).network;
     let host = Device::Cpu;
     let whole = epochs(folder.path(), [&host, &host])?;
-    // Five steps an epoch.
+    // An epoch has five steps.
     let compare = |name: &str, devices: [&Device; 2]| -> anyhow::Result<()> {
         for (found, expected) in epochs(folder.path(), devices)?.iter().zip(&whole) {
             let losses = |record: &EpochRecord| [record.train_loss as f32, record.validation_loss as f32];
@@ -74,7 +74,7 @@ pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> any
     Ok(())
 }
 
-/// Two epochs, each on a device of its own, the second from the first's state in a file.
+/// Trains two epochs, each on a given device, the second resumed from the first's state.
 fn epochs(folder: &Path, devices: [&Device; 2]) -> anyhow::Result<Vec<EpochRecord>> {
     let network = ResNetConfig { depth: 10, in_channels: 2, width: 4, ..ResNetConfig::default() };
     let config = TrainConfig { epochs: 2, batch: 4, learning_rate: 1e-4, seed: 5, ..TrainConfig::default() };
