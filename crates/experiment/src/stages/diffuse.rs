@@ -1,5 +1,5 @@
-//! Diffused relevance of the selected partition, with settings selected on the validation split; and its intensity control,
-//! which ranks regions by their mean intensity.
+//! Diffused relevance of the selected partition, with settings selected on the validation split; and its intensity
+//! control, which ranks regions by their mean intensity.
 
 use anyhow::Context;
 use relevox_eval::{RegionOverlap, otsu};
