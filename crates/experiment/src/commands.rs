@@ -22,7 +22,8 @@ use crate::stages::{
 /// A run, and the options that determine its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct RunRequest {
-    /// Profile to start from. Defaults to the run folder's own configuration, else to `desk`, or `scans` if `cohort` is set.
+    /// Profile to start from. Defaults to the run folder's own configuration, else to `desk`, or `scans` if `cohort` is
+    /// set.
     pub profile: Option<Profile>,
     /// TOML file whose keys override the profile's.
     pub config: Option<PathBuf>,
@@ -71,7 +72,8 @@ pub fn reproduce(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()>
 /// Generates the synthetic cohort.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if the configuration is invalid or the folder can't be written to.
+/// Returns an [`InputError`](crate::failure::InputError) if the configuration is invalid or the folder can't be written
+/// to.
 pub fn phantom(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     device.open()?;
     let (run, config) = resolve(args)?.open()?;
@@ -100,7 +102,8 @@ pub fn grid(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
 /// Computes the selected partition of each case.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if a partition has to be selected and the grid search was not run.
+/// Returns an [`InputError`](crate::failure::InputError) if a partition has to be selected and the grid search was not
+/// run.
 pub fn regions(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     let session = open(resolve(args)?, device, Prerequisite::Grid)?;
     make_regions(&session, &search::selected(&session)?)
@@ -109,7 +112,8 @@ pub fn regions(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
 /// Trains the learned fill.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of training.
+/// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of
+/// training.
 pub fn perturb_train(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     let session = open(resolve(args)?, device, Prerequisite::Training)?;
     let network = trained_network(&session)?;
@@ -119,7 +123,8 @@ pub fn perturb_train(args: RunRequest, device: &DeviceOptions) -> anyhow::Result
 /// Computes scores and maps.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of a stage.
+/// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of a
+/// stage.
 pub fn score(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     let session = open(resolve(args)?, device, Prerequisite::Training)?;
     let network = trained_network(&session)?;

@@ -22,7 +22,8 @@ impl DeviceOptions {
     /// Requires the defaults, for a command that runs no network.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) for a device other than the CPU, or a precision other than f32.
+    /// Returns an [`InputError`](crate::failure::InputError) for a device other than the CPU, or a precision other than
+    /// f32.
     pub fn require_cpu(&self, command: &str) -> anyhow::Result<()> {
         if *self == (Self { device: "cpu".to_owned(), precision: Precision::F32 }) {
             return Ok(());
@@ -49,7 +50,8 @@ impl fmt::Display for DeviceOptions {
     }
 }
 
-/// Returns a callback that reports a reduced batch size after the GPU ran out of memory. `task` names the work in the message.
+/// Returns a callback that reports a reduced batch size after the GPU ran out of memory. `task` names the work in the
+/// message.
 pub fn batch_size_notice(task: &'static str) -> Notice {
     Box::new(move |size| {
         print_status(format!("{task}: out of GPU memory, continuing with batches of {size}"))

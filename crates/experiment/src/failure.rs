@@ -37,8 +37,8 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Classifies an error. Errors of the libraries about their input (files, cases, weights, settings) count as invalid input;
-/// all others are internal.
+/// Classifies an error. Errors of the libraries about their input (files, cases, weights, settings) count as invalid
+/// input; all others are internal.
 pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     let mut status = ExitStatus::InternalError;
     for cause in error.chain() {

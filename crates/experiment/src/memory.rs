@@ -1,8 +1,8 @@
 //! Reuse of freed memory by the allocator.
 //!
-//! A training step frees its large tensors and allocates tensors of the same size again. By default the C library returns
-//! such memory to the operating system immediately, and every page has to be mapped and zeroed again: a quarter of the
-//! time of a step.
+//! A training step frees its large tensors and allocates tensors of the same size again. By default the C library
+//! returns such memory to the operating system immediately, and every page has to be mapped and zeroed again: a quarter
+//! of the time of a step.
 #![allow(unsafe_code, reason = "two calls of the C library, each with its safety argument")]
 
 /// Keeps freed memory in the process, where the C library supports it. Call it before starting threads.

@@ -1,5 +1,5 @@
-//! Several runs in subfolders of one folder: the folds of a cross-validation, which are pooled, or different seeds, which
-//! are compared.
+//! Several runs in subfolders of one folder: the folds of a cross-validation, which are pooled, or different seeds,
+//! which are compared.
 
 use relevox_report::tables::{Summary, terminal_table};
 

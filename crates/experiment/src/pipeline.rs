@@ -111,7 +111,8 @@ pub fn reproduce(spec: RunSpec, device: &DeviceOptions) -> anyhow::Result<()> {
 /// Loads the trained classifier, which must be current.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if the classifier is not trained or was trained with other inputs.
+/// Returns an [`InputError`](crate::failure::InputError) if the classifier is not trained or was trained with other
+/// inputs.
 pub fn trained_network(session: &Session) -> anyhow::Result<Network> {
     train::require(session)?;
     Network::selected(session)

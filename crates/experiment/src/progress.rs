@@ -1,5 +1,5 @@
-//! Progress of long computations on stderr: a bar with rate and remaining time on a terminal, otherwise a line every few
-//! seconds.
+//! Progress of long computations on stderr: a bar with rate and remaining time on a terminal, otherwise a line every
+//! few seconds.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::{LazyLock, Mutex};

@@ -47,7 +47,8 @@ pub struct Config {
     pub evaluate: EvaluateConfig,
 }
 
-/// Validated [`Config`]. Dereferences to the settings as they were given; methods return the validated settings of libraries.
+/// Validated [`Config`]. Dereferences to the settings as they were given; methods return the validated settings of
+/// libraries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidConfig {
     config: Config,
@@ -61,8 +62,8 @@ impl Config {
     /// Validates every value.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) that names the first invalid key, the expected values and the
-    /// value found.
+    /// Returns an [`InputError`](crate::failure::InputError) that names the first invalid key, the expected values and
+    /// the value found.
     pub fn check(self) -> anyhow::Result<ValidConfig> {
         let phantom = section("phantom", self.phantom.clone().check())?;
         let split_sizes = self.cohort.check()?;

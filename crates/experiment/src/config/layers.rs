@@ -1,5 +1,5 @@
-//! Merging of the layers of a configuration: `desk`, the profile or the run folder's `run.toml`, a file, and the options of
-//! the command line.
+//! Merging of the layers of a configuration: `desk`, the profile or the run folder's `run.toml`, a file, and the
+//! options of the command line.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -70,8 +70,8 @@ impl Layers {
     /// Merges the layers and validates the result.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) for invalid TOML, an unknown key (with the closest known key), or a
-    /// value of the wrong type or out of range.
+    /// Returns an [`InputError`](crate::failure::InputError) for invalid TOML, an unknown key (with the closest known
+    /// key), or a value of the wrong type or out of range.
     pub fn resolve(&self) -> anyhow::Result<Resolved> {
         let mut table = Source::profile(Profile::Desk).table()?;
         let known = flatten(&table);

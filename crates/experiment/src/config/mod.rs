@@ -1,7 +1,7 @@
 //! Configuration of a run: one struct per section of `run.toml`.
 //!
-//! `profiles/desk.toml` documents every key with its default; the other profiles list only the keys that differ. Layers are
-//! applied in order, later ones overriding earlier ones: `desk`, the profile (or the run folder's own `run.toml`),
+//! `profiles/desk.toml` documents every key with its default; the other profiles list only the keys that differ. Layers
+//! are applied in order, later ones overriding earlier ones: `desk`, the profile (or the run folder's own `run.toml`),
 //! `--config FILE`, `--set KEY=VALUE`, `--seed` and `--cohort`. See [`Layers`].
 
 mod cohort;

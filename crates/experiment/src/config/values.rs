@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use crate::failure::invalid_input;
 
-/// Converts the error of a library's settings, whose messages start with the name of the setting, to one that names the key.
+/// Converts the error of a library's settings, whose messages start with the name of the setting, to one that names the
+/// key.
 pub fn section<T, E: Display>(name: &str, checked: Result<T, E>) -> anyhow::Result<T> {
     checked.map_err(|error| invalid_input(format!("config: {name}.{error}")))
 }

@@ -51,7 +51,8 @@ impl Run {
         sidecar::is_current(&self.root, artefact, inputs)
     }
 
-    /// Makes a file unless it is current, and returns true if it was made. `make` must write it atomically (see [`replace`]).
+    /// Makes a file unless it is current, and returns true if it was made. `make` must write it atomically (see
+    /// [`replace`]).
     ///
     /// # Errors
     /// Returns the error of `make`, or an error if the sidecar can't be written.
@@ -64,7 +65,8 @@ impl Run {
         self.make_with(artefact, inputs, |path| make(path).map(|()| Vec::new()))
     }
 
-    /// Makes a file together with further files, whose names `make` returns. If any of them is missing, all are made again.
+    /// Makes a file together with further files, whose names `make` returns. If any of them is missing, all are made
+    /// again.
     ///
     /// # Errors
     /// As [`Run::make`].
@@ -107,8 +109,8 @@ impl Run {
     /// Requires a current artefact.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if the artefact is missing,
-    /// incomplete or made from other inputs.
+    /// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if the artefact is
+    /// missing, incomplete or made from other inputs.
     pub fn require(&self, artefact: &str, inputs: &Inputs, command: &str) -> anyhow::Result<()> {
         sidecar::require(&self.root, artefact, inputs, command)
     }

@@ -11,8 +11,8 @@ use crate::failure::invalid_input;
 /// Key of the source of the scans.
 const COHORT: &str = "cohort.source";
 
-/// Requires a run folder, an empty folder or a new one, so that a run never writes among other files. A command killed before it wrote
-/// the configuration leaves only temporary files.
+/// Requires a run folder, an empty folder or a new one, so that a run never writes among other files. A command killed
+/// before it wrote the configuration leaves only temporary files.
 ///
 /// # Errors
 /// Returns an [`InputError`](crate::failure::InputError) that names a file of the folder.
@@ -37,8 +37,8 @@ pub(super) fn refuse_other_folders(root: &Path) -> anyhow::Result<()> {
     )))
 }
 
-/// Requires a run folder that neither contains the scans, which the run could overwrite or `--fresh` remove, nor lies among
-/// them, where its synthetic cases would count as part of the cohort.
+/// Requires a run folder that neither contains the scans, which the run could overwrite or `--fresh` remove, nor lies
+/// among them, where its synthetic cases would count as part of the cohort.
 ///
 /// # Errors
 /// Returns an [`InputError`](crate::failure::InputError) that names both paths.
@@ -63,8 +63,8 @@ pub(super) fn refuse_among_scans(root: &Path, source: &Path) -> anyhow::Result<(
     )))
 }
 
-/// Requires that every difference from the stored configuration was set on the command line. A different cohort is always refused, because it
-/// invalidates all artefacts.
+/// Requires that every difference from the stored configuration was set on the command line. A different cohort is
+/// always refused, because it invalidates all artefacts.
 ///
 /// # Errors
 /// Returns an [`InputError`](crate::failure::InputError) that lists the other differences.

@@ -32,8 +32,8 @@ pub fn hash_bytes(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-/// Derives the seed of a named random number stream. Streams with different names are independent, so a change to one stage
-/// leaves the random numbers of the others unchanged.
+/// Derives the seed of a named random number stream. Streams with different names are independent, so a change to one
+/// stage leaves the random numbers of the others unchanged.
 pub fn stream_seed(seed: u64, stream: &str) -> u64 {
     let digest = Sha256::digest(format!("{seed}/{stream}"));
     digest.iter().take(8).fold(0, |seed, &byte| (seed << 8) | u64::from(byte))

@@ -68,7 +68,8 @@ impl Run {
         })
     }
 
-    /// Records the cost of a stage: added to the recorded cost if the stage resumed earlier work, replacing it if `restarted`.
+    /// Records the cost of a stage: added to the recorded cost if the stage resumed earlier work, replacing it if
+    /// `restarted`.
     ///
     /// # Errors
     /// Returns an error if the manifest can't be written.

@@ -1,9 +1,9 @@
 //! The folder of a run: its artefacts, and the inputs each was made from.
 //!
-//! Every artefact has a sidecar, `ARTEFACT.made.json`, with its inputs: settings by value, files by content hash. An artefact
-//! is *current* if it exists and its sidecar lists the inputs that it would be made from now. Only this decides whether
-//! a command makes an artefact again, so an interrupted command resumes where it stopped. Sidecars contain no times: equal inputs
-//! give equal bytes.
+//! Every artefact has a sidecar, `ARTEFACT.made.json`, with its inputs: settings by value, files by content hash. An
+//! artefact is *current* if it exists and its sidecar lists the inputs that it would be made from now. Only this
+//! decides whether a command makes an artefact again, so an interrupted command resumes where it stopped. Sidecars
+//! contain no times: equal inputs give equal bytes.
 
 mod artefacts;
 mod folder;

@@ -1,9 +1,9 @@
 //! Opening of a run folder, and the checks for a folder that another configuration made.
 //!
-//! A folder keeps its configuration. Keys set on the command line (`--set`, `--seed`) are intended changes: the stages that
-//! depend on them run again. Any other difference, from another profile or file or from a `--set` that was left out,
-//! would silently discard work; it is refused unless `--update` or `--fresh` is given. A different cohort is refused even if
-//! it is set on the command line, because it invalidates the whole run.
+//! A folder keeps its configuration. Keys set on the command line (`--set`, `--seed`) are intended changes: the stages
+//! that depend on them run again. Any other difference, from another profile or file or from a `--set` that was left
+//! out, would silently discard work; it is refused unless `--update` or `--fresh` is given. A different cohort is
+//! refused even if it is set on the command line, because it invalidates the whole run.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -38,12 +38,12 @@ pub struct RunSpec {
 }
 
 impl RunSpec {
-    /// Resolves the effective configuration of a run folder: `layers`, on top of the folder's own configuration if they contain
-    /// neither a profile nor a file.
+    /// Resolves the effective configuration of a run folder: `layers`, on top of the folder's own configuration if they
+    /// contain neither a profile nor a file.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) for an invalid configuration, a folder that is not a run's or
-    /// that overlaps with the scans, or differences that [`OpenMode::Resume`] refuses.
+    /// Returns an [`InputError`](crate::failure::InputError) for an invalid configuration, a folder that is not a run's
+    /// or that overlaps with the scans, or differences that [`OpenMode::Resume`] refuses.
     pub fn resolve(root: PathBuf, mut layers: Layers, mode: OpenMode) -> anyhow::Result<Self> {
         refuse_other_folders(&root)?;
         let stored = match mode {
@@ -75,12 +75,12 @@ impl RunSpec {
         Self::resolve(self.root.join(folder), Layers { base: Some(base), set, ..Layers::default() }, mode)
     }
 
-    /// Creates and locks the folder, removes temporary files (and with [`OpenMode::Fresh`] all artefacts), and writes the
-    /// configuration.
+    /// Creates and locks the folder, removes temporary files (and with [`OpenMode::Fresh`] all artefacts), and writes
+    /// the configuration.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) if the folder can't be written to or another command has locked
-    /// it.
+    /// Returns an [`InputError`](crate::failure::InputError) if the folder can't be written to or another command has
+    /// locked it.
     pub fn open(self) -> anyhow::Result<(Run, ValidConfig)> {
         let unwritable = |error: std::io::Error| {
             invalid_input(format!("{}: expected a writable folder: {error}", self.root.display()))

@@ -69,8 +69,8 @@ pub fn is_current(root: &Path, artefact: &str, inputs: &Inputs) -> bool {
 /// Requires a current artefact in a run folder. Does not require the folder's lock.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if the artefact is missing, incomplete or made from other
-/// inputs.
+/// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if the artefact is
+/// missing, incomplete or made from other inputs.
 pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> anyhow::Result<()> {
     let path = root.join(artefact);
     let found = match state(root, artefact, inputs) {
@@ -83,8 +83,8 @@ pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> a
     Err(unavailable(&path, &found, command))
 }
 
-/// Creates the [`InputError`](crate::failure::InputError) for an artefact that can't be used: its problem, and the command to
-/// run first.
+/// Creates the [`InputError`](crate::failure::InputError) for an artefact that can't be used: its problem, and the
+/// command to run first.
 pub fn unavailable(path: &Path, problem: &str, command: &str) -> anyhow::Error {
     invalid_input(format!("{}: {problem}; run `{} {command}` first", path.display(), program::name()))
 }

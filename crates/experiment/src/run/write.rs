@@ -12,8 +12,8 @@ use crate::failure::invalid_input;
 /// Replaces the content of a file atomically: readers see the old or the new content, even if the process is killed.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if the folder can't be written to or the disk is full, and another error for
-/// other failures.
+/// Returns an [`InputError`](crate::failure::InputError) if the folder can't be written to or the disk is full, and
+/// another error for other failures.
 pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
@@ -31,7 +31,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write().map_err(|error| write_error(path, error))
 }
 
-/// Converts the error of a write: to an [`InputError`](crate::failure::InputError) if the user can choose another folder.
+/// Converts the error of a write: to an [`InputError`](crate::failure::InputError) if the user can choose another
+/// folder.
 pub(super) fn write_error(path: &Path, error: io::Error) -> anyhow::Error {
     // Creating a folder where a file of that name exists fails with `AlreadyExists`.
     use io::ErrorKind::{
@@ -57,8 +58,8 @@ pub(super) fn write_error(path: &Path, error: io::Error) -> anyhow::Error {
     anyhow::Error::from(error).context(format!("writing {}", path.display()))
 }
 
-/// Checks that files can be written below a folder, which need not exist yet. Call it before long computations. Leaves no
-/// files.
+/// Checks that files can be written below a folder, which need not exist yet. Call it before long computations. Leaves
+/// no files.
 ///
 /// # Errors
 /// Returns an [`InputError`](crate::failure::InputError) if the folder can't be created or written to.
@@ -72,7 +73,8 @@ pub fn check_writable(folder: &Path) -> anyhow::Result<()> {
         .map_err(|error| invalid_input(format!("{}: expected a writable folder: {error}", folder.display())))
 }
 
-/// Finds temporary files below a folder, left by a killed command: hidden files and `.part` files. Links are not followed.
+/// Finds temporary files below a folder, left by a killed command: hidden files and `.part` files. Links are not
+/// followed.
 ///
 /// # Errors
 /// Returns an error if a folder can't be read.

@@ -1,5 +1,5 @@
-//! The cohort of a run: its cases are found, drawn, split and hashed, and every scan is read once before the first stage.
-//! Writes `cohort.csv` and `left_out.csv`.
+//! The cohort of a run: its cases are found, drawn, split and hashed, and every scan is read once before the first
+//! stage. Writes `cohort.csv` and `left_out.csv`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,8 +52,8 @@ struct LeftOutRow<'a> {
 }
 
 impl Scans {
-    /// Finds the cases of the configured cohort, and reads every scan unless the run folder shows that this was done before.
-    /// Writes nothing.
+    /// Finds the cases of the configured cohort, and reads every scan unless the run folder shows that this was done
+    /// before. Writes nothing.
     ///
     /// # Errors
     /// Returns an error if a scan can't be read, or the cohort has too few cases or a single class.

@@ -1,5 +1,5 @@
-//! Diffused relevance of the selected partition, with settings selected on the validation split; and its intensity control,
-//! which ranks regions by their mean intensity.
+//! Diffused relevance of the selected partition, with settings selected on the validation split; and its intensity
+//! control, which ranks regions by their mean intensity.
 
 use anyhow::Context;
 use relevox_eval::{RegionOverlap, otsu};
@@ -179,7 +179,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     let chosen = if is_enabled(&session.config) {
         let inputs = selection_inputs(session, partition)?;
         work.count(session.run.make(DIFFUSION, &inputs, |path| {
-            let text = serde_json::to_string_pretty(&choose(session, partition)?)?;
+            let text = serde_json::to_string_pretty(&select(session, partition)?)?;
             replace(path, text.as_bytes())
         })?);
         Some(read(session)?.chosen)
@@ -246,12 +246,13 @@ fn load(
     Ok((session.scans.study(case)?, regions))
 }
 
-fn choose(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion> {
+/// Evaluates all candidates on the validation split, and selects the best.
+fn select(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion> {
     let candidates = candidates(&session.config);
     let mut sums = vec![0.0; candidates.len()];
     let mut cases = 0;
     let all: Vec<_> = session.scans.split(Split::Validation).collect();
-    let progress = Progress::start("diffuse: choose", all.len(), "validation cases");
+    let progress = Progress::start("diffuse: select", all.len(), "validation cases");
     for case in all {
         interrupt::check()?;
         let (study, regions) = load(session, partition, case.id())?;

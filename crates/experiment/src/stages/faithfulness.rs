@@ -1,9 +1,9 @@
-//! Faithfulness of maps to the classifier: areas under the deletion and insertion curves and infidelity of every method, on the
-//! explained test cases. A CSV for each case.
+//! Faithfulness of maps to the classifier: areas under the deletion and insertion curves and infidelity of every
+//! method, on the explained test cases. A CSV for each case.
 //!
 //! V. Petsiuk, A. Das and K. Saenko, "RISE", BMVC 2018; C.-K. Yeh et al., "On the (In)fidelity and Sensitivity of
-//! Explanations", NeurIPS 2019. Curves show the probability of the predicted class as regions of the selected partition are
-//! removed or inserted; a map by voxel is averaged over each region.
+//! Explanations", NeurIPS 2019. Curves show the probability of the predicted class as regions of the selected partition
+//! are removed or inserted; a map by voxel is averaged over each region.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Scores of a few validation cases over the epochs of training, for Figure 3 and the paper's claim that the classifier "focuses
-//! more on a single region" as its validation loss falls.
+//! Scores of a few validation cases over the epochs of training, for Figure 3 and the paper's claim that the classifier
+//! "focuses more on a single region" as its validation loss falls.
 //!
 //! Source: Rajapaksa and Khalvati (2022), appendix A.1.
 

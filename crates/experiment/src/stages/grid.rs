@@ -1,7 +1,7 @@
 //! Grid search over partitions and fills (Table 3), and the selected partition.
 //!
-//! Every cell is scored on some cases of the validation and test splits. The validation split selects; the results of the test
-//! split are compared with the paper's.
+//! Every cell is scored on some cases of the validation and test splits. The validation split selects; the results of
+//! the test split are compared with the paper's.
 //!
 //! Source: Rajapaksa and Khalvati (2022), appendix A.3.
 
@@ -247,8 +247,8 @@ fn not_found(path: &Path) -> anyhow::Error {
     unavailable(path, "not found", "grid")
 }
 
-/// Returns the partition of all later stages: the one fixed in the configuration, or that of the first cell with the best mean on
-/// the validation split.
+/// Returns the partition of all later stages: the one fixed in the configuration, or that of the first cell with the
+/// best mean on the validation split.
 ///
 /// # Errors
 /// Returns an error if the search was not run.

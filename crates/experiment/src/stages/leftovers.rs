@@ -77,7 +77,8 @@ fn used(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<Pat
     Ok(used)
 }
 
-/// Removes unused artefacts, recognised by their sidecars or names, and leaves other files. Returns true if the folder was removed.
+/// Removes unused artefacts, recognised by their sidecars or names, and leaves other files. Returns true if the folder
+/// was removed.
 fn remove_unused(folder: &Path, used: &BTreeSet<PathBuf>) -> std::io::Result<bool> {
     let mut empty = true;
     let entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;

@@ -1,4 +1,5 @@
-//! Relevance maps from 0 to 100 and their masks, on the scan's grid with its affine: one file each for every case and method.
+//! Relevance maps from 0 to 100 and their masks, on the scan's grid with its affine: one file each for every case and
+//! method.
 //!
 //! Maps are evaluated on the network's grid and brought to the scan's grid only to be written.
 
@@ -100,8 +101,8 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
     Ok(work)
 }
 
-/// Loads a map on the network's grid: painted from the relevance of its regions or, for a method without regions, sampled from
-/// the written map.
+/// Loads a map on the network's grid: painted from the relevance of its regions or, for a method without regions,
+/// sampled from the written map.
 ///
 /// # Errors
 /// Returns an error if the table or the map can't be read.

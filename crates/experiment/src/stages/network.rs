@@ -80,7 +80,8 @@ impl Network {
         Tensor::stack(&logits, 0)?.mean(0)
     }
 
-    /// Computes Grad-CAM for the predicted class; for an ensemble, the mean map for the class that the ensemble predicts.
+    /// Computes Grad-CAM for the predicted class; for an ensemble, the mean map for the class that the ensemble
+    /// predicts.
     ///
     /// # Errors
     /// Returns an error if a tensor operation fails or the map is not finite.

@@ -50,8 +50,8 @@ pub fn run(run: &Run, config: &ValidConfig) -> anyhow::Result<Work> {
 /// Requires the complete cohort in a run folder.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if the cohort is missing, unfinished, of another configuration, or
-/// incomplete.
+/// Returns an [`InputError`](crate::failure::InputError) if the cohort is missing, unfinished, of another
+/// configuration, or incomplete.
 pub fn require(root: &Path, config: &Config) -> anyhow::Result<()> {
     run::require(root, PHANTOM, &inputs(config), PHANTOM)?;
     if is_complete(root, config) {

@@ -1,7 +1,7 @@
 //! Brightness control of the classifier: a prediction from global intensity statistics, without spatial information.
 //!
-//! A logistic regression on the mean and standard deviation of each preprocessed sequence, fitted on the training split. A
-//! network that is not better may rely on a brightness shortcut; its maps then show no localized evidence.
+//! A logistic regression on the mean and standard deviation of each preprocessed sequence, fitted on the training
+//! split. A network that is not better may rely on a brightness shortcut; its maps then show no localized evidence.
 
 use anyhow::Context;
 use ndarray::{Array2, Axis};

@@ -28,8 +28,8 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
     rows.with_context(|| format!("reading {}", path.display()))
 }
 
-/// Serializes a number as [`f64`]'s `Display` formats it: shortest digits that read back the same, without an exponent and
-/// without a trailing `.0`.
+/// Serializes a number as [`f64`]'s `Display` formats it: shortest digits that read back the same, without an exponent
+/// and without a trailing `.0`.
 ///
 /// # Errors
 /// Returns the error of the serializer.

@@ -17,7 +17,8 @@ pub fn mean(bootstrap: Bootstrap, values: &[f64], paper: Option<f64>) -> Number 
     Number::of(bootstrap.mean(values), paper)
 }
 
-/// Computes the performance of a classifier, given its selected epoch and number of networks, and of the brightness control.
+/// Computes the performance of a classifier, given its selected epoch and number of networks, and of the brightness
+/// control.
 ///
 /// # Errors
 /// Returns an error if a logit is not finite.

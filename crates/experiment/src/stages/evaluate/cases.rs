@@ -1,9 +1,9 @@
 //! Measurements of each case with a tumour and each method.
 //!
-//! In addition to the oracle threshold, which requires the ground truth, there are label-free thresholds: Otsu's on the scores
-//! (N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE SMC 9(1), 1979), and Otsu's and a Gaussian
-//! mixture with regions weighted by their brain volume. Two more are fixed on the validation split: the best common threshold,
-//! and the mean volume of its tumours.
+//! In addition to the oracle threshold, which requires the ground truth, there are label-free thresholds: Otsu's on the
+//! scores (N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE SMC 9(1), 1979), and Otsu's and a
+//! Gaussian mixture with regions weighted by their brain volume. Two more are fixed on the validation split: the best
+//! common threshold, and the mean volume of its tumours.
 
 use std::collections::BTreeMap;
 

@@ -50,9 +50,9 @@ fn difference(
     Some(Difference { method, over, dice, difference, p, beats })
 }
 
-/// Computes comparisons of measures: of every method with shuffled scores; of diffused scores with the blank fill, diffused
-/// shuffled scores and the intensity control; of the mean fill with the blank fill; and of the blank fill with the intensity
-/// control and Grad-CAM.
+/// Computes comparisons of measures: of every method with shuffled scores; of diffused scores with the blank fill,
+/// diffused shuffled scores and the intensity control; of the mean fill with the blank fill; and of the blank fill with
+/// the intensity control and Grad-CAM.
 pub fn of_measures(found: &[CaseDice], bootstrap: Bootstrap) -> Vec<MeasureDifference> {
     let methods = found.iter().flat_map(|case| &case.methods);
     let measures: BTreeSet<Measure> =

@@ -19,7 +19,8 @@ use crate::stages::{
 /// Lists every artefact that the evaluation reads, with its content hash.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if an artefact is not current.
+/// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if an artefact is not
+/// current.
 fn all_artefacts(session: &Session, partition: &Partition) -> anyhow::Result<Vec<(String, String)>> {
     train::require(session)?;
     let run = &session.run;

@@ -9,8 +9,8 @@ use crate::stages::scores::fill_record;
 use crate::stages::session::Session;
 use relevox_report::tables::{FillSummary, Method};
 
-/// Summarises the learned fill's distance from `max` and every fill's mean |Δp| over the test cases with a tumour; `None` without a learned
-/// fill.
+/// Summarises the learned fill's distance from `max` and every fill's mean |Δp| over the test cases with a tumour;
+/// `None` without a learned fill.
 ///
 /// # Errors
 /// Returns an error if a record of the fill can't be read.

@@ -1,5 +1,5 @@
-//! Pooling of the folds of a cross-validation: every case of the cohort is tested once, by a network that was not trained on
-//! its patient, and all results are computed over all cases.
+//! Pooling of the folds of a cross-validation: every case of the cohort is tested once, by a network that was not
+//! trained on its patient, and all results are computed over all cases.
 
 use std::path::Path;
 

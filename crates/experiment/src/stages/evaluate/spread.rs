@@ -48,8 +48,8 @@ impl Spread {
     }
 }
 
-/// Compares the runs of several seeds, each in its folder, and writes the result to the folder above. Returns true if it was
-/// not current.
+/// Compares the runs of several seeds, each in its folder, and writes the result to the folder above. Returns true if
+/// it was not current.
 ///
 /// # Errors
 /// Returns an error if a run has no summary.

@@ -1,4 +1,5 @@
-//! Figure 2: slices through the tumours of some test cases, with Grad-CAM and relevance maps; and one case with all methods.
+//! Figure 2: slices through the tumours of some test cases, with Grad-CAM and relevance maps; and one case with all
+//! methods.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

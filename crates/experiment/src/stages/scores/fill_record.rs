@@ -1,4 +1,5 @@
-//! Distances of the learned fill's values from those of `max`, recorded while regions are scored, in a CSV next to the scores.
+//! Distances of the learned fill's values from those of `max`, recorded while regions are scored, in a CSV next to the
+//! scores.
 //!
 //! A U-Net whose sigmoid saturates at 1 is equivalent to the `max` fill.
 

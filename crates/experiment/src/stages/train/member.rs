@@ -8,8 +8,8 @@ pub(super) const FOLDER: &str = "classifier";
 
 /// A network of the ensemble.
 ///
-/// Networks differ in the seeds of their initial weights, batch order and augmentation. The first equals the network of a
-/// configuration with a single one.
+/// Networks differ in the seeds of their initial weights, batch order and augmentation. The first equals the network of
+/// a configuration with a single one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     number: usize,

@@ -1,7 +1,7 @@
 //! Training of the classifier: a checkpoint after each epoch, a state to resume from, and the selected epoch.
 //!
-//! Source: Rajapaksa and Khalvati (2022), section B: Adam, binary cross-entropy, the epoch with the highest
-//! validation accuracy, ties broken by the lower validation loss, then by the earlier epoch. Alternatively the last epoch.
+//! Source: Rajapaksa and Khalvati (2022), section B: Adam, binary cross-entropy, the epoch with the highest validation
+//! accuracy, ties broken by the lower validation loss, then by the earlier epoch. Alternatively the last epoch.
 
 mod epochs;
 mod history;
