@@ -17,8 +17,8 @@ fn number(mean: f64, paper: Option<f64>) -> Number {
     Number { mean: Some(mean), ci95: Some([mean - 0.0625, mean + 0.0625]), n: 15, paper, why: None }
 }
 
-#[allow(clippy::unwrap_used, reason = "the embedded numbers are tested")]
 /// A summary with every table, a missing number, and names that need escaping in HTML.
+#[allow(clippy::unwrap_used, reason = "the embedded numbers are tested")]
 pub fn summary() -> Summary {
     let paper = Paper::load().unwrap();
     let mut dice = BTreeMap::new();
