@@ -7,3 +7,6 @@ mod patch;
 pub use box3::Box3;
 pub use error::Error;
 pub use patch::Patch;
+
+/// A view of an image, `[c, z, y, x]`.
+pub type ImageView<'a> = ndarray::ArrayView4<'a, f32>;

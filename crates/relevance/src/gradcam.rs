@@ -6,9 +6,10 @@
 //! 0..100.
 
 use candle_core::{D, Device, Tensor, Var};
-use ndarray::{Array3, ArrayView4};
+use ndarray::Array3;
 use relevox_models::ResNet3d;
 use relevox_models::conv3d::{Mode, upsample3d};
+use relevox_perturb::ImageView;
 
 use crate::network::upload_one;
 use crate::{Error, RelevanceMap, Target};
@@ -49,7 +50,7 @@ impl Class {
 /// the network does not take the image, and [`Error::NonFinite`] if activations or gradients are not finite.
 pub fn grad_cam(
     network: &ResNet3d,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     target: &Target,
     class: Class,
     device: &Device,
@@ -61,7 +62,7 @@ pub fn grad_cam(
 /// Computes the channels of the last residual stage `[1, c, d, h, w]`, and the gradient of a class's logit by them.
 pub(crate) fn last_stage(
     network: &ResNet3d,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     target: &Target,
     class: Class,
     device: &Device,
@@ -83,7 +84,7 @@ pub(crate) fn last_stage(
 }
 
 /// Resizes the positive part of evidence `[1, 1, d, h, w]` to the image's grid.
-pub(crate) fn resized(evidence: Tensor, image: ArrayView4<'_, f32>) -> Result<RelevanceMap, Error> {
+pub(crate) fn resized(evidence: Tensor, image: ImageView<'_>) -> Result<RelevanceMap, Error> {
     let (_, z, y, x) = image.dim();
     let map = upsample3d(&evidence.relu()?, [z, y, x], Mode::Trilinear { align_corners: false })?;
     let map =

@@ -9,8 +9,8 @@
 //! everywhere: Grad-CAM++ then only reweights the channels, and drops those that are evidence against the class.
 
 use candle_core::{Device, Tensor};
-use ndarray::ArrayView4;
 use relevox_models::ResNet3d;
+use relevox_perturb::ImageView;
 
 use crate::gradcam::{Class, last_stage, resized};
 use crate::{Error, RelevanceMap, Target};
@@ -24,7 +24,7 @@ use crate::{Error, RelevanceMap, Target};
 /// As [`grad_cam`](crate::gradcam::grad_cam).
 pub fn grad_cam_pp(
     network: &ResNet3d,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     target: &Target,
     class: Class,
     device: &Device,

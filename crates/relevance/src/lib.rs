@@ -39,7 +39,7 @@ pub use convergence::Convergence;
 pub use diffuse::{Border, Diffusion, RegionGraph, ValidDiffusion};
 pub use ensemble::Ensemble;
 pub use error::Error;
-pub use explainer::Explainer;
+pub use explainer::{Explainer, Inputs};
 pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
 pub use lime::{Lime, ValidLime, Weighting};
 pub use map::{RelevanceMap, mean_by_region};

@@ -14,15 +14,13 @@ use ndarray::{Array1, Array2, Axis};
 use rand::seq::index;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use relevox_perturb::Fill;
-use slic3d::Supervoxels;
 
 use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
-use crate::explainer::Explainer;
+use crate::explainer::{Explainer, Inputs};
 use crate::linear::solve;
 use crate::named::named;
-use crate::{Attribution, Baseline, Error, Progress, Target};
+use crate::{Attribution, Error, Progress};
 
 named! {
     /// The distribution and the weights of coalitions.
@@ -91,28 +89,15 @@ impl ValidLime {
 }
 
 impl Explainer for Lime {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
-        self.check()?.explain(baseline, regions, fill, target, progress)
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        self.check()?.explain(inputs, progress)
     }
 }
 
 /// A region that the fill does not change has exactly 0 and is no part of the model.
 impl Explainer for ValidLime {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, fill, target } = *inputs;
         let settings = &self.0;
         let coalitions = Coalitions::new(baseline, regions, fill, target)?;
         let players = coalitions.players();

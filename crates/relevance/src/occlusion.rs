@@ -11,7 +11,7 @@ use ndarray::Array3;
 use relevox_perturb::Fill;
 use slic3d::Supervoxels;
 
-use crate::explainer::Explainer;
+use crate::explainer::{Explainer, Inputs};
 use crate::map::mean_by_region;
 use crate::region_logits::{check_grid, region_logits};
 use crate::{Attribution, Baseline, Error, Progress, Target};
@@ -58,27 +58,14 @@ impl Occlusion {
 }
 
 impl Explainer for Occlusion {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
-        self.check()?.explain(baseline, regions, fill, target, progress)
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        self.check()?.explain(inputs, progress)
     }
 }
 
 impl Explainer for ValidOcclusion {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, fill, target } = *inputs;
         check_grid(baseline.image(), regions)?;
         let map = self.map(baseline, fill, target, progress)?;
         Attribution::new(baseline, regions, target, mean_by_region(regions, map.view())?)

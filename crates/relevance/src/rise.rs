@@ -12,13 +12,11 @@
 use ndarray::Array3;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use relevox_perturb::Fill;
-use slic3d::Supervoxels;
 
 use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
-use crate::explainer::Explainer;
-use crate::{Attribution, Baseline, Error, Progress, Target};
+use crate::explainer::{Explainer, Inputs};
+use crate::{Attribution, Error, Progress};
 
 /// The masks of [`Rise`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,29 +84,16 @@ impl ValidRise {
 }
 
 impl Explainer for Rise {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
-        self.check()?.explain(baseline, regions, fill, target, progress)
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        self.check()?.explain(inputs, progress)
     }
 }
 
 /// A region that the fill does not change has exactly 0 under masks of regions; under cells it shares the values of the
 /// cells that it lies in.
 impl Explainer for ValidRise {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, fill, target } = *inputs;
         let settings = &self.0;
         let coalitions = Coalitions::new(baseline, regions, fill, target)?;
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);

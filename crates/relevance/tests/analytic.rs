@@ -4,18 +4,18 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, Array3, Array4, ArrayView4, ArrayView5, s};
+use ndarray::{Array2, Array3, Array4, ArrayView5, s};
 use proptest::prelude::*;
-use relevox_perturb::{Box3, ConstantFill, Fill, Patch, replace_region};
+use relevox_perturb::{Box3, ConstantFill, Fill, ImageView, Patch, Result, replace_region};
 use relevox_relevance::{
-    Classifier, Error, Explainer, Perturbation, RegionLogits, RegionScores, RelevanceMap, ScoreKind, Sign,
-    Target, from_fn, region_logits, sigmoid, sigmoid_difference, silent,
+    Classifier, Error, Explainer, Inputs, Perturbation, RegionLogits, RegionScores, RelevanceMap, ScoreKind,
+    Sign, Target, from_fn, region_logits, sigmoid, sigmoid_difference, silent,
 };
 use slic3d::Supervoxels;
 
 fn score(
     classifier: &dyn Classifier,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     regions: &Supervoxels,
     fill: &dyn Fill,
     progress: relevox_relevance::Progress<'_>,
@@ -118,7 +118,7 @@ fn a_saturated_classifier_still_ranks_its_regions() {
 
 #[test]
 fn an_and_of_two_regions_needs_both_and_an_or_neither() {
-    let at = |image: &ArrayView4<'_, f32>, block: [usize; 3]| image[[0, block[0], block[1], block[2]]];
+    let at = |image: &ImageView<'_>, block: [usize; 3]| image[[0, block[0], block[1], block[2]]];
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
     let (a, b) = ([0, 0, 0], [3, 5, 7]);
     let and = |batch: ArrayView5<'_, f32>| -> Result<Vec<f32>, Error> {
@@ -334,12 +334,7 @@ impl Fill for Custom {
     fn name(&self) -> &str {
         "custom"
     }
-    fn patches(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        batch: &[usize],
-    ) -> Result<Vec<Patch>, relevox_perturb::Error> {
+    fn patches(&self, image: ImageView<'_>, regions: &Supervoxels, batch: &[usize]) -> Result<Vec<Patch>> {
         let blank =
             |&region: &usize| replace_region("custom", image, regions, region, |_, _| 0.0).map(self.0);
         batch.iter().map(blank).collect()
@@ -372,7 +367,8 @@ fn each_output_is_a_target() {
     let baseline = both.baseline(image.view()).unwrap();
     let explain = |target: &Target| {
         let explainer = Perturbation { score: ScoreKind::DeltaLogit, channel: None };
-        explainer.explain(&*baseline, &regions, &blank, target, &silent).unwrap()
+        let inputs = Inputs { baseline: &*baseline, regions: &regions, fill: &blank, target };
+        explainer.explain(&inputs, &silent).unwrap()
     };
     for (output, single) in [&a as &dyn Classifier, &b].into_iter().enumerate() {
         let alone = score(single, image.view(), &regions, &blank, &silent).unwrap();

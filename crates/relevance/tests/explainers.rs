@@ -5,11 +5,11 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, Array3, Array4, ArrayView4, ArrayView5, s};
+use ndarray::{Array2, Array3, Array4, ArrayView5, s};
 use proptest::prelude::*;
-use relevox_perturb::{ConstantFill, Fill};
+use relevox_perturb::{ConstantFill, Fill, ImageView};
 use relevox_relevance::{
-    Attribution, Border, Classifier, Coalitions, Diffusion, Error, Explainer, Lime, Masks, Occlusion,
+    Attribution, Border, Classifier, Coalitions, Diffusion, Error, Explainer, Inputs, Lime, Masks, Occlusion,
     OneChannel, Perturbation, Progress, RegionGraph, RelevanceMap, Rise, ScoreKind, Sign, Target,
     ValidDiffusion, Weighting, deletion, insertion, mean_by_region, random_ablations, score, score_channels,
     silent,
@@ -43,7 +43,7 @@ fn blank() -> ConstantFill {
 }
 
 /// The mean of a block over both sequences.
-fn block(image: &ArrayView4<'_, f32>, block: usize) -> f32 {
+fn block(image: &ImageView<'_>, block: usize) -> f32 {
     let [z, y, x] = [block / 12 * 2, block / 4 % 3 * 2, block % 4 * 2];
     image.slice(s![.., z..z + 2, y..y + 2, x..x + 2]).mean().unwrap()
 }
@@ -65,7 +65,9 @@ fn explain_with(
 ) -> Result<Attribution, Error> {
     let image = image();
     let baseline = classifier.baseline(image.view()).unwrap();
-    explainer.explain(&*baseline, &blocks(), &blank(), &Target::default(), progress)
+    let (regions, blank, target) = (blocks(), blank(), Target::default());
+    explainer
+        .explain(&Inputs { baseline: &*baseline, regions: &regions, fill: &blank, target: &target }, progress)
 }
 
 /// Three quarters in A, one in B, and a bias.
@@ -383,7 +385,9 @@ fn kernel_shap_gives_a_single_region_the_whole_difference() {
     let settings = Lime { weighting: Weighting::KernelShap, ..Lime::default() };
     let classifier = sum();
     let baseline = classifier.baseline(image.view()).unwrap();
-    let found = settings.explain(&*baseline, &regions, &blank(), &Target::default(), &silent).unwrap();
+    let (blank, target) = (blank(), Target::default());
+    let inputs = Inputs { baseline: &*baseline, regions: &regions, fill: &blank, target: &target };
+    let found = settings.explain(&inputs, &silent).unwrap();
     assert_eq!(found.values, [0.0, 4.0]);
     assert!(found.convergence.is_empty());
 }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use ndarray::{Array3, Array4, ArrayView4, Axis};
+use ndarray::{Array3, Array4, Axis};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, Shortcut, frozen};
-use relevox_perturb::ConstantFill;
+use relevox_perturb::{ConstantFill, ImageView};
 use relevox_relevance::gradcam::{Class, grad_cam};
 use relevox_relevance::gradcam_pp::grad_cam_pp;
 use relevox_relevance::{Classifier, Error, NetworkClassifier, RelevanceMap, Target, score, silent};
@@ -86,7 +86,7 @@ fn blank_scores_agree_with_captum() {
     }
 }
 
-fn cam(network: &ResNet3d, image: ArrayView4<'_, f32>, class: Class) -> Result<RelevanceMap, Error> {
+fn cam(network: &ResNet3d, image: ImageView<'_>, class: Class) -> Result<RelevanceMap, Error> {
     grad_cam(network, image, &Target::default(), class, &Device::Cpu)
 }
 
@@ -145,7 +145,7 @@ fn a_network_in_training_is_explained_as_a_frozen_one() {
         .load(&fixture.weights().into_iter().filter(|(key, _)| own.contains_key(key)).collect())
         .unwrap();
     let image = fixture.image();
-    let map = |network: &ResNet3d, image: ArrayView4<'_, f32>| cam(network, image, Class::Predicted).unwrap();
+    let map = |network: &ResNet3d, image: ImageView<'_>| cam(network, image, Class::Predicted).unwrap();
     assert_eq!(map(&network, image.view()), map(&fixture.network(), image.view()));
 }
 

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayView4, Axis};
 use relevox_models::candle_core::{Result as TensorResult, Tensor};
+use relevox_models::engine::Engine;
 use relevox_models::{ResNetConfig, checkpoint};
 use relevox_relevance::gradcam::{Class, grad_cam};
 use relevox_relevance::gradcam_pp::grad_cam_pp;
@@ -54,8 +55,8 @@ impl Network {
         let mut networks = Vec::new();
         for file in weights {
             let trained = checkpoint::load_resnet(&session.run.path(file), None, &session.device)?;
-            let network = NetworkClassifier::new(trained.network, session.device.clone())?;
-            networks.push(network.on_smaller_batches(batch_size_notice("classifier")));
+            let engine = Engine::new(trained.network, session.device.clone())?;
+            networks.push(engine.on_smaller_batches(batch_size_notice("classifier")).into());
         }
         Ok(Self { networks: Ensemble::new(networks)?, hash: content_hash(session, weights)? })
     }
