@@ -13,7 +13,7 @@ mod faithfulness;
 #[cfg(feature = "candle")]
 pub mod gradcam;
 #[cfg(feature = "candle")]
-pub mod gradcam_pp;
+mod gradcam_pp;
 mod lime;
 mod linear;
 mod map;

@@ -24,7 +24,7 @@ impl<'a> OneChannel<'a> {
     }
 
     /// Puts the scan's values back into the other channels.
-    fn restrict(&self, image: ImageView<'_>, mut patch: Patch) -> Result<Patch, relevox_perturb::Error> {
+    fn restrict(&self, image: ImageView<'_>, mut patch: Patch) -> Result<Patch> {
         check_patch(self.fill.name(), image, &patch)?;
         let [z, y, x] = patch.bounds().ranges();
         let scan = image.slice(s![.., z, y, x]);
