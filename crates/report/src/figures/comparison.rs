@@ -68,11 +68,9 @@ impl Comparison<'_> {
     pub fn png(&self) -> Result<Vec<u8>, Error> {
         let maps = self.cases.iter().map(|case| case.maps.len()).max().unwrap_or(0);
         let columns = self.sequences.len() + 1 + maps;
-        let place = |row: usize, column: usize| Area {
-            x: LEFT + column as f32 * (PANEL + GAP),
-            y: TOP + row as f32 * (PANEL + BELOW),
-            width: PANEL,
-            height: PANEL,
+        let place = |row: usize, column: usize| {
+            let (x, y) = (LEFT + column as f32 * (PANEL + GAP), TOP + row as f32 * (PANEL + BELOW));
+            Area::square(x, y, PANEL)
         };
         let end = place(self.cases.len(), columns);
         let mut canvas = Canvas::new((end.x + 118.0) as u32, (end.y + 4.0) as u32)?;
