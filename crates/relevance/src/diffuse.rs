@@ -16,17 +16,14 @@ use relevox_perturb::ImageView;
 use slic3d::Supervoxels;
 
 use crate::explainer::{Explainer, Inputs};
-use crate::named::named;
 use crate::region_logits::check_grid;
 use crate::scores::{ScoreKind, score};
 use crate::{Attribution, Error, Progress};
 
 named! {
     /// The influence of the common border of two regions on the weight of their edge.
-    #[derive(Default)]
     pub enum Border, "border" {
         /// None.
-        #[default]
         Ignored = "ignored", "Borders ignored";
         /// The weight is multiplied by the length of the border in voxel faces, over the mean length of the partition's
         /// borders.
@@ -55,9 +52,10 @@ impl Default for Diffusion {
     }
 }
 
-/// Valid settings of [`Diffusion`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValidDiffusion(Diffusion);
+checked! {
+    /// Valid settings of [`Diffusion`].
+    pub struct ValidDiffusion(Diffusion);
+}
 
 impl Diffusion {
     /// Validates the settings.
@@ -72,19 +70,6 @@ impl Diffusion {
             return Err(Error::setting("diffused relevance: scale", "a number above 0", self.scale));
         }
         Ok(ValidDiffusion(self))
-    }
-}
-
-impl ValidDiffusion {
-    /// Returns the settings.
-    pub fn settings(&self) -> &Diffusion {
-        &self.0
-    }
-}
-
-impl Explainer for Diffusion {
-    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
-        self.check()?.explain(inputs, progress)
     }
 }
 

@@ -1,5 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod checked;
+#[macro_use]
+mod named;
+
 mod attribution;
 mod classifier;
 mod coalition;
@@ -17,7 +22,6 @@ mod gradcam_pp;
 mod lime;
 mod linear;
 mod map;
-mod named;
 #[cfg(feature = "candle")]
 mod network;
 mod occlusion;

@@ -19,16 +19,13 @@ use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
 use crate::explainer::{Explainer, Inputs};
 use crate::linear::solve;
-use crate::named::named;
 use crate::{Attribution, Error, Progress};
 
 named! {
     /// The distribution and the weights of coalitions.
-    #[derive(Default)]
     pub enum Weighting, "weighting" {
         /// LIME's: each region is kept with probability one half; a coalition has weight `exp(−d² / 2 width²)`, where `d`
         /// is its cosine distance from the whole scan.
-        #[default]
         Lime = "lime", "LIME";
         /// KernelSHAP's: sizes are drawn by its weights, each coalition with its complement; the values add up to the
         /// logit of the scan less that of the scan with every region replaced.
@@ -59,9 +56,10 @@ impl Default for Lime {
     }
 }
 
-/// Valid settings of [`Lime`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValidLime(Lime);
+checked! {
+    /// Valid settings of [`Lime`].
+    pub struct ValidLime(Lime);
+}
 
 impl Lime {
     /// Validates the settings.
@@ -78,19 +76,6 @@ impl Lime {
             }
         }
         Ok(ValidLime(self))
-    }
-}
-
-impl ValidLime {
-    /// Returns the settings.
-    pub fn settings(&self) -> &Lime {
-        &self.0
-    }
-}
-
-impl Explainer for Lime {
-    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
-        self.check()?.explain(inputs, progress)
     }
 }
 

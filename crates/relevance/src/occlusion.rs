@@ -34,9 +34,11 @@ impl Default for Occlusion {
     }
 }
 
-/// Valid settings of [`Occlusion`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ValidOcclusion(Occlusion);
+checked! {
+    /// Valid settings of [`Occlusion`].
+    #[derive(Eq)]
+    pub struct ValidOcclusion(Occlusion);
+}
 
 impl Occlusion {
     /// Validates the settings.
@@ -57,12 +59,6 @@ impl Occlusion {
     }
 }
 
-impl Explainer for Occlusion {
-    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
-        self.check()?.explain(inputs, progress)
-    }
-}
-
 impl Explainer for ValidOcclusion {
     fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
         let Inputs { baseline, regions, fill, target } = *inputs;
@@ -73,11 +69,6 @@ impl Explainer for ValidOcclusion {
 }
 
 impl ValidOcclusion {
-    /// Returns the settings.
-    pub fn settings(&self) -> &Occlusion {
-        &self.0
-    }
-
     /// Computes the signed change of the logit by voxel, original − occluded, averaged over the boxes that contain it.
     ///
     /// Boxes that do not overlap are computed together as a partition, so that a fast baseline is fast here. `progress` is

@@ -51,9 +51,10 @@ impl Default for Rise {
     }
 }
 
-/// Valid settings of [`Rise`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValidRise(Rise);
+checked! {
+    /// Valid settings of [`Rise`].
+    pub struct ValidRise(Rise);
+}
 
 impl Rise {
     /// Validates the settings.
@@ -73,19 +74,6 @@ impl Rise {
             }
             _ => Ok(ValidRise(self)),
         }
-    }
-}
-
-impl ValidRise {
-    /// Returns the settings.
-    pub fn settings(&self) -> &Rise {
-        &self.0
-    }
-}
-
-impl Explainer for Rise {
-    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
-        self.check()?.explain(inputs, progress)
     }
 }
 
