@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod box3;
+mod by_name;
 mod error;
 mod patch;
 
