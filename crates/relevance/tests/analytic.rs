@@ -133,6 +133,14 @@ fn an_and_of_two_regions_needs_both_and_an_or_neither() {
     assert!(score(&or, ones().view(), &regions, &blank(), &silent).unwrap().flat);
 }
 
+/// [`crooked`], which counts the images that it is called with.
+fn counted(seen: &AtomicUsize) -> impl Fn(ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> + Sync + '_ {
+    |batch| {
+        seen.fetch_add(batch.dim().0, Ordering::Relaxed);
+        crooked(batch)
+    }
+}
+
 /// Any classifier: sums, squared, by sequence and place.
 fn crooked(batch: ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> {
     Ok(batch
@@ -245,10 +253,7 @@ proptest! {
 #[test]
 fn unchanged_regions_cost_no_forward_pass() {
     let seen = AtomicUsize::new(0);
-    let counting = |batch: ArrayView5<'_, f32>| {
-        seen.fetch_add(batch.dim().0, Ordering::Relaxed);
-        crooked(batch)
-    };
+    let counting = counted(&seen);
     let mut image = ones();
     image.slice_mut(s![.., .., .., 4..]).fill(0.0);
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
@@ -259,8 +264,7 @@ fn unchanged_regions_cost_no_forward_pass() {
     };
     let baseline = counting.baseline(image.view()).unwrap();
     let logits = region_logits(&*baseline, &regions, &blank(), &progress).unwrap();
-    drop(baseline);
-    assert_eq!(seen.into_inner(), 1 + 12, "the scan, and the 12 blocks that are not air");
+    assert_eq!(seen.load(Ordering::Relaxed), 1 + 12, "the scan, and the 12 blocks that are not air");
     assert_eq!(finished.into_inner(), 24);
     for (logit, changed) in logits.perturbed.iter().zip(&logits.changed) {
         assert_eq!(*changed == 0, logit.to_bits() == logits.original[0].to_bits());
@@ -280,15 +284,12 @@ fn background_is_not_scored_and_stays_dark() {
 #[test]
 fn a_caller_can_stop_the_work() {
     let seen = AtomicUsize::new(0);
-    let slow = |batch: ArrayView5<'_, f32>| {
-        seen.fetch_add(batch.dim().0, Ordering::Relaxed);
-        crooked(batch)
-    };
+    let slow = counted(&seen);
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
     let stop = |_| ControlFlow::Break(());
     let found = score(&slow, ones().view(), &regions, &blank(), &stop).unwrap_err();
     assert!(matches!(found, Error::Cancelled));
-    assert!(seen.into_inner() < 24, "stopped after the first batch");
+    assert!(seen.load(Ordering::Relaxed) < 24, "stopped after the first batch");
 }
 
 #[test]
