@@ -262,35 +262,42 @@ fn a_coalition_that_lacks_one_region_is_the_input_of_its_score() {
     assert!(matches!(coalitions.logits(&[vec![true; 3]]), Err(Error::ShapeMismatch { .. })));
 }
 
-#[test]
-fn curves_fall_and_rise_at_the_regions_that_count() {
+fn with_coalitions_of_a_sum(check: fn(&Coalitions<'_>)) {
     let (image, regions, fill) = (image(), blocks(), blank());
     let classifier = sum();
     let baseline = classifier.baseline(image.view()).unwrap();
-    let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default()).unwrap();
+    check(&Coalitions::new(&*baseline, &regions, &fill, &Target::default()).unwrap());
+}
+
+#[test]
+fn curves_fall_and_rise_at_the_regions_that_count() {
+    with_coalitions_of_a_sum(check_curves);
+}
+
+fn check_curves(coalitions: &Coalitions<'_>) {
     let mut best: Vec<usize> = vec![A, B];
     best.extend((0..24).filter(|region| ![A, B].contains(region)));
     let worst: Vec<usize> = best.iter().rev().copied().collect();
-    let gone = deletion(&coalitions, &best, 18).unwrap();
+    let gone = deletion(coalitions, &best, 18).unwrap();
     assert_eq!((gone.shares[0], gone.shares[18], gone.logits.len()), (0.0, 1.0, 19));
     assert_eq!((gone.logits[0], gone.logits[1]), (2.0, -1.0));
     assert!(gone.logits[2..].iter().all(|logit| *logit == -2.0));
-    let late = deletion(&coalitions, &worst, 18).unwrap();
+    let late = deletion(coalitions, &worst, 18).unwrap();
     assert!(late.logits[..17].iter().all(|logit| *logit == 2.0) && late.logits[18] == -2.0);
-    let back = insertion(&coalitions, &best, 18).unwrap();
+    let back = insertion(coalitions, &best, 18).unwrap();
     assert_eq!(back.logits[..3], [-2.0, 1.0, 2.0]);
-    assert_eq!(deletion(&coalitions, &best, 3).unwrap().shares, [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]);
-    assert!(deletion(&coalitions, &[A, A], 3).is_err() && deletion(&coalitions, &[24], 3).is_err());
+    assert_eq!(deletion(coalitions, &best, 3).unwrap().shares, [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]);
+    assert!(deletion(coalitions, &[A, A], 3).is_err() && deletion(coalitions, &[24], 3).is_err());
 }
 
 #[test]
 fn of_a_sum_the_true_parts_predict_every_drop() {
-    let (image, regions, fill) = (image(), blocks(), blank());
-    let classifier = sum();
-    let baseline = classifier.baseline(image.view()).unwrap();
-    let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default()).unwrap();
-    let ablations = random_ablations(&coalitions, 40, 2).unwrap();
-    assert_eq!(ablations, random_ablations(&coalitions, 40, 2).unwrap());
+    with_coalitions_of_a_sum(check_ablations);
+}
+
+fn check_ablations(coalitions: &Coalitions<'_>) {
+    let ablations = random_ablations(coalitions, 40, 2).unwrap();
+    assert_eq!(ablations, random_ablations(coalitions, 40, 2).unwrap());
     for ablation in &ablations {
         assert!(ablation.removed.iter().all(|&region| !is_air(region)));
         let predicted: f64 = ablation
