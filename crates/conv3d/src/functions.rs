@@ -5,7 +5,7 @@ use candle_core::{DType, Result, Tensor, bail};
 use crate::backend::{self, Backend};
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::params::{Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, check_channels};
+use crate::params::{BatchNorm, Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, check_channels};
 use crate::{Error, compose, cpu, norm};
 
 /// Computes a 3D cross-correlation, as PyTorch's `conv3d` with one group.
@@ -113,50 +113,36 @@ pub fn upsample3d(x: &Tensor, size: [usize; 3], mode: Mode) -> Result<Tensor> {
     compose::upsample3d(x, size, mode)
 }
 
-/// Normalises by the statistics of the batch, then applies ReLU if `relu`.
+/// Normalises by the statistics of the batch.
 ///
 /// # Shapes
-/// `x [n, c, d, h, w]`, `gamma [c]`, `beta [c]`; returns `(y [n, c, d, h, w], mean [c], variance [c])`; the variance
-/// is the biased one, and no gradient flows through mean and variance as they are returned.
+/// `x [n, c, d, h, w]` to `(y [n, c, d, h, w], mean [c], variance [c])`; the variance is the biased one, and no gradient
+/// flows through mean and variance as they are returned.
 ///
 /// # Errors
 /// Returns an error if shapes disagree.
-pub fn batch_norm_train(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    epsilon: f64,
-    relu: bool,
-) -> Result<(Tensor, Tensor, Tensor)> {
-    check_channels("batch norm, one value per channel", x, &[gamma, beta])?;
-    if on_host(&[x, gamma, beta]) {
-        return norm::batch_norm_train(x, gamma, beta, epsilon, relu);
+pub fn batch_norm_train(x: &Tensor, norm: BatchNorm<'_>) -> Result<(Tensor, Tensor, Tensor)> {
+    check_channels("batch norm, one value per channel", x, &[norm.gamma, norm.beta])?;
+    if on_host(&[x, norm.gamma, norm.beta]) {
+        return norm::batch_norm_train(x, norm);
     }
-    compose::batch_norm_train(x, gamma, beta, epsilon, relu)
+    compose::batch_norm_train(x, norm)
 }
 
-/// Normalises by given statistics, which get no gradient, then applies ReLU if `relu`.
+/// Normalises by given statistics, which get no gradient.
 ///
 /// # Shapes
-/// `x [n, c, d, h, w]`, all others `[c]`; returns `[n, c, d, h, w]`.
+/// `x [n, c, d, h, w]`, `mean [c]`, `variance [c]`; returns `[n, c, d, h, w]`.
 ///
 /// # Errors
 /// Returns an error if shapes disagree.
-pub fn batch_norm_eval(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    epsilon: f64,
-    relu: bool,
-) -> Result<Tensor> {
-    check_channels("batch norm, one value per channel", x, &[gamma, beta, mean, variance])?;
+pub fn batch_norm_eval(x: &Tensor, mean: &Tensor, variance: &Tensor, norm: BatchNorm<'_>) -> Result<Tensor> {
+    check_channels("batch norm, one value per channel", x, &[norm.gamma, norm.beta, mean, variance])?;
     let (mean, variance) = (&mean.detach(), &variance.detach());
-    if on_host(&[x, gamma, beta, mean, variance]) {
-        return norm::batch_norm_eval(x, gamma, beta, mean, variance, epsilon, relu);
+    if on_host(&[x, norm.gamma, norm.beta, mean, variance]) {
+        return norm::batch_norm_eval(x, mean, variance, norm);
     }
-    compose::batch_norm_eval(x, gamma, beta, mean, variance, epsilon, relu)
+    compose::batch_norm_eval(x, mean, variance, norm)
 }
 
 /// Computes `max(a + b, 0)`, the sum and ReLU that end a residual block.

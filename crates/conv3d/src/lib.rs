@@ -25,7 +25,7 @@ pub use functions::{
 };
 pub use geometry::ConvGeometry;
 pub use memory::{TOO_LARGE, is_exhausted};
-pub use params::{Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams};
+pub use params::{BatchNorm, Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams};
 pub use precision::Precision;
 pub use simd::Isa;
 

@@ -8,17 +8,14 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Stora
 use rayon::prelude::*;
 use std::ops::Deref;
 
+use crate::BatchNorm;
+
 /// Smallest number of values per task.
 const TASK: usize = 1 << 13;
 
 /// [`super::batch_norm_train`] for float32 on the CPU.
-pub(super) fn batch_norm_train(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    epsilon: f64,
-    relu: bool,
-) -> Result<(Tensor, Tensor, Tensor)> {
+pub(super) fn batch_norm_train(x: &Tensor, norm: BatchNorm<'_>) -> Result<(Tensor, Tensor, Tensor)> {
+    let BatchNorm { gamma, beta, epsilon, relu } = norm;
     let x = x.contiguous()?;
     let moments = Rows::of(&x)?.moments(host(&x.storage_and_layout())?);
     let statistic = |pick: fn(&(f64, f64)) -> f64| -> Result<Tensor> {
@@ -35,13 +32,11 @@ pub(super) fn batch_norm_train(
 /// [`super::batch_norm_eval`] for float32 on the CPU; no gradient flows to mean and variance.
 pub(super) fn batch_norm_eval(
     x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
     mean: &Tensor,
     variance: &Tensor,
-    epsilon: f64,
-    relu: bool,
+    norm: BatchNorm<'_>,
 ) -> Result<Tensor> {
+    let BatchNorm { gamma, beta, epsilon, relu } = norm;
     let centre = mean.to_vec1::<f32>()?;
     let variance = variance.to_vec1::<f32>()?;
     let inverse = variance.iter().map(|&v| (1.0 / (f64::from(v) + epsilon).sqrt()) as f32).collect();

@@ -4,6 +4,19 @@ use candle_core::{Result, Tensor};
 
 use crate::{ConvGeometry, Error};
 
+/// Scale and shift of a batch normalisation, `(x − mean) / sqrt(variance + epsilon) · γ + β`.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNorm<'a> {
+    /// γ, `[c]`.
+    pub gamma: &'a Tensor,
+    /// β, `[c]`.
+    pub beta: &'a Tensor,
+    /// Added to the variance before its square root.
+    pub epsilon: f64,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+}
+
 /// Stride, zero padding on both sides, and dilation of a convolution, per axis z, y, x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conv3dParams {

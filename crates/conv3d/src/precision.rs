@@ -1,8 +1,5 @@
 //! Precision of convolutions on a GPU.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::Error;
 
 /// Arithmetic of a GPU's convolutions. Sums, and every other operation, are float32.
@@ -31,23 +28,7 @@ impl Precision {
     }
 }
 
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Precision {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|precision| precision.name() == name).ok_or_else(|| Error::UnknownName {
-            what: "precision",
-            expected: Self::ALL.map(Self::name).join(", "),
-            found: name.to_owned(),
-        })
-    }
-}
+relevox_grid::by_name!(Precision, "precision", Error);
 
 #[cfg(test)]
 mod tests {

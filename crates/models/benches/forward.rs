@@ -19,14 +19,13 @@ fn forward(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("forward");
     group.sample_size(10);
     let x = Tensor::rand(0f32, 1.0, &STUDY, &Device::Cpu).expect("a batch");
-    let parameters = Parameters::seeded(0, &Device::Cpu);
-    let network = ResNet3d::new(&resnet10(), parameters.frozen_builder()).expect("a network");
+    let vb = || Parameters::seeded(0, &Device::Cpu).frozen_builder();
+    let network = ResNet3d::new(&resnet10(), vb()).expect("a network");
     group.bench_function(BenchmarkId::new("ResNet-10, width 16", format!("{STUDY:?}")), |bencher| {
         bencher.iter(|| network.forward_t(black_box(&x), false).expect("logits"));
     });
     let one = x.narrow(0, 0, 1).expect("one study");
-    let parameters = Parameters::seeded(0, &Device::Cpu);
-    let network = UNet3d::new(&UNetConfig::default(), parameters.frozen_builder()).expect("a network");
+    let network = UNet3d::new(&UNetConfig::default(), vb()).expect("a network");
     group.bench_function(BenchmarkId::new("U-Net", format!("{:?}", one.dims())), |bencher| {
         bencher.iter(|| network.forward_t(black_box(&one), false).expect("an output"));
     });

@@ -4,6 +4,7 @@
 
 use crate::{Error, Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, frozen};
 use candle_core::{Device, Tensor};
+use candle_nn::VarBuilder;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -107,14 +108,13 @@ pub fn load_resnet(
     fallback: Option<&ResNetConfig>,
     device: &Device,
 ) -> Result<Trained<ResNet3d, ResNetConfig>, Error> {
-    let (tensors, metadata) = load(path)?;
-    let config = match (metadata.as_ref().map(|metadata| &metadata.network), fallback) {
-        (Some(Network::Resnet(config)), _) => config.clone(),
-        (None, Some(config)) => config.clone(),
-        (found, _) => return Err(wrong_network(path, "the weights of a residual network", found)),
+    let of = |network: &Network| match network {
+        Network::Resnet(config) => Some(config.clone()),
+        _ => None,
     };
-    let network = frozen(weights(tensors), device, |vb| ResNet3d::new(&config, vb)).map_err(in_file(path))?;
-    Ok(Trained { network, config, metadata })
+    load_network(path, fallback, device, ("the weights of a residual network", of), |config, vb| {
+        ResNet3d::new(config, vb)
+    })
 }
 
 /// Loads a U-Net. `fallback` is the configuration of weights without metadata.
@@ -126,13 +126,29 @@ pub fn load_unet(
     fallback: Option<&UNetConfig>,
     device: &Device,
 ) -> Result<Trained<UNet3d, UNetConfig>, Error> {
-    let (tensors, metadata) = load(path)?;
-    let config = match (metadata.as_ref().map(|metadata| &metadata.network), fallback) {
-        (Some(Network::Unet(config)), _) => config.clone(),
-        (None, Some(config)) => config.clone(),
-        (found, _) => return Err(wrong_network(path, "the weights of a U-Net", found)),
+    let of = |network: &Network| match network {
+        Network::Unet(config) => Some(config.clone()),
+        _ => None,
     };
-    let network = frozen(weights(tensors), device, |vb| UNet3d::new(&config, vb)).map_err(in_file(path))?;
+    load_network(path, fallback, device, ("the weights of a U-Net", of), |config, vb| UNet3d::new(config, vb))
+}
+
+/// Loads a network of the kind whose configuration `of` returns.
+fn load_network<N, C: Clone>(
+    path: &Path,
+    fallback: Option<&C>,
+    device: &Device,
+    (expected, of): (&'static str, fn(&Network) -> Option<C>),
+    build: impl FnOnce(&C, VarBuilder<'_>) -> Result<N, Error>,
+) -> Result<Trained<N, C>, Error> {
+    let (tensors, metadata) = load(path)?;
+    let network = metadata.as_ref().map(|metadata| &metadata.network);
+    let config = match network {
+        Some(network) => of(network),
+        None => fallback.cloned(),
+    };
+    let config = config.ok_or_else(|| wrong_network(path, expected, network))?;
+    let network = frozen(weights(tensors), device, |vb| build(&config, vb)).map_err(in_file(path))?;
     Ok(Trained { network, config, metadata })
 }
 

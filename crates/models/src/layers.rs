@@ -3,7 +3,7 @@
 use crate::init;
 use candle_core::{Result, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
-use conv3d::{Conv3dParams, ConvTranspose3dParams};
+use conv3d::{BatchNorm, Conv3dParams, ConvTranspose3dParams};
 
 /// A 3D convolution with a cubic kernel.
 #[derive(Debug, Clone)]
@@ -149,17 +149,16 @@ impl BatchNorm3d {
     /// # Errors
     /// Returns an error if `x` does not fit, or in training if a channel has a single value or the statistics are frozen.
     pub fn forward_t(&self, x: &Tensor, train: bool, relu: bool) -> Result<Tensor> {
+        let norm = BatchNorm { gamma: &self.gamma, beta: &self.beta, epsilon: Self::EPSILON, relu };
         if !train {
-            let (gamma, beta) = (&self.gamma, &self.beta);
-            let (mean, variance) = (&self.running_mean, &self.running_var);
-            return conv3d::batch_norm_eval(x, gamma, beta, mean, variance, Self::EPSILON, relu);
+            return conv3d::batch_norm_eval(x, &self.running_mean, &self.running_var, norm);
         }
         let (n, _, d, h, w) = x.dims5()?;
         let count = n * d * h * w;
         if count < 2 {
             bail!("batch norm in training: expected more than one value per channel, found {:?}", x.dims())
         }
-        let (y, mean, variance) = conv3d::batch_norm_train(x, &self.gamma, &self.beta, Self::EPSILON, relu)?;
+        let (y, mean, variance) = conv3d::batch_norm_train(x, norm)?;
         update(&self.running_mean, &mean)?;
         update(&self.running_var, &(variance * (count as f64 / (count - 1) as f64))?)?;
         Ok(y)

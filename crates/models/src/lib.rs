@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod valid;
+
 pub mod adam;
 pub mod checkpoint;
 mod device;

@@ -11,7 +11,6 @@ use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::VarBuilder;
 use conv3d::Pool3dParams;
 use serde::{Deserialize, Serialize};
-use std::ops::Deref;
 
 /// Shortcut of a block whose input and output shapes differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,16 +43,10 @@ impl Default for ResNetConfig {
     }
 }
 
-/// A configuration that is in range; see [`ResNetConfig::check`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ValidResNetConfig(ResNetConfig);
-
-impl Deref for ValidResNetConfig {
-    type Target = ResNetConfig;
-
-    fn deref(&self) -> &ResNetConfig {
-        &self.0
-    }
+valid! {
+    /// A configuration that is in range; see [`ResNetConfig::check`].
+    #[derive(Eq, Hash)]
+    pub struct ValidResNetConfig(ResNetConfig);
 }
 
 impl ResNetConfig {

@@ -12,7 +12,6 @@ use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::VarBuilder;
 use conv3d::Pool3dParams;
 use serde::{Deserialize, Serialize};
-use std::ops::Deref;
 
 /// Configuration of a [`UNet3d`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,16 +31,10 @@ impl Default for UNetConfig {
     }
 }
 
-/// A configuration that is in range; see [`UNetConfig::check`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ValidUNetConfig(UNetConfig);
-
-impl Deref for ValidUNetConfig {
-    type Target = UNetConfig;
-
-    fn deref(&self) -> &UNetConfig {
-        &self.0
-    }
+valid! {
+    /// A configuration that is in range; see [`UNetConfig::check`].
+    #[derive(Eq, Hash)]
+    pub struct ValidUNetConfig(UNetConfig);
 }
 
 impl UNetConfig {

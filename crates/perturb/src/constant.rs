@@ -9,12 +9,12 @@
 //! a classifier may respond to that artefact; the mean removes what is unusual about a region and little else. It turns
 //! air into tissue: use it with partitions of the brain only.
 
-use ndarray::{ArrayView3, ArrayView4, Axis, Zip};
-use relevox_grid::Patch;
+use ndarray::{ArrayView3, Axis, Zip};
+use relevox_grid::{ImageView, Patch};
 use slic3d::Supervoxels;
 
 use crate::replace::replace_region;
-use crate::{Error, Fill, FillKind};
+use crate::{Error, Fill, FillKind, Result};
 
 /// A fill that puts one value per channel into all voxels of a region.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +40,7 @@ impl ConstantFill {
     /// Returns [`Error::InvalidSetting`] for [`FillKind::Learned`], [`Error::ShapeMismatch`] if the mask lies on another
     /// grid, [`Error::EmptyMask`] if it has no voxel (`blank` needs none), and [`Error::NonFinite`] if a masked voxel is
     /// NaN or infinite.
-    pub fn new(
-        kind: FillKind,
-        image: ArrayView4<'_, f32>,
-        mask: ArrayView3<'_, bool>,
-    ) -> Result<Self, Error> {
+    pub fn new(kind: FillKind, image: ImageView<'_>, mask: ArrayView3<'_, bool>) -> Result<Self, Error> {
         if mask.shape() != &image.shape()[1..] {
             return Err(Error::ShapeMismatch {
                 what: "the mask",
@@ -92,7 +88,7 @@ impl ConstantFill {
 /// Computes minimum, maximum and mean of a channel inside a mask.
 fn statistics(
     kind: FillKind,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     channel: usize,
     mask: ArrayView3<'_, bool>,
 ) -> Result<Statistics, Error> {
@@ -122,12 +118,7 @@ impl Fill for ConstantFill {
         &self.name
     }
 
-    fn patches(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        batch: &[usize],
-    ) -> Result<Vec<Patch>, Error> {
+    fn patches(&self, image: ImageView<'_>, regions: &Supervoxels, batch: &[usize]) -> Result<Vec<Patch>> {
         if self.values.len() != image.dim().0 {
             return Err(Error::ShapeMismatch {
                 what: "the scan's channels, for which the fill has values",

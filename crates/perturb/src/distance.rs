@@ -3,7 +3,7 @@
 //! A learned fill that equals `max` everywhere has learned nothing that a constant could not do: report its distance
 //! from `max` with its scores.
 
-use ndarray::ArrayView4;
+use relevox_grid::ImageView;
 use slic3d::Supervoxels;
 
 use crate::{Error, Fill};
@@ -19,7 +19,7 @@ use crate::{Error, Fill};
 pub fn distance(
     a: &dyn Fill,
     b: &dyn Fill,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     regions: &Supervoxels,
 ) -> Result<f64, Error> {
     /// Regions in one call of a fill: bounds the memory, whatever the partition.

@@ -1,5 +1,8 @@
 //! Errors of fills.
 
+/// Result of the methods of a fill.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// Why a region could not be replaced, or a fill not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

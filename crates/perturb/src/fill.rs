@@ -1,10 +1,9 @@
 //! The contract of a fill.
 
-use ndarray::ArrayView4;
-use relevox_grid::Patch;
+use relevox_grid::{ImageView, Patch};
 use slic3d::Supervoxels;
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// A method that replaces a region of a scan.
 ///
@@ -22,23 +21,13 @@ pub trait Fill: Sync {
     /// # Errors
     /// Returns [`Error::OutOfRange`] if the partition has no such region, [`Error::ShapeMismatch`] if image, partition
     /// and fill do not fit together, [`Error::NonFinite`] if a new value is NaN or infinite.
-    fn patches(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        batch: &[usize],
-    ) -> Result<Vec<Patch>, Error>;
+    fn patches(&self, image: ImageView<'_>, regions: &Supervoxels, batch: &[usize]) -> Result<Vec<Patch>>;
 
     /// Replaces one region.
     ///
     /// # Errors
     /// As [`Fill::patches`].
-    fn patch(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        region: usize,
-    ) -> Result<Patch, Error> {
+    fn patch(&self, image: ImageView<'_>, regions: &Supervoxels, region: usize) -> Result<Patch, Error> {
         let mut patches = self.patches(image, regions, &[region])?;
         let found = patches.len();
         match patches.pop() {

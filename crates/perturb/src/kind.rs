@@ -1,8 +1,5 @@
 //! The fills by name.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::Error;
 
 /// A fill of this crate, as it is chosen by name.
@@ -51,23 +48,7 @@ impl FillKind {
     }
 }
 
-impl fmt::Display for FillKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for FillKind {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| Error::UnknownName {
-            what: "fill",
-            expected: format!("one of {}", Self::ALL.map(Self::name).join(", ")),
-            found: name.to_owned(),
-        })
-    }
-}
+relevox_grid::by_name!(FillKind, "fill", Error);
 
 impl TryFrom<String> for FillKind {
     type Error = Error;

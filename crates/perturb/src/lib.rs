@@ -11,8 +11,8 @@ mod replace;
 
 pub use constant::ConstantFill;
 pub use distance::distance;
-pub use error::Error;
+pub use error::{Error, Result};
 pub use fill::Fill;
 pub use kind::FillKind;
-pub use relevox_grid::{Box3, Patch};
+pub use relevox_grid::{Box3, ImageView, Patch};
 pub use replace::{check_patch, check_region, replace_region};

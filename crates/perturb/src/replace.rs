@@ -1,7 +1,6 @@
 //! From new values for a region to a patch, and checks of regions and patches.
 
-use ndarray::ArrayView4;
-use relevox_grid::{Box3, Patch};
+use relevox_grid::{Box3, ImageView, Patch};
 use slic3d::Supervoxels;
 
 use crate::Error;
@@ -17,7 +16,7 @@ use crate::Error;
 /// grid, and [`Error::NonFinite`], with the name of the `fill`, if a new value is NaN or infinite.
 pub fn replace_region(
     fill: &str,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     regions: &Supervoxels,
     region: usize,
     mut value: impl FnMut(usize, [usize; 3]) -> f32,
@@ -49,7 +48,7 @@ pub fn replace_region(
 ///
 /// # Errors
 /// Returns [`Error::ShapeMismatch`] or [`Error::OutOfRange`].
-pub fn check_region(image: ArrayView4<'_, f32>, regions: &Supervoxels, region: usize) -> Result<(), Error> {
+pub fn check_region(image: ImageView<'_>, regions: &Supervoxels, region: usize) -> Result<(), Error> {
     let labels = regions.labels();
     if labels.shape() != &image.shape()[1..] {
         return Err(Error::ShapeMismatch {
@@ -69,7 +68,7 @@ pub fn check_region(image: ArrayView4<'_, f32>, regions: &Supervoxels, region: u
 ///
 /// # Errors
 /// Returns [`Error::ShapeMismatch`], or [`Error::NonFinite`] with the name of the `fill`.
-pub fn check_patch(fill: &str, image: ArrayView4<'_, f32>, patch: &Patch) -> Result<usize, Error> {
+pub fn check_patch(fill: &str, image: ImageView<'_>, patch: &Patch) -> Result<usize, Error> {
     let changed = patch.changed_voxels(image)?;
     match patch.values().indexed_iter().find(|(_, value)| !value.is_finite()) {
         Some(((channel, ..), &value)) => Err(Error::non_finite(fill, channel, value)),

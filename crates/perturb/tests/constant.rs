@@ -3,7 +3,7 @@
 
 use ndarray::{Array3, Array4, Axis, s};
 use proptest::prelude::*;
-use relevox_perturb::{Box3, ConstantFill, Error, Fill, FillKind, Patch, check_patch};
+use relevox_perturb::{Box3, ConstantFill, Error, Fill, FillKind, ImageView, Patch, Result, check_patch};
 use slic3d::Supervoxels;
 
 fn image(shape: (usize, usize, usize, usize)) -> Array4<f32> {
@@ -158,12 +158,7 @@ fn a_fill_that_returns_too_few_patches_is_refused() {
         fn name(&self) -> &str {
             "lazy"
         }
-        fn patches(
-            &self,
-            _: ndarray::ArrayView4<'_, f32>,
-            _: &Supervoxels,
-            _: &[usize],
-        ) -> Result<Vec<Patch>, Error> {
+        fn patches(&self, _: ImageView<'_>, _: &Supervoxels, _: &[usize]) -> Result<Vec<Patch>> {
             Ok(Vec::new())
         }
     }

@@ -172,11 +172,11 @@ fn a_batch_is_its_regions_one_by_one() {
 fn boxes_give_the_values_of_whole_passes() {
     let (image, regions) = (image(3), regions());
     let all: Vec<usize> = (0..regions.len()).collect();
-    let fill = |dense| trainer(&FillConfig::default()).fill().unwrap().dense(dense);
-    let whole = fill(true).patches(image.view(), &regions, &all).unwrap();
+    let engine = |dense| trainer(&FillConfig::default()).fill().unwrap().into_engine().dense(dense);
+    let whole = LearnedFill::from(engine(true)).patches(image.view(), &regions, &all).unwrap();
     // With little memory hardly a layer is kept.
-    for fill in [fill(false), fill(false).memory(1), fill(false).compiled(false).unwrap()] {
-        let boxes = fill.patches(image.view(), &regions, &all).unwrap();
+    for engine in [engine(false), engine(false).memory(1), engine(false).compiled(false).unwrap()] {
+        let boxes = LearnedFill::from(engine).patches(image.view(), &regions, &all).unwrap();
         assert_eq!(boxes.len(), whole.len());
         for (boxed, whole) in boxes.iter().zip(&whole) {
             assert_eq!(boxed.bounds(), whole.bounds());

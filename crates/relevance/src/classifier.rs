@@ -1,7 +1,7 @@
 //! The black-box contract: a classifier, and its baseline on one scan.
 
-use ndarray::{Array1, Array2, Array5, ArrayView4, ArrayView5, Axis};
-use relevox_perturb::Patch;
+use ndarray::{Array1, Array2, Array5, ArrayView5, Axis};
+use relevox_perturb::{ImageView, Patch};
 
 use crate::Error;
 
@@ -37,7 +37,7 @@ pub trait Classifier: Sync {
     ///
     /// # Errors
     /// Returns the errors of [`Classifier::logits`], and [`Error::NonFinite`] if the scan's own output is NaN or infinite.
-    fn baseline<'a>(&'a self, image: ArrayView4<'a, f32>) -> Result<Box<dyn Baseline + 'a>, Error> {
+    fn baseline<'a>(&'a self, image: ImageView<'a>) -> Result<Box<dyn Baseline + 'a>, Error> {
         Ok(Box::new(DenseBaseline::new(self, image)?))
     }
 }
@@ -45,7 +45,7 @@ pub trait Classifier: Sync {
 /// A scan as the classifier sees it: its own outputs, computed once, and those of the scan with changes.
 pub trait Baseline: Sync {
     /// Returns the scan, `[c, z, y, x]`.
-    fn image(&self) -> ArrayView4<'_, f32>;
+    fn image(&self) -> ImageView<'_>;
 
     /// Returns the scan's own outputs, `[k]`.
     fn logits(&self) -> &[f32];
@@ -78,7 +78,7 @@ pub trait Baseline: Sync {
 /// The baseline of any classifier: each patch takes a whole forward pass. It is the oracle of every faster baseline.
 pub struct DenseBaseline<'a, C: ?Sized> {
     classifier: &'a C,
-    image: ArrayView4<'a, f32>,
+    image: ImageView<'a>,
     logits: Vec<f32>,
 }
 
@@ -87,7 +87,7 @@ impl<'a, C: Classifier + ?Sized> DenseBaseline<'a, C> {
     ///
     /// # Errors
     /// As [`Classifier::baseline`].
-    pub fn new(classifier: &'a C, image: ArrayView4<'a, f32>) -> Result<Self, Error> {
+    pub fn new(classifier: &'a C, image: ImageView<'a>) -> Result<Self, Error> {
         let logits = classifier.logits(image.insert_axis(Axis(0)))?;
         let logits = checked(logits, [1, classifier.outputs()], unperturbed)?;
         Ok(Self { classifier, image, logits: logits.into_raw_vec_and_offset().0 })
@@ -95,7 +95,7 @@ impl<'a, C: Classifier + ?Sized> DenseBaseline<'a, C> {
 }
 
 impl<C: Classifier + ?Sized> Baseline for DenseBaseline<'_, C> {
-    fn image(&self) -> ArrayView4<'_, f32> {
+    fn image(&self) -> ImageView<'_> {
         self.image
     }
 

@@ -11,22 +11,19 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayView4, Axis};
-use relevox_perturb::Fill;
+use ndarray::Axis;
+use relevox_perturb::ImageView;
 use slic3d::Supervoxels;
 
-use crate::explainer::Explainer;
-use crate::named::named;
+use crate::explainer::{Explainer, Inputs};
 use crate::region_logits::check_grid;
 use crate::scores::{ScoreKind, score};
-use crate::{Attribution, Baseline, Error, Progress, Target};
+use crate::{Attribution, Error, Progress};
 
 named! {
     /// The influence of the common border of two regions on the weight of their edge.
-    #[derive(Default)]
     pub enum Border, "border" {
         /// None.
-        #[default]
         Ignored = "ignored", "Borders ignored";
         /// The weight is multiplied by the length of the border in voxel faces, over the mean length of the partition's
         /// borders.
@@ -55,9 +52,10 @@ impl Default for Diffusion {
     }
 }
 
-/// Valid settings of [`Diffusion`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValidDiffusion(Diffusion);
+checked! {
+    /// Valid settings of [`Diffusion`].
+    pub struct ValidDiffusion(Diffusion);
+}
 
 impl Diffusion {
     /// Validates the settings.
@@ -75,35 +73,9 @@ impl Diffusion {
     }
 }
 
-impl ValidDiffusion {
-    /// Returns the settings.
-    pub fn settings(&self) -> &Diffusion {
-        &self.0
-    }
-}
-
-impl Explainer for Diffusion {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
-        self.check()?.explain(baseline, regions, fill, target, progress)
-    }
-}
-
 impl Explainer for ValidDiffusion {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, fill, target } = *inputs;
         let graph = RegionGraph::new(baseline.image(), regions, self)?;
         let scores = score(baseline, regions, fill, target, progress)?.values(self.0.score);
         Attribution::new(baseline, regions, target, graph.diffuse(&scores, self)?)
@@ -132,7 +104,7 @@ impl RegionGraph {
     /// Returns [`Error::ShapeMismatch`] if the partition lies on another grid, and [`Error::NonFinite`] if a mean intensity
     /// is NaN or infinite.
     pub fn new(
-        image: ArrayView4<'_, f32>,
+        image: ImageView<'_>,
         regions: &Supervoxels,
         settings: &ValidDiffusion,
     ) -> Result<Self, Error> {

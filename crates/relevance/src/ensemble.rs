@@ -1,7 +1,7 @@
 //! Several classifiers as one.
 
-use ndarray::{Array2, ArrayView4, ArrayView5, Axis, aview1};
-use relevox_perturb::Patch;
+use ndarray::{Array2, ArrayView5, Axis, aview1};
+use relevox_perturb::{ImageView, Patch};
 
 use crate::classifier::{checked, unperturbed};
 use crate::{Baseline, Classifier, Error};
@@ -79,7 +79,7 @@ impl<C: Classifier> Classifier for Ensemble<C> {
         self.members.iter().map(|member| member.batch_size(shape)).min().unwrap_or(1)
     }
 
-    fn baseline<'a>(&'a self, image: ArrayView4<'a, f32>) -> Result<Box<dyn Baseline + 'a>, Error> {
+    fn baseline<'a>(&'a self, image: ImageView<'a>) -> Result<Box<dyn Baseline + 'a>, Error> {
         let members: Vec<Box<dyn Baseline + 'a>> =
             self.members.iter().map(|member| member.baseline(image)).collect::<Result<_, _>>()?;
         let shape = [1, self.outputs()];
@@ -91,13 +91,13 @@ impl<C: Classifier> Classifier for Ensemble<C> {
 
 /// The members' baselines of a scan. A fill is called once for all of them.
 struct EnsembleBaseline<'a> {
-    image: ArrayView4<'a, f32>,
+    image: ImageView<'a>,
     members: Vec<Box<dyn Baseline + 'a>>,
     logits: Vec<f32>,
 }
 
 impl Baseline for EnsembleBaseline<'_> {
-    fn image(&self) -> ArrayView4<'_, f32> {
+    fn image(&self) -> ImageView<'_> {
         self.image
     }
 
@@ -130,7 +130,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ndarray::{Array3, Array4, array, s};
-    use relevox_perturb::{ConstantFill, Fill};
+    use relevox_perturb::{ConstantFill, Fill, Result};
     use slic3d::Supervoxels;
 
     use super::*;
@@ -170,24 +170,27 @@ mod tests {
         assert_eq!(logit, array![[both.original[0]]]);
     }
 
+    /// A fill that counts the regions it replaces.
+    struct Counted(ConstantFill, AtomicUsize);
+
+    impl Fill for Counted {
+        fn name(&self) -> &str {
+            "counted"
+        }
+
+        fn patches(
+            &self,
+            image: ImageView<'_>,
+            regions: &Supervoxels,
+            batch: &[usize],
+        ) -> Result<Vec<Patch>> {
+            self.1.fetch_add(batch.len(), Ordering::Relaxed);
+            self.0.patches(image, regions, batch)
+        }
+    }
+
     #[test]
     fn a_fill_is_called_once_for_each_region() {
-        struct Counted(ConstantFill, AtomicUsize);
-        impl Fill for Counted {
-            fn name(&self) -> &str {
-                "counted"
-            }
-
-            fn patches(
-                &self,
-                image: ArrayView4<'_, f32>,
-                regions: &Supervoxels,
-                batch: &[usize],
-            ) -> Result<Vec<Patch>, relevox_perturb::Error> {
-                self.1.fetch_add(batch.len(), Ordering::Relaxed);
-                self.0.patches(image, regions, batch)
-            }
-        }
         let (image, slabs, blank) = slabs();
         let counted = Counted(blank, AtomicUsize::new(0));
         let ensemble = Ensemble::new((0..3).map(slice).collect()).unwrap();

@@ -5,25 +5,31 @@ use slic3d::Supervoxels;
 
 use crate::{Attribution, Baseline, Error, Progress, Target};
 
+/// Inputs of an explainer.
+///
+/// # Shapes
+/// The partition is `[z, y, x]`, the baseline's scan `[c, z, y, x]`.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The scan and the classifier's outputs for it.
+    pub baseline: &'a dyn Baseline,
+    /// The scan's partition.
+    pub regions: &'a Supervoxels,
+    /// What replaces a region.
+    pub fill: &'a dyn Fill,
+    /// The explained output.
+    pub target: &'a Target,
+}
+
 /// A method that attributes a classifier's output for a scan to the regions of a partition.
 pub trait Explainer {
     /// Explains the target for the scan of a baseline. `progress` is called with the number of finished regions, samples
     /// or boxes.
-    ///
-    /// # Shapes
-    /// The partition is `[z, y, x]`, the baseline's scan `[c, z, y, x]`.
     ///
     /// # Errors
     /// Returns [`Error::InvalidSetting`] if a setting is out of range, [`Error::OutOfRange`] if the classifier does not
     /// have the target, [`Error::ShapeMismatch`] if partition, fill and scan do not fit together, [`Error::NonFinite`] if
     /// the classifier returns NaN or an infinity, [`Error::Cancelled`] if `progress` breaks, and the errors of the
     /// classifier and the fill.
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error>;
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error>;
 }

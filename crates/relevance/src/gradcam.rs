@@ -6,9 +6,10 @@
 //! 0..100.
 
 use candle_core::{D, Device, Tensor, Var};
-use ndarray::{Array3, ArrayView4};
+use ndarray::Array3;
 use relevox_models::ResNet3d;
 use relevox_models::conv3d::{Mode, upsample3d};
+use relevox_perturb::ImageView;
 
 use crate::network::upload_one;
 use crate::{Error, RelevanceMap, Target};
@@ -39,62 +40,74 @@ impl Class {
     }
 }
 
-/// Computes Grad-CAM for a class. If the ReLU leaves nothing, the map is flat.
-///
-/// # Shapes
-/// `image` is `[c, z, y, x]`, the map `[z, y, x]`.
-///
-/// # Errors
-/// Returns [`Error::OutOfRange`] or [`Error::InvalidSetting`] if the network does not have the target, [`Error::Tensor`] if
-/// the network does not take the image, and [`Error::NonFinite`] if activations or gradients are not finite.
-pub fn grad_cam(
-    network: &ResNet3d,
-    image: ArrayView4<'_, f32>,
-    target: &Target,
-    class: Class,
-    device: &Device,
-) -> Result<RelevanceMap, Error> {
-    let (features, gradient) = last_stage(network, image, target, class, device)?;
-    resized(weighted_sum(&features, &gradient)?, image)
+/// The last residual stage of a network for an image: its channels, and the gradient of a class's logit by them.
+pub struct LastStage {
+    /// `[1, c, d, h, w]`
+    pub(crate) features: Tensor,
+    /// `[1, c, d, h, w]`
+    pub(crate) gradient: Tensor,
+    /// Shape of the image, `[z, y, x]`.
+    shape: [usize; 3],
 }
 
-/// Computes the channels of the last residual stage `[1, c, d, h, w]`, and the gradient of a class's logit by them.
-pub(crate) fn last_stage(
-    network: &ResNet3d,
-    image: ArrayView4<'_, f32>,
-    target: &Target,
-    class: Class,
-    device: &Device,
-) -> Result<(Tensor, Tensor), Error> {
-    // Detached: only the head is differentiated.
-    let features = network.features_t(&upload_one(image, device)?, false)?.detach();
-    let features = Var::from_tensor(&features)?;
-    let logit = network.head(features.as_tensor())?;
-    // A network of one output has its own logit for every target that it has.
-    target.check(logit.elem_count())?;
-    let logit = logit.sum_all()?;
-    let sign = class.sign(f64::from(logit.to_scalar::<f32>()?));
-    let gradients = (logit * sign)?.backward()?;
-    let gradient = match gradients.get(features.as_tensor()) {
-        Some(gradient) => gradient.detach(),
-        None => features.zeros_like()?,
-    };
-    Ok((features.detach(), gradient))
-}
+impl LastStage {
+    /// Computes the last stage for an image.
+    ///
+    /// # Shapes
+    /// `image` is `[c, z, y, x]`.
+    ///
+    /// # Errors
+    /// Returns [`Error::OutOfRange`] or [`Error::InvalidSetting`] if the network does not have the target, and
+    /// [`Error::Tensor`] if the network does not take the image.
+    pub fn new(
+        network: &ResNet3d,
+        image: ImageView<'_>,
+        target: &Target,
+        class: Class,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        // Detached: only the head is differentiated.
+        let features = network.features_t(&upload_one(image, device)?, false)?.detach();
+        let features = Var::from_tensor(&features)?;
+        let logit = network.head(features.as_tensor())?;
+        // A network of one output has its own logit for every target that it has.
+        target.check(logit.elem_count())?;
+        let logit = logit.sum_all()?;
+        let sign = class.sign(f64::from(logit.to_scalar::<f32>()?));
+        let gradients = (logit * sign)?.backward()?;
+        let gradient = match gradients.get(features.as_tensor()) {
+            Some(gradient) => gradient.detach(),
+            None => features.zeros_like()?,
+        };
+        let (_, z, y, x) = image.dim();
+        Ok(Self { features: features.detach(), gradient, shape: [z, y, x] })
+    }
 
-/// Resizes the positive part of evidence `[1, 1, d, h, w]` to the image's grid.
-pub(crate) fn resized(evidence: Tensor, image: ArrayView4<'_, f32>) -> Result<RelevanceMap, Error> {
-    let (_, z, y, x) = image.dim();
-    let map = upsample3d(&evidence.relu()?, [z, y, x], Mode::Trilinear { align_corners: false })?;
-    let map =
-        Array3::from_shape_vec((z, y, x), map.detach().flatten_all()?.to_vec1::<f32>()?).map_err(|_| {
-            Error::ShapeMismatch {
+    /// Computes Grad-CAM. If the ReLU leaves nothing, the map is flat.
+    ///
+    /// # Shapes
+    /// The map is `[z, y, x]`, as the image.
+    ///
+    /// # Errors
+    /// Returns [`Error::NonFinite`] if activations or gradients are not finite, and [`Error::Tensor`] if a tensor
+    /// operation fails.
+    pub fn grad_cam(&self) -> Result<RelevanceMap, Error> {
+        self.resized(weighted_sum(&self.features, &self.gradient)?)
+    }
+
+    /// Resizes the positive part of evidence `[1, 1, d, h, w]` to the image's grid.
+    pub(crate) fn resized(&self, evidence: Tensor) -> Result<RelevanceMap, Error> {
+        let [z, y, x] = self.shape;
+        let map = upsample3d(&evidence.relu()?, self.shape, Mode::Trilinear { align_corners: false })?;
+        let map = Array3::from_shape_vec((z, y, x), map.detach().flatten_all()?.to_vec1::<f32>()?).map_err(
+            |_| Error::ShapeMismatch {
                 what: "the voxels of the resized map",
                 expected: vec![z, y, x],
                 found: map.dims().to_vec(),
-            }
-        })?;
-    RelevanceMap::from_values(map)
+            },
+        )?;
+        RelevanceMap::from_values(map)
+    }
 }
 
 /// Weights channels `[1, c, d, h, w]` by their mean gradient and sums them: `[1, 1, d, h, w]`.

@@ -8,30 +8,23 @@
 //! The head of these networks is a mean over positions and a linear layer, so that a channel's gradient is the same
 //! everywhere: Grad-CAM++ then only reweights the channels, and drops those that are evidence against the class.
 
-use candle_core::{Device, Tensor};
-use ndarray::ArrayView4;
-use relevox_models::ResNet3d;
+use candle_core::Tensor;
 
-use crate::gradcam::{Class, last_stage, resized};
-use crate::{Error, RelevanceMap, Target};
+use crate::gradcam::LastStage;
+use crate::{Error, RelevanceMap};
 
-/// Computes Grad-CAM++ for a class. Without evidence the map is flat.
-///
-/// # Shapes
-/// `image` is `[c, z, y, x]`, the map `[z, y, x]`.
-///
-/// # Errors
-/// As [`grad_cam`](crate::gradcam::grad_cam).
-pub fn grad_cam_pp(
-    network: &ResNet3d,
-    image: ArrayView4<'_, f32>,
-    target: &Target,
-    class: Class,
-    device: &Device,
-) -> Result<RelevanceMap, Error> {
-    let (features, gradient) = last_stage(network, image, target, class, device)?;
-    let weights = weights(&features, &gradient)?;
-    resized(features.broadcast_mul(&weights)?.sum_keepdim(1)?, image)
+impl LastStage {
+    /// Computes Grad-CAM++. Without evidence the map is flat.
+    ///
+    /// # Shapes
+    /// The map is `[z, y, x]`, as the image.
+    ///
+    /// # Errors
+    /// As [`LastStage::grad_cam`].
+    pub fn grad_cam_pp(&self) -> Result<RelevanceMap, Error> {
+        let weights = weights(&self.features, &self.gradient)?;
+        self.resized(self.features.broadcast_mul(&weights)?.sum_keepdim(1)?)
+    }
 }
 
 /// Computes the weight of each channel, `[1, c, 1, 1, 1]`.

@@ -1,5 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod checked;
+#[macro_use]
+mod named;
+
 mod attribution;
 mod classifier;
 mod coalition;
@@ -13,11 +18,10 @@ mod faithfulness;
 #[cfg(feature = "candle")]
 pub mod gradcam;
 #[cfg(feature = "candle")]
-pub mod gradcam_pp;
+mod gradcam_pp;
 mod lime;
 mod linear;
 mod map;
-mod named;
 #[cfg(feature = "candle")]
 mod network;
 mod occlusion;
@@ -39,7 +43,7 @@ pub use convergence::Convergence;
 pub use diffuse::{Border, Diffusion, RegionGraph, ValidDiffusion};
 pub use ensemble::Ensemble;
 pub use error::Error;
-pub use explainer::Explainer;
+pub use explainer::{Explainer, Inputs};
 pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
 pub use lime::{Lime, ValidLime, Weighting};
 pub use map::{RelevanceMap, mean_by_region};

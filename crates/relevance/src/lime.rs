@@ -14,23 +14,18 @@ use ndarray::{Array1, Array2, Axis};
 use rand::seq::index;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use relevox_perturb::Fill;
-use slic3d::Supervoxels;
 
 use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
-use crate::explainer::Explainer;
+use crate::explainer::{Explainer, Inputs};
 use crate::linear::solve;
-use crate::named::named;
-use crate::{Attribution, Baseline, Error, Progress, Target};
+use crate::{Attribution, Error, Progress};
 
 named! {
     /// The distribution and the weights of coalitions.
-    #[derive(Default)]
     pub enum Weighting, "weighting" {
         /// LIME's: each region is kept with probability one half; a coalition has weight `exp(−d² / 2 width²)`, where `d`
         /// is its cosine distance from the whole scan.
-        #[default]
         Lime = "lime", "LIME";
         /// KernelSHAP's: sizes are drawn by its weights, each coalition with its complement; the values add up to the
         /// logit of the scan less that of the scan with every region replaced.
@@ -61,9 +56,10 @@ impl Default for Lime {
     }
 }
 
-/// Valid settings of [`Lime`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValidLime(Lime);
+checked! {
+    /// Valid settings of [`Lime`].
+    pub struct ValidLime(Lime);
+}
 
 impl Lime {
     /// Validates the settings.
@@ -83,36 +79,10 @@ impl Lime {
     }
 }
 
-impl ValidLime {
-    /// Returns the settings.
-    pub fn settings(&self) -> &Lime {
-        &self.0
-    }
-}
-
-impl Explainer for Lime {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
-        self.check()?.explain(baseline, regions, fill, target, progress)
-    }
-}
-
 /// A region that the fill does not change has exactly 0 and is no part of the model.
 impl Explainer for ValidLime {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, fill, target } = *inputs;
         let settings = &self.0;
         let coalitions = Coalitions::new(baseline, regions, fill, target)?;
         let players = coalitions.players();

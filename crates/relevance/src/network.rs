@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use ndarray::{Array1, Array2, ArrayView4, ArrayView5, Axis};
+use ndarray::{Array1, Array2, ArrayView5, Axis};
 use relevox_models::ResNet3d;
 use relevox_models::engine::{self, Engine};
-use relevox_models::memory::Notice;
-use relevox_perturb::Patch;
+use relevox_perturb::{ImageView, Patch};
 
 use crate::classifier::{checked, unperturbed};
 use crate::{Baseline, Classifier, Error};
@@ -22,42 +21,17 @@ pub struct NetworkClassifier {
 }
 
 impl NetworkClassifier {
-    /// Creates the classifier of a network whose parameters are on `device`.
+    /// Creates the classifier of a network whose parameters are on `device`, with the engine's default options.
     ///
     /// # Errors
     /// Returns [`Error::Network`] if a parameter cannot be read.
     pub fn new(network: ResNet3d, device: Device) -> Result<Self, Error> {
-        Ok(Self { engine: Engine::new(network, device)? })
+        Ok(Self::from(Engine::new(network, device)?))
     }
 
-    /// Sets the bytes that a batch, or cached activations with the patches in work, may take: see [`Engine::memory`].
-    #[must_use]
-    pub fn memory(mut self, bytes: usize) -> Self {
-        self.engine = self.engine.memory(bytes);
-        self
-    }
-
-    /// Sets whether each patch takes a whole forward pass (default `false`).
-    #[must_use]
-    pub fn dense(mut self, dense: bool) -> Self {
-        self.engine = self.engine.dense(dense);
-        self
-    }
-
-    /// Sets whether a compiled plan is used on the CPU (default `true`): see [`Engine::compiled`].
-    ///
-    /// # Errors
-    /// Returns [`Error::Network`] if a parameter cannot be read.
-    pub fn compiled(mut self, compiled: bool) -> Result<Self, Error> {
-        self.engine = self.engine.compiled(compiled)?;
-        Ok(self)
-    }
-
-    /// Sets a function that is called when a batch did not fit into a GPU's memory: see [`Engine::on_smaller_batches`].
-    #[must_use]
-    pub fn on_smaller_batches(mut self, notice: Notice) -> Self {
-        self.engine = self.engine.on_smaller_batches(notice);
-        self
+    /// Returns the engine, for other options; `NetworkClassifier::from` makes it a classifier again.
+    pub fn into_engine(self) -> Engine<ResNet3d> {
+        self.engine
     }
 
     /// Returns the network.
@@ -71,6 +45,12 @@ impl NetworkClassifier {
     }
 }
 
+impl From<Engine<ResNet3d>> for NetworkClassifier {
+    fn from(engine: Engine<ResNet3d>) -> Self {
+        Self { engine }
+    }
+}
+
 impl Classifier for NetworkClassifier {
     fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
         Ok(column(self.engine.forward(batch)?))
@@ -80,7 +60,7 @@ impl Classifier for NetworkClassifier {
         self.engine.images_at_once(shape)
     }
 
-    fn baseline<'a>(&'a self, image: ArrayView4<'a, f32>) -> Result<Box<dyn Baseline + 'a>, Error> {
+    fn baseline<'a>(&'a self, image: ImageView<'a>) -> Result<Box<dyn Baseline + 'a>, Error> {
         let cached = self.engine.baseline(image)?;
         checked(column(cached.outputs().to_vec()), [1, 1], unperturbed)?;
         Ok(Box::new(NetworkBaseline { engine: &self.engine, image, cached }))
@@ -90,12 +70,12 @@ impl Classifier for NetworkClassifier {
 /// A scan with its cached activations.
 struct NetworkBaseline<'a> {
     engine: &'a Engine<ResNet3d>,
-    image: ArrayView4<'a, f32>,
+    image: ImageView<'a>,
     cached: Arc<engine::Baseline<ResNet3d>>,
 }
 
 impl Baseline for NetworkBaseline<'_> {
-    fn image(&self) -> ArrayView4<'_, f32> {
+    fn image(&self) -> ImageView<'_> {
         self.image
     }
 
@@ -126,7 +106,7 @@ fn column(logits: Vec<f32>) -> Array2<f32> {
 }
 
 /// Copies an image to the device, as a batch of one.
-pub(crate) fn upload_one(image: ArrayView4<'_, f32>, device: &Device) -> Result<Tensor, Error> {
+pub(crate) fn upload_one(image: ImageView<'_>, device: &Device) -> Result<Tensor, Error> {
     let (c, z, y, x) = image.dim();
     Ok(Tensor::from_vec(image.iter().copied().collect::<Vec<f32>>(), (1, c, z, y, x), device)?)
 }

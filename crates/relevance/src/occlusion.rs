@@ -11,7 +11,7 @@ use ndarray::Array3;
 use relevox_perturb::Fill;
 use slic3d::Supervoxels;
 
-use crate::explainer::Explainer;
+use crate::explainer::{Explainer, Inputs};
 use crate::map::mean_by_region;
 use crate::region_logits::{check_grid, region_logits};
 use crate::{Attribution, Baseline, Error, Progress, Target};
@@ -34,9 +34,11 @@ impl Default for Occlusion {
     }
 }
 
-/// Valid settings of [`Occlusion`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ValidOcclusion(Occlusion);
+checked! {
+    /// Valid settings of [`Occlusion`].
+    #[derive(Eq)]
+    pub struct ValidOcclusion(Occlusion);
+}
 
 impl Occlusion {
     /// Validates the settings.
@@ -57,28 +59,9 @@ impl Occlusion {
     }
 }
 
-impl Explainer for Occlusion {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
-        self.check()?.explain(baseline, regions, fill, target, progress)
-    }
-}
-
 impl Explainer for ValidOcclusion {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, fill, target } = *inputs;
         check_grid(baseline.image(), regions)?;
         let map = self.map(baseline, fill, target, progress)?;
         Attribution::new(baseline, regions, target, mean_by_region(regions, map.view())?)
@@ -86,11 +69,6 @@ impl Explainer for ValidOcclusion {
 }
 
 impl ValidOcclusion {
-    /// Returns the settings.
-    pub fn settings(&self) -> &Occlusion {
-        &self.0
-    }
-
     /// Computes the signed change of the logit by voxel, original − occluded, averaged over the boxes that contain it.
     ///
     /// Boxes that do not overlap are computed together as a partition, so that a fast baseline is fast here. `progress` is

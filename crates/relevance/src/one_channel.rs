@@ -3,8 +3,8 @@
 //! The paper perturbs all sequences at once; this shows which of them carries a region's evidence. Where sequences can
 //! stand in for one another, the parts do not add up to the whole.
 
-use ndarray::{ArrayView4, Axis, s};
-use relevox_perturb::{Fill, Patch, check_patch};
+use ndarray::{Axis, s};
+use relevox_perturb::{Fill, ImageView, Patch, Result, check_patch};
 use slic3d::Supervoxels;
 
 use crate::scores::{RegionScores, score};
@@ -24,11 +24,7 @@ impl<'a> OneChannel<'a> {
     }
 
     /// Puts the scan's values back into the other channels.
-    fn restrict(
-        &self,
-        image: ArrayView4<'_, f32>,
-        mut patch: Patch,
-    ) -> Result<Patch, relevox_perturb::Error> {
+    fn restrict(&self, image: ImageView<'_>, mut patch: Patch) -> Result<Patch> {
         check_patch(self.fill.name(), image, &patch)?;
         let [z, y, x] = patch.bounds().ranges();
         let scan = image.slice(s![.., z, y, x]);
@@ -45,12 +41,7 @@ impl Fill for OneChannel<'_> {
         self.fill.name()
     }
 
-    fn patches(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        batch: &[usize],
-    ) -> Result<Vec<Patch>, relevox_perturb::Error> {
+    fn patches(&self, image: ImageView<'_>, regions: &Supervoxels, batch: &[usize]) -> Result<Vec<Patch>> {
         let (found, len) = (self.channel, image.dim().0);
         if found >= len {
             return Err(relevox_perturb::Error::OutOfRange { what: "channel", len, found });

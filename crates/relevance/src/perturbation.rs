@@ -6,13 +6,10 @@
 //! **What it finds.** A sum over regions exactly, and every part of an AND. Of an OR, or of a saturated sum, nothing: the
 //! loss of one region moves nothing where another is enough.
 
-use relevox_perturb::Fill;
-use slic3d::Supervoxels;
-
-use crate::explainer::Explainer;
+use crate::explainer::{Explainer, Inputs};
 use crate::one_channel::OneChannel;
 use crate::scores::{ScoreKind, score};
-use crate::{Attribution, Baseline, Error, Progress, Target};
+use crate::{Attribution, Error, Progress};
 
 /// Replaces one region at a time and attributes the change of the target to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,14 +23,8 @@ pub struct Perturbation {
 }
 
 impl Explainer for Perturbation {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, fill, target } = *inputs;
         let scores = match self.channel {
             Some(channel) => score(baseline, regions, &OneChannel::new(fill, channel), target, progress)?,
             None => score(baseline, regions, fill, target, progress)?,

@@ -1,7 +1,7 @@
 //! The outputs of a scan with each of its regions replaced in turn.
 
-use ndarray::{Array2, ArrayView1, ArrayView4, Axis};
-use relevox_perturb::{Fill, Patch, check_patch};
+use ndarray::{Array2, ArrayView1, Axis};
+use relevox_perturb::{Fill, ImageView, Patch, check_patch};
 use slic3d::Supervoxels;
 
 use crate::classifier::checked;
@@ -79,7 +79,7 @@ pub fn region_logits(
 /// Replaces several regions; validates the number of patches.
 pub(crate) fn patches(
     fill: &dyn Fill,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     regions: &Supervoxels,
     batch: &[usize],
 ) -> Result<Vec<Patch>, Error> {
@@ -95,7 +95,7 @@ pub(crate) fn patches(
 }
 
 /// Validates that a partition lies on the image's grid.
-pub(crate) fn check_grid(image: ArrayView4<'_, f32>, regions: &Supervoxels) -> Result<(), Error> {
+pub(crate) fn check_grid(image: ImageView<'_>, regions: &Supervoxels) -> Result<(), Error> {
     let labels = regions.labels();
     if labels.shape() == &image.shape()[1..] {
         return Ok(());

@@ -1,13 +1,9 @@
 //! From signed attributions to relevance, 0 to 100.
 
-use crate::named::named;
-
 named! {
     /// The part of a signed attribution that counts as relevance.
-    #[derive(Default)]
     pub enum Sign, "sign" {
         /// The magnitude, whichever class the region is evidence for: the paper's reading of Δp.
-        #[default]
         Magnitude = "magnitude", "Magnitude";
         /// Evidence for the target; all else is 0.
         Positive = "positive", "Positive";

@@ -12,13 +12,11 @@
 use ndarray::Array3;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use relevox_perturb::Fill;
-use slic3d::Supervoxels;
 
 use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
-use crate::explainer::Explainer;
-use crate::{Attribution, Baseline, Error, Progress, Target};
+use crate::explainer::{Explainer, Inputs};
+use crate::{Attribution, Error, Progress};
 
 /// The masks of [`Rise`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,9 +51,10 @@ impl Default for Rise {
     }
 }
 
-/// Valid settings of [`Rise`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValidRise(Rise);
+checked! {
+    /// Valid settings of [`Rise`].
+    pub struct ValidRise(Rise);
+}
 
 impl Rise {
     /// Validates the settings.
@@ -78,37 +77,11 @@ impl Rise {
     }
 }
 
-impl ValidRise {
-    /// Returns the settings.
-    pub fn settings(&self) -> &Rise {
-        &self.0
-    }
-}
-
-impl Explainer for Rise {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
-        self.check()?.explain(baseline, regions, fill, target, progress)
-    }
-}
-
 /// A region that the fill does not change has exactly 0 under masks of regions; under cells it shares the values of the
 /// cells that it lies in.
 impl Explainer for ValidRise {
-    fn explain(
-        &self,
-        baseline: &dyn Baseline,
-        regions: &Supervoxels,
-        fill: &dyn Fill,
-        target: &Target,
-        progress: Progress<'_>,
-    ) -> Result<Attribution, Error> {
+    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, fill, target } = *inputs;
         let settings = &self.0;
         let coalitions = Coalitions::new(baseline, regions, fill, target)?;
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);

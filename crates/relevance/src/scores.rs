@@ -11,17 +11,14 @@ use slic3d::Supervoxels;
 
 use crate::attribution::Attribution;
 use crate::map::RelevanceMap;
-use crate::named::named;
 use crate::region_logits::{RegionLogits, region_logits};
 use crate::relevance::scale_to_100;
 use crate::{Baseline, Error, Progress, Target};
 
 named! {
     /// The score of a region.
-    #[derive(Default)]
     pub enum ScoreKind, "score" {
         /// The signed change of the probability, the paper's score.
-        #[default]
         DeltaP = "delta_p", "Δp";
         /// The signed change of the logit.
         DeltaLogit = "delta_logit", "Δlogit";

@@ -1,15 +1,12 @@
 //! The explained output of a classifier.
 
 use crate::Error;
-use crate::named::named;
 use crate::probability::{sigmoid, sigmoid_difference};
 
 named! {
     /// The function that turns a classifier's outputs into the probability of a class.
-    #[derive(Default)]
     pub enum Link, "link" {
         /// Each output is a logit of its own: its sigmoid is the probability.
-        #[default]
         Sigmoid = "sigmoid", "Sigmoid";
         /// The outputs are logits of exclusive classes: their softmax is the probability.
         Softmax = "softmax", "Softmax";

@@ -4,18 +4,18 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, Array3, Array4, ArrayView4, ArrayView5, s};
+use ndarray::{Array2, Array3, Array4, ArrayView5, s};
 use proptest::prelude::*;
-use relevox_perturb::{Box3, ConstantFill, Fill, Patch, replace_region};
+use relevox_perturb::{Box3, ConstantFill, Fill, ImageView, Patch, Result, replace_region};
 use relevox_relevance::{
-    Classifier, Error, Explainer, Perturbation, RegionLogits, RegionScores, RelevanceMap, ScoreKind, Sign,
-    Target, from_fn, region_logits, sigmoid, sigmoid_difference, silent,
+    Classifier, Error, Explainer, Inputs, Perturbation, RegionLogits, RegionScores, RelevanceMap, ScoreKind,
+    Sign, Target, from_fn, region_logits, sigmoid, sigmoid_difference, silent,
 };
 use slic3d::Supervoxels;
 
 fn score(
     classifier: &dyn Classifier,
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     regions: &Supervoxels,
     fill: &dyn Fill,
     progress: relevox_relevance::Progress<'_>,
@@ -118,7 +118,7 @@ fn a_saturated_classifier_still_ranks_its_regions() {
 
 #[test]
 fn an_and_of_two_regions_needs_both_and_an_or_neither() {
-    let at = |image: &ArrayView4<'_, f32>, block: [usize; 3]| image[[0, block[0], block[1], block[2]]];
+    let at = |image: &ImageView<'_>, block: [usize; 3]| image[[0, block[0], block[1], block[2]]];
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
     let (a, b) = ([0, 0, 0], [3, 5, 7]);
     let and = |batch: ArrayView5<'_, f32>| -> Result<Vec<f32>, Error> {
@@ -131,6 +131,14 @@ fn an_and_of_two_regions_needs_both_and_an_or_neither() {
         Ok(batch.outer_iter().map(|image| at(&image, a).max(at(&image, b))).collect())
     };
     assert!(score(&or, ones().view(), &regions, &blank(), &silent).unwrap().flat);
+}
+
+/// [`crooked`], which counts the images that it is called with.
+fn counted(seen: &AtomicUsize) -> impl Fn(ArrayView5<'_, f32>) -> Result<Vec<f32>, Error> + Sync + '_ {
+    |batch| {
+        seen.fetch_add(batch.dim().0, Ordering::Relaxed);
+        crooked(batch)
+    }
 }
 
 /// Any classifier: sums, squared, by sequence and place.
@@ -245,10 +253,7 @@ proptest! {
 #[test]
 fn unchanged_regions_cost_no_forward_pass() {
     let seen = AtomicUsize::new(0);
-    let counting = |batch: ArrayView5<'_, f32>| {
-        seen.fetch_add(batch.dim().0, Ordering::Relaxed);
-        crooked(batch)
-    };
+    let counting = counted(&seen);
     let mut image = ones();
     image.slice_mut(s![.., .., .., 4..]).fill(0.0);
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
@@ -259,8 +264,7 @@ fn unchanged_regions_cost_no_forward_pass() {
     };
     let baseline = counting.baseline(image.view()).unwrap();
     let logits = region_logits(&*baseline, &regions, &blank(), &progress).unwrap();
-    drop(baseline);
-    assert_eq!(seen.into_inner(), 1 + 12, "the scan, and the 12 blocks that are not air");
+    assert_eq!(seen.load(Ordering::Relaxed), 1 + 12, "the scan, and the 12 blocks that are not air");
     assert_eq!(finished.into_inner(), 24);
     for (logit, changed) in logits.perturbed.iter().zip(&logits.changed) {
         assert_eq!(*changed == 0, logit.to_bits() == logits.original[0].to_bits());
@@ -280,15 +284,12 @@ fn background_is_not_scored_and_stays_dark() {
 #[test]
 fn a_caller_can_stop_the_work() {
     let seen = AtomicUsize::new(0);
-    let slow = |batch: ArrayView5<'_, f32>| {
-        seen.fetch_add(batch.dim().0, Ordering::Relaxed);
-        crooked(batch)
-    };
+    let slow = counted(&seen);
     let regions = Supervoxels::from_labels(blocks(), None).unwrap();
     let stop = |_| ControlFlow::Break(());
     let found = score(&slow, ones().view(), &regions, &blank(), &stop).unwrap_err();
     assert!(matches!(found, Error::Cancelled));
-    assert!(seen.into_inner() < 24, "stopped after the first batch");
+    assert!(seen.load(Ordering::Relaxed) < 24, "stopped after the first batch");
 }
 
 #[test]
@@ -334,12 +335,7 @@ impl Fill for Custom {
     fn name(&self) -> &str {
         "custom"
     }
-    fn patches(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        batch: &[usize],
-    ) -> Result<Vec<Patch>, relevox_perturb::Error> {
+    fn patches(&self, image: ImageView<'_>, regions: &Supervoxels, batch: &[usize]) -> Result<Vec<Patch>> {
         let blank =
             |&region: &usize| replace_region("custom", image, regions, region, |_, _| 0.0).map(self.0);
         batch.iter().map(blank).collect()
@@ -372,7 +368,8 @@ fn each_output_is_a_target() {
     let baseline = both.baseline(image.view()).unwrap();
     let explain = |target: &Target| {
         let explainer = Perturbation { score: ScoreKind::DeltaLogit, channel: None };
-        explainer.explain(&*baseline, &regions, &blank, target, &silent).unwrap()
+        let inputs = Inputs { baseline: &*baseline, regions: &regions, fill: &blank, target };
+        explainer.explain(&inputs, &silent).unwrap()
     };
     for (output, single) in [&a as &dyn Classifier, &b].into_iter().enumerate() {
         let alone = score(single, image.view(), &regions, &blank, &silent).unwrap();

@@ -5,11 +5,11 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, Array3, Array4, ArrayView4, ArrayView5, s};
+use ndarray::{Array2, Array3, Array4, ArrayView5, s};
 use proptest::prelude::*;
-use relevox_perturb::{ConstantFill, Fill};
+use relevox_perturb::{ConstantFill, Fill, ImageView};
 use relevox_relevance::{
-    Attribution, Border, Classifier, Coalitions, Diffusion, Error, Explainer, Lime, Masks, Occlusion,
+    Attribution, Border, Classifier, Coalitions, Diffusion, Error, Explainer, Inputs, Lime, Masks, Occlusion,
     OneChannel, Perturbation, Progress, RegionGraph, RelevanceMap, Rise, ScoreKind, Sign, Target,
     ValidDiffusion, Weighting, deletion, insertion, mean_by_region, random_ablations, score, score_channels,
     silent,
@@ -43,7 +43,7 @@ fn blank() -> ConstantFill {
 }
 
 /// The mean of a block over both sequences.
-fn block(image: &ArrayView4<'_, f32>, block: usize) -> f32 {
+fn block(image: &ImageView<'_>, block: usize) -> f32 {
     let [z, y, x] = [block / 12 * 2, block / 4 % 3 * 2, block % 4 * 2];
     image.slice(s![.., z..z + 2, y..y + 2, x..x + 2]).mean().unwrap()
 }
@@ -65,7 +65,9 @@ fn explain_with(
 ) -> Result<Attribution, Error> {
     let image = image();
     let baseline = classifier.baseline(image.view()).unwrap();
-    explainer.explain(&*baseline, &blocks(), &blank(), &Target::default(), progress)
+    let (regions, blank, target) = (blocks(), blank(), Target::default());
+    explainer
+        .explain(&Inputs { baseline: &*baseline, regions: &regions, fill: &blank, target: &target }, progress)
 }
 
 /// Three quarters in A, one in B, and a bias.
@@ -260,35 +262,42 @@ fn a_coalition_that_lacks_one_region_is_the_input_of_its_score() {
     assert!(matches!(coalitions.logits(&[vec![true; 3]]), Err(Error::ShapeMismatch { .. })));
 }
 
-#[test]
-fn curves_fall_and_rise_at_the_regions_that_count() {
+fn with_coalitions_of_a_sum(check: fn(&Coalitions<'_>)) {
     let (image, regions, fill) = (image(), blocks(), blank());
     let classifier = sum();
     let baseline = classifier.baseline(image.view()).unwrap();
-    let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default()).unwrap();
+    check(&Coalitions::new(&*baseline, &regions, &fill, &Target::default()).unwrap());
+}
+
+#[test]
+fn curves_fall_and_rise_at_the_regions_that_count() {
+    with_coalitions_of_a_sum(check_curves);
+}
+
+fn check_curves(coalitions: &Coalitions<'_>) {
     let mut best: Vec<usize> = vec![A, B];
     best.extend((0..24).filter(|region| ![A, B].contains(region)));
     let worst: Vec<usize> = best.iter().rev().copied().collect();
-    let gone = deletion(&coalitions, &best, 18).unwrap();
+    let gone = deletion(coalitions, &best, 18).unwrap();
     assert_eq!((gone.shares[0], gone.shares[18], gone.logits.len()), (0.0, 1.0, 19));
     assert_eq!((gone.logits[0], gone.logits[1]), (2.0, -1.0));
     assert!(gone.logits[2..].iter().all(|logit| *logit == -2.0));
-    let late = deletion(&coalitions, &worst, 18).unwrap();
+    let late = deletion(coalitions, &worst, 18).unwrap();
     assert!(late.logits[..17].iter().all(|logit| *logit == 2.0) && late.logits[18] == -2.0);
-    let back = insertion(&coalitions, &best, 18).unwrap();
+    let back = insertion(coalitions, &best, 18).unwrap();
     assert_eq!(back.logits[..3], [-2.0, 1.0, 2.0]);
-    assert_eq!(deletion(&coalitions, &best, 3).unwrap().shares, [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]);
-    assert!(deletion(&coalitions, &[A, A], 3).is_err() && deletion(&coalitions, &[24], 3).is_err());
+    assert_eq!(deletion(coalitions, &best, 3).unwrap().shares, [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]);
+    assert!(deletion(coalitions, &[A, A], 3).is_err() && deletion(coalitions, &[24], 3).is_err());
 }
 
 #[test]
 fn of_a_sum_the_true_parts_predict_every_drop() {
-    let (image, regions, fill) = (image(), blocks(), blank());
-    let classifier = sum();
-    let baseline = classifier.baseline(image.view()).unwrap();
-    let coalitions = Coalitions::new(&*baseline, &regions, &fill, &Target::default()).unwrap();
-    let ablations = random_ablations(&coalitions, 40, 2).unwrap();
-    assert_eq!(ablations, random_ablations(&coalitions, 40, 2).unwrap());
+    with_coalitions_of_a_sum(check_ablations);
+}
+
+fn check_ablations(coalitions: &Coalitions<'_>) {
+    let ablations = random_ablations(coalitions, 40, 2).unwrap();
+    assert_eq!(ablations, random_ablations(coalitions, 40, 2).unwrap());
     for ablation in &ablations {
         assert!(ablation.removed.iter().all(|&region| !is_air(region)));
         let predicted: f64 = ablation
@@ -383,7 +392,9 @@ fn kernel_shap_gives_a_single_region_the_whole_difference() {
     let settings = Lime { weighting: Weighting::KernelShap, ..Lime::default() };
     let classifier = sum();
     let baseline = classifier.baseline(image.view()).unwrap();
-    let found = settings.explain(&*baseline, &regions, &blank(), &Target::default(), &silent).unwrap();
+    let (blank, target) = (blank(), Target::default());
+    let inputs = Inputs { baseline: &*baseline, regions: &regions, fill: &blank, target: &target };
+    let found = settings.explain(&inputs, &silent).unwrap();
     assert_eq!(found.values, [0.0, 4.0]);
     assert!(found.convergence.is_empty());
 }

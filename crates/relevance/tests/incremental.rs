@@ -45,7 +45,8 @@ fn network_dense(
     regions: &Supervoxels,
     fill: &dyn Fill,
 ) -> RegionLogits {
-    quick(&classifier(depth, stem_stride).dense(true), image, regions, fill).unwrap()
+    let engine = classifier(depth, stem_stride).into_engine().dense(true);
+    quick(&NetworkClassifier::from(engine), image, regions, fill).unwrap()
 }
 
 /// By whole forward passes.
@@ -91,7 +92,8 @@ fn windows_give_the_whole_passes_logits_to_rounding() {
     let regions = Slic::new(40).compactness(0.1).segment(image.view(), None).unwrap();
     let fill = ConstantFill::from_values("bright", vec![0.9; 4]).unwrap();
     for (depth, stem_stride) in [(10, 2), (18, 1)] {
-        let network = classifier(depth, stem_stride).compiled(false).unwrap();
+        let engine = classifier(depth, stem_stride).into_engine().compiled(false).unwrap();
+        let network = NetworkClassifier::from(engine);
         let whole = whole(&network, &image, &regions, &fill);
         // Otherwise the scan's own logit would pass, too.
         assert!(whole.perturbed.iter().any(|logit| (logit - whole.original[0]).abs() > 1e-3));

@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use ndarray::{Array3, Array4, ArrayView4, Axis};
+use ndarray::{Array3, Array4, Axis};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, Shortcut, frozen};
-use relevox_perturb::ConstantFill;
-use relevox_relevance::gradcam::{Class, grad_cam};
-use relevox_relevance::gradcam_pp::grad_cam_pp;
+use relevox_perturb::{ConstantFill, ImageView};
+use relevox_relevance::gradcam::{Class, LastStage};
 use relevox_relevance::{Classifier, Error, NetworkClassifier, RelevanceMap, Target, score, silent};
 use slic3d::Supervoxels;
 
@@ -86,8 +85,8 @@ fn blank_scores_agree_with_captum() {
     }
 }
 
-fn cam(network: &ResNet3d, image: ArrayView4<'_, f32>, class: Class) -> Result<RelevanceMap, Error> {
-    grad_cam(network, image, &Target::default(), class, &Device::Cpu)
+fn cam(network: &ResNet3d, image: ImageView<'_>, class: Class) -> Result<RelevanceMap, Error> {
+    LastStage::new(network, image, &Target::default(), class, &Device::Cpu)?.grad_cam()
 }
 
 fn third(map: &Array3<f32>) -> Vec<f32> {
@@ -145,7 +144,7 @@ fn a_network_in_training_is_explained_as_a_frozen_one() {
         .load(&fixture.weights().into_iter().filter(|(key, _)| own.contains_key(key)).collect())
         .unwrap();
     let image = fixture.image();
-    let map = |network: &ResNet3d, image: ArrayView4<'_, f32>| cam(network, image, Class::Predicted).unwrap();
+    let map = |network: &ResNet3d, image: ImageView<'_>| cam(network, image, Class::Predicted).unwrap();
     assert_eq!(map(&network, image.view()), map(&fixture.network(), image.view()));
 }
 
@@ -157,7 +156,7 @@ fn an_image_with_other_sequences_is_refused() {
     assert!(found.contains('3') && found.contains('2'), "{found}");
     let image = Array4::zeros((2, 16, 16, 16));
     for target in [Target::sigmoid(1), Target::softmax(0)] {
-        assert!(grad_cam(&network, image.view(), &target, Class::Positive, &Device::Cpu).is_err());
+        assert!(LastStage::new(&network, image.view(), &target, Class::Positive, &Device::Cpu).is_err());
     }
 }
 
@@ -172,12 +171,13 @@ fn grad_cam_pp_agrees_with_monai_for_either_class() {
     }
     let network = frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap();
     for (class, name) in [(Class::Positive, "positive"), (Class::Negative, "negative")] {
-        let map =
-            grad_cam_pp(&network, fixture.image().view(), &Target::default(), class, &Device::Cpu).unwrap();
+        let (image, target) = (fixture.image(), Target::default());
+        let stage = LastStage::new(&network, image.view(), &target, class, &Device::Cpu).unwrap();
+        let map = stage.grad_cam_pp().unwrap();
         assert!(!map.flat);
         assert_close(third(&map.voxels), &peer.values(name), 0.01);
         // It differs from Grad-CAM's map.
-        let plain = cam(&network, fixture.image().view(), class).unwrap();
+        let plain = stage.grad_cam().unwrap();
         let apart = (&map.voxels - &plain.voxels).mapv(f32::abs).fold(0.0, |a: f32, &b| a.max(b));
         assert!(apart > 1.0, "{apart}");
     }

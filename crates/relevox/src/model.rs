@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView4, ArrayView5};
 use relevox_models::candle_core::Device;
+use relevox_models::engine::Engine;
 use relevox_models::{ResNetConfig, Shortcut, checkpoint};
 use relevox_relevance::{Baseline, Classifier, Ensemble, NetworkClassifier};
 use relevox_volume::{CaseFiles, Preprocess, Study, ValidPreprocess};
@@ -92,15 +93,15 @@ impl Model {
                 Some(_) => {}
                 None => shared = Some((preprocess, path.to_owned())),
             }
-            let mut member = NetworkClassifier::new(trained.network, device.clone())?.dense(options.dense);
+            let mut engine = Engine::new(trained.network, device.clone())?.dense(options.dense);
             if let Some(bytes) = options.memory_bytes {
                 // Each network caches the scan's activations until all are done.
-                member = member.memory(bytes / weights.len());
+                engine = engine.memory(bytes / weights.len());
             }
             if let Some(notice) = options.on_smaller_batches.clone() {
-                member = member.on_smaller_batches(Box::new(move |most| notice(most)));
+                engine = engine.on_smaller_batches(Box::new(move |most| notice(most)));
             }
-            members.push(member);
+            members.push(NetworkClassifier::from(engine));
         }
         let Some((preprocess, _)) = shared else {
             return Err(Error::setting("weights", "at least one file", "none"));

@@ -14,6 +14,28 @@ use rand_chacha::ChaCha8Rng;
 
 const KILLS: usize = 20;
 
+/// The stages of a run, in their order.
+const STAGES: [&str; 12] = [
+    "phantom",
+    "cohort",
+    "train",
+    "grid",
+    "regions",
+    "perturb-train",
+    "score",
+    "focus",
+    "maps",
+    "faithfulness",
+    "evaluate",
+    "report",
+];
+
+/// The stages from one on.
+fn from(stage: &str) -> &'static [&'static str] {
+    let first = STAGES.iter().position(|other| *other == stage).unwrap();
+    &STAGES[first..]
+}
+
 #[test]
 fn a_run_killed_at_any_point_resumes_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,21 +126,7 @@ fn one_changed_key_reruns_what_depends_on_it() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let first = made(&succeed(tiny("reproduce", &out, &[])));
-    let stages = [
-        "phantom",
-        "cohort",
-        "train",
-        "grid",
-        "regions",
-        "perturb-train",
-        "score",
-        "focus",
-        "maps",
-        "faithfulness",
-        "evaluate",
-        "report",
-    ];
-    for stage in stages {
+    for stage in STAGES {
         assert!(first[stage] > 0, "{stage} made nothing: {first:?}");
     }
     // Repeating the command computes nothing; a changed key reruns what depends on it and is stored.
@@ -128,35 +136,8 @@ fn one_changed_key_reruns_what_depends_on_it() {
         ("evaluate.bootstrap=120", &["evaluate", "report"]),
         ("evaluate.focus_cases=2", &["focus", "evaluate", "report"]),
         ("fill.passes=2", &["perturb-train", "score", "maps", "faithfulness", "evaluate", "report"]),
-        (
-            "regions.sigma=1.0",
-            &[
-                "grid",
-                "regions",
-                "perturb-train",
-                "score",
-                "focus",
-                "maps",
-                "faithfulness",
-                "evaluate",
-                "report",
-            ],
-        ),
-        (
-            "classifier.learning_rate=0.004",
-            &[
-                "train",
-                "grid",
-                "regions",
-                "perturb-train",
-                "score",
-                "focus",
-                "maps",
-                "faithfulness",
-                "evaluate",
-                "report",
-            ],
-        ),
+        ("regions.sigma=1.0", from("grid")),
+        ("classifier.learning_rate=0.004", from("train")),
     ];
     for (key, depend) in changes {
         if !key.is_empty() {
@@ -164,7 +145,7 @@ fn one_changed_key_reruns_what_depends_on_it() {
         }
         let more: Vec<&str> = keys.iter().map(String::as_str).collect();
         let now = made(&succeed(tiny("reproduce", &out, &more)));
-        let ran: Vec<&str> = stages.into_iter().filter(|stage| now[*stage] > 0).collect();
+        let ran: Vec<&str> = STAGES.into_iter().filter(|stage| now[*stage] > 0).collect();
         // What is made from unchanged labels may turn out to be current: a stage may be spared, never added.
         let spared: Vec<&&str> = depend.iter().filter(|stage| !ran.contains(stage)).collect();
         assert!(

@@ -4,12 +4,17 @@ use relevox_models::Precision;
 use relevox_models::candle_core::backprop::GradStore;
 use relevox_models::candle_core::{DType, Device, Error, Result, Tensor, Var};
 use relevox_models::conv3d::{
-    self, Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, compose, cudnn_runs,
+    self, BatchNorm, Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, compose, cudnn_runs,
 };
 use serde_json::json;
 
 use super::checks::{Checks, distance};
 use super::tolerance::Allowed;
+
+/// Batch norm with the second and the third of the tensors as γ and β.
+fn norm(tensors: &[Tensor], relu: bool) -> BatchNorm<'_> {
+    BatchNorm { gamma: &tensors[1], beta: &tensors[2], epsilon: 1e-5, relu }
+}
 
 type Operation = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 
@@ -221,23 +226,16 @@ fn others() -> Vec<Case> {
         case(
             "batch norm in training, ReLU",
             &[x, c, c],
-            Box::new(|t| Ok(conv3d::batch_norm_train(&t[0], &t[1], &t[2], 1e-5, true)?.0)),
-            Box::new(|t| Ok(compose::batch_norm_train(&t[0], &t[1], &t[2], 1e-5, true)?.0)),
+            Box::new(|t| Ok(conv3d::batch_norm_train(&t[0], norm(t, true))?.0)),
+            Box::new(|t| Ok(compose::batch_norm_train(&t[0], norm(t, true))?.0)),
         ),
         case(
             "batch norm in evaluation",
             &[x, c, c, c, c],
-            Box::new(|t| conv3d::batch_norm_eval(&t[0], &t[1], &t[2], &t[3], &t[4].sqr()?, 1e-5, false)),
+            Box::new(|t| conv3d::batch_norm_eval(&t[0], &t[3], &t[4].sqr()?, norm(t, false))),
             Box::new(|t| {
-                compose::batch_norm_eval(
-                    &t[0],
-                    &t[1],
-                    &t[2],
-                    &t[3].detach(),
-                    &t[4].sqr()?.detach(),
-                    1e-5,
-                    false,
-                )
+                let (mean, variance) = (t[3].detach(), t[4].sqr()?.detach());
+                compose::batch_norm_eval(&t[0], &mean, &variance, norm(t, false))
             }),
         ),
         case(

@@ -2,6 +2,7 @@
 
 use ndarray::{Array4, Axis};
 use relevox_models::candle_core::Device;
+use relevox_models::engine::Engine;
 use relevox_models::{Parameters, Precision, ResNet3d, ResNetConfig, UNet3d, UNetConfig};
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::{ConstantFill, Fill, FillKind};
@@ -59,11 +60,12 @@ pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> any
     let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
     let fill = ConstantFill::new(FillKind::Max, image.view(), brain.view())?;
     let config = ResNetConfig { depth: 18, width: 8, ..ResNetConfig::default() };
-    let score = |classifier: NetworkClassifier| -> anyhow::Result<RegionLogits> {
+    let score = |engine: Engine<ResNet3d>| -> anyhow::Result<RegionLogits> {
+        let classifier = NetworkClassifier::from(engine);
         Ok(region_logits(&*classifier.baseline(image.view())?, &regions, &fill, &silent)?)
     };
-    let on = |device: &Device| -> anyhow::Result<NetworkClassifier> {
-        Ok(NetworkClassifier::new(network(&config, device)?, device.clone())?)
+    let on = |device: &Device| -> anyhow::Result<Engine<ResNet3d>> {
+        Ok(Engine::new(network(&config, device)?, device.clone())?)
     };
     let expected = score(on(&Device::Cpu)?.dense(true))?;
     // Change of the logit by each region.
@@ -99,13 +101,13 @@ fn filled(
     regions: &Supervoxels,
 ) -> anyhow::Result<()> {
     let config = UNetConfig { widths: vec![4, 8, 16], ..UNetConfig::default() };
-    let on = |device: &Device| -> anyhow::Result<LearnedFill> {
+    let on = |device: &Device| -> anyhow::Result<Engine<UNet3d>> {
         let unet = UNet3d::new(&config, Parameters::seeded(3, device).frozen_builder())?;
-        Ok(LearnedFill::new(unet, device.clone())?)
+        Ok(Engine::new(unet, device.clone())?)
     };
-    let score = |fill: LearnedFill, image: &Array4<f32>| -> anyhow::Result<Vec<f32>> {
+    let score = |engine: Engine<UNet3d>, image: &Array4<f32>| -> anyhow::Result<Vec<f32>> {
         let all: Vec<usize> = (0..regions.len()).collect();
-        let patches = fill.patches(image.view(), regions, &all)?;
+        let patches = LearnedFill::from(engine).patches(image.view(), regions, &all)?;
         Ok(patches.iter().flat_map(|patch| patch.as_slice().iter().copied()).collect())
     };
     let expected = score(on(&Device::Cpu)?.dense(true), image)?;

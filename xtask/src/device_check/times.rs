@@ -5,6 +5,7 @@ use std::time::Instant;
 use ndarray::{Array4, Axis};
 use relevox_models::adam::{Adam, AdamConfig};
 use relevox_models::candle_core::{Device, Tensor};
+use relevox_models::engine::Engine;
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, loss};
 use relevox_perturb::{ConstantFill, FillKind};
 use relevox_relevance::{Classifier, NetworkClassifier, region_logits, silent};
@@ -80,7 +81,8 @@ fn relevance(
     device: &Device,
     (name, dense): (&str, bool),
 ) -> anyhow::Result<()> {
-    let classifier = NetworkClassifier::new(network(&sizes.config, device)?, device.clone())?.dense(dense);
+    let engine = Engine::new(network(&sizes.config, device)?, device.clone())?;
+    let classifier = NetworkClassifier::from(engine.dense(dense));
     let scan = |case: usize| phantom(case, sizes.size, sizes.spacing_mm, sizes.regions);
     let maximum = |image: &Array4<f32>| {
         let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);

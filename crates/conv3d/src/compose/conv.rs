@@ -19,19 +19,14 @@ pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3d
     // passes it one (candle-core/src/metal_backend/mod.rs, conv2d).
     let gradient_is_right = !(x.device().is_metal() && weight.track_op());
     if in_plane_is_uniform && gradient_is_right {
-        conv3d_by_planes(x, weight, bias, params)
+        by_planes(x, weight, bias, params)
     } else {
         conv3d_by_taps(x, weight, bias, params)
     }
 }
 
 /// Computes a convolution by kernel planes; y and x must have the same stride and dilation.
-fn conv3d_by_planes(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    params: Conv3dParams,
-) -> Result<Tensor> {
+fn by_planes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv3dParams) -> Result<Tensor> {
     let (batch, channels, ..) = x.dims5()?;
     let (out_channels, _, planes, kernel_y, kernel_x) = weight.dims5()?;
     let padded = pad(x, weight, params)?;

@@ -2,21 +2,18 @@
 
 use candle_core::{Result, Tensor};
 
+use crate::BatchNorm;
+
 /// Normalises by the batch's mean and (biased) variance: `(x − mean) / sqrt(var + epsilon) · γ + β`.
 ///
 /// # Shapes
-/// `x [n, c, d, h, w]`, `gamma [c]`, `beta [c]`; returns `(y [n, c, d, h, w], mean [c], variance [c])`, the
+/// `x [n, c, d, h, w]` to `(y [n, c, d, h, w], mean [c], variance [c])`, the
 /// statistics detached.
 ///
 /// # Errors
 /// Returns candle's error if an operation fails.
-pub fn batch_norm_train(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    epsilon: f64,
-    relu: bool,
-) -> Result<(Tensor, Tensor, Tensor)> {
+pub fn batch_norm_train(x: &Tensor, norm: BatchNorm<'_>) -> Result<(Tensor, Tensor, Tensor)> {
+    let BatchNorm { gamma, beta, epsilon, relu } = norm;
     let (_, channels, ..) = x.dims5()?;
     let over_voxels = |x: &Tensor| x.transpose(0, 1)?.contiguous()?.flatten_from(1)?.mean(1);
     let by_channel = |x: &Tensor| x.reshape((1, channels, 1, 1, 1));
@@ -32,19 +29,12 @@ pub fn batch_norm_train(
 /// Normalises by the given statistics.
 ///
 /// # Shapes
-/// `x [n, c, d, h, w]`, all others `[c]`; returns `[n, c, d, h, w]`.
+/// `x [n, c, d, h, w]`, `mean [c]`, `variance [c]`; returns `[n, c, d, h, w]`.
 ///
 /// # Errors
 /// Returns candle's error if an operation fails.
-pub fn batch_norm_eval(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    epsilon: f64,
-    relu: bool,
-) -> Result<Tensor> {
+pub fn batch_norm_eval(x: &Tensor, mean: &Tensor, variance: &Tensor, norm: BatchNorm<'_>) -> Result<Tensor> {
+    let BatchNorm { gamma, beta, epsilon, relu } = norm;
     let (_, channels, ..) = x.dims5()?;
     let by_channel = |x: &Tensor| x.reshape((1, channels, 1, 1, 1));
     let scale = gamma.div(&(variance + epsilon)?.sqrt()?)?;

@@ -1,35 +1,22 @@
 //! Convolution and its gradients on dense `f32` slices.
 
 use super::direct::{self, Target};
+use super::layer::Layer;
 use super::shape::{Axis, Gather, Phase};
-use super::weight_gradient;
 use super::weights::{PackedWeights, WeightStrides};
-use crate::simd::Isa;
 use rayon::prelude::*;
 
 /// Computes `output[n, o] = bias[o] + Σ weight[o, i] ⋆ input[n, i]`.
-pub(crate) fn forward(
-    isa: Isa,
-    gather: &Gather,
-    input: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    output: &mut [f32],
-) {
+pub(crate) fn forward(layer: &Layer<'_>, input: &[f32], output: &mut [f32]) {
+    let Layer { isa, gather, weight, bias } = *layer;
     let strides = WeightStrides::dense(gather.inputs, gather.axes.map(|axis| axis.taps));
     let packed = PackedWeights::new(isa, gather, weight, strides, bias);
     direct::run(isa, gather, input, &packed, Target::dense(gather), output);
 }
 
 /// Computes the gradient of the convolution's input, one gather per phase of the stride.
-pub(crate) fn input_gradient(
-    isa: Isa,
-    gather: &Gather,
-    weight: &[f32],
-    output_gradient: &[f32],
-    input_gradient: &mut [f32],
-    bias: Option<&[f32]>,
-) {
+pub(crate) fn input_gradient(layer: &Layer<'_>, output_gradient: &[f32], input_gradient: &mut [f32]) {
+    let Layer { isa, gather, weight, bias } = *layer;
     let dense = WeightStrides::dense(gather.inputs, gather.axes.map(|axis| axis.taps));
     let [_, y, x] = gather.axes.map(|axis| axis.input);
     let [phases_z, phases_y, phases_x] = gather.axes.map(|axis: Axis| axis.phases());
@@ -62,17 +49,6 @@ pub(crate) fn input_gradient(
             }
         }
     }
-}
-
-/// Computes the gradient of the weight, `[o, i, kz, ky, kx]`.
-pub(crate) fn weight_gradient(
-    isa: Isa,
-    gather: &Gather,
-    input: &[f32],
-    output_gradient: &[f32],
-    gradient: &mut [f32],
-) {
-    weight_gradient::run(isa, gather, input, output_gradient, gradient);
 }
 
 /// Computes the gradient of the bias: each channel's sum of an output gradient `[n, c, voxels]`.

@@ -3,6 +3,7 @@
 //! A backward pass computes only the gradients of arguments that depend on a variable: those of an image and of frozen
 //! weights are skipped.
 
+use super::layer::Layer;
 use super::shape::{Axis, Gather};
 use super::{algorithm, conv};
 use crate::simd::Isa;
@@ -85,17 +86,15 @@ impl Convolution {
         let gather = self.gather(x.1.dims(), weight.1.dims())?;
         let (input, weight) = (values(x.0, x.1)?, values(weight.0, weight.1)?);
         let bias = bias.map(|(storage, layout)| values(storage, layout)).transpose()?;
-        let isa = Isa::best();
         let (channels, [d, h, w]) = match self {
             Convolution::Direct(_) => (gather.outputs, gather.axes.map(|axis| axis.output)),
             Convolution::Transposed(_) => (gather.inputs, gather.axes.map(|axis| axis.input)),
         };
         let mut output = vec![0.0; gather.batch * channels * d * h * w];
+        let layer = Layer { isa: Isa::best(), gather: &gather, weight, bias };
         match self {
-            Convolution::Direct(_) => algorithm::forward(isa, &gather, input, weight, bias, &mut output),
-            Convolution::Transposed(_) => {
-                algorithm::input_gradient(isa, &gather, weight, input, &mut output, bias)
-            }
+            Convolution::Direct(_) => algorithm::forward(&layer, input, &mut output),
+            Convolution::Transposed(_) => algorithm::input_gradient(&layer, input, &mut output),
         }
         Ok((CpuStorage::F32(output), Shape::from((gather.batch, channels, d, h, w))))
     }
@@ -107,13 +106,10 @@ impl Convolution {
         let isa = Isa::best();
         let input_gradient = |weight: &[f32], gradient: &[f32]| {
             let mut to = vec![0.0; x.elem_count()];
+            let layer = Layer { isa, gather: &gather, weight, bias: None };
             match self {
-                Convolution::Direct(_) => {
-                    algorithm::input_gradient(isa, &gather, weight, gradient, &mut to, None)
-                }
-                Convolution::Transposed(_) => {
-                    algorithm::forward(isa, &gather, gradient, weight, None, &mut to)
-                }
+                Convolution::Direct(_) => algorithm::input_gradient(&layer, gradient, &mut to),
+                Convolution::Transposed(_) => algorithm::forward(&layer, gradient, &mut to),
             }
             to
         };

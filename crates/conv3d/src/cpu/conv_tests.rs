@@ -1,8 +1,9 @@
 //! The kernels against the definition, over random shapes and on every instruction set of this CPU.
 
-use super::conv;
+use super::layer::Layer;
 use super::naive::reference;
 use super::shape::{Axis, Gather};
+use super::{conv, weight_gradient};
 use crate::simd::Isa;
 use proptest::prelude::*;
 
@@ -48,19 +49,20 @@ proptest! {
         let want = reference(&gather, &input, &weight, &gradient);
         for isa in Isa::available() {
             let mut output = vec![f32::NAN; gradient.len()];
-            conv::forward(isa, &gather, &input, &weight, None, &mut output);
+            let layer = Layer { isa, gather: &gather, weight: &weight, bias: None };
+            conv::forward(&layer, &input, &mut output);
             same(&output, &want.output, "output");
             let mut biased = vec![f32::NAN; gradient.len()];
-            conv::forward(isa, &gather, &input, &weight, Some(&bias), &mut biased);
+            conv::forward(&Layer { bias: Some(&bias), ..layer }, &input, &mut biased);
             for (i, (a, b)) in biased.iter().zip(&output).enumerate() {
                 let channel = i / gather.output_voxels() % gather.outputs;
                 prop_assert!((a - b - bias[channel]).abs() <= 1e-3, "bias of {i}");
             }
             let mut found = vec![f32::NAN; input.len()];
-            conv::input_gradient(isa, &gather, &weight, &gradient, &mut found, None);
+            conv::input_gradient(&layer, &gradient, &mut found);
             same(&found, &want.input_gradient, "input gradient");
             let mut found = vec![f32::NAN; weight.len()];
-            conv::weight_gradient(isa, &gather, &input, &gradient, &mut found);
+            weight_gradient::run(isa, &gather, &input, &gradient, &mut found);
             same(&found, &want.weight_gradient, "weight gradient");
             let found = conv::channel_sums(gather.batch, gather.outputs, &gradient);
             for (c, &sum) in found.iter().enumerate() {
@@ -123,9 +125,10 @@ fn all(gather: &Gather) -> Vec<f32> {
     let weight = fractions(gather.outputs * gather.inputs * gather.taps(), 2);
     let gradient = fractions(gather.batch * gather.outputs * gather.output_voxels(), 3);
     let [mut a, mut b, mut c] = [vec![0.0; gradient.len()], vec![0.0; input.len()], vec![0.0; weight.len()]];
-    conv::forward(Isa::best(), gather, &input, &weight, None, &mut a);
-    conv::input_gradient(Isa::best(), gather, &weight, &gradient, &mut b, None);
-    conv::weight_gradient(Isa::best(), gather, &input, &gradient, &mut c);
+    let layer = Layer { isa: Isa::best(), gather, weight: &weight, bias: None };
+    conv::forward(&layer, &input, &mut a);
+    conv::input_gradient(&layer, &gradient, &mut b);
+    weight_gradient::run(layer.isa, gather, &input, &gradient, &mut c);
     [a, b, c].concat()
 }
 

@@ -1,6 +1,7 @@
 //! Kernels for dense float32 tensors on the CPU, as candle operations.
 //!
 //! - [`shape`]: a convolution and its gradients as a gather along three axes;
+//! - [`layer`]: the weights of a convolution with its gather;
 //! - [`weights`], [`direct`]: packed weights and the forward pass. The gradient of the input is the forward pass of the
 //!   flipped weights, once per phase of the stride ([`conv`]); so is a transposed convolution;
 //! - [`weight_gradient`]: sums over voxels in registers, in an order that depends on the shapes only;
@@ -35,6 +36,7 @@ mod conv_ops;
 #[cfg(test)]
 mod conv_tests;
 mod direct;
+mod layer;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]

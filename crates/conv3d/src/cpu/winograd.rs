@@ -5,6 +5,7 @@
 //! computation depends on the shapes only, including the size of the batch: a small image may use this algorithm in a
 //! batch and the direct one on its own.
 
+use super::layer::Layer;
 use super::shape::{Axis, Gather};
 use crate::ConvGeometry;
 use crate::blocked::conv::{Dense, Job, Lanes};
@@ -46,29 +47,17 @@ fn of(gather: &Gather) -> Option<Shape> {
 }
 
 /// See [`super::conv::forward`].
-pub(super) fn forward(
-    isa: Isa,
-    shape: Shape,
-    gather: &Gather,
-    input: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    output: &mut [f32],
-) {
+pub(super) fn forward(layer: &Layer<'_>, shape: Shape, input: &[f32], output: &mut [f32]) {
+    let gather = layer.gather;
     let layers = [gather.axes.map(|axis| axis.input), gather.axes.map(|axis| axis.output)];
     let channels = [gather.inputs, gather.outputs];
-    convolve(isa, Pass { shape, batch: gather.batch, layers, channels }, input, weight, bias, output);
+    let pass = Pass { shape, batch: gather.batch, layers, channels };
+    convolve(layer.isa, pass, input, layer.weight, layer.bias, output);
 }
 
 /// See [`super::conv::input_gradient`]; 3³ kernels only.
-pub(super) fn input_gradient(
-    isa: Isa,
-    gather: &Gather,
-    weight: &[f32],
-    output_gradient: &[f32],
-    input_gradient: &mut [f32],
-    bias: Option<&[f32]>,
-) {
+pub(super) fn input_gradient(layer: &Layer<'_>, output_gradient: &[f32], input_gradient: &mut [f32]) {
+    let Layer { isa, gather, weight, bias } = *layer;
     let mut flipped = vec![0.0; weight.len()];
     for (i, flipped) in flipped.chunks_exact_mut(27 * gather.outputs).enumerate() {
         for (o, flipped) in flipped.chunks_exact_mut(27).enumerate() {
@@ -82,7 +71,7 @@ pub(super) fn input_gradient(
     convolve(isa, pass, output_gradient, &flipped, bias, input_gradient);
 }
 
-/// See [`super::conv::weight_gradient`].
+/// See [`super::weight_gradient::run`].
 pub(super) fn weight_gradient(
     isa: Isa,
     shape: Shape,

@@ -1,8 +1,9 @@
 //! Winograd's algorithm of a convolution and its gradients against the definition, on every instruction set of this CPU.
 
+use super::layer::Layer;
 use super::naive::reference;
 use super::shape::{Axis, Gather};
-use super::winograd;
+use super::{conv, weight_gradient, winograd};
 use crate::ConvGeometry;
 use crate::blocked::tests::values;
 use crate::blocked::winograd::Shape;
@@ -16,23 +17,16 @@ fn gather(shape: Shape, batch: usize, [inputs, outputs]: [usize; 2], size: [usiz
 }
 
 /// Output and gradients of input and weight.
-fn all(
-    isa: Isa,
-    shape: Shape,
-    gather: &Gather,
-    input: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    gradient: &[f32],
-) -> [Vec<f32>; 3] {
+fn all(layer: &Layer<'_>, shape: Shape, input: &[f32], gradient: &[f32]) -> [Vec<f32>; 3] {
     let [mut a, mut b, mut c] =
-        [vec![f32::NAN; gradient.len()], vec![f32::NAN; input.len()], vec![f32::NAN; weight.len()]];
-    winograd::forward(isa, shape, gather, input, weight, bias, &mut a);
+        [vec![f32::NAN; gradient.len()], vec![f32::NAN; input.len()], vec![f32::NAN; layer.weight.len()]];
+    winograd::forward(layer, shape, input, &mut a);
+    let without_bias = Layer { bias: None, ..*layer };
     match shape {
-        Shape::Cube(_) => winograd::input_gradient(isa, gather, weight, gradient, &mut b, None),
-        Shape::Stem => super::conv::input_gradient(isa, gather, weight, gradient, &mut b, None),
+        Shape::Cube(_) => winograd::input_gradient(&without_bias, gradient, &mut b),
+        Shape::Stem => conv::input_gradient(&without_bias, gradient, &mut b),
     }
-    winograd::weight_gradient(isa, shape, gather, input, gradient, &mut c);
+    winograd::weight_gradient(layer.isa, shape, layer.gather, input, gradient, &mut c);
     [a, b, c]
 }
 
@@ -68,8 +62,9 @@ proptest! {
             wanted.output.iter_mut().enumerate().for_each(|(at, value)| *value += f64::from(bias[channel(at)]));
         }
         for isa in Isa::available() {
+            let layer = Layer { isa, gather: &gather, weight: &weight, bias: biased.then_some(&bias) };
             let [output, input_gradient, weight_gradient] =
-                all(isa, shape, &gather, &input, &weight, biased.then_some(&bias), &gradient);
+                all(&layer, shape, &input, &gradient);
             close(&output, &wanted.output, "output")?;
             close(&input_gradient, &wanted.input_gradient, "input gradient")?;
             close(&weight_gradient, &wanted.weight_gradient, "weight gradient")?;
@@ -86,9 +81,10 @@ fn threads_do_not_change_a_bit_of_many_pieces() {
         let input = values(channels[0] * gather.input_voxels(), 1);
         let weight = values(channels[0] * channels[1] * gather.taps(), 2);
         let gradient = values(channels[1] * gather.output_voxels(), 3);
+        let layer = Layer { isa: Isa::best(), gather: &gather, weight: &weight, bias: None };
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| all(Isa::best(), shape, &gather, &input, &weight, None, &gradient))
+            pool.install(|| all(&layer, shape, &input, &gradient))
         };
         let one = on(1);
         for threads in [2, 5] {
@@ -96,9 +92,9 @@ fn threads_do_not_change_a_bit_of_many_pieces() {
         }
         let mut direct = [vec![0.0; gradient.len()], vec![0.0; input.len()], vec![0.0; weight.len()]];
         let [a, b, c] = &mut direct;
-        super::conv::forward(Isa::best(), &gather, &input, &weight, None, a);
-        super::conv::input_gradient(Isa::best(), &gather, &weight, &gradient, b, None);
-        super::conv::weight_gradient(Isa::best(), &gather, &input, &gradient, c);
+        conv::forward(&layer, &input, a);
+        conv::input_gradient(&layer, &gradient, b);
+        weight_gradient::run(layer.isa, &gather, &input, &gradient, c);
         for (found, wanted) in one.iter().zip(&direct) {
             let wanted: Vec<f64> = wanted.iter().map(|&value| f64::from(value)).collect();
             close(found, &wanted, "against the direct algorithm").unwrap();

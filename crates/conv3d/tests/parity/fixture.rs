@@ -1,29 +1,32 @@
-//! PyTorch's values, and the comparison with them.
+//! Values of other libraries in safetensors files, and the comparison with them.
 
 use candle_core::{Device, Tensor, Var};
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::path::Path;
 
-/// Tensors by name, and the parameters of the cases.
+/// Tensors and metadata by name.
 pub struct Fixture {
     tensors: BTreeMap<String, Tensor>,
-    cases: String,
+    metadata: BTreeMap<String, String>,
 }
 
 impl Fixture {
-    pub fn read() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/operations.safetensors");
+    /// Reads a file, which must hold the version of each of the `peers`.
+    pub fn read(path: &Path, peers: &[&str]) -> Self {
         let bytes = std::fs::read(path).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
-        let metadata = header.metadata().clone().unwrap();
-        assert!(metadata.contains_key("torch"), "the version of PyTorch");
+        let metadata: BTreeMap<_, _> = header.metadata().clone().unwrap().into_iter().collect();
+        for peer in peers {
+            assert!(metadata.contains_key(*peer), "{}: expected the version of {peer}", path.display());
+        }
         let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
-        Self { tensors: tensors.into_iter().collect(), cases: metadata["cases"].clone() }
+        Self { tensors: tensors.into_iter().collect(), metadata }
     }
 
-    pub fn cases<T: DeserializeOwned>(&self) -> Vec<T> {
-        serde_json::from_str(&self.cases).unwrap()
+    pub fn metadata<T: DeserializeOwned>(&self, key: &str) -> T {
+        serde_json::from_str(&self.metadata[key]).unwrap()
     }
 
     pub fn get(&self, key: &str) -> &Tensor {
@@ -40,7 +43,7 @@ impl Fixture {
     }
 }
 
-/// Asserts that no value differs from PyTorch's by more than `tolerance` times PyTorch's largest.
+/// Asserts that no value differs from the expected one by more than `tolerance` times the largest expected one.
 #[track_caller]
 pub fn assert_close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f32) {
     assert_eq!(found.dims(), expected.dims(), "{what}: shapes");

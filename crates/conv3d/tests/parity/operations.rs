@@ -2,11 +2,17 @@
 
 use crate::fixture::{Fixture, assert_close};
 use candle_core::{Result, Tensor, Var};
-use conv3d::{Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, compose};
+use conv3d::{BatchNorm, Conv3dParams, ConvTranspose3dParams, Mode, Pool3dParams, compose};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const TOLERANCE: f32 = 1e-5;
+
+fn fixture() -> Fixture {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/operations.safetensors");
+    Fixture::read(Path::new(path), &["torch"])
+}
 
 #[derive(Deserialize, Debug)]
 struct Case {
@@ -56,8 +62,8 @@ fn strided(x: &Tensor) -> Tensor {
 }
 
 fn check(kind: &str, op: impl Fn(&Case, &BTreeMap<String, Tensor>) -> Result<Tensor>) {
-    let fixture = Fixture::read();
-    let cases: Vec<Case> = fixture.cases();
+    let fixture = fixture();
+    let cases: Vec<Case> = fixture.metadata("cases");
     let mut seen = 0;
     for case in cases.iter().filter(|case| case.kind == kind) {
         for hand in [Tensor::clone as Hand, strided] {
@@ -145,18 +151,19 @@ fn upsampling() {
     check("trilinear", |case, t| compose::upsample3d(&t["x"], case.get("size"), trilinear(case)));
 }
 
-type Train = fn(&Tensor, &Tensor, &Tensor, f64, bool) -> Result<(Tensor, Tensor, Tensor)>;
-type Eval = fn(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor, f64, bool) -> Result<Tensor>;
+type Train = fn(&Tensor, BatchNorm<'_>) -> Result<(Tensor, Tensor, Tensor)>;
+type Eval = fn(&Tensor, &Tensor, &Tensor, BatchNorm<'_>) -> Result<Tensor>;
 
 fn check_batch_norm(train: Train, eval: Eval) {
-    let fixture = Fixture::read();
+    let fixture = fixture();
     check("batch_norm", |case, t| {
         let of = |key: &str| fixture.get(&format!("{}.{key}", case.name)).clone();
+        let norm = BatchNorm { gamma: &t["gamma"], beta: &t["beta"], epsilon: 1e-5, relu: case.get("relu") };
         if !case.get::<bool>("train") {
             let (mean, variance) = (of("mean"), of("variance"));
-            return eval(&t["x"], &t["gamma"], &t["beta"], &mean, &variance, 1e-5, case.get("relu"));
+            return eval(&t["x"], &mean, &variance, norm);
         }
-        let (y, mean, variance) = train(&t["x"], &t["gamma"], &t["beta"], 1e-5, case.get("relu"))?;
+        let (y, mean, variance) = train(&t["x"], norm)?;
         let count = (t["x"].elem_count() / 3) as f64;
         let run = |old: Tensor, new: Tensor| (old * 0.9)? + (new * 0.1)?;
         assert_close("mean", &run(of("mean"), mean)?, &of("mean_after"), TOLERANCE);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context;
+use relevox_models::engine::Engine;
 use relevox_models::{Parameters, ResNet3d};
 use relevox_relevance::{
     Attribution, Classifier, Explainer, NetworkClassifier, Perturbation, RelevanceMap, ScoreKind, Sign,
@@ -158,7 +159,9 @@ fn attribute(
         _ => Box::new(Perturbation { score: ScoreKind::DeltaLogit, channel: None }),
     };
     let baseline = classifier.baseline(study.image.view())?;
-    Ok(explainer.explain(&*baseline, regions, &fill, &Target::default(), &|_| interrupt::flow())?)
+    let target = Target::default();
+    let inputs = relevox_relevance::Inputs { baseline: &*baseline, regions, fill: &fill, target: &target };
+    Ok(explainer.explain(&inputs, &|_| interrupt::flow())?)
 }
 
 /// Creates the run's network with random weights.
@@ -166,8 +169,8 @@ fn untrained_network(session: &Session) -> anyhow::Result<NetworkClassifier> {
     let seed = stream_seed(session.config.seed, Method::RandomWeights.name());
     let parameters = Parameters::seeded(seed, &session.device);
     let network = ResNet3d::new(&network_config(&session.config), parameters.builder())?;
-    let classifier = NetworkClassifier::new(network, session.device.clone())?;
-    Ok(classifier.on_smaller_batches(batch_size_notice("random weights")))
+    let engine = Engine::new(network, session.device.clone())?;
+    Ok(engine.on_smaller_batches(batch_size_notice("random weights")).into())
 }
 
 /// Makes and scores the partitions of the grid search, for cases that the search did not include.

@@ -10,6 +10,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use relevox_models::checkpoint;
+use relevox_models::engine::Engine;
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::learned::train::{FillCase, FillConfig, FillTrainer, PassRecord};
 use relevox_report::tables::Method;
@@ -47,8 +48,8 @@ impl Learned {
     pub fn load(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Self> {
         session.run.require(FOLDER, &inputs(session, &network.hash, partition)?, "perturb-train")?;
         let trained = checkpoint::load_unet(&session.run.path(WEIGHTS), None, &session.device)?;
-        let fill = LearnedFill::new(trained.network, session.device.clone())?
-            .on_smaller_batches(batch_size_notice("learned fill"));
+        let engine = Engine::new(trained.network, session.device.clone())?;
+        let fill = LearnedFill::from(engine.on_smaller_batches(batch_size_notice("learned fill")));
         Ok(Self { fill: fill.keep_air(session.config.fill.keep_air), hash: weights_hash(session)? })
     }
 

@@ -2,9 +2,9 @@
 
 use ndarray::{ArrayView4, Axis};
 use relevox_models::candle_core::{Result as TensorResult, Tensor};
+use relevox_models::engine::Engine;
 use relevox_models::{ResNetConfig, checkpoint};
-use relevox_relevance::gradcam::{Class, grad_cam};
-use relevox_relevance::gradcam_pp::grad_cam_pp;
+use relevox_relevance::gradcam::{Class, LastStage};
 use relevox_relevance::{Classifier, Ensemble, NetworkClassifier, RelevanceMap, Target};
 
 use super::session::Session;
@@ -54,8 +54,8 @@ impl Network {
         let mut networks = Vec::new();
         for file in weights {
             let trained = checkpoint::load_resnet(&session.run.path(file), None, &session.device)?;
-            let network = NetworkClassifier::new(trained.network, session.device.clone())?;
-            networks.push(network.on_smaller_batches(batch_size_notice("classifier")));
+            let engine = Engine::new(trained.network, session.device.clone())?;
+            networks.push(engine.on_smaller_batches(batch_size_notice("classifier")).into());
         }
         Ok(Self { networks: Ensemble::new(networks)?, hash: content_hash(session, weights)? })
     }
@@ -96,9 +96,12 @@ impl Network {
             }
         };
         let target = Target::default();
-        let map = |network: &NetworkClassifier| match cam {
-            Cam::Plain => grad_cam(network.network(), image, &target, class, network.device()),
-            Cam::PlusPlus => grad_cam_pp(network.network(), image, &target, class, network.device()),
+        let map = |network: &NetworkClassifier| {
+            let stage = LastStage::new(network.network(), image, &target, class, network.device())?;
+            match cam {
+                Cam::Plain => stage.grad_cam(),
+                Cam::PlusPlus => stage.grad_cam_pp(),
+            }
         };
         let mut maps = self.networks.members().iter().map(map).collect::<Result<Vec<_>, _>>()?;
         match maps.len() {
@@ -164,10 +167,11 @@ mod tests {
         let target = Target::default();
         for cam in [Cam::Plain, Cam::PlusPlus] {
             let each = both.networks.members().iter().map(|member| {
-                let (network, device) = (member.network(), member.device());
+                let stage =
+                    LastStage::new(member.network(), image.view(), &target, class, member.device()).unwrap();
                 match cam {
-                    Cam::Plain => grad_cam(network, image.view(), &target, class, device).unwrap(),
-                    Cam::PlusPlus => grad_cam_pp(network, image.view(), &target, class, device).unwrap(),
+                    Cam::Plain => stage.grad_cam().unwrap(),
+                    Cam::PlusPlus => stage.grad_cam_pp().unwrap(),
                 }
             });
             let expected = RelevanceMap::average(&each.collect::<Vec<_>>()).unwrap();

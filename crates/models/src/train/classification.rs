@@ -8,9 +8,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::trainer::{Done, Stop, Trainable, Trainer};
+use super::trainer::{Done, Stop, Trainable, Trainer, TrainerConfig};
 use super::{Examples, TrainConfig};
-use crate::adam::AdamConfig;
 use crate::checkpoint::{Metadata, Network};
 use crate::loss::bce_with_logits;
 use crate::memory::{Fitting, is_exhausted};
@@ -92,16 +91,8 @@ impl Trainable for Classification {
         })
     }
 
-    fn seed(config: &TrainConfig) -> u64 {
-        config.seed
-    }
-
-    fn adam(config: &TrainConfig) -> AdamConfig {
-        config.adam
-    }
-
-    fn epochs(config: &TrainConfig) -> usize {
-        config.epochs
+    fn trainer_config(config: &TrainConfig) -> TrainerConfig {
+        TrainerConfig { seed: config.seed, adam: config.adam, epochs: config.epochs }
     }
 
     fn stopped(stop: Stop) -> Error {

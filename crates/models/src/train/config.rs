@@ -3,7 +3,7 @@
 use crate::{Error, adam::AdamConfig, init};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use std::ops::{Deref, Range};
+use std::ops::Range;
 
 /// Learning rate over the epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -58,16 +58,9 @@ impl Default for TrainConfig {
     }
 }
 
-/// Settings of a training that are in range; see [`TrainConfig::check`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct ValidTrainConfig(TrainConfig);
-
-impl Deref for ValidTrainConfig {
-    type Target = TrainConfig;
-
-    fn deref(&self) -> &TrainConfig {
-        &self.0
-    }
+valid! {
+    /// Settings of a training that are in range; see [`TrainConfig::check`].
+    pub struct ValidTrainConfig(TrainConfig);
 }
 
 impl TrainConfig {

@@ -12,7 +12,7 @@ mod trainer;
 pub use classification::{Classification, ClassifierTrainer, EpochRecord, Phase, Step};
 pub use config::{Schedule, TrainConfig, ValidTrainConfig};
 pub use part::{Measured, Part};
-pub use trainer::{Done, Stop, Trainable, Trainer};
+pub use trainer::{Done, Stop, Trainable, Trainer, TrainerConfig};
 
 /// Labelled images to train on or to validate with.
 pub trait Examples: Sync {

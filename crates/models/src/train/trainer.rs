@@ -33,14 +33,8 @@ pub trait Trainable: Sized {
     /// this network.
     fn new(network: &Network, config: &Self::Config, parameters: &Parameters) -> Result<Self, Self::Error>;
 
-    /// Seed of the initial parameters.
-    fn seed(config: &Self::Config) -> u64;
-
-    /// Constants of the optimiser.
-    fn adam(config: &Self::Config) -> AdamConfig;
-
-    /// Number of epochs.
-    fn epochs(config: &Self::Config) -> usize;
+    /// Returns what the trainer itself takes from the settings.
+    fn trainer_config(config: &Self::Config) -> TrainerConfig;
 
     /// Returns whether a training saved under `saved` may be resumed under `config`.
     fn resumes(saved: &Self::Config, config: &Self::Config) -> bool {
@@ -52,6 +46,17 @@ pub trait Trainable: Sized {
 
     /// Returns whether an error may be avoided by a smaller batch.
     fn is_exhausted(error: &Self::Error) -> bool;
+}
+
+/// The settings of a [`Trainer`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainerConfig {
+    /// Seed of the initial parameters.
+    pub seed: u64,
+    /// Constants of the optimiser.
+    pub adam: AdamConfig,
+    /// Number of epochs.
+    pub epochs: usize,
 }
 
 /// Why a training ended early.
@@ -114,9 +119,10 @@ impl<T: Trainable> Trainer<T> {
     /// # Errors
     /// Returns the errors of [`Trainable::new`].
     pub fn start(metadata: Metadata, config: &T::Config, device: &Device) -> Result<Self, T::Error> {
-        let parameters = Parameters::seeded(T::seed(config), device);
+        let TrainerConfig { seed, adam, .. } = T::trainer_config(config);
+        let parameters = Parameters::seeded(seed, device);
         let task = T::new(&metadata.network, config, &parameters)?;
-        let adam = Adam::new(parameters.trainable(), T::adam(config))?;
+        let adam = Adam::new(parameters.trainable(), adam)?;
         Ok(Self {
             task,
             config: config.clone(),
@@ -209,7 +215,7 @@ impl<T: Trainable> Trainer<T> {
 
     /// Returns whether all epochs are finished.
     pub fn is_finished(&self) -> bool {
-        self.epoch() >= T::epochs(&self.config)
+        self.epoch() >= T::trainer_config(&self.config).epochs
     }
 
     /// Returns the records of the finished epochs.

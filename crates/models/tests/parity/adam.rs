@@ -1,11 +1,11 @@
 //! Adam, five steps, also across saving.
 
-use crate::fixture::{Fixture, assert_close};
+use crate::fixture::{assert_close, read};
 use relevox_models::adam::{Adam, AdamConfig};
 
 #[test]
 fn five_steps() {
-    let fixture = Fixture::read("adam");
+    let fixture = read("adam");
     for (name, weight_decay) in [("adam", 0.0), ("adamw", 0.1)] {
         let config = AdamConfig { weight_decay, ..AdamConfig::default() };
         let var = fixture.var(&format!("{name}.start"));

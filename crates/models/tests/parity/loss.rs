@@ -1,6 +1,6 @@
 //! Binary cross-entropy and its gradient against PyTorch's.
 
-use crate::fixture::{Fixture, assert_close};
+use crate::fixture::{assert_close, read};
 use relevox_models::loss::bce_with_logits;
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ struct Case {
 
 #[test]
 fn cross_entropy_and_gradient() {
-    let fixture = Fixture::read("loss");
+    let fixture = read("loss");
     let cases: Vec<Case> = fixture.metadata("cases");
     assert!(!cases.is_empty());
     for Case { name, labels, positive_weight } in cases {

@@ -1,6 +1,6 @@
 //! Compiled plans beside the networks that they were compiled from, with the fixtures' weights.
 
-use crate::fixture::{Fixture, assert_close, image, path};
+use crate::fixture::{assert_close, image, path, read};
 use candle_core::{Device, Tensor};
 use relevox_models::{
     ResNetConfig, UNetConfig,
@@ -22,7 +22,7 @@ fn run(plan: &Plan, x: &Tensor) -> Vec<f32> {
 }
 
 fn check(depth: usize) {
-    let expected = Fixture::read(&format!("resnet{depth}-expected"));
+    let expected = read(&format!("resnet{depth}-expected"));
     let config: ResNetConfig = expected.metadata("config");
     let network = load_resnet(&path(&format!("resnet{depth}")), Some(&config), &Device::Cpu).unwrap().network;
     let x = batch(&expected.metadata::<Vec<usize>>("size"));
@@ -38,29 +38,11 @@ fn check(depth: usize) {
     assert_eq!(alone[0], found.to_vec1::<f32>().unwrap()[0], "companions change a logit");
 }
 
-#[test]
-fn resnet10_shortcut_b_stride_2() {
-    check(10);
-}
-
-#[test]
-fn resnet18_shortcut_a_stride_1() {
-    check(18);
-}
-
-#[test]
-fn resnet34_shortcut_a_stride_2() {
-    check(34);
-}
-
-#[test]
-fn resnet50_shortcut_b_stride_1_without_bias() {
-    check(50);
-}
+each_resnet!(check);
 
 #[test]
 fn unet() {
-    let expected = Fixture::read("unet-expected");
+    let expected = read("unet-expected");
     let config: UNetConfig = expected.metadata("config");
     let network = load_unet(&path("unet"), Some(&config), &Device::Cpu).unwrap().network;
     let x = batch(&expected.metadata::<Vec<usize>>("size"));

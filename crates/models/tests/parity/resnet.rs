@@ -1,6 +1,6 @@
 //! MONAI's residual networks: its state dicts load as they are and give its values.
 
-use crate::fixture::{Fixture, assert_close, image, path};
+use crate::fixture::{assert_close, image, path, read};
 use candle_core::{Device, Tensor, Var};
 use relevox_models::{
     Error, Parameters, ResNet3d, ResNetConfig,
@@ -13,7 +13,7 @@ const TOLERANCE: f32 = 5e-5;
 const GRADIENT_TOLERANCE: f32 = 1e-4;
 
 fn check(depth: usize) {
-    let expected = Fixture::read(&format!("resnet{depth}-expected"));
+    let expected = read(&format!("resnet{depth}-expected"));
     let config: ResNetConfig = expected.metadata("config");
     let trained = load_resnet(&path(&format!("resnet{depth}")), Some(&config), &Device::Cpu).unwrap();
     assert!(trained.metadata.is_none());
@@ -26,29 +26,11 @@ fn check(depth: usize) {
     assert_close("forward", &whole, &logits, 0.0);
 }
 
-#[test]
-fn resnet10_shortcut_b_stride_2() {
-    check(10);
-}
-
-#[test]
-fn resnet18_shortcut_a_stride_1() {
-    check(18);
-}
-
-#[test]
-fn resnet34_shortcut_a_stride_2() {
-    check(34);
-}
-
-#[test]
-fn resnet50_shortcut_b_stride_1_without_bias() {
-    check(50);
-}
+each_resnet!(check);
 
 #[test]
 fn training_mode() {
-    let expected = Fixture::read("resnet10-expected");
+    let expected = read("resnet10-expected");
     let config: ResNetConfig = expected.metadata("config");
     let parameters = Parameters::seeded(0, &Device::Cpu);
     let network = ResNet3d::new(&config, parameters.builder()).unwrap();
@@ -82,7 +64,7 @@ fn training_mode() {
 
 #[test]
 fn weights_that_do_not_fit_are_named() {
-    let config: ResNetConfig = Fixture::read("resnet10-expected").metadata("config");
+    let config: ResNetConfig = read("resnet10-expected").metadata("config");
     let load = |config: &ResNetConfig| load_resnet(&path("resnet10"), Some(config), &Device::Cpu);
     let wide = ResNetConfig { width: 3, ..config.clone() };
     let message = load(&wide).unwrap_err().to_string();
@@ -104,7 +86,7 @@ fn weights_that_do_not_fit_are_named() {
 
 #[test]
 fn frozen_weights_refuse_training() {
-    let config: ResNetConfig = Fixture::read("resnet10-expected").metadata("config");
+    let config: ResNetConfig = read("resnet10-expected").metadata("config");
     let trained = load_resnet(&path("resnet10"), Some(&config), &Device::Cpu).unwrap();
     let message = trained.network.forward_t(&image(&[1, 3, 16, 16, 16]), true).unwrap_err().to_string();
     assert!(message.contains("frozen"), "{message}");

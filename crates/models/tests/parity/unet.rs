@@ -1,6 +1,6 @@
 //! The U-Net beside the same architecture of PyTorch's layers.
 
-use crate::fixture::{Fixture, assert_close, image, path};
+use crate::fixture::{assert_close, image, path, read};
 use candle_core::{Device, Tensor, Var};
 use relevox_models::{
     Parameters, UNet3d, UNetConfig,
@@ -23,7 +23,7 @@ fn thinned(y: &Tensor) -> Tensor {
 
 #[test]
 fn evaluation_mode() {
-    let expected = Fixture::read("unet-expected");
+    let expected = read("unet-expected");
     let config: UNetConfig = expected.metadata("config");
     let trained = load_unet(&path("unet"), Some(&config), &Device::Cpu).unwrap();
     let y = trained.network.forward_t(&image(&expected.metadata::<Vec<usize>>("size")), false).unwrap();
@@ -32,7 +32,7 @@ fn evaluation_mode() {
 
 #[test]
 fn training_mode() {
-    let expected = Fixture::read("unet-expected");
+    let expected = read("unet-expected");
     let config: UNetConfig = expected.metadata("config");
     let parameters = Parameters::seeded(0, &Device::Cpu);
     let network = UNet3d::new(&config, parameters.builder()).unwrap();

@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use ndarray::{ArrayView4, ArrayViewMut4, s};
-use relevox_grid::{Box3, Patch};
+use ndarray::{ArrayViewMut4, s};
+use relevox_grid::{Box3, ImageView, Patch};
 use relevox_models::UNet3d;
 use relevox_models::engine::Engine;
-use relevox_models::memory::Notice;
 use slic3d::Supervoxels;
 
 use crate::replace::{check_region, replace_region};
-use crate::{Error, Fill, FillKind};
+use crate::{Error, Fill, FillKind, Result};
 
 /// A fill whose values come from a U-Net in evaluation mode.
 ///
@@ -24,12 +23,12 @@ pub struct LearnedFill {
 }
 
 impl LearnedFill {
-    /// Creates the fill from a U-Net whose parameters are on `device`.
+    /// Creates the fill from a U-Net whose parameters are on `device`, with the engine's default options.
     ///
     /// # Errors
     /// Returns [`Error::Network`] if a parameter cannot be read.
     pub fn new(unet: UNet3d, device: Device) -> Result<Self, Error> {
-        Ok(Self { engine: Engine::new(unet, device)?, keep_air: false })
+        Ok(Self::from(Engine::new(unet, device)?))
     }
 
     /// Loads the U-Net from a checkpoint.
@@ -50,34 +49,9 @@ impl LearnedFill {
         self
     }
 
-    /// Sets the bytes that a batch, or cached activations with the regions in work, may take: see [`Engine::memory`].
-    #[must_use]
-    pub fn memory(mut self, bytes: usize) -> Self {
-        self.engine = self.engine.memory(bytes);
-        self
-    }
-
-    /// Sets whether each region takes a whole forward pass (default `false`).
-    #[must_use]
-    pub fn dense(mut self, dense: bool) -> Self {
-        self.engine = self.engine.dense(dense);
-        self
-    }
-
-    /// Sets whether a compiled plan is used on the CPU (default `true`): see [`Engine::compiled`].
-    ///
-    /// # Errors
-    /// Returns [`Error::Network`] if a parameter cannot be read.
-    pub fn compiled(mut self, compiled: bool) -> Result<Self, Error> {
-        self.engine = self.engine.compiled(compiled)?;
-        Ok(self)
-    }
-
-    /// Sets a function that is called when a batch did not fit into a GPU's memory: see [`Engine::on_smaller_batches`].
-    #[must_use]
-    pub fn on_smaller_batches(mut self, notice: Notice) -> Self {
-        self.engine = self.engine.on_smaller_batches(notice);
-        self
+    /// Returns the engine, for other options; `LearnedFill::from` makes it a fill again, one that does not keep air.
+    pub fn into_engine(self) -> Engine<UNet3d> {
+        self.engine
     }
 
     /// Returns the U-Net.
@@ -88,7 +62,7 @@ impl LearnedFill {
     /// Computes the patches of regions, air included.
     fn filled(
         &self,
-        image: ArrayView4<'_, f32>,
+        image: ImageView<'_>,
         regions: &Supervoxels,
         batch: &[usize],
     ) -> Result<Vec<Patch>, Error> {
@@ -120,17 +94,18 @@ impl LearnedFill {
     }
 }
 
+impl From<Engine<UNet3d>> for LearnedFill {
+    fn from(engine: Engine<UNet3d>) -> Self {
+        Self { engine, keep_air: false }
+    }
+}
+
 impl Fill for LearnedFill {
     fn name(&self) -> &str {
         FillKind::Learned.name()
     }
 
-    fn patches(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        batch: &[usize],
-    ) -> Result<Vec<Patch>, Error> {
+    fn patches(&self, image: ImageView<'_>, regions: &Supervoxels, batch: &[usize]) -> Result<Vec<Patch>> {
         for &region in batch {
             check_region(image, regions, region)?;
         }
@@ -149,7 +124,7 @@ impl Fill for LearnedFill {
 }
 
 /// Copies a region's bounding box, with zeros outside the region.
-fn isolated(image: ArrayView4<'_, f32>, regions: &Supervoxels, region: usize) -> Result<Patch, Error> {
+fn isolated(image: ImageView<'_>, regions: &Supervoxels, region: usize) -> Result<Patch, Error> {
     let bounds = Box3::from(regions.bounds(region));
     let mut patch = Patch::copied(image, bounds)?;
     let [z, y, x] = bounds.ranges();
@@ -167,7 +142,7 @@ fn isolated(image: ArrayView4<'_, f32>, regions: &Supervoxels, region: usize) ->
 
 /// Copies a region's voxels into an image of zeros: the U-Net's input.
 pub(super) fn isolate(
-    image: ArrayView4<'_, f32>,
+    image: ImageView<'_>,
     regions: &Supervoxels,
     region: usize,
     mut into: ArrayViewMut4<'_, f32>,
@@ -180,7 +155,7 @@ pub(super) fn isolate(
 }
 
 /// Whether all voxels of the region are 0 in all channels.
-pub(super) fn is_air(image: ArrayView4<'_, f32>, regions: &Supervoxels, region: usize) -> bool {
+pub(super) fn is_air(image: ImageView<'_>, regions: &Supervoxels, region: usize) -> bool {
     let channels = image.dim().0;
     regions.voxels(region).all(|[z, y, x]| (0..channels).all(|channel| image[[channel, z, y, x]] == 0.0))
 }

@@ -18,6 +18,10 @@ pub(super) struct Area {
 }
 
 impl Area {
+    pub(super) fn square(x: f32, y: f32, side: f32) -> Self {
+        Self { x, y, width: side, height: side }
+    }
+
     pub(super) fn right(&self) -> f32 {
         self.x + self.width
     }

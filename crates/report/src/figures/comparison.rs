@@ -68,11 +68,9 @@ impl Comparison<'_> {
     pub fn png(&self) -> Result<Vec<u8>, Error> {
         let maps = self.cases.iter().map(|case| case.maps.len()).max().unwrap_or(0);
         let columns = self.sequences.len() + 1 + maps;
-        let place = |row: usize, column: usize| Area {
-            x: LEFT + column as f32 * (PANEL + GAP),
-            y: TOP + row as f32 * (PANEL + BELOW),
-            width: PANEL,
-            height: PANEL,
+        let place = |row: usize, column: usize| {
+            let (x, y) = (LEFT + column as f32 * (PANEL + GAP), TOP + row as f32 * (PANEL + BELOW));
+            Area::square(x, y, PANEL)
         };
         let end = place(self.cases.len(), columns);
         let mut canvas = Canvas::new((end.x + 118.0) as u32, (end.y + 4.0) as u32)?;
@@ -88,13 +86,7 @@ impl Comparison<'_> {
         for (row, case) in self.cases.iter().enumerate() {
             let first = place(row, 0);
             let (_, middle) = first.middle();
-            canvas.text_up(
-                LEFT - 40.0,
-                middle,
-                &shorten(case.case),
-                Text::new(SIZE - 5.0, INK).bold().middle(),
-            )?;
-            canvas.text_up(LEFT - 14.0, middle, &case.about, Text::new(SIZE - 6.0, FAINT_INK).middle())?;
+            case.name_row(&mut canvas, middle)?;
             case.draw(&mut canvas, self.sequences.len(), |column| place(row, column))?;
         }
         let top = place(0, 0);
@@ -110,29 +102,29 @@ const ACROSS: usize = 5;
 const ABOVE: f32 = 40.0;
 
 impl ComparisonCase<'_> {
+    /// Writes the case beside its row, whose middle is at this height.
+    fn name_row(&self, canvas: &mut Canvas, middle: f32) -> Result<(), Error> {
+        let (bold, faint) =
+            (Text::new(SIZE - 5.0, INK).bold().middle(), Text::new(SIZE - 6.0, FAINT_INK).middle());
+        canvas.text_up(LEFT - 40.0, middle, &shorten(self.case), bold)?;
+        canvas.text_up(LEFT - 14.0, middle, &self.about, faint)
+    }
+
     /// Draws the expert's outline and every map on the same scale as a PNG file.
     ///
     /// # Errors
     /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
     pub fn side_by_side(&self) -> Result<Vec<u8>, Error> {
         let rows = (1 + self.maps.len()).div_ceil(ACROSS);
-        let place = |panel: usize| Area {
-            x: LEFT + (panel % ACROSS) as f32 * (PANEL + 3.0 * GAP),
-            y: ABOVE + (panel / ACROSS) as f32 * (PANEL + ABOVE + BELOW),
-            width: PANEL,
-            height: PANEL,
+        let place = |panel: usize| {
+            let x = LEFT + (panel % ACROSS) as f32 * (PANEL + 3.0 * GAP);
+            Area::square(x, ABOVE + (panel / ACROSS) as f32 * (PANEL + ABOVE + BELOW), PANEL)
         };
         let end = place(ACROSS - 1);
         let height = place((rows - 1) * ACROSS).bottom() + BELOW;
         let mut canvas = Canvas::new((end.x + PANEL + 124.0) as u32, height as u32)?;
         let (_, middle) = place(0).middle();
-        canvas.text_up(
-            LEFT - 40.0,
-            middle,
-            &shorten(self.case),
-            Text::new(SIZE - 5.0, INK).bold().middle(),
-        )?;
-        canvas.text_up(LEFT - 14.0, middle, &self.about, Text::new(SIZE - 6.0, FAINT_INK).middle())?;
+        self.name_row(&mut canvas, middle)?;
         let titles = std::iter::once("Expert outline").chain(self.maps.iter().map(|map| map.title));
         for (panel, title) in titles.enumerate() {
             let (middle, _) = place(panel).middle();

@@ -60,12 +60,7 @@ impl Pipeline<'_> {
         let mut canvas = Canvas::new(width as u32, 434)?;
         let shape = [0, 1, 2].map(|axis| self.scan.shape()[axis]);
         let size_mm = self.view.size_mm(shape);
-        let step = |index: usize| Area {
-            x: LEFT + index as f32 * (PANEL + GAP),
-            y: TOP,
-            width: PANEL,
-            height: PANEL,
-        };
+        let step = |index: usize| Area::square(LEFT + index as f32 * (PANEL + GAP), TOP, PANEL);
         let sequence = wording::sequence(self.sequence);
         let words: [(String, String); 5] = [
             ("Scan".to_owned(), format!("{}, {sequence}", shorten(self.case))),

@@ -1,10 +1,41 @@
-//! Enums that are chosen by name: text and serde in terms of `ALL` and `name()`.
+//! Enums that are chosen by name: one table of names, labels and a property of each value.
 
-/// Implements `Display`, `FromStr`, `Ord`, `Serialize` and `Deserialize` by `name()`.
+/// Implements an enum's table of names (files, tables, JSON, configs), labels (for people) and a property, in the order of
+/// `ALL`; and `Display`, `FromStr`, `Ord`, `Serialize` and `Deserialize` by `name()`.
 ///
 /// The order is that of the names, so that a `BTreeMap` by such an enum is written in the same order as one by `String`.
 macro_rules! by_name {
-    ($name:ident, $what:literal) => {
+    (
+        $name:ident, $what:literal, $(#[$outer:meta])* $property:ident: $of:ident {
+            $($variant:ident = $text:literal, $label:literal, $value:ident;)+
+        }
+    ) => {
+        impl $name {
+            /// All values, in the order of tables and figures.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$variant),+];
+
+            /// Returns the name in file names, tables, JSON and configs.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+
+            /// Returns the name for people: tables, figures and the report.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)+
+                }
+            }
+
+            $(#[$outer])*
+            pub const fn $property(self) -> $of {
+                match self {
+                    $(Self::$variant => $of::$value,)+
+                }
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.name())

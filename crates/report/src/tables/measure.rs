@@ -28,45 +28,16 @@ pub enum Measure {
     Infidelity,
 }
 
-by_name!(Measure, "measure");
-
-impl Measure {
-    /// Every measure.
-    pub const ALL: [Self; 6] = [
-        Self::ActivationPrecision,
-        Self::Pointing,
-        Self::Hausdorff95,
-        Self::Deletion,
-        Self::Insertion,
-        Self::Infidelity,
-    ];
-
-    /// Name, label and direction.
-    const fn entry(self) -> (&'static str, &'static str, Better) {
-        use Better::{Higher, Lower};
-        match self {
-            Self::ActivationPrecision => ("activation_precision", "activation precision", Higher),
-            Self::Pointing => ("pointing", "pointing game", Higher),
-            Self::Hausdorff95 => ("hausdorff95_mm", "Hausdorff 95 of the mask, mm", Lower),
-            Self::Deletion => ("deletion", "deletion area", Lower),
-            Self::Insertion => ("insertion", "insertion area", Higher),
-            Self::Infidelity => ("infidelity", "infidelity", Lower),
-        }
-    }
-
-    /// Name in tables and JSON.
-    pub const fn name(self) -> &'static str {
-        self.entry().0
-    }
-
-    /// Name for readers.
-    pub const fn label(self) -> &'static str {
-        self.entry().1
-    }
-
-    /// Which of its values are better.
-    pub const fn better(self) -> Better {
-        self.entry().2
+by_name! {
+    Measure, "measure",
+    /// Returns which of its values are better.
+    better: Better {
+        ActivationPrecision = "activation_precision", "activation precision", Higher;
+        Pointing = "pointing", "pointing game", Higher;
+        Hausdorff95 = "hausdorff95_mm", "Hausdorff 95 of the mask, mm", Lower;
+        Deletion = "deletion", "deletion area", Lower;
+        Insertion = "insertion", "insertion area", Higher;
+        Infidelity = "infidelity", "infidelity", Lower;
     }
 }
 

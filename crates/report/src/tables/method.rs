@@ -56,69 +56,31 @@ pub enum Method {
     Ceiling,
 }
 
-by_name!(Method, "method");
+by_name! {
+    Method, "method",
+    /// Returns how its relevance is obtained.
+    kind: MethodKind {
+        Learned = "learned", "Learned fill", Fill;
+        Blank = "blank", "Blank", Fill;
+        Min = "min", "Min", Fill;
+        Max = "max", "Max", Fill;
+        Mean = "mean", "Mean", Fill;
+        Diffused = "diffused", "Diffused", Regions;
+        Lime = "lime", "LIME", Regions;
+        Rise = "rise", "RISE", Regions;
+        Occlusion = "occlusion", "Occlusion", Regions;
+        Partitions = "partitions", "Partitions averaged", Voxels;
+        GradCam = "gradcam", "Grad-CAM", Voxels;
+        GradCamPlusPlus = "gradcam_pp", "Grad-CAM++", Voxels;
+        Intensity = "intensity", "Brightness control", Regions;
+        Random = "random", "Random control", Shuffled;
+        RandomDiffused = "random_diffused", "Random, diffused", Shuffled;
+        RandomWeights = "random_weights", "Untrained network", Regions;
+        Ceiling = "ceiling", "Supervoxel ceiling", Bound;
+    }
+}
 
 impl Method {
-    /// Every method, in the order of tables and figures.
-    pub const ALL: [Self; 17] = [
-        Self::Learned,
-        Self::Blank,
-        Self::Min,
-        Self::Max,
-        Self::Mean,
-        Self::Diffused,
-        Self::Lime,
-        Self::Rise,
-        Self::Occlusion,
-        Self::Partitions,
-        Self::GradCam,
-        Self::GradCamPlusPlus,
-        Self::Intensity,
-        Self::Random,
-        Self::RandomDiffused,
-        Self::RandomWeights,
-        Self::Ceiling,
-    ];
-
-    /// Name, label and kind.
-    const fn entry(self) -> (&'static str, &'static str, MethodKind) {
-        use MethodKind::{Bound, Fill, Regions, Shuffled, Voxels};
-        match self {
-            Self::Learned => ("learned", "Learned fill", Fill),
-            Self::Blank => ("blank", "Blank", Fill),
-            Self::Min => ("min", "Min", Fill),
-            Self::Max => ("max", "Max", Fill),
-            Self::Mean => ("mean", "Mean", Fill),
-            Self::Diffused => ("diffused", "Diffused", Regions),
-            Self::Lime => ("lime", "LIME", Regions),
-            Self::Rise => ("rise", "RISE", Regions),
-            Self::Occlusion => ("occlusion", "Occlusion", Regions),
-            Self::Partitions => ("partitions", "Partitions averaged", Voxels),
-            Self::GradCam => ("gradcam", "Grad-CAM", Voxels),
-            Self::GradCamPlusPlus => ("gradcam_pp", "Grad-CAM++", Voxels),
-            Self::Intensity => ("intensity", "Brightness control", Regions),
-            Self::Random => ("random", "Random control", Shuffled),
-            Self::RandomDiffused => ("random_diffused", "Random, diffused", Shuffled),
-            Self::RandomWeights => ("random_weights", "Untrained network", Regions),
-            Self::Ceiling => ("ceiling", "Supervoxel ceiling", Bound),
-        }
-    }
-
-    /// Name in file names, tables, JSON and config.
-    pub const fn name(self) -> &'static str {
-        self.entry().0
-    }
-
-    /// Name for readers: tables, figures and the report.
-    pub const fn label(self) -> &'static str {
-        self.entry().1
-    }
-
-    /// How its relevance is obtained.
-    pub const fn kind(self) -> MethodKind {
-        self.entry().2
-    }
-
     /// Methods of a kind, in the order of tables.
     pub fn of_kind(kind: MethodKind) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |method| method.kind() == kind)

@@ -32,47 +32,17 @@ pub enum Threshold {
     Mask,
 }
 
-by_name!(Threshold, "threshold");
-
-impl Threshold {
-    /// Every threshold, in the order of tables.
-    pub const ALL: [Self; 7] = [
-        Self::Oracle,
-        Self::Validation,
-        Self::Volume,
-        Self::Otsu,
-        Self::OtsuVolume,
-        Self::Mixture,
-        Self::Mask,
-    ];
-
-    /// Name, label and kind.
-    const fn entry(self) -> (&'static str, &'static str, ThresholdKind) {
-        use ThresholdKind::{LabelFree, Outline, Validation};
-        match self {
-            Self::Oracle => ("oracle", "oracle", Outline),
-            Self::Validation => ("validation_threshold", "validation threshold", Validation),
-            Self::Volume => ("volume", "validation volume", Validation),
-            Self::Otsu => ("otsu", "Otsu", LabelFree),
-            Self::OtsuVolume => ("otsu_volume", "Otsu by volume", LabelFree),
-            Self::Mixture => ("mixture", "mixture", LabelFree),
-            Self::Mask => ("mask", "mask", LabelFree),
-        }
-    }
-
-    /// Name in tables, JSON and config.
-    pub const fn name(self) -> &'static str {
-        self.entry().0
-    }
-
-    /// Name for readers.
-    pub const fn label(self) -> &'static str {
-        self.entry().1
-    }
-
-    /// What it is found from.
-    pub const fn kind(self) -> ThresholdKind {
-        self.entry().2
+by_name! {
+    Threshold, "threshold",
+    /// Returns what it is found from.
+    kind: ThresholdKind {
+        Oracle = "oracle", "oracle", Outline;
+        Validation = "validation_threshold", "validation threshold", Validation;
+        Volume = "volume", "validation volume", Validation;
+        Otsu = "otsu", "Otsu", LabelFree;
+        OtsuVolume = "otsu_volume", "Otsu by volume", LabelFree;
+        Mixture = "mixture", "mixture", LabelFree;
+        Mask = "mask", "mask", LabelFree;
     }
 }
 

@@ -1,20 +1,27 @@
 //! Volumes are mapped exactly between the scan's grid and the network's, also on oblique, anisotropic grids.
 
+use std::path::Path;
+
 use ndarray::Array3;
 use proptest::prelude::*;
-use relevox_volume::{Frame, Geometry, Study, nifti};
+use relevox_volume::{CaseFiles, Frame, Geometry, Study, Volume, nifti};
 
 use crate::nibabel_parity::unpacked;
 use crate::scans::{oblique, preprocess, scan, write_case};
+
+/// An oblique scan of this shape, its file, and the study that a crop leaves of it.
+fn cropped(folder: &Path, shape: [usize; 3], crop: [usize; 3]) -> (Volume<f32>, CaseFiles, Study) {
+    let original = scan(shape, &Geometry::from_affine(shape, oblique()));
+    let files = write_case(folder, std::slice::from_ref(&original), None);
+    let study = Study::load(&files, &preprocess(1, crop, 1)).unwrap();
+    (original, files, study)
+}
 
 /// A channel of a study, mapped to the scan's grid, equals the scan inside the crop and is 0 outside it.
 #[test]
 fn a_channel_overlays_its_scan() {
     let folder = tempfile::tempdir().unwrap();
-    let shape = [20, 17, 23];
-    let original = scan(shape, &Geometry::from_affine(shape, oblique()));
-    let files = write_case(folder.path(), std::slice::from_ref(&original), None);
-    let study = Study::load(&files, &preprocess(1, [12, 10, 16], 1)).unwrap();
+    let (original, files, study) = cropped(folder.path(), [20, 17, 23], [12, 10, 16]);
     assert_eq!(study.frame.start(), [4, 3, 3]);
 
     let path = folder.path().join("map.nii.gz");
@@ -34,10 +41,7 @@ fn a_channel_overlays_its_scan() {
 #[test]
 fn scans_smaller_than_the_crop() {
     let folder = tempfile::tempdir().unwrap();
-    let shape = [5, 6, 9];
-    let original = scan(shape, &Geometry::from_affine(shape, oblique()));
-    let files = write_case(folder.path(), std::slice::from_ref(&original), None);
-    let study = Study::load(&files, &preprocess(1, [8, 8, 8], 1)).unwrap();
+    let (original, _, study) = cropped(folder.path(), [5, 6, 9], [8, 8, 8]);
     // floor((n − c) / 2) of −3, −2 and 1.
     assert_eq!(study.frame.start(), [-2, -1, 0]);
     let channel = study.channel("s0").unwrap();

@@ -5,8 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ndarray::ArrayView4;
-use relevox_perturb::{ConstantFill, Error, Fill, FillKind, Patch};
+use relevox_perturb::{ConstantFill, Error, Fill, FillKind, ImageView, Patch, Result};
 use relevox_report::tables::Method;
 use relevox_volume::Study;
 use serde::{Deserialize, Serialize};
@@ -48,7 +47,7 @@ impl<'a> RecordedFill<'a> {
     /// Records the mean distance of a region's new values, unless the region is unchanged.
     fn record(
         &self,
-        image: ArrayView4<'_, f32>,
+        image: ImageView<'_>,
         regions: &Supervoxels,
         region: usize,
         patch: &Patch,
@@ -92,12 +91,7 @@ impl Fill for RecordedFill<'_> {
         self.fill.name()
     }
 
-    fn patches(
-        &self,
-        image: ArrayView4<'_, f32>,
-        regions: &Supervoxels,
-        batch: &[usize],
-    ) -> Result<Vec<Patch>, Error> {
+    fn patches(&self, image: ImageView<'_>, regions: &Supervoxels, batch: &[usize]) -> Result<Vec<Patch>> {
         let patches = self.fill.patches(image, regions, batch)?;
         for (patch, &region) in patches.iter().zip(batch) {
             self.record(image, regions, region, patch)?;

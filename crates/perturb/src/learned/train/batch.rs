@@ -1,7 +1,8 @@
 //! Batches of regions from several scans.
 
 use candle_core::{Device, Tensor};
-use ndarray::{Array5, ArrayView4, Axis, s};
+use ndarray::{Array5, Axis, s};
+use relevox_grid::ImageView;
 use slic3d::Supervoxels;
 
 use super::super::network::{is_air, isolate};
@@ -11,7 +12,7 @@ use crate::{Error, check_region};
 #[derive(Clone, Copy, Debug)]
 pub struct FillCase<'a> {
     /// The scan.
-    pub image: ArrayView4<'a, f32>,
+    pub image: ImageView<'a>,
     /// Its regions.
     pub regions: &'a Supervoxels,
 }

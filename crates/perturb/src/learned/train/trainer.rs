@@ -5,10 +5,9 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use ndarray::Axis;
-use relevox_models::adam::AdamConfig;
 use relevox_models::checkpoint::{Metadata, Network};
 use relevox_models::memory::is_exhausted;
-use relevox_models::train::{Done, Measured, Stop, Trainable, Trainer};
+use relevox_models::train::{Done, Measured, Stop, Trainable, Trainer, TrainerConfig};
 use relevox_models::{Parameters, UNet3d, UNetConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,16 +91,8 @@ impl Trainable for FillTask {
         Ok(Self { network: network.clone(), unet: UNet3d::new(network, parameters.builder())? })
     }
 
-    fn seed(config: &FillConfig) -> u64 {
-        config.seed
-    }
-
-    fn adam(config: &FillConfig) -> AdamConfig {
-        config.adam
-    }
-
-    fn epochs(config: &FillConfig) -> usize {
-        config.passes
+    fn trainer_config(config: &FillConfig) -> TrainerConfig {
+        TrainerConfig { seed: config.seed, adam: config.adam, epochs: config.passes }
     }
 
     fn resumes(saved: &FillConfig, config: &FillConfig) -> bool {
