@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use relevox::cli::GlobalArgs;
 
-/// Shows where a 3D image classifier looks, and what that is worth as a segmentation: the program `relevox`, and tools
+/// Shows where a 3D image classifier looks, and evaluates the result as a segmentation: the program `relevox`, and tools
 /// for its developers.
 ///
 /// The result for programs is one JSON object on the last line of stdout; everything else goes to stderr. Exit codes: 0

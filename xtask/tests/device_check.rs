@@ -57,5 +57,5 @@ fn metal_without_its_feature_is_an_input_error() {
 
 #[test]
 fn an_unsupported_precision_is_an_input_error() {
-    refused(&["device-check", "--precision", "tf32"], &["device cpu: ", "tf32 is for cuda"]);
+    refused(&["device-check", "--precision", "tf32"], &["device cpu: ", "f32, found tf32"]);
 }

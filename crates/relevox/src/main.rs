@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use relevox::cli::{Command, GlobalArgs, start};
 
-/// Shows where a 3D image classifier looks, and what that is worth as a segmentation.
+/// Shows where a 3D image classifier looks, and evaluates the result as a segmentation.
 ///
 /// The result for programs is one JSON object on the last line of stdout; everything else goes to stderr. Exit codes: 0
 /// done, 1 internal error, 2 invalid input, 130 interrupted (run the same command again to resume).

@@ -30,7 +30,7 @@ pub fn device_with(spec: &str, precision: Precision) -> Result<Device, Error> {
         ),
     };
     if precision != Precision::F32 && ["cpu", "metal"].contains(&kind) {
-        return Err(refuse(format!("it computes in f32 alone, {precision} is for cuda")));
+        return Err(refuse(format!("expected precision f32, found {precision}, which only cuda supports")));
     }
     match kind {
         "cpu" if !spec.contains(':') => Ok(Device::Cpu),

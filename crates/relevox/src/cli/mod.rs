@@ -42,7 +42,7 @@ pub enum Command {
     Phantom(RunArgs),
     /// Trains the classifier on the cohort.
     Train(RunArgs),
-    /// Scores partitions of many kinds (Table 3) and selects one on the validation split.
+    /// Scores partitions of different sequences and sizes (Table 3) and selects one on the validation split.
     Grid(RunArgs),
     /// Computes the selected partition of each case.
     Regions(RunArgs),

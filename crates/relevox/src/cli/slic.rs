@@ -51,7 +51,7 @@ pub struct SlicArgs {
     /// Restricts the segmentation to voxels where this volume is not 0; ids then start at 1.
     #[arg(long, value_name = "MASK.nii.gz")]
     pub mask: Option<PathBuf>,
-    /// Restricts the segmentation to voxels where the input or a further channel is not 0.
+    /// Restricts the segmentation to voxels where the input or an additional channel is not 0.
     #[arg(long, conflicts_with = "mask")]
     pub masked: bool,
     /// Does not merge disconnected and small parts.
@@ -123,7 +123,7 @@ fn check_output(output: &Path) -> anyhow::Result<()> {
     check_writable(folder)
 }
 
-/// Stacks the volume and the further channels, `[c, z, y, x]`.
+/// Stacks the volume and the additional channels, `[c, z, y, x]`.
 fn channels(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Array4<f32>> {
     let mut image = volume.voxels.clone().insert_axis(Axis(0));
     for path in &args.channel {
