@@ -287,3 +287,21 @@ fn unusable_run_folders_are_rejected() {
     );
     assert!(before == harness::tree(Path::new(out)), "the folder changed");
 }
+
+#[test]
+fn slic_does_not_overwrite_its_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let [scan, mask] = ["scan.nii.gz", "mask.nii.gz"].map(|name| folder.path().join(name));
+    for path in [&scan, &mask] {
+        nifti::write(path, &volume([6, 6, 6])).unwrap();
+    }
+    let before = files(folder.path());
+    let roundabout = folder.path().join(".").join("scan.nii.gz");
+    for (output, more) in
+        [(&scan, vec![]), (&roundabout, vec![]), (&mask, vec!["--mask", mask.to_str().unwrap()])]
+    {
+        let arguments = [&["slic", scan.to_str().unwrap(), output.to_str().unwrap()], &more[..]].concat();
+        refuse(relevox(&arguments), &["expected an output other than the input", output.to_str().unwrap()]);
+    }
+    assert!(before == files(folder.path()), "a file changed");
+}

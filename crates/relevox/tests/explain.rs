@@ -181,3 +181,15 @@ fn weights_of_another_network_are_rejected() {
     refuse(explain(&[]), &["w.safetensors", "conv1.weight", "[8, 4, 7, 7, 7]", "[8, 4, 5, 5, 5]"]);
     assert!(!out.exists(), "something was left behind");
 }
+
+#[test]
+fn results_are_not_written_among_the_scans() {
+    let trained = trained();
+    let before = fs::read_dir(&trained.case).unwrap().count();
+    for inside in [trained.case.clone(), trained.case.join("explained")] {
+        let paths = [&trained.case, &trained.weights, &inside].map(|path| path.to_str().unwrap());
+        let command = relevox(&["explain", paths[0], "--weights", paths[1], "--out", paths[2]]);
+        refuse(command, &["--out", paths[2], "outside the scans' folder"]);
+    }
+    assert_eq!(fs::read_dir(&trained.case).unwrap().count(), before);
+}

@@ -16,6 +16,7 @@ use relevox_volume::nifti;
 use serde_json::json;
 use slic3d::Supervoxels;
 
+use super::output::refuse_inside;
 use super::print_result;
 use crate::{Error, ExplainOptions, Explanation, Model, ModelOptions, Regions, explain};
 
@@ -86,6 +87,7 @@ pub struct ExplainArgs {
 /// Returns an error if a file cannot be read or written, or files and options do not fit together.
 pub fn run(args: &ExplainArgs, options: &DeviceOptions) -> anyhow::Result<()> {
     let device = options.open()?;
+    refuse_inside(&args.out, &args.case)?;
     check_writable(&args.out)?;
     let model = Model::load_with(&args.weights, &device, &model_options(args)?).map_err(of_command)?;
     let study = model.read_case(&args.case).map_err(of_command)?;

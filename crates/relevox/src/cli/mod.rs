@@ -1,6 +1,7 @@
 //! The command line of the program `relevox`, which `cargo xtask` nests.
 
 mod explain;
+mod output;
 mod run_args;
 mod slic;
 

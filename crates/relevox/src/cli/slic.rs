@@ -12,6 +12,7 @@ use relevox_volume::{Volume, nifti};
 use serde_json::json;
 use slic3d::{Sigma, Slic};
 
+use super::output::refuse_overwriting;
 use super::print_result;
 
 /// Segments a NIfTI volume into supervoxels. Defaults are those of scikit-image's `slic`.
@@ -86,6 +87,8 @@ pub struct SlicArgs {
 /// # Errors
 /// Returns an error if a file cannot be read or written, or an option is invalid.
 pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
+    let inputs = [&args.input].into_iter().chain(&args.channel).chain(&args.mask);
+    refuse_overwriting(&args.output, inputs.map(PathBuf::as_path))?;
     check_output(&args.output)?;
     let volume = nifti::read(&args.input)?;
     let image = channels(args, &volume)?;
