@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use relevox_report::tables::terminal_table;
 
-use crate::config::{Layers, Profile, Source};
+use crate::config::{Layers, PHANTOM, Profile, Source};
 use crate::device::DeviceOptions;
+use crate::failure::invalid_input;
 use crate::multi_run;
 use crate::pipeline::{
     Prerequisite, make_regions, open, score_all, search_grid, train_fill, trained_network,
@@ -72,11 +73,18 @@ pub fn reproduce(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()>
 /// Generates the synthetic cohort.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if the configuration is invalid or the folder can't be written
-/// to.
+/// Returns an [`InputError`](crate::failure::InputError) if the configuration is invalid or names a cohort of scans, or the
+/// folder can't be written to.
 pub fn phantom(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     device.open()?;
-    let (run, config) = resolve(args)?.open()?;
+    let spec = resolve(args)?;
+    let source = &spec.config.cohort.source;
+    if source != PHANTOM {
+        return Err(invalid_input(format!(
+            "cohort.source: expected {PHANTOM}, which is what this command generates, found {source}"
+        )));
+    }
+    let (run, config) = spec.open()?;
     run.record_environment(config.seed, &device.to_string(), rayon::current_num_threads())?;
     run_stage(&run, "phantom", || Ok((synthetic::run(&run, &config)?, ())))
 }

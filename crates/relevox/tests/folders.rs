@@ -48,6 +48,18 @@ fn scans_inside_the_run_folder_are_rejected() {
 }
 
 #[test]
+fn phantom_does_not_take_a_cohort_of_scans() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
+    cohort(&scans, 2);
+    refuse(
+        tiny("phantom", &out, &["--cohort", scans.to_str().unwrap()]),
+        &["cohort.source", "expected phantom"],
+    );
+    assert!(!out.exists());
+}
+
+#[test]
 fn commands_without_their_prerequisites_write_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
