@@ -36,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
         &[
             "relevox-eval",
             "relevox-experiment",
+            "relevox-grid",
             "relevox-models",
             "relevox-perturb",
             "relevox-relevance",

@@ -1,7 +1,5 @@
 //! Errors of the facade.
 
-use std::path::PathBuf;
-
 /// Why a case could not be explained.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,16 +28,6 @@ pub enum Error {
         expected: String,
         /// The value that was given.
         found: String,
-    },
-    /// A file could not be written.
-    #[error("{}: could not {action}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The attempted operation.
-        action: &'static str,
-        /// The system's error.
-        source: std::io::Error,
     },
 }
 

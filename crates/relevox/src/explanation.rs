@@ -70,10 +70,9 @@ impl Explanation {
     /// it is complete.
     ///
     /// # Errors
-    /// Returns [`Error::Io`] or [`Error::Volume`] if a file cannot be written.
+    /// Returns [`Error::Volume`] if a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        let io = |action| move |source| Error::Io { path: folder.to_owned(), action, source };
-        std::fs::create_dir_all(folder).map_err(io("create the folder"))?;
+        atomic::create_folder(folder)?;
         let one = |suffix: String, scores: &RegionScores| {
             let table = folder.join(format!("scores{suffix}.csv"));
             atomic::write(&table, scores.to_csv().as_bytes())?;

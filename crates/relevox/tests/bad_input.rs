@@ -99,8 +99,8 @@ fn invalid_slic_options_and_outputs_are_rejected() {
     for spacing in ["1,x,1,1", "1,1", "1,,1", "1,1,1,1", ""] {
         refuse(slic("out.nii.gz", &[&format!("--spacing={spacing}")]), &["--spacing", "z,y,x"]);
     }
-    refuse(slic("absent/out.nii.gz", &[]), &["absent/out.nii.gz", "expected a folder"]);
-    refuse(slic("scan.nii.gz/out.nii.gz", &[]), &["scan.nii.gz/out.nii.gz", "expected a folder"]);
+    refuse(slic("absent/out.nii.gz", &[]), &["absent/out.nii.gz", "expected an existing folder"]);
+    refuse(slic("scan.nii.gz/out.nii.gz", &[]), &["scan.nii.gz/out.nii.gz", "expected an existing folder"]);
     refuse(slic("out.png", &[]), &["out.png", ".nii.gz"]);
     #[cfg(target_os = "linux")]
     refuse(slic("/sys/out.nii.gz", &[]), &["/sys", "writable folder"]);

@@ -140,7 +140,7 @@ fn non_finite_weights_are_rejected() {
         let stem = tensors.get_mut("conv1.weight").unwrap();
         *stem = (stem.zeros_like().unwrap() + f64::NAN).unwrap();
     });
-    refuse(trained.explain(&weights, &[]), &[trained.name(), "nan.safetensors", "finite logit", "NaN"]);
+    refuse(trained.explain(&weights, &[]), &[trained.name(), "nan.safetensors", "finite value", "NaN"]);
     assert!(!trained.out().exists(), "something was left behind");
 }
 
@@ -154,7 +154,7 @@ fn a_crop_without_brain_is_rejected() {
         nifti::write(&path, &scan).unwrap();
     }
     let weights = trained.changed("bare.safetensors", |_, says| says.preprocess = serde_json::Value::Null);
-    let parts = [trained.name(), "crop of 8 x 12 x 10 voxels", "fill min", "no voxel"];
+    let parts = [trained.name(), "crop of 8 x 12 x 10 voxels", "fill min", "at least 1 voxel"];
     refuse(trained.explain(&weights, &["--crop", "10,12,8", "--fill", "min"]), &parts);
     assert!(!trained.out().exists(), "something was left behind");
 }

@@ -22,6 +22,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write().map_err(|source| Error::Io { path: path.to_owned(), action: "write", source })
 }
 
+/// Creates a folder and the folders above it, if they do not exist yet.
+///
+/// # Errors
+/// Returns [`Error::Io`] if a folder cannot be created.
+pub fn create_folder(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|source| Error::Io {
+        path: folder.to_owned(),
+        action: "write",
+        source,
+    })
+}
+
 /// A temporary file in the folder of the final one, removed on drop unless it was renamed.
 pub(crate) struct Temporary(pub(crate) PathBuf);
 

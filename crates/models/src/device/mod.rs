@@ -77,6 +77,11 @@ mod tests {
     #[test]
     fn a_precision_belongs_to_devices_that_have_it() {
         assert!(device_with("cpu", Precision::F32).is_ok());
-        assert!(device_with("cpu", Precision::Tf32).unwrap_err().to_string().contains("f32 alone"));
+        assert!(
+            device_with("cpu", Precision::Tf32)
+                .unwrap_err()
+                .to_string()
+                .contains("expected precision f32, found tf32")
+        );
     }
 }

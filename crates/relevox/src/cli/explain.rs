@@ -186,6 +186,5 @@ fn of_command(error: Error) -> anyhow::Error {
         Error::InvalidSetting { setting, expected, found } => {
             invalid_input(format!("--{setting}: expected {expected}, found {found}"))
         }
-        error @ Error::Io { .. } => invalid_input(error),
     }
 }
