@@ -13,6 +13,18 @@
 //! one reads blocked activations that stay blocked from layer to layer, so it never repacks them, and it has packed
 //! weights. The dense one reads and writes candle's `[n, c, d, h, w]`, packs only the rows that a task reads, and supports
 //! dilation and the strided writes of input gradients and transposed convolutions.
+//!
+//! `cargo bench -p conv3d -- direct`, medians on two threads of a Xeon with AVX-512, 3³ kernels of stride 2, for which there
+//! is no Winograd algorithm:
+//!
+//! | channels, voxels | dense | blocked | blocked, with repacking |
+//! |---|---|---|---|
+//! | 64, 32³ | 12.5 ms | 7.8 ms | 9.5 ms |
+//! | 128, 16³ | 5.6 ms | 3.7 ms | 7.7 ms |
+//!
+//! On activations that stay blocked the blocked kernel takes two thirds of the dense kernel's time. Used for single
+//! operations on candle's layout it would have to repack, and take more than the dense kernel where channels are many
+//! and volumes small.
 #![allow(
     unsafe_code,
     reason = "SIMD kernels and disjoint writes from several tasks; each block says why it holds"
