@@ -129,7 +129,7 @@ mod tests {
         Box3::new(start, end)
     }
 
-    /// Whether an output reads an input, by the definition.
+    /// Returns whether an output reads an input, by the definition of a convolution.
     fn reads(geometry: &ConvGeometry, axis: usize, output: usize, input: usize) -> bool {
         (0..geometry.kernel[axis])
             .any(|tap| output * geometry.stride[axis] + tap == input + geometry.padding[axis])

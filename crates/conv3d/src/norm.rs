@@ -129,7 +129,7 @@ struct Normalise {
     centre: Vec<f32>,
     inverse: Vec<f32>,
     relu: bool,
-    /// Whether centre and inverse are the statistics of the batch, through which gradients flow.
+    /// `true` if centre and inverse are the statistics of the batch, through which gradients flow.
     of_batch: bool,
 }
 

@@ -13,7 +13,7 @@ pub struct BatchNorm<'a> {
     pub beta: &'a Tensor,
     /// Added to the variance before its square root.
     pub epsilon: f64,
-    /// Whether a ReLU follows.
+    /// Applies a ReLU to the result.
     pub relu: bool,
 }
 
@@ -197,7 +197,7 @@ pub enum Mode {
     Nearest,
     /// Linear along each axis.
     Trilinear {
-        /// Whether the centres of the corner voxels coincide rather than the corners of the grids.
+        /// Aligns the centres of the corner voxels instead of the corners of the grids.
         align_corners: bool,
     },
 }

@@ -22,8 +22,8 @@ pub type OnSmallerBatches = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// Options of [`Model::load_with`].
 ///
-/// A checkpoint of ours states its network and its preprocessing. For weights without metadata, the fields below specify
-/// them; a field that contradicts a checkpoint is an error.
+/// A checkpoint of this project stores its network and its preprocessing. For weights without metadata, the fields below
+/// specify them; a field that contradicts a checkpoint is an error.
 #[derive(Clone, Default)]
 pub struct ModelOptions {
     /// Depth of the residual network: 10, 18, 34 or 50. Without metadata 18 by default.

@@ -78,7 +78,7 @@ impl ValidPreprocess {
         self.0.downsample
     }
 
-    /// Whether negative intensities are set to 0.
+    /// Returns whether negative intensities are set to 0.
     pub fn clip_negative(&self) -> bool {
         self.0.clip_negative
     }

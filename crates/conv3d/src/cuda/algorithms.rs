@@ -28,7 +28,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Whether it may be used: float32 without tensor cores.
+    /// Returns whether the precision allows the algorithm: float32 needs one without tensor cores.
     pub(super) fn is_allowed(&self, precision: Precision) -> bool {
         let tensor_cores = matches!(
             self.math,

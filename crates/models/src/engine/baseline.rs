@@ -8,11 +8,13 @@ use super::network::Network;
 use crate::Error;
 use crate::plan::{self, Plan};
 
-/// What an [`Engine`](super::Engine) computed of one image, to start from with its patches. Threads may share it.
+/// Outputs and cached activations of one image, from which an [`Engine`](super::Engine) computes its patches. Threads
+/// may share it.
 pub struct Baseline<N: Network> {
     pub(super) layers: Layers<N>,
     pub(super) outputs: Vec<f32>,
     pub(super) shape: [usize; 4],
+    /// Whether the image is all zeros.
     pub(super) is_zero: bool,
 }
 
@@ -34,12 +36,7 @@ impl<N: Network> Baseline<N> {
         self.shape
     }
 
-    /// Whether it was computed as an image of zeros.
-    pub(super) fn is_zero(&self) -> bool {
-        self.is_zero
-    }
-
-    /// Whether it was computed of this image.
+    /// Returns whether the activations are those of this image.
     pub(super) fn is_of(&self, plan: Option<&Plan>, image: &[f32], shape: [usize; 4]) -> bool {
         self.shape == shape
             && match (&self.layers, plan) {

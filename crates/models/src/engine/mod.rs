@@ -186,7 +186,7 @@ impl<N: Network> Engine<N> {
         let image = image.as_standard_layout();
         let (values, shape) = (image.as_slice().unwrap_or_default(), image.dim().into());
         let is_this =
-            |cached: &Baseline<N>| !cached.is_zero() && cached.is_of(self.plan.as_ref(), values, shape);
+            |cached: &Baseline<N>| !cached.is_zero && cached.is_of(self.plan.as_ref(), values, shape);
         self.cache.get_or_compute(is_this, || self.compute(image.view(), false))
     }
 
@@ -195,7 +195,7 @@ impl<N: Network> Engine<N> {
     /// # Errors
     /// As [`Engine::forward`].
     pub fn baseline_of_zeros(&self, shape: [usize; 4]) -> Result<Arc<Baseline<N>>, Error> {
-        let is_this = |cached: &Baseline<N>| cached.is_zero() && cached.shape() == shape;
+        let is_this = |cached: &Baseline<N>| cached.is_zero && cached.shape() == shape;
         self.cache.get_or_compute(is_this, || self.compute(ndarray::Array4::zeros(shape).view(), true))
     }
 

@@ -19,7 +19,7 @@ pub trait Network: Sized + private::Sealed {
     #[doc(hidden)]
     type Layers;
 
-    /// Whether the output for an image is one logit.
+    /// `true` if the output for an image is one logit.
     #[doc(hidden)]
     const IS_CLASSIFIER: bool;
 
@@ -43,7 +43,7 @@ pub trait Network: Sized + private::Sealed {
     #[doc(hidden)]
     fn cache(windows: &Self::Windows, image: &[f32], shape: [usize; 4]) -> Result<Self::Layers, Error>;
 
-    /// Whether activations are of this image.
+    /// Returns whether activations are those of this image.
     #[doc(hidden)]
     fn is_of(layers: &Self::Layers, image: &[f32], shape: [usize; 4]) -> bool;
 

@@ -50,7 +50,7 @@ impl Image {
         Self { values, shape }
     }
 
-    /// Whether it is this image of `shape`, up to padding.
+    /// Returns whether the cached image is this one of `shape`, up to padding.
     pub(super) fn is(&self, values: &[f32], [c, z, y, x]: [usize; 4]) -> bool {
         let [channels, depth, height, width] = self.shape;
         channels == c

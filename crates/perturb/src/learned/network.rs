@@ -154,7 +154,7 @@ pub(super) fn isolate(
     }
 }
 
-/// Whether all voxels of the region are 0 in all channels.
+/// Returns whether all voxels of the region are 0 in all channels.
 pub(super) fn is_air(image: ImageView<'_>, regions: &Supervoxels, region: usize) -> bool {
     let channels = image.dim().0;
     regions.voxels(region).all(|[z, y, x]| (0..channels).all(|channel| image[[channel, z, y, x]] == 0.0))

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use relevox_experiment::failure::invalid_input;
+use relevox_experiment::run::resolve_links;
 
 /// Rejects an output file that is one of the input files, under whatever path.
 ///
@@ -26,15 +27,11 @@ pub(super) fn refuse_overwriting<'a>(
 /// Rejects an output folder that is the folder of the scans or lies inside it.
 ///
 /// # Errors
-/// Returns an input error that names both folders.
+/// Returns an input error that names both folders, or an error if the working directory is not available.
 pub(super) fn refuse_inside(output: &Path, scans: &Path) -> anyhow::Result<()> {
+    // Missing scans are an error when they are read.
     let Ok(scans_folder) = scans.canonicalize() else { return Ok(()) };
-    // The output, or the nearest folder above it that exists.
-    let existing = output.ancestors().find_map(|folder| match folder.as_os_str().is_empty() {
-        true => Path::new(".").canonicalize().ok(),
-        false => folder.canonicalize().ok(),
-    });
-    if existing.is_some_and(|folder| folder.starts_with(&scans_folder)) {
+    if resolve_links(&std::path::absolute(output)?).starts_with(&scans_folder) {
         return Err(invalid_input(format!(
             "--out {}: expected a folder outside the scans' folder {}",
             output.display(),

@@ -111,7 +111,7 @@ pub(super) fn shorten(case: &str) -> String {
     format!("…{tail}")
 }
 
-/// Whether both weights have a glyph for every character.
+/// Returns whether both weights have a glyph for every character.
 #[cfg(test)]
 pub(super) fn can_write(text: &str) -> bool {
     [Weight::Regular, Weight::Bold].iter().all(|weight| {

@@ -39,7 +39,7 @@ impl Number {
         }
     }
 
-    /// Whether the interval excludes 0.
+    /// Returns whether the interval excludes 0.
     pub fn excludes_zero(&self) -> bool {
         self.ci95.is_some_and(|ci| ci[0] > 0.0 || ci[1] < 0.0)
     }

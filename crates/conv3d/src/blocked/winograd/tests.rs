@@ -162,7 +162,7 @@ impl Layer {
         }
     }
 
-    /// Whether what was computed in boxes is the whole's bits there, and nothing else was touched.
+    /// Returns whether the boxes hold the bits of the whole result, and all other values are unchanged.
     fn holds(&self, boxed: &[f32], whole: &[f32]) -> bool {
         (0..self.output.blocks).all(|block| {
             voxels(self.size).all(|(z, y, x)| {
