@@ -6,7 +6,7 @@ use ndarray::{Array3, Array4, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use crate::intensity::{self, IntensityRange, Unusable};
-use crate::{CaseFiles, Error, Frame, Geometry, ValidPreprocess, nifti};
+use crate::{CaseFiles, Error, Frame, Geometry, ScanFile, ValidPreprocess};
 
 /// A preprocessed case: the sequences as channels of one image, with the masks and the frame that belong to it.
 ///
@@ -55,7 +55,7 @@ impl Study {
                     found: files.sequences.iter().map(|(name, _)| name.clone()).collect(),
                 })
             })
-            .collect::<Result<Vec<&Path>, _>>()?;
+            .collect::<Result<Vec<&ScanFile>, _>>()?;
         let loaded: Vec<Result<Sequence, Error>> =
             paths.par_iter().map(|path| load_sequence(&files.id, path, preprocess)).collect();
         // The first error in channel order, independent of the threads.
@@ -63,7 +63,7 @@ impl Study {
 
         let first = (paths[0], sequences[0].geometry.clone());
         for (path, sequence) in paths.iter().zip(&sequences) {
-            require_same_grid(&files.id, (first.0, &first.1), path, &sequence.geometry)?;
+            require_same_grid(&files.id, (&first.0.path, &first.1), &path.path, &sequence.geometry)?;
         }
         let frame = Frame::centred(first.1.clone(), preprocess);
         let [nz, ny, nx] = frame.shape();
@@ -76,8 +76,8 @@ impl Study {
         let tumour = match &files.segmentation {
             None => None,
             Some(path) => {
-                let labels = nifti::read_labels(path)?;
-                require_same_grid(&files.id, (first.0, &first.1), path, &labels.geometry)?;
+                let labels = path.read_labels()?;
+                require_same_grid(&files.id, (&first.0.path, &first.1), &path.path, &labels.geometry)?;
                 Some(intensity::majority_mask(labels.voxels.view(), &frame))
             }
         };
@@ -111,17 +111,17 @@ impl Study {
     }
 }
 
-fn load_sequence(case: &str, path: &Path, preprocess: &ValidPreprocess) -> Result<Sequence, Error> {
-    let scan = nifti::read(path)?;
+fn load_sequence(case: &str, path: &ScanFile, preprocess: &ValidPreprocess) -> Result<Sequence, Error> {
+    let scan = path.read()?;
     let raw = scan.voxels.view();
     let range =
         IntensityRange::measure(raw, preprocess.clip_negative()).map_err(|unusable| match unusable {
             Unusable::NonFinite { index_zyx: [z, y, x], value } => {
-                let what = format!("case {case}: {}: voxel z {z}, y {y}, x {x}", path.display());
+                let what = format!("case {case}: {path}: voxel z {z}, y {y}, x {x}");
                 Error::NonFinite { what, value }
             }
             Unusable::Constant { value } => {
-                Error::Constant { case: case.to_owned(), path: path.to_owned(), value }
+                Error::Constant { case: case.to_owned(), path: path.path.clone(), value }
             }
         })?;
     let frame = Frame::centred(scan.geometry.clone(), preprocess);

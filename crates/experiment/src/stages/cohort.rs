@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use rayon::prelude::*;
 use relevox_volume::split;
-use relevox_volume::{Cohort, CohortCase, LeftOut, Split, Study, ValidPreprocess};
+use relevox_volume::{Cohort, CohortCase, LeftOut, ScanFile, Split, Study, ValidPreprocess};
 use serde::Serialize;
 
 use super::studies::StudyCache;
@@ -111,8 +111,8 @@ impl Scans {
             .map(|case| {
                 interrupt::check()?;
                 let sequences: Vec<String> =
-                    case.files.sequences.iter().map(|(_, path)| hash_file(path)).collect::<Result<_, _>>()?;
-                let seg = case.files.segmentation.as_ref().map(|path| hash_file(path)).transpose()?;
+                    case.files.sequences.iter().map(|(_, file)| hash_scan(file)).collect::<Result<_, _>>()?;
+                let seg = case.files.segmentation.as_ref().map(hash_scan).transpose()?;
                 let hashes = Hashes { sequences: hash_bytes(sequences.join(" ").as_bytes()), seg };
                 progress.advance(1);
                 anyhow::Ok((case.id().to_owned(), hashes))
@@ -203,7 +203,10 @@ impl Scans {
 
     fn cohort_csv(&self, root: &Path) -> anyhow::Result<Vec<u8>> {
         // Paths inside the run folder are relative to it, so that the bytes do not depend on its location.
-        let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        let relative = |file: &ScanFile| {
+            let path = file.path.strip_prefix(root).unwrap_or(&file.path).to_owned();
+            ScanFile { path, volume: file.volume }.to_string()
+        };
         let mut table = csv::Writer::from_writer(Vec::new());
         let fixed = ["case", "group", "label", "split"];
         let header = fixed.into_iter().chain(self.sequences().iter().map(String::as_str)).chain(["seg"]);
@@ -212,8 +215,8 @@ impl Scans {
             let split = case.split.map(|split| split.to_string()).unwrap_or_default();
             let label = usize::from(case.label).to_string();
             let mut row = vec![case.id().to_owned(), case.group.clone(), label, split];
-            row.extend(case.files.sequences.iter().map(|(_, path)| relative(path)));
-            row.push(case.files.segmentation.as_deref().map(relative).unwrap_or_default());
+            row.extend(case.files.sequences.iter().map(|(_, file)| relative(file)));
+            row.push(case.files.segmentation.as_ref().map(relative).unwrap_or_default());
             table.write_record(row)?;
         }
         Ok(table.into_inner()?)
@@ -289,6 +292,12 @@ impl Scans {
             .collect();
         Inputs::new().setting("preprocess", self.preprocess.settings()).setting("cases", &rows)
     }
+}
+
+/// Hashes the content of a scan, with the index of its volume in a 4D file.
+fn hash_scan(scan: &ScanFile) -> anyhow::Result<String> {
+    let hash = hash_file(&scan.path)?;
+    Ok(scan.volume.map_or(hash.clone(), |volume| format!("{hash}#{volume}")))
 }
 
 /// Requires the minimum number of cases, and both classes.

@@ -12,7 +12,7 @@ use super::case::{CaseFiles, CohortCase};
 use super::grades::{self, Grades};
 use super::left_out::LeftOut;
 use super::list::Cohort;
-use crate::Error;
+use crate::{Error, ScanFile};
 
 /// Largest depth of a case's folder below the cohort's.
 const LARGEST_DEPTH: usize = 6;
@@ -134,7 +134,7 @@ fn cohort_case(found: &Found, sequences: &[String], grades: &Grades) -> Result<C
             if path.is_none() {
                 lacks.push("no segmentation".to_owned());
             }
-            path
+            path.map(ScanFile::from)
         }
         Err(several) => {
             lacks.push(format!("more than one segmentation: {several}"));
@@ -168,11 +168,11 @@ pub(super) fn scans_of(folder: &Path, sequences: &[String]) -> Result<CaseFiles,
 }
 
 /// Selects the file of each sequence; adds those that are missing or ambiguous to `lacks`.
-fn select(scans: &[PathBuf], sequences: &[String], lacks: &mut Vec<String>) -> Vec<(String, PathBuf)> {
+fn select(scans: &[PathBuf], sequences: &[String], lacks: &mut Vec<String>) -> Vec<(String, ScanFile)> {
     let mut selected = Vec::with_capacity(sequences.len());
     for sequence in sequences {
         match only(scans, |stem| names_sequence(stem, sequence)) {
-            Ok(Some(path)) => selected.push((sequence.clone(), path)),
+            Ok(Some(path)) => selected.push((sequence.clone(), path.into())),
             Ok(None) => lacks.push(format!("no {sequence} scan")),
             Err(several) => lacks.push(format!("more than one {sequence} scan: {several}")),
         }

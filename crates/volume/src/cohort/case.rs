@@ -1,8 +1,9 @@
 //! Files and labels of a case.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::split::Split;
+use crate::ScanFile;
 
 /// The files of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,21 +11,21 @@ pub struct CaseFiles {
     /// Identifier of the case, unique in its cohort.
     pub id: String,
     /// File of each sequence by name, in the order in which the sequences were requested.
-    pub sequences: Vec<(String, PathBuf)>,
+    pub sequences: Vec<(String, ScanFile)>,
     /// The expert's segmentation.
-    pub segmentation: Option<PathBuf>,
+    pub segmentation: Option<ScanFile>,
 }
 
 impl CaseFiles {
     /// File of a sequence.
-    pub fn sequence(&self, name: &str) -> Option<&Path> {
-        self.sequences.iter().find(|(sequence, _)| sequence == name).map(|(_, path)| path.as_path())
+    pub fn sequence(&self, name: &str) -> Option<&ScanFile> {
+        self.sequences.iter().find(|(sequence, _)| sequence == name).map(|(_, file)| file)
     }
 
     /// All files: the sequences in order, then the segmentation.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        let sequences = self.sequences.iter().map(|(_, path)| path.as_path());
-        sequences.chain(self.segmentation.as_deref())
+        let sequences = self.sequences.iter().map(|(_, file)| file.path());
+        sequences.chain(self.segmentation.as_ref().map(ScanFile::path))
     }
 }
 

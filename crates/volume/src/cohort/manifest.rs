@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use csv::StringRecord;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use super::grades;
 use super::left_out::LeftOut;
 use super::list::Cohort;
 use super::split::Split;
-use crate::Error;
+use crate::{Error, ScanFile};
 
 /// Columns other than the sequences.
 pub(crate) const COLUMNS: [&str; 5] = ["case", "group", "label", "split", SEGMENTATION];
@@ -180,14 +180,15 @@ impl Line<'_> {
         Ok(Ok(CohortCase { files: CaseFiles { id, sequences: files, segmentation }, group, label, split }))
     }
 
-    /// Path in a cell, unless the cell is empty or its column absent.
-    fn file(&self, column: &str) -> Result<Option<PathBuf>, Error> {
+    /// File in a cell, unless the cell is empty or its column absent.
+    fn file(&self, column: &str) -> Result<Option<ScanFile>, Error> {
         let Some(cell) = self.cells.get(column).filter(|cell| !cell.is_empty()) else { return Ok(None) };
-        let file = self.path.parent().unwrap_or(Path::new("")).join(cell);
-        if file.is_file() {
-            Ok(Some(file))
+        let ScanFile { path, volume } = ScanFile::parse(cell);
+        let path = self.path.parent().unwrap_or(Path::new("")).join(path);
+        if path.is_file() {
+            Ok(Some(ScanFile { path, volume }))
         } else {
-            Err(self.invalid(format!("a file for {column}"), format!("none at {}", file.display())))
+            Err(self.invalid(format!("a file for {column}"), format!("none at {}", path.display())))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use relevox_volume::{CaseFiles, Cohort, Error, Split};
+use relevox_volume::{CaseFiles, Cohort, Error, ScanFile, Split};
 
 use crate::scans::{brats_sequences, touch};
 
@@ -88,7 +88,7 @@ fn the_segmentation_of_case_355() {
     case(root.path(), "HGG/BraTS20_Training_355", OLD.map(|s| s.trim_end_matches(".gz")), &[4]);
     touch(root.path(), &["HGG/BraTS20_Training_355/W39_1998.09.19_Segm.nii"]);
     let cohort = open(root.path()).unwrap();
-    assert!(cohort.cases[0].files.segmentation.as_ref().unwrap().ends_with("W39_1998.09.19_Segm.nii"));
+    assert!(cohort.cases[0].files.segmentation.as_ref().unwrap().path.ends_with("W39_1998.09.19_Segm.nii"));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn the_folder_of_a_single_case() {
     case(root.path(), "a", OLD, &[]);
     let files = CaseFiles::in_folder(&root.path().join("a"), &brats_sequences()).unwrap();
     assert_eq!(files.id, "a");
-    assert!(files.sequence("t1ce").unwrap().ends_with("a/a_t1ce.nii.gz"));
+    assert!(files.sequence("t1ce").unwrap().path.ends_with("a/a_t1ce.nii.gz"));
     case(root.path(), "b", OLD, &[1]);
     touch(root.path(), &["b/other_t2.nii.gz"]);
     let message = CaseFiles::in_folder(&root.path().join("b"), &brats_sequences()).unwrap_err().to_string();
@@ -175,7 +175,7 @@ fn manifests_with_and_without_optional_columns() {
     assert_eq!((b.group.as_str(), b.split), ("p", Some(Split::Train)));
     let expected = ["b/x.nii.gz", "b/y.nii.gz", "b/s.nii.gz"].map(|p| root.path().join(p));
     assert!(b.files.paths().eq(&expected));
-    assert_eq!(b.files.sequence("y"), Some(expected[1].as_path()));
+    assert_eq!(b.files.sequence("y").map(ScanFile::path), Some(expected[1].as_path()));
     assert_eq!(
         cohort.left_out.iter().map(|l| l.reason.as_str()).collect::<Vec<_>>(),
         ["no x scan", "no label"]

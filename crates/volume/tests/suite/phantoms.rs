@@ -8,7 +8,7 @@ use relevox_eval::{Logistic, roc_auc};
 use relevox_volume::phantom::{
     PhantomCase, PhantomConfig, SEQUENCES, ValidPhantomConfig, generate, write_case, write_cohort,
 };
-use relevox_volume::{Cohort, Preprocess, Study, nifti};
+use relevox_volume::{Cohort, Preprocess, Study};
 
 use crate::scans::brats_sequences;
 
@@ -126,12 +126,12 @@ fn a_written_cohort_reads_back_like_any_other() {
         let made = generate(&config, 9, index);
         assert_eq!((case.id(), case.label), (made.name.as_str(), made.positive));
         for ((_, path), (_, voxels)) in case.files.sequences.iter().zip(&made.sequences) {
-            let read = nifti::read(path).unwrap();
+            let read = path.read().unwrap();
             assert_eq!(read.voxels, *voxels);
             assert_eq!(read.geometry.spacing_mm, config.settings().spacing_mm);
         }
         assert_eq!(
-            nifti::read_labels(case.files.segmentation.as_ref().unwrap()).unwrap().voxels,
+            case.files.segmentation.as_ref().unwrap().read_labels().unwrap().voxels,
             made.segmentation
         );
         let preprocess = Preprocess {

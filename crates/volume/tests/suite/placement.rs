@@ -28,7 +28,7 @@ fn a_channel_overlays_its_scan() {
     nifti::write(&path, &study.frame.to_scan(study.channel("s0").unwrap()).unwrap()).unwrap();
     let map = nifti::read(&path).unwrap();
     assert!(map.geometry.same_grid(&original.geometry));
-    assert_eq!(map.geometry, nifti::read(files.sequence("s0").unwrap()).unwrap().geometry);
+    assert_eq!(map.geometry, files.sequence("s0").unwrap().read().unwrap().geometry);
     let largest = original.voxels.iter().copied().fold(0.0, f32::max);
     for ((z, y, x), &value) in map.voxels.indexed_iter() {
         let inside = (4..16).contains(&z) && (3..13).contains(&y) && (3..19).contains(&x);

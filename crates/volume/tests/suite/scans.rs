@@ -39,13 +39,13 @@ pub fn write_case(folder: &Path, sequences: &[Volume<f32>], segmentation: Option
         .map(|(i, scan)| {
             let path = folder.join(format!("{i}.nii.gz"));
             nifti::write(&path, scan).unwrap();
-            (format!("s{i}"), path)
+            (format!("s{i}"), path.into())
         })
         .collect();
     let segmentation = segmentation.map(|labels| {
         let path = folder.join("seg.nii.gz");
         nifti::write_labels(&path, labels).unwrap();
-        path
+        path.into()
     });
     CaseFiles { id: "one".into(), sequences, segmentation }
 }

@@ -1,0 +1,80 @@
+//! Where a 3D volume is stored: a file, or one volume of a 4D file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Volume, nifti};
+
+/// A 3D volume in a file. Volumes of a 4D file are counted from 0 and written as `file.nii.gz#2`.
+///
+/// ```
+/// use relevox_volume::ScanFile;
+///
+/// let t2 = ScanFile::parse("BRATS_001.nii.gz#3");
+/// assert_eq!((t2.path.to_str(), t2.volume), (Some("BRATS_001.nii.gz"), Some(3)));
+/// assert_eq!(t2.to_string(), "BRATS_001.nii.gz#3");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScanFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Index of the volume along the file's fourth dimension. `None` requires a file of one volume.
+    pub volume: Option<usize>,
+}
+
+impl ScanFile {
+    /// Parses a path that may end in `#` and the index of a volume. A `#` that is not followed by digits, or does not
+    /// follow a NIfTI file's extension, belongs to the path.
+    pub fn parse(text: &str) -> Self {
+        if let Some((path, index)) = text.rsplit_once('#')
+            && (path.ends_with(".nii") || path.ends_with(".nii.gz"))
+            && let Ok(index) = index.parse()
+        {
+            return Self { path: PathBuf::from(path), volume: Some(index) };
+        }
+        Self::from(PathBuf::from(text))
+    }
+
+    /// Path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the volume as intensities.
+    ///
+    /// # Errors
+    /// Returns the errors of [`nifti::read`].
+    pub fn read(&self) -> Result<Volume<f32>, Error> {
+        nifti::read(&self.path)
+    }
+
+    /// Reads the volume as labels.
+    ///
+    /// # Errors
+    /// Returns the errors of [`nifti::read_labels`].
+    pub fn read_labels(&self) -> Result<Volume<u32>, Error> {
+        nifti::read_labels(&self.path)
+    }
+}
+
+impl From<PathBuf> for ScanFile {
+    fn from(path: PathBuf) -> Self {
+        Self { path, volume: None }
+    }
+}
+
+impl From<&Path> for ScanFile {
+    fn from(path: &Path) -> Self {
+        Self::from(path.to_owned())
+    }
+}
+
+impl fmt::Display for ScanFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        match self.volume {
+            Some(index) => write!(f, "#{index}"),
+            None => Ok(()),
+        }
+    }
+}
