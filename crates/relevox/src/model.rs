@@ -156,10 +156,9 @@ impl ModelOptions {
     fn preprocess(&self, stored: Option<&serde_json::Value>, path: &Path) -> Result<Preprocess, Error> {
         let Some(stored) = stored.filter(|value| !value.is_null()) else {
             return Ok(Preprocess {
-                sequences: SEQUENCES.map(str::to_owned).into(),
                 crop: self.crop.unwrap_or(CROP),
                 downsample: self.downsample.unwrap_or(1),
-                clip_negative: true,
+                ..Preprocess::default()
             });
         };
         let preprocess: Preprocess = serde_json::from_value(stored.clone()).map_err(|error| {

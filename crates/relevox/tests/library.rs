@@ -23,7 +23,7 @@ fn study() -> Study {
     let case = std::fs::read_dir(folder.path().join("HGG")).unwrap().next().unwrap().unwrap().path();
     let sequences = SEQUENCES.map(str::to_owned).to_vec();
     let files = CaseFiles::in_folder(&case, &sequences).unwrap();
-    let preprocess = Preprocess { sequences, crop: [12, 16, 12], downsample: 1, clip_negative: true };
+    let preprocess = Preprocess { sequences, crop: [12, 16, 12], ..Preprocess::default() };
     Study::load(&files, &preprocess.check().unwrap()).unwrap()
 }
 

@@ -133,6 +133,44 @@ pub(crate) fn column_lengths(rows: &Rows) -> [f64; 3] {
     std::array::from_fn(|axis| rows.iter().map(|row| row[axis] * row[axis]).sum::<f64>().sqrt())
 }
 
+/// Computes the orthogonal matrix nearest to an affine's normalised columns (the polar factor), by Newton's iteration
+/// with the inverse transpose. Of a singular affine, it returns the columns.
+///
+/// Higham, N. J., "Computing the polar decomposition", SIAM J. Sci. Stat. Comput. 7(4), 1986, doi:10.1137/0907079.
+pub(crate) fn nearest_rotation(rows: &Rows) -> [[f64; 3]; 3] {
+    const ITERATIONS: usize = 60;
+    let lengths = column_lengths(rows).map(|length| if length > 0.0 { length } else { 1.0 });
+    let columns = rows.map(|[a, b, c, _]| [a / lengths[0], b / lengths[1], c / lengths[2]]);
+    let mut current = columns;
+    for _ in 0..ITERATIONS {
+        let Some(inverse) = inverse_transpose(&current) else { return columns };
+        current = std::array::from_fn(|i| std::array::from_fn(|j| (current[i][j] + inverse[i][j]) / 2.0));
+    }
+    current
+}
+
+/// Inverse of the transpose: the cofactors over the determinant. `None` if the matrix is singular.
+fn inverse_transpose(m: &[[f64; 3]; 3]) -> Option<[[f64; 3]; 3]> {
+    let cofactor = |i: usize, j: usize| {
+        let [r, s] = [(i + 1) % 3, (i + 2) % 3];
+        let [c, d] = [(j + 1) % 3, (j + 2) % 3];
+        m[r][c] * m[s][d] - m[r][d] * m[s][c]
+    };
+    let determinant: f64 = (0..3).map(|j| m[0][j] * cofactor(0, j)).sum();
+    let valid = determinant.is_finite() && determinant != 0.0;
+    valid.then(|| std::array::from_fn(|i| std::array::from_fn(|j| cofactor(i, j) / determinant)))
+}
+
+/// Inverse of an affine: rows that map millimetres `(x, y, z, 1)` to voxel indices. `None` if it is singular.
+pub(crate) fn inverse(rows: &Rows) -> Option<Rows> {
+    let linear = rows.map(|[a, b, c, _]| [a, b, c]);
+    let transposed = inverse_transpose(&linear)?;
+    Some(std::array::from_fn(|i| {
+        let [a, b, c]: [f64; 3] = std::array::from_fn(|j| transposed[j][i]);
+        [a, b, c, -(a * rows[0][3] + b * rows[1][3] + c * rows[2][3])]
+    }))
+}
+
 /// Determinant of an affine's linear part: 0 if the axes do not span space.
 pub(crate) fn determinant(rows: &Rows) -> f64 {
     let [[a, b, c, _], [d, e, f, _], [g, h, i, _]] = *rows;

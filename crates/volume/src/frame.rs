@@ -1,36 +1,60 @@
 //! Mapping between the scan's grid and the network's.
 
-use std::ops::Range;
+use ndarray::{Array3, ArrayView3, Axis, s};
 
-use ndarray::{Array3, ArrayView3, s};
+use crate::orientation::Turn;
+use crate::resampling::AxisMap;
+use crate::{Error, Geometry, Orientation, Spacing, ValidPreprocess, Volume};
 
-use crate::{Error, Geometry, ValidPreprocess, Volume};
-
-/// The network's grid as a crop of a scan: the centre of the scan, padded where the scan is smaller, with each
-/// `downsample`³ scan voxels as one network voxel.
+/// The network's grid as a part of a scan: the scan is turned to the network's orientation, resampled to its spacing
+/// around the same centre, and cropped around the centre (padded where it is smaller); `downsample`³ voxels of the crop
+/// are one network voxel.
 ///
 /// [`to_network`](Frame::to_network) maps volumes on the scan's grid to the network's, [`to_scan`](Frame::to_scan) maps
-/// them back; both take the nearest voxel and are meant for maps, masks and labels. Intensities are averaged over
-/// each block instead, by [`Study::load`](crate::Study::load).
+/// them back; both take the nearest voxel and are meant for maps, masks and labels. Intensities are interpolated and
+/// averaged instead, by [`Study::load`](crate::Study::load).
 ///
-/// A volume on the network's grid survives the round trip through the scan's grid, except for voxels that lie
-/// entirely outside the scan, which become 0. A volume on the scan's grid survives the opposite round trip inside the
-/// crop if nothing is downsampled.
+/// Unless the scan is resampled, a volume on the network's grid survives the round trip through the scan's grid, except
+/// for voxels that lie entirely outside the scan, which become 0. A volume on the scan's grid survives the opposite round
+/// trip inside the crop if nothing is resampled or downsampled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
     scan: Geometry,
-    start: [isize; 3],
+    turn: Turn,
+    /// Axes of the turned scan: z, y, x.
+    axes: [AxisMap; 3],
     crop: [usize; 3],
     downsample: usize,
 }
 
 impl Frame {
     /// Creates the frame of a scan's centre crop. A crop of c voxels from n starts at floor((n − c) / 2).
-    pub fn centred(scan: Geometry, preprocess: &ValidPreprocess) -> Self {
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] if the settings name an orientation and the scan does not state its own (see
+    /// [`Geometry::has_orientation`]).
+    pub fn centred(scan: Geometry, preprocess: &ValidPreprocess) -> Result<Self, Error> {
+        let orientation = preprocess.orientation();
+        if orientation != Orientation::Stored && !scan.has_orientation() {
+            return Err(Error::InvalidSetting {
+                setting: "orientation",
+                expected:
+                    "\"stored\" for a scan whose header states no orientation (sform and qform codes 0)"
+                        .to_owned(),
+                found: orientation.to_string(),
+            });
+        }
+        let turn = Turn::of(&scan, orientation);
         let (crop, downsample) = (preprocess.crop(), preprocess.downsample());
-        let start =
-            std::array::from_fn(|axis| (scan.shape[axis] as isize - crop[axis] as isize).div_euclid(2));
-        Self { scan, start, crop, downsample }
+        let (shape, spacing) = (turn.reorder(scan.shape), turn.reorder(scan.spacing_mm));
+        let axes = std::array::from_fn(|axis| {
+            let ratio = match preprocess.spacing() {
+                Spacing::Stored => 1.0,
+                Spacing::Millimetres(mm) => mm[axis] / spacing[axis],
+            };
+            AxisMap::centred(shape[axis], ratio, crop[axis], downsample)
+        });
+        Ok(Self { scan, turn, axes, crop, downsample })
     }
 
     /// Grid of the scan.
@@ -38,17 +62,18 @@ impl Frame {
         &self.scan
     }
 
-    /// Index of the scan voxel at which the crop starts, z, y, x; negative where the scan is padded.
+    /// Index of the voxel of the oriented and resampled scan at which the crop starts, z, y, x; negative where the scan is
+    /// padded.
     pub fn start(&self) -> [isize; 3] {
-        self.start
+        self.axes.map(|axis| axis.start())
     }
 
-    /// Size of the crop in scan voxels, z, y, x.
+    /// Size of the crop in voxels of the oriented and resampled scan, z, y, x.
     pub fn crop(&self) -> [usize; 3] {
         self.crop
     }
 
-    /// Scan voxels per network voxel along each axis.
+    /// Voxels of the crop per network voxel along each axis.
     pub fn downsample(&self) -> usize {
         self.downsample
     }
@@ -58,13 +83,40 @@ impl Frame {
         self.crop.map(|n| n / self.downsample)
     }
 
+    /// Returns whether the stored axes are permuted or flipped.
+    pub fn is_turned(&self) -> bool {
+        !self.turn.is_identity()
+    }
+
+    /// Returns whether the scan is resampled to another spacing.
+    pub fn is_resampled(&self) -> bool {
+        self.axes.iter().any(AxisMap::is_resampled)
+    }
+
     /// Position of the network's grid in the scanner's coordinate system.
     pub fn geometry(&self) -> Geometry {
-        self.scan.window(self.start, self.crop, self.downsample)
+        self.grid().window(self.start(), self.crop, self.downsample)
+    }
+
+    /// The oriented and resampled grid.
+    fn grid(&self) -> Geometry {
+        let turned = self.turn.geometry(&self.scan);
+        if !self.is_resampled() {
+            return turned;
+        }
+        let first = turned.world(self.axes.map(|axis| axis.scan_position(0.0)));
+        let mut rows = turned.world_from_voxel;
+        for (world, row) in rows.iter_mut().enumerate() {
+            for axis in 0..3 {
+                row[2 - axis] *= self.axes[axis].ratio();
+            }
+            row[3] = first[world];
+        }
+        Geometry::from_affine(self.axes.map(|axis| axis.grid()), rows)
     }
 
     /// Maps a volume on the network's grid to the scan's grid: each scan voxel takes the value of the network voxel
-    /// that contains it, and 0 outside the crop.
+    /// that contains its centre, and 0 outside the crop.
     ///
     /// # Shapes
     /// `map`: `[z, y, x]` of [`Frame::shape`]; the result has the scan's shape.
@@ -73,17 +125,22 @@ impl Frame {
     /// Returns [`Error::ShapeMismatch`] if `map` is not on the network's grid.
     pub fn to_scan<T: Copy + Default>(&self, map: ArrayView3<T>) -> Result<Volume<T>, Error> {
         require_shape("volume on the network's grid", self.shape(), map.shape())?;
-        let mut voxels = Array3::from_elem(self.scan.shape, T::default());
-        let [zs, ys, xs] = [0, 1, 2].map(|axis| self.covered(axis));
+        let mut turned = Array3::from_elem(self.turn.reorder(self.scan.shape), T::default());
+        let [zs, ys, xs] = self.axes.map(|axis| axis.covered_scan());
+        let [z_of, y_of, x_of] = self.network_indices();
         for z in zs {
             for y in ys.clone() {
-                let from = map.slice(s![self.network_index(0, z), self.network_index(1, y), ..]);
-                let mut to = voxels.slice_mut(s![z, y, ..]);
+                let from = map.slice(s![z_of[z], y_of[y], ..]);
+                let mut to = turned.slice_mut(s![z, y, ..]);
                 for x in xs.clone() {
-                    to[x] = from[self.network_index(2, x)];
+                    to[x] = from[x_of[x]];
                 }
             }
         }
+        let voxels = match self.is_turned() {
+            true => self.turn.undo(turned.view()).as_standard_layout().into_owned(),
+            false => turned,
+        };
         Ok(Volume { voxels, geometry: self.scan.clone() })
     }
 
@@ -97,50 +154,169 @@ impl Frame {
     /// Returns [`Error::ShapeMismatch`] if `scan` is not on the scan's grid.
     pub fn to_network<T: Copy + Default>(&self, scan: ArrayView3<T>) -> Result<Array3<T>, Error> {
         require_shape("volume on the scan's grid", self.scan.shape, scan.shape())?;
+        let scan = self.turn.apply(scan);
         let shape = self.shape();
         let nearest: [Vec<Option<usize>>; 3] =
-            std::array::from_fn(|axis| (0..shape[axis]).map(|i| self.nearest(axis, i)).collect());
+            std::array::from_fn(|axis| (0..shape[axis]).map(|i| self.axes[axis].nearest_scan(i)).collect());
         Ok(Array3::from_shape_fn(shape, |(z, y, x)| match (nearest[0][z], nearest[1][y], nearest[2][x]) {
             (Some(z), Some(y), Some(x)) => scan[[z, y, x]],
             _ => T::default(),
         }))
     }
 
-    /// Calls `visit` for each scan voxel inside the crop, in memory order, with the index of the network voxel that
+    /// Maps labels on any grid to the network's grid: each network voxel takes the label of the voxel nearest to its centre
+    /// in the scanner's coordinate system, and `outside` where the labels do not reach.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] if the labels do not overlap the network's grid, and [`Error::ShapeMismatch`] if
+    /// the volume is not on its own grid.
+    pub fn labels_to_network(&self, labels: &Volume<u32>, outside: u32) -> Result<Array3<u32>, Error> {
+        let network = self.geometry();
+        let (shape, voxels) = (labels.geometry.shape, labels.voxels.view());
+        require_shape("labels", shape, voxels.shape())?;
+        if labels.geometry.same_grid(&network) {
+            return Ok(labels.voxels.clone());
+        }
+        let no_overlap = || Error::InvalidSetting {
+            setting: "labels",
+            expected: "labels that overlap the scan in the scanner's coordinates".to_owned(),
+            found: format!(
+                "none inside the crop; their first voxel is at {:.1?} mm",
+                labels.geometry.world([0.0; 3])
+            ),
+        };
+        let mut inside = 0_usize;
+        let mut taken = Array3::from_elem(self.shape(), outside);
+        for ((z, y, x), taken) in taken.indexed_iter_mut() {
+            let at =
+                labels.geometry.voxel(network.world([z, y, x].map(|i| i as f64))).ok_or_else(no_overlap)?;
+            let at = at.map(|position| (position - 0.5).ceil());
+            if at.iter().zip(shape).all(|(&position, n)| (0.0..n as f64).contains(&position)) {
+                *taken = voxels[at.map(|position| position as usize)];
+                inside += 1;
+            }
+        }
+        if inside == 0 { Err(no_overlap()) } else { Ok(taken) }
+    }
+
+    /// Views a volume on the scan's grid in the network's orientation.
+    pub(crate) fn turned<'a, T>(&self, scan: ArrayView3<'a, T>) -> ArrayView3<'a, T> {
+        self.turn.apply(scan)
+    }
+
+    /// Calls `visit` for each voxel of a turned scan inside the crop, z, y, x, with the index of the network voxel that
     /// contains it.
-    pub(crate) fn for_each_voxel<T: Copy>(&self, scan: ArrayView3<T>, mut visit: impl FnMut([usize; 3], T)) {
-        let [zs, ys, xs] = [0, 1, 2].map(|axis| self.covered(axis));
+    pub(crate) fn for_each_voxel<T: Copy>(
+        &self,
+        turned: ArrayView3<T>,
+        mut visit: impl FnMut([usize; 3], T),
+    ) {
+        let [zs, ys, xs] = self.axes.map(|axis| axis.covered_scan());
+        let [z_of, y_of, x_of] = self.network_indices();
         for z in zs {
             for y in ys.clone() {
-                let row = scan.slice(s![z, y, xs.clone()]);
-                let (nz, ny) = (self.network_index(0, z), self.network_index(1, y));
+                let row = turned.slice(s![z, y, xs.clone()]);
                 for (x, &value) in xs.clone().zip(row) {
-                    visit([nz, ny, self.network_index(2, x)], value);
+                    visit([z_of[z], y_of[y], x_of[x]], value);
                 }
             }
         }
     }
 
-    /// Range of scan voxels inside the crop along an axis.
-    fn covered(&self, axis: usize) -> Range<usize> {
-        let size = self.scan.shape[axis] as isize;
-        let start = self.start[axis].clamp(0, size);
-        let end = (self.start[axis] + self.crop[axis] as isize).clamp(start, size);
-        start as usize..end as usize
+    /// Network voxel of each scan voxel by axis; 0 outside the crop.
+    fn network_indices(&self) -> [Vec<usize>; 3] {
+        let shape = self.turn.reorder(self.scan.shape);
+        std::array::from_fn(|axis| {
+            let covered = self.axes[axis].covered_scan();
+            let index = |i| if covered.contains(&i) { self.axes[axis].network_index(i) } else { 0 };
+            (0..shape[axis]).map(index).collect()
+        })
     }
 
-    /// Index of the network voxel that contains a scan voxel of the crop.
-    fn network_index(&self, axis: usize, scan: usize) -> usize {
-        (scan as isize - self.start[axis]) as usize / self.downsample
+    /// Resamples intensities of the turned scan and averages them over the blocks of the network's grid; 0 is padding.
+    pub(crate) fn interpolate(&self, turned: ArrayView3<f32>) -> Array3<f32> {
+        let mut current = turned.to_owned();
+        for axis in 0..3 {
+            let map = self.axes[axis];
+            let covered = map.covered_grid();
+            let mut shape = <[usize; 3]>::from(current.dim());
+            shape[axis] = covered.len();
+            let mut next = Array3::zeros(shape);
+            for (mut plane, grid) in next.axis_iter_mut(Axis(axis)).zip(covered) {
+                let (first, weights) = map.weights(grid);
+                for (offset, weight) in weights.into_iter().enumerate() {
+                    plane.scaled_add(weight, &current.index_axis(Axis(axis), first + offset));
+                }
+            }
+            current = next;
+        }
+        let mut image = Array3::zeros(self.shape());
+        self.for_each_grid_voxel(current.view(), |at, value| image[at] += value);
+        if self.downsample > 1 {
+            let block = self.downsample.pow(3) as f32;
+            image.mapv_inplace(|v: f32| v / block);
+        }
+        image
     }
 
-    /// Index of the scan voxel nearest to a network voxel's centre, or `None` if all of its block is padding.
-    fn nearest(&self, axis: usize, network: usize) -> Option<usize> {
-        let first = self.start[axis] + (network * self.downsample) as isize;
-        let (inside, end) =
-            (first.max(0), (first + self.downsample as isize).min(self.scan.shape[axis] as isize));
-        let centre = first + (self.downsample as isize - 1) / 2;
-        (inside < end).then(|| centre.clamp(inside, end - 1) as usize)
+    /// Resamples a mask of the turned scan to the network's grid: any voxel that contributes to a network voxel sets it.
+    pub(crate) fn spread(&self, turned: ArrayView3<bool>) -> Array3<bool> {
+        let mut current = turned.to_owned();
+        for axis in 0..3 {
+            let map = self.axes[axis];
+            let covered = map.covered_grid();
+            let mut shape = <[usize; 3]>::from(current.dim());
+            shape[axis] = covered.len();
+            let mut next = Array3::from_elem(shape, false);
+            for (mut plane, grid) in next.axis_iter_mut(Axis(axis)).zip(covered) {
+                let (first, weights) = map.weights(grid);
+                for (offset, _) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+                    plane.zip_mut_with(&current.index_axis(Axis(axis), first + offset), |all, one| {
+                        *all |= one
+                    });
+                }
+            }
+            current = next;
+        }
+        let mut mask = Array3::from_elem(self.shape(), false);
+        self.for_each_grid_voxel(current.view(), |at, value: bool| mask[at] |= value);
+        mask
+    }
+
+    /// Counts the labelled voxels in each block of the network's grid, each grid voxel taking the nearest label.
+    pub(crate) fn count_labelled(&self, turned: ArrayView3<u32>) -> Array3<u32> {
+        let mut counts = Array3::<u32>::zeros(self.shape());
+        if !self.is_resampled() {
+            self.for_each_voxel(turned, |at, label| counts[at] += u32::from(label > 0));
+            return counts;
+        }
+        let covered = self.axes.map(|axis| axis.covered_grid());
+        let nearest: [Vec<usize>; 3] = std::array::from_fn(|axis| {
+            covered[axis].clone().map(|grid| self.axes[axis].nearest_scan_of_grid(grid)).collect()
+        });
+        let shape: [usize; 3] = std::array::from_fn(|axis| nearest[axis].len());
+        let labels = Array3::<u32>::from_shape_fn(shape, |(z, y, x)| {
+            turned[[nearest[0][z], nearest[1][y], nearest[2][x]]]
+        });
+        self.for_each_grid_voxel(labels.view(), |at, label| counts[at] += u32::from(label > 0));
+        counts
+    }
+
+    /// Calls `visit` for each grid voxel of the crop with its network voxel. `covered` holds the grid inside the crop.
+    fn for_each_grid_voxel<T: Copy>(&self, covered: ArrayView3<T>, mut visit: impl FnMut([usize; 3], T)) {
+        let [zs, ys, xs] = self
+            .axes
+            .map(|axis| axis.covered_grid().map(|grid| axis.network_index_of_grid(grid)).collect::<Vec<_>>());
+        for ((z, y, x), &value) in covered.indexed_iter() {
+            visit([zs[z], ys[y], xs[x]], value);
+        }
+    }
+
+    /// Counts the set voxels of a turned mask, and those inside the crop.
+    pub(crate) fn count_inside(&self, turned: ArrayView3<bool>) -> (usize, usize) {
+        let count = |mask: ArrayView3<bool>| mask.iter().filter(|set| **set).count();
+        let [zs, ys, xs] = self.axes.map(|axis| axis.covered_scan());
+        (count(turned), count(turned.slice(s![zs, ys, xs])))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Voxel grids in the scanner's coordinate system.
 
-use crate::affine::{Orientation, column_lengths};
+use crate::AxisCodes;
+use crate::affine::{self, Orientation, column_lengths};
 
-/// Grids whose corresponding corners are all closer than this count as one grid.
-const SAME_GRID_MM: f64 = 1e-3;
+/// Grids whose corresponding corners are all closer than this share of the smallest spacing count as one grid.
+const SAME_GRID_VOXELS: f64 = 0.01;
 
 /// A voxel grid with its position in the scanner's coordinate system (NIfTI's RAS+: x to the right, y to the front, z
 /// up, in millimetres).
@@ -35,6 +36,36 @@ impl Geometry {
         Self::from_orientation(shape, Orientation::from_rows(world_from_voxel))
     }
 
+    /// Returns the directions in which the stored x, y and z axes point; of an oblique grid, the nearest.
+    pub fn axis_codes(&self) -> AxisCodes {
+        AxisCodes::of(&self.world_from_voxel)
+    }
+
+    /// Returns whether the orientation is stated: an sform or qform code above 0, or an affine that was given. Without one,
+    /// readers disagree about the directions of the axes.
+    pub fn has_orientation(&self) -> bool {
+        let orientation = self.orientation();
+        orientation.sform_code > 0 || orientation.qform_code > 0
+    }
+
+    /// Returns the largest angle between a stored axis and the patient's axis that its code names, in degrees.
+    pub fn obliqueness_degrees(&self) -> f64 {
+        let lengths = column_lengths(&self.world_from_voxel);
+        let cosine = |axis: usize| {
+            let column = self.world_from_voxel.iter().map(|row| (row[axis] / lengths[axis]).abs());
+            column.fold(0.0, f64::max).min(1.0)
+        };
+        (0..3).map(|axis| cosine(axis).acos().to_degrees()).fold(0.0, f64::max)
+    }
+
+    /// Returns the (fractional) voxel index `[z, y, x]` of a position `[x, y, z]` in millimetres, or `None` if the affine
+    /// is singular.
+    pub fn voxel(&self, xyz_mm: [f64; 3]) -> Option<[f64; 3]> {
+        let inverse = affine::inverse(&self.world_from_voxel)?;
+        let [x, y, z] = inverse.map(|[a, b, c, d]| a * xyz_mm[0] + b * xyz_mm[1] + c * xyz_mm[2] + d);
+        Some([z, y, x])
+    }
+
     pub(crate) fn from_orientation(shape: [usize; 3], orientation: Orientation) -> Self {
         let world_from_voxel = orientation.world_from_voxel();
         let [dx, dy, dz] = column_lengths(&world_from_voxel);
@@ -50,13 +81,15 @@ impl Geometry {
         }
     }
 
-    /// Returns whether both grids have the same shape and no corner of one lies more than 1e-3 mm from the other's.
+    /// Returns whether both grids have the same shape and no corner of one lies more than 1 % of a voxel's smallest side
+    /// from the other's: programs round affines when they save them.
     pub fn same_grid(&self, other: &Geometry) -> bool {
-        self.shape == other.shape && self.largest_corner_distance_mm(other) <= SAME_GRID_MM
+        let voxel = self.spacing_mm.into_iter().chain(other.spacing_mm).fold(f64::INFINITY, f64::min);
+        self.shape == other.shape && self.largest_corner_distance_mm(other) <= SAME_GRID_VOXELS * voxel
     }
 
-    /// Largest distance between corresponding corners of two grids of the same shape.
-    pub(crate) fn largest_corner_distance_mm(&self, other: &Geometry) -> f64 {
+    /// Returns the largest distance between corresponding corners of two grids of the same shape, in millimetres.
+    pub fn largest_corner_distance_mm(&self, other: &Geometry) -> f64 {
         let mut largest = 0.0_f64;
         for corner in 0..8 {
             let zyx = std::array::from_fn(|axis| {

@@ -1,24 +1,55 @@
 //! Settings of the preprocessing.
 
-use crate::Error;
 use crate::cohort::COLUMNS;
+use crate::{BrainMask, Error, Intensity, Orientation, Spacing};
 
 /// Largest crop along an axis. The whole crop is held in memory, whatever the scan's size.
 const LARGEST_CROP: usize = 1024;
 
 /// Settings of the preprocessing from scans to a network's input, unchecked. [`Preprocess::check`] validates them.
+///
+/// A scan is turned to `orientation`, resampled to `spacing_mm`, scaled by `intensity`, cropped and downsampled.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Preprocess {
     /// Names of the sequences, in the order of the image's channels. At least one, all different, none of them a
     /// reserved column of a manifest.
     pub sequences: Vec<String>,
-    /// Centre crop in scan voxels: z, y, x, 1 to 1024 each. A smaller scan is padded with zeros.
+    /// Orientation that scans are turned to. Checkpoints without the key mean the stored axes.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub orientation: Orientation,
+    /// Spacing that scans are resampled to. Checkpoints without the key mean the stored spacing.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub spacing_mm: Spacing,
+    /// Scaling of the intensities. Checkpoints without the key mean min-max.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub intensity: Intensity,
+    /// Centre crop in voxels of the oriented and resampled scan: z, y, x, 1 to 1024 each. A smaller scan is padded with
+    /// zeros.
     pub crop: [usize; 3],
     /// Each `downsample`³ voxels of the crop are averaged into one; must divide the crop. 1 preserves the resolution.
     pub downsample: usize,
     /// Whether negative intensities (interpolation artefacts) are set to 0, so that air is exactly 0.
     pub clip_negative: bool,
+    /// Voxels that count as brain.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub brain: BrainMask,
+}
+
+impl Default for Preprocess {
+    /// The paper's preprocessing of BraTS: four sequences in LPS, min-max scaling, and a centre crop of 128³ voxels.
+    fn default() -> Self {
+        Self {
+            sequences: ["t1", "t1ce", "t2", "flair"].map(str::to_owned).into(),
+            orientation: Orientation::LPS,
+            spacing_mm: Spacing::Stored,
+            intensity: Intensity::MinMax,
+            crop: [128; 3],
+            downsample: 1,
+            clip_negative: true,
+            brain: BrainMask::NonZero,
+        }
+    }
 }
 
 impl Preprocess {
@@ -49,6 +80,8 @@ impl Preprocess {
             let found = format!("{} for a crop of {:?}", self.downsample, self.crop);
             return invalid("downsample", "a whole number from 1 that divides the crop", found);
         }
+        self.spacing_mm.check()?;
+        self.intensity.check()?;
         Ok(ValidPreprocess(self))
     }
 }
@@ -68,12 +101,27 @@ impl ValidPreprocess {
         &self.0.sequences
     }
 
-    /// Centre crop in scan voxels: z, y, x.
+    /// Orientation that scans are turned to.
+    pub fn orientation(&self) -> Orientation {
+        self.0.orientation
+    }
+
+    /// Spacing that scans are resampled to.
+    pub fn spacing(&self) -> Spacing {
+        self.0.spacing_mm
+    }
+
+    /// Scaling of the intensities.
+    pub fn intensity(&self) -> Intensity {
+        self.0.intensity
+    }
+
+    /// Centre crop in voxels of the oriented and resampled scan: z, y, x.
     pub fn crop(&self) -> [usize; 3] {
         self.0.crop
     }
 
-    /// Scan voxels per network voxel along each axis.
+    /// Voxels of the crop per network voxel along each axis.
     pub fn downsample(&self) -> usize {
         self.0.downsample
     }
@@ -81,6 +129,11 @@ impl ValidPreprocess {
     /// Returns whether negative intensities are set to 0.
     pub fn clip_negative(&self) -> bool {
         self.0.clip_negative
+    }
+
+    /// Voxels that count as brain.
+    pub fn brain(&self) -> BrainMask {
+        self.0.brain
     }
 
     /// Shape of the network's grid: z, y, x.

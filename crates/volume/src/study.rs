@@ -5,24 +5,29 @@ use std::path::Path;
 use ndarray::{Array3, Array4, ArrayView3, Axis};
 use rayon::prelude::*;
 
-use crate::intensity::{self, IntensityRange, Unusable};
-use crate::{CaseFiles, Error, Frame, Geometry, ScanFile, ValidPreprocess};
+use crate::foreground::clear_background_nan;
+use crate::preparation::Names;
+use crate::scale::{Findings, Scale};
+use crate::{CaseFiles, Error, Frame, Geometry, Preparation, ScanFile, ValidPreprocess};
 
 /// A preprocessed case: the sequences as channels of one image, with the masks and the frame that belong to it.
 ///
-/// If negative intensities were clipped, the image is exactly 0 wherever `brain` is false.
+/// If negative intensities were clipped, scaling keeps 0 at 0 and the brain mask is of non-zero voxels, the image is
+/// exactly 0 wherever `brain` is false.
 #[derive(Clone, Debug)]
 pub struct Study {
     /// Identifier of the case.
     pub case: String,
-    /// Intensities in 0..1 on the network's grid, `[c, z, y, x]`.
+    /// Scaled intensities on the network's grid, `[c, z, y, x]`.
     pub image: Array4<f32>,
-    /// Voxels with a raw intensity other than 0 in any sequence (in any scan voxel of a block, if downsampled).
+    /// Voxels that count as brain in any sequence (in any scan voxel that contributes, if resampled or downsampled).
     pub brain: Array3<bool>,
-    /// Voxels with any label in the segmentation (in at least half of a block's scan voxels), if the case has one.
+    /// Voxels with any label in the segmentation (in at least half of a block's voxels), if the case has one.
     pub tumour: Option<Array3<bool>>,
     /// Mapping between the network's grid and the scan's.
     pub frame: Frame,
+    /// What was found in the files, and what was done to them.
+    pub preparation: Preparation,
     channels: Vec<String>,
 }
 
@@ -30,20 +35,26 @@ pub struct Study {
 struct Sequence {
     image: Array3<f32>,
     brain: Array3<bool>,
+    /// Brain on the turned scan's grid.
+    scan_brain: Array3<bool>,
     geometry: Geometry,
+    findings: Findings,
+    nan_background: f64,
 }
 
 impl Study {
-    /// Reads and preprocesses the files of a case: clips negative intensities (if set), normalises each sequence by the
-    /// minimum and maximum of its whole volume, takes the centre crop, padded with zeros, and averages blocks of voxels.
+    /// Reads and preprocesses the files of a case: sets NaN outside the brain and (if set) negative intensities to 0,
+    /// turns the scan to the settings' orientation, scales each sequence by statistics of its whole volume, resamples it,
+    /// takes the centre crop, padded with zeros, and averages blocks of voxels.
     ///
     /// # Errors
     /// Every error names the case or the file, so that the caller can leave the case out or report it:
     ///
     /// - [`Error::MissingSequence`] if the case has no file for a sequence of the settings.
-    /// - The errors of [`nifti::read`] and [`nifti::read_labels`] if a file cannot be read.
-    /// - [`Error::NonFinite`] or [`Error::Constant`] if the intensities of a sequence cannot be normalised.
+    /// - The errors of [`ScanFile::read`] and [`ScanFile::read_labels`] if a file cannot be read.
+    /// - [`Error::NonFinite`] or [`Error::Constant`] if the intensities of a sequence cannot be scaled.
     /// - [`Error::GridMismatch`] if a file lies on another grid than the first sequence.
+    /// - [`Error::Format`] if the settings name an orientation and a file does not state its own.
     pub fn load(files: &CaseFiles, preprocess: &ValidPreprocess) -> Result<Study, Error> {
         let paths = preprocess
             .sequences()
@@ -61,11 +72,12 @@ impl Study {
         // The first error in channel order, independent of the threads.
         let sequences = loaded.into_iter().collect::<Result<Vec<_>, _>>()?;
 
-        let first = (paths[0], sequences[0].geometry.clone());
+        let first = (&paths[0].path, sequences[0].geometry.clone());
         for (path, sequence) in paths.iter().zip(&sequences) {
-            require_same_grid(&files.id, (&first.0.path, &first.1), &path.path, &sequence.geometry)?;
+            require_same_grid(&files.id, (first.0, &first.1), &path.path, &sequence.geometry)?;
         }
-        let frame = Frame::centred(first.1.clone(), preprocess);
+        let frame = frame(paths[0], first.1.clone(), preprocess)?;
+        let mut preparation = prepared(&frame, &sequences, preprocess);
         let [nz, ny, nx] = frame.shape();
         let mut image = Array4::zeros([sequences.len(), nz, ny, nx]);
         let mut brain = Array3::from_elem(frame.shape(), false);
@@ -75,14 +87,19 @@ impl Study {
         }
         let tumour = match &files.segmentation {
             None => None,
-            Some(path) => {
-                let labels = path.read_labels()?;
-                require_same_grid(&files.id, (&first.0.path, &first.1), &path.path, &labels.geometry)?;
-                Some(intensity::majority_mask(labels.voxels.view(), &frame))
+            Some(file) => {
+                let labels = file.read_labels()?;
+                require_same_grid(&files.id, (first.0, &first.1), &file.path, &labels.geometry)?;
+                preparation.grid_distance_mm =
+                    preparation.grid_distance_mm.max(first.1.largest_corner_distance_mm(&labels.geometry));
+                let turned = frame.turned(labels.voxels.view());
+                preparation.tumour_outside_crop =
+                    share_outside(&frame, turned.mapv(|label| label > 0).view());
+                Some(majority_mask(turned, &frame))
             }
         };
         let channels = preprocess.sequences().to_vec();
-        Ok(Study { case: files.id.clone(), image, brain, tumour, frame, channels })
+        Ok(Study { case: files.id.clone(), image, brain, tumour, frame, preparation, channels })
     }
 
     /// Names of the image's channels, in order.
@@ -111,22 +128,108 @@ impl Study {
     }
 }
 
-fn load_sequence(case: &str, path: &ScanFile, preprocess: &ValidPreprocess) -> Result<Sequence, Error> {
-    let scan = path.read()?;
-    let raw = scan.voxels.view();
-    let range =
-        IntensityRange::measure(raw, preprocess.clip_negative()).map_err(|unusable| match unusable {
-            Unusable::NonFinite { index_zyx: [z, y, x], value } => {
-                let what = format!("case {case}: {path}: voxel z {z}, y {y}, x {x}");
-                Error::NonFinite { what, value }
-            }
-            Unusable::Constant { value } => {
-                Error::Constant { case: case.to_owned(), path: path.path.clone(), value }
-            }
-        })?;
-    let frame = Frame::centred(scan.geometry.clone(), preprocess);
-    let brain = intensity::signal_mask(raw, &frame, range);
-    Ok(Sequence { image: intensity::block_means(raw, &frame, range), brain, geometry: scan.geometry })
+fn load_sequence(case: &str, file: &ScanFile, preprocess: &ValidPreprocess) -> Result<Sequence, Error> {
+    let mut scan = file.read()?;
+    let cleared = clear_background_nan(&mut scan.voxels).map_err(|([z, y, x], value)| Error::NonFinite {
+        what: format!("case {case}: {file}: voxel z {z}, y {y}, x {x}"),
+        value,
+    })?;
+    let frame = frame(file, scan.geometry, preprocess)?;
+    let raw = frame.turned(scan.voxels.view());
+    let (scale, findings) = Scale::measure(raw, preprocess).map_err(|value| Error::Constant {
+        case: case.to_owned(),
+        path: file.path.clone(),
+        value,
+    })?;
+    let scan_brain = raw.map(|&value| scale.is_signal(value));
+    let (image, brain) = if frame.is_resampled() {
+        (frame.interpolate(raw.map(|&value| scale.apply(value)).view()), frame.spread(scan_brain.view()))
+    } else {
+        (block_means(raw, &frame, scale), block_signal(scan_brain.view(), &frame))
+    };
+    let nan_background = cleared as f64 / raw.len() as f64;
+    Ok(Sequence { image, brain, scan_brain, geometry: frame.scan().clone(), findings, nan_background })
+}
+
+/// Creates the frame of a file's grid. A file without an orientation is refused where one is needed.
+fn frame(file: &ScanFile, geometry: Geometry, preprocess: &ValidPreprocess) -> Result<Frame, Error> {
+    Frame::centred(geometry, preprocess).map_err(|error| match error {
+        Error::InvalidSetting { setting: "orientation", .. } => Error::Format {
+            path: file.path.clone(),
+            expected: "a header that states the orientation (sform or qform code above 0), or orientation = \"stored\"",
+            found: "both codes 0".to_owned(),
+        },
+        other => other,
+    })
+}
+
+/// Averages the scaled voxels of each block, with 0 as padding.
+fn block_means(raw: ArrayView3<f32>, frame: &Frame, scale: Scale) -> Array3<f32> {
+    let mut image = Array3::zeros(frame.shape());
+    frame.for_each_voxel(raw, |at, value| image[at] += scale.apply(value));
+    if frame.downsample() > 1 {
+        let block = frame.downsample().pow(3) as f32;
+        image.mapv_inplace(|v: f32| v / block);
+    }
+    image
+}
+
+/// Finds the network voxels whose block contains any brain.
+fn block_signal(brain: ArrayView3<bool>, frame: &Frame) -> Array3<bool> {
+    let mut mask = Array3::from_elem(frame.shape(), false);
+    frame.for_each_voxel(brain, |at, value| mask[at] |= value);
+    mask
+}
+
+/// Finds the network voxels of which at least half of the block is labelled.
+fn majority_mask(labels: ArrayView3<u32>, frame: &Frame) -> Array3<bool> {
+    let block = frame.downsample().pow(3) as u32;
+    frame.count_labelled(labels).mapv(|n| 2 * n >= block)
+}
+
+fn prepared(frame: &Frame, sequences: &[Sequence], preprocess: &ValidPreprocess) -> Preparation {
+    let scan = frame.scan();
+    let names = preprocess.sequences();
+    let largest = |value: &dyn Fn(&Sequence) -> f64| {
+        let all = sequences.iter().zip(names).map(|(sequence, name)| (value(sequence), name));
+        let (value, name) = all.reduce(|a, b| if b.0 > a.0 { b } else { a }).unwrap_or((0.0, &names[0]));
+        (value, name.clone())
+    };
+    let (clipped, clipped_name) = largest(&|sequence| sequence.findings.clipped);
+    let (air_not_zero, air) = largest(&|sequence| sequence.findings.air_not_zero);
+    let (nan_background, nan) = largest(&|sequence| sequence.nan_background);
+    let (dimmest, bright_name) = largest(&|sequence| -sequence.findings.bright.unwrap_or(f64::INFINITY));
+    let mut brain = sequences[0].scan_brain.clone();
+    for sequence in &sequences[1..] {
+        brain.zip_mut_with(&sequence.scan_brain, |all, one| *all |= one);
+    }
+    let distances = sequences.iter().map(|sequence| scan.largest_corner_distance_mm(&sequence.geometry));
+    let [dz, dy, dx] = scan.spacing_mm;
+    let stored_codes = scan.has_orientation().then(|| scan.axis_codes());
+    Preparation {
+        stored_codes,
+        turned_to: frame.is_turned().then(|| frame.geometry().axis_codes()),
+        oblique_degrees: scan.obliqueness_degrees(),
+        stored_spacing_mm: [dx, dy, dz],
+        resampled_to_mm: match (frame.is_resampled(), preprocess.spacing()) {
+            (true, crate::Spacing::Millimetres(mm)) => Some(mm),
+            _ => None,
+        },
+        brain_outside_crop: share_outside(frame, brain.view()).unwrap_or(0.0),
+        tumour_outside_crop: None,
+        clipped,
+        air_not_zero,
+        bright: Some(-dimmest).filter(|share| share.is_finite()),
+        nan_background,
+        grid_distance_mm: distances.fold(0.0, f64::max),
+        names: Names { clipped: clipped_name, air, bright: bright_name, nan },
+    }
+}
+
+/// Share of a mask's voxels outside the crop, or `None` if the mask is empty.
+fn share_outside(frame: &Frame, turned: ArrayView3<bool>) -> Option<f64> {
+    let (all, inside) = frame.count_inside(turned);
+    (all > 0).then(|| (all - inside) as f64 / all as f64)
 }
 
 fn require_same_grid(

@@ -23,7 +23,7 @@ const TOGETHER: usize = 32;
 pub(super) fn load(folder: &Path, size: usize) -> anyhow::Result<Study> {
     let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
     let files = CaseFiles::in_folder(folder, &sequences)?;
-    let preprocess = Preprocess { sequences, crop: [size; 3], downsample: 1, clip_negative: true };
+    let preprocess = Preprocess { sequences, crop: [size; 3], ..Preprocess::default() };
     Ok(Study::load(&files, &preprocess.check()?)?)
 }
 

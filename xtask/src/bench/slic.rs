@@ -144,7 +144,7 @@ pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
 fn load(folder: &Path, size: [usize; 3]) -> anyhow::Result<(Array3<f32>, Array3<bool>)> {
     let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
     let files = CaseFiles::in_folder(folder, &sequences)?;
-    let preprocess = Preprocess { sequences, crop: size, downsample: 1, clip_negative: true };
+    let preprocess = Preprocess { sequences, crop: size, ..Preprocess::default() };
     let study = Study::load(&files, &preprocess.check()?)?;
     let image = study.image.index_axis(Axis(0), SEGMENTED).as_standard_layout().into_owned();
     Ok((image, study.brain.as_standard_layout().into_owned()))

@@ -138,7 +138,7 @@ fn a_written_cohort_reads_back_like_any_other() {
             sequences: brats_sequences(),
             crop: [16, 20, 18],
             downsample: 1,
-            clip_negative: true,
+            ..Preprocess::default()
         };
         let study = Study::load(&case.files, &preprocess.check().unwrap()).unwrap();
         assert_eq!(study.brain, brain(&made));

@@ -96,7 +96,7 @@ fn frames() -> impl Strategy<Value = Frame> {
     let sizes = || [1_usize..12, 1_usize..12, 1_usize..12];
     (sizes(), [1_usize..6, 1_usize..6, 1_usize..6], 1_usize..4).prop_map(|(shape, blocks, factor)| {
         let preprocess = preprocess(1, blocks.map(|n| n * factor), factor);
-        Frame::centred(Geometry::from_affine(shape, oblique()), &preprocess)
+        Frame::centred(Geometry::from_affine(shape, oblique()), &preprocess).unwrap()
     })
 }
 
@@ -134,7 +134,7 @@ proptest! {
         shape in [1_usize..12, 1_usize..12, 1_usize..12],
         crop in [1_usize..12, 1_usize..12, 1_usize..12],
     ) {
-        let frame = Frame::centred(Geometry::from_affine(shape, oblique()), &preprocess(1, crop, 1));
+        let frame = Frame::centred(Geometry::from_affine(shape, oblique()), &preprocess(1, crop, 1)).unwrap();
         let scan = counting(shape, |n| n);
         let back = frame.to_scan(frame.to_network(scan.view())?.view())?.voxels;
         let inside = frame.to_scan(Array3::from_elem(crop, true).view())?.voxels;
@@ -162,7 +162,8 @@ proptest! {
 
 #[test]
 fn volumes_on_another_grid_are_rejected() {
-    let frame = Frame::centred(Geometry::axis_aligned([9, 8, 7], [1.0; 3]), &preprocess(1, [4, 6, 8], 2));
+    let frame =
+        Frame::centred(Geometry::axis_aligned([9, 8, 7], [1.0; 3]), &preprocess(1, [4, 6, 8], 2)).unwrap();
     let message = frame.to_scan(Array3::<f32>::zeros([2, 3, 5]).view()).unwrap_err().to_string();
     assert!(message.contains("network's grid: expected shape [2, 3, 4], found [2, 3, 5]"), "{message}");
     let message = frame.to_network(Array3::<f32>::zeros([2, 3, 4]).view()).unwrap_err().to_string();

@@ -33,10 +33,7 @@ fn grades_come_from_the_name_mapping() {
 fn every_case_loads_with_air_at_zero() {
     let Some(folder) = real_data() else { return };
     let sequences = brats_sequences();
-    let preprocess =
-        Preprocess { sequences: sequences.clone(), crop: [128; 3], downsample: 1, clip_negative: true }
-            .check()
-            .unwrap();
+    let preprocess = Preprocess { sequences: sequences.clone(), ..Preprocess::default() }.check().unwrap();
     let out = tempfile::tempdir().unwrap();
     let mut with_negative = Vec::new();
     for case in Cohort::open(&folder, &sequences).unwrap().cases {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
-use relevox_volume::{CaseFiles, Geometry, Preprocess, ValidPreprocess, Volume, nifti};
+use relevox_volume::{CaseFiles, Geometry, Orientation, Preprocess, ValidPreprocess, Volume, nifti};
 
 /// An affine that is oblique about all axes, with a different spacing along each and a left-handed x.
 pub fn oblique() -> [[f64; 4]; 3] {
@@ -57,7 +57,13 @@ pub fn preprocess(sequences: usize, crop: [usize; 3], downsample: usize) -> Vali
 
 /// Unchecked settings of [`preprocess`].
 pub fn settings(sequences: usize, crop: [usize; 3], downsample: usize) -> Preprocess {
-    Preprocess { sequences: names(sequences), crop, downsample, clip_negative: true }
+    Preprocess {
+        sequences: names(sequences),
+        orientation: Orientation::Stored,
+        crop,
+        downsample,
+        ..Preprocess::default()
+    }
 }
 
 fn names(count: usize) -> Vec<String> {
