@@ -11,7 +11,7 @@ use serde_json::Value;
 /// The arrows between crates: who may use whom.
 const ARROWS: [(&str, &[&str]); 11] = [
     ("relevox-grid", &[]),
-    ("relevox-volume", &[]),
+    ("relevox-volume", &["relevox-grid"]),
     ("slic3d", &[]),
     ("conv3d", &["relevox-grid"]),
     ("relevox-models", &["relevox-grid", "conv3d"]),

@@ -14,8 +14,9 @@ use slic3d::{Sigma, Slic};
 
 use super::output::refuse_overwriting;
 use super::print_result;
+use crate::DEFAULT_COMPACTNESS;
 
-/// Segments a NIfTI volume into supervoxels. Defaults are those of scikit-image's `slic`.
+/// Segments a NIfTI volume into supervoxels, as scikit-image's `slic` does, with its defaults but for the compactness.
 #[derive(Clone, Debug, Args)]
 pub struct SlicArgs {
     /// A 3D NIfTI volume.
@@ -26,7 +27,7 @@ pub struct SlicArgs {
     #[arg(long, default_value_t = 100)]
     pub regions: usize,
     /// Balances spatial proximity against intensity similarity; higher is more compact.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = DEFAULT_COMPACTNESS)]
     pub compactness: f64,
     /// Maximum number of k-means iterations.
     #[arg(long, default_value_t = 10)]
