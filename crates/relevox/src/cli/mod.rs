@@ -112,10 +112,11 @@ pub fn start<C>(
     match run() {
         Ok(()) => ExitStatus::Success.into(),
         Err(error) => {
-            print_status(format!("error: {}", message(&error)));
+            // The error is the last line.
             if let Some(help) = help(&error) {
                 print_status(format!("help: {help}"));
             }
+            print_status(format!("error: {}", message(&error)));
             exit_status(&error).into()
         }
     }
