@@ -41,6 +41,12 @@ impl ScanFile {
         &self.path
     }
 
+    /// Paths of the files that the volume is read from: the header and the voxels of a pair of `.hdr` and `.img`, as far
+    /// as they exist, and the path itself otherwise.
+    pub fn files(&self) -> Vec<PathBuf> {
+        nifti::files(&self.path)
+    }
+
     /// Reads the volume as intensities.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ mod read;
 mod voxel_type;
 mod write;
 
+pub(crate) use pair::files;
+
 pub use description::{Description, Intent};
 pub use read::{read, read_from, read_label_volume, read_labels, read_labels_from, read_volume};
 pub use write::{write, write_label_map, write_labels, write_map};

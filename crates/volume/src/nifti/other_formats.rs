@@ -1,13 +1,14 @@
 //! Recognition of files that are not NIfTI, by their first bytes or their name, for messages that say what to do.
 
 use std::fs;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use super::gzip;
 
 /// Bytes of a text that a message quotes.
 const QUOTED_CHARS: usize = 40;
-/// Files of a folder that are searched for DICOM.
+/// Files of a folder, and of each folder in it, that are searched for DICOM.
 const SEARCHED_FILES: usize = 64;
 /// Offset of `DICM` in a DICOM file.
 const DICOM_OFFSET: usize = 128;
@@ -97,19 +98,27 @@ pub(super) fn describe(path: &Path, head: &[u8]) -> String {
 
 /// Describes a folder that was given for a file.
 pub(super) fn describe_folder(folder: &Path) -> String {
-    let dicom = |path: &Path| {
-        let mut head = Vec::new();
-        let read = fs::File::open(path).and_then(|file| {
-            use std::io::Read;
-            file.take(DICOM_OFFSET as u64 + 4).read_to_end(&mut head)
-        });
-        read.is_ok() && head.get(DICOM_OFFSET..).is_some_and(|rest| rest == b"DICM")
-    };
-    let files = fs::read_dir(folder).into_iter().flatten().flatten().take(SEARCHED_FILES);
-    if files.map(|entry| entry.path()).any(|path| path.is_file() && dicom(&path)) {
+    let files =
+        entries(folder).flat_map(|path| if path.is_dir() { entries(&path).collect() } else { vec![path] });
+    if files.take(SEARCHED_FILES).any(|path| is_dicom(&path)) {
         return "a folder of DICOM files; convert it to .nii.gz with dcm2niix".to_owned();
     }
     "a folder".to_owned()
+}
+
+/// Paths in a folder, up to a number.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().take(SEARCHED_FILES);
+    entries.map(|entry| entry.path())
+}
+
+fn is_dicom(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let length = DICOM_OFFSET + 4;
+    // Opening a pipe would wait for its other end.
+    let read = path.is_file()
+        && fs::File::open(path).is_ok_and(|file| file.take(length as u64).read_to_end(&mut head).is_ok());
+    read && head.len() == length && head.ends_with(b"DICM")
 }
 
 /// The bytes as a text, if they are one. The last character may be cut.

@@ -49,6 +49,13 @@ impl<'a> Pair<'a> {
     }
 }
 
+/// Paths of the files that are read for a path: both files of a pair, as far as they exist, or the path itself.
+pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
+    let found: Vec<PathBuf> =
+        Pair::of(path).into_iter().flat_map(|pair| [pair.header(), pair.image()]).flatten().collect();
+    if found.is_empty() { vec![path.to_owned()] } else { found }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +83,8 @@ mod tests {
             assert!(Pair::of(Path::new(name)).is_none(), "{name}");
         }
         assert!(Pair::of(&at("b.hdr")).unwrap().header().is_none());
+        assert_eq!(files(&at("C.IMG")), [at("C.HDR"), at("C.IMG")]);
+        assert_eq!(files(&at("b.hdr")), [at("b.hdr")]);
+        assert_eq!(files(&at("a.nii.gz")), [at("a.nii.gz")]);
     }
 }
