@@ -115,5 +115,5 @@ pub fn explain(
         }
         false => Vec::new(),
     };
-    Ok(Explanation::new(study, regions, scores, by_sequence, *target))
+    Ok(Explanation::new(study, regions, scores, by_sequence, (*target, options.fill)))
 }

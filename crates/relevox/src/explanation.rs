@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use relevox_perturb::FillKind;
 use relevox_relevance::{RegionScores, RelevanceMap, Target, scale_to_100};
 use relevox_volume::{Frame, Study, Volume, atomic, nifti};
 use slic3d::Supervoxels;
@@ -20,6 +21,7 @@ pub struct Explanation {
     pub by_sequence: Vec<(String, RegionScores)>,
     /// The explained output.
     pub target: Target,
+    fill: FillKind,
     frame: Frame,
 }
 
@@ -29,10 +31,10 @@ impl Explanation {
         regions: Supervoxels,
         scores: RegionScores,
         by_sequence: Vec<(String, RegionScores)>,
-        target: Target,
+        (target, fill): (Target, FillKind),
     ) -> Self {
         let by_sequence = on_one_scale(by_sequence);
-        Self { regions, scores, by_sequence, target, frame: study.frame.clone() }
+        Self { regions, scores, by_sequence, target, fill, frame: study.frame.clone() }
     }
 
     /// Returns the target's logit for the unperturbed scan.
@@ -76,7 +78,9 @@ impl Explanation {
         let one = |suffix: String, scores: &RegionScores| {
             let table = folder.join(format!("scores{suffix}.csv"));
             atomic::write(&table, scores.to_csv().as_bytes())?;
-            nifti::write(&folder.join(format!("relevance{suffix}.nii.gz")), &self.on_scan(scores)?)?;
+            let text = format!("perturbation, fill {}, output {}", self.fill, self.target.output);
+            let map = folder.join(format!("relevance{suffix}.nii.gz"));
+            nifti::write_map(&map, &self.on_scan(scores)?, &nifti::Description::relevance(&text))?;
             Ok::<(), Error>(())
         };
         one(String::new(), &self.scores)?;
