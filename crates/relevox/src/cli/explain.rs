@@ -10,10 +10,10 @@ use relevox_experiment::device::{DeviceOptions, batch_size_notice};
 use relevox_experiment::failure::{invalid_input, with_help};
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
-use relevox_experiment::run::check_writable;
+use relevox_experiment::run::{check_writable, hash_file};
 use relevox_perturb::FillKind;
 use relevox_relevance::Classifier;
-use relevox_volume::{OutputTarget, Study};
+use relevox_volume::{CaseFiles, OutputTarget, Study};
 use serde_json::json;
 
 use super::labels::read_labels;
@@ -94,6 +94,10 @@ pub struct ExplainArgs {
     /// scores-SEQUENCE.csv and relevance-SEQUENCE.nii.gz on a common scale, and prints each sequence's mean |Δlogit|.
     #[arg(long)]
     pub by_sequence: bool,
+    /// Names the outputs as BIDS derivatives, sub-ID_desc-relevance_map.nii.gz, with a JSON file that states method,
+    /// weights and contract.
+    #[arg(long)]
+    pub bids_derivatives: bool,
     /// Runs a full forward pass per region instead of incremental inference.
     #[arg(long)]
     pub dense: bool,
@@ -151,8 +155,15 @@ pub fn run(args: &ExplainArgs, options: &DeviceOptions) -> anyhow::Result<()> {
     if explanation.scores.flat {
         notes.warn("no region changes the output: the relevance map is 0 everywhere".to_owned());
     }
-    explanation.write(&args.out).map_err(of_command)?;
-    print_result(&result(&model, &explanation, seconds, &notes))
+    let result = result(&model, &explanation, seconds, &notes);
+    if args.bids_derivatives {
+        explanation
+            .write_bids(&args.out, &study.case, &sidecar(args, &files, &result)?)
+            .map_err(of_command)?;
+    } else {
+        explanation.write(&args.out).map_err(of_command)?;
+    }
+    print_result(&result)
 }
 
 /// What was assumed about the input, and what may be wrong with it. Each line is printed when it is added.
@@ -248,6 +259,28 @@ fn result(model: &Model, explanation: &Explanation, seconds: f64, notes: &Notes)
         result["sequences"] = means.collect::<serde_json::Map<_, _>>().into();
     }
     result
+}
+
+/// What produced a map, for the file beside it.
+fn sidecar(
+    args: &ExplainArgs,
+    files: &CaseFiles,
+    result: &serde_json::Value,
+) -> anyhow::Result<serde_json::Value> {
+    let weights: Vec<serde_json::Value> = args
+        .weights
+        .iter()
+        .map(|path| Ok(json!({ "file": path, "sha256": hash_file(path)? })))
+        .collect::<anyhow::Result<_>>()?;
+    Ok(json!({
+        "Description": "Relevance of each region for a classifier's output, 0 to 100",
+        "Sources": files.sequences.iter().map(|(_, file)| file.to_string()).collect::<Vec<_>>(),
+        "GeneratedBy": { "Name": "relevox", "Version": env!("CARGO_PKG_VERSION") },
+        "Method": "perturbation",
+        "Fill": args.fill.name(),
+        "Weights": weights,
+        "Result": result,
+    }))
 }
 
 fn model_options(args: &ExplainArgs) -> anyhow::Result<ModelOptions> {
