@@ -24,7 +24,7 @@ pub mod split;
 mod study;
 mod volume;
 
-pub use cohort::{CaseFiles, Cohort, CohortCase, LeftOut, Split};
+pub use cohort::{CaseFiles, Cohort, CohortCase, INFORMATION_COLUMNS, LeftOut, Split};
 pub use error::Error;
 pub use foreground::BrainMask;
 pub use frame::Frame;

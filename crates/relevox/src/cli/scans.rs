@@ -28,7 +28,7 @@ impl ScansArgs {
     pub fn files(&self, sequences: &[String]) -> anyhow::Result<CaseFiles> {
         match &self.case {
             Some(case) if case.is_dir() => Ok(CaseFiles::in_folder(case, sequences)?),
-            Some(case) => Ok(CaseFiles::in_folder(case, sequences)?),
+            Some(case) => Ok(CaseFiles::in_4d_file(case, sequences)?),
             None => self.given(sequences),
         }
     }
