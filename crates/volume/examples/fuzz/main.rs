@@ -42,9 +42,10 @@ struct Read {
     accepted: bool,
 }
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 5] = [
     Target { name: "nifti", is_text: false, seeds: nifti::seeds, read: nifti::read },
     Target { name: "gzip", is_text: false, seeds: nifti::compressed_seeds, read: nifti::read },
+    Target { name: "compressed", is_text: false, seeds: nifti::seeds, read: nifti::read_compressed },
     Target { name: "labels", is_text: false, seeds: nifti::label_seeds, read: nifti::read_labels },
     Target { name: "files", is_text: false, seeds: nifti::seeds, read: files::read },
 ];

@@ -27,6 +27,15 @@ pub(super) enum Failure {
 pub(super) trait Voxel: Copy {
     /// Converts a value, or returns it if the type cannot represent it.
     fn of(value: f64) -> Result<Self, f64>;
+
+    /// Appends values, or returns the first that the type cannot represent.
+    fn extend(voxels: &mut Vec<Self>, values: impl ExactSizeIterator<Item = f64>) -> Result<(), f64> {
+        for value in values {
+            voxels.push(Self::of(value)?);
+        }
+        Ok(())
+    }
+
     fn to_word(self) -> u32;
     fn of_word(word: u32) -> Self;
 }
@@ -34,6 +43,11 @@ pub(super) trait Voxel: Copy {
 impl Voxel for f32 {
     fn of(value: f64) -> Result<Self, f64> {
         Ok(value as f32)
+    }
+
+    fn extend(voxels: &mut Vec<Self>, values: impl ExactSizeIterator<Item = f64>) -> Result<(), f64> {
+        voxels.extend(values.map(|v| v as f32));
+        Ok(())
     }
 
     fn to_word(self) -> u32 {
@@ -87,13 +101,14 @@ fn decode_8_bits<T: Voxel>(
 ) -> Result<Vec<T>, Failure> {
     let (slope, inter) = header.scale.unwrap_or((1.0, 0.0));
     let table: [Result<T, f64>; 256] = std::array::from_fn(|byte| T::of(value(byte as u8) * slope + inter));
+    let all_valid = table.iter().all(Result::is_ok);
     let count: usize = header.shape.iter().product();
     let mut words: Vec<u32> = Vec::new();
     let mut collected = 0;
     read_chunks(bytes, header, |chunk| {
-        for (i, &byte) in chunk.iter().enumerate() {
-            if let Err(found) = table[usize::from(byte)] {
-                return Err((collected + i, found));
+        if !all_valid {
+            for (i, &byte) in chunk.iter().enumerate() {
+                table[usize::from(byte)].map_err(|found| (collected + i, found))?;
             }
         }
         collected += chunk.len();
@@ -193,14 +208,7 @@ fn scaled<T: Voxel>(
     scale: Option<(f64, f64)>,
 ) -> Result<(), f64> {
     match scale {
-        None => extend(voxels, values),
-        Some((slope, inter)) => extend(voxels, values.map(|v| v * slope + inter)),
+        None => T::extend(voxels, values),
+        Some((slope, inter)) => T::extend(voxels, values.map(|v| v * slope + inter)),
     }
-}
-
-fn extend<T: Voxel>(voxels: &mut Vec<T>, values: impl Iterator<Item = f64>) -> Result<(), f64> {
-    for value in values {
-        voxels.push(T::of(value)?);
-    }
-    Ok(())
 }

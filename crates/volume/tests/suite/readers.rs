@@ -25,7 +25,7 @@ enum Reading {
     Refused(&'static str),
 }
 
-const DECISIONS: [(&str, Reading); 65] = [
+const DECISIONS: [(&str, Reading); 68] = [
     ("plain", AsBoth),
     ("offset 0", AsPlain),
     ("offset 348", Refused("expected a whole voxel offset of 352 or more (544 in NIfTI-2), or 0, found 348")),
@@ -38,6 +38,8 @@ const DECISIONS: [(&str, Reading); 65] = [
     ("qform, qfac 0", AsBoth),
     ("qform not finite", Refused("qform [NaN")),
     ("sform unlike qform", AsBoth),
+    ("sform aligned, qform of the scanner", AsNibabel),
+    ("sform sheared with qform", AsNibabel),
     ("sform 0 with qform", AsSimpleItk),
     ("sform not finite with qform", AsPlain),
     ("sform flat with qform", AsSimpleItk),
@@ -78,6 +80,7 @@ const DECISIONS: [(&str, Reading); 65] = [
     ("gzip without its checksum", Refused("expected an intact gzip stream")),
     ("plain with a name of gzip", AsSimpleItk),
     ("gzip with a plain name", AsPlain),
+    ("next to a plain file", AsNibabel),
     ("pair by .hdr", AsBoth),
     ("pair by .img", AsBoth),
     ("pair compressed", AsBoth),
