@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView4, ArrayView5};
 use relevox_models::candle_core::Device;
 use relevox_models::engine::Engine;
-use relevox_models::{ResNetConfig, Shortcut, checkpoint};
+use relevox_models::{ResNetConfig, checkpoint};
 use relevox_relevance::{Baseline, Classifier, Ensemble, NetworkClassifier};
 use relevox_volume::{CaseFiles, Preprocess, Study, ValidPreprocess};
 
@@ -77,8 +77,8 @@ impl Model {
                 depth: options.depth.unwrap_or(18),
                 in_channels: SEQUENCES.len(),
                 width: options.width.unwrap_or(64),
-                stem_stride: options.stem_stride.unwrap_or(2),
-                shortcut: Shortcut::B,
+                stem_stride: [options.stem_stride.unwrap_or(2); 3],
+                ..ResNetConfig::default()
             };
             let trained = checkpoint::load_resnet(path, Some(&fallback), device)?;
             options.check_network(&trained.config, path)?;
@@ -148,7 +148,7 @@ impl Classifier for Model {
 impl ModelOptions {
     fn check_network(&self, network: &ResNetConfig, path: &Path) -> Result<(), Error> {
         agree("depth", self.depth, network.depth, path)?;
-        agree("stem-stride", self.stem_stride, network.stem_stride, path)?;
+        agree("stem-stride", self.stem_stride, network.stem_stride[0], path)?;
         agree("width", self.width, network.width, path)
     }
 

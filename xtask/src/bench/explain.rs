@@ -143,7 +143,8 @@ fn compare(
         return Ok((compared, versions, None));
     }
 
-    let config = ResNetConfig { depth: case.depth, stem_stride: case.stem_stride, ..ResNetConfig::default() };
+    let config =
+        ResNetConfig { depth: case.depth, stem_stride: [case.stem_stride; 3], ..ResNetConfig::default() };
     let weights = shared.join("weights.safetensors");
     let network = || -> anyhow::Result<NetworkClassifier> {
         let trained = checkpoint::load_resnet(&weights, Some(&config), &device("cpu")?)?;

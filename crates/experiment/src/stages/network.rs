@@ -75,7 +75,7 @@ impl Network {
     pub fn differentiable(&self, images: &Tensor) -> TensorResult<Tensor> {
         let networks = self.networks.members().iter();
         let logits: Vec<Tensor> = networks
-            .map(|network| network.network().forward_t(images, false))
+            .map(|network| network.network().forward_t(images, false)?.squeeze(1))
             .collect::<TensorResult<_>>()?;
         Tensor::stack(&logits, 0)?.mean(0)
     }
