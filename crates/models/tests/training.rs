@@ -178,7 +178,7 @@ fn a_checkpoint_says_what_it_is() {
     let mut trainer = new(&config());
     run(&mut trainer, 1);
     trainer.save_weights(&path).unwrap();
-    let trained = checkpoint::load_resnet(&path, None, &Device::Cpu).unwrap();
+    let trained = checkpoint::load_resnet(&path, &Default::default(), &Device::Cpu).unwrap();
     let metadata = trained.metadata.unwrap();
     assert_eq!((trained.config, metadata.epoch), (network(), 1));
     assert_eq!(metadata.preprocess, json!({ "downsample": 2, "crop": [24, 26, 28] }));

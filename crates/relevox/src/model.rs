@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView4, ArrayView5};
 use relevox_models::candle_core::Device;
+use relevox_models::checkpoint::{self, WeightsHints};
 use relevox_models::engine::Engine;
-use relevox_models::{ResNetConfig, checkpoint};
 use relevox_relevance::{Baseline, Classifier, Ensemble, NetworkClassifier};
 use relevox_volume::{CaseFiles, Preprocess, Study, ValidPreprocess};
 
@@ -26,11 +26,13 @@ pub type OnSmallerBatches = Arc<dyn Fn(usize) + Send + Sync>;
 /// specify them; a field that contradicts a checkpoint is an error.
 #[derive(Clone, Default)]
 pub struct ModelOptions {
-    /// Depth of the residual network: 10, 18, 34 or 50. Without metadata 18 by default.
+    /// Depth of the residual network; the weights tell it.
     pub depth: Option<usize>,
-    /// Stride of the first convolution. Without metadata 2 by default.
+    /// Stride of the first convolution. Weights without metadata need it.
     pub stem_stride: Option<usize>,
-    /// Number of channels of the first residual stage. Without metadata 64 by default.
+    /// Whether a max-pooling follows the first convolution. Weights without metadata need it.
+    pub max_pool: Option<bool>,
+    /// Number of channels of the first residual stage; the weights tell it.
     pub width: Option<usize>,
     /// Centre crop in scan voxels, `[z, y, x]`. Without metadata 128³ by default.
     pub crop: Option<[usize; 3]>,
@@ -73,15 +75,14 @@ impl Model {
         let mut members = Vec::with_capacity(weights.len());
         let mut shared: Option<(Preprocess, PathBuf)> = None;
         for path in weights.iter().map(AsRef::as_ref) {
-            let fallback = ResNetConfig {
-                depth: options.depth.unwrap_or(18),
-                in_channels: SEQUENCES.len(),
-                width: options.width.unwrap_or(64),
-                stem_stride: [options.stem_stride.unwrap_or(2); 3],
-                ..ResNetConfig::default()
+            let hints = WeightsHints {
+                depth: options.depth,
+                width: options.width,
+                stem_stride: options.stem_stride.map(|stride| [stride; 3]),
+                max_pool: options.max_pool,
+                ..WeightsHints::default()
             };
-            let trained = checkpoint::load_resnet(path, Some(&fallback), device)?;
-            options.check_network(&trained.config, path)?;
+            let trained = checkpoint::load_resnet(path, &hints, device)?;
             let stored = trained.metadata.as_ref().map(|metadata| &metadata.preprocess);
             let preprocess = options.preprocess(stored, path)?;
             match &shared {
@@ -146,12 +147,6 @@ impl Classifier for Model {
 }
 
 impl ModelOptions {
-    fn check_network(&self, network: &ResNetConfig, path: &Path) -> Result<(), Error> {
-        agree("depth", self.depth, network.depth, path)?;
-        agree("stem-stride", self.stem_stride, network.stem_stride[0], path)?;
-        agree("width", self.width, network.width, path)
-    }
-
     /// Combines the preprocessing stored in a checkpoint with the options.
     fn preprocess(&self, stored: Option<&serde_json::Value>, path: &Path) -> Result<Preprocess, Error> {
         let Some(stored) = stored.filter(|value| !value.is_null()) else {

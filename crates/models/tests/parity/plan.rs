@@ -4,7 +4,7 @@ use crate::fixture::{assert_close, image, path, read};
 use candle_core::{Device, Tensor};
 use relevox_models::{
     ResNetConfig, UNetConfig,
-    checkpoint::{load_resnet, load_unet},
+    checkpoint::{WeightsHints, load_resnet, load_unet},
     plan::Plan,
 };
 
@@ -24,7 +24,9 @@ fn run(plan: &Plan, x: &Tensor) -> Vec<f32> {
 fn check(depth: usize) {
     let expected = read(&format!("resnet{depth}-expected"));
     let config: ResNetConfig = expected.metadata("config");
-    let network = load_resnet(&path(&format!("resnet{depth}")), Some(&config), &Device::Cpu).unwrap().network;
+    let network = load_resnet(&path(&format!("resnet{depth}")), &WeightsHints::from(&config), &Device::Cpu)
+        .unwrap()
+        .network;
     let x = batch(&expected.metadata::<Vec<usize>>("size"));
     let plan = Plan::resnet(&network).unwrap();
     let found = run(&plan, &x);

@@ -53,12 +53,17 @@ pub struct ExplainArgs {
     /// SLIC's compactness: balances spatial proximity against intensity similarity; higher is more compact.
     #[arg(long, default_value_t = 10.0, conflicts_with = "labels")]
     pub compactness: f64,
-    /// Depth of the network: 10, 18, 34 or 50.
+    /// Depth of the network: 10, 18, 34, 50, 101, 152 or 200; the weights tell it.
     #[arg(long)]
     pub depth: Option<usize>,
-    /// Stride of the network's first convolution.
+    /// Stride of the network's first convolution, needed for weights without metadata: 1 for MONAI's resnet by default
+    /// (conv1_t_stride), 2 for MedicalNet's.
     #[arg(long)]
     pub stem_stride: Option<usize>,
+    /// Whether a max-pooling follows the first convolution, needed for weights without metadata: true for MONAI's resnet
+    /// by default (no_max_pool=False).
+    #[arg(long, value_name = "BOOL")]
+    pub max_pool: Option<bool>,
     /// Number of channels of the first residual stage.
     #[arg(long)]
     pub width: Option<usize>,
@@ -154,6 +159,7 @@ fn model_options(args: &ExplainArgs) -> anyhow::Result<ModelOptions> {
     Ok(ModelOptions {
         depth: args.depth,
         stem_stride: args.stem_stride,
+        max_pool: args.max_pool,
         width: args.width,
         crop: crop.transpose()?,
         downsample: args.downsample,
