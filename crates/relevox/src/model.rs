@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView4, ArrayView5, Axis};
 use relevox_models::candle_core::Device;
+use relevox_models::checkpoint::{self, Activation, Trained, WeightsHints};
 use relevox_models::engine::Engine;
-use relevox_models::{ResNetConfig, Shortcut, checkpoint};
+use relevox_models::{Error as ModelError, ResNet3d, ResNetConfig};
 use relevox_relevance::{Baseline, Classifier, Ensemble, Link, NetworkClassifier, Target};
 use relevox_volume::input::{CONTRACT_EXTENSION, example, read_beside};
 use relevox_volume::{CaseFiles, OutputKind, OutputTarget, Preprocess, Study, ValidInput, ValidPreprocess};
 use toml::Value;
 
-use crate::contract::{ContractKeys, NetworkKeys, RegionKeys};
+use crate::contract::{ContractKeys, NetworkKeys, RegionKeys, StemStride};
 use crate::door::Door;
 use crate::{Contract, Error};
 
-/// Number of outputs of a residual network.
-const OUTPUTS: usize = 1;
+/// What the weights of a residual network do not tell.
+const NETWORK_EXAMPLE: &str = "\n[network]         # what the weights do not tell\n\
+    stem_stride = 1   # MONAI's resnet by default; 2 in MedicalNet's networks\n\
+    max_pool = true   # false for no_max_pool=True\n";
 
 /// Called with the new batch size when a batch did not fit into a GPU's memory.
 pub type OnSmallerBatches = Arc<dyn Fn(usize) + Send + Sync>;
@@ -32,10 +35,12 @@ pub struct ModelOptions {
     pub contract: Option<ContractKeys>,
     /// Keys of the contract to replace, each as `key=value`.
     pub input_set: Vec<String>,
-    /// Depth of the residual network: 10, 18, 34 or 50. Must agree with the weights.
+    /// Depth of the residual network. Must agree with the weights.
     pub depth: Option<usize>,
     /// Stride of the first convolution. Must agree with the contract.
     pub stem_stride: Option<usize>,
+    /// Whether a max pool follows the first convolution. Must agree with the contract.
+    pub max_pool: Option<bool>,
     /// Number of channels of the first residual stage. Must agree with the weights.
     pub width: Option<usize>,
     /// Centre crop in the order of the contract's axes. Must agree with the contract.
@@ -83,8 +88,7 @@ impl Model {
         let mut assumed = Vec::new();
         for path in weights.iter().map(AsRef::as_ref) {
             let given = options.given_contract(path)?;
-            let network = given.as_ref().map(ContractKeys::network).transpose()?.unwrap_or_default();
-            let trained = options.load_network(path, network, device)?;
+            let trained = options.load_network(path, given.as_ref(), device)?;
             let (keys, source) = match (given, trained.metadata.as_ref().map(|metadata| &metadata.preprocess))
             {
                 (Some(keys), _) => {
@@ -92,9 +96,9 @@ impl Model {
                     (keys, Some(source))
                 }
                 (None, Some(stored)) if !stored.is_null() => (stored_contract(path, stored)?, None),
-                _ => return Err(no_contract(path, trained.config.in_channels, OUTPUTS)),
+                _ => return Err(no_contract(path, &trained.config, false)),
             };
-            let (contract, overridden) = options.contract(keys, path, trained.config.in_channels)?;
+            let (contract, overridden) = options.contract(keys, path, &trained.config)?;
             match &shared {
                 Some((first, of)) if *first != contract => {
                     let expected = format!("networks with the same input as {}", of.display());
@@ -138,7 +142,11 @@ impl Model {
         let (_, metadata) = checkpoint::load(weights)?;
         match metadata.map(|metadata| metadata.preprocess).filter(|stored| !stored.is_null()) {
             Some(stored) => stored_contract(weights, &stored),
-            None => Err(no_contract(weights, 4, OUTPUTS)),
+            None => Err(Error::Contract {
+                name: weights.display().to_string(),
+                reason: "expected weights with a contract of their input, found none".to_owned(),
+                example: None,
+            }),
         }
     }
 
@@ -233,22 +241,32 @@ impl ModelOptions {
     fn load_network(
         &self,
         path: &Path,
-        network: NetworkKeys,
+        contract: Option<&ContractKeys>,
         device: &Device,
-    ) -> Result<checkpoint::Trained<relevox_models::ResNet3d, ResNetConfig>, Error> {
-        let _ = network;
-        let fallback = ResNetConfig {
-            depth: self.depth.unwrap_or(18),
-            in_channels: 4,
-            width: self.width.unwrap_or(64),
-            stem_stride: self.stem_stride.unwrap_or(2),
-            shortcut: Shortcut::B,
+    ) -> Result<Trained<ResNet3d, ResNetConfig>, Error> {
+        let keys = contract.map(ContractKeys::network).transpose()?.unwrap_or_default();
+        let NetworkKeys { stem_stride, max_pool, activation } = keys;
+        let stem_stride = stem_stride.map(|stride| match stride {
+            StemStride::Same(stride) => [stride; 3],
+            StemStride::Each(strides) => strides,
+        });
+        let hints = WeightsHints {
+            depth: self.depth,
+            width: self.width,
+            stem_stride: self.stem_stride.map(|stride| [stride; 3]).or(stem_stride),
+            max_pool: self.max_pool.or(max_pool),
+            activation: activation.map(|name| name.parse::<Activation>()).transpose()?,
+            ..WeightsHints::default()
         };
-        let trained = checkpoint::load_resnet(path, Some(&fallback), device)?;
-        agree("depth", self.depth, trained.config.depth, path)?;
-        agree("stem-stride", self.stem_stride, trained.config.stem_stride, path)?;
-        agree("width", self.width, trained.config.width, path)?;
-        Ok(trained)
+        match checkpoint::load_resnet(path, &hints, device) {
+            Err(ModelError::Unstated { .. }) if contract.is_none() => {
+                // The channels and outputs of the example, whatever the stem.
+                let hints = WeightsHints { stem_stride: Some([1; 3]), max_pool: Some(true), ..hints };
+                let config = checkpoint::load_resnet(path, &hints, device)?.config;
+                Err(no_contract(path, &config, true))
+            }
+            loaded => Ok(loaded?),
+        }
     }
 
     /// Combines a contract with the options; lists the keys that they replace.
@@ -256,7 +274,7 @@ impl ModelOptions {
         &self,
         mut keys: ContractKeys,
         weights: &Path,
-        channels: usize,
+        network: &ResNetConfig,
     ) -> Result<(Contract, Vec<String>), Error> {
         let whole = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         let crop = self.crop.map(|crop| ("crop", Value::Array(crop.map(whole).to_vec())));
@@ -275,7 +293,7 @@ impl ModelOptions {
         }
         let overridden =
             self.input_set.iter().map(|assignment| format!("{assignment} from the options")).collect();
-        Ok((keys.check(channels, OUTPUTS)?, overridden))
+        Ok((keys.check(network.in_channels, network.outputs)?, overridden))
     }
 }
 
@@ -288,31 +306,20 @@ fn stored_contract(path: &Path, stored: &serde_json::Value) -> Result<ContractKe
     ContractKeys::of_preprocess(path.display().to_string(), preprocess)
 }
 
-fn no_contract(weights: &Path, channels: usize, outputs: usize) -> Error {
+/// The error of weights without a contract. `unstated`: nothing states the network's stem either.
+fn no_contract(weights: &Path, network: &ResNetConfig, unstated: bool) -> Error {
     let beside = weights.with_extension(CONTRACT_EXTENSION);
+    let mut text = example(network.in_channels, network.outputs);
+    if unstated {
+        text.push_str(NETWORK_EXAMPLE);
+    }
     Error::Contract {
         name: weights.display().to_string(),
         reason: format!(
             "expected a contract of the network's input, found none; write {} or give one with --input",
             beside.display()
         ),
-        example: Some(example(channels, outputs)),
-    }
-}
-
-/// Rejects an option that contradicts the weights.
-fn agree<T: PartialEq + ToString>(
-    setting: &'static str,
-    given: Option<T>,
-    stored: T,
-    path: &Path,
-) -> Result<(), Error> {
-    match given.filter(|given| *given != stored) {
-        None => Ok(()),
-        Some(given) => {
-            let expected = format!("{}, as {} states", stored.to_string(), path.display());
-            Err(Error::setting(setting, expected, given.to_string()))
-        }
+        example: Some(text),
     }
 }
 

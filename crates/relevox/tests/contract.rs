@@ -13,8 +13,8 @@ use ndarray::{Array3, Axis};
 use relevox::Model;
 use relevox::relevance::Classifier;
 use relevox_models::candle_core::Device;
-use relevox_models::checkpoint::{self, Metadata, Network};
-use relevox_models::{Parameters, ResNet3d, ResNetConfig, Shortcut};
+use relevox_models::checkpoint::{self, Metadata, Network, WeightsHints};
+use relevox_models::{Parameters, ResNet3d, ResNetConfig};
 use relevox_volume::{Geometry, Volume, nifti};
 use serde_json::Value;
 
@@ -35,8 +35,7 @@ struct Setup {
 impl Setup {
     fn new() -> Self {
         let setup = Self { folder: tempfile::tempdir().unwrap() };
-        let network =
-            ResNetConfig { depth: 10, in_channels: 2, width: 4, stem_stride: 2, shortcut: Shortcut::B };
+        let network = ResNetConfig { depth: 10, in_channels: 2, width: 4, ..ResNetConfig::default() };
         let parameters = Parameters::seeded(7, &Device::Cpu);
         ResNet3d::new(&network, parameters.builder()).unwrap();
         let metadata = Metadata::new(Network::Resnet(network), Value::Null);
@@ -168,7 +167,7 @@ fn axes_in_the_other_order_are_transposed_at_the_door() {
     let model = Model::load(&[setup.weights()], &Device::Cpu).unwrap();
     let study = model.read_case(&setup.path("case")).unwrap();
     // The oracle: the network itself on the transposed image.
-    let trained = checkpoint::load_resnet(&setup.weights(), None, &Device::Cpu).unwrap();
+    let trained = checkpoint::load_resnet(&setup.weights(), &WeightsHints::default(), &Device::Cpu).unwrap();
     let network = relevox::relevance::NetworkClassifier::new(trained.network, Device::Cpu).unwrap();
     let reversed = study.image.view().permuted_axes([0, 3, 2, 1]).as_standard_layout().into_owned();
     let expected = network.logits(reversed.view().insert_axis(Axis(0))).unwrap()[[0, 0]];

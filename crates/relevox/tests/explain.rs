@@ -11,9 +11,9 @@ use std::process::Command;
 
 use harness::{cohort, refuse, relevox, succeed, tiny};
 use ndarray::s;
+use relevox_models::ResNetConfig;
 use relevox_models::candle_core::{DType, Device, Tensor};
 use relevox_models::checkpoint::{self, Metadata, Network};
-use relevox_models::{ResNetConfig, Shortcut};
 use relevox_volume::nifti;
 
 /// The weights of a trained network and a case of its cohort.
@@ -183,7 +183,7 @@ fn weights_of_another_network_are_rejected() {
     fs::write(&weights, b"not tensors").unwrap();
     refuse(explain(&[]), &["w.safetensors", "safetensors file"]);
     let stem = Tensor::zeros((8, 4, 5, 5, 5), DType::F32, &Device::Cpu).unwrap();
-    let network = ResNetConfig { depth: 10, in_channels: 4, width: 8, stem_stride: 2, shortcut: Shortcut::B };
+    let network = ResNetConfig { depth: 10, width: 8, ..ResNetConfig::default() };
     let metadata = Metadata::new(Network::Resnet(network), serde_json::Value::Null);
     let tensors = BTreeMap::from([("conv1.weight".to_owned(), stem)]);
     checkpoint::save(&weights, &tensors, &metadata).unwrap();

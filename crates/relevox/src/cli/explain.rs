@@ -39,7 +39,7 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub scans: ScansArgs,
     /// Weights of the classifier. If repeated, the mean of the networks' logits is explained.
-    #[arg(long, visible_alias = "model", required = true, value_name = "W.safetensors")]
+    #[arg(long, visible_alias = "model", required = true, value_name = "W.safetensors|W.pth")]
     pub weights: Vec<PathBuf>,
     /// Output folder for scores.csv and relevance.nii.gz.
     #[arg(long, value_name = "DIR")]
@@ -74,13 +74,17 @@ pub struct ExplainArgs {
     /// contract's, else 0.1].
     #[arg(long, conflicts_with = "labels")]
     pub compactness: Option<f64>,
-    /// Depth of the network. Must agree with the weights.
+    /// Depth of the network: 10, 18, 34, 50, 101, 152 or 200. Must agree with the weights.
     #[arg(long)]
     pub depth: Option<usize>,
-    /// Stride of the network's first convolution: the contract's network.stem_stride. MONAI's ResNets have 1 by default,
-    /// the paper's and torchvision's 2; the weights do not tell.
+    /// Stride of the network's first convolution, as the contract's network.stem_stride: 1 for MONAI's resnet by default
+    /// (conv1_t_stride), 2 for the paper's and MedicalNet's. Weights from elsewhere do not tell.
     #[arg(long)]
     pub stem_stride: Option<usize>,
+    /// Whether a max pool follows the first convolution, as the contract's network.max_pool: true for MONAI's resnet by
+    /// default (no_max_pool=False). Weights from elsewhere do not tell.
+    #[arg(long, value_name = "BOOL")]
+    pub max_pool: Option<bool>,
     /// Number of channels of the first residual stage. Must agree with the weights.
     #[arg(long)]
     pub width: Option<usize>,
@@ -294,6 +298,7 @@ fn model_options(args: &ExplainArgs) -> anyhow::Result<ModelOptions> {
         input_set: args.input_set.clone(),
         depth: args.depth,
         stem_stride: args.stem_stride,
+        max_pool: args.max_pool,
         width: args.width,
         crop: crop.transpose()?,
         downsample: args.downsample,
