@@ -149,8 +149,14 @@ fn centre(study: &Study) -> [f64; 3] {
 #[test]
 fn a_shift_by_one_voxel_moves_nothing() {
     let Some(cases) = cases() else { return };
-    let files = &cases["Brats18_TCIA01_201_1"];
-    let scan = files.sequence("flair").unwrap().read().unwrap();
+    let mut scan = cases["Brats18_TCIA01_201_1"].sequence("flair").unwrap().read().unwrap();
+    // Brain that the border cuts would change the values there.
+    for axis in 0..3 {
+        let last = scan.voxels.len_of(Axis(axis)) - 1;
+        for index in [0, 1, last - 1, last] {
+            scan.voxels.index_axis_mut(Axis(axis), index).fill(0.0);
+        }
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("moved.nii");
     let moved = CaseFiles {
@@ -166,13 +172,13 @@ fn a_shift_by_one_voxel_moves_nothing() {
             ..Preprocess::default()
         };
         let preprocess = preprocess.check().unwrap();
-        let expected = centre(&Study::load(files, &preprocess).unwrap());
+        nifti::write(&path, &scan).unwrap();
+        let expected = centre(&Study::load(&moved, &preprocess).unwrap());
         for axis in 0..3 {
             let mut start = [0; 3];
             start[axis] = -1;
             // Voxel 1 of the moved scan is voxel 0 of the scan, whose last is air.
             let last = scan.voxels.len_of(Axis(axis)) - 1;
-            assert!(scan.voxels.index_axis(Axis(axis), last).iter().all(|v| *v == 0.0));
             let mut voxels = Array3::zeros(scan.voxels.dim());
             for index in 0..last {
                 voxels
