@@ -3,7 +3,7 @@
 use ndarray::{Array3, ArrayView3, Axis, s};
 
 use crate::orientation::Turn;
-use crate::resampling::AxisMap;
+use crate::resampling::{AxisMap, LARGEST_GRID, TIE_VOXELS};
 use crate::{Error, Geometry, Orientation, Spacing, ValidPreprocess, Volume};
 
 /// The network's grid as a part of a scan: the scan is turned to the network's orientation, resampled to its spacing
@@ -32,7 +32,7 @@ impl Frame {
     ///
     /// # Errors
     /// Returns [`Error::InvalidSetting`] if the settings name an orientation and the scan does not state its own (see
-    /// [`Geometry::has_orientation`]).
+    /// [`Geometry::has_orientation`]), or if the scan has more than 1 048 576 voxels along an axis at the settings' spacing.
     pub fn centred(scan: Geometry, preprocess: &ValidPreprocess) -> Result<Self, Error> {
         let orientation = preprocess.orientation();
         if orientation != Orientation::Stored && !scan.has_orientation() {
@@ -47,14 +47,31 @@ impl Frame {
         let turn = Turn::of(&scan, orientation);
         let (crop, downsample) = (preprocess.crop(), preprocess.downsample());
         let (shape, spacing) = (turn.reorder(scan.shape), turn.reorder(scan.spacing_mm));
-        let axes = std::array::from_fn(|axis| {
-            let ratio = match preprocess.spacing() {
-                Spacing::Stored => 1.0,
-                Spacing::Millimetres(mm) => mm[axis] / spacing[axis],
-            };
-            AxisMap::centred(shape[axis], ratio, crop[axis], downsample)
-        });
+        let ratio = |axis: usize| match preprocess.spacing() {
+            Spacing::Stored => 1.0,
+            Spacing::Millimetres(mm) => mm[axis] / spacing[axis],
+        };
+        let axis = |axis: usize| {
+            AxisMap::centred(shape[axis], ratio(axis), crop[axis], downsample).ok_or_else(|| {
+                Error::InvalidSetting {
+                    setting: "spacing_mm",
+                    expected: format!("a spacing that divides the scan into 1 to {LARGEST_GRID} voxels"),
+                    found: format!(
+                        "{} mm for {} voxels of {} mm",
+                        ratio(axis) * spacing[axis],
+                        shape[axis],
+                        spacing[axis]
+                    ),
+                }
+            })
+        };
+        let axes = [axis(0)?, axis(1)?, axis(2)?];
         Ok(Self { scan, turn, axes, crop, downsample })
+    }
+
+    /// The frame of another file of the case, whose turned grid is this frame's up to rounding.
+    pub(crate) fn of_file(&self, file: Self) -> Self {
+        Self { scan: file.scan, turn: file.turn, ..self.clone() }
     }
 
     /// Grid of the scan.
@@ -98,9 +115,14 @@ impl Frame {
         self.grid().window(self.start(), self.crop, self.downsample)
     }
 
+    /// Grid of the turned scan.
+    pub(crate) fn oriented(&self) -> Geometry {
+        self.turn.geometry(&self.scan)
+    }
+
     /// The oriented and resampled grid.
     fn grid(&self) -> Geometry {
-        let turned = self.turn.geometry(&self.scan);
+        let turned = self.oriented();
         if !self.is_resampled() {
             return turned;
         }
@@ -165,7 +187,9 @@ impl Frame {
     }
 
     /// Maps labels on any grid to the network's grid: each network voxel takes the label of the voxel nearest to its centre
-    /// in the scanner's coordinate system, and `outside` where the labels do not reach.
+    /// in the scanner's coordinate system (of two equally near ones along an axis, the first), and `outside` where the labels
+    /// do not reach. Labels on the scan's voxels, in any
+    /// orientation, are mapped as [`Frame::to_network`] maps them.
     ///
     /// # Errors
     /// Returns [`Error::InvalidSetting`] if the labels do not overlap the network's grid, and [`Error::ShapeMismatch`] if
@@ -176,6 +200,13 @@ impl Frame {
         require_shape("labels", shape, voxels.shape())?;
         if labels.geometry.same_grid(&network) {
             return Ok(labels.voxels.clone());
+        }
+        let oriented = self.oriented();
+        let turn = Turn::of(&labels.geometry, Orientation::Codes(oriented.axis_codes()));
+        if turn.geometry(&labels.geometry).same_grid(&oriented) {
+            let frame = Self { scan: labels.geometry.clone(), turn, ..self.clone() };
+            let taken = frame.to_network(labels.voxels.mapv(Some).view())?;
+            return Ok(taken.mapv(|label| label.unwrap_or(outside)));
         }
         let no_overlap = || Error::InvalidSetting {
             setting: "labels",
@@ -190,7 +221,7 @@ impl Frame {
         for ((z, y, x), taken) in taken.indexed_iter_mut() {
             let at =
                 labels.geometry.voxel(network.world([z, y, x].map(|i| i as f64))).ok_or_else(no_overlap)?;
-            let at = at.map(|position| (position - 0.5).ceil());
+            let at = at.map(|position| (position - 0.5 - TIE_VOXELS).ceil());
             if at.iter().zip(shape).all(|(&position, n)| (0.0..n as f64).contains(&position)) {
                 *taken = voxels[at.map(|position| position as usize)];
                 inside += 1;

@@ -49,11 +49,8 @@ impl Geometry {
 
     /// Returns the largest angle between a stored axis and the patient's axis that its code names, in degrees.
     pub fn obliqueness_degrees(&self) -> f64 {
-        let lengths = column_lengths(&self.world_from_voxel);
-        let cosine = |axis: usize| {
-            let column = self.world_from_voxel.iter().map(|row| (row[axis] / lengths[axis]).abs());
-            column.fold(0.0, f64::max).min(1.0)
-        };
+        let (lengths, named) = (column_lengths(&self.world_from_voxel), self.axis_codes().world_axes());
+        let cosine = |axis: usize| (self.world_from_voxel[named[axis]][axis] / lengths[axis]).abs().min(1.0);
         (0..3).map(|axis| cosine(axis).acos().to_degrees()).fold(0.0, f64::max)
     }
 

@@ -13,7 +13,8 @@ use crate::{Error, Geometry};
 
 /// Letters of the world axes (x, y, z of NIfTI's RAS+ space): towards smaller, then towards larger coordinates.
 const LETTERS: [[char; 2]; 3] = [['L', 'R'], ['P', 'A'], ['I', 'S']];
-const EXPECTED: &str = "stored, or three axis codes such as LPS: one of L or R, one of P or A, one of I or S";
+const EXPECTED: &str =
+    "stored, LPS, RAS and other axis codes (one of L or R, one of P or A, one of I or S, in any order)";
 
 /// Directions in which the stored x, y and z axes of a scan point.
 ///
@@ -57,6 +58,11 @@ impl AxisCodes {
             increases[stored] = rotation[axis][stored] >= 0.0;
         }
         Self { world, increases }
+    }
+
+    /// World axis (0 for x, 1 for y, 2 for z) of the stored x, y and z axes.
+    pub(crate) fn world_axes(&self) -> [usize; 3] {
+        self.world
     }
 }
 

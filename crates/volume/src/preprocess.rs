@@ -29,7 +29,8 @@ pub struct Preprocess {
     pub crop: [usize; 3],
     /// Each `downsample`³ voxels of the crop are averaged into one; must divide the crop. 1 preserves the resolution.
     pub downsample: usize,
-    /// Whether negative intensities (interpolation artefacts) are set to 0, so that air is exactly 0.
+    /// Whether negative intensities (interpolation artefacts) are set to 0, so that air is exactly 0. An intensity window
+    /// has its own lower end, and ignores this.
     pub clip_negative: bool,
     /// Voxels that count as brain.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -126,7 +127,7 @@ impl ValidPreprocess {
         self.0.downsample
     }
 
-    /// Returns whether negative intensities are set to 0.
+    /// Returns whether negative intensities are set to 0, unless an intensity window has its own lower end.
     pub fn clip_negative(&self) -> bool {
         self.0.clip_negative
     }

@@ -6,6 +6,11 @@ use std::ops::Range;
 const SAME_SPACING: f64 = 1e-4;
 /// A grid covers the whole scan, but gains no voxel for less than this share of one.
 const ROUNDING_VOXELS: f64 = 0.01;
+/// Positions within this share of a voxel of the middle between two voxels count as the middle: affines are stored in
+/// single precision.
+pub(crate) const TIE_VOXELS: f64 = 1e-3;
+/// Largest number of grid voxels along an axis.
+pub(crate) const LARGEST_GRID: usize = 1 << 20;
 
 /// One axis of a [`Frame`](crate::Frame): `scan` voxels, resampled to `grid` voxels around the same centre, of which
 /// `crop` from `start` on are taken and merged `downsample` by `downsample`.
@@ -23,13 +28,17 @@ pub(crate) struct AxisMap {
 }
 
 impl AxisMap {
-    /// Creates the map of a centre crop. A crop of c voxels from n starts at floor((n − c) / 2).
-    pub fn centred(scan: usize, ratio: f64, crop: usize, downsample: usize) -> Self {
+    /// Creates the map of a centre crop. A crop of c voxels from n starts at floor((n − c) / 2). `None` if the grid would
+    /// have no voxel or more than [`LARGEST_GRID`].
+    pub fn centred(scan: usize, ratio: f64, crop: usize, downsample: usize) -> Option<Self> {
         let resampled = (ratio - 1.0).abs() >= SAME_SPACING;
-        let grid =
-            if resampled { ((scan as f64 / ratio - ROUNDING_VOXELS).ceil() as usize).max(1) } else { scan };
+        let size = scan as f64 / ratio;
+        if resampled && !(size > 0.0 && size <= LARGEST_GRID as f64) {
+            return None;
+        }
+        let grid = if resampled { ((size - ROUNDING_VOXELS).ceil() as usize).max(1) } else { scan };
         let start = (grid as isize - crop as isize).div_euclid(2);
-        Self { scan, grid, ratio: if resampled { ratio } else { 1.0 }, start, crop, downsample }
+        Some(Self { scan, grid, ratio: if resampled { ratio } else { 1.0 }, start, crop, downsample })
     }
 
     pub fn is_resampled(&self) -> bool {
@@ -59,14 +68,14 @@ impl AxisMap {
         (grid + 0.5 - self.grid as f64 / 2.0) * self.ratio + self.scan as f64 / 2.0 - 0.5
     }
 
-    /// Grid voxel that contains a scan voxel's centre.
+    /// Grid voxel that contains a scan voxel's centre; of two that meet there, the second.
     fn grid_index(&self, scan: usize) -> usize {
         if !self.is_resampled() {
             return scan;
         }
         let position =
             (scan as f64 + 0.5 - self.scan as f64 / 2.0) / self.ratio + self.grid as f64 / 2.0 - 0.5;
-        (position.round().max(0.0) as usize).min(self.grid - 1)
+        ((position + 0.5 + TIE_VOXELS).floor().max(0.0) as usize).min(self.grid.saturating_sub(1))
     }
 
     /// Range of grid voxels inside the crop.
@@ -99,21 +108,23 @@ impl AxisMap {
         (grid as isize - self.start) as usize / self.downsample
     }
 
-    /// Scan voxel nearest to a network voxel's centre, or `None` if all of its block is padding.
+    /// Scan voxel nearest to the centre of a network voxel, or of the part of it that is not padding; of two equally near
+    /// ones, the first. `None` if all of it is padding.
     pub fn nearest_scan(&self, network: usize) -> Option<usize> {
         let first = self.start + (network * self.downsample) as isize;
         let (inside, end) = (first.max(0), (first + self.downsample as isize).min(self.grid as isize));
-        let centre = first + (self.downsample as isize - 1) / 2;
-        (inside < end).then(|| self.nearest_scan_of_grid(centre.clamp(inside, end - 1) as usize))
+        let centre = first as f64 + (self.downsample as f64 - 1.0) / 2.0;
+        (inside < end).then(|| self.nearest_scan_to(centre.clamp(inside as f64, (end - 1) as f64)))
     }
 
     /// Scan voxel nearest to a grid voxel's centre; of two equally near ones, the first.
     pub fn nearest_scan_of_grid(&self, grid: usize) -> usize {
-        if !self.is_resampled() {
-            return grid;
-        }
-        let position = self.scan_position(grid as f64);
-        ((position - 0.5).ceil().max(0.0) as usize).min(self.scan - 1)
+        self.nearest_scan_to(grid as f64)
+    }
+
+    fn nearest_scan_to(&self, grid: f64) -> usize {
+        let position = self.scan_position(grid);
+        ((position - 0.5 - TIE_VOXELS).ceil().max(0.0) as usize).min(self.scan.saturating_sub(1))
     }
 
     /// Weights of the scan voxels in a grid voxel: linear interpolation where the grid is finer than the scan, the shares
@@ -151,7 +162,7 @@ mod tests {
     proptest! {
         #[test]
         fn weights_are_a_mean_around_the_position(scan in 1_usize..60, ratio in 0.05_f64..12.0) {
-            let map = AxisMap::centred(scan, ratio, 8, 1);
+            let map = AxisMap::centred(scan, ratio, 8, 1).unwrap();
             for grid in 0..map.grid() {
                 let (first, weights) = map.weights(grid);
                 prop_assert!(first + weights.len() <= scan);
@@ -169,7 +180,7 @@ mod tests {
 
         #[test]
         fn every_scan_voxel_has_a_grid_voxel_near_it(scan in 1_usize..60, ratio in 0.05_f64..12.0) {
-            let map = AxisMap::centred(scan, ratio, 2000, 1);
+            let map = AxisMap::centred(scan, ratio, 2000, 1).unwrap();
             prop_assert_eq!(map.covered_scan(), 0..scan);
             for index in 0..scan {
                 let position = map.scan_position(map.grid_index(index) as f64);
@@ -180,7 +191,7 @@ mod tests {
 
     #[test]
     fn whole_ratios_are_block_means() {
-        let map = AxisMap::centred(12, 3.0, 4, 1);
+        let map = AxisMap::centred(12, 3.0, 4, 1).unwrap();
         assert_eq!(map.grid(), 4);
         assert_eq!(map.weights(1), (3, vec![1.0 / 3.0; 3]));
         assert_eq!(map.nearest_scan_of_grid(1), 4);
@@ -188,7 +199,7 @@ mod tests {
 
     #[test]
     fn halved_spacing_interpolates_between_voxel_centres() {
-        let map = AxisMap::centred(4, 0.5, 8, 1);
+        let map = AxisMap::centred(4, 0.5, 8, 1).unwrap();
         assert_eq!(map.weights(0), (0, vec![1.0]));
         assert_eq!(map.weights(1), (0, vec![0.75, 0.25]));
         assert_eq!(map.weights(2), (0, vec![0.25, 0.75]));

@@ -33,21 +33,36 @@ enum Signal {
 pub(crate) struct Findings {
     /// Share of the non-zero voxels whose value was clipped.
     pub clipped: f64,
+    /// Share of them that was clipped because it was negative.
+    pub clipped_by_limits: f64,
     /// Share of the voxels in the volume's eight corners that count as signal.
     pub air_not_zero: f64,
     /// With min-max scaling, the 99.9th percentile of the non-zero voxels after scaling.
     pub bright: Option<f64>,
 }
 
+/// Why a volume cannot be scaled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Unscalable {
+    /// All voxels have this intensity.
+    Constant(f32),
+    /// The voxels would all have one intensity after scaling from `low` to `low + width`.
+    Flattened { low: f64, width: f64, smallest: f32, largest: f32 },
+}
+
 impl Scale {
-    /// Measures a whole volume with finite values. `Err` holds the only intensity of a volume that cannot be scaled.
-    pub fn measure(raw: ArrayView3<f32>, preprocess: &ValidPreprocess) -> Result<(Self, Findings), f32> {
-        let floor = if preprocess.clip_negative() { 0.0 } else { f32::NEG_INFINITY };
+    /// Measures a whole volume with finite values.
+    pub fn measure(
+        raw: ArrayView3<f32>,
+        preprocess: &ValidPreprocess,
+    ) -> Result<(Self, Findings), Unscalable> {
+        let is_window = matches!(preprocess.intensity(), Intensity::Window { .. });
+        let floor = if preprocess.clip_negative() && !is_window { 0.0 } else { f32::NEG_INFINITY };
         let values = || raw.iter().map(move |v| v.max(floor));
         let (smallest, largest) =
             values().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         if smallest >= largest {
-            return Err(largest);
+            return Err(Unscalable::Constant(largest));
         }
         let mut scale =
             Self { floor, low: 0.0, width: 1.0, clips: false, zero_stays: false, signal: Signal::NotZero };
@@ -79,7 +94,7 @@ impl Scale {
         if !(scale.width.is_finite() && scale.width > 0.0)
             || (scale.clips && values().all(|v| scale.apply(v) == first))
         {
-            return Err(largest);
+            return Err(Unscalable::Flattened { low: scale.low, width: scale.width, smallest, largest });
         }
         if preprocess.brain() == BrainMask::Otsu {
             scale.signal = Signal::Above(foreground::otsu(values(), smallest, largest));
@@ -113,22 +128,25 @@ impl Scale {
     fn findings(&self, raw: ArrayView3<f32>, intensity: Intensity) -> Findings {
         let is_window = matches!(intensity, Intensity::Window { .. });
         let (low, high) = (self.low, self.low + self.width);
-        let (mut counted, mut clipped) = (0_u64, 0_u64);
+        let (mut counted, mut clipped, mut by_limits) = (0_u64, 0_u64, 0_u64);
         for &value in raw {
             // Below a window lies air.
             if value == 0.0 || (is_window && f64::from(value) <= low) {
                 continue;
             }
             counted += 1;
-            let beyond = || f64::from(value.max(self.floor)) < low || f64::from(value) > high;
-            clipped += u64::from(value < self.floor || (self.clips && beyond()));
+            let beyond = self.clips && (f64::from(value.max(self.floor)) < low || f64::from(value) > high);
+            clipped += u64::from(value < self.floor || beyond);
+            by_limits += u64::from(value < self.floor);
         }
+        let share = |count: u64| count as f64 / counted.max(1) as f64;
         let bright = (intensity == Intensity::MinMax).then(|| {
             let mut values: Vec<f32> = raw.iter().copied().filter(|v| *v > self.floor && *v != 0.0).collect();
             (percentile(&mut values, BRIGHT_PERCENTILE) - low) / self.width
         });
         Findings {
-            clipped: clipped as f64 / counted.max(1) as f64,
+            clipped: share(clipped),
+            clipped_by_limits: share(by_limits),
             air_not_zero: foreground::corner_share(raw, |value| self.is_signal(value)),
             bright: bright.filter(|share| share.is_finite()),
         }

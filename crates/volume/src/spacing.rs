@@ -34,7 +34,6 @@ impl Spacing {
 mod with_serde {
     use std::fmt;
 
-    use serde::de::value::SeqAccessDeserializer;
     use serde::de::{self, SeqAccess, Visitor};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -67,8 +66,14 @@ mod with_serde {
             }
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Spacing, A::Error> {
-            <[f64; 3]>::deserialize(SeqAccessDeserializer::new(seq)).map(Spacing::Millimetres)
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Spacing, A::Error> {
+            let mut values = Vec::with_capacity(3);
+            while let Some(mm) = seq.next_element::<f64>()? {
+                values.push(mm);
+            }
+            let count = values.len();
+            let mm = values.try_into().map_err(|_| de::Error::invalid_length(count, &self))?;
+            Ok(Spacing::Millimetres(mm))
         }
     }
 

@@ -1,14 +1,14 @@
 //! A case as a network's input.
 
-use std::path::Path;
-
 use ndarray::{Array3, Array4, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use crate::foreground::clear_background_nan;
 use crate::preparation::Names;
-use crate::scale::{Findings, Scale};
-use crate::{CaseFiles, Error, Frame, Geometry, Preparation, ScanFile, ValidPreprocess};
+use crate::scale::{Findings, Scale, Unscalable};
+use crate::{
+    CaseFiles, Error, Frame, Geometry, Intensity, Orientation, Preparation, ScanFile, ValidPreprocess, Volume,
+};
 
 /// A preprocessed case: the sequences as channels of one image, with the masks and the frame that belong to it.
 ///
@@ -37,7 +37,7 @@ struct Sequence {
     brain: Array3<bool>,
     /// Brain on the turned scan's grid.
     scan_brain: Array3<bool>,
-    geometry: Geometry,
+    frame: Frame,
     findings: Findings,
     nan_background: f64,
 }
@@ -52,8 +52,10 @@ impl Study {
     ///
     /// - [`Error::MissingSequence`] if the case has no file for a sequence of the settings.
     /// - The errors of [`ScanFile::read`] and [`ScanFile::read_labels`] if a file cannot be read.
-    /// - [`Error::NonFinite`] or [`Error::Constant`] if the intensities of a sequence cannot be scaled.
-    /// - [`Error::GridMismatch`] if a file lies on another grid than the first sequence.
+    /// - [`Error::NonFinite`] or [`Error::Constant`] if the intensities of a sequence cannot be scaled, and
+    ///   [`Error::InvalidSetting`] if the settings' percentiles, window or standard deviation leave no difference between them.
+    /// - [`Error::GridMismatch`] if a file lies on another grid than the first sequence. If the settings name an orientation,
+    ///   the grids are compared after the turn to it, so that files may be stored in different ones.
     /// - [`Error::Format`] if the settings name an orientation and a file does not state its own.
     pub fn load(files: &CaseFiles, preprocess: &ValidPreprocess) -> Result<Study, Error> {
         let paths = preprocess
@@ -67,16 +69,21 @@ impl Study {
                 })
             })
             .collect::<Result<Vec<&ScanFile>, _>>()?;
-        let loaded: Vec<Result<Sequence, Error>> =
-            paths.par_iter().map(|path| load_sequence(&files.id, path, preprocess)).collect();
-        // The first error in channel order, independent of the threads.
-        let sequences = loaded.into_iter().collect::<Result<Vec<_>, _>>()?;
-
-        let first = (&paths[0].path, sequences[0].geometry.clone());
-        for (path, sequence) in paths.iter().zip(&sequences) {
-            require_same_grid(&files.id, (first.0, &first.1), &path.path, &sequence.geometry)?;
+        // Of several errors, the first in channel order is returned, independent of the threads.
+        let scans: Vec<Result<_, Error>> = paths.par_iter().map(|file| read(&files.id, file)).collect();
+        let scans = scans.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let frame = frame(paths[0], scans[0].0.geometry.clone(), preprocess)?;
+        let mut framed = Vec::with_capacity(scans.len());
+        for (&file, (scan, nan)) in paths.iter().zip(scans) {
+            let own = require_same_grid(&files.id, (paths[0], &frame), file, &scan.geometry, preprocess)?;
+            framed.push((file, scan.voxels, nan, own));
         }
-        let frame = frame(paths[0], first.1.clone(), preprocess)?;
+        let sequences: Vec<Result<Sequence, Error>> = framed
+            .into_par_iter()
+            .map(|(file, voxels, nan, frame)| prepare(&files.id, file, voxels, nan, frame, preprocess))
+            .collect();
+        let sequences = sequences.into_iter().collect::<Result<Vec<_>, _>>()?;
+
         let mut preparation = prepared(&frame, &sequences, preprocess);
         let [nz, ny, nx] = frame.shape();
         let mut image = Array4::zeros([sequences.len(), nz, ny, nx]);
@@ -89,13 +96,13 @@ impl Study {
             None => None,
             Some(file) => {
                 let labels = file.read_labels()?;
-                require_same_grid(&files.id, (first.0, &first.1), &file.path, &labels.geometry)?;
-                preparation.grid_distance_mm =
-                    preparation.grid_distance_mm.max(first.1.largest_corner_distance_mm(&labels.geometry));
-                let turned = frame.turned(labels.voxels.view());
-                preparation.tumour_outside_crop =
-                    share_outside(&frame, turned.mapv(|label| label > 0).view());
-                Some(majority_mask(turned, &frame))
+                let own =
+                    require_same_grid(&files.id, (paths[0], &frame), file, &labels.geometry, preprocess)?;
+                let distance = frame.oriented().largest_corner_distance_mm(&own.oriented());
+                preparation.grid_distance_mm = preparation.grid_distance_mm.max(distance);
+                let turned = own.turned(labels.voxels.view());
+                preparation.tumour_outside_crop = share_outside(&own, turned.mapv(|label| label > 0).view());
+                Some(majority_mask(turned, &own))
             }
         };
         let channels = preprocess.sequences().to_vec();
@@ -128,27 +135,63 @@ impl Study {
     }
 }
 
-fn load_sequence(case: &str, file: &ScanFile, preprocess: &ValidPreprocess) -> Result<Sequence, Error> {
+/// Reads a scan and sets NaN outside the brain to 0. Also returns the share of such voxels.
+fn read(case: &str, file: &ScanFile) -> Result<(Volume<f32>, f64), Error> {
     let mut scan = file.read()?;
     let cleared = clear_background_nan(&mut scan.voxels).map_err(|([z, y, x], value)| Error::NonFinite {
         what: format!("case {case}: {file}: voxel z {z}, y {y}, x {x}"),
         value,
     })?;
-    let frame = frame(file, scan.geometry, preprocess)?;
-    let raw = frame.turned(scan.voxels.view());
-    let (scale, findings) = Scale::measure(raw, preprocess).map_err(|value| Error::Constant {
-        case: case.to_owned(),
-        path: file.path.clone(),
-        value,
-    })?;
+    let share = cleared as f64 / scan.voxels.len() as f64;
+    Ok((scan, share))
+}
+
+/// Scales a sequence and maps it to the network's grid.
+fn prepare(
+    case: &str,
+    file: &ScanFile,
+    voxels: Array3<f32>,
+    nan_background: f64,
+    frame: Frame,
+    preprocess: &ValidPreprocess,
+) -> Result<Sequence, Error> {
+    let raw = frame.turned(voxels.view());
+    let (scale, findings) =
+        Scale::measure(raw, preprocess).map_err(|reason| unscalable(case, file, reason, preprocess))?;
     let scan_brain = raw.map(|&value| scale.is_signal(value));
-    let (image, brain) = if frame.is_resampled() {
+    let (mut image, brain) = if frame.is_resampled() {
         (frame.interpolate(raw.map(|&value| scale.apply(value)).view()), frame.spread(scan_brain.view()))
     } else {
         (block_means(raw, &frame, scale), block_signal(scan_brain.view(), &frame))
     };
-    let nan_background = cleared as f64 / raw.len() as f64;
-    Ok(Sequence { image, brain, scan_brain, geometry: frame.scan().clone(), findings, nan_background })
+    if frame.is_resampled() && preprocess.intensity().is_unit_range() {
+        // Weights sum to 1 up to rounding.
+        image.mapv_inplace(|value| value.clamp(0.0, 1.0));
+    }
+    Ok(Sequence { image, brain, scan_brain, frame, findings, nan_background })
+}
+
+fn unscalable(case: &str, file: &ScanFile, reason: Unscalable, preprocess: &ValidPreprocess) -> Error {
+    let (low, width, smallest, largest) = match reason {
+        Unscalable::Constant(value) => {
+            return Error::Constant { case: case.to_owned(), path: file.path.clone(), value };
+        }
+        Unscalable::Flattened { low, width, smallest, largest } => (low, width, smallest, largest),
+    };
+    let found = match preprocess.intensity() {
+        Intensity::Percentile { low: from, high: to, .. } => {
+            format!("percentiles {from} and {to}, which are {low} and {}", low + width)
+        }
+        Intensity::Window { low, high } => {
+            format!("a window of {low} to {high} for intensities of {smallest} to {largest}")
+        }
+        other => format!("{} with a width of {width}", other.kind()),
+    };
+    Error::InvalidSetting {
+        setting: "intensity",
+        expected: format!("a scaling under which the voxels of case {case}, {file}, differ"),
+        found,
+    }
 }
 
 /// Creates the frame of a file's grid. A file without an orientation is refused where one is needed.
@@ -195,7 +238,7 @@ fn prepared(frame: &Frame, sequences: &[Sequence], preprocess: &ValidPreprocess)
         let (value, name) = all.reduce(|a, b| if b.0 > a.0 { b } else { a }).unwrap_or((0.0, &names[0]));
         (value, name.clone())
     };
-    let (clipped, clipped_name) = largest(&|sequence| sequence.findings.clipped);
+    let (clipped_by_limits, clipped_name) = largest(&|sequence| sequence.findings.clipped_by_limits);
     let (air_not_zero, air) = largest(&|sequence| sequence.findings.air_not_zero);
     let (nan_background, nan) = largest(&|sequence| sequence.nan_background);
     let (dimmest, bright_name) = largest(&|sequence| -sequence.findings.bright.unwrap_or(f64::INFINITY));
@@ -203,12 +246,22 @@ fn prepared(frame: &Frame, sequences: &[Sequence], preprocess: &ValidPreprocess)
     for sequence in &sequences[1..] {
         brain.zip_mut_with(&sequence.scan_brain, |all, one| *all |= one);
     }
-    let distances = sequences.iter().map(|sequence| scan.largest_corner_distance_mm(&sequence.geometry));
+    let oriented = frame.oriented();
+    let distances =
+        sequences.iter().map(|sequence| oriented.largest_corner_distance_mm(&sequence.frame.oriented()));
     let [dz, dy, dx] = scan.spacing_mm;
     let stored_codes = scan.has_orientation().then(|| scan.axis_codes());
+    let clipped = sequences.iter().map(|sequence| sequence.findings.clipped).fold(0.0, f64::max);
+    let stored_otherwise = sequences.iter().zip(names).filter_map(|(sequence, name)| {
+        let codes = sequence.frame.scan().axis_codes();
+        (codes != scan.axis_codes()).then(|| (name.clone(), codes))
+    });
     Preparation {
+        stored_otherwise: stored_otherwise.collect(),
+        oriented: preprocess.orientation() != Orientation::Stored,
+        clipped_by_limits,
         stored_codes,
-        turned_to: frame.is_turned().then(|| frame.geometry().axis_codes()),
+        turned_to: frame.is_turned().then(|| oriented.axis_codes()),
         oblique_degrees: scan.obliqueness_degrees(),
         stored_spacing_mm: [dx, dy, dz],
         resampled_to_mm: match (frame.is_resampled(), preprocess.spacing()) {
@@ -232,30 +285,42 @@ fn share_outside(frame: &Frame, turned: ArrayView3<bool>) -> Option<f64> {
     (all > 0).then(|| (all - inside) as f64 / all as f64)
 }
 
+/// Returns the frame of a file of the case.
+///
+/// # Errors
+/// Returns [`Error::GridMismatch`] unless the file's voxels, turned, lie where those of the first file do.
 fn require_same_grid(
     case: &str,
-    first: (&Path, &Geometry),
-    path: &Path,
-    found: &Geometry,
-) -> Result<(), Error> {
-    let (first_path, expected) = first;
-    if expected.same_grid(found) {
-        return Ok(());
+    first: (&ScanFile, &Frame),
+    file: &ScanFile,
+    geometry: &Geometry,
+    preprocess: &ValidPreprocess,
+) -> Result<Frame, Error> {
+    let (first_file, first_frame) = first;
+    let own = frame(file, geometry.clone(), preprocess)?;
+    let (expected, found) = (first_frame.oriented(), own.oriented());
+    if expected.same_grid(&found) {
+        return Ok(first_frame.of_file(own));
     }
-    let voxels = |[z, y, x]: [usize; 3]| format!("{x} x {y} x {z} voxels");
+    let turned = if first_frame.is_turned() || own.is_turned() {
+        format!(" after turning to {}", preprocess.orientation())
+    } else {
+        String::new()
+    };
+    let voxels = |[z, y, x]: [usize; 3]| format!("{x} x {y} x {z} voxels{turned}");
     let (expected, found) = if expected.shape != found.shape {
         (voxels(expected.shape), voxels(found.shape))
     } else {
-        let distance = expected.largest_corner_distance_mm(found);
+        let distance = expected.largest_corner_distance_mm(&found);
         (
-            format!("the affine {:?}", expected.world_from_voxel),
+            format!("the affine {:?}{turned}", expected.world_from_voxel),
             format!("{:?}, which moves a corner by {distance} mm", found.world_from_voxel),
         )
     };
     Err(Error::GridMismatch {
         case: case.to_owned(),
-        path: path.to_owned(),
-        first: first_path.to_owned(),
+        path: file.path.clone(),
+        first: first_file.path.clone(),
         expected,
         found,
     })

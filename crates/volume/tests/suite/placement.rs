@@ -160,6 +160,31 @@ proptest! {
     }
 }
 
+/// Spacings that no scanner has are refused or read, without a panic or an allocation of their size.
+#[test]
+fn extreme_spacings() {
+    for (stored, refused) in [(1e30, true), (1e6, true), (1e2, false), (1e-3, false), (1e-30, false)] {
+        let rows = [[stored, 0.0, 0.0, 0.0], [0.0, stored, 0.0, 0.0], [0.0, 0.0, stored, 0.0]];
+        let mut settings = crate::scans::settings(1, [4, 4, 4], 2);
+        settings.spacing_mm = relevox_volume::Spacing::Millimetres([1.0, 0.01, 1.0]);
+        match Frame::centred(Geometry::from_affine([20, 21, 22], rows), &settings.check().unwrap()) {
+            Ok(frame) => {
+                assert!(!refused, "{stored}");
+                let map = counting(frame.shape(), |n| n);
+                let scan = frame.to_scan(map.view()).unwrap();
+                assert_eq!(frame.to_network(scan.voxels.view()).unwrap().dim(), (2, 2, 2));
+            }
+            Err(error) => {
+                let message = error.to_string();
+                assert!(
+                    refused && message.starts_with("spacing_mm: expected a spacing that divides"),
+                    "{message}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn volumes_on_another_grid_are_rejected() {
     let frame =

@@ -8,7 +8,7 @@ use relevox_volume::{Cohort, Preprocess, Study, nifti};
 
 use crate::scans::brats_sequences;
 
-fn real_data() -> Option<PathBuf> {
+pub fn real_data() -> Option<PathBuf> {
     let folder = std::env::var_os("RELEVOX_REAL_DATA").map(PathBuf::from);
     if folder.is_none() {
         // Directly to stderr: the test harness captures the output of passing tests.
