@@ -327,3 +327,43 @@ impl Block {
         conv3d::add_relu(&y, &shortcut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usual_configuration_is_written_as_before_it_had_stems_and_outputs() {
+        let usual = ResNetConfig::default();
+        let json = r#"{"depth":18,"in_channels":4,"width":64,"stem_stride":2,"shortcut":"B"}"#;
+        assert_eq!(serde_json::to_string(&usual).unwrap(), json);
+        assert_eq!(serde_json::from_str::<ResNetConfig>(json).unwrap(), usual);
+    }
+
+    #[test]
+    fn other_configurations_read_as_they_were_written() {
+        let config = ResNetConfig {
+            stem_stride: [1, 2, 2],
+            stem_kernel: [3, 7, 7],
+            max_pool: false,
+            outputs: 3,
+            ..ResNetConfig::default()
+        };
+        let json = serde_json::to_string(&config).unwrap();
+        assert!(json.contains(r#""stem_stride":[1,2,2]"#) && json.contains(r#""outputs":3"#), "{json}");
+        assert_eq!(serde_json::from_str::<ResNetConfig>(&json).unwrap(), config);
+        assert!(serde_json::from_str::<ResNetConfig>(&json.replace("[1,2,2]", "[1,2]")).is_err());
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let check = |config: ResNetConfig| config.check().unwrap_err().to_string();
+        let usual = ResNetConfig::default;
+        assert!(check(ResNetConfig { depth: 19, ..usual() }).contains("depth: expected 10, 18"));
+        assert!(check(ResNetConfig { stem_stride: [1, 0, 1], ..usual() }).contains("stem_stride"));
+        assert!(check(ResNetConfig { stem_kernel: [7, 7, 65], ..usual() }).contains("stem_kernel"));
+        assert!(
+            check(ResNetConfig { outputs: 0, ..usual() }).contains("outputs: expected 1 to 65536, found 0")
+        );
+    }
+}

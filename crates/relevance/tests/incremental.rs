@@ -22,7 +22,13 @@ fn scan() -> Array4<f32> {
 }
 
 fn classifier(depth: usize, stem_stride: usize) -> NetworkClassifier {
-    let config = ResNetConfig { depth, width: 6, stem_stride: [stem_stride; 3], ..ResNetConfig::default() };
+    let config = ResNetConfig {
+        depth,
+        width: 6,
+        stem_stride: [stem_stride; 3],
+        outputs: 2,
+        ..ResNetConfig::default()
+    };
     let parameters = Parameters::seeded(3, &Device::Cpu);
     let network = ResNet3d::new(&config, parameters.builder()).unwrap();
     NetworkClassifier::new(network, Device::Cpu).unwrap()
@@ -57,7 +63,7 @@ fn whole(
     fill: &dyn Fill,
 ) -> RegionLogits {
     let dense = DenseBaseline::new(network, image.view()).unwrap();
-    assert_eq!(dense.logits().len(), 1);
+    assert_eq!([dense.logits().len(), network.outputs()], [2, 2]);
     region_logits(&dense, regions, fill, &silent).unwrap()
 }
 
@@ -96,7 +102,9 @@ fn windows_give_the_whole_passes_logits_to_rounding() {
         let network = NetworkClassifier::from(engine);
         let whole = whole(&network, &image, &regions, &fill);
         // Otherwise the scan's own logit would pass, too.
-        assert!(whole.perturbed.iter().any(|logit| (logit - whole.original[0]).abs() > 1e-3));
+        for (column, original) in whole.perturbed.columns().into_iter().zip(&whole.original) {
+            assert!(column.iter().any(|logit| (logit - original).abs() > 1e-3));
+        }
         // The second time the scan's activations are cached.
         for _ in 0..2 {
             let quick = quick(&network, &image, &regions, &fill).unwrap();

@@ -112,6 +112,48 @@ fn grad_cam_agrees_with_monai_for_either_class() {
     }
 }
 
+/// The fixture's network with a second output: a head of ones.
+fn with_two_outputs(fixture: &Fixture, swapped: bool) -> ResNet3d {
+    let mut weights = fixture.weights();
+    for key in ["fc.weight", "fc.bias"] {
+        let own = weights[key].clone();
+        let ones = own.ones_like().unwrap();
+        let both = if swapped { [&ones, &own] } else { [&own, &ones] };
+        weights.insert(key.to_owned(), Tensor::cat(&both, 0).unwrap());
+    }
+    let config = ResNetConfig { outputs: 2, ..CONFIG };
+    frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&config, vb)).unwrap()
+}
+
+#[test]
+fn grad_cam_differentiates_the_target_among_several_outputs() {
+    let fixture = Fixture::load();
+    let image = fixture.image();
+    let map = |network: &ResNet3d, target: Target| {
+        let stage = LastStage::new(network, image.view(), &target, Class::Positive, &Device::Cpu).unwrap();
+        third(&stage.grad_cam().unwrap().voxels)
+    };
+    let own = map(&fixture.network(), Target::sigmoid(0));
+    assert!(own.iter().any(|&value| value > 0.0));
+    for (swapped, output) in [(false, 0), (true, 1)] {
+        let network = with_two_outputs(&fixture, swapped);
+        assert_close(map(&network, Target::sigmoid(output)), &own, 1e-3);
+        assert_close(map(&network, Target::value(output)), &own, 1e-3);
+        // The softmax of two classes is the sigmoid of the difference.
+        let mut weights = fixture.weights();
+        for key in ["fc.weight", "fc.bias"] {
+            let difference = (&weights[key] - weights[key].ones_like().unwrap()).unwrap();
+            weights.insert(key.to_owned(), difference);
+        }
+        let difference = frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&CONFIG, vb)).unwrap();
+        let expected = map(&difference, Target::sigmoid(0));
+        assert_close(map(&network, Target::softmax(output)), &expected, 1e-3);
+        let other =
+            LastStage::new(&network, image.view(), &Target::sigmoid(2), Class::Positive, &Device::Cpu);
+        assert!(matches!(other, Err(Error::OutOfRange { .. })));
+    }
+}
+
 #[test]
 fn the_predicted_class_is_explained_unless_asked_otherwise() {
     let fixture = Fixture::load();

@@ -35,6 +35,8 @@ enum Node {
 /// What values cost of the limit, in units of about 8 bytes.
 const NODE: usize = 4;
 const MEMO: usize = 2;
+/// Bytes of the longest name. Longer texts are not needed.
+const NAME: usize = 1024;
 
 /// A pickle's values.
 #[derive(Debug)]
@@ -80,12 +82,9 @@ impl<'a> Pickle<'a> {
         }
     }
 
+    /// Returns a text of the length of a name.
     pub(super) fn text(&self, value: Value) -> Option<&'a str> {
-        let Value::At(at) = value else { return None };
-        match scalar(self.bytes, at as usize)?.0 {
-            Scalar::Text(text) => std::str::from_utf8(text).ok(),
-            _ => None,
-        }
+        text(self.bytes, value)
     }
 
     pub(super) fn tuple(&self, value: Value) -> Option<&[Value]> {
@@ -174,6 +173,15 @@ fn scalar(bytes: &[u8], at: usize) -> Option<(Scalar<'_>, usize)> {
     })
 }
 
+/// Returns the text of a value, if it is one of the length of a name.
+fn text(bytes: &[u8], value: Value) -> Option<&str> {
+    let Value::At(at) = value else { return None };
+    match scalar(bytes, at as usize)?.0 {
+        Scalar::Text(text) if text.len() <= NAME => std::str::from_utf8(text).ok(),
+        _ => None,
+    }
+}
+
 /// Reads a whole number in two's complement, or `None` if it takes more than 8 bytes.
 fn long(digits: &[u8]) -> Option<i64> {
     let sign = if digits.last().is_some_and(|&digit| digit >= 0x80) { 0xff } else { 0 };
@@ -186,6 +194,9 @@ fn long(digits: &[u8]) -> Option<i64> {
 fn global(bytes: &[u8], at: usize) -> Option<(&str, &str)> {
     let mut lines = bytes.get(at + 1..)?.splitn(3, |&byte| byte == b'\n');
     let (module, name, _) = (lines.next()?, lines.next()?, lines.next()?);
+    if module.len() > NAME || name.len() > NAME {
+        return None;
+    }
     Some((std::str::from_utf8(module).ok()?, std::str::from_utf8(name).ok()?))
 }
 
@@ -379,21 +390,13 @@ impl Reader<'_> {
         let class = match function {
             Value::Node(index) => match self.nodes.get(index as usize) {
                 Some(&Node::Global(at)) => global(self.bytes, at as usize),
-                Some(&Node::Class(module, name)) => self.text(module).zip(self.text(name)),
+                Some(&Node::Class(module, name)) => text(self.bytes, module).zip(text(self.bytes, name)),
                 _ => None,
             },
             _ => None,
         };
         let is_dict = matches!(class, Some(("collections", "OrderedDict" | "defaultdict")));
         self.node(if is_dict { Node::Dict(Vec::new()) } else { Node::Call(function, arguments) })
-    }
-
-    fn text(&self, value: Value) -> Option<&str> {
-        let Value::At(at) = value else { return None };
-        match scalar(self.bytes, at as usize)?.0 {
-            Scalar::Text(text) => std::str::from_utf8(text).ok(),
-            _ => None,
-        }
     }
 
     fn put(&mut self, index: u32) -> Result<(), String> {

@@ -96,6 +96,14 @@ fn tensors_that_claim_more_than_the_file_are_refused() {
 }
 
 #[test]
+fn entries_that_overlap_are_refused() {
+    let mut bytes = zip(&[("a/data/0", &[0; 500]), ("a/data/1", &[0; 4])]);
+    let len = bytes.windows(4).rposition(|four| four == [4, 0, 0, 0]).unwrap();
+    bytes[len - 4..len + 4].copy_from_slice(&[0, 2, 0, 0, 0, 2, 0, 0]);
+    assert!(Archive::read(&bytes).unwrap_err().contains("larger than the file"));
+}
+
+#[test]
 fn a_pickle_cannot_take_more_memory_than_its_limit() {
     let refused = |pickle: &[u8], part: &str| {
         let found = Pickle::read(pickle, 4096 + pickle.len() / 4).unwrap_err();
@@ -114,6 +122,7 @@ fn a_pickle_cannot_take_more_memory_than_its_limit() {
     refused(b"}(N0.", "damaged");
     refused(b"h\x07.", "damaged");
     refused(b"", "damaged");
+    refused(&[&b"c"[..], &[b'a'; 2000], b"\nb\n."].concat(), "damaged");
     // Deep containers are dropped without recursion.
     let deep = [&b")"[..], &[0x85; 100_000], b"."].concat();
     assert!(Pickle::read(&deep, 1 << 20).is_ok());

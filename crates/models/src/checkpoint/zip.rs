@@ -52,8 +52,11 @@ impl<'a> Archive<'a> {
         }
         let mut entries = BTreeMap::new();
         let mut at = start;
+        let mut room = bytes.len();
         for _ in 0..count {
             let (name, entry, len) = central(bytes, at).ok_or_else(cut)?;
+            let left = room.checked_sub(entry.len);
+            room = left.ok_or("a zip archive whose entries are larger than the file")?;
             entries.insert(name, entry);
             at += len;
         }
