@@ -197,6 +197,7 @@ fn cohort(path: &Path, sequences: &[String], contract: Option<&ValidInput>) -> a
     for left_out in &cohort.left_out {
         print_status(format!("left out: {}: {}", left_out.case, left_out.reason));
     }
+    cohort.notes.iter().for_each(|note| print_status(note));
     print_status(format!("{} cases, {} left out", cohort.cases.len(), cohort.left_out.len()));
     let cases: Vec<Value> =
         cohort.cases.iter().zip(&described).map(|(case, facts)| row(case, facts)).collect();
@@ -205,7 +206,7 @@ fn cohort(path: &Path, sequences: &[String], contract: Option<&ValidInput>) -> a
         .iter()
         .map(|left_out| json!({ "case": left_out.case, "reason": left_out.reason }))
         .collect();
-    print_result(&json!({ "cohort": path, "cases": cases, "left_out": left_out }))
+    print_result(&json!({ "cohort": path, "cases": cases, "left_out": left_out, "notes": cohort.notes }))
 }
 
 /// What is wrong with a case, or how it was prepared.
