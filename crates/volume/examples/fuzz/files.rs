@@ -34,9 +34,11 @@ pub fn read(input: &[u8]) -> Result<Read, String> {
         fs::write(folder.join(name), &bytes).map_err(unwritable)?;
     } else {
         let header_bytes = if input.starts_with(&540_i32.to_le_bytes()) { 540 } else { 348 };
-        let (header, image) = input.split_at(header_bytes.min(input.len()));
+        let (header, rest) = input.split_at(header_bytes.min(input.len()));
+        // Most seeds are single files, with 4 bytes between header and voxels.
+        let image = rest.get(4..).unwrap_or_default();
         let mut header = header.to_vec();
-        // A pair's magic, without an offset: most seeds are single files.
+        // A pair's magic, without an offset.
         if header.starts_with(&348_i32.to_le_bytes()) && header.len() == 348 && !input.len().is_multiple_of(4)
         {
             header[344..347].copy_from_slice(b"ni1");
@@ -52,7 +54,7 @@ pub fn read(input: &[u8]) -> Result<Read, String> {
     }
     let index = match input.len() % 5 {
         0 => None,
-        n => Some(n - 1),
+        n => Some(n.saturating_sub(2)),
     };
     let mut accepted = false;
     for name in names {

@@ -113,19 +113,27 @@ fn decode_8_bits<T: Voxel>(
         }
         collected += chunk.len();
         grow(&mut words, chunk.len().div_ceil(4), count.div_ceil(4));
-        words.extend(chunk.chunks(4).map(|bytes| {
-            let mut word = [0; 4];
-            word[..bytes.len()].copy_from_slice(bytes);
-            u32::from_le_bytes(word)
-        }));
+        let (groups, rest) = chunk.as_chunks::<4>();
+        words.extend(groups.iter().map(|&bytes| u32::from_le_bytes(bytes)));
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            words.push(u32::from_le_bytes(last));
+        }
         Ok(())
     })?;
     let table: [u32; 256] = table.map(|voxel| voxel.map_or(0, T::to_word));
-    words.reserve_exact(count - words.len());
+    let collected = words.len();
+    words.reserve_exact(count - collected);
     words.resize(count, 0);
     // A word is overwritten after its bytes have been read, because they go to places at or after it.
-    for i in (0..count).rev() {
-        words[i] = table[usize::from(words[i / 4].to_le_bytes()[i % 4])];
+    for i in (0..collected).rev() {
+        let voxels = words[i].to_le_bytes().map(|byte| table[usize::from(byte)]);
+        let places = &mut words[4 * i..count.min(4 * i + 4)];
+        match places.as_chunks_mut() {
+            ([places], _) => *places = voxels,
+            _ => places.copy_from_slice(&voxels[..places.len()]),
+        }
     }
     // Collects in place.
     Ok(words.into_iter().map(T::of_word).collect())

@@ -96,14 +96,12 @@ pub(super) fn describe(path: &Path, head: &[u8]) -> String {
     }
 }
 
-/// Describes a folder that was given for a file.
-pub(super) fn describe_folder(folder: &Path) -> String {
+/// Describes a folder that was given for a file, if it holds scans of another format.
+pub(super) fn describe_folder(folder: &Path) -> Option<String> {
     let files =
         entries(folder).flat_map(|path| if path.is_dir() { entries(&path).collect() } else { vec![path] });
-    if files.take(SEARCHED_FILES).any(|path| is_dicom(&path)) {
-        return "a folder of DICOM files; convert it to .nii.gz with dcm2niix".to_owned();
-    }
-    "a folder".to_owned()
+    let dicom = files.take(SEARCHED_FILES).any(|path| is_dicom(&path));
+    dicom.then(|| "a folder of DICOM files; convert it to .nii.gz with dcm2niix".to_owned())
 }
 
 /// Paths in a folder, up to a number.

@@ -109,8 +109,10 @@ fn open(path: &Path) -> Result<(File, Option<u64>), Error> {
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
-        let found = other_formats::describe_folder(path);
-        return Err(Error::Format { path: path.to_owned(), expected: EXPECTED_FILE, found });
+        return Err(match other_formats::describe_folder(path) {
+            Some(found) => Error::Format { path: path.to_owned(), expected: EXPECTED_FILE, found },
+            None => unreadable(io::Error::from(io::ErrorKind::IsADirectory)),
+        });
     }
     // Pipes and devices report a length of 0.
     Ok((file, metadata.is_file().then_some(metadata.len())))
