@@ -200,7 +200,7 @@ fn states_that_do_not_fit_are_refused() {
     };
     assert!(message(&path, &config()).contains("could not read"));
     fs::write(&path, b"not a tensor").unwrap();
-    assert!(message(&path, &config()).contains("expected a safetensors file"));
+    assert!(message(&path, &config()).contains("expected weights (a safetensors file"));
     let trainer = new(&config());
     trainer.save_weights(&path).unwrap();
     assert!(message(&path, &config()).contains("expected a state of training"));
