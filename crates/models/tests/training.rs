@@ -208,10 +208,10 @@ fn states_that_do_not_fit_are_refused() {
     assert!(message(&path, &TrainConfig { seed: 6, ..config() }).contains("seed: 6"));
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
-    assert!(message(&path, &config()).contains("expected a safetensors file"));
+    assert!(message(&path, &config()).contains("expected weights (a safetensors file"));
     // A header that claims 2^60 bytes.
     fs::write(&path, [&(1u64 << 60).to_le_bytes()[..], b"{}"].concat()).unwrap();
-    assert!(message(&path, &config()).contains("expected a safetensors file"));
+    assert!(message(&path, &config()).contains("expected weights (a safetensors file"));
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Model {
                 max_pool: options.max_pool,
                 ..WeightsHints::default()
             };
-            let trained = checkpoint::load_resnet(path, &hints, device)?;
+            let trained = checkpoint::load_resnet(path, &hints, device).map_err(contradiction)?;
             let stored = trained.metadata.as_ref().map(|metadata| &metadata.preprocess);
             let preprocess = options.preprocess(stored, path)?;
             match &shared {
@@ -164,6 +164,24 @@ impl ModelOptions {
         agree("crop", self.crop.map(zyx), zyx(preprocess.crop), path)?;
         agree("downsample", self.downsample, preprocess.downsample, path)?;
         Ok(preprocess)
+    }
+}
+
+/// Names the option that contradicts the weights.
+fn contradiction(error: relevox_models::Error) -> Error {
+    match error {
+        relevox_models::Error::InFile { path, source } => match *source {
+            relevox_models::Error::InvalidSetting { setting, expected, found } => {
+                let setting = match setting {
+                    "stem_stride" => "stem-stride",
+                    "max_pool" => "max-pool",
+                    other => other,
+                };
+                Error::setting(setting, format!("{expected} ({})", path.display()), found)
+            }
+            source => relevox_models::Error::InFile { path, source: Box::new(source) }.into(),
+        },
+        other => other.into(),
     }
 }
 
