@@ -200,7 +200,7 @@ fn states_that_do_not_fit_are_refused() {
     };
     assert!(message(&path, &config()).contains("could not read"));
     fs::write(&path, b"not a tensor").unwrap();
-    assert!(message(&path, &config()).contains("expected a safetensors file"));
+    assert!(message(&path, &config()).contains("expected weights (a safetensors file"));
     let trainer = new(&config());
     trainer.save_weights(&path).unwrap();
     assert!(message(&path, &config()).contains("expected a state of training"));
@@ -208,10 +208,10 @@ fn states_that_do_not_fit_are_refused() {
     assert!(message(&path, &TrainConfig { seed: 6, ..config() }).contains("seed: 6"));
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
-    assert!(message(&path, &config()).contains("expected a safetensors file"));
+    assert!(message(&path, &config()).contains("expected weights (a safetensors file"));
     // A header that claims 2^60 bytes.
     fs::write(&path, [&(1u64 << 60).to_le_bytes()[..], b"{}"].concat()).unwrap();
-    assert!(message(&path, &config()).contains("expected a safetensors file"));
+    assert!(message(&path, &config()).contains("expected weights (a safetensors file"));
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn the_loss_is_bounded_where_nothing_moves() {
     let loss = perturbation_loss(&p, var.as_tensor(), 1e-3).unwrap();
     // 1/ε in float32, where ε itself is rounded.
     assert_eq!(loss.to_scalar::<f32>().unwrap(), 1.0 / 1e-3_f32);
-    let gradient = loss.backward().unwrap().get(var.as_tensor()).unwrap().to_vec2::<f32>().unwrap()[0][0];
+    let gradient = loss.backward().unwrap().get(var.as_tensor()).unwrap().to_vec1::<f32>().unwrap()[0];
     assert!(gradient.is_finite());
 }
 

@@ -265,7 +265,7 @@ impl ModelOptions {
                 let config = checkpoint::load_resnet(path, &hints, device)?.config;
                 Err(no_contract(path, &config, true))
             }
-            loaded => Ok(loaded?),
+            loaded => loaded.map_err(contradiction),
         }
     }
 
@@ -320,6 +320,24 @@ fn no_contract(weights: &Path, network: &ResNetConfig, unstated: bool) -> Error 
             beside.display()
         ),
         example: Some(text),
+    }
+}
+
+/// Names the option or key that contradicts the weights.
+fn contradiction(error: ModelError) -> Error {
+    match error {
+        ModelError::InFile { path, source } => match *source {
+            ModelError::InvalidSetting { setting, expected, found } => {
+                let setting = match setting {
+                    "stem_stride" => "stem-stride",
+                    "max_pool" => "max-pool",
+                    other => other,
+                };
+                Error::setting(setting, format!("{expected} ({})", path.display()), found)
+            }
+            source => ModelError::InFile { path, source: Box::new(source) }.into(),
+        },
+        other => other.into(),
     }
 }
 

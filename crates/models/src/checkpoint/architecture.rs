@@ -110,12 +110,13 @@ impl From<String> for Problem {
     }
 }
 
-/// Returns the configuration of a residual network with these weights.
+/// Returns the configuration of a residual network with these weights, whose names had a `prefix`.
 pub(super) fn resnet(
     tensors: &BTreeMap<String, Tensor>,
+    prefix: &str,
     hints: &WeightsHints,
 ) -> Result<ResNetConfig, Problem> {
-    if let Some(found) = other_network(tensors) {
+    if let Some(found) = other_network(tensors, prefix) {
         return Err(found.into());
     }
     let shape = |key: &str| tensors.get(key).map(Tensor::dims);
@@ -128,6 +129,9 @@ pub(super) fn resnet(
     };
     if let Some((key, tensor)) = tensors.iter().find(|(_, tensor)| !is_float(tensor.dtype())) {
         return Err(format!("values that are not floating-point ({key} of {:?})", tensor.dtype()).into());
+    }
+    if !tensors.contains_key("bn1.running_mean") {
+        return Err("no batch norm with running statistics (bn1.running_mean)".to_owned().into());
     }
     let (depth, _, _) = stages(tensors)?;
     let is_projected = tensors.keys().any(|key| key.contains(".downsample."));
@@ -175,21 +179,21 @@ fn stages(tensors: &BTreeMap<String, Tensor>) -> Result<(usize, [usize; 4], bool
 }
 
 /// Returns what the tensors are if they are not a residual network's.
-fn other_network(tensors: &BTreeMap<String, Tensor>) -> Option<String> {
+fn other_network(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> Option<String> {
     let unexpected: Vec<&String> = tensors.keys().filter(|key| !is_resnet_key(key)).collect();
     let Some(first) = unexpected.first() else {
         return tensors.is_empty().then(|| "no tensors".to_owned());
     };
     let named = KINDS.iter().find_map(|(part, kind)| {
         let key = tensors.keys().find(|key| key.contains(part))?;
-        Some(format!("those of {kind} (it has the key {key})"))
+        Some(format!("those of {kind} (it has the key {prefix}{key})"))
     });
     // A residual network with a few more parameters.
     let is_resnet = tensors.contains_key("conv1.weight") && tensors.contains_key("layer1.0.conv1.weight");
     Some(match named {
         Some(named) => named,
-        None if is_resnet => format!("a parameter that no such network has ({first})"),
-        None => format!("those of another network (it has the key {first})"),
+        None if is_resnet => format!("a parameter that no such network has ({prefix}{first})"),
+        None => format!("those of another network (it has the key {prefix}{first})"),
     })
 }
 

@@ -164,8 +164,8 @@ pub fn load_resnet(
         }
         Some(other) => return Err(wrong_network(path, "the weights of a residual network", Some(other))),
         None => {
-            let tensors = names::stripped(weights(tensors));
-            let config = architecture::resnet(&tensors, hints).map_err(|problem| match problem {
+            let (tensors, prefix) = names::stripped(weights(tensors));
+            let config = architecture::resnet(&tensors, &prefix, hints).map_err(|problem| match problem {
                 Problem::Other(found) => format_error(path, RESNET, one_line(&found)),
                 Problem::Unstated(missing) => Error::Unstated { path: path.to_owned(), missing },
                 Problem::Contradiction(error) => in_file(path)(error),

@@ -9,16 +9,18 @@ const PREFIXES: [&str; 7] = ["module.", "model.", "_orig_mod.", "net.", "network
 /// Tensors of a loss or of an average of weights, which are not the network's.
 const OTHERS: [&str; 5] = ["criterion.", "loss.", "loss_fn.", "loss_function.", "n_averaged"];
 
-/// Leaves out tensors that are not the network's, then removes the prefixes that all names share.
-pub(super) fn stripped(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+/// Leaves out tensors that are not the network's, then removes the prefixes that all names share; also returns these.
+pub(super) fn stripped(mut tensors: BTreeMap<String, Tensor>) -> (BTreeMap<String, Tensor>, String) {
     tensors.retain(|name, _| {
         !name.ends_with("num_batches_tracked") && !OTHERS.iter().any(|other| name.starts_with(other))
     });
+    let mut prefixes = String::new();
     while let Some(prefix) = shared(&tensors) {
+        prefixes.push_str(prefix);
         let rest = |name: String| name.strip_prefix(prefix).map_or(name.clone(), str::to_owned);
         tensors = tensors.into_iter().map(|(name, tensor)| (rest(name), tensor)).collect();
     }
-    tensors
+    (tensors, prefixes)
 }
 
 /// Returns the prefix that all names share, if it is one of a wrapper.
@@ -35,7 +37,7 @@ mod tests {
     fn names(names: &[&str]) -> Vec<String> {
         let zero = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
         let tensors = names.iter().map(|name| (name.to_string(), zero.clone())).collect();
-        stripped(tensors).into_keys().collect()
+        stripped(tensors).0.into_keys().collect()
     }
 
     #[test]

@@ -123,6 +123,7 @@ fn find<'p>(pickle: &'p Pickle<'_>) -> Result<&'p [(Value, Value)], String> {
             Some(class) => Err(format!("a whole pickled object ({class}); {SAVE_AGAIN}")),
             None => Err(format!("a dictionary without tensors ({}); {SAVE_AGAIN}", names(pickle, entries))),
         },
+        None if !matches!(stored(pickle, at), Ok(None)) => Err(format!("a single tensor; {SAVE_AGAIN}")),
         None => Err(match module(pickle, at) {
             Some(class) => format!("a whole pickled object ({class}); {SAVE_AGAIN}"),
             None => format!("a pickle of something else than a state dict; {SAVE_AGAIN}"),

@@ -147,7 +147,7 @@ fn files_that_are_something_else_are_named() {
         ("no-tensors.pth", ["without tensors (epoch, losses", "model.state_dict()"]),
         ("two.pth", ["several state dicts (model, net", "model.state_dict()"]),
         ("linear.pth", ["residual network", "the key bias"]),
-        ("densenet.pth", ["those of a DenseNet", "denseblock1"]),
+        ("densenet.pth", ["those of a DenseNet", "key features.denseblock1"]),
     ] {
         let message = refusal(&path(name), &usual());
         for part in parts {
@@ -181,7 +181,7 @@ fn networks_that_are_not_quite_residual_networks_are_refused() {
     );
     refused(
         &|tensors| drop(tensors.insert("module.attention.weight".into(), zeros(&[2], f32))),
-        "attention.weight",
+        "module.attention.weight",
     );
     refused(&|tensors| drop(tensors.remove("module.layer3.0.conv1.weight")), "[1, 1, 0, 1] basic blocks");
     refused(&|tensors| drop(tensors.remove("module.bn1.running_mean")), "bn1.running_mean");
