@@ -8,6 +8,24 @@ use std::process::ExitCode;
 #[error("{0}")]
 pub struct InputError(pub String);
 
+/// Invalid input, with advice of several lines. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct HelpfulError {
+    message: String,
+    help: String,
+}
+
+/// Creates an error of invalid input with advice.
+pub fn with_help(message: impl fmt::Display, help: String) -> anyhow::Error {
+    HelpfulError { message: message.to_string(), help }.into()
+}
+
+/// Returns the advice of an error, if it has any.
+pub fn help(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(|cause| cause.downcast_ref::<HelpfulError>()).map(|error| error.help.as_str())
+}
+
 /// The user interrupted the command. Exit code 130.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted; run the same command again to resume")]
@@ -52,6 +70,7 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
             return ExitStatus::Interrupted;
         }
         if cause.is::<InputError>()
+            || cause.is::<HelpfulError>()
             || cause.is::<relevox_volume::Error>()
             || cause.is::<slic3d::Error>()
             || of_libraries.contains(&Some(ExitStatus::InvalidInput))

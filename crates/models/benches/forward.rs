@@ -41,7 +41,7 @@ fn train(criterion: &mut Criterion) {
     let mut adam = Adam::new(parameters.trainable(), AdamConfig::default()).expect("an optimiser");
     group.bench_function(BenchmarkId::new("ResNet-10, width 16", format!("{STUDY:?}")), |bencher| {
         bencher.iter(|| {
-            let logits = network.forward_t(black_box(&x), true).expect("logits");
+            let logits = network.forward_t(black_box(&x), true).and_then(|y| y.squeeze(1)).expect("logits");
             let loss = bce_with_logits(&logits, &[true, false, true, false], 1.0).expect("a loss");
             adam.step(&loss.backward().expect("gradients"), 1e-3).expect("a step");
         });

@@ -74,6 +74,29 @@ pub enum Error {
         /// The actual content.
         found: String,
     },
+    /// Weights without metadata need settings that tensors do not tell.
+    #[error(
+        "{}: expected a statement of {}, which weights without metadata do not tell, found none; MONAI's resnet has \
+        stem_stride 1 and max_pool true by default (conv1_t_stride=1, no_max_pool=False), MedicalNet's and \
+        torchvision's have stem_stride 2 and max_pool true",
+        path.display(), missing.join(" and ")
+    )]
+    Unstated {
+        /// The file.
+        path: PathBuf,
+        /// The settings.
+        missing: Vec<&'static str>,
+    },
+    /// There is no choice of this name.
+    #[error("{what}: expected {expected}, found {found}")]
+    UnknownName {
+        /// What was to be chosen.
+        what: &'static str,
+        /// The names there are.
+        expected: String,
+        /// The given name.
+        found: String,
+    },
     /// The device is unknown or not available.
     #[error("device {spec}: {why}")]
     Device {

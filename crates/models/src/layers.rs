@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
 use conv3d::{BatchNorm, Conv3dParams, ConvTranspose3dParams};
 
-/// A 3D convolution with a cubic kernel.
+/// A 3D convolution.
 #[derive(Debug, Clone)]
 pub struct Conv3d {
     weight: Tensor,
@@ -14,7 +14,7 @@ pub struct Conv3d {
 }
 
 impl Conv3d {
-    /// Builds a convolution without bias: `weight [o, i, k, k, k]`.
+    /// Builds a convolution with a cubic kernel and without bias: `weight [o, i, k, k, k]`.
     ///
     /// # Errors
     /// Returns an error if `vb` has no such parameter.
@@ -25,9 +25,21 @@ impl Conv3d {
         padding: usize,
         vb: VarBuilder,
     ) -> Result<Self> {
-        let [from, to] = channels;
-        let weight = vb.get_with_hints((to, from, kernel, kernel, kernel), "weight", init::CONVOLUTION)?;
-        Ok(Self { weight, bias: None, params: Conv3dParams::cubic(stride, padding) })
+        Self::with_params(channels, [kernel; 3], Conv3dParams::cubic(stride, padding), vb)
+    }
+
+    /// Builds a convolution without bias: `weight [o, i, kz, ky, kx]`.
+    ///
+    /// # Errors
+    /// Returns an error if `vb` has no such parameter.
+    pub fn with_params(
+        [from, to]: [usize; 2],
+        [z, y, x]: [usize; 3],
+        params: Conv3dParams,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let weight = vb.get_with_hints((to, from, z, y, x), "weight", init::CONVOLUTION)?;
+        Ok(Self { weight, bias: None, params })
     }
 
     /// Adds the parameter `bias [o]`.
@@ -48,7 +60,7 @@ impl Conv3d {
         conv3d::conv3d(x, &self.weight, self.bias.as_ref(), self.params)
     }
 
-    /// Returns the kernel, `[o, i, k, k, k]`.
+    /// Returns the kernel, `[o, i, kz, ky, kx]`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }

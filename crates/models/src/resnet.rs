@@ -9,7 +9,7 @@ use crate::{
 };
 use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::VarBuilder;
-use conv3d::Pool3dParams;
+use conv3d::{Conv3dParams, Pool3dParams};
 use serde::{Deserialize, Serialize};
 
 /// Shortcut of a block whose input and output shapes differ.
@@ -22,24 +22,90 @@ pub enum Shortcut {
 }
 
 /// Configuration of a [`ResNet3d`].
+///
+/// Settings that are left out of a serialised configuration have their default; those that have it are not written,
+/// except for the first five.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResNetConfig {
-    /// Number of layers with weights: 10, 18, 34 or 50.
+    /// Number of layers with weights: 10, 18 or 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks).
     pub depth: usize,
     /// Input channels.
     pub in_channels: usize,
     /// Channels of the stem and of the first stage, doubled at each later stage; 64 in the literature.
     pub width: usize,
-    /// Stride of the first convolution.
-    pub stem_stride: usize,
+    /// Stride of the first convolution, `[z, y, x]`; written as one number if the axes agree.
+    #[serde(with = "by_axis")]
+    pub stem_stride: [usize; 3],
     /// Shortcut between different shapes.
     pub shortcut: Shortcut,
+    /// Kernel of the first convolution, `[z, y, x]`, padded by half of it; 7 in the literature.
+    #[serde(with = "by_axis", default = "stem_kernel", skip_serializing_if = "is_stem_kernel")]
+    pub stem_kernel: [usize; 3],
+    /// Whether a max-pooling (window 3, stride 2) follows the first convolution; MONAI's `no_max_pool` is the opposite.
+    #[serde(default = "max_pool", skip_serializing_if = "Clone::clone")]
+    pub max_pool: bool,
+    /// Outputs of the last layer, `k`.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub outputs: usize,
 }
 
 impl Default for ResNetConfig {
     fn default() -> Self {
-        Self { depth: 18, in_channels: 4, width: 64, stem_stride: 2, shortcut: Shortcut::B }
+        Self {
+            depth: 18,
+            in_channels: 4,
+            width: 64,
+            stem_stride: [2; 3],
+            shortcut: Shortcut::B,
+            stem_kernel: stem_kernel(),
+            max_pool: max_pool(),
+            outputs: one(),
+        }
+    }
+}
+
+fn stem_kernel() -> [usize; 3] {
+    [7; 3]
+}
+
+fn is_stem_kernel(kernel: &[usize; 3]) -> bool {
+    *kernel == stem_kernel()
+}
+
+fn max_pool() -> bool {
+    true
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(outputs: &usize) -> bool {
+    *outputs == one()
+}
+
+/// Sizes along z, y and x: one number if they agree, a list of three otherwise.
+mod by_axis {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged, expecting = "expected a number or a list of three, [z, y, x]")]
+    enum Sizes {
+        All(usize),
+        Each([usize; 3]),
+    }
+
+    pub fn serialize<S: Serializer>(&[z, y, x]: &[usize; 3], serializer: S) -> Result<S::Ok, S::Error> {
+        let sizes = if z == y && y == x { Sizes::All(z) } else { Sizes::Each([z, y, x]) };
+        sizes.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[usize; 3], D::Error> {
+        Ok(match Sizes::deserialize(deserializer)? {
+            Sizes::All(size) => [size; 3],
+            Sizes::Each(sizes) => sizes,
+        })
     }
 }
 
@@ -52,17 +118,12 @@ valid! {
 impl ResNetConfig {
     /// Returns the number of blocks per stage and whether they are bottlenecks.
     fn stages(&self) -> Result<([usize; 4], bool), Error> {
-        match self.depth {
-            10 => Ok(([1, 1, 1, 1], false)),
-            18 => Ok(([2, 2, 2, 2], false)),
-            34 => Ok(([3, 4, 6, 3], false)),
-            50 => Ok(([3, 4, 6, 3], true)),
-            depth => Err(Error::InvalidSetting {
-                setting: "depth",
-                expected: "10, 18, 34 or 50".to_owned(),
-                found: depth.to_string(),
-            }),
-        }
+        let stages = STAGES.into_iter().find(|(depth, ..)| *depth == self.depth);
+        stages.map(|(_, blocks, bottleneck)| (blocks, bottleneck)).ok_or_else(|| Error::InvalidSetting {
+            setting: "depth",
+            expected: "10, 18, 34, 50, 101, 152 or 200".to_owned(),
+            found: self.depth.to_string(),
+        })
     }
 
     /// Validates the configuration.
@@ -71,23 +132,41 @@ impl ResNetConfig {
     /// Returns [`Error::InvalidSetting`] for the first setting that is out of range.
     pub fn check(self) -> Result<ValidResNetConfig, Error> {
         self.stages()?;
-        let sizes =
-            [("in_channels", self.in_channels), ("width", self.width), ("stem_stride", self.stem_stride)];
-        for (key, value) in sizes {
-            if !(1..=4096).contains(&value) {
-                let expected = "1 to 4096".to_owned();
-                return Err(Error::InvalidSetting { setting: key, expected, found: value.to_string() });
+        let sizes = [
+            ("in_channels", 4096, [self.in_channels; 3]),
+            ("width", 4096, [self.width; 3]),
+            ("stem_stride", 4096, self.stem_stride),
+            ("stem_kernel", 64, self.stem_kernel),
+            ("outputs", 65536, [self.outputs; 3]),
+        ];
+        for (setting, most, values) in sizes {
+            if let Some(value) = values.into_iter().find(|value| !(1..=most).contains(value)) {
+                let expected = format!("1 to {most}");
+                return Err(Error::InvalidSetting { setting, expected, found: value.to_string() });
             }
         }
         Ok(ValidResNetConfig(self))
     }
 }
 
-/// A residual network with one logit.
+/// Depth, blocks per stage, and whether they are bottlenecks.
+pub(crate) const STAGES: [(usize, [usize; 4], bool); 7] = [
+    (10, [1, 1, 1, 1], false),
+    (18, [2, 2, 2, 2], false),
+    (34, [3, 4, 6, 3], false),
+    (50, [3, 4, 6, 3], true),
+    (101, [3, 4, 23, 3], true),
+    (152, [3, 8, 36, 3], true),
+    (200, [3, 24, 36, 3], true),
+];
+
+/// A residual network with `k` outputs.
 #[derive(Debug, Clone)]
 pub struct ResNet3d {
     pub(crate) stem: Conv3d,
     pub(crate) stem_norm: BatchNorm3d,
+    /// Whether [`ResNet3d::POOL`] follows the stem.
+    pub(crate) max_pool: bool,
     pub(crate) stages: Vec<Vec<Block>>,
     pub(crate) head: Linear,
 }
@@ -103,7 +182,9 @@ impl ResNet3d {
     pub fn new(config: &ResNetConfig, vb: VarBuilder) -> Result<Self, Error> {
         let config = config.clone().check()?;
         let (blocks, bottleneck) = config.stages()?;
-        let stem = Conv3d::new([config.in_channels, config.width], 7, config.stem_stride, 3, vb.pp("conv1"))?;
+        let (kernel, stride) = (config.stem_kernel, config.stem_stride);
+        let params = Conv3dParams { stride, padding: kernel.map(|size| size / 2), dilation: [1; 3] };
+        let stem = Conv3d::with_params([config.in_channels, config.width], kernel, params, vb.pp("conv1"))?;
         let stem_norm = BatchNorm3d::new(config.width, vb.pp("bn1"))?;
         let mut channels = config.width;
         let mut stages = Vec::new();
@@ -119,14 +200,19 @@ impl ResNet3d {
             }
             stages.push(layers);
         }
-        let head = Linear::new([channels, 1], vb.pp("fc"))?;
-        Ok(Self { stem, stem_norm, stages, head })
+        let head = Linear::new([channels, config.outputs], vb.pp("fc"))?;
+        Ok(Self { stem, stem_norm, max_pool: config.max_pool, stages, head })
     }
 
-    /// Computes the logits of the positive class.
+    /// Returns the number of outputs, `k`.
+    pub fn outputs(&self) -> usize {
+        self.head.parameters().1.elem_count()
+    }
+
+    /// Computes the outputs of the last layer: logits, or whatever the network was trained to give.
     ///
     /// # Shapes
-    /// `[n, c, d, h, w]` to `[n]`.
+    /// `[n, c, d, h, w]` to `[n, k]`.
     ///
     /// # Errors
     /// Returns an error if `x` does not fit the network.
@@ -137,28 +223,34 @@ impl ResNet3d {
     /// Computes the output of the last residual stage.
     ///
     /// # Shapes
-    /// `[n, c, d, h, w]` to `[n, 8·width (·4 for depth 50), d/16·stem stride, …]`, sizes rounded up at each halving.
+    /// `[n, c, d, h, w]` to `[n, 8·width (·4 from depth 50), d/(16·stem stride), …]`, sizes rounded up at each halving;
+    /// without the max-pooling twice as large.
     ///
     /// # Errors
     /// Returns an error if `x` does not fit the network.
     pub fn features_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
         let x = self.stem_norm.forward_t(&self.stem.forward(x)?, train, true)?;
-        let mut x = conv3d::max_pool3d(&x, Self::POOL)?;
+        let mut x = self.pool(x)?;
         for block in self.stages.iter().flatten() {
             x = block.forward_t(&x, train)?;
         }
         Ok(x)
     }
 
-    /// Computes logits from [`ResNet3d::features_t`]: global mean, then linear.
+    /// Computes the max-pooling after the stem, if the network has one.
+    pub(crate) fn pool(&self, x: Tensor) -> TensorResult<Tensor> {
+        if self.max_pool { conv3d::max_pool3d(&x, Self::POOL) } else { Ok(x) }
+    }
+
+    /// Computes the outputs from [`ResNet3d::features_t`]: global mean, then linear.
     ///
     /// # Shapes
-    /// `[n, c, d, h, w]` to `[n]`.
+    /// `[n, c, d, h, w]` to `[n, k]`.
     ///
     /// # Errors
     /// Returns an error if `features` do not fit the network.
     pub fn head(&self, features: &Tensor) -> TensorResult<Tensor> {
-        self.head.forward(&conv3d::global_avg_pool3d(features)?)?.squeeze(1)
+        self.head.forward(&conv3d::global_avg_pool3d(features)?)
     }
 }
 

@@ -6,7 +6,7 @@ use candle_core::Device;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use relevox_models::{
-    Error, ResNetConfig, Shortcut, checkpoint,
+    Error, ResNetConfig, checkpoint,
     train::{ClassifierTrainer, Examples, Phase, Schedule, Step, TrainConfig},
 };
 use serde_json::json;
@@ -59,7 +59,7 @@ impl Examples for Balls {
 }
 
 fn network() -> ResNetConfig {
-    ResNetConfig { depth: 10, in_channels: 2, width: 2, stem_stride: 2, shortcut: Shortcut::B }
+    ResNetConfig { depth: 10, in_channels: 2, width: 2, ..ResNetConfig::default() }
 }
 
 fn config() -> TrainConfig {
@@ -178,7 +178,7 @@ fn a_checkpoint_says_what_it_is() {
     let mut trainer = new(&config());
     run(&mut trainer, 1);
     trainer.save_weights(&path).unwrap();
-    let trained = checkpoint::load_resnet(&path, None, &Device::Cpu).unwrap();
+    let trained = checkpoint::load_resnet(&path, &Default::default(), &Device::Cpu).unwrap();
     let metadata = trained.metadata.unwrap();
     assert_eq!((trained.config, metadata.epoch), (network(), 1));
     assert_eq!(metadata.preprocess, json!({ "downsample": 2, "crop": [24, 26, 28] }));
@@ -186,7 +186,7 @@ fn a_checkpoint_says_what_it_is() {
     let [c, d, h, w] = SHAPE;
     let x = candle_core::Tensor::from_vec(image, (1, c, d, h, w), &Device::Cpu).unwrap();
     let logit = |network: &relevox_models::ResNet3d| {
-        network.forward_t(&x, false).unwrap().to_vec1::<f32>().unwrap()[0]
+        network.forward_t(&x, false).unwrap().to_vec2::<f32>().unwrap()[0][0]
     };
     assert_eq!(logit(&trained.network).to_bits(), logit(trainer.network()).to_bits());
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use candle_core::{Device, Tensor, Var};
 use ndarray::{Array3, Array4, Axis, s};
-use relevox_models::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNetConfig};
+use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNetConfig};
 use relevox_perturb::learned::train::{FillCase, FillConfig, FillStep, FillTrainer};
 use relevox_perturb::learned::{LearnedFill, perturbation_loss};
 use relevox_perturb::{ConstantFill, Error, Fill, FillKind, Patch, distance};
@@ -31,14 +31,15 @@ fn unet() -> UNetConfig {
 }
 
 fn classifier() -> (ResNet3d, Parameters) {
-    let config = ResNetConfig { depth: 10, in_channels: 2, width: 4, stem_stride: 1, shortcut: Shortcut::B };
+    let config =
+        ResNetConfig { depth: 10, in_channels: 2, width: 4, stem_stride: [1; 3], ..ResNetConfig::default() };
     let parameters = Parameters::seeded(5, &Device::Cpu);
     (ResNet3d::new(&config, parameters.frozen_builder()).unwrap(), parameters)
 }
 
 /// How a fill asks a network.
 fn logits_of(network: &ResNet3d) -> impl Fn(&Tensor) -> candle_core::Result<Tensor> {
-    |images| network.forward_t(images, false)
+    |images| network.forward_t(images, false)?.squeeze(1)
 }
 
 fn trainer(config: &FillConfig) -> FillTrainer {
@@ -63,7 +64,7 @@ fn moved(classifier: &ResNet3d, fill: &dyn Fill, image: &Array4<f32>, regions: &
     let probability = |image: &Array4<f32>| {
         let batch = image.view().insert_axis(Axis(0));
         let tensor = Tensor::from_vec(batch.iter().copied().collect::<Vec<f32>>(), batch.dim(), &Device::Cpu);
-        let logit = classifier.forward_t(&tensor.unwrap(), false).unwrap().to_vec1::<f32>().unwrap()[0];
+        let logit = classifier.forward_t(&tensor.unwrap(), false).unwrap().to_vec2::<f32>().unwrap()[0][0];
         1.0 / (1.0 + (-f64::from(logit)).exp())
     };
     let original = probability(image);
@@ -106,7 +107,7 @@ fn the_loss_is_bounded_where_nothing_moves() {
     let loss = perturbation_loss(&p, var.as_tensor(), 1e-3).unwrap();
     // 1/ε in float32, where ε itself is rounded.
     assert_eq!(loss.to_scalar::<f32>().unwrap(), 1.0 / 1e-3_f32);
-    let gradient = loss.backward().unwrap().get(var.as_tensor()).unwrap().to_vec1::<f32>().unwrap()[0];
+    let gradient = loss.backward().unwrap().get(var.as_tensor()).unwrap().to_vec2::<f32>().unwrap()[0][0];
     assert!(gradient.is_finite());
 }
 

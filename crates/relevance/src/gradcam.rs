@@ -12,7 +12,7 @@ use relevox_models::conv3d::{Mode, upsample3d};
 use relevox_perturb::ImageView;
 
 use crate::network::upload_one;
-use crate::{Error, RelevanceMap, Target};
+use crate::{Error, Link, RelevanceMap, Target};
 
 /// The side of the target whose evidence is mapped.
 ///
@@ -69,10 +69,8 @@ impl LastStage {
         // Detached: only the head is differentiated.
         let features = network.features_t(&upload_one(image, device)?, false)?.detach();
         let features = Var::from_tensor(&features)?;
-        let logit = network.head(features.as_tensor())?;
-        // A network of one output has its own logit for every target that it has.
-        target.check(logit.elem_count())?;
-        let logit = logit.sum_all()?;
+        let outputs = network.head(features.as_tensor())?.squeeze(0)?;
+        let logit = target_logit(&outputs, target)?;
         let sign = class.sign(f64::from(logit.to_scalar::<f32>()?));
         let gradients = (logit * sign)?.backward()?;
         let gradient = match gradients.get(features.as_tensor()) {
@@ -108,6 +106,21 @@ impl LastStage {
         )?;
         RelevanceMap::from_values(map)
     }
+}
+
+/// Computes [`Target::logit`] of outputs `[k]`, differentiably.
+fn target_logit(outputs: &Tensor, target: &Target) -> Result<Tensor, Error> {
+    let (count, at) = (outputs.elem_count(), target.output);
+    target.check(count)?;
+    let own = outputs.narrow(0, at, 1)?.sum_all()?;
+    Ok(match target.link {
+        Link::Sigmoid | Link::Value => own,
+        Link::Softmax => {
+            let others = [outputs.narrow(0, 0, at)?, outputs.narrow(0, at + 1, count - at - 1)?];
+            let others: Vec<&Tensor> = others.iter().filter(|part| part.elem_count() > 0).collect();
+            (own - Tensor::cat(&others, 0)?.log_sum_exp(0)?)?
+        }
+    })
 }
 
 /// Weights channels `[1, c, d, h, w]` by their mean gradient and sums them: `[1, 1, d, h, w]`.

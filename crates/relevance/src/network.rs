@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use ndarray::{Array1, Array2, ArrayView5, Axis};
+use ndarray::{Array2, ArrayView5};
 use relevox_models::ResNet3d;
 use relevox_models::engine::{self, Engine};
 use relevox_perturb::{ImageView, Patch};
@@ -52,8 +52,12 @@ impl From<Engine<ResNet3d>> for NetworkClassifier {
 }
 
 impl Classifier for NetworkClassifier {
+    fn outputs(&self) -> usize {
+        self.network().outputs()
+    }
+
     fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
-        Ok(column(self.engine.forward(batch)?))
+        rows(self.engine.forward(batch)?, self.outputs())
     }
 
     fn batch_size(&self, shape: [usize; 4]) -> usize {
@@ -62,7 +66,8 @@ impl Classifier for NetworkClassifier {
 
     fn baseline<'a>(&'a self, image: ImageView<'a>) -> Result<Box<dyn Baseline + 'a>, Error> {
         let cached = self.engine.baseline(image)?;
-        checked(column(cached.outputs().to_vec()), [1, 1], unperturbed)?;
+        let outputs = self.outputs();
+        checked(rows(cached.outputs().to_vec(), outputs)?, [1, outputs], unperturbed)?;
         Ok(Box::new(NetworkBaseline { engine: &self.engine, image, cached }))
     }
 }
@@ -84,7 +89,7 @@ impl Baseline for NetworkBaseline<'_> {
     }
 
     fn patched(&self, patches: &[Patch]) -> Result<Array2<f32>, Error> {
-        Ok(column(self.engine.patched(&self.cached, patches)?))
+        rows(self.engine.patched(&self.cached, patches)?.concat(), self.logits().len())
     }
 
     fn batch_size(&self) -> usize {
@@ -92,7 +97,7 @@ impl Baseline for NetworkBaseline<'_> {
     }
 
     fn whole(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
-        Ok(column(self.engine.forward(batch)?))
+        rows(self.engine.forward(batch)?, self.logits().len())
     }
 
     fn whole_batch_size(&self) -> usize {
@@ -100,9 +105,14 @@ impl Baseline for NetworkBaseline<'_> {
     }
 }
 
-/// Logits as a classifier's outputs, `[n, 1]`.
-fn column(logits: Vec<f32>) -> Array2<f32> {
-    Array1::from_vec(logits).insert_axis(Axis(1))
+/// Arranges the outputs of images as `[n, k]`.
+fn rows(values: Vec<f32>, outputs: usize) -> Result<Array2<f32>, Error> {
+    let (found, images) = (values.len(), values.len() / outputs.max(1));
+    Array2::from_shape_vec((images, outputs), values).map_err(|_| Error::ShapeMismatch {
+        what: "the network's outputs",
+        expected: vec![images, outputs],
+        found: vec![found],
+    })
 }
 
 /// Copies an image to the device, as a batch of one.

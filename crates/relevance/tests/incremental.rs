@@ -22,7 +22,7 @@ fn scan() -> Array4<f32> {
 }
 
 fn classifier(depth: usize, stem_stride: usize) -> NetworkClassifier {
-    let config = ResNetConfig { depth, width: 6, stem_stride, ..ResNetConfig::default() };
+    let config = ResNetConfig { depth, width: 6, stem_stride: [stem_stride; 3], ..ResNetConfig::default() };
     let parameters = Parameters::seeded(3, &Device::Cpu);
     let network = ResNet3d::new(&config, parameters.builder()).unwrap();
     NetworkClassifier::new(network, Device::Cpu).unwrap()

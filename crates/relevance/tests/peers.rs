@@ -13,8 +13,16 @@ use relevox_relevance::gradcam::{Class, LastStage};
 use relevox_relevance::{Classifier, Error, NetworkClassifier, RelevanceMap, Target, score, silent};
 use slic3d::Supervoxels;
 
-const CONFIG: ResNetConfig =
-    ResNetConfig { depth: 10, in_channels: 2, width: 4, stem_stride: 1, shortcut: Shortcut::B };
+const CONFIG: ResNetConfig = ResNetConfig {
+    depth: 10,
+    in_channels: 2,
+    width: 4,
+    stem_stride: [1; 3],
+    shortcut: Shortcut::B,
+    stem_kernel: [7; 3],
+    max_pool: true,
+    outputs: 1,
+};
 
 struct Fixture(HashMap<String, Tensor>);
 

@@ -29,9 +29,23 @@ pub enum Error {
         /// The value that was given.
         found: String,
     },
+    /// The contract of a network's input is missing, or one of its keys is wrong.
+    #[error("{name}: {reason}")]
+    Contract {
+        /// The contract's file, or the weights without one.
+        name: String,
+        /// What is wrong, and what was expected.
+        reason: String,
+        /// A contract to fill in, in TOML.
+        example: Option<String>,
+    },
 }
 
 impl Error {
+    pub(crate) fn contract(name: &str, reason: String) -> Self {
+        Self::Contract { name: name.to_owned(), reason, example: None }
+    }
+
     pub(crate) fn setting(setting: &'static str, expected: impl Into<String>, found: impl ToString) -> Self {
         Self::InvalidSetting { setting, expected: expected.into(), found: found.to_string() }
     }

@@ -8,6 +8,10 @@ use slic3d::{Slic, Supervoxels};
 
 use crate::{Error, Explanation};
 
+/// SLIC's compactness unless another is given, as in the experiment: on scaled intensities, supervoxels follow the borders
+/// that scikit-image's default of 10 ignores.
+pub const DEFAULT_COMPACTNESS: f64 = 0.1;
+
 /// The regions that are scored.
 #[derive(Clone, Debug)]
 pub enum Regions {
@@ -27,7 +31,7 @@ pub enum Regions {
 /// Options of [`explain`].
 #[derive(Clone)]
 pub struct ExplainOptions<'a> {
-    /// The regions (default: 100 supervoxels of `t2`, compactness 10).
+    /// The regions (default: 100 supervoxels of `t2`, compactness 0.1).
     pub regions: Regions,
     /// What replaces a region: a constant fill (default: blank).
     pub fill: FillKind,
@@ -43,7 +47,11 @@ pub struct ExplainOptions<'a> {
 impl Default for ExplainOptions<'_> {
     fn default() -> Self {
         Self {
-            regions: Regions::Slic { sequence: "t2".to_owned(), count: 100, compactness: 10.0 },
+            regions: Regions::Slic {
+                sequence: "t2".to_owned(),
+                count: 100,
+                compactness: DEFAULT_COMPACTNESS,
+            },
             fill: FillKind::Blank,
             target: Target::default(),
             by_sequence: false,
@@ -107,5 +115,5 @@ pub fn explain(
         }
         false => Vec::new(),
     };
-    Ok(Explanation::new(study, regions, scores, by_sequence, *target))
+    Ok(Explanation::new(study, regions, scores, by_sequence, (*target, options.fill)))
 }

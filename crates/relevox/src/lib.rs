@@ -2,13 +2,16 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+mod contract;
+mod door;
 mod error;
 mod explain;
 mod explanation;
 mod model;
 
+pub use contract::{Contract, ContractKeys, NetworkKeys, RegionKeys, StemStride};
 pub use error::Error;
-pub use explain::{ExplainOptions, Regions, explain};
+pub use explain::{DEFAULT_COMPACTNESS, ExplainOptions, Regions, explain};
 pub use explanation::Explanation;
 pub use model::{Model, ModelOptions, OnSmallerBatches};
 

@@ -1,40 +1,51 @@
-//! A trained classifier with the preprocessing of its input.
+//! A trained classifier with the contract of its input.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView4, ArrayView5};
+use ndarray::{Array2, ArrayView4, ArrayView5, Axis};
 use relevox_models::candle_core::Device;
+use relevox_models::checkpoint::{self, Activation, Trained, WeightsHints};
 use relevox_models::engine::Engine;
-use relevox_models::{ResNetConfig, Shortcut, checkpoint};
-use relevox_relevance::{Baseline, Classifier, Ensemble, NetworkClassifier};
-use relevox_volume::{CaseFiles, Preprocess, Study, ValidPreprocess};
+use relevox_models::{Error as ModelError, ResNet3d, ResNetConfig};
+use relevox_relevance::{Baseline, Classifier, Ensemble, Link, NetworkClassifier, Target};
+use relevox_volume::input::{CONTRACT_EXTENSION, example, read_beside};
+use relevox_volume::{CaseFiles, OutputKind, OutputTarget, Preprocess, Study, ValidInput, ValidPreprocess};
+use toml::Value;
 
-use crate::Error;
+use crate::contract::{ContractKeys, NetworkKeys, RegionKeys, StemStride};
+use crate::door::Door;
+use crate::{Contract, Error};
 
-/// Sequences of BraTS, the default for weights without metadata.
-const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
-/// The paper's crop, the default for weights without metadata.
-const CROP: [usize; 3] = [128; 3];
+/// What the weights of a residual network do not tell.
+const NETWORK_EXAMPLE: &str = "\n[network]         # what the weights do not tell\n\
+    stem_stride = 1   # MONAI's resnet by default; 2 in MedicalNet's networks\n\
+    max_pool = true   # false for no_max_pool=True\n";
 
 /// Called with the new batch size when a batch did not fit into a GPU's memory.
 pub type OnSmallerBatches = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// Options of [`Model::load_with`].
 ///
-/// A checkpoint of this project stores its network and its preprocessing. For weights without metadata, the fields below
-/// specify them; a field that contradicts a checkpoint is an error.
+/// The contract of a network's input is that of the options, else of the file `MODEL.input.toml` beside the weights, else
+/// of the checkpoint's metadata. Weights without any are refused.
 #[derive(Clone, Default)]
 pub struct ModelOptions {
-    /// Depth of the residual network: 10, 18, 34 or 50. Without metadata 18 by default.
+    /// The contract.
+    pub contract: Option<ContractKeys>,
+    /// Keys of the contract to replace, each as `key=value`.
+    pub input_set: Vec<String>,
+    /// Depth of the residual network. Must agree with the weights.
     pub depth: Option<usize>,
-    /// Stride of the first convolution. Without metadata 2 by default.
+    /// Stride of the first convolution. Must agree with the contract.
     pub stem_stride: Option<usize>,
-    /// Number of channels of the first residual stage. Without metadata 64 by default.
+    /// Whether a max pool follows the first convolution. Must agree with the contract.
+    pub max_pool: Option<bool>,
+    /// Number of channels of the first residual stage. Must agree with the weights.
     pub width: Option<usize>,
-    /// Centre crop in scan voxels, `[z, y, x]`. Without metadata 128³ by default.
+    /// Centre crop in the order of the contract's axes. Must agree with the contract.
     pub crop: Option<[usize; 3]>,
-    /// Downsampling factor. Without metadata 1 by default.
+    /// Downsampling factor. Must agree with the contract.
     pub downsample: Option<usize>,
     /// Runs a full forward pass per region instead of incremental inference.
     pub dense: bool,
@@ -44,10 +55,12 @@ pub struct ModelOptions {
     pub on_smaller_batches: Option<OnSmallerBatches>,
 }
 
-/// One or several residual networks, whose logits are averaged, and the preprocessing of their input.
+/// One or several residual networks, whose logits are averaged, and the contract of their input.
 pub struct Model {
-    classifier: Ensemble<NetworkClassifier>,
-    preprocess: ValidPreprocess,
+    classifier: Ensemble<Door>,
+    input: ValidInput,
+    regions: Option<RegionKeys>,
+    assumed: Vec<String>,
 }
 
 impl Model {
@@ -62,36 +75,41 @@ impl Model {
     /// Loads weights with options.
     ///
     /// # Errors
-    /// Returns [`Error::Model`] if a file cannot be read or its weights do not fit the network, and
-    /// [`Error::InvalidSetting`] if an option is out of range or contradicts a file, if there is no file, or if the files
-    /// were trained on different inputs.
+    /// Returns [`Error::Model`] if a file cannot be read or its weights do not fit the network, [`Error::Contract`] if the
+    /// contract is missing or a key is wrong, and [`Error::InvalidSetting`] if an option is out of range or contradicts a
+    /// file, if there is no file, or if the files were trained on different inputs.
     pub fn load_with<P: AsRef<Path>>(
         weights: &[P],
         device: &Device,
         options: &ModelOptions,
     ) -> Result<Self, Error> {
         let mut members = Vec::with_capacity(weights.len());
-        let mut shared: Option<(Preprocess, PathBuf)> = None;
+        let mut shared: Option<(Contract, PathBuf)> = None;
+        let mut assumed = Vec::new();
         for path in weights.iter().map(AsRef::as_ref) {
-            let fallback = ResNetConfig {
-                depth: options.depth.unwrap_or(18),
-                in_channels: SEQUENCES.len(),
-                width: options.width.unwrap_or(64),
-                stem_stride: options.stem_stride.unwrap_or(2),
-                shortcut: Shortcut::B,
+            let given = options.given_contract(path)?;
+            let trained = options.load_network(path, given.as_ref(), device)?;
+            let (keys, source) = match (given, trained.metadata.as_ref().map(|metadata| &metadata.preprocess))
+            {
+                (Some(keys), _) => {
+                    let source = format!("contract of the input from {}", keys.name());
+                    (keys, Some(source))
+                }
+                (None, Some(stored)) if !stored.is_null() => (stored_contract(path, stored)?, None),
+                _ => return Err(no_contract(path, &trained.config, false)),
             };
-            let trained = checkpoint::load_resnet(path, Some(&fallback), device)?;
-            options.check_network(&trained.config, path)?;
-            let stored = trained.metadata.as_ref().map(|metadata| &metadata.preprocess);
-            let preprocess = options.preprocess(stored, path)?;
+            let (contract, overridden) = options.contract(keys, path, &trained.config)?;
             match &shared {
-                Some((first, of)) if *first != preprocess => {
+                Some((first, of)) if *first != contract => {
                     let expected = format!("networks with the same input as {}", of.display());
                     let found = format!("{}, which was trained on another", path.display());
                     return Err(Error::setting("weights", expected, found));
                 }
                 Some(_) => {}
-                None => shared = Some((preprocess, path.to_owned())),
+                None => {
+                    assumed.extend(source.into_iter().chain(overridden));
+                    shared = Some((contract.clone(), path.to_owned()));
+                }
             }
             let mut engine = Engine::new(trained.network, device.clone())?.dense(options.dense);
             if let Some(bytes) = options.memory_bytes {
@@ -101,17 +119,82 @@ impl Model {
             if let Some(notice) = options.on_smaller_batches.clone() {
                 engine = engine.on_smaller_batches(Box::new(move |most| notice(most)));
             }
-            members.push(NetworkClassifier::from(engine));
+            members.push(Door::new(NetworkClassifier::from(engine), contract.input.axes));
         }
-        let Some((preprocess, _)) = shared else {
+        let Some((contract, _)) = shared else {
             return Err(Error::setting("weights", "at least one file", "none"));
         };
-        Ok(Self { classifier: Ensemble::new(members)?, preprocess: preprocess.check()? })
+        let Contract { input, regions, .. } = contract;
+        let classifier = Ensemble::new(members)?;
+        let input = input.check()?;
+        input.output().index(None, classifier.outputs())?;
+        Ok(Self { classifier, input, regions, assumed })
+    }
+
+    /// Reads the contract of weights: that beside them, else that in a checkpoint's metadata.
+    ///
+    /// # Errors
+    /// Returns [`Error::Model`] if the weights cannot be read, and [`Error::Contract`] if they have no contract.
+    pub fn contract_of(weights: &Path) -> Result<ContractKeys, Error> {
+        if let Some(keys) = ModelOptions::default().given_contract(weights)? {
+            return Ok(keys);
+        }
+        let (_, metadata) = checkpoint::load(weights)?;
+        match metadata.map(|metadata| metadata.preprocess).filter(|stored| !stored.is_null()) {
+            Some(stored) => stored_contract(weights, &stored),
+            None => Err(Error::Contract {
+                name: weights.display().to_string(),
+                reason: "expected weights with a contract of their input, found none".to_owned(),
+                example: None,
+            }),
+        }
+    }
+
+    /// Returns the contract of the input.
+    pub fn input(&self) -> &ValidInput {
+        &self.input
+    }
+
+    /// Returns the partition that the network was used with, if its contract states one.
+    pub fn regions(&self) -> Option<&RegionKeys> {
+        self.regions.as_ref()
+    }
+
+    /// Lists where the contract comes from if not from the weights, and which of its keys were replaced.
+    pub fn assumed(&self) -> &[String] {
+        &self.assumed
+    }
+
+    /// Returns the name of an output's class, or its index if the contract lists no names.
+    pub fn class(&self, output: usize) -> String {
+        self.input.output().class(output).map_or_else(|| format!("output {output}"), str::to_owned)
+    }
+
+    /// Returns the explained output: of `requested`, else of the contract, else the predicted class of a case.
+    ///
+    /// # Errors
+    /// Returns [`Error::Volume`] if there is no such class, and [`Error::Relevance`] if the network fails.
+    pub fn target(&self, requested: Option<&OutputTarget>, study: &Study) -> Result<Target, Error> {
+        let output = self.input.output();
+        let link = match output.kind {
+            OutputKind::Logit | OutputKind::Sigmoid => Link::Sigmoid,
+            OutputKind::Softmax => Link::Softmax,
+            OutputKind::Value => Link::Value,
+        };
+        let index = match output.index(requested, self.classifier.outputs())? {
+            Some(index) => index,
+            None => {
+                let logits = self.classifier.logits(study.image.view().insert_axis(Axis(0)))?;
+                let largest = logits.row(0).iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+                largest.map_or(0, |(index, _)| index)
+            }
+        };
+        Ok(Target { output: index, link })
     }
 
     /// Returns the preprocessing of the input.
     pub fn preprocess(&self) -> &ValidPreprocess {
-        &self.preprocess
+        self.input.preprocess()
     }
 
     /// Reads and preprocesses a case from its folder, in BraTS's layout.
@@ -119,8 +202,8 @@ impl Model {
     /// # Errors
     /// Returns [`Error::Volume`] if a sequence is missing or a file cannot be used.
     pub fn read_case(&self, folder: &Path) -> Result<Study, Error> {
-        let files = CaseFiles::in_folder(folder, self.preprocess.sequences())?;
-        Ok(Study::load(&files, &self.preprocess)?)
+        let files = CaseFiles::in_folder(folder, self.preprocess().sequences())?;
+        Ok(Study::load(&files, self.input.preprocess())?)
     }
 }
 
@@ -146,48 +229,104 @@ impl Classifier for Model {
 }
 
 impl ModelOptions {
-    fn check_network(&self, network: &ResNetConfig, path: &Path) -> Result<(), Error> {
-        agree("depth", self.depth, network.depth, path)?;
-        agree("stem-stride", self.stem_stride, network.stem_stride, path)?;
-        agree("width", self.width, network.width, path)
+    /// The contract of the options, or of the file beside the weights.
+    fn given_contract(&self, weights: &Path) -> Result<Option<ContractKeys>, Error> {
+        if let Some(keys) = &self.contract {
+            return Ok(Some(keys.clone()));
+        }
+        let beside = read_beside(weights)?;
+        beside.map(|(path, text)| ContractKeys::parse(path.display().to_string(), &text)).transpose()
     }
 
-    /// Combines the preprocessing stored in a checkpoint with the options.
-    fn preprocess(&self, stored: Option<&serde_json::Value>, path: &Path) -> Result<Preprocess, Error> {
-        let Some(stored) = stored.filter(|value| !value.is_null()) else {
-            return Ok(Preprocess {
-                crop: self.crop.unwrap_or(CROP),
-                downsample: self.downsample.unwrap_or(1),
-                ..Preprocess::default()
-            });
+    fn load_network(
+        &self,
+        path: &Path,
+        contract: Option<&ContractKeys>,
+        device: &Device,
+    ) -> Result<Trained<ResNet3d, ResNetConfig>, Error> {
+        let keys = contract.map(ContractKeys::network).transpose()?.unwrap_or_default();
+        let NetworkKeys { stem_stride, max_pool, activation } = keys;
+        let stem_stride = stem_stride.map(|stride| match stride {
+            StemStride::Same(stride) => [stride; 3],
+            StemStride::Each(strides) => strides,
+        });
+        let hints = WeightsHints {
+            depth: self.depth,
+            width: self.width,
+            stem_stride: self.stem_stride.map(|stride| [stride; 3]).or(stem_stride),
+            max_pool: self.max_pool.or(max_pool),
+            activation: activation.map(|name| name.parse::<Activation>()).transpose()?,
+            ..WeightsHints::default()
         };
-        let preprocess: Preprocess = serde_json::from_value(stored.clone()).map_err(|error| {
-            let expected = format!("preprocessing settings in {}", path.display());
-            Error::setting("weights", expected, error)
-        })?;
-        agree("crop", self.crop.map(zyx), zyx(preprocess.crop), path)?;
-        agree("downsample", self.downsample, preprocess.downsample, path)?;
-        Ok(preprocess)
-    }
-}
-
-/// Rejects an option that contradicts the weights.
-fn agree<T: PartialEq + ToString>(
-    setting: &'static str,
-    given: Option<T>,
-    stored: T,
-    path: &Path,
-) -> Result<(), Error> {
-    match given.filter(|given| *given != stored) {
-        None => Ok(()),
-        Some(given) => {
-            let expected = format!("{}, as {} states", stored.to_string(), path.display());
-            Err(Error::setting(setting, expected, given.to_string()))
+        match checkpoint::load_resnet(path, &hints, device) {
+            Err(ModelError::Unstated { .. }) if contract.is_none() => {
+                // The channels and outputs of the example, whatever the stem.
+                let hints = WeightsHints { stem_stride: Some([1; 3]), max_pool: Some(true), ..hints };
+                let config = checkpoint::load_resnet(path, &hints, device)?.config;
+                Err(no_contract(path, &config, true))
+            }
+            loaded => Ok(loaded?),
         }
     }
+
+    /// Combines a contract with the options; lists the keys that they replace.
+    fn contract(
+        &self,
+        mut keys: ContractKeys,
+        weights: &Path,
+        network: &ResNetConfig,
+    ) -> Result<(Contract, Vec<String>), Error> {
+        let whole = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        let crop = self.crop.map(|crop| ("crop", Value::Array(crop.map(whole).to_vec())));
+        let downsample = self.downsample.map(|factor| ("downsample", whole(factor)));
+        for (key, value) in crop.into_iter().chain(downsample) {
+            match keys.get(key) {
+                Some(stored) if *stored != value => {
+                    let expected = format!("{}, as {} states", numbers(stored), weights.display());
+                    return Err(Error::setting(key, expected, numbers(&value)));
+                }
+                _ => keys.insert(key, value),
+            }
+        }
+        for assignment in &self.input_set {
+            keys.set(assignment)?;
+        }
+        let overridden =
+            self.input_set.iter().map(|assignment| format!("{assignment} from the options")).collect();
+        Ok((keys.check(network.in_channels, network.outputs)?, overridden))
+    }
 }
 
-/// Formats a size as options take it.
-fn zyx(size: [usize; 3]) -> String {
-    size.map(|size| size.to_string()).join(",")
+/// Reads the contract in a checkpoint's metadata.
+fn stored_contract(path: &Path, stored: &serde_json::Value) -> Result<ContractKeys, Error> {
+    let preprocess: Preprocess = serde_json::from_value(stored.clone()).map_err(|error| {
+        let expected = format!("preprocessing settings in {}", path.display());
+        Error::setting("weights", expected, error)
+    })?;
+    ContractKeys::of_preprocess(path.display().to_string(), preprocess)
+}
+
+/// The error of weights without a contract. `unstated`: nothing states the network's stem either.
+fn no_contract(weights: &Path, network: &ResNetConfig, unstated: bool) -> Error {
+    let beside = weights.with_extension(CONTRACT_EXTENSION);
+    let mut text = example(network.in_channels, network.outputs);
+    if unstated {
+        text.push_str(NETWORK_EXAMPLE);
+    }
+    Error::Contract {
+        name: weights.display().to_string(),
+        reason: format!(
+            "expected a contract of the network's input, found none; write {} or give one with --input",
+            beside.display()
+        ),
+        example: Some(text),
+    }
+}
+
+/// Formats a number, or numbers as options take them.
+fn numbers(value: &Value) -> String {
+    match value.as_array() {
+        Some(values) => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        None => value.to_string(),
+    }
 }

@@ -11,9 +11,9 @@ use std::process::Command;
 
 use harness::{cohort, refuse, relevox, succeed, tiny};
 use ndarray::s;
+use relevox_models::ResNetConfig;
 use relevox_models::candle_core::{DType, Device, Tensor};
 use relevox_models::checkpoint::{self, Metadata, Network};
-use relevox_models::{ResNetConfig, Shortcut};
 use relevox_volume::nifti;
 
 /// The weights of a trained network and a case of its cohort.
@@ -46,6 +46,15 @@ impl Trained {
         let (case, out) = (self.case.to_str().unwrap(), self.out());
         let to = ["explain", case, "--weights", weights.to_str().unwrap(), "--out", out.to_str().unwrap()];
         relevox(&[&to[..], &["--regions", "8"], more].concat())
+    }
+
+    /// Copies the weights without their contract, and writes one without a crop: the copy and the contract.
+    fn bare(&self) -> (PathBuf, String) {
+        let weights = self.changed("bare.safetensors", |_, says| says.preprocess = serde_json::Value::Null);
+        let contract = self.folder.path().join("contract.toml");
+        let text = "channels = [\"t1\", \"t1ce\", \"t2\", \"flair\"]\norientation = \"LPS\"\naxes = \"zyx\"\nintensity = \"minmax\"\n";
+        fs::write(&contract, text).unwrap();
+        (weights, contract.to_str().unwrap().to_owned())
     }
 
     /// Writes a modified copy of the weights.
@@ -125,12 +134,12 @@ fn by_sequence_scores_each_sequence() {
 #[test]
 fn a_crop_that_exceeds_memory_is_rejected() {
     let trained = trained();
-    let weights = trained.changed("bare.safetensors", |_, says| says.preprocess = serde_json::Value::Null);
+    let (weights, contract) = trained.bare();
     for crop in ["2000000000,2000000000,2000000000", "1025,24,20", "18446744073709551615,1,1"] {
-        refuse(trained.explain(&weights, &["--crop", crop]), &["crop", "1024"]);
+        refuse(trained.explain(&weights, &["--input", &contract, "--crop", crop]), &["crop", "1024"]);
     }
     assert!(!trained.out().exists(), "something was left behind");
-    succeed(trained.explain(&weights, &["--crop", "20,24,20"]));
+    succeed(trained.explain(&weights, &["--input", &contract, "--crop", "20,24,20"]));
 }
 
 #[test]
@@ -153,9 +162,9 @@ fn a_crop_without_brain_is_rejected() {
         scan.voxels.slice_mut(s![4..16, 4..20, 4..16]).fill(0.0);
         nifti::write(&path, &scan).unwrap();
     }
-    let weights = trained.changed("bare.safetensors", |_, says| says.preprocess = serde_json::Value::Null);
+    let (weights, contract) = trained.bare();
     let parts = [trained.name(), "crop of 8 x 12 x 10 voxels", "fill min", "at least 1 voxel"];
-    refuse(trained.explain(&weights, &["--crop", "10,12,8", "--fill", "min"]), &parts);
+    refuse(trained.explain(&weights, &["--input", &contract, "--crop", "10,12,8", "--fill", "min"]), &parts);
     assert!(!trained.out().exists(), "something was left behind");
 }
 
@@ -174,7 +183,7 @@ fn weights_of_another_network_are_rejected() {
     fs::write(&weights, b"not tensors").unwrap();
     refuse(explain(&[]), &["w.safetensors", "safetensors file"]);
     let stem = Tensor::zeros((8, 4, 5, 5, 5), DType::F32, &Device::Cpu).unwrap();
-    let network = ResNetConfig { depth: 10, in_channels: 4, width: 8, stem_stride: 2, shortcut: Shortcut::B };
+    let network = ResNetConfig { depth: 10, width: 8, ..ResNetConfig::default() };
     let metadata = Metadata::new(Network::Resnet(network), serde_json::Value::Null);
     let tensors = BTreeMap::from([("conv1.weight".to_owned(), stem)]);
     checkpoint::save(&weights, &tensors, &metadata).unwrap();

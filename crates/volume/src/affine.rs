@@ -1,4 +1,4 @@
-//! The voxel-to-world transforms of a NIfTI-1 header.
+//! The voxel-to-world transforms of a NIfTI header.
 //!
 //! A header can hold two, sform and qform. Both are stored as read, so that a written volume overlays the scan in every
 //! viewer, whichever transform the viewer prefers.
@@ -60,14 +60,45 @@ impl Orientation {
         }
     }
 
+    /// Whether the header states an orientation: its sform or its qform is set.
+    pub(crate) fn is_known(&self) -> bool {
+        self.sform_code > 0 || self.qform_code > 0
+    }
+
+    /// This orientation with a transform that is set but unusable (its axes do not span space, or are not finite)
+    /// read as not set. `None` if no transform that is set is usable, or if none is set and the spacing is unusable.
+    pub(crate) fn usable(&self) -> Option<Self> {
+        let mut usable = *self;
+        if self.sform_code > 0 && !spans_space(&self.sform_rows()) {
+            (usable.sform_code, usable.srow) = (0, [[0.0; 4]; 3]);
+        }
+        if self.qform_code > 0 && !spans_space(&self.qform_rows()) {
+            (usable.qform_code, usable.quatern, usable.qoffset) = (0, [0.0; 3], [0.0; 3]);
+        }
+        let stated = usable.is_known() == self.is_known();
+        (stated && spans_space(&usable.world_from_voxel())).then_some(usable)
+    }
+
+    /// The values of the transforms that are set, for messages.
+    pub(crate) fn describe(&self) -> String {
+        let sform = || format!("sform {:?}", self.srow);
+        let qform = || format!("qform {:?} with pixdim {:?}", self.quatern, self.pixdim);
+        match (self.sform_code > 0, self.qform_code > 0) {
+            (true, true) => format!("{} and {}", sform(), qform()),
+            (true, false) => sform(),
+            (false, true) => qform(),
+            (false, false) => format!("neither sform nor qform, and pixdim {:?}", self.pixdim),
+        }
+    }
+
     /// Affine in millimetres: from the sform if it is set, else from the qform, else from the spacing.
     pub fn world_from_voxel(&self) -> Rows {
         let rows = if self.sform_code > 0 {
-            self.srow.map(|row| row.map(f64::from))
+            self.sform_rows()
         } else if self.qform_code > 0 {
             self.qform_rows()
         } else {
-            let [dx, dy, dz] = self.pixdim.map(f64::from);
+            let [dx, dy, dz] = self.spacing();
             [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, dz, 0.0]]
         };
         let mm = match self.xyzt_units & SPATIAL_UNIT_BITS {
@@ -85,7 +116,7 @@ impl Orientation {
         let mut moved = *self;
         if self.sform_code <= 0 && self.qform_code <= 0 {
             // The spacing does not encode an origin: the window needs an sform.
-            let [dx, dy, dz] = self.pixdim;
+            let [dx, dy, dz] = self.pixdim.map(f32::abs);
             moved.sform_code = 1;
             moved.srow = [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, dz, 0.0]];
         }
@@ -101,6 +132,17 @@ impl Orientation {
         }
         moved.pixdim = self.pixdim.map(|v| (f64::from(v) * factor) as f32);
         moved
+    }
+
+    /// Spacing along x, y and z. Negative values, which Analyze files use to mark a flipped axis, have no such meaning
+    /// in NIfTI.
+    fn spacing(&self) -> [f64; 3] {
+        self.pixdim.map(|v| f64::from(v).abs())
+    }
+
+    /// Method 3.
+    fn sform_rows(&self) -> Rows {
+        self.srow.map(|row| row.map(f64::from))
     }
 
     /// Method 2: rotation by the unit quaternion (a, b, c, d), with a ≥ 0 implied by b, c and d.
@@ -119,7 +161,7 @@ impl Orientation {
             [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
             [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
         ];
-        let [dx, dy, dz] = self.pixdim.map(f64::from);
+        let [dx, dy, dz] = self.spacing();
         let dz = if self.qfac < 0.0 { -dz } else { dz };
         std::array::from_fn(|i| {
             let [x, y, z] = rotation[i];
@@ -131,6 +173,12 @@ impl Orientation {
 /// Lengths of an affine's first three columns: the spacing along x, y and z.
 pub(crate) fn column_lengths(rows: &Rows) -> [f64; 3] {
     std::array::from_fn(|axis| rows.iter().map(|row| row[axis] * row[axis]).sum::<f64>().sqrt())
+}
+
+/// Whether an affine is finite and its axes span space.
+fn spans_space(rows: &Rows) -> bool {
+    let volume = determinant(rows).abs();
+    rows.iter().flatten().all(|v| v.is_finite()) && volume.is_finite() && volume > 0.0
 }
 
 /// Computes the orthogonal matrix nearest to an affine's normalised columns (the polar factor), by Newton's iteration

@@ -176,10 +176,12 @@ pub enum Error {
         second: PathBuf,
     },
     /// A cohort has no usable case.
-    #[error("{path}: expected a cohort (a BraTS folder or a CSV manifest), found no usable case{}", left_out_summary(left_out), path = path.display())]
+    #[error("{path}: expected a cohort (a folder of cases or a CSV manifest), found no usable case{}", no_case_summary(found, left_out), path = path.display())]
     EmptyCohort {
         /// The folder or manifest.
         path: PathBuf,
+        /// What was found instead, if no case was left out.
+        found: String,
         /// Cases that were found and left out.
         left_out: Vec<LeftOut>,
     },
@@ -215,12 +217,29 @@ pub enum Error {
     },
 }
 
-fn left_out_summary(left_out: &[LeftOut]) -> String {
-    match left_out {
-        [] => String::new(),
-        [first, rest @ ..] => {
-            let others = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
-            format!(" (left out: {}: {}{others})", first.case, first.reason)
+/// Why there is no case: what was found instead, or the reasons for which cases were left out, each with the first of
+/// its cases.
+fn no_case_summary(found: &str, left_out: &[LeftOut]) -> String {
+    const LISTED: usize = 3;
+    if left_out.is_empty() {
+        return format!(": {found}");
+    }
+    let mut reasons: Vec<(&LeftOut, usize)> = Vec::new();
+    let mut others = 0;
+    for one in left_out {
+        if let Some((_, more)) = reasons.iter_mut().find(|(first, _)| first.reason == one.reason) {
+            *more += 1;
+        } else if reasons.len() < LISTED {
+            reasons.push((one, 0));
+        } else {
+            others += 1;
         }
     }
+    let listed = reasons.iter().map(|(first, more)| {
+        let more = if *more > 0 { format!(", and {more} more") } else { String::new() };
+        format!("{}: {}{more}", first.case, first.reason)
+    });
+    let listed = listed.collect::<Vec<_>>().join(" | ");
+    let others = if others > 0 { format!(" | and {others} others") } else { String::new() };
+    format!(" (left out: {listed}{others})")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array3, ArrayView3, s};
 
 /// Rule for the voxels of a scan that count as brain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum BrainMask {
 }
 
 const HISTOGRAM_BINS: usize = 256;
+/// Share of an axis that a corner block of the volume takes.
+const CORNER_DIVISOR: usize = 10;
 
 /// Computes Otsu's threshold of a volume between `low` and `high`, from a histogram of 256 bins: voxels above it are
 /// foreground.
@@ -47,6 +49,26 @@ pub(crate) fn otsu(values: impl Iterator<Item = f32>, low: f32, high: f32) -> f3
         }
     }
     (f64::from(low) + cut as f64 * width) as f32
+}
+
+/// Computes the share of the voxels in the volume's eight corners, a tenth of each axis long, that are signal.
+pub(crate) fn corner_share(voxels: ArrayView3<f32>, is_signal: impl Fn(f32) -> bool) -> f64 {
+    let (nz, ny, nx) = voxels.dim();
+    let sides = [nz, ny, nx].map(|n| {
+        let side = n.div_ceil(CORNER_DIVISOR);
+        [0..side, n - side..n]
+    });
+    let (mut all, mut signal) = (0_usize, 0_usize);
+    for z in &sides[0] {
+        for y in &sides[1] {
+            for x in &sides[2] {
+                let corner = voxels.slice(s![z.clone(), y.clone(), x.clone()]);
+                all += corner.len();
+                signal += corner.iter().filter(|value| is_signal(**value)).count();
+            }
+        }
+    }
+    signal as f64 / all.max(1) as f64
 }
 
 /// Sets NaN outside the brain to 0 and returns the number of such voxels.

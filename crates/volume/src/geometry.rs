@@ -44,8 +44,7 @@ impl Geometry {
     /// Returns whether the orientation is stated: an sform or qform code above 0, or an affine that was given. Without one,
     /// readers disagree about the directions of the axes.
     pub fn has_orientation(&self) -> bool {
-        let orientation = self.orientation();
-        orientation.sform_code > 0 || orientation.qform_code > 0
+        self.orientation().is_known()
     }
 
     /// Returns the largest angle between a stored axis and the patient's axis that its code names, in degrees.

@@ -26,7 +26,8 @@ impl AxisMap {
     /// Creates the map of a centre crop. A crop of c voxels from n starts at floor((n − c) / 2).
     pub fn centred(scan: usize, ratio: f64, crop: usize, downsample: usize) -> Self {
         let resampled = (ratio - 1.0).abs() >= SAME_SPACING;
-        let grid = if resampled { ((scan as f64 / ratio - ROUNDING_VOXELS).ceil() as usize).max(1) } else { scan };
+        let grid =
+            if resampled { ((scan as f64 / ratio - ROUNDING_VOXELS).ceil() as usize).max(1) } else { scan };
         let start = (grid as isize - crop as isize).div_euclid(2);
         Self { scan, grid, ratio: if resampled { ratio } else { 1.0 }, start, crop, downsample }
     }

@@ -8,8 +8,6 @@ use crate::intensity::{Intensity, PercentileOver, ZScoreOver};
 
 /// Percentile of the brain that min-max scaling should not push far below 1.
 const BRIGHT_PERCENTILE: f64 = 99.9;
-/// Share of an axis that a corner block of the volume takes.
-const CORNER_DIVISOR: usize = 10;
 
 /// Maps raw intensities of one sequence to the network's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,33 +129,9 @@ impl Scale {
         });
         Findings {
             clipped: clipped as f64 / counted.max(1) as f64,
-            air_not_zero: self.corner_signal(raw),
+            air_not_zero: foreground::corner_share(raw, |value| self.is_signal(value)),
             bright: bright.filter(|share| share.is_finite()),
         }
-    }
-
-    /// Share of the voxels in the eight corners, a tenth of each axis long, that are not background.
-    fn corner_signal(&self, raw: ArrayView3<f32>) -> f64 {
-        let air = |value: f32| match self.signal {
-            Signal::NotZero => value.max(self.floor) == 0.0,
-            Signal::Above(threshold) => value <= threshold,
-        };
-        let (nz, ny, nx) = raw.dim();
-        let sides = [nz, ny, nx].map(|n| {
-            let side = n.div_ceil(CORNER_DIVISOR);
-            [0..side.min(n), n.saturating_sub(side)..n]
-        });
-        let (mut all, mut signal) = (0_u64, 0_u64);
-        for z in &sides[0] {
-            for y in &sides[1] {
-                for x in &sides[2] {
-                    let corner = raw.slice(ndarray::s![z.clone(), y.clone(), x.clone()]);
-                    all += corner.len() as u64;
-                    signal += corner.iter().filter(|value| !air(**value)).count() as u64;
-                }
-            }
-        }
-        signal as f64 / all.max(1) as f64
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{Error, Volume, nifti};
 pub struct ScanFile {
     /// The file.
     pub path: PathBuf,
-    /// Index of the volume along the file's fourth dimension. `None` requires a file of one volume.
+    /// Index of the volume along the file's dimensions after the third. `None` requires a file of one volume.
     pub volume: Option<usize>,
 }
 
@@ -27,7 +27,8 @@ impl ScanFile {
     /// follow a NIfTI file's extension, belongs to the path.
     pub fn parse(text: &str) -> Self {
         if let Some((path, index)) = text.rsplit_once('#')
-            && (path.ends_with(".nii") || path.ends_with(".nii.gz"))
+            && has_nifti_extension(path)
+            && index.bytes().all(|b| b.is_ascii_digit())
             && let Ok(index) = index.parse()
         {
             return Self { path: PathBuf::from(path), volume: Some(index) };
@@ -40,21 +41,33 @@ impl ScanFile {
         &self.path
     }
 
+    /// Paths of the files that the volume is read from: the header and the voxels of a pair of `.hdr` and `.img`, as far
+    /// as they exist, and the path itself otherwise.
+    pub fn files(&self) -> Vec<PathBuf> {
+        nifti::files(&self.path)
+    }
+
     /// Reads the volume as intensities.
     ///
     /// # Errors
-    /// Returns the errors of [`nifti::read`].
+    /// Returns the errors of [`nifti::read_volume`].
     pub fn read(&self) -> Result<Volume<f32>, Error> {
-        nifti::read(&self.path)
+        nifti::read_volume(&self.path, self.volume)
     }
 
     /// Reads the volume as labels.
     ///
     /// # Errors
-    /// Returns the errors of [`nifti::read_labels`].
+    /// Returns the errors of [`nifti::read_label_volume`].
     pub fn read_labels(&self) -> Result<Volume<u32>, Error> {
-        nifti::read_labels(&self.path)
+        nifti::read_label_volume(&self.path, self.volume)
     }
+}
+
+fn has_nifti_extension(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let plain = lower.strip_suffix(".gz").unwrap_or(&lower);
+    [".nii", ".hdr", ".img"].iter().any(|extension| plain.ends_with(extension))
 }
 
 impl From<PathBuf> for ScanFile {

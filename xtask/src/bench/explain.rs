@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use ndarray::Array4;
+use relevox_models::checkpoint::{self, WeightsHints};
 use relevox_models::plan::Plan;
-use relevox_models::{Parameters, ResNetConfig, UNet3d, UNetConfig, checkpoint, device};
+use relevox_models::{Parameters, ResNetConfig, UNet3d, UNetConfig, device};
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::{ConstantFill, Fill, FillKind};
 use relevox_relevance::{Classifier, NetworkClassifier, region_logits, silent};
@@ -143,10 +144,11 @@ fn compare(
         return Ok((compared, versions, None));
     }
 
-    let config = ResNetConfig { depth: case.depth, stem_stride: case.stem_stride, ..ResNetConfig::default() };
+    let config =
+        ResNetConfig { depth: case.depth, stem_stride: [case.stem_stride; 3], ..ResNetConfig::default() };
     let weights = shared.join("weights.safetensors");
     let network = || -> anyhow::Result<NetworkClassifier> {
-        let trained = checkpoint::load_resnet(&weights, Some(&config), &device("cpu")?)?;
+        let trained = checkpoint::load_resnet(&weights, &WeightsHints::from(&config), &device("cpu")?)?;
         Ok(NetworkClassifier::new(trained.network, device("cpu")?)?)
     };
     // One more feature for the remaining regions, and the unperturbed pass.

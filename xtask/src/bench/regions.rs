@@ -26,7 +26,7 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
         (Plan::unet(&unet)?, study.image.map(|_| 0.0), isolated(&study, &regions)?)
     } else {
         let config =
-            ResNetConfig { depth: args.depth, stem_stride: args.stem_stride, ..ResNetConfig::default() };
+            ResNetConfig { depth: args.depth, stem_stride: [args.stem_stride; 3], ..ResNetConfig::default() };
         let network = ResNet3d::new(&config, parameters.builder())?;
         let image = study.image.as_standard_layout().into_owned();
         (Plan::resnet(&network)?, image, blanked(&study, &regions)?)

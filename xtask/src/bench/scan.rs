@@ -117,8 +117,8 @@ pub(super) fn profile(
 fn changed(plan: &Plan, cache: &Cache, patches: &[Patch]) -> anyhow::Result<()> {
     for together in patches.chunks(TOGETHER) {
         interrupt::check()?;
-        match cache.logit() {
-            Some(_) => plan.patched_logits(cache, together).map(drop)?,
+        match cache.outputs() {
+            Some(_) => plan.patched_outputs(cache, together).map(drop)?,
             None => plan.patched_values(cache, together).map(drop)?,
         }
     }

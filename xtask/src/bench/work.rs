@@ -75,7 +75,7 @@ impl Case {
 
     fn config(&self) -> ResNetConfig {
         let (depth, stem_stride, width) = (self.depth, self.stem_stride, self.width);
-        ResNetConfig { depth, stem_stride, width, ..ResNetConfig::default() }
+        ResNetConfig { depth, stem_stride: [stem_stride; 3], width, ..ResNetConfig::default() }
     }
 
     fn plan(&self) -> anyhow::Result<Plan> {
@@ -154,7 +154,7 @@ impl Work {
                 std::hint::black_box(conv3d(x, weight, None, *params)?);
             }
             Task::Train { network, adam, batch, labels } => {
-                let loss = loss::bce_with_logits(&network.forward_t(batch, true)?, labels, 1.0)?;
+                let loss = loss::bce_with_logits(&network.forward_t(batch, true)?.squeeze(1)?, labels, 1.0)?;
                 adam.step(&loss.backward()?, 1e-3)?;
             }
         }

@@ -45,7 +45,7 @@ pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     checks.part("a forward pass", count(&forward, "a forward pass", convolutions))?;
 
     let step = || -> anyhow::Result<()> {
-        let loss = loss::bce_with_logits(&network.forward_t(&batch, true)?, &[true], 1.0)?;
+        let loss = loss::bce_with_logits(&network.forward_t(&batch, true)?.squeeze(1)?, &[true], 1.0)?;
         loss.backward()?;
         Ok(())
     };

@@ -57,7 +57,7 @@ pub(super) fn run(checks: &Checks, device: &Device, quick: bool) -> anyhow::Resu
 fn forward(config: &ResNetConfig, batch: &Tensor, device: &Device) -> anyhow::Result<f64> {
     let network = network(config, device)?;
     median(|| {
-        network.forward_t(batch, false)?.to_vec1::<f32>()?;
+        network.forward_t(batch, false)?.to_vec2::<f32>()?;
         Ok(())
     })
 }
@@ -67,7 +67,7 @@ fn training_step(config: &ResNetConfig, batch: &Tensor, device: &Device) -> anyh
     let network = ResNet3d::new(config, parameters.builder())?;
     let mut adam = Adam::new(parameters.trainable(), AdamConfig::default())?;
     median(|| {
-        let loss = loss::bce_with_logits(&network.forward_t(batch, true)?, &[true], 1.0)?;
+        let loss = loss::bce_with_logits(&network.forward_t(batch, true)?.squeeze(1)?, &[true], 1.0)?;
         adam.step(&loss.backward()?, 1e-4)?;
         Ok(device.synchronize()?)
     })

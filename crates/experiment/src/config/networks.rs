@@ -80,7 +80,14 @@ impl ClassifierConfig {
     /// Returns the configuration of the network for a number of input channels.
     pub fn network(&self, in_channels: usize) -> ResNetConfig {
         let Self { depth, width, stem_stride, shortcut, .. } = *self;
-        ResNetConfig { depth, in_channels, width, stem_stride, shortcut }
+        ResNetConfig {
+            depth,
+            in_channels,
+            width,
+            stem_stride: [stem_stride; 3],
+            shortcut,
+            ..ResNetConfig::default()
+        }
     }
 
     /// Returns the settings of the training of one network.

@@ -1,9 +1,10 @@
 //! The trained classifier: one network, or an ensemble whose logits are averaged.
 
 use ndarray::{ArrayView4, Axis};
+use relevox_models::ResNetConfig;
 use relevox_models::candle_core::{Result as TensorResult, Tensor};
+use relevox_models::checkpoint::{self, WeightsHints};
 use relevox_models::engine::Engine;
-use relevox_models::{ResNetConfig, checkpoint};
 use relevox_relevance::gradcam::{Class, LastStage};
 use relevox_relevance::{Classifier, Ensemble, NetworkClassifier, RelevanceMap, Target};
 
@@ -53,7 +54,8 @@ impl Network {
     fn load(session: &Session, weights: &[String]) -> anyhow::Result<Self> {
         let mut networks = Vec::new();
         for file in weights {
-            let trained = checkpoint::load_resnet(&session.run.path(file), None, &session.device)?;
+            let trained =
+                checkpoint::load_resnet(&session.run.path(file), &WeightsHints::default(), &session.device)?;
             let engine = Engine::new(trained.network, session.device.clone())?;
             networks.push(engine.on_smaller_batches(batch_size_notice("classifier")).into());
         }
@@ -75,7 +77,7 @@ impl Network {
     pub fn differentiable(&self, images: &Tensor) -> TensorResult<Tensor> {
         let networks = self.networks.members().iter();
         let logits: Vec<Tensor> = networks
-            .map(|network| network.network().forward_t(images, false))
+            .map(|network| network.network().forward_t(images, false)?.squeeze(1))
             .collect::<TensorResult<_>>()?;
         Tensor::stack(&logits, 0)?.mean(0)
     }

@@ -26,7 +26,7 @@ pub(super) enum Layers<N: Network> {
 }
 
 impl<N: Network> Baseline<N> {
-    /// Returns the outputs for the image itself: a classifier's logit; nothing for a U-Net.
+    /// Returns the outputs for the image itself: a classifier's `[k]`; nothing for a U-Net.
     pub fn outputs(&self) -> &[f32] {
         &self.outputs
     }

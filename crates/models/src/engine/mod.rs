@@ -18,8 +18,8 @@
 //! let baseline = engine.baseline(image.view())?;
 //! assert_eq!(baseline.outputs(), engine.forward(image.view().insert_axis(Axis(0)))?);
 //! let patch = Patch::new(Box3::new([8; 3], [12; 3]), Array4::zeros((4, 4, 4, 4)))?;
-//! let logits: Vec<f32> = engine.patched(&baseline, &[patch])?;
-//! assert_ne!(logits, baseline.outputs());
+//! let outputs: Vec<Vec<f32>> = engine.patched(&baseline, &[patch])?;
+//! assert_ne!(outputs[0], baseline.outputs());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -154,7 +154,7 @@ impl<N: Network> Engine<N> {
     /// Computes the outputs for a batch.
     ///
     /// # Shapes
-    /// `batch` is `[n, c, z, y, x]`. A classifier returns its logits `[n]`, a U-Net its values `[n, out, z, y, x]` in C
+    /// `batch` is `[n, c, z, y, x]`. A classifier returns its outputs `[n, k]`, a U-Net its values `[n, out, z, y, x]` in C
     /// order, before any sigmoid.
     ///
     /// # Errors
@@ -201,14 +201,14 @@ impl<N: Network> Engine<N> {
 
     /// Computes the outputs of the baseline's image under each patch, each patch on its own.
     ///
-    /// A classifier returns a logit for each patch; a U-Net its values `[out, dz, dy, dx]` in the patch's box, in C order.
+    /// A classifier returns its outputs `[k]` for each patch; a U-Net its values `[out, dz, dy, dx]` in the patch's box, in C order.
     ///
     /// # Errors
     /// Returns [`Error::Batch`] if a patch does not fit the image, and as [`Engine::forward`].
     ///
     /// # Panics
     /// If an engine of another architecture computed the baseline.
-    pub fn patched(&self, baseline: &Baseline<N>, patches: &[Patch]) -> Result<Vec<N::Output>, Error> {
+    pub fn patched(&self, baseline: &Baseline<N>, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
         match (&baseline.layers, &self.plan) {
             (Layers::Plan(cache), Some(plan)) => N::by_plan(plan, cache, patches),
             (Layers::Windows(cache), _) => {
@@ -233,23 +233,19 @@ impl<N: Network> Engine<N> {
             }
             Some(plan) => {
                 let cache = plan.cache(values, shape, self.memory)?;
-                let outputs = cache.logit().into_iter().collect();
+                let outputs = cache.outputs().unwrap_or_default().to_vec();
                 (Layers::Plan(Box::new(cache)), outputs)
             }
             None => {
                 let cache = N::cache(&self.windows, values, shape)?;
-                let outputs = N::logit(&cache).into_iter().collect();
+                let outputs = N::outputs(&cache).to_vec();
                 (Layers::Windows(Box::new(cache)), outputs)
             }
         };
         Ok(Baseline { layers, outputs, shape, is_zero })
     }
 
-    fn by_whole_passes(
-        &self,
-        image: ArrayView4<'_, f32>,
-        patches: &[Patch],
-    ) -> Result<Vec<N::Output>, Error> {
+    fn by_whole_passes(&self, image: ArrayView4<'_, f32>, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
         let (c, z, y, x) = image.dim();
         let mut outputs = Vec::with_capacity(patches.len());
         for together in patches.chunks(self.images_at_once(image.dim().into())) {

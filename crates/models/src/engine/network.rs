@@ -10,8 +10,6 @@ use crate::{Error, ResNet3d, UNet3d};
 
 /// A network that an [`Engine`](super::Engine) runs: [`ResNet3d`] or [`UNet3d`].
 pub trait Network: Sized + private::Sealed {
-    /// The result for one patch: a classifier's logit, or a U-Net's values in the patch's box.
-    type Output: Send;
     /// The network prepared for windows.
     #[doc(hidden)]
     type Windows;
@@ -19,7 +17,7 @@ pub trait Network: Sized + private::Sealed {
     #[doc(hidden)]
     type Layers;
 
-    /// `true` if the output for an image is one logit.
+    /// `true` if an image has outputs `[k]`, `false` if it has an image of values.
     #[doc(hidden)]
     const IS_CLASSIFIER: bool;
 
@@ -47,13 +45,13 @@ pub trait Network: Sized + private::Sealed {
     #[doc(hidden)]
     fn is_of(layers: &Self::Layers, image: &[f32], shape: [usize; 4]) -> bool;
 
-    /// The image's own logit; none for a U-Net.
+    /// The image's own outputs; none for a U-Net.
     #[doc(hidden)]
-    fn logit(layers: &Self::Layers) -> Option<f32>;
+    fn outputs(layers: &Self::Layers) -> &[f32];
 
     /// Computes patches by the compiled plan.
     #[doc(hidden)]
-    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Self::Output>, Error>;
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error>;
 
     /// Computes patches by windows.
     #[doc(hidden)]
@@ -63,11 +61,11 @@ pub trait Network: Sized + private::Sealed {
         patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
-    ) -> Result<Vec<Self::Output>, Error>;
+    ) -> Result<Vec<Vec<f32>>, Error>;
 
     /// Takes a patch's result out of the outputs of a whole image of `size` voxels.
     #[doc(hidden)]
-    fn of_whole_pass(outputs: &[f32], size: [usize; 3], bounds: Box3) -> Self::Output;
+    fn of_whole_pass(outputs: &[f32], size: [usize; 3], bounds: Box3) -> Vec<f32>;
 }
 
 mod private {
@@ -78,7 +76,6 @@ mod private {
 }
 
 impl Network for ResNet3d {
-    type Output = f32;
     type Windows = ResNetWindows;
     type Layers = windows::ResNetCache;
     const IS_CLASSIFIER: bool = true;
@@ -113,12 +110,12 @@ impl Network for ResNet3d {
         layers.is_of(image, shape)
     }
 
-    fn logit(layers: &windows::ResNetCache) -> Option<f32> {
-        Some(layers.logit())
+    fn outputs(layers: &windows::ResNetCache) -> &[f32] {
+        layers.outputs()
     }
 
-    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<f32>, Error> {
-        plan.patched_logits(cache, patches)
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
+        plan.patched_outputs(cache, patches)
     }
 
     fn by_windows(
@@ -127,17 +124,16 @@ impl Network for ResNet3d {
         patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
-    ) -> Result<Vec<f32>, Error> {
+    ) -> Result<Vec<Vec<f32>>, Error> {
         windows.patched(layers, patches, memory, fitting)
     }
 
-    fn of_whole_pass(outputs: &[f32], _: [usize; 3], _: Box3) -> f32 {
-        outputs.first().copied().unwrap_or(f32::NAN)
+    fn of_whole_pass(outputs: &[f32], _: [usize; 3], _: Box3) -> Vec<f32> {
+        outputs.to_vec()
     }
 }
 
 impl Network for UNet3d {
-    type Output = Vec<f32>;
     type Windows = UNetWindows;
     type Layers = UNetCache;
     const IS_CLASSIFIER: bool = false;
@@ -167,8 +163,8 @@ impl Network for UNet3d {
         layers.is_of(image, shape)
     }
 
-    fn logit(_: &UNetCache) -> Option<f32> {
-        None
+    fn outputs(_: &UNetCache) -> &[f32] {
+        &[]
     }
 
     fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {

@@ -1,7 +1,7 @@
 //! Compiles networks into steps: batch norm is folded into weights, residual and ReLU into the previous step.
 
-use super::graph::{Buffer, End, Graph, Layer, Step, Work};
-use crate::layers::{BatchNorm3d, Conv3d, ConvTranspose3d, Linear};
+use super::graph::{Buffer, End, Graph, Head, Layer, Step, Work};
+use crate::layers::{BatchNorm3d, Conv3d, ConvTranspose3d};
 use crate::resnet::{Block, ResNet3d, ShortcutLayer};
 use crate::unet::{Level, UNet3d};
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -31,12 +31,14 @@ impl Algorithms {
 pub(super) fn resnet(network: &ResNet3d, algorithms: Algorithms) -> Result<Graph> {
     let mut builder = Builder::new(network.stem.weight().dim(1)?, algorithms);
     let mut at = builder.conv(0, (&network.stem, Some(&network.stem_norm)), true, None)?;
-    at = builder.pool(at, ResNet3d::POOL);
+    if network.max_pool {
+        at = builder.pool(at, ResNet3d::POOL);
+    }
     for block in network.stages.iter().flatten() {
         at = builder.block(at, block)?;
     }
-    let (weights, bias) = logit(&network.head)?;
-    Ok(builder.finish(1, End::Logit { weights, bias }))
+    let (weights, bias) = network.head.parameters();
+    Ok(builder.finish(1, End::Outputs(Head { weights: values(weights)?, bias: values(bias)? })))
 }
 
 /// Compiles a U-Net.
@@ -97,15 +99,6 @@ fn folded(conv: &Conv3d, norm: Option<&BatchNorm3d>) -> Result<(Vec<f32>, Vec<f3
         }
     }
     Ok((weights, bias))
-}
-
-fn logit(head: &Linear) -> Result<(Vec<f32>, f32)> {
-    let (weight, bias) = head.parameters();
-    let bias = values(bias)?;
-    match bias.as_slice() {
-        &[bias] => Ok((values(weight)?, bias)),
-        other => bail!("plan: the classifier should have one logit, found {}", other.len()),
-    }
 }
 
 /// Returns the outputs of a tile along an axis: fewer for late layers, whose many transformed weights are read for few

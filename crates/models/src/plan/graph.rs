@@ -101,10 +101,45 @@ impl Work {
 /// Result of the last layer.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// The mean over voxels, then a weighted sum of channels.
-    Logit { weights: Vec<f32>, bias: f32 },
+    /// The mean over voxels, then weighted sums of channels.
+    Outputs(Head),
     /// All values of the first channels.
     Values { channels: usize },
+}
+
+/// The last layer of a classifier.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// `[k, channels]`
+    pub(crate) weights: Vec<f32>,
+    /// `[k]`
+    pub(crate) bias: Vec<f32>,
+}
+
+impl Head {
+    /// Computes the outputs of an image from its last layer: the mean over voxels by channel, in float64, then the
+    /// weighted sums.
+    pub(crate) fn outputs(&self, window: &Window, values: &[f32], outputs: &mut [f32]) {
+        let [z, y, x] = window.layer;
+        let mut sums = vec![0.0f64; window.blocks * window.pitch];
+        for (block, sums) in sums.chunks_mut(window.pitch).enumerate() {
+            for z in 0..z {
+                for y in 0..y {
+                    let row = &values[window.at(block, [z as isize, y as isize, 0])..][..x * window.pitch];
+                    for voxel in row.chunks_exact(window.pitch) {
+                        sums.iter_mut().zip(voxel).for_each(|(sum, &value)| *sum += f64::from(value));
+                    }
+                }
+            }
+        }
+        let count = (z * y * x) as f64;
+        let channels = self.weights.len() / self.bias.len().max(1);
+        for ((weights, bias), output) in self.weights.chunks(channels.max(1)).zip(&self.bias).zip(outputs) {
+            let weighted =
+                sums.iter().zip(weights).map(|(sum, &weight)| sum / count * f64::from(weight)).sum::<f64>();
+            *output = (weighted + f64::from(*bias)) as f32;
+        }
+    }
 }
 
 /// A network: layer 0 is the image, the last step's output is the last layer.

@@ -2,7 +2,7 @@
 //!
 //! A [`Plan`] is what a network in evaluation mode computes, as a list of steps: batch norm is folded into the weights
 //! before it, bias, residual and ReLU are the end of a convolution's sums, weights are packed once in the order in which
-//! the kernel reads them. Activations stay blocked (`conv3d::blocked`) from the image to the logit. Which memory a layer takes,
+//! the kernel reads them. Activations stay blocked (`conv3d::blocked`) from the image to the outputs. Which memory a layer takes,
 //! and until when, follows from the sizes (`graph`); the memory is kept from call to call.
 //!
 //! - `compile`: networks into steps; `graph`: steps, sizes, memory;
@@ -31,7 +31,6 @@ use crate::{Error, ResNet3d, UNet3d};
 use compile::Algorithms;
 use conv3d::blocked::conv::{Job, Residual};
 use conv3d::blocked::image;
-use conv3d::blocked::window::Window;
 use graph::{Arrangement, End, Graph, Step, Work};
 use relevox_grid::Box3;
 use std::sync::{Mutex, PoisonError};
@@ -73,7 +72,7 @@ impl Plan {
     /// What the network gives for a batch.
     ///
     /// # Shapes
-    /// `batch` is `[n, c, z, y, x]` in C order. A classifier gives its logits `[n]`, a U-Net its values
+    /// `batch` is `[n, c, z, y, x]` in C order. A classifier gives its outputs `[n, k]`, a U-Net its values
     /// `[n, out, z, y, x]` before any sigmoid.
     ///
     /// # Errors
@@ -84,7 +83,7 @@ impl Plan {
         let size = [z, y, x];
         let image = channels * z * y * x;
         let by_image = match self.graph.end {
-            End::Logit { .. } => 1,
+            End::Outputs(ref head) => head.bias.len(),
             End::Values { channels } => channels * z * y * x,
         };
         let mut output = vec![0.0; n * by_image];
@@ -157,9 +156,9 @@ impl Plan {
         let images = self.images(arrangement, last, memory);
         let window = &arrangement.windows[last];
         match &self.graph.end {
-            End::Logit { weights, bias } => {
-                for (values, logit) in images.zip(output) {
-                    *logit = logit_of(window, values, weights, *bias);
+            End::Outputs(head) => {
+                for (values, to) in images.zip(output.chunks_mut(head.bias.len())) {
+                    head.outputs(window, values, to);
                 }
             }
             End::Values { channels } => {
@@ -220,24 +219,4 @@ impl Plan {
         }
         memory[slot] = written;
     }
-}
-
-/// Mean over voxels by channel, in float64, then the weighted sum.
-fn logit_of(window: &Window, values: &[f32], weights: &[f32], bias: f32) -> f32 {
-    let [z, y, x] = window.layer;
-    let mut sums = vec![0.0f64; window.blocks * window.pitch];
-    for (block, sums) in sums.chunks_mut(window.pitch).enumerate() {
-        for z in 0..z {
-            for y in 0..y {
-                let row = &values[window.at(block, [z as isize, y as isize, 0])..][..x * window.pitch];
-                for voxel in row.chunks_exact(window.pitch) {
-                    sums.iter_mut().zip(voxel).for_each(|(sum, &value)| *sum += f64::from(value));
-                }
-            }
-        }
-    }
-    let count = (z * y * x) as f64;
-    let weighted =
-        sums.iter().zip(weights).map(|(sum, &weight)| sum / count * f64::from(weight)).sum::<f64>();
-    (weighted + f64::from(bias)) as f32
 }

@@ -31,6 +31,15 @@ pub(super) fn disturbed(parameters: &Parameters) {
     parameters.load(&tensors.collect()).unwrap();
 }
 
+/// Stride and kernel of the first convolution and whether a max-pooling follows: mostly the usual ones.
+pub(super) fn stems() -> impl Strategy<Value = ([usize; 3], [usize; 3], bool)> {
+    let usual = (1usize..3, any::<bool>()).prop_map(|(stride, pool)| ([stride; 3], [7; 3], pool));
+    let each = || [1usize..4, 1usize..4, 1usize..4];
+    let other =
+        (each(), prop::array::uniform3(prop::sample::select(vec![1usize, 3, 4, 5, 7])), any::<bool>());
+    prop_oneof![usual, other]
+}
+
 /// Both forms for every instruction set.
 fn algorithms() -> impl Iterator<Item = Algorithms> {
     Isa::available().into_iter().flat_map(|isa| [false, true].map(|winograd| Algorithms { isa, winograd }))
@@ -53,11 +62,12 @@ proptest! {
     fn a_compiled_classifier_is_the_network(
         depth in prop::sample::select(vec![10usize, 18, 34, 50]),
         in_channels in prop::sample::select(vec![1usize, 3, 4, 4, 15, 18]), width in 1usize..21,
-        stem_stride in 1usize..3, a in any::<bool>(), n in 1usize..4,
+        (stem_stride, stem_kernel, max_pool) in stems(), outputs in 1usize..5, a in any::<bool>(), n in 1usize..4,
         size in [5usize..27, 5usize..27, 5usize..36], seed in any::<u64>(),
     ) {
         let shortcut = if a { Shortcut::A } else { Shortcut::B };
-        let config = ResNetConfig { depth, in_channels, width, stem_stride, shortcut };
+        let config =
+            ResNetConfig { depth, in_channels, width, stem_stride, shortcut, stem_kernel, max_pool, outputs };
         let parameters = Parameters::seeded(seed, &Device::Cpu);
         let network = ResNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
@@ -94,6 +104,18 @@ proptest! {
             plan.forward(&values(larger.iter().product(), 1), larger).unwrap();
             prop_assert_eq!(&plan.forward(&batch, shape).unwrap(), &found);
         }
+    }
+}
+
+#[test]
+fn deep_networks_are_compiled() {
+    for depth in [101, 152, 200] {
+        let config = ResNetConfig { depth, in_channels: 1, width: 2, outputs: 3, ..ResNetConfig::default() };
+        let network = ResNet3d::new(&config, Parameters::seeded(3, &Device::Cpu).builder()).unwrap();
+        let batch = values(2 * 18 * 21 * 17, 5);
+        let x = Tensor::from_slice(&batch, (2, 1, 18, 21, 17), &Device::Cpu).unwrap();
+        let found = Plan::resnet(&network).unwrap().forward(&batch, [2, 1, 18, 21, 17]).unwrap();
+        close(&found, &network.forward_t(&x, false).unwrap(), 1.0);
     }
 }
 

@@ -84,6 +84,13 @@ impl Trainable for Classification {
                 found: format!("{network:?}"),
             });
         };
+        if network.outputs != 1 {
+            return Err(Error::InvalidSetting {
+                setting: "outputs",
+                expected: "1 for training with binary cross-entropy".to_owned(),
+                found: network.outputs.to_string(),
+            });
+        }
         Ok(Self {
             learning: ResNet3d::new(network, parameters.builder())?,
             frozen: ResNet3d::new(network, parameters.frozen_builder())?,
@@ -163,7 +170,8 @@ impl ClassifierTrainer {
             |range| batch(train, &order[range], Some(epoch), &device),
             |task, (images, labels), part| {
                 let Range { start, end } = part.range;
-                let logits = task.learning.forward_t(&images.narrow(0, start, end - start)?, true)?;
+                let logits =
+                    task.learning.forward_t(&images.narrow(0, start, end - start)?, true)?.squeeze(1)?;
                 let loss = bce_with_logits(&logits, &labels[start..end], positive_weight)?;
                 let measured = part.share() * f64::from(loss.to_scalar::<f32>()?);
                 Ok((measured, if part.is_whole() { loss } else { (loss * part.share())? }))
@@ -208,7 +216,10 @@ impl ClassifierTrainer {
             let indices: Vec<usize> = range.clone().collect();
             let (images, labels) = batch(examples, &indices, None, self.parameters().device())?;
             let logits = fitting.run(indices.len(), is_exhausted, |part| {
-                frozen.forward_t(&images.narrow(0, part.start, part.len())?, false)?.to_vec1::<f32>()
+                frozen
+                    .forward_t(&images.narrow(0, part.start, part.len())?, false)?
+                    .squeeze(1)?
+                    .to_vec1::<f32>()
             })?;
             let known = Tensor::new(logits.as_slice(), &Device::Cpu)?;
             let loss = bce_with_logits(&known, &labels, self.config.positive_weight)?;

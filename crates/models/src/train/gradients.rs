@@ -93,7 +93,9 @@ mod tests {
         let images = Tensor::cat(&[&pair, &pair], 0).unwrap();
         let labels = [true, false, true, false];
         let mut loss = |part: Part| -> Result<(f64, Tensor), Error> {
-            let logits = network.forward_t(&images.narrow(0, part.range.start, part.range.len())?, true)?;
+            let logits = network
+                .forward_t(&images.narrow(0, part.range.start, part.range.len())?, true)?
+                .squeeze(1)?;
             let loss = (bce_with_logits(&logits, &labels[part.range.clone()], 1.5)? * part.share())?;
             Ok((f64::from(loss.to_scalar::<f32>()?), loss))
         };

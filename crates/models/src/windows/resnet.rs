@@ -1,4 +1,4 @@
-//! Logits of a classifier for patches.
+//! Outputs of a classifier for patches.
 
 use super::cut::{Changed, Layer, cut};
 use super::image::{Image, Room, grouped};
@@ -20,17 +20,20 @@ pub struct ResNetWindows {
 /// Activations of an image, on the device.
 pub struct ResNetCache {
     image: Image,
-    logit: f32,
-    /// Before the stem, after it, after its pooling.
-    stem: [Layer; 3],
+    /// `[k]`
+    outputs: Vec<f32>,
+    /// Before the stem, after it.
+    stem: [Layer; 2],
+    /// After the pooling, if there is one.
+    pooled: Option<Layer>,
     /// Outputs of each block's convolutions; the last is the block's output.
     blocks: Vec<Vec<Layer>>,
 }
 
 impl ResNetCache {
-    /// Returns the unperturbed image's logit.
-    pub fn logit(&self) -> f32 {
-        self.logit
+    /// Returns the unperturbed image's outputs, `[k]`.
+    pub fn outputs(&self) -> &[f32] {
+        &self.outputs
     }
 
     /// Returns whether the activations are those of this image of shape `[c, z, y, x]`.
@@ -57,8 +60,9 @@ impl ResNetWindows {
         let network = &self.network;
         let before = image.tensor(&self.device)?;
         let after = network.stem_norm.forward_t(&network.stem.forward(&before)?, false, true)?;
-        let mut at = conv3d::max_pool3d(&after, ResNet3d::POOL)?;
-        let stem = [Layer::new(&before)?, Layer::new(&after)?, Layer::new(&at)?];
+        let stem = [Layer::new(&before)?, Layer::new(&after)?];
+        let mut at = network.pool(after)?;
+        let pooled = network.max_pool.then(|| Layer::new(&at)).transpose()?;
         let mut blocks = Vec::new();
         for block in network.stages.iter().flatten() {
             let mut layers = Vec::new();
@@ -73,11 +77,11 @@ impl ResNetWindows {
             }
             blocks.push(layers);
         }
-        let logit = network.head(&at)?.detach().to_vec1::<f32>()?[0];
-        Ok(ResNetCache { image, logit, stem, blocks })
+        let outputs = network.head(&at)?.detach().flatten_all()?.to_vec1::<f32>()?;
+        Ok(ResNetCache { image, outputs, stem, pooled, blocks })
     }
 
-    /// Computes the logit of the image with each patch pasted in, separately.
+    /// Computes the outputs of the image with each patch pasted in, separately: `[k]` for each patch.
     ///
     /// Patches of similar size are computed at once, as many as should take `memory` bytes; `fitting` halves batches that
     /// do not fit.
@@ -90,7 +94,7 @@ impl ResNetWindows {
         patches: &[Patch],
         memory: usize,
         fitting: &Fitting,
-    ) -> Result<Vec<f32>, Error> {
+    ) -> Result<Vec<Vec<f32>>, Error> {
         cache.image.check(patches, cache.image.size())?;
         // The first layer is the largest: its input, its output and rearranged copies of both.
         let (out, c, ..) = self.network.stem.weight().dims5()?;
@@ -99,19 +103,22 @@ impl ResNetWindows {
         grouped(patches, &Room { memory, by_voxel }, fitting, |together| self.together(cache, together))
     }
 
-    fn together(&self, cache: &ResNetCache, patches: &[&Patch]) -> TensorResult<Vec<f32>> {
+    fn together(&self, cache: &ResNetCache, patches: &[&Patch]) -> TensorResult<Vec<Vec<f32>>> {
         let network = &self.network;
-        let [before, after, pooled] = &cache.stem;
+        let [before, after] = &cache.stem;
         let mut at = cache.image.upload(patches, &self.device)?;
         at = layer(&network.stem, &network.stem_norm, true, &[(before, &at)], None)?;
-        at = pool(after, &at)?;
-        let mut whole = pooled;
+        let mut whole = after;
+        if let Some(pooled) = &cache.pooled {
+            at = pool(after, &at)?;
+            whole = pooled;
+        }
         for (block, layers) in network.stages.iter().flatten().zip(&cache.blocks) {
             at = through(block, whole, layers, &at)?;
             whole = layers.last().unwrap_or(whole);
         }
         let features = cut(whole, &at, &vec![[0; 3]; patches.len()], whole.size, [1; 3], 0.0)?;
-        network.head(&features)?.detach().to_vec1::<f32>()
+        network.head(&features)?.detach().to_vec2::<f32>()
     }
 }
 

@@ -52,18 +52,21 @@ fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[Share]) {
     let found = windows.patched(&cache, &patches, ON_GPU, &Fitting::default()).unwrap();
     let whole = |image: Vec<f32>| {
         let image = Tensor::from_vec(image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
-        network.forward_t(&image, false).unwrap().to_vec1::<f32>().unwrap()[0]
+        network.forward_t(&image, false).unwrap().to_vec2::<f32>().unwrap().remove(0)
     };
-    assert_eq!(cache.logit(), whole(image.clone()));
+    assert_eq!(cache.outputs(), whole(image.clone()));
     let mut moved = 0.0f32;
     for (found, patch) in found.iter().zip(&patches) {
-        let expected = whole(after(&image, shape, patch));
-        moved = moved.max((expected - cache.logit()).abs());
-        assert!(
-            (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
-            "{:?}: {found}, whole {expected}",
-            patch.bounds()
-        );
+        let whole = whole(after(&image, shape, patch));
+        assert_eq!(found.len(), whole.len());
+        for ((found, expected), before) in found.iter().zip(whole).zip(cache.outputs()) {
+            moved = moved.max((expected - before).abs());
+            assert!(
+                (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+                "{:?}: {found}, whole {expected}",
+                patch.bounds()
+            );
+        }
     }
     // Else the logit as it was would pass, too.
     assert!(moved > 1e-3, "no change moves the logit by more than {moved}");
@@ -109,7 +112,8 @@ fn unets_agree(levels: usize, size: [usize; 3], boxes: &[Share]) {
 }
 
 fn config(depth: usize, stem_stride: usize, shortcut: Shortcut) -> ResNetConfig {
-    ResNetConfig { depth, in_channels: 2, width: 2, stem_stride, shortcut }
+    let stem_stride = [stem_stride; 3];
+    ResNetConfig { depth, in_channels: 2, width: 2, stem_stride, shortcut, ..ResNetConfig::default() }
 }
 
 proptest! {
@@ -151,8 +155,23 @@ fn a_u_net_s_windows_leave_most_of_a_long_image_alone() {
 #[test]
 fn every_depth_has_windows() {
     let boxes = [([0.0; 3], [0.1; 3]), ([0.4, 0.9, 0.2], [0.2, 0.1, 0.6]), ([0.0; 3], [1.0; 3])];
-    for depth in [18, 34, 50] {
+    for depth in [18, 34, 50, 101] {
         agree(&config(depth, 2, Shortcut::B), [40, 33, 36], &boxes);
+    }
+}
+
+#[test]
+fn other_stems_and_several_outputs_have_windows() {
+    let boxes = [([0.0; 3], [0.1; 3]), ([0.4, 0.9, 0.2], [0.2, 0.1, 0.6]), ([0.0; 3], [1.0; 3])];
+    for (stem_stride, stem_kernel, max_pool) in [
+        ([1, 2, 2], [7; 3], true),
+        ([2; 3], [3; 3], false),
+        ([1; 3], [3, 7, 4], false),
+        ([2, 1, 3], [1; 3], true),
+    ] {
+        let config =
+            ResNetConfig { stem_stride, stem_kernel, max_pool, outputs: 3, ..config(10, 1, Shortcut::A) };
+        agree(&config, [18, 22, 27], &boxes);
     }
 }
 

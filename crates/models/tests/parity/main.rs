@@ -35,3 +35,4 @@ mod peers;
 mod plan;
 mod resnet;
 mod unet;
+mod weights;

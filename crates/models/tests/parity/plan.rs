@@ -4,7 +4,7 @@ use crate::fixture::{assert_close, image, path, read};
 use candle_core::{Device, Tensor};
 use relevox_models::{
     ResNetConfig, UNetConfig,
-    checkpoint::{load_resnet, load_unet},
+    checkpoint::{WeightsHints, load_resnet, load_unet},
     plan::Plan,
 };
 
@@ -24,7 +24,9 @@ fn run(plan: &Plan, x: &Tensor) -> Vec<f32> {
 fn check(depth: usize) {
     let expected = read(&format!("resnet{depth}-expected"));
     let config: ResNetConfig = expected.metadata("config");
-    let network = load_resnet(&path(&format!("resnet{depth}")), Some(&config), &Device::Cpu).unwrap().network;
+    let network = load_resnet(&path(&format!("resnet{depth}")), &WeightsHints::from(&config), &Device::Cpu)
+        .unwrap()
+        .network;
     let x = batch(&expected.metadata::<Vec<usize>>("size"));
     let plan = Plan::resnet(&network).unwrap();
     let found = run(&plan, &x);
@@ -32,10 +34,10 @@ fn check(depth: usize) {
     let found = Tensor::from_vec(found, wanted.dims(), &Device::Cpu).unwrap();
     assert_close("logits", &found, &wanted, TOLERANCE);
     let count = x.dim(0).unwrap() / 2;
-    let own = found.narrow(0, 0, count).unwrap();
+    let own = found.narrow(0, 0, count).unwrap().squeeze(1).unwrap();
     assert_close("logits of the peer", &own, expected.get("logits"), TOLERANCE);
     let alone = run(&plan, &x.narrow(0, 0, 1).unwrap());
-    assert_eq!(alone[0], found.to_vec1::<f32>().unwrap()[0], "companions change a logit");
+    assert_eq!(alone[0], found.to_vec2::<f32>().unwrap()[0][0], "companions change a logit");
 }
 
 each_resnet!(check);

@@ -4,9 +4,10 @@ use crate::fixture::{assert_close, image, path, read};
 use candle_core::{Device, Tensor, Var};
 use relevox_models::{
     Error, Parameters, ResNet3d, ResNetConfig,
-    checkpoint::{self, load_resnet},
+    checkpoint::{self, WeightsHints, load_resnet},
     frozen,
 };
+use std::collections::BTreeMap;
 
 const TOLERANCE: f32 = 5e-5;
 /// Batch norm takes means away on the way back, and what is left keeps fewer digits.
@@ -15,13 +16,19 @@ const GRADIENT_TOLERANCE: f32 = 1e-4;
 fn check(depth: usize) {
     let expected = read(&format!("resnet{depth}-expected"));
     let config: ResNetConfig = expected.metadata("config");
-    let trained = load_resnet(&path(&format!("resnet{depth}")), Some(&config), &Device::Cpu).unwrap();
+    let hints = WeightsHints {
+        stem_stride: Some(config.stem_stride),
+        max_pool: Some(true),
+        ..WeightsHints::default()
+    };
+    let trained = load_resnet(&path(&format!("resnet{depth}")), &hints, &Device::Cpu).unwrap();
+    assert_eq!(trained.config, config);
     assert!(trained.metadata.is_none());
     let x = image(&expected.metadata::<Vec<usize>>("size"));
     let features = trained.network.features_t(&x, false).unwrap();
     assert_close("features", &features, expected.get("features"), TOLERANCE);
     let logits = trained.network.head(&features).unwrap();
-    assert_close("logits", &logits, expected.get("logits"), TOLERANCE);
+    assert_close("logits", &logits.squeeze(1).unwrap(), expected.get("logits"), TOLERANCE);
     let whole = trained.network.forward_t(&x, false).unwrap();
     assert_close("forward", &whole, &logits, 0.0);
 }
@@ -36,7 +43,7 @@ fn training_mode() {
     let network = ResNet3d::new(&config, parameters.builder()).unwrap();
     parameters.load(&checkpoint::load(&path("resnet10")).unwrap().0).unwrap();
     let x = Var::from_tensor(&image(&expected.metadata::<Vec<usize>>("size"))).unwrap();
-    let logits = network.forward_t(x.as_tensor(), true).unwrap();
+    let logits = network.forward_t(x.as_tensor(), true).unwrap().squeeze(1).unwrap();
     assert_close("logits", &logits, expected.get("train.y"), TOLERANCE);
     let store = (&logits * image(logits.dims())).unwrap().sum_all().unwrap().backward().unwrap();
     let of_x = store.get(x.as_tensor()).unwrap().flatten_all().unwrap().narrow(0, 0, 500).unwrap();
@@ -65,29 +72,25 @@ fn training_mode() {
 #[test]
 fn weights_that_do_not_fit_are_named() {
     let config: ResNetConfig = read("resnet10-expected").metadata("config");
-    let load = |config: &ResNetConfig| load_resnet(&path("resnet10"), Some(config), &Device::Cpu);
-    let wide = ResNetConfig { width: 3, ..config.clone() };
-    let message = load(&wide).unwrap_err().to_string();
-    assert!(message.contains("resnet10.safetensors"), "{message}");
+    let (tensors, _) = checkpoint::load(&path("resnet10")).unwrap();
+    let build = |config: &ResNetConfig, tensors: &BTreeMap<String, Tensor>| {
+        frozen(tensors.clone(), &Device::Cpu, |vb| ResNet3d::new(config, vb)).unwrap_err()
+    };
+    let message = build(&ResNetConfig { width: 3, ..config.clone() }, &tensors).to_string();
     assert!(message.contains("conv1.weight") && message.contains("[3, 3, 7, 7, 7]"), "{message}");
     assert!(message.contains("[2, 3, 7, 7, 7]"), "{message}");
-    let deep = ResNetConfig { depth: 18, ..config.clone() };
-    let message = load(&deep).unwrap_err().to_string();
+    let message = build(&ResNetConfig { depth: 18, ..config.clone() }, &tensors).to_string();
     assert!(message.contains("layer1.1.conv1.weight") && message.contains("no such parameter"), "{message}");
-    let message = load_resnet(&path("resnet10"), None, &Device::Cpu).unwrap_err().to_string();
-    assert!(message.contains("without metadata"), "{message}");
 
-    let (mut tensors, _) = checkpoint::load(&path("resnet10")).unwrap();
-    tensors
-        .insert("layer5.weight".to_owned(), Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap());
-    let build = |tensors| frozen(tensors, &Device::Cpu, |vb| ResNet3d::new(&config, vb));
-    assert!(matches!(build(tensors), Err(Error::UnexpectedKey { key, .. }) if key == "layer5.weight"));
+    let more = Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let tensors = tensors.into_iter().chain([("layer5.weight".to_owned(), more)]).collect();
+    assert!(matches!(build(&config, &tensors), Error::UnexpectedKey { key, .. } if key == "layer5.weight"));
 }
 
 #[test]
 fn frozen_weights_refuse_training() {
     let config: ResNetConfig = read("resnet10-expected").metadata("config");
-    let trained = load_resnet(&path("resnet10"), Some(&config), &Device::Cpu).unwrap();
+    let trained = load_resnet(&path("resnet10"), &WeightsHints::from(&config), &Device::Cpu).unwrap();
     let message = trained.network.forward_t(&image(&[1, 3, 16, 16, 16]), true).unwrap_err().to_string();
     assert!(message.contains("frozen"), "{message}");
 }

@@ -1,9 +1,13 @@
 //! The command line of the program `relevox`, which `cargo xtask` nests.
 
 mod explain;
+mod inspect;
+mod labels;
 mod output;
 mod run_args;
+mod scans;
 mod slic;
+mod table;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -11,12 +15,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use relevox_experiment::device::DeviceOptions;
-use relevox_experiment::failure::{ExitStatus, exit_status, message};
+use relevox_experiment::failure::{ExitStatus, exit_status, help, message};
 use relevox_experiment::progress::print_status;
 use relevox_experiment::{commands, interrupt, memory, program};
 use relevox_models::Precision;
 
 pub use explain::ExplainArgs;
+pub use inspect::InspectArgs;
 pub use run_args::RunArgs;
 pub use slic::SlicArgs;
 
@@ -55,10 +60,12 @@ pub enum Command {
     Evaluate(RunArgs),
     /// Draws the figures and writes report.html.
     Report(RunArgs),
+    /// Describes scans, a case or a cohort, and what a network's contract would do with them; needs no network.
+    Inspect(InspectArgs),
     /// Segments a NIfTI volume into supervoxels; needs no run.
     Slic(SlicArgs),
     /// Explains one case with given weights; needs no run.
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
 }
 
 impl Command {
@@ -78,6 +85,7 @@ impl Command {
             Self::Evaluate(args) => commands::evaluate(args.into(), options),
             Self::Report(args) => commands::report(args.into(), options),
             Self::Slic(args) => options.require_cpu("slic").and_then(|()| slic::run(&args)),
+            Self::Inspect(args) => options.require_cpu("inspect").and_then(|()| inspect::run(&args)),
             Self::Explain(args) => explain::run(&args, options),
         }
     }
@@ -104,6 +112,10 @@ pub fn start<C>(
     match run() {
         Ok(()) => ExitStatus::Success.into(),
         Err(error) => {
+            // The error is the last line.
+            if let Some(help) = help(&error) {
+                print_status(format!("help: {help}"));
+            }
             print_status(format!("error: {}", message(&error)));
             exit_status(&error).into()
         }

@@ -8,17 +8,18 @@ use ndarray::{Array3, Array4, Axis};
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::run::check_writable;
-use relevox_volume::{Volume, nifti};
+use relevox_volume::{ScanFile, Volume, nifti};
 use serde_json::json;
 use slic3d::{Sigma, Slic};
 
 use super::output::refuse_overwriting;
 use super::print_result;
+use crate::DEFAULT_COMPACTNESS;
 
-/// Segments a NIfTI volume into supervoxels. Defaults are those of scikit-image's `slic`.
+/// Segments a NIfTI volume into supervoxels, as scikit-image's `slic` does, with its defaults but for the compactness.
 #[derive(Clone, Debug, Args)]
 pub struct SlicArgs {
-    /// A 3D NIfTI volume.
+    /// A 3D NIfTI volume; of a 4D file, FILE#0 to FILE#N.
     pub input: PathBuf,
     /// Output file for the labels.
     pub output: PathBuf,
@@ -26,7 +27,7 @@ pub struct SlicArgs {
     #[arg(long, default_value_t = 100)]
     pub regions: usize,
     /// Balances spatial proximity against intensity similarity; higher is more compact.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = DEFAULT_COMPACTNESS)]
     pub compactness: f64,
     /// Maximum number of k-means iterations.
     #[arg(long, default_value_t = 10)]
@@ -88,9 +89,10 @@ pub struct SlicArgs {
 /// Returns an error if a file cannot be read or written, or an option is invalid.
 pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
     let inputs = [&args.input].into_iter().chain(&args.channel).chain(&args.mask);
-    refuse_overwriting(&args.output, inputs.map(PathBuf::as_path))?;
+    let inputs: Vec<PathBuf> = inputs.map(|path| ScanFile::parse(&path.to_string_lossy()).path).collect();
+    refuse_overwriting(&args.output, inputs.iter().map(PathBuf::as_path))?;
     check_output(&args.output)?;
-    let volume = nifti::read(&args.input)?;
+    let volume = read(&args.input)?;
     let image = channels(args, &volume)?;
     let mask = read_mask(args, &volume, &image)?;
     let slic = parameters(args, &volume)?;
@@ -144,9 +146,17 @@ fn read_mask(args: &SlicArgs, volume: &Volume, image: &Array4<f32>) -> anyhow::R
     Ok(Some(on_grid(args, volume, path, "a mask")?.mapv(|value| value != 0.0)))
 }
 
+/// Reads a volume, of a 4D file as FILE#0; NaN outside the brain is 0.
+fn read(path: &Path) -> anyhow::Result<Volume> {
+    let file = ScanFile::parse(&path.to_string_lossy());
+    let mut volume = file.read()?;
+    volume.clear_background_nan(&file.to_string())?;
+    Ok(volume)
+}
+
 /// Reads a volume that must be on the grid of the first.
 fn on_grid(args: &SlicArgs, volume: &Volume, path: &Path, what: &str) -> anyhow::Result<Array3<f32>> {
-    let other = nifti::read(path)?;
+    let other = read(path)?;
     if !other.geometry.same_grid(&volume.geometry) {
         return Err(invalid_input(format!(
             "{}: expected {what} on the grid of {}, {}, found {}",

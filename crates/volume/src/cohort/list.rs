@@ -14,6 +14,9 @@ pub struct Cohort {
     pub cases: Vec<CohortCase>,
     /// Cases that were found and left out.
     pub left_out: Vec<LeftOut>,
+    /// What the user should know about the cases, one line each: names that suggest that several cases are of one
+    /// patient, files that are not used.
+    pub notes: Vec<String>,
 }
 
 impl Cohort {

@@ -5,60 +5,48 @@ use std::fs;
 use std::path::Path;
 
 use csv::StringRecord;
-use serde::Deserialize;
 
+use super::assemble::is_usable;
 use super::case::{CaseFiles, CohortCase};
+use super::columns::{Columns, SEGMENTATION};
 use super::grades;
 use super::left_out::LeftOut;
 use super::list::Cohort;
+use super::patients::patient;
+use super::scans;
+use super::sequence_names::SequenceNames;
 use super::split::Split;
 use crate::{Error, ScanFile};
 
-/// Columns other than the sequences.
-pub(crate) const COLUMNS: [&str; 5] = ["case", "group", "label", "split", SEGMENTATION];
-const REQUIRED_COLUMNS: [&str; 2] = ["case", "label"];
-const SEGMENTATION: &str = "seg";
-
-/// A row of the manifest, without its sequences. Empty cells and absent columns are `None`.
-#[derive(Deserialize)]
-struct Row<'a> {
-    case: &'a str,
-    #[serde(borrow)]
-    group: Option<&'a str>,
-    #[serde(borrow)]
-    label: Option<&'a str>,
-    #[serde(borrow)]
-    split: Option<&'a str>,
+/// Reads a manifest. Returns whether it has a column of groups, which are then final.
+pub(super) fn open(path: &Path, sequences: &SequenceNames) -> Result<(Cohort, bool), Error> {
+    let text =
+        fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })?;
+    parse(path, &text, sequences)
 }
 
-/// Reads a manifest.
-pub(super) fn open(path: &Path, sequences: &[String]) -> Result<Cohort, Error> {
-    let unreadable = |source| Error::Io { path: path.to_owned(), action: "read", source };
-    let broken = |error: csv::Error| match error.position().map(csv::Position::line) {
-        Some(line) if !error.is_io_error() => Error::Manifest {
-            path: path.to_owned(),
-            line,
-            case: None,
-            expected: "rows with as many cells as the header, in UTF-8".to_owned(),
-            found: error.to_string(),
-        },
-        _ => unreadable(error.into()),
+fn parse(path: &Path, text: &[u8], sequences: &SequenceNames) -> Result<(Cohort, bool), Error> {
+    let broken = |error: csv::Error| Error::Manifest {
+        path: path.to_owned(),
+        line: error.position().map_or(0, csv::Position::line),
+        case: None,
+        expected: "rows with as many cells as the header, in UTF-8".to_owned(),
+        found: error.to_string(),
     };
-    let text = fs::read(path).map_err(unreadable)?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_slice());
-    let header = check_header(path, reader.headers().map_err(broken)?, sequences)?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
+    let header = reader.headers().map_err(broken)?.clone();
+    let rows = reader.records().collect::<Result<Vec<StringRecord>, _>>().map_err(broken)?;
+    let columns = Columns::of(path, &header, &rows, sequences)?;
 
     let mut cohort = Cohort::default();
+    if !columns.unused.is_empty() {
+        let unused = scans::name_list(columns.unused.iter().map(String::as_str));
+        cohort.notes.push(format!("{}: not among the sequences, not used: {unused}", path.display()));
+    }
     let mut lines: HashMap<String, u64> = HashMap::new();
     let mut splits: BTreeMap<String, (Split, String)> = BTreeMap::new();
-    for record in reader.records() {
-        let record = record.map_err(broken)?;
-        let line = Line {
-            path,
-            number: line_of(&text, record.position()),
-            row: record.deserialize(Some(&header)).map_err(broken)?,
-            cells: record.deserialize(Some(&header)).map_err(broken)?,
-        };
+    for record in &rows {
+        let line = Line { path, number: line_of(text, record.position()), record, columns: &columns };
         let id = line.id()?;
         if let Some(first) = lines.insert(id.clone(), line.number) {
             return Err(line.invalid("each case once".to_owned(), format!("it again, after line {first}")));
@@ -69,7 +57,14 @@ pub(super) fn open(path: &Path, sequences: &[String]) -> Result<Cohort, Error> {
                     let (other, of) = splits.entry(case.group.clone()).or_insert((split, id));
                     if *other != split {
                         let found = format!("it in {split}, and in {other} with case {of}");
-                        return Err(line.invalid(format!("group {} in one split", case.group), found));
+                        let advice = match columns.group {
+                            Some(_) => "",
+                            None => "; if they are different patients, add a group column",
+                        };
+                        return Err(line.invalid(
+                            format!("group {} in one split", case.group),
+                            format!("{found}{advice}"),
+                        ));
                     }
                 }
                 cohort.cases.push(case);
@@ -77,7 +72,7 @@ pub(super) fn open(path: &Path, sequences: &[String]) -> Result<Cohort, Error> {
             Err(reason) => cohort.left_out.push(LeftOut { case: id, reason }),
         }
     }
-    Ok(cohort)
+    Ok((cohort, columns.group.is_some()))
 }
 
 /// Line on which a record's text starts. The record's position may precede blank lines.
@@ -89,56 +84,29 @@ fn line_of(text: &[u8], position: Option<&csv::Position>) -> u64 {
     })
 }
 
-/// Validates the header and returns it without a byte order mark.
-fn check_header(path: &Path, header: &StringRecord, sequences: &[String]) -> Result<StringRecord, Error> {
-    let invalid = |expected: String, found: String| {
-        Err(Error::Manifest { path: path.to_owned(), line: 1, case: None, expected, found })
-    };
-    let sequences = || sequences.iter().map(String::as_str);
-    let fixed = COLUMNS.into_iter().filter(|column| *column != SEGMENTATION);
-    let allowed: Vec<&str> = fixed.chain(sequences()).chain([SEGMENTATION]).collect();
-    let mut names = StringRecord::new();
-    for name in header {
-        let name = name.trim_start_matches('\u{feff}');
-        if !allowed.contains(&name) {
-            return invalid(format!("columns among {}", allowed.join(", ")), format!("the column {name:?}"));
-        }
-        if names.iter().any(|earlier| earlier == name) {
-            return invalid("each column once".to_owned(), format!("{name:?} again"));
-        }
-        names.push_field(name);
-    }
-    for required in REQUIRED_COLUMNS.into_iter().chain(sequences()) {
-        if !names.iter().any(|name| name == required) {
-            let found = header.iter().collect::<Vec<_>>().join(", ");
-            return invalid(format!("the column {required:?}"), format!("the columns {found}"));
-        }
-    }
-    Ok(names)
-}
-
 /// A row with its position in the manifest.
 struct Line<'a> {
     path: &'a Path,
     number: u64,
-    row: Row<'a>,
-    /// All cells by column.
-    cells: HashMap<&'a str, &'a str>,
+    record: &'a StringRecord,
+    columns: &'a Columns,
 }
 
 impl Line<'_> {
     fn invalid(&self, expected: String, found: String) -> Error {
-        let case = Some(self.row.case).filter(|case| !case.is_empty()).map(str::to_owned);
+        let case = self.cell(Some(self.columns.case)).map(str::to_owned);
         Error::Manifest { path: self.path.to_owned(), line: self.number, case, expected, found }
+    }
+
+    /// A cell, unless it is empty or its column absent.
+    fn cell(&self, column: Option<usize>) -> Option<&str> {
+        self.record.get(column?).filter(|cell| !cell.is_empty())
     }
 
     /// Identifier of the case, which also names files and folders.
     fn id(&self) -> Result<String, Error> {
-        let name = self.row.case;
-        let usable = !matches!(name, "" | "." | "..")
-            && !name.contains(['/', '\\'])
-            && !name.contains(char::is_control);
-        if usable {
+        let name = self.cell(Some(self.columns.case)).unwrap_or_default();
+        if is_usable(name) {
             Ok(name.to_owned())
         } else {
             Err(self.invalid("a case name that can name a folder".to_owned(), format!("{name:?}")))
@@ -146,49 +114,97 @@ impl Line<'_> {
     }
 
     /// Assembles the case, or lists everything that it lacks.
-    fn case(&self, sequences: &[String]) -> Result<Result<CohortCase, String>, Error> {
+    fn case(&self, sequences: &SequenceNames) -> Result<Result<CohortCase, String>, Error> {
         let id = self.id()?;
         let mut lacks = Vec::new();
-        let label = match self.row.label {
+        let label = match self.cell(Some(self.columns.label)) {
             None => {
                 lacks.push("no label".to_owned());
                 false
             }
-            Some("1") => true,
-            Some("0") => false,
-            Some(label) => grades::parse(label)
+            Some(label) => grades::label(label)
                 .ok_or_else(|| self.invalid("the label 0, 1, LGG or HGG".to_owned(), format!("{label:?}")))?,
         };
-        let split = self.row.split.map(|name| {
+        let split = self.cell(self.columns.split).map(|name| {
             name.parse::<Split>().map_err(|_| {
                 self.invalid("the split train, validation or test, or none".to_owned(), format!("{name:?}"))
             })
         });
         let split = split.transpose()?;
         let mut files = Vec::new();
-        for sequence in sequences {
-            match self.file(sequence)? {
-                Some(path) => files.push((sequence.clone(), path)),
+        for (sequence, &column) in sequences.names().zip(&self.columns.sequences) {
+            match self.file(sequence, Some(column))? {
+                Some(path) => files.push((sequence.to_owned(), path)),
                 None => lacks.push(format!("no {sequence} scan")),
             }
         }
-        let segmentation = self.file(SEGMENTATION)?;
+        let segmentation = self.file(SEGMENTATION, self.columns.segmentation)?;
         if !lacks.is_empty() {
             return Ok(Err(lacks.join("; ")));
         }
-        let group = self.row.group.unwrap_or(&id).to_owned();
+        let group = match self.columns.group {
+            None => patient(&id),
+            Some(_) => self.cell(self.columns.group).unwrap_or(&id),
+        };
+        let group = group.to_owned();
         Ok(Ok(CohortCase { files: CaseFiles { id, sequences: files, segmentation }, group, label, split }))
     }
 
-    /// File in a cell, unless the cell is empty or its column absent.
-    fn file(&self, column: &str) -> Result<Option<ScanFile>, Error> {
-        let Some(cell) = self.cells.get(column).filter(|cell| !cell.is_empty()) else { return Ok(None) };
+    /// File in a cell, unless the cell is empty or its column absent. A folder that is named like a file is the file in it.
+    fn file(&self, what: &str, column: Option<usize>) -> Result<Option<ScanFile>, Error> {
+        let Some(cell) = self.cell(column) else { return Ok(None) };
         let ScanFile { path, volume } = ScanFile::parse(cell);
         let path = self.path.parent().unwrap_or(Path::new("")).join(path);
         if path.is_file() {
-            Ok(Some(ScanFile { path, volume }))
-        } else {
-            Err(self.invalid(format!("a file for {column}"), format!("none at {}", path.display())))
+            return Ok(Some(ScanFile { path, volume }));
         }
+        match scans::inside(&path).as_slice() {
+            [only] => Ok(Some(ScanFile { path: only.clone(), volume })),
+            _ => Err(self.invalid(format!("a file for {what}"), format!("none at {}", path.display()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    #[test]
+    fn mutated_manifests_are_read_without_panic() {
+        let text = b"case,group,label,split,t1,flair,seg\na1,anna,1,train,a/t1.nii,a/f.nii#0,\n\
+                     \"b1\",,LGG,,b/t1.nii.gz,b/f.nii,b/seg.nii\r\n";
+        let names = SequenceNames::new(&["t1".to_owned()]);
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for _ in 0..4000 {
+            let mut bytes = text.to_vec();
+            for _ in 0..rng.random_range(1..5) {
+                let at = rng.random_range(0..bytes.len());
+                match rng.random_range(0..4) {
+                    0 => bytes[at] = rng.random(),
+                    1 => bytes.insert(at, b"\",\n\t\r\0\xff#"[rng.random_range(0..8)]),
+                    2 if bytes.len() > 8 => drop(bytes.remove(at)),
+                    _ => bytes.truncate(at.max(8)),
+                }
+            }
+            let _ = parse(Path::new("absent/cohort.csv"), &bytes, &names);
+        }
+    }
+
+    #[test]
+    fn large_manifests_take_linear_time() {
+        const CASES: usize = 200_000;
+        let names = SequenceNames::new(&["t1".to_owned()]);
+        let rows: String = (0..CASES).map(|i| format!("P{i}_1,1,\n\n")).collect();
+        let columns: String = (0..CASES).map(|i| format!(",{i}x")).collect();
+        let start = std::time::Instant::now();
+        let read = |text: String| parse(Path::new("cohort.csv"), text.as_bytes(), &names);
+        let (cohort, _) = read(format!("case,label,t1\n{rows}")).unwrap();
+        assert_eq!(cohort.left_out.len(), CASES);
+        assert!(read(format!("case,label,t1{columns}\n")).is_err());
+        // Comparing all pairs of rows or columns would take minutes.
+        assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
     }
 }

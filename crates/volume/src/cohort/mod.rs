@@ -1,16 +1,30 @@
-//! Cohorts: BraTS folders, and CSV manifests for anything else.
+//! Cohorts: folders in the layouts of public data sets, and CSV manifests for anything else.
 
-mod brats;
+mod assemble;
 mod case;
+mod case_id;
+mod columns;
+mod contrast;
+mod folder;
+mod foreign;
 mod grades;
 mod left_out;
 mod list;
 mod manifest;
+mod msd;
 mod open;
+mod patients;
+mod scans;
+mod sequence_names;
+mod single;
 mod split;
+mod tokens;
+mod tumour_names;
+mod walk;
 
 pub use case::{CaseFiles, CohortCase};
+pub(crate) use columns::COLUMNS;
+pub use columns::INFORMATION_COLUMNS;
 pub use left_out::LeftOut;
 pub use list::Cohort;
-pub(crate) use manifest::COLUMNS;
 pub use split::Split;

@@ -1,60 +1,100 @@
-//! Opening cohorts and the folders of single cases.
+//! Opening cohorts.
 
 use std::path::Path;
 
-use super::case::CaseFiles;
+use super::case_id::{is_subject, whole};
 use super::list::Cohort;
-use super::{brats, manifest};
+use super::msd::DataSet;
+use super::scans::file_name;
+use super::sequence_names::SequenceNames;
+use super::walk::{self, Search};
+use super::{assemble, manifest, patients};
 use crate::Error;
 
 /// Name of the manifest in a cohort's folder.
 const MANIFEST: &str = "cohort.csv";
+const COHORT: &str = "a cohort (a folder with one folder for each case, or a .csv manifest)";
 
 impl Cohort {
-    /// Lists the cases of a BraTS folder, of a manifest (`.csv`), or of a folder that contains a `cohort.csv`.
+    /// Lists the cases of a folder of cases, of a manifest (`.csv`), or of a folder that contains a `cohort.csv`.
     ///
-    /// A BraTS case that lacks its grade, one of `sequences` or its segmentation is left out, with the reason; so is a
-    /// manifest's case that lacks its label or a sequence. A manifest may omit the segmentation.
+    /// Layouts are those of BraTS (also as unpacked by Kaggle, with folders that are named like files), UPENN-GBM,
+    /// UCSF-PDGM and the TCGA collections; BIDS; and 4D files with a `dataset.json`, as of the Medical Segmentation
+    /// Decathlon. A case that lacks its grade, one of `sequences` or, outside of BIDS and `dataset.json`, its
+    /// segmentation is left out, with the reason; so is a manifest's case that lacks its label or a sequence. A manifest
+    /// may omit the segmentation.
     ///
     /// # Errors
     /// - [`Error::Io`] if the folder, the manifest or a table of grades cannot be read.
-    /// - [`Error::Format`] if the path is neither a folder nor a `.csv` file.
+    /// - [`Error::Format`] if the path is neither a folder of cases nor a `.csv` file.
     /// - [`Error::Manifest`] if a manifest has an invalid column or cell; the message names line and case.
     /// - [`Error::DuplicateCase`] if two folders have the same name.
-    /// - [`Error::EmptyCohort`] if no case is usable; the message gives the first reason.
+    /// - [`Error::EmptyCohort`] if no case is usable; the message gives the first reasons.
     pub fn open(path: &Path, sequences: &[String]) -> Result<Cohort, Error> {
         let unreadable = |source| Error::Io { path: path.to_owned(), action: "read", source };
+        let names = SequenceNames::new(sequences);
         let is_folder = path.metadata().map_err(unreadable)?.is_dir();
         let in_folder = path.join(MANIFEST);
-        let (listed, mut cohort) = if is_folder && !in_folder.is_file() {
-            (path, brats::open(path, sequences)?)
+        let mut empty = "no row".to_owned();
+        let (listed, (mut cohort, grouped)) = if is_folder && !in_folder.is_file() {
+            let search = walk::search(path, &names)?;
+            refuse_case(path, &search, &names)?;
+            empty = assemble::describe_empty(path)?;
+            (path, (assemble::assemble(search, &names)?, false))
         } else if is_folder {
-            (in_folder.as_path(), manifest::open(&in_folder, sequences)?)
+            (in_folder.as_path(), manifest::open(&in_folder, &names)?)
         } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
-            (path, manifest::open(path, sequences)?)
+            (path, manifest::open(path, &names)?)
         } else {
             return Err(Error::Format {
                 path: path.to_owned(),
-                expected: "a folder or a .csv manifest",
+                expected: COHORT,
                 found: "a file of another kind".to_owned(),
             });
         };
         cohort.cases.sort_by(|a, b| a.id().cmp(b.id()));
         cohort.left_out.sort_by(|a, b| a.case.cmp(&b.case));
         if cohort.cases.is_empty() {
-            return Err(Error::EmptyCohort { path: listed.to_owned(), left_out: cohort.left_out });
+            let found = if cohort.left_out.is_empty() { empty } else { String::new() };
+            return Err(Error::EmptyCohort { path: listed.to_owned(), found, left_out: cohort.left_out });
+        }
+        if !grouped {
+            cohort.notes.extend(patients::group_pairs(&mut cohort.cases));
+            cohort.notes.extend(patients::suspected(&cohort.cases));
         }
         Ok(cohort)
     }
 }
 
-impl CaseFiles {
-    /// Lists the files of the sequences in the folder of one case, with BraTS's names. The segmentation is not listed.
-    ///
-    /// # Errors
-    /// - [`Error::Io`] if the folder cannot be read.
-    /// - [`Error::IncompleteCase`] if it lacks one of `sequences`, or has several files of one; the message names them.
-    pub fn in_folder(folder: &Path, sequences: &[String]) -> Result<CaseFiles, Error> {
-        brats::scans_of(folder, sequences)
+/// Refuses a folder whose own files are the scans of a case.
+fn refuse_case(root: &Path, search: &Search, names: &SequenceNames) -> Result<(), Error> {
+    let name = file_name(&whole(root));
+    if is_subject(&name) {
+        let found = format!("the folder of one subject, {name}; give the folder above it");
+        return Err(Error::Format { path: root.to_owned(), expected: COHORT, found });
     }
+    if search.cases.is_empty()
+        && let [images] = search.unknown.as_slice()
+        && images.folder == root
+        && let Some(first) = images.scans.first()
+        && let Ok(Some(data_set)) = DataSet::of_file(&first.path)
+    {
+        let found = format!("the images of a data set; give {}", data_set.folder.display());
+        return Err(Error::Format { path: root.to_owned(), expected: COHORT, found });
+    }
+    let Some(case) = search.cases.iter().find(|case| case.folder == root) else { return Ok(()) };
+    let of_first = |index: usize| {
+        let fitting = case.scans.iter().filter(|s| names.of_file(&s.stem).is_some_and(|(i, _)| i == index));
+        fitting.map(|scan| scan.name.as_str()).collect::<Vec<_>>()
+    };
+    let several = (0..names.names().count()).map(of_first).find(|scans| scans.len() > 1);
+    let found = match several {
+        Some(scans) => format!(
+            "the scans of several cases in one folder, such as {} and {}; move each case to a folder of its own, or list them in a manifest",
+            scans.first().unwrap_or(&""),
+            scans.last().unwrap_or(&"")
+        ),
+        None => format!("the folder of one case, {}; give the folder above it", case.id),
+    };
+    Err(Error::Format { path: root.to_owned(), expected: COHORT, found })
 }

@@ -1,159 +1,163 @@
-//! Parsing and validation of NIfTI-1 headers.
+//! Validation of headers.
 
 use std::io::{self, Read};
 use std::path::Path;
 
-use ::nifti::{Endianness, NiftiHeader, NiftiType};
-
+use super::fields::{self, Fields, HEADER_BYTES};
+use super::other_formats;
+use super::voxel_type::VoxelType;
 use crate::Error;
-use crate::affine::{Orientation, determinant};
+use crate::affine::Orientation;
 
-pub(super) const HEADER_BYTES: usize = 348;
-const NIFTI2_HEADER_BYTES: i32 = 540;
-/// Offset of the voxels in a file without extensions, which an offset of 0 stands for.
-pub(super) const SMALLEST_VOXEL_OFFSET: u64 = 352;
-const EXPECTED_FILE: &str = "a NIfTI-1 file (.nii or .nii.gz)";
-const EXPECTED_TYPE: &str = "integers of 8 to 64 bits, float32 or float64";
+pub(super) const EXPECTED_FILE: &str = "a NIfTI file (.nii, .nii.gz, or .hdr with .img)";
+/// Largest axis of a NIfTI-1 file, which maps are written to.
+const LARGEST_AXIS: i64 = i16::MAX as i64;
 
 /// The validated parts of a header that decoding needs.
 #[derive(Debug)]
 pub(super) struct Header {
     /// Number of voxels along z, y, x.
     pub shape: [usize; 3],
-    pub voxel_type: NiftiType,
+    /// Number of such volumes: the product of the other dimensions.
+    pub volumes: u64,
+    pub voxel_type: VoxelType,
     pub big_endian: bool,
-    /// Offset of the voxels in the file.
+    /// Whether the voxels are in the other file of a pair.
+    pub pair: bool,
+    /// Size of the header in its file, without extensions.
+    pub header_bytes: u64,
+    /// Offset of the voxels in their file.
     pub voxel_offset: u64,
+    /// Whether the header does not state the offset.
+    pub offset_assumed: bool,
     /// `scl_slope` and `scl_inter`, unless they have no effect.
     pub scale: Option<(f64, f64)>,
     pub orientation: Orientation,
 }
 
 impl Header {
-    /// Reads and validates the first 348 bytes of a file.
+    /// Reads and validates the header at the start of a file.
     pub fn read(path: &Path, bytes: &mut impl Read) -> Result<Self, Error> {
-        let mut head = Vec::with_capacity(HEADER_BYTES);
-        let read = bytes.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut head);
         let format = |expected, found| Error::Format { path: path.to_owned(), expected, found };
-        if let Err(source) = read {
-            return Err(match source.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    format(EXPECTED_FILE, format!("compressed data that end after {} bytes", head.len()))
-                }
-                // The decoder's own errors; all others come from the source.
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                    Error::Damaged { path: path.to_owned(), source }
-                }
-                _ => Error::Io { path: path.to_owned(), action: "read", source },
-            });
-        }
-        reject_other_formats(&head).map_err(|found| format(EXPECTED_FILE, found))?;
-        let header =
-            NiftiHeader::from_reader(head.as_slice()).map_err(|e| format(EXPECTED_FILE, e.to_string()))?;
-        let shape = shape(&header).map_err(|found| format("3 dimensions of 1 to 32767 voxels", found))?;
-        let voxel_type = voxel_type(&header).map_err(|found| format(EXPECTED_TYPE, found))?;
-        let voxel_offset = voxel_offset(&header)
-            .ok_or_else(|| format("a voxel offset of 352 or more", format!("{}", header.vox_offset)))?;
-        let orientation = orientation(&header)
-            .map_err(|found| format("an affine whose axes span space (sform, qform or pixdim)", found))?;
-        let scale = scale(&header).map_err(|found| format("a finite scl_inter", found))?;
-        Ok(Self {
+        let mut head = Vec::with_capacity(HEADER_BYTES);
+        read_head(path, bytes, HEADER_BYTES, &mut head)?;
+        let Some((version, big_endian)) = fields::version(&head) else {
+            return Err(format(EXPECTED_FILE, other_formats::describe(path, &head)));
+        };
+        read_head(path, bytes, version.header_bytes(), &mut head)?;
+        let fields =
+            Fields::parse(&head, version, big_endian).map_err(|found| format(EXPECTED_FILE, found))?;
+        let (shape, volumes) =
+            sizes(&fields.dim).map_err(|found| format("3 dimensions of 1 to 32767 voxels", found))?;
+        let voxel_type =
+            VoxelType::of(fields.datatype).map_err(|found| format(VoxelType::EXPECTED, found))?;
+        let (voxel_offset, offset_assumed) = voxel_offset(path, &fields)?;
+        let orientation = fields.orientation.usable().ok_or_else(|| {
+            let found = fields.orientation.describe();
+            format("an affine whose axes span space (sform, qform or pixdim)", found)
+        })?;
+        let scale = scale(&fields).map_err(|found| format("a finite scl_inter", found))?;
+        let header = Self {
             shape,
+            volumes,
             voxel_type,
-            big_endian: header.endianness == Endianness::Big,
+            big_endian,
+            pair: fields.pair,
+            header_bytes: version.header_bytes() as u64,
             voxel_offset,
+            offset_assumed,
             scale,
             orientation,
-        })
+        };
+        if header.volume_bytes().checked_mul(volumes).is_none() {
+            return Err(format("dimensions of a file below 2^64 bytes", header.dimensions()));
+        }
+        Ok(header)
     }
 
-    /// Size of the voxels in the file, in bytes.
+    /// Size of a volume in the file, in bytes.
+    pub fn volume_bytes(&self) -> u64 {
+        self.slice_bytes() * self.shape[0] as u64
+    }
+
+    /// Size of all voxels in the file, in bytes.
     pub fn voxel_bytes(&self) -> u64 {
-        self.shape.iter().map(|&n| n as u64).product::<u64>() * self.voxel_type.size_of() as u64
+        self.volume_bytes() * self.volumes
+    }
+
+    /// Size of a slice along x and y in the file, in bytes.
+    pub fn slice_bytes(&self) -> u64 {
+        (self.shape[1] * self.shape[2] * self.voxel_type.size()) as u64
+    }
+
+    /// Dimensions in the order of the file, such as `240 x 240 x 155 x 4`.
+    pub fn dimensions(&self) -> String {
+        let [nz, ny, nx] = self.shape;
+        let volumes = if self.volumes == 1 { String::new() } else { format!(" x {}", self.volumes) };
+        format!("{nx} x {ny} x {nz}{volumes}")
     }
 }
 
-fn reject_other_formats(head: &[u8]) -> Result<(), String> {
-    let Some(&[a, b, c, d]) = head.first_chunk::<4>() else {
-        return Err(format!("{} bytes", head.len()));
-    };
-    let sizes = [i32::from_le_bytes([a, b, c, d]), i32::from_be_bytes([a, b, c, d])];
-    if sizes.contains(&NIFTI2_HEADER_BYTES) {
-        return Err("a NIfTI-2 file".to_owned());
-    }
-    if !sizes.contains(&(HEADER_BYTES as i32)) {
-        return Err("a file without a NIfTI header".to_owned());
-    }
-    if head.len() < HEADER_BYTES {
-        return Err(format!("a header of {} bytes instead of {HEADER_BYTES}", head.len()));
-    }
-    match &head[HEADER_BYTES - 4..] {
-        b"n+1\0" => Ok(()),
-        b"ni1\0" => Err("the header of a NIfTI pair (.hdr and .img)".to_owned()),
-        _ => Err("an Analyze 7.5 header".to_owned()),
-    }
+/// Reads more of a file's start, up to `length` bytes of it or its end.
+fn read_head(path: &Path, bytes: &mut impl Read, length: usize, head: &mut Vec<u8>) -> Result<(), Error> {
+    let more = length.saturating_sub(head.len()) as u64;
+    let Err(source) = bytes.by_ref().take(more).read_to_end(head) else { return Ok(()) };
+    Err(match source.kind() {
+        io::ErrorKind::UnexpectedEof => Error::Format {
+            path: path.to_owned(),
+            expected: EXPECTED_FILE,
+            found: format!("compressed data that end after {} bytes", head.len()),
+        },
+        // The decoder's own errors; all others come from the source.
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+            Error::Damaged { path: path.to_owned(), source }
+        }
+        _ => Error::Io { path: path.to_owned(), action: "read", source },
+    })
 }
 
-fn shape(header: &NiftiHeader) -> Result<[usize; 3], String> {
-    let rank = usize::from(header.dim[0]);
-    if header.sizeof_hdr != HEADER_BYTES as i32 || !(1..=7).contains(&rank) {
+/// Shape `[z, y, x]` and number of volumes. Dimensions after the third that are not set count as 1.
+fn sizes(dim: &[i64; 8]) -> Result<([usize; 3], u64), String> {
+    let rank = usize::try_from(dim[0]).unwrap_or(0);
+    let Some(sizes) = dim.get(1..=rank).filter(|sizes| !sizes.is_empty()) else {
         return Err("a header with a number of dimensions outside 1 to 7".to_owned());
-    }
-    let sizes = &header.dim[1..=rank];
-    let listed = || sizes.iter().map(|&n| (n as i16).to_string()).collect::<Vec<_>>().join(" x ");
-    if sizes.iter().any(|&n| !(1..=i16::MAX as u16).contains(&n)) {
+    };
+    let listed = || sizes.iter().map(|n| n.to_string()).collect::<Vec<_>>().join(" x ");
+    let &[x, y, z, ref rest @ ..] = sizes else {
+        return Err(format!("{rank} dimensions: {}", listed()));
+    };
+    if [x, y, z].iter().any(|n| !(1..=LARGEST_AXIS).contains(n)) {
         return Err(format!("dimensions {}", listed()));
     }
-    match *sizes {
-        [x, y, z, ref rest @ ..] if rest.iter().all(|&n| n == 1) => Ok([z, y, x].map(usize::from)),
-        _ => Err(format!("{rank} dimensions: {}", listed())),
-    }
+    let volumes = rest.iter().try_fold(1_u64, |n, &size| n.checked_mul(size.max(1) as u64));
+    let volumes = volumes.ok_or_else(|| format!("dimensions {}", listed()))?;
+    Ok(([z, y, x].map(|n| n as usize), volumes))
 }
 
-fn voxel_type(header: &NiftiHeader) -> Result<NiftiType, String> {
-    use NiftiType::*;
-    match header.data_type() {
-        Ok(Uint8 | Int8 | Uint16 | Int16 | Uint32 | Int32 | Uint64 | Int64 | Float32 | Float64) => {}
-        Ok(Complex64 | Complex128 | Complex256) => return Err("complex numbers".to_owned()),
-        Ok(Rgb24 | Rgba32) => return Err("RGB colours".to_owned()),
-        Ok(Float128) => return Err("float128".to_owned()),
-        Err(_) => return Err(format!("the unknown datatype {}", header.datatype)),
-    }
-    header.data_type().map_err(|e| e.to_string())
-}
-
-fn voxel_offset(header: &NiftiHeader) -> Option<u64> {
-    let offset = f64::from(header.vox_offset);
+/// Offset of the voxels, and whether it was assumed.
+fn voxel_offset(path: &Path, fields: &Fields) -> Result<(u64, bool), Error> {
+    let format = |expected, found| Error::Format { path: path.to_owned(), expected, found };
+    let offset = fields.voxel_offset;
+    let smallest = if fields.pair { 0 } else { fields.version.smallest_voxel_offset() };
     if offset == 0.0 {
-        return Some(SMALLEST_VOXEL_OFFSET);
+        return Ok((smallest, !fields.pair));
     }
-    let whole = offset.is_finite() && offset.fract() == 0.0 && offset >= SMALLEST_VOXEL_OFFSET as f64;
-    whole.then_some(offset as u64)
+    if !(offset.is_finite() && offset.fract() == 0.0 && offset >= smallest as f64) {
+        let expected = if fields.pair {
+            "a whole voxel offset of 0 or more"
+        } else {
+            "a whole voxel offset of 352 or more (544 in NIfTI-2), or 0"
+        };
+        return Err(format(expected, format!("{offset}")));
+    }
+    Ok((offset as u64, false))
 }
 
 /// Scaling of the voxels. A slope of 0 or NaN means that none is applied.
-fn scale(header: &NiftiHeader) -> Result<Option<(f64, f64)>, String> {
-    let (slope, inter) = (f64::from(header.scl_slope), f64::from(header.scl_inter));
+fn scale(fields: &Fields) -> Result<Option<(f64, f64)>, String> {
+    let (slope, inter) = (fields.slope, fields.inter);
     if slope == 0.0 || !slope.is_finite() || (slope, inter) == (1.0, 0.0) {
         return Ok(None);
     }
     if inter.is_finite() { Ok(Some((slope, inter))) } else { Err(format!("scl_inter {inter}")) }
-}
-
-fn orientation(header: &NiftiHeader) -> Result<Orientation, String> {
-    let [qfac, dx, dy, dz, ..] = header.pixdim;
-    let orientation = Orientation {
-        sform_code: header.sform_code,
-        qform_code: header.qform_code,
-        srow: [header.srow_x, header.srow_y, header.srow_z],
-        quatern: [header.quatern_b, header.quatern_c, header.quatern_d],
-        qoffset: [header.quatern_x, header.quatern_y, header.quatern_z],
-        qfac,
-        pixdim: [dx, dy, dz],
-        xyzt_units: header.xyzt_units,
-    };
-    let rows = orientation.world_from_voxel();
-    let volume = determinant(&rows).abs();
-    let finite = rows.iter().flatten().all(|v| v.is_finite());
-    if finite && volume.is_finite() && volume > 0.0 { Ok(orientation) } else { Err(format!("{rows:?}")) }
 }

@@ -9,12 +9,14 @@ use ::nifti::{Endianness, NiftiHeader};
 use flate2::Compression;
 use ndarray::Array3;
 
-use super::header::SMALLEST_VOXEL_OFFSET;
+use super::description::{Description, DescriptionFields};
 use crate::atomic::Temporary;
 use crate::{Error, Geometry, Volume};
 
 /// Maps and labels are mostly runs of one value; higher levels hardly reduce the size.
 const COMPRESSION_LEVEL: u32 = 3;
+/// Offset of the voxels in a file without extensions.
+const VOXEL_OFFSET: u64 = 352;
 
 /// Writes a volume as float32, compressed if the name ends in `.gz`. The write is atomic, and the same volume always
 /// results in the same bytes.
@@ -24,7 +26,7 @@ const COMPRESSION_LEVEL: u32 = 3;
 /// - [`Error::ShapeMismatch`] if the voxels do not have the geometry's shape.
 /// - [`Error::Io`] if the file cannot be written, or if an axis is outside 1 to 32767 voxels.
 pub fn write(path: &Path, volume: &Volume<f32>) -> Result<(), Error> {
-    write_as(path, &volume.voxels, &volume.geometry, |options, voxels| options.write_nifti(&voxels.t()))
+    write_scan(path, volume, &DescriptionFields::default())
 }
 
 /// Writes labels as the smallest unsigned integers that represent them, otherwise like [`write()`].
@@ -32,18 +34,56 @@ pub fn write(path: &Path, volume: &Volume<f32>) -> Result<(), Error> {
 /// # Errors
 /// Returns the errors of [`write()`].
 pub fn write_labels(path: &Path, volume: &Volume<u32>) -> Result<(), Error> {
+    write_integers(path, volume, &DescriptionFields::default())
+}
+
+/// Writes a map like [`write()`], with a description that viewers show.
+///
+/// # Errors
+/// Returns the errors of [`write()`], and [`Error::InvalidSetting`] if the description does not fit the header.
+///
+/// # Example
+/// ```
+/// use relevox_volume::nifti::{self, Description};
+/// use relevox_volume::{Geometry, Volume};
+///
+/// let folder = tempfile::tempdir()?;
+/// let geometry = Geometry::axis_aligned([2, 3, 4], [1.0; 3]);
+/// let map = Volume { voxels: ndarray::Array3::from_elem(geometry.shape, 50.0), geometry };
+/// nifti::write_map(&folder.path().join("map.nii.gz"), &map, &Description::relevance("LIME, target HGG"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_map(path: &Path, volume: &Volume<f32>, description: &Description) -> Result<(), Error> {
+    write_scan(path, volume, &description.fields()?)
+}
+
+/// Writes labels like [`write_labels`], with a description that viewers show.
+///
+/// # Errors
+/// Returns the errors of [`write_map`].
+pub fn write_label_map(path: &Path, volume: &Volume<u32>, description: &Description) -> Result<(), Error> {
+    write_integers(path, volume, &description.fields()?)
+}
+
+fn write_scan(path: &Path, volume: &Volume<f32>, fields: &DescriptionFields) -> Result<(), Error> {
+    write_as(path, &volume.voxels, &volume.geometry, fields, |options, voxels| {
+        options.write_nifti(&voxels.t())
+    })
+}
+
+fn write_integers(path: &Path, volume: &Volume<u32>, fields: &DescriptionFields) -> Result<(), Error> {
     let (voxels, geometry) = (&volume.voxels, &volume.geometry);
     let largest = voxels.iter().copied().max().unwrap_or(0);
     if largest <= u32::from(u8::MAX) {
-        write_as(path, &voxels.mapv(|v| v as u8), geometry, |options, voxels| {
+        write_as(path, &voxels.mapv(|v| v as u8), geometry, fields, |options, voxels| {
             options.write_nifti(&voxels.t())
         })
     } else if largest <= u32::from(u16::MAX) {
-        write_as(path, &voxels.mapv(|v| v as u16), geometry, |options, voxels| {
+        write_as(path, &voxels.mapv(|v| v as u16), geometry, fields, |options, voxels| {
             options.write_nifti(&voxels.t())
         })
     } else {
-        write_as(path, voxels, geometry, |options, voxels| options.write_nifti(&voxels.t()))
+        write_as(path, voxels, geometry, fields, |options, voxels| options.write_nifti(&voxels.t()))
     }
 }
 
@@ -51,6 +91,7 @@ fn write_as<T>(
     path: &Path,
     voxels: &Array3<T>,
     geometry: &Geometry,
+    fields: &DescriptionFields,
     encode: impl Fn(&WriterOptions, &Array3<T>) -> ::nifti::Result<()>,
 ) -> Result<(), Error> {
     let unwritable = |source| Error::Io { path: path.to_owned(), action: "write", source };
@@ -79,7 +120,7 @@ fn write_as<T>(
         return Err(invalid(format!("expected 1 to 32767 voxels along each axis, found {nz} x {ny} x {nx}")));
     }
     let temporary = Temporary::new(path, extension);
-    let header = header(geometry);
+    let header = header(geometry, fields);
     let mut options = WriterOptions::new(&temporary.0).reference_header(&header);
     if extension == "nii.gz" {
         options = options.compression_level(Compression::new(COMPRESSION_LEVEL));
@@ -89,7 +130,7 @@ fn write_as<T>(
         other => invalid(other.to_string()),
     })?;
     let file = OpenOptions::new().write(true).open(&temporary.0).map_err(unwritable)?;
-    let expected_bytes = SMALLEST_VOXEL_OFFSET + (voxels.len() * size_of::<T>()) as u64;
+    let expected_bytes = VOXEL_OFFSET + (voxels.len() * size_of::<T>()) as u64;
     if extension == "nii" && file.metadata().map_err(unwritable)?.len() != expected_bytes {
         return Err(unwritable(io::Error::from(io::ErrorKind::WriteZero)));
     }
@@ -98,7 +139,7 @@ fn write_as<T>(
     fs::rename(&temporary.0, path).map_err(unwritable)
 }
 
-fn header(geometry: &Geometry) -> NiftiHeader {
+fn header(geometry: &Geometry, fields: &DescriptionFields) -> NiftiHeader {
     let orientation = geometry.orientation();
     let [dx, dy, dz] = orientation.pixdim;
     let [quatern_b, quatern_c, quatern_d] = orientation.quatern;
@@ -118,6 +159,11 @@ fn header(geometry: &Geometry) -> NiftiHeader {
         srow_x,
         srow_y,
         srow_z,
+        cal_min: fields.range[0],
+        cal_max: fields.range[1],
+        intent_code: fields.intent_code,
+        intent_name: fields.intent_name,
+        descrip: fields.descrip.to_vec(),
         endianness: Endianness::Little,
         ..NiftiHeader::default()
     }

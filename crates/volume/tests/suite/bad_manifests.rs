@@ -27,6 +27,15 @@ fn columns() {
     rejected("case,t1\na,s.nii.gz\n", &["line 1", "the column \"label\""]);
     rejected("case,label,t1,t1\na,1,s.nii.gz,s.nii.gz\n", &["line 1", "\"t1\" again"]);
     rejected("", &["the column \"case\""]);
+    rejected("case,lable,t1\na,1,s.nii.gz\n", &["line 1", "\"lable\"", "did you mean \"label\""]);
+    rejected("case,label,t1,patient\na,1,s.nii.gz,p\n", &["\"patient\"", "did you mean \"group\""]);
+    // A misspelt column of segmentations is not mistaken for one of further scans.
+    for name in ["segm", "Seg", "mask", "tumour"] {
+        let text = format!("case,label,t1,{name}\na,1,s.nii.gz,s.nii.gz\n");
+        rejected(&text, &[&format!("{name:?}"), "did you mean \"seg\""]);
+    }
+    rejected("case,label,t1,T1w\na,1,s.nii.gz,s.nii.gz\n", &["one column for each sequence", "\"T1w\""]);
+    rejected("case;label;t1\na;1;s.nii.gz\n", &["line 1", "separated by commas", "';'"]);
     rejected("case,label,t1\na,1,s.nii.gz\nb,1\n", &["line 3"]);
 }
 
@@ -49,4 +58,8 @@ fn rows() {
 fn a_patient_in_two_splits() {
     let text = "case,group,label,split,t1\na,p,1,train,s.nii.gz\nb,p,0,,s.nii.gz\nc,p,0,test,s.nii.gz\n";
     rejected(text, &["line 4, case c", "group p", "test", "train", "case a"]);
+    // Without groups, time points of a known data set are those of one patient.
+    let text =
+        "case,label,split,t1\nBraTS-GLI-00001-000,1,train,s.nii.gz\nBraTS-GLI-00001-001,1,test,s.nii.gz\n";
+    rejected(text, &["line 3", "group BraTS-GLI-00001", "group column"]);
 }

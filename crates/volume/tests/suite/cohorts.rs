@@ -102,15 +102,23 @@ fn defects_are_listed_with_their_reasons() {
     touch(root.path(), &["HGG/e/other_t2.nii.gz"]);
     case(root.path(), "HGG/f", OLD, &[4]);
     touch(root.path(), &["HGG/f/one_seg_a.nii", "HGG/f/two_seg_b.nii"]);
+    case(root.path(), "HGG/g", OLD, &[]);
+    case(root.path(), "HGG/h", OLD, &[]);
+    touch(root.path(), &["HGG/g/g_t1.nii", "HGG/h/h_tumor_mask.nii.gz"]);
     touch(root.path(), &["atlas.nii.gz", "HGG/.DS_Store", "HGG/a/._a_t1.nii.gz", "readme.txt"]);
     let cohort = open(root.path()).unwrap();
     assert_eq!(names(&cohort), [("a", true)]);
     let expected = [
-        ("b", "no t1ce scan; no flair scan"),
+        ("b", "no t1ce scan; no flair scan (scans: b_seg.nii.gz, b_t1.nii.gz and b_t2.nii.gz)"),
         ("c", "no segmentation"),
         ("d", "no grade: neither an HGG or LGG folder nor a row of name_mapping.csv"),
         ("e", "more than one t2 scan: e_t2.nii.gz and other_t2.nii.gz"),
-        ("f", "more than one segmentation: one_seg_a.nii and two_seg_b.nii"),
+        (
+            "f",
+            "no segmentation: one_seg_a.nii and two_seg_b.nii are not named as this case's tumour (X_seg, X_tumor_mask)",
+        ),
+        ("g", "more than one t1 scan: g_t1.nii and g_t1.nii.gz"),
+        ("h", "more than one segmentation: h_seg.nii.gz and h_tumor_mask.nii.gz"),
     ];
     assert_eq!(
         cohort.left_out.iter().map(|l| (l.case.as_str(), l.reason.as_str())).collect::<Vec<_>>(),
@@ -130,6 +138,14 @@ fn cohorts_without_a_usable_case() {
     case(root.path(), "y", OLD, &[]);
     let message = open(root.path()).unwrap_err().to_string();
     assert!(message.contains("x: no grade") && message.contains("and 1 more"), "{message}");
+    // The first three reasons are given.
+    for (i, name) in ["z1", "z2", "z3"].into_iter().enumerate() {
+        case(root.path(), &format!("HGG/{name}"), OLD, &[i]);
+    }
+    let message = open(root.path()).unwrap_err().to_string();
+    for part in ["x: no grade", "z1: no t1 scan", "z2: no t1ce scan", "and 1 others"] {
+        assert!(message.contains(part), "{message}");
+    }
     let message = open(&root.path().join("absent")).unwrap_err().to_string();
     assert!(message.contains("absent"), "{message}");
     touch(root.path(), &["notes.txt"]);
@@ -184,4 +200,44 @@ fn manifests_with_and_without_optional_columns() {
     fs::write(root.path().join("short.csv"), "case,label,x\na,1,a/x.nii.gz\n").unwrap();
     let short = Cohort::open(&root.path().join("short.csv"), &sequences[..1]).unwrap();
     assert_eq!(short.cases.len(), 1);
+}
+
+/// Opens a manifest for the sequences `t1` and `flair`, next to the scan `s.nii.gz`.
+fn open_manifest(text: &str) -> Cohort {
+    let root = tempfile::tempdir().unwrap();
+    touch(root.path(), &["s.nii.gz", "K_t1.nii/inner.nii"]);
+    fs::write(root.path().join("cohort.csv"), text).unwrap();
+    Cohort::open(root.path(), &["t1".to_owned(), "flair".to_owned()]).unwrap()
+}
+
+#[test]
+fn further_scans_and_information_in_a_manifest_are_ignored() {
+    let scans = ["s.nii.gz"; 6].join(",");
+    let text = format!("case,group,label,split,t1,t1ce,t2,flair,dwi,seg\na,p,1,,{scans}\n");
+    let cohort = open_manifest(&text);
+    assert_eq!((cohort.cases.len(), cohort.cases[0].files.sequences.len()), (1, 2));
+    assert!(cohort.notes[0].contains("t1ce, t2 and dwi"), "{:?}", cohort.notes);
+
+    let information = relevox_volume::INFORMATION_COLUMNS.join(",");
+    let text = format!("case,label,t1,flair,{information}\na,1,s.nii.gz,s.nii.gz,LPS,1,0,,0.1,\n");
+    assert_eq!(open_manifest(&text).notes, [""; 0]);
+}
+
+#[test]
+fn columns_of_a_manifest_may_have_other_names_of_a_sequence() {
+    let cohort = open_manifest("case,label,T1w,T2_FLAIR\na,1,s.nii.gz#2,K_t1.nii\n");
+    let files = &cohort.cases[0].files;
+    assert_eq!(files.sequence("t1").unwrap().volume, Some(2));
+    assert!(files.sequence("flair").unwrap().path.ends_with("K_t1.nii/inner.nii"));
+}
+
+#[test]
+fn groups_of_a_manifest_are_final() {
+    let rows = "BraTS-GLI-00001-000,1,s.nii.gz,s.nii.gz,\nBraTS-GLI-00001-001,1,s.nii.gz,s.nii.gz,\n\
+                P_11,1,s.nii.gz,s.nii.gz,\nP_21,1,s.nii.gz,s.nii.gz,\n";
+    let given = open_manifest(&format!("case,label,t1,flair,group\n{rows}"));
+    assert_eq!((given.groups().len(), given.notes.len()), (4, 0));
+    let derived = open_manifest(&format!("case,label,t1,flair,seg\n{rows}"));
+    assert_eq!(derived.groups().into_keys().collect::<Vec<_>>(), ["BraTS-GLI-00001", "P"]);
+    assert!(derived.notes[0].contains("P_11"), "{:?}", derived.notes);
 }

@@ -34,7 +34,7 @@ pub fn unpacked() -> (TempDir, Vec<Expected>) {
     (folder, expected)
 }
 
-fn bytes_of(hex: &str) -> Vec<u8> {
+pub fn bytes_of(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 

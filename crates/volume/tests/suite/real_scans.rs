@@ -22,6 +22,7 @@ fn grades_come_from_the_name_mapping() {
     let Some(folder) = real_data() else { return };
     let cohort = Cohort::open(&folder, &brats_sequences()).unwrap();
     assert_eq!(cohort.left_out, []);
+    assert_eq!(cohort.notes, [""; 0]);
     let positive = cohort.cases.iter().filter(|case| case.label).count();
     assert_eq!((positive, cohort.cases.len() - positive), (9, 6));
     cohort.require_both_classes(None).unwrap();

@@ -18,7 +18,7 @@ fn cohort(cases: impl IntoIterator<Item = (usize, bool)>) -> Cohort {
             split: None,
         })
         .collect();
-    Cohort { cases, left_out: Vec::new() }
+    Cohort { cases, ..Cohort::default() }
 }
 
 fn counted(cohort: &Cohort, label: bool) -> [usize; 3] {

@@ -29,9 +29,7 @@ impl Scans {
             PHANTOM => (root.join(PHANTOM), Unusable::Refuse),
             path => (PathBuf::from(path), unusable),
         };
-        let Cohort { cases, mut left_out } = Cohort::open(&source, &config.preprocess.sequences)?;
-        // Notes of the cohort, once it has some, go here: lines to be said with the findings.
-        let notes = Vec::new();
+        let Cohort { cases, mut left_out, notes } = Cohort::open(&source, &config.preprocess.sequences)?;
         let listed = cases.len() + left_out.len();
         let mut inspector = Inspector::new(config, root, &cases);
         let mut usable = cases;

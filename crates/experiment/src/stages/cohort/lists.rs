@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use relevox_volume::{LeftOut, ScanFile};
+use relevox_volume::{INFORMATION_COLUMNS, LeftOut, ScanFile};
 use serde::Serialize;
 
 use super::inspection::{self, INSPECTED, rounded};
@@ -15,9 +15,6 @@ use crate::stages::work::Work;
 pub const COHORT: &str = "cohort.csv";
 /// Artefact that lists the cases that can't be used.
 pub const LEFT_OUT: &str = "left_out.csv";
-/// Columns of [`COHORT`] after the files, which describe how a case was stored and prepared.
-const INFORMATION: [&str; 6] =
-    ["orientation", "spacing_mm", "brain_outside_crop", "tumour_outside_crop", "clipped", "air_not_zero"];
 
 /// Row of [`LEFT_OUT`].
 #[derive(Serialize)]
@@ -59,7 +56,7 @@ impl Scans {
         let mut table = csv::Writer::from_writer(Vec::new());
         let fixed = ["case", "group", "label", "split"];
         let sequences = self.sequences().iter().map(String::as_str);
-        table.write_record(fixed.into_iter().chain(sequences).chain(["seg"]).chain(INFORMATION))?;
+        table.write_record(fixed.into_iter().chain(sequences).chain(["seg"]).chain(INFORMATION_COLUMNS))?;
         for case in self.cases() {
             let split = case.split.map(|split| split.to_string()).unwrap_or_default();
             let label = usize::from(case.label).to_string();

@@ -16,8 +16,8 @@ mod costs;
 mod tests;
 mod working;
 
+use super::Plan;
 use super::graph::{Arrangement, End, Graph, Step};
-use super::{Plan, logit_of};
 use crate::Error;
 use boxes::{Boxes, Differs, hull};
 use conv3d::blocked::conv::{Job, Residual};
@@ -46,7 +46,7 @@ pub struct Cache {
     cached: Vec<bool>,
     /// Values of each slot of the arrangement; empty if it is not cached.
     slots: Vec<Vec<f32>>,
-    logit: Option<f32>,
+    outputs: Option<Vec<f32>>,
     /// Bytes for patches that are computed at once; a single patch may take more.
     working: usize,
     /// Reused memory of patches.
@@ -55,9 +55,9 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Returns the unperturbed image's logit, or `None` for a network with an image of values.
-    pub fn logit(&self) -> Option<f32> {
-        self.logit
+    /// Returns the unperturbed image's outputs `[k]`, or `None` for a network with an image of values.
+    pub fn outputs(&self) -> Option<&[f32]> {
+        self.outputs.as_deref()
     }
 
     /// Returns the size of the cached activations in bytes.
@@ -100,11 +100,11 @@ impl Plan {
         for step in &self.graph.steps {
             self.step(&arrangement, step, 1, &mut slots);
         }
-        let logit = match self.graph.end {
-            End::Logit { .. } => {
-                let mut logit = [0.0];
-                self.unpack(&arrangement, size, &slots, &mut logit);
-                Some(logit[0])
+        let outputs = match &self.graph.end {
+            End::Outputs(head) => {
+                let mut outputs = vec![0.0; head.bias.len()];
+                self.unpack(&arrangement, size, &slots, &mut outputs);
+                Some(outputs)
             }
             End::Values { .. } => None,
         };
@@ -114,7 +114,7 @@ impl Plan {
             wanted[slot] = true;
         }
         slots.iter_mut().zip(wanted).filter(|(_, wanted)| !wanted).for_each(|(slot, _)| *slot = Vec::new());
-        Ok(Cache { size, arrangement, cached, slots, logit, working, spare: Mutex::default(), clock })
+        Ok(Cache { size, arrangement, cached, slots, outputs, working, spare: Mutex::default(), clock })
     }
 
     /// Returns whether the activations are those of this image of shape `[c, z, y, x]`.
@@ -127,7 +127,7 @@ impl Plan {
             && self.differs(cache, Box3::whole(cache.size), image).is_none()
     }
 
-    /// Computes the logit of the image with each patch pasted in, separately.
+    /// Computes the outputs of the image with each patch pasted in, separately: `[k]` for each patch.
     ///
     /// Equal to [`Plan::forward`] of the patched images: to the bit if no layer uses Winograd's algorithm, otherwise to
     /// rounding. Tests allow 1e-5 of the largest value or of 1, and more for networks that amplify rounding. The rounding may
@@ -138,26 +138,26 @@ impl Plan {
     ///
     /// # Panics
     /// Panics if the cache is of another plan.
-    pub fn patched_logits(&self, cache: &Cache, patches: &[Patch]) -> Result<Vec<f32>, Error> {
-        let (End::Logit { weights, bias }, Some(logit)) = (&self.graph.end, cache.logit) else {
+    pub fn patched_outputs(&self, cache: &Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
+        let (End::Outputs(head), Some(outputs)) = (&self.graph.end, cache.outputs()) else {
             let found = "a network with an image of values".to_owned();
             return Err(Error::Batch { expected: "a classifier".to_owned(), found });
         };
         let last = self.graph.last();
         let whole = Box3::whole(cache.arrangement.windows[last].layer);
-        let mut logits = vec![logit; patches.len()];
+        let mut found = vec![outputs.to_vec(); patches.len()];
         self.go_through(
             cache,
             patches,
             |_, differs| differs.map(|_| whole),
-            &mut logits,
+            &mut found,
             |working, _, to| {
                 if let Some((window, values)) = working.layer(&self.graph, last) {
-                    *to = logit_of(window, values, weights, *bias);
+                    head.outputs(window, values, to);
                 }
             },
         )?;
-        Ok(logits)
+        Ok(found)
     }
 
     /// Computes the network's values in the box of each patch, separately.
@@ -209,8 +209,8 @@ impl Plan {
             self.check(cache, patch)?;
             let differs = self.differs(cache, patch.bounds(), patch.as_slice());
             let wanted = match self.graph.end {
-                End::Logit { .. } if differs.is_none() => continue,
-                End::Logit { .. } => last,
+                End::Outputs(_) if differs.is_none() => continue,
+                End::Outputs(_) => last,
                 End::Values { .. } => patch.bounds(),
             };
             let boxes = Boxes::new(&self.graph, &cache.arrangement, &cache.cached, differs.as_ref(), wanted);

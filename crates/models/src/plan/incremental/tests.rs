@@ -1,7 +1,7 @@
 //! Patches against whole passes over patched images.
 
 use super::super::compile::{self, Algorithms};
-use super::super::tests::{disturbed, values};
+use super::super::tests::{disturbed, stems, values};
 use super::*;
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
 use candle_core::Device;
@@ -81,15 +81,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_changed_box_gives_the_dense_logit(
+    fn a_changed_box_gives_the_dense_outputs(
         depth in prop::sample::select(vec![10usize, 18, 50]),
         channels in prop::sample::select(vec![1usize, 3, 4, 4, 16, 17]), width in 1usize..18,
-        stem_stride in 1usize..3, a in any::<bool>(), size in [7usize..30, 7usize..30, 7usize..34],
+        (stem_stride, stem_kernel, max_pool) in stems(), outputs in 1usize..4, a in any::<bool>(),
+        size in [7usize..30, 7usize..30, 7usize..34],
         corners in prop::array::uniform6(0.0f64..1.0), count in 1usize..5, memory in 0.0f64..1.2,
         winograd in any::<bool>(), seed in any::<u64>(),
     ) {
         let shortcut = if a { Shortcut::A } else { Shortcut::B };
-        let config = ResNetConfig { depth, in_channels: channels, width, stem_stride, shortcut };
+        let config = ResNetConfig {
+            depth, in_channels: channels, width, stem_stride, shortcut, stem_kernel, max_pool, outputs,
+        };
         let parameters = Parameters::seeded(seed, &Device::Cpu);
         let network = ResNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
@@ -99,28 +102,27 @@ proptest! {
         let image = values(channels * z * y * x, seed);
         let all = plan.cache(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
         let cache = plan.cache(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
-        prop_assert_eq!(cache.logit().unwrap(), plan.forward(&image, [1, channels, z, y, x]).unwrap()[0]);
+        prop_assert_eq!(cache.outputs().unwrap(), plan.forward(&image, [1, channels, z, y, x]).unwrap());
 
         let patches = patches(size, channels, corners, count, seed);
         let mut first = None;
         // Twice: no stale memory is read.
         for _ in 0..2 {
-            let found = plan.patched_logits(&cache, &patches).unwrap();
+            let found = plan.patched_outputs(&cache, &patches).unwrap();
             poison(&cache);
-            prop_assert_eq!(bits(first.get_or_insert(found.clone())), bits(&found));
+            prop_assert_eq!(bits(&first.get_or_insert(found.clone()).concat()), bits(&found.concat()));
             for (patch, found) in patches.iter().zip(found) {
                 let image = applied(patch, &image, size);
-                let logit = |plan: &Plan, image: &[f32]| {
-                    plan.forward(image, [1, channels, z, y, x]).unwrap()[0]
-                };
-                let dense = logit(&plan, &image);
-                // A random network may amplify rounding: the direct algorithm's logit, and that of an image with other
-                // last digits, measure by how much.
+                let logits = |plan: &Plan, image: &[f32]| plan.forward(image, [1, channels, z, y, x]).unwrap();
+                let dense = logits(&plan, &image);
+                prop_assert_eq!(dense.len(), outputs);
+                // A random network may amplify rounding: the direct algorithm's logits, and those of an image with
+                // other last digits, measure by how much.
                 let next: Vec<f32> = image.iter().map(|value| value * (1.0 + f32::EPSILON)).collect();
-                let digits = (logit(&direct, &image) - dense).abs().max((logit(&plan, &next) - dense).abs());
+                let digits = furthest(&logits(&direct, &image), &dense).max(furthest(&logits(&plan, &next), &dense));
                 prop_assert!(
-                    same(&[found], &[dense], winograd) || (winograd && (found - dense).abs() <= 16.0 * digits),
-                    "{found}, {dense}, last digits {digits}: {:?}",
+                    same(&found, &dense, winograd) || (winograd && furthest(&found, &dense) <= 16.0 * digits),
+                    "{found:?}, {dense:?}, last digits {digits}: {:?}",
                     patch.bounds()
                 );
             }
@@ -144,7 +146,7 @@ proptest! {
         let image = if empty { vec![0.0; channels * z * y * x] } else { values(channels * z * y * x, seed) };
         let all = plan.cache(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
         let cache = plan.cache(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
-        prop_assert!(cache.logit().is_none());
+        prop_assert!(cache.outputs().is_none());
 
         let mut patches = patches(size, channels, corners, count, seed);
         // A patch that changes nothing, in a requested box.
@@ -187,11 +189,11 @@ fn nothing_changed_is_the_logit_itself() {
     let (plan, image) = (plan(), values(4 * 12 * 12 * 12, 3));
     let cache = plan.cache(&image, [4, 12, 12, 12], MEMORY).unwrap();
     let same = [patch([0; 3], [12; 3], &image)];
-    assert_eq!(plan.patched_logits(&cache, &same).unwrap(), [cache.logit().unwrap()]);
+    assert_eq!(plan.patched_outputs(&cache, &same).unwrap(), [cache.outputs().unwrap()]);
     assert_eq!(plan.patched_operations(&cache, &same).unwrap(), 0);
-    assert!(plan.patched_logits(&cache, &[]).unwrap().is_empty());
+    assert!(plan.patched_outputs(&cache, &[]).unwrap().is_empty());
     let none = Patch::new(Box3::new([3; 3], [5, 3, 5]), Array4::zeros((4, 2, 0, 2))).unwrap();
-    assert_eq!(plan.patched_logits(&cache, &[none]).unwrap(), [cache.logit().unwrap()]);
+    assert_eq!(plan.patched_outputs(&cache, &[none]).unwrap(), [cache.outputs().unwrap()]);
 }
 
 #[test]
@@ -219,7 +221,7 @@ fn costs_are_those_of_the_changes() {
     let cache = plan.cache(&image, [4, 24, 24, 24], MEMORY).unwrap();
     let zeros = vec![0.0; 4 * 5 * 6 * 7];
     let patches = [[0; 3], [9, 11, 2], [19, 18, 17]].map(|start| patch(start, [5, 6, 7], &zeros));
-    plan.patched_logits(&cache, &patches).unwrap();
+    plan.patched_outputs(&cache, &patches).unwrap();
     let Costs { patches: count, layers, .. } = plan.costs(&cache);
     assert_eq!(count, 3);
     let sum = |of: fn(&LayerCost) -> u64| layers.iter().map(of).sum::<u64>();
@@ -235,7 +237,7 @@ fn what_does_not_fit_is_refused() {
     let (plan, image) = (plan(), values(4 * 12 * 12 * 12, 3));
     let cache = plan.cache(&image, [4, 12, 12, 12], MEMORY).unwrap();
     let refused = |start, size, values: &[f32], word: &str| {
-        let error = plan.patched_logits(&cache, &[patch(start, size, values)]).unwrap_err().to_string();
+        let error = plan.patched_outputs(&cache, &[patch(start, size, values)]).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     };
     refused([11, 0, 0], [2, 1, 1], &[0.0; 8], "within [12, 12, 12] voxels");
@@ -246,6 +248,6 @@ fn what_does_not_fit_is_refused() {
     let unet = UNet3d::new(&config, Parameters::seeded(1, &Device::Cpu).builder()).unwrap();
     let unet = Plan::unet(&unet).unwrap();
     let cache = unet.cache(&image, [4, 12, 12, 12], MEMORY).unwrap();
-    let error = unet.patched_logits(&cache, &[]).unwrap_err();
+    let error = unet.patched_outputs(&cache, &[]).unwrap_err();
     assert!(error.to_string().contains("classifier"), "{error}");
 }

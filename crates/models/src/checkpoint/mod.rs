@@ -1,10 +1,30 @@
-//! Checkpoints: safetensors files (<https://github.com/huggingface/safetensors>) with metadata.
+//! Weights in files: our checkpoints, and the weights of networks that PyTorch trained.
 //!
-//! The metadata is JSON with sorted keys under the key `relevox`: equal content has equal bytes.
+//! Checkpoints are safetensors files (<https://github.com/huggingface/safetensors>) with metadata, JSON with sorted keys
+//! under the key `relevox`: equal content has equal bytes. Weights of other programs are safetensors files without it, or
+//! state dicts of PyTorch's `torch.save` (`.pth`, `.pt`), recognised by their content. Of a state dict no code is run. It
+//! may be nested in a dictionary, its names may have the prefixes of wrappers, and its values may be of half or double
+//! precision.
+//!
+//! - `format`, `zip`, `pickle`, `pytorch`, `names`: from bytes to tensors by name;
+//! - `architecture`: from these to the configuration of a residual network, with [`WeightsHints`] for what they do not
+//!   tell.
+
+mod architecture;
+mod format;
+mod names;
+mod pickle;
+mod pytorch;
+#[cfg(test)]
+mod tests;
+mod zip;
+
+pub use architecture::{Activation, WeightsHints};
 
 use crate::{Error, Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, frozen};
+use architecture::Problem;
 use candle_core::{Device, Tensor};
-use candle_nn::VarBuilder;
+use format::Format;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +35,9 @@ use std::path::Path;
 
 /// Key of the metadata.
 const KEY: &str = "relevox";
+/// What a file should be.
+const WEIGHTS: &str = "weights (a safetensors file, or a state dict of torch.save)";
+const RESNET: &str = "the weights of a residual network (with the keys of MONAI's or torchvision's resnet)";
 
 /// Network of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,25 +89,49 @@ pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, metadata: &Metadata
     write(path, &bytes)
 }
 
-/// Reads a checkpoint or another safetensors file to the CPU; the latter has no metadata.
+/// Tensors by name, and the metadata of a checkpoint.
+pub type Stored = (BTreeMap<String, Tensor>, Option<Metadata>);
+
+/// Reads a checkpoint or other weights to the CPU; the latter have no metadata. Names and precision are those of the file.
 ///
 /// # Errors
-/// Returns [`Error::Io`] if the file cannot be read and [`Error::Format`] if it is not a safetensors file or its metadata
-/// is invalid.
-pub fn load(path: &Path) -> Result<(BTreeMap<String, Tensor>, Option<Metadata>), Error> {
+/// Returns [`Error::Io`] if the file cannot be read, and the errors of [`parse`].
+pub fn load(path: &Path) -> Result<Stored, Error> {
     let bytes =
         fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })?;
-    let refuse = |found: String| format_error(path, "a safetensors file", found);
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| refuse(error.to_string()))?;
+    parse(path, &bytes)
+}
+
+/// Reads the content of a file of weights; `path` names it in messages.
+///
+/// # Errors
+/// Returns [`Error::Format`], with what the file is instead, if it is neither a safetensors file nor a state dict of
+/// PyTorch, or if its metadata are invalid.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Stored, Error> {
+    let refuse = |found: String| format_error(path, WEIGHTS, one_line(&found));
+    if format::recognise(bytes).map_err(refuse)? == Format::Zip {
+        return Ok((pytorch::state_dict(bytes).map_err(refuse)?, None));
+    }
+    let refuse = |found: String| refuse(format!("an invalid safetensors file ({found})"));
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| refuse(error.to_string()))?;
     let metadata = match header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)) {
         None => None,
         Some(json) => Some(serde_json::from_str(json).map_err(|error| {
             format_error(path, "metadata of a network of this version", error.to_string())
         })?),
     };
-    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+    let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
         .map_err(|error| refuse(error.to_string()))?;
     Ok((tensors.into_iter().collect(), metadata))
+}
+
+/// Replaces control characters and shortens a text, which may be part of a hostile file.
+fn one_line(text: &str) -> String {
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    if line.len() < text.len() {
+        line.push('…');
+    }
+    line
 }
 
 /// A network read from a file, its parameters frozen.
@@ -98,57 +145,57 @@ pub struct Trained<N, C> {
     pub metadata: Option<Metadata>,
 }
 
-/// Loads a classifier. `fallback` is the configuration of weights without metadata.
+/// Loads a classifier: its architecture comes from the metadata, or from the tensors and `hints`.
 ///
 /// # Errors
-/// Returns [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is of another network or has no metadata and
-/// there is no `fallback`, and [`Error::InFile`] with the first key if its weights do not fit.
+/// Returns [`Error::Io`] if the file cannot be read; [`Error::Format`] if it holds something else; [`Error::Unstated`] if
+/// it has no metadata and `hints` lacks what tensors do not tell; and [`Error::InFile`] if `hints` contradicts it, or with
+/// the first key if its weights do not fit.
 pub fn load_resnet(
     path: &Path,
-    fallback: Option<&ResNetConfig>,
+    hints: &WeightsHints,
     device: &Device,
 ) -> Result<Trained<ResNet3d, ResNetConfig>, Error> {
-    let of = |network: &Network| match network {
-        Network::Resnet(config) => Some(config.clone()),
-        _ => None,
+    let (tensors, metadata) = load(path)?;
+    let (tensors, config) = match metadata.as_ref().map(|metadata| &metadata.network) {
+        Some(Network::Resnet(config)) => {
+            hints.check(config).map_err(in_file(path))?;
+            (weights(tensors), config.clone())
+        }
+        Some(other) => return Err(wrong_network(path, "the weights of a residual network", Some(other))),
+        None => {
+            let tensors = names::stripped(weights(tensors));
+            let config = architecture::resnet(&tensors, hints).map_err(|problem| match problem {
+                Problem::Other(found) => format_error(path, RESNET, one_line(&found)),
+                Problem::Unstated(missing) => Error::Unstated { path: path.to_owned(), missing },
+                Problem::Contradiction(error) => in_file(path)(error),
+            })?;
+            (tensors, config)
+        }
     };
-    load_network(path, fallback, device, ("the weights of a residual network", of), |config, vb| {
-        ResNet3d::new(config, vb)
-    })
+    let network = frozen(tensors, device, |vb| ResNet3d::new(&config, vb)).map_err(in_file(path))?;
+    Ok(Trained { network, config, metadata })
 }
 
 /// Loads a U-Net. `fallback` is the configuration of weights without metadata.
 ///
 /// # Errors
-/// Returns the errors of [`load_resnet`].
+/// Returns [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is of another network or has no metadata and
+/// there is no `fallback`, and [`Error::InFile`] with the first key if its weights do not fit.
 pub fn load_unet(
     path: &Path,
     fallback: Option<&UNetConfig>,
     device: &Device,
 ) -> Result<Trained<UNet3d, UNetConfig>, Error> {
-    let of = |network: &Network| match network {
-        Network::Unet(config) => Some(config.clone()),
-        _ => None,
-    };
-    load_network(path, fallback, device, ("the weights of a U-Net", of), |config, vb| UNet3d::new(config, vb))
-}
-
-/// Loads a network of the kind whose configuration `of` returns.
-fn load_network<N, C: Clone>(
-    path: &Path,
-    fallback: Option<&C>,
-    device: &Device,
-    (expected, of): (&'static str, fn(&Network) -> Option<C>),
-    build: impl FnOnce(&C, VarBuilder<'_>) -> Result<N, Error>,
-) -> Result<Trained<N, C>, Error> {
     let (tensors, metadata) = load(path)?;
     let network = metadata.as_ref().map(|metadata| &metadata.network);
     let config = match network {
-        Some(network) => of(network),
+        Some(Network::Unet(config)) => Some(config.clone()),
+        Some(_) => None,
         None => fallback.cloned(),
     };
-    let config = config.ok_or_else(|| wrong_network(path, expected, network))?;
-    let network = frozen(weights(tensors), device, |vb| build(&config, vb)).map_err(in_file(path))?;
+    let config = config.ok_or_else(|| wrong_network(path, "the weights of a U-Net", network))?;
+    let network = frozen(weights(tensors), device, |vb| UNet3d::new(&config, vb)).map_err(in_file(path))?;
     Ok(Trained { network, config, metadata })
 }
 

@@ -1,0 +1,137 @@
+//! Opening single cases: the folder of one, or a 4D file.
+
+use std::path::{Path, PathBuf};
+
+use super::case::CaseFiles;
+use super::case_id::{case_id, whole};
+use super::msd::DataSet;
+use super::scans::{self, Scan, file_name};
+use super::sequence_names::SequenceNames;
+use super::walk::{self, Search};
+use super::{assemble, folder};
+use crate::Error;
+
+const ONE_CASE: &str = "the folder of one case";
+
+impl CaseFiles {
+    /// Lists the files of the sequences in the folder of one case, in any of the layouts of [`Cohort::open`]: the folder
+    /// of the files itself, the folder of a BIDS subject or session, or a folder with one 4D file that is described by a
+    /// `dataset.json` there or above. The segmentation is not listed.
+    ///
+    /// # Errors
+    /// - [`Error::Io`] if the folder cannot be read.
+    /// - [`Error::IncompleteCase`] if it lacks one of `sequences`, or has several files of one; the message names them and
+    ///   what is there.
+    /// - [`Error::Format`] if it has several cases; the message names one to give instead.
+    ///
+    /// [`Cohort::open`]: crate::Cohort::open
+    pub fn in_folder(folder: &Path, sequences: &[String]) -> Result<CaseFiles, Error> {
+        let names = SequenceNames::new(sequences);
+        let listing = scans::list(folder)?;
+        if listing.scans.iter().any(|scan| names.of_file(&scan.stem).is_some()) {
+            return from_scans(folder, case_id(folder), &listing.scans, &names);
+        }
+        if let [only] = listing.scans.as_slice()
+            && let Some(data_set) = DataSet::of_file(&only.path)?
+        {
+            return from_data_set(&data_set, &only.path, &names);
+        }
+        let search = walk::search(folder, &names)?;
+        match search.cases.as_slice() {
+            [case] if search.data_sets.is_empty() => {
+                return from_scans(&case.folder, case.id.clone(), &case.scans, &names);
+            }
+            _ => {}
+        }
+        if let Some((example, cases)) = several(folder, &search, &names) {
+            return Err(Error::Format {
+                path: folder.to_owned(),
+                expected: ONE_CASE,
+                found: format!("{cases} cases; give one of them, such as {}", example.display()),
+            });
+        }
+        let scans: Vec<Scan> = if listing.scans.is_empty() {
+            search.unknown.into_iter().next().map(|found| found.scans).unwrap_or_default()
+        } else {
+            listing.scans
+        };
+        let mut lacks = Vec::new();
+        folder::select(&scans, &names, &mut lacks);
+        if scans.is_empty() {
+            let reason = search.left_out.first().map(|left_out| left_out.reason.clone());
+            lacks = vec![reason.map_or_else(|| assemble::describe_empty(folder), Ok)?];
+        }
+        if let [only] = scans.as_slice() {
+            let first = sequences.first().map_or("t1", String::as_str);
+            let path = only.path.display();
+            lacks.push(format!("if it is a 4D file, give each channel as --scan {first}={path}#0"));
+        }
+        Err(Error::IncompleteCase { path: folder.to_owned(), found: lacks.join("; ") })
+    }
+
+    /// Lists the volumes of the sequences in a 4D file, by the names of channels in the `dataset.json` of its folder or of
+    /// one of the three above. The segmentation is not listed.
+    ///
+    /// # Errors
+    /// - [`Error::Io`] or [`Error::Format`] if the `dataset.json` cannot be read.
+    /// - [`Error::Format`] if there is none: the caller can name each volume by itself, as `file.nii.gz#0`.
+    /// - [`Error::IncompleteCase`] if it does not name one of `sequences`; the message names the channels.
+    pub fn in_4d_file(path: &Path, sequences: &[String]) -> Result<CaseFiles, Error> {
+        let names = SequenceNames::new(sequences);
+        path.metadata().map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })?;
+        match DataSet::of_file(path)? {
+            Some(data_set) => from_data_set(&data_set, path, &names),
+            None => {
+                let first = sequences.first().map_or("t1", String::as_str);
+                Err(Error::Format {
+                    path: path.to_owned(),
+                    expected: "a dataset.json in its folder or above that names its channels",
+                    found: format!("none; give each channel as --scan {first}={}#0", path.display()),
+                })
+            }
+        }
+    }
+}
+
+fn from_scans(folder: &Path, id: String, scans: &[Scan], names: &SequenceNames) -> Result<CaseFiles, Error> {
+    let mut lacks = Vec::new();
+    let sequences = folder::select(scans, names, &mut lacks);
+    if lacks.is_empty() {
+        return Ok(CaseFiles { id, sequences, segmentation: None });
+    }
+    Err(Error::IncompleteCase { path: folder.to_owned(), found: lacks.join("; ") })
+}
+
+fn from_data_set(data_set: &DataSet, path: &Path, names: &SequenceNames) -> Result<CaseFiles, Error> {
+    let mut lacks = Vec::new();
+    let sequences = data_set.select(path, names, &mut lacks);
+    if lacks.is_empty() {
+        let name = file_name(&whole(path));
+        let id = scans::stem(&name).unwrap_or(&name).to_owned();
+        return Ok(CaseFiles { id, sequences, segmentation: None });
+    }
+    Err(Error::IncompleteCase { path: path.to_owned(), found: lacks.join("; ") })
+}
+
+/// An example of the cases below a folder, and their number, if there are several.
+fn several(folder: &Path, search: &Search, names: &SequenceNames) -> Option<(PathBuf, usize)> {
+    let of_data_sets: Vec<PathBuf> = search
+        .data_sets
+        .iter()
+        .flat_map(|found| found.data_set.cases(names))
+        .map(|case| case.image)
+        .collect();
+    let count = search.cases.len() + of_data_sets.len();
+    let example =
+        search.cases.first().map(|case| case.folder.clone()).or_else(|| of_data_sets.into_iter().next());
+    if let Some(example) = example {
+        return Some((example, count));
+    }
+    // The images of a data set: files of which none is named as a sequence.
+    let listing = scans::list(folder).ok()?;
+    let described = listing.scans.first().and_then(|scan| DataSet::of_file(&scan.path).ok().flatten());
+    match (listing.scans.as_slice(), described) {
+        ([first, _, ..], Some(_)) => Some((first.path.clone(), listing.scans.len())),
+        _ => None,
+    }
+}

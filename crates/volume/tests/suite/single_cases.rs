@@ -1,0 +1,120 @@
+//! The folder of one case, and 4D files, as `relevox explain` takes them.
+
+use std::fs;
+use std::path::Path;
+
+use relevox_volume::{CaseFiles, Cohort};
+
+use crate::scans::{brats_sequences, touch};
+
+const SEQUENCES: [&str; 4] = ["T1w", "ce-gd_T1w", "T2w", "FLAIR"];
+
+fn case(folder: &Path) -> CaseFiles {
+    CaseFiles::in_folder(folder, &brats_sequences()).unwrap()
+}
+
+#[track_caller]
+fn refused(folder: &Path, parts: &[&str]) {
+    let message = CaseFiles::in_folder(folder, &brats_sequences()).unwrap_err().to_string();
+    for part in parts {
+        assert!(message.contains(part), "{message:?} does not contain {part:?}");
+    }
+}
+
+#[test]
+fn folders_of_bids() {
+    let root = tempfile::tempdir().unwrap();
+    for end in SEQUENCES {
+        touch(root.path(), &[&format!("sub-01/anat/sub-01_{end}.nii.gz")]);
+        for session in ["ses-1", "ses-2"] {
+            touch(root.path(), &[&format!("sub-02/{session}/anat/sub-02_{session}_{end}.nii.gz")]);
+        }
+    }
+    touch(root.path(), &["sub-01/dwi/sub-01_dwi.nii.gz"]);
+    for (folder, id) in [
+        ("sub-01", "sub-01"),
+        ("sub-01/anat", "sub-01"),
+        ("sub-02/ses-1", "sub-02_ses-1"),
+        ("sub-02/ses-2/anat", "sub-02_ses-2"),
+        ("sub-01/../sub-01", "sub-01"),
+    ] {
+        let files = case(&root.path().join(folder));
+        assert_eq!(files.id, id, "{folder}");
+        assert!(files.sequence("t1ce").unwrap().path.to_string_lossy().ends_with("_ce-gd_T1w.nii.gz"));
+        assert!(files.sequence("t1").unwrap().path.to_string_lossy().ends_with(&format!("{id}_T1w.nii.gz")));
+    }
+    refused(&root.path().join("sub-02"), &["one case", "2 cases", "ses-1"]);
+    refused(root.path(), &["one case", "3 cases", "sub-01"]);
+}
+
+#[test]
+fn folders_that_are_named_like_files() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["t1", "t1ce", "t2", "flair"] {
+        touch(root.path(), &[&format!("a/a_{name}.nii.gz/x.nii.gz")]);
+    }
+    let files = case(&root.path().join("a"));
+    assert!(files.id == "a" && files.sequence("t1ce").unwrap().path.ends_with("a_t1ce.nii.gz/x.nii.gz"));
+}
+
+#[test]
+fn a_cohort_for_a_case_and_a_case_for_a_cohort() {
+    let root = tempfile::tempdir().unwrap();
+    for case in ["a", "b"] {
+        for name in ["t1", "t1ce", "t2", "flair", "seg"] {
+            touch(root.path(), &[&format!("HGG/{case}/{case}_{name}.nii.gz")]);
+        }
+    }
+    refused(root.path(), &["one case", "2 cases", "HGG/a"]);
+    let refused_cohort = |folder: &str, parts: &[&str]| {
+        let message = Cohort::open(&root.path().join(folder), &brats_sequences()).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+    };
+    refused_cohort("HGG/a", &["a cohort", "the folder of one case, a"]);
+    touch(root.path(), &["sub-1/anat/sub-1_T1w.nii", "flat/p_t1.nii", "flat/q_t1.nii"]);
+    refused_cohort("sub-1", &["a cohort", "one subject"]);
+    refused_cohort("flat", &["several cases in one folder", "p_t1.nii and q_t1.nii"]);
+}
+
+#[test]
+fn missing_sequences_name_what_is_there() {
+    let root = tempfile::tempdir().unwrap();
+    touch(root.path(), &["x/x_t1.nii", "x/x_T1km_reg.nii", "y/a.nii", "y/b.nii", "z/1.dcm"]);
+    refused(&root.path().join("x"), &["no t1ce scan", "x_T1km_reg.nii"]);
+    refused(&root.path().join("y"), &["no t1 scan", "a.nii and b.nii"]);
+    refused(&root.path().join("z"), &["dcm2niix"]);
+    fs::create_dir(root.path().join("empty")).unwrap();
+    refused(&root.path().join("empty"), &["empty"]);
+}
+
+#[test]
+fn files_of_4d_data_sets() {
+    let root = tempfile::tempdir().unwrap();
+    let json = r#"{"modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}, "training": []}"#;
+    touch(root.path(), &["Task01/imagesTr/BRATS_001.nii.gz", "Task01/imagesTr/BRATS_002.nii.gz"]);
+    touch(root.path(), &["Task01/one/BRATS_003.nii.gz", "alone/a.nii.gz"]);
+    fs::write(root.path().join("Task01/dataset.json"), json).unwrap();
+    let image = root.path().join("Task01/imagesTr/BRATS_001.nii.gz");
+    let files = CaseFiles::in_4d_file(&image, &brats_sequences()).unwrap();
+    assert_eq!(files.id, "BRATS_001");
+    let volumes: Vec<_> = files.sequences.iter().map(|(_, file)| (file.path.clone(), file.volume)).collect();
+    assert_eq!(volumes, [1, 2, 3, 0].map(|volume| (image.clone(), Some(volume))));
+    assert_eq!(case(&root.path().join("Task01/one")).id, "BRATS_003");
+    refused(&root.path().join("Task01/imagesTr"), &["one case", "2 cases", "BRATS_001.nii.gz"]);
+
+    let cohort =
+        Cohort::open(&root.path().join("Task01/imagesTr"), &brats_sequences()).unwrap_err().to_string();
+    assert!(cohort.contains("a cohort") && cohort.contains("give ") && cohort.contains("Task01"), "{cohort}");
+
+    let message = |path: &str, sequences: &[String]| {
+        CaseFiles::in_4d_file(&root.path().join(path), sequences).unwrap_err().to_string()
+    };
+    let alone = message("alone/a.nii.gz", &brats_sequences());
+    assert!(
+        alone.contains("dataset.json") && alone.contains("--scan t1=") && alone.contains("a.nii.gz#0"),
+        "{alone}"
+    );
+    let other = message("Task01/imagesTr/BRATS_001.nii.gz", &["adc".to_owned()]);
+    assert!(other.contains("no adc channel") && other.contains("FLAIR, T1w, t1gd and T2w"), "{other}");
+    assert!(message("absent.nii", &brats_sequences()).contains("absent.nii"));
+}
