@@ -40,6 +40,8 @@ pub struct RunRequest {
     pub fresh: bool,
     /// Continues the run with a different configuration.
     pub update: bool,
+    /// Refuses a cohort with a case that can't be used, instead of leaving the case out.
+    pub strict: bool,
 }
 
 fn resolve(args: RunRequest) -> anyhow::Result<RunSpec> {
@@ -59,7 +61,7 @@ fn resolve(args: RunRequest) -> anyhow::Result<RunSpec> {
         (_, true) => OpenMode::Update,
         _ => OpenMode::Resume,
     };
-    RunSpec::resolve(std::path::absolute(root)?, layers, mode)
+    Ok(RunSpec::resolve(std::path::absolute(root)?, layers, mode)?.strict(args.strict))
 }
 
 /// Runs the whole experiment, for each seed or fold of the configuration.

@@ -40,9 +40,10 @@ pub enum Prerequisite {
 pub fn open(spec: RunSpec, device: &DeviceOptions, prerequisite: Prerequisite) -> anyhow::Result<Session> {
     let opened_device = device.open()?;
     require_single_run(&spec.config)?;
+    let unusable = spec.unusable();
     let external = match spec.config.cohort.source.as_str() {
         PHANTOM => None,
-        _ => Some(Scans::find(&spec.config, &spec.root)?),
+        _ => Some(Scans::find(&spec.config, &spec.root, unusable)?),
     };
     match &external {
         Some(scans) => scans.refuse_inside(&spec.root)?,
@@ -62,12 +63,12 @@ pub fn open(spec: RunSpec, device: &DeviceOptions, prerequisite: Prerequisite) -
             if prerequisite == Prerequisite::Nothing {
                 run_stage(&run, "phantom", || Ok((phantom::run(&run, &config)?, ())))?;
             }
-            Scans::find(&config, run.root())?
+            Scans::find(&config, run.root(), unusable)?
         }
     };
     run_stage(&run, "cohort", || Ok((scans.record(&run)?, ())))?;
-    for case in scans.left_out() {
-        print_status(format!("cohort: {} left out: {}", case.case, case.reason));
+    for line in scans.left_out_line().into_iter().chain(scans.findings()) {
+        print_status(format!("cohort: {line}"));
     }
     Ok(Session { run, config, scans, device: opened_device })
 }
@@ -128,8 +129,11 @@ fn wants_learned(session: &Session) -> bool {
 /// # Errors
 /// Returns the error of the stage.
 pub fn search_grid(session: &Session, network: &Network) -> anyhow::Result<()> {
-    run_stage(&session.run, "grid", || Ok((grid::run(session, network)?, ())))?;
-    let partition = grid::selected(session)?;
+    let partition = run_stage(&session.run, "grid", || {
+        let work = grid::run(session, network)?;
+        let partition = grid::selected(session)?;
+        Ok((work + partition::record(session, &partition)?, partition))
+    })?;
     print_status(format!("grid: selected {partition}"));
     Ok(())
 }
@@ -144,7 +148,10 @@ pub fn make_regions(session: &Session, partition: &Partition) -> anyhow::Result<
     if wants_learned(session) {
         cases.extend(learned::cases(session));
     }
-    run_stage(&session.run, "regions", || Ok((partition::run(session, partition, &cases)?, ())))
+    run_stage(&session.run, "regions", || {
+        let recorded = partition::record(session, partition)?;
+        Ok((partition::run(session, partition, &cases)? + recorded, ()))
+    })
 }
 
 /// Trains the learned fill.

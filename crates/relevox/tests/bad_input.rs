@@ -121,13 +121,13 @@ fn spoiled(spoil: impl FnOnce(&Path, &str)) -> tempfile::TempDir {
     folder
 }
 
-/// Asserts that `reproduce` rejects a cohort that `spoil` has damaged, with a message that contains `parts`, and writes
-/// nothing.
+/// Asserts that `reproduce --strict` rejects a cohort that `spoil` has damaged, with a message that contains `parts`, and
+/// writes nothing.
 #[track_caller]
 fn cohort_refuses(spoil: impl FnOnce(&Path, &str), parts: &[&str]) {
     let folder = spoiled(spoil);
     let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
-    refuse(tiny("reproduce", &out, &["--cohort", scans.to_str().unwrap()]), parts);
+    refuse(tiny("reproduce", &out, &["--cohort", scans.to_str().unwrap(), "--strict"]), parts);
     assert!(!out.exists(), "something was left behind");
 }
 
@@ -152,17 +152,17 @@ fn cohorts_with_invalid_scans_are_rejected() {
         &["_t1.nii.gz", "inf"],
     );
     cohort_refuses(
-        |case, name| change(case, name, "t1", |scan| scan.voxels[[3, 2, 1]] = f32::NAN),
-        &["case ", "_t1.nii.gz: voxel z 3, y 2, x 1", "found NaN"],
+        |case, name| change(case, name, "t1", |scan| scan.voxels[[8, 10, 7]] = f32::NAN),
+        &["expected 12 usable cases, found 1", "_t1.nii.gz: voxel z 8, y 10, x 7", "found NaN"],
     );
     cohort_refuses(|case, name| change(case, name, "t2", |scan| scan.voxels.fill(0.0)), &["_t2.nii.gz", "0"]);
     cohort_refuses(
         |case, name| change(case, name, "t2", |scan| scan.voxels.fill(7.0)),
-        &["case ", "_t2.nii.gz", "intensities that vary", "found 7 throughout"],
+        &["_t2.nii.gz", "intensities that vary", "found 7 throughout"],
     );
     cohort_refuses(
         |case, name| nifti::write(&case.join(format!("{name}_flair.nii.gz")), &volume([16, 20, 15])).unwrap(),
-        &["case ", "_flair.nii.gz", "20 x 16 voxels", "15 x 20 x 16 voxels"],
+        &["_flair.nii.gz", "20 x 16 voxels", "15 x 20 x 16 voxels"],
     );
     cohort_refuses(|case, name| change(case, name, "flair", shift), &["_flair.nii.gz", "grid"]);
     cohort_refuses(|case, name| change(case, name, "seg", shift), &["_seg.nii.gz", "grid"]);
@@ -172,7 +172,8 @@ fn cohorts_with_invalid_scans_are_rejected() {
     );
 }
 
-/// A scan damaged after a run is detected by the run's next command.
+/// A scan damaged after a run is detected by the run's next command. Without the case, the splits would be others and the
+/// training would start again, so that this takes `--update`.
 #[test]
 fn a_scan_damaged_after_the_run_is_rejected() {
     let folder = spoiled(|_, _| {});
@@ -182,9 +183,18 @@ fn a_scan_damaged_after_the_run_is_rejected() {
     let before = harness::tree(&out);
     let case = fs::read_dir(scans.join("HGG")).unwrap().next().unwrap().unwrap().path();
     let name = case.file_name().unwrap().to_str().unwrap().to_owned();
-    change(&case, &name, "t2", |scan| scan.voxels[[0, 0, 0]] = f32::NAN);
-    refuse(tiny("grid", &out, &given), &[&name, "_t2.nii.gz", "NaN"]);
+    let whole = fs::read(case.join(format!("{name}_t2.nii.gz"))).unwrap();
+    change(&case, &name, "t2", |scan| scan.voxels[[8, 10, 7]] = f32::NAN);
+    for command in ["grid", "train", "reproduce"] {
+        refuse(tiny(command, &out, &given), &[&name, "_t2.nii.gz", "NaN", "--update"]);
+    }
+    fs::remove_file(case.join(format!("{name}_seg.nii.gz"))).unwrap();
+    refuse(tiny("train", &out, &given), &[&name, "no segmentation", "--update"]);
     assert!(before == harness::tree(&out), "the folder changed");
+    fs::write(case.join(format!("{name}_t2.nii.gz")), whole).unwrap();
+    succeed(tiny("train", &out, &[&given[..], &["--update"]].concat()));
+    assert!(fs::read_to_string(out.join("left_out.csv")).unwrap().contains(&name));
+    succeed(tiny("grid", &out, &given));
 }
 
 #[test]
@@ -217,7 +227,9 @@ fn a_case_without_a_required_file_is_excluded() {
     });
     let (scans, out) = (folder.path().join("scans"), folder.path().join("run"));
     let output = succeed(tiny("train", &out, &["--cohort", scans.to_str().unwrap()]));
-    assert!(harness::stderr(&output).contains(&format!("{lost} left out: no segmentation")));
+    let said = harness::stderr(&output);
+    let line = format!("cohort: 1 of 12 cases left out, listed in left_out.csv: {lost}: no segmentation");
+    assert!(said.lines().any(|said| said == line), "{said}");
     let listed = fs::read_to_string(out.join("left_out.csv")).unwrap();
     assert!(listed.contains(&lost), "{listed}");
     assert!(!fs::read_to_string(out.join("cohort.csv")).unwrap().contains(&lost));

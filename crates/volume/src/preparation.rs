@@ -166,8 +166,8 @@ impl Preparation {
     }
 }
 
-/// A share as a percentage with one or two significant digits.
-fn percent(share: f64) -> String {
+/// Formats a share as a percentage with one or two significant digits.
+pub fn percent(share: f64) -> String {
     let percent = 100.0 * share;
     match percent {
         0.0 => "0 %".to_owned(),

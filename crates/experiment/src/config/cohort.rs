@@ -1,8 +1,9 @@
 //! Configuration of the cohort, of preprocessing and of augmentation.
 
+use relevox_report::tables::Method;
 use relevox_volume::augment::{Augment, ValidAugment};
 use relevox_volume::split::{Fractions, Sizes, ValidSizes};
-use relevox_volume::{Preprocess, ValidPreprocess};
+use relevox_volume::{Intensity, Preprocess, ValidPreprocess};
 use serde::{Deserialize, Serialize};
 
 use super::values::{non_empty, section, within};
@@ -60,6 +61,14 @@ pub(super) fn check_preprocess(preprocess: &Preprocess) -> anyhow::Result<ValidP
             )));
         }
     }
+    if let Intensity::Window { low, .. } = preprocess.intensity
+        && low < 0.0
+        && preprocess.clip_negative
+    {
+        return Err(invalid_input(format!(
+            "config: preprocess.clip_negative: expected false with an intensity window from {low}, found true"
+        )));
+    }
     within("preprocess.downsample", preprocess.downsample, 1..=16)?;
     let smallest = preprocess.crop.into_iter().min().unwrap_or(0);
     if smallest < 8 {
@@ -75,4 +84,31 @@ pub(super) fn check_augment(augment: Augment, preprocess: &ValidPreprocess) -> a
     let smallest = preprocess.crop().into_iter().min().unwrap_or(0);
     within("augment.shift_voxels", augment.shift_voxels, 0..=smallest / 2)?;
     section("augment", augment.check())
+}
+
+/// Requires intensities within 0 to 1 where the augmentation or the learned fill assumes them. A gamma change is not defined
+/// for negative values, and the U-Net's outputs lie within 0 to 1.
+pub(super) fn check_range(
+    intensity: Intensity,
+    augment: &ValidAugment,
+    fills: &[Method],
+) -> anyhow::Result<()> {
+    if intensity.is_unit_range() {
+        return Ok(());
+    }
+    let kind = intensity.kind();
+    let found = augment.settings().intensity;
+    if found > 0.0 {
+        return Err(invalid_input(format!(
+            "config: augment.intensity: expected 0 with preprocess.intensity = {kind}, whose values are not within 0 to 1, found \
+             {found}"
+        )));
+    }
+    if fills.contains(&Method::Learned) {
+        return Err(invalid_input(format!(
+            "config: evaluate.fills: expected no \"learned\" with preprocess.intensity = {kind}, whose values are not within 0 to \
+             1 as the U-Net's are; select constant fills, such as --set 'evaluate.fills=[\"blank\",\"min\",\"max\",\"mean\"]'"
+        )));
+    }
+    Ok(())
 }

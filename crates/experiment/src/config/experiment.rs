@@ -8,7 +8,7 @@ use relevox_volume::split::ValidSizes;
 use relevox_volume::{Preprocess, ValidPreprocess};
 use serde::{Deserialize, Serialize};
 
-use super::cohort::{CohortConfig, check_augment, check_preprocess};
+use super::cohort::{CohortConfig, check_augment, check_preprocess, check_range};
 use super::evaluate::EvaluateConfig;
 use super::explainers::{DiffuseConfig, ExplainConfig};
 use super::networks::{ClassifierConfig, FillConfig};
@@ -80,6 +80,7 @@ impl Config {
         self.diffuse.check()?;
         self.explain.check()?;
         self.evaluate.check(&sequences)?;
+        check_range(preprocess.intensity(), &augment, &self.evaluate.fills)?;
         Ok(ValidConfig { config: self, split_sizes, phantom, preprocess, augment })
     }
 

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+/// Keys whose value may be a table. A layer replaces such a value as a whole.
+const TABLES: [&str; 1] = ["preprocess.intensity"];
+/// Keys whose value is text or an array.
+const TEXT_OR_ARRAY: [&str; 1] = ["preprocess.spacing_mm"];
+
 /// Returns the settings of a table by dotted key.
 pub fn flatten(table: &Table) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
@@ -15,12 +20,17 @@ fn collect(prefix: &str, table: &Table, flat: &mut BTreeMap<String, Value>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
-            Value::Table(inner) => collect(&key, inner, flat),
+            Value::Table(inner) if !TABLES.contains(&key.as_str()) => collect(&key, inner, flat),
             other => {
                 flat.insert(key, other.clone());
             }
         }
     }
+}
+
+/// Returns whether the value of a key is text only, from its default.
+pub fn is_text(key: &str, default: Option<&Value>) -> bool {
+    default.is_some_and(Value::is_str) && !TEXT_OR_ARRAY.contains(&key)
 }
 
 /// Sets a dotted key in a table. Returns false if one of its parents is not a section.
@@ -76,6 +86,12 @@ mod tests {
         assert_eq!(edit_distance("", "abc"), 3);
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!(edit_distance("epochs", "epochs"), 0);
+    }
+
+    #[test]
+    fn intensity_is_one_key() {
+        let table: Table = "[preprocess.intensity]\nkind = \"window\"\nlow = -100".parse().unwrap();
+        assert_eq!(Vec::from_iter(flatten(&table).into_keys()), ["preprocess.intensity"]);
     }
 
     #[test]

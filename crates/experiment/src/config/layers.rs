@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::experiment::{Config, ValidConfig};
-use super::keys::{flatten, nearest, set};
+use super::keys::{flatten, is_text, nearest, set};
 use super::profiles::Profile;
 use crate::failure::invalid_input;
 
@@ -19,6 +19,14 @@ pub struct Source {
     /// Contents, in TOML.
     pub text: String,
 }
+
+/// Keys that older run folders lack, with the values that applied before they existed.
+const EARLIER: [(&str, &str); 4] = [
+    ("preprocess.orientation", "stored"),
+    ("preprocess.spacing_mm", "stored"),
+    ("preprocess.intensity", "minmax"),
+    ("preprocess.brain", "nonzero"),
+];
 
 /// Layers selected on the command line.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +69,26 @@ impl Source {
         Ok(Self { name: path.display().to_string(), text })
     }
 
+    /// Reads the `run.toml` of a run folder, which contains every key that existed when it was written.
+    ///
+    /// Keys of the preprocessing that are newer than the file get the values with which the run was made: scans as they are
+    /// stored, scaled by minimum and maximum. The defaults of `desk` would change what the run's artefacts mean. The folder
+    /// resumes with all artefacts current; turning its scans takes `--set preprocess.orientation=LPS`, which reruns the stages.
+    ///
+    /// # Errors
+    /// As [`Source::read`], and if the file is not valid TOML.
+    pub fn read_run(path: &Path) -> anyhow::Result<Self> {
+        let read = Self::read(path)?;
+        let mut table = read.table()?;
+        let stored = flatten(&table);
+        let mut text = read.text;
+        for (key, value) in EARLIER.into_iter().filter(|(key, _)| !stored.contains_key(*key)) {
+            set(&mut table, key, Value::String(value.to_owned()));
+            text = toml::to_string(&table)?;
+        }
+        Ok(Self { name: read.name, text })
+    }
+
     fn table(&self) -> anyhow::Result<Table> {
         self.text.parse().map_err(|error: toml::de::Error| invalid_input(format!("{}: {error}", self.name)))
     }
@@ -92,8 +120,7 @@ impl Layers {
             };
             let key = key.trim();
             check("--set", key)?;
-            let is_text = known.get(key).is_some_and(Value::is_str);
-            set(&mut table, key, parse(value.trim(), is_text));
+            set(&mut table, key, parse(value.trim(), is_text(key, known.get(key))));
             set_keys.insert(key.to_owned());
         }
         if let Some(seed) = self.seed {
@@ -183,6 +210,83 @@ mod tests {
         assert_eq!(config.preprocess.crop, [24, 32, 40]);
         assert_eq!(config.fill.learning_rate, 1.0);
         assert_eq!(with_set(&["cohort.source=12"]).resolve().unwrap().config.cohort.source, "12");
+    }
+
+    #[test]
+    fn the_preprocessing_takes_names_tables_and_arrays() {
+        use relevox_volume::{Intensity, Orientation, Spacing, ZScoreOver};
+        let with = |pairs: &[&str]| with_set(pairs).resolve().unwrap().config.preprocess.clone();
+        assert_eq!(with(&[]).orientation, Orientation::LPS);
+        let off = ["augment.intensity=0", "evaluate.fills=[\"blank\"]"];
+        let zscore = with(&[&off[..], &["preprocess.intensity=zscore"]].concat());
+        assert_eq!(zscore.intensity, Intensity::ZScore { over: ZScoreOver::NonZero });
+        let window = "preprocess.intensity={kind=\"window\",low=-100,high=300}";
+        let ct = with(&[window, "preprocess.clip_negative=false", "preprocess.orientation=RAS"]);
+        assert_eq!(ct.intensity, Intensity::Window { low: -100.0, high: 300.0 });
+        assert_eq!(ct.orientation.to_string(), "RAS");
+        assert_eq!(
+            with(&["preprocess.spacing_mm=[2, 1, 1]"]).spacing_mm,
+            Spacing::Millimetres([2.0, 1.0, 1.0])
+        );
+        refuses(&with_set(&[window]), &["preprocess.clip_negative", "expected false", "-100"]);
+        refuses(&with_set(&["preprocess.intensity=loud"]), &["minmax", "loud"]);
+        refuses(&with_set(&["preprocess.intensity=window"]), &["intensity", "low"]);
+        refuses(&with_set(&["preprocess.orientation=LPP"]), &["LPP"]);
+        refuses(&with_set(&["preprocess.spacing_mm=[1, 1]"]), &["spacing_mm"]);
+        refuses(&with_set(&["preprocess.spacing_mm=header"]), &["spacing_mm", "stored"]);
+        refuses(
+            &with_set(&["preprocess.intensity.low=3"]),
+            &["`preprocess.intensity.low`", "`preprocess.intensity`"],
+        );
+        refuses(&with_set(&["preprocess.intensity={kind=\"zscore\",low=1}"]), &["intensity", "low"]);
+        refuses(&with_set(&["preprocess.intensity={kind=\"minmax\",low=1}"]), &["intensity", "low"]);
+    }
+
+    #[test]
+    fn a_layer_replaces_the_intensity_as_a_whole() {
+        let file = |text: &str| Some(Source { name: "mine.toml".into(), text: text.into() });
+        let base = Some(Source::profile(Profile::Scans));
+        let text = "[preprocess.intensity]\nkind = \"window\"\nlow = 5\nhigh = 300.5";
+        let config = Layers { base, file: file(text), ..Layers::default() }.resolve().unwrap().config;
+        assert_eq!(config.preprocess.intensity, relevox_volume::Intensity::Window { low: 5.0, high: 300.5 });
+        let stored = Source { name: "run.toml".into(), text: config.to_toml().unwrap() };
+        assert_eq!(Layers { base: Some(stored), ..Layers::default() }.resolve().unwrap().config, config);
+    }
+
+    #[test]
+    fn intensities_beyond_0_to_1_are_refused_where_0_to_1_is_assumed() {
+        for kind in ["zscore", "none"] {
+            let pair = format!("preprocess.intensity={kind}");
+            refuses(&with_set(&[&pair]), &["evaluate.fills", "learned", kind]);
+            refuses(&with_set(&[&pair, "augment.intensity=0.1"]), &["augment.intensity", "found 0.1", kind]);
+        }
+    }
+
+    #[test]
+    fn older_run_folders_keep_what_their_scans_meant() {
+        use relevox_volume::{BrainMask, Intensity, Orientation, Spacing};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        let config = Layers::default().resolve().unwrap().config;
+        let mut table = config.to_table().unwrap();
+        let preprocess = table["preprocess"].as_table_mut().unwrap();
+        for key in ["orientation", "spacing_mm", "intensity", "brain"] {
+            preprocess.remove(key).unwrap();
+        }
+        std::fs::write(&path, toml::to_string(&table).unwrap()).unwrap();
+        let read = |path: &Path| {
+            let base = Some(Source::read_run(path).unwrap());
+            Layers { base, ..Layers::default() }.resolve().unwrap().config
+        };
+        let old = read(&path);
+        assert_eq!(old.preprocess.orientation, Orientation::Stored);
+        assert_eq!(old.preprocess.spacing_mm, Spacing::Stored);
+        assert_eq!((old.preprocess.intensity, old.preprocess.brain), (Intensity::MinMax, BrainMask::NonZero));
+        let different: Vec<String> =
+            differences(&old, &config).unwrap().into_iter().map(|difference| difference.key).collect();
+        assert_eq!(different, ["preprocess.orientation"]);
+        std::fs::write(&path, config.to_toml().unwrap()).unwrap();
+        assert_eq!(read(&path), config);
     }
 
     #[test]

@@ -12,11 +12,12 @@ pub const CONFIG: &str = "run.toml";
 pub(super) const LOCK: &str = ".lock";
 
 /// Artefacts directly in a run's folder, which `--fresh` removes.
-pub(crate) const ARTEFACTS: [&str; 20] = [
+pub(crate) const ARTEFACTS: [&str; 21] = [
     "manifest.json",
     "phantom",
     "cohort.csv",
     "left_out.csv",
+    "inspected.csv",
     "classifier",
     "perturbation",
     "focus",

@@ -24,6 +24,6 @@ pub use hash::{hash_bytes, hash_file, stream_seed};
 pub use host::{Host, available_memory, git_revision, load_average, peak_memory_mib, reset_peak_memory};
 pub use inputs::Inputs;
 pub use manifest::StageTimer;
-pub use open::{CONFIG, OpenMode, RunSpec};
+pub use open::{CONFIG, OpenMode, RunSpec, Unusable};
 pub use sidecar::{SIDECAR, State, is_current, require, unavailable};
 pub use write::{check_writable, replace};

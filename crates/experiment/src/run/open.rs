@@ -27,6 +27,18 @@ pub enum OpenMode {
     Fresh,
 }
 
+/// Treatment of cases whose files can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// Refuse the cohort and list them.
+    Refuse,
+    /// Leave them out, but refuse the cohort if the run was made from one of them: without it, the splits are others, and
+    /// the training would start again.
+    RefuseIfUsed,
+    /// Leave them out.
+    LeaveOut,
+}
+
 /// Folder and configuration of a run, validated before anything is written.
 #[derive(Debug)]
 pub struct RunSpec {
@@ -35,6 +47,7 @@ pub struct RunSpec {
     /// The effective configuration.
     pub config: ValidConfig,
     mode: OpenMode,
+    unusable: Unusable,
 }
 
 impl RunSpec {
@@ -61,7 +74,22 @@ impl RunSpec {
         if config.cohort.source != PHANTOM {
             refuse_among_scans(&root, Path::new(&config.cohort.source))?;
         }
-        Ok(Self { root, config, mode })
+        let unusable = match mode {
+            OpenMode::Resume => Unusable::RefuseIfUsed,
+            OpenMode::Update | OpenMode::Fresh => Unusable::LeaveOut,
+        };
+        Ok(Self { root, config, mode, unusable })
+    }
+
+    /// Sets whether the cohort is refused if it has a case that can't be used.
+    #[must_use]
+    pub fn strict(self, strict: bool) -> Self {
+        if strict { Self { unusable: Unusable::Refuse, ..self } } else { self }
+    }
+
+    /// Treatment of cases whose files can't be used.
+    pub fn unusable(&self) -> Unusable {
+        self.unusable
     }
 
     /// Resolves a run in a subfolder, with some keys of this run's configuration replaced.
@@ -72,7 +100,9 @@ impl RunSpec {
         let base =
             Source { name: self.root.join(CONFIG).display().to_string(), text: self.config.to_toml()? };
         let mode = if self.mode == OpenMode::Fresh { OpenMode::Fresh } else { OpenMode::Update };
-        Self::resolve(self.root.join(folder), Layers { base: Some(base), set, ..Layers::default() }, mode)
+        let layers = Layers { base: Some(base), set, ..Layers::default() };
+        let run = Self::resolve(self.root.join(folder), layers, mode)?;
+        Ok(Self { unusable: self.unusable, ..run })
     }
 
     /// Creates and locks the folder, removes temporary files (and with [`OpenMode::Fresh`] all artefacts), and writes
@@ -114,7 +144,7 @@ impl RunSpec {
 
 fn stored_config(root: &Path) -> anyhow::Result<Option<Source>> {
     let path = root.join(CONFIG);
-    if path.exists() { Source::read(&path).map(Some) } else { Ok(None) }
+    if path.exists() { Source::read_run(&path).map(Some) } else { Ok(None) }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use anyhow::Context;
 use relevox_eval::{RegionOverlap, otsu};
 use relevox_relevance::{
     Border, Diffusion as Smoothing, RegionGraph, RegionScores, ScoreKind, Sign, ValidDiffusion, relevance,
+    scale_to_100,
 };
 use relevox_report::tables::Method;
 use relevox_volume::{Split, Study};
@@ -227,7 +228,8 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
                     let (study, regions) = load(session, partition, case)?;
                     let channel = study.channel_index(&session.config.evaluate.intensity)?;
                     let values = regions.mean_features(study.image.view())?.column(channel).to_vec();
-                    let relevance = relevance(&values, Sign::Magnitude);
+                    // Of z-scored sequences, negative means are the darkest, not the brightest after the highest.
+                    let relevance = scale_to_100(&values).unwrap_or_else(|| vec![0.0; values.len()]);
                     explained::write(path, &regions, &Explained { values, relevance })
                 },
             )?);

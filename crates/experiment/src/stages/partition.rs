@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
 
 use super::session::Session;
+use super::train::Member;
 use super::work::Work;
 use crate::config::RegionsConfig;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::Inputs;
+use crate::run::{Inputs, replace};
 
 /// A partition: the segmented sequence, the number of regions and their compactness.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +53,36 @@ pub fn run(session: &Session, partition: &Partition, cases: &[String]) -> anyhow
         })
         .collect::<anyhow::Result<_>>()?;
     Ok(Work::from_iter(made))
+}
+
+/// Settings of the supervoxels of a run, for use with its weights.
+#[derive(Serialize)]
+struct RegionsFile<'a> {
+    sequence: &'a str,
+    count: usize,
+    compactness: f64,
+    sigma: f64,
+    iterations: usize,
+    masked: bool,
+    enforce_connectivity: bool,
+}
+
+/// Writes the selected partition next to the classifier's weights, so that other scans can be divided in the same way.
+///
+/// # Errors
+/// Returns an error if a file can't be written.
+pub fn record(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
+    let RegionsConfig { sigma, iterations, masked, enforce_connectivity, .. } = session.config.regions;
+    let Partition { sequence, regions: count, compactness } = partition;
+    let (count, compactness) = (*count, *compactness);
+    let file = RegionsFile { sequence, count, compactness, sigma, iterations, masked, enforce_connectivity };
+    let text =
+        format!("# Supervoxels that the run selected for this classifier.\n{}", toml::to_string(&file)?);
+    let inputs = Inputs::new().setting("regions", &file);
+    Member::all(&session.config)
+        .iter()
+        .map(|member| session.run.make(&member.regions(), &inputs, |path| replace(path, text.as_bytes())))
+        .collect()
 }
 
 impl Partition {

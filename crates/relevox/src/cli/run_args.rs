@@ -38,11 +38,14 @@ pub struct RunArgs {
     /// Continues the folder under a different config; stages that are not affected are not rerun.
     #[arg(long, conflicts_with = "fresh")]
     pub update: bool,
+    /// Refuses a cohort with a case that cannot be used, and lists all of them, instead of leaving them out.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 impl From<RunArgs> for RunRequest {
     fn from(args: RunArgs) -> Self {
-        let RunArgs { profile, config, set, cohort, out, seed, fresh, update } = args;
-        Self { profile, config, set, cohort, out, seed, fresh, update }
+        let RunArgs { profile, config, set, cohort, out, seed, fresh, update, strict } = args;
+        Self { profile, config, set, cohort, out, seed, fresh, update, strict }
     }
 }

@@ -5,7 +5,7 @@ use ndarray::ArrayView3;
 use super::canvas::{Area, Canvas, Text};
 use super::colour::{FAINT_INK, INK, OUTLINE};
 use super::lettering::shorten;
-use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
+use super::panel::{Grain, Levels, Panel, colour_bar, fit, outline, sides};
 use super::plane::View;
 use crate::error::Error;
 use crate::tables::wording::{self, decimal};
@@ -148,7 +148,7 @@ impl ComparisonCase<'_> {
         for (column, scan) in self.scans.iter().enumerate() {
             let area = fit(place(column), size_mm);
             let scan = self.view.cut(*scan, self.slice);
-            Panel { scan: &scan, white: bright(&scan), map: None }.draw(canvas, area);
+            Panel { scan: &scan, levels: Levels::of(&scan), map: None }.draw(canvas, area);
             if column == 0 {
                 sides(canvas, area, &self.view, SIZE - 2.0)?;
             }
@@ -165,10 +165,10 @@ impl ComparisonCase<'_> {
         let Some(scan) = self.scans.get(self.under) else { return Ok(()) };
         let size_mm = self.size_mm(scan);
         let ground = self.view.cut(*scan, self.slice);
-        let white = bright(&ground);
+        let levels = Levels::of(&ground);
         let truth = self.truth.map(|truth| self.view.cut(truth, self.slice));
         let area = fit(place(0), size_mm);
-        Panel { scan: &ground, white, map: None }.draw(canvas, area);
+        Panel { scan: &ground, levels, map: None }.draw(canvas, area);
         if let Some(truth) = &truth {
             outline(canvas, area, truth, Some(false), OUTLINE, 2.2);
         }
@@ -177,7 +177,7 @@ impl ComparisonCase<'_> {
             let area = fit(column, size_mm);
             let slice = self.view.cut(map.map, self.slice);
             let grain = if map.by_region { Grain::Regions } else { Grain::Smooth };
-            Panel { scan: &ground, white, map: Some((&slice, grain)) }.draw(canvas, area);
+            Panel { scan: &ground, levels, map: Some((&slice, grain)) }.draw(canvas, area);
             if let Some(truth) = &truth {
                 outline(canvas, area, truth, Some(false), OUTLINE, 1.6);
             }

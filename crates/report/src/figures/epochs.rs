@@ -6,7 +6,7 @@ use super::axes::{Axis, Chart, Series};
 use super::canvas::{Area, Canvas, Text};
 use super::colour::{FAINT_INK, GREEN, INK, OUTLINE};
 use super::lettering::shorten;
-use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
+use super::panel::{Grain, Levels, Panel, colour_bar, fit, outline, sides};
 use super::plane::View;
 use super::training::{HistoryPoint, last_epoch, loss_axis, losses, mark_selected};
 use crate::error::Error;
@@ -125,13 +125,13 @@ impl Epochs<'_> {
         let shape = [0, 1, 2].map(|axis| self.scan.shape()[axis]);
         let size_mm = self.view.size_mm(shape);
         let scan = self.view.cut(self.scan, self.slice);
-        let white = bright(&scan);
+        let levels = Levels::of(&scan);
         let truth = self.truth.map(|truth| self.view.cut(truth, self.slice));
         for (index, &map) in shown.iter().enumerate() {
             let (column, map) = (place(index), &self.maps[map]);
             let area = fit(column, size_mm);
             let slice = self.view.cut(map.map, self.slice);
-            Panel { scan: &scan, white, map: Some((&slice, Grain::Regions)) }.draw(canvas, area);
+            Panel { scan: &scan, levels, map: Some((&slice, Grain::Regions)) }.draw(canvas, area);
             if let Some(truth) = &truth {
                 outline(canvas, area, truth, Some(false), OUTLINE, 1.6);
             }

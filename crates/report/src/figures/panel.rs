@@ -18,10 +18,10 @@ pub(super) enum Grain {
 
 /// A slice to draw.
 pub(super) struct Panel<'a> {
-    /// Scan, 0 to 1.
+    /// Scan, in any range.
     pub scan: &'a Array2<f32>,
-    /// Intensity that is drawn white; see [`bright`].
-    pub white: f32,
+    /// Intensities that are drawn black and white.
+    pub levels: Levels,
     /// Map, 0 to 100, drawn over the scan.
     pub map: Option<(&'a Array2<f32>, Grain)>,
 }
@@ -39,7 +39,8 @@ impl Panel<'_> {
     pub(super) fn draw(&self, canvas: &mut Canvas, area: Area) {
         canvas.rect(area, BLACK);
         canvas.shade(area, |x, y| {
-            let scan = grey(smooth(self.scan, x, y) / self.white);
+            let scan =
+                grey((smooth(self.scan, x, y) - self.levels.black) / (self.levels.white - self.levels.black));
             match self.map {
                 None => scan,
                 Some((map, Grain::Regions)) => heat_over(scan, nearest(map, x, y) / 100.0),
@@ -49,12 +50,33 @@ impl Panel<'_> {
     }
 }
 
-/// The 99.5th percentile of a slice's positive values, so that a few bright voxels do not darken the rest.
-pub(super) fn bright(scan: &Array2<f32>) -> f32 {
-    let mut values: Vec<f32> = scan.iter().copied().filter(|value| *value > 0.0).collect();
-    values.sort_by(f32::total_cmp);
-    let at = values.len().saturating_sub(1) * 995 / 1000;
-    values.get(at).copied().unwrap_or(1.0).max(1e-6)
+/// Intensities that are drawn black and white.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Levels {
+    black: f32,
+    white: f32,
+}
+
+impl Levels {
+    /// Levels of a slice: white is the 99.5th percentile of its positive values, so that a few bright voxels do not darken
+    /// the rest. Black is 0, or the 0.5th percentile of all values other than 0 if some are negative, as in z-scored scans.
+    pub(super) fn of(scan: &Array2<f32>) -> Self {
+        let sorted = |counts: fn(f32) -> bool| {
+            let mut values: Vec<f32> = scan.iter().copied().filter(|&value| counts(value)).collect();
+            values.sort_by(f32::total_cmp);
+            values
+        };
+        let at = |values: &[f32], per_mille: usize| {
+            values.get(values.len().saturating_sub(1) * per_mille / 1000).copied()
+        };
+        let white = at(&sorted(|value| value > 0.0), 995);
+        let black = if scan.iter().any(|&value| value < 0.0) {
+            at(&sorted(|value| value != 0.0), 5).unwrap_or(0.0).min(0.0)
+        } else {
+            0.0
+        };
+        Self { black, white: white.unwrap_or(if black < 0.0 { 0.0 } else { 1.0 }).max(black + 1e-6) }
+    }
 }
 
 /// Draws the borders between the parts of a slice, with a dark edge.
@@ -93,4 +115,23 @@ pub(super) fn colour_bar(canvas: &mut Canvas, area: Area, label: &str, size: f32
         canvas.text(area.right() + 11.0, y + size * 0.35, &value.to_string(), Text::new(size, INK))?;
     }
     canvas.text_up(area.right() + 11.0 + size * 3.1, area.middle().1, label, Text::new(size, INK).middle())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+
+    use super::*;
+
+    #[test]
+    fn negative_intensities_are_darker_than_0() {
+        let levels = |values: [[f32; 4]; 2]| Levels::of(&arr2(&values));
+        let unit = levels([[0.0, 0.25, 0.5, 1.0], [0.0; 4]]);
+        assert_eq!((unit.black, unit.white), (0.0, 1.0));
+        let scored = levels([[0.0, -2.0, 1.0, 3.0], [-1.0, 0.0, 0.0, 0.0]]);
+        assert_eq!((scored.black, scored.white), (-2.0, 3.0));
+        let dark = levels([[-1000.0, -1000.0, -1000.0, -20.0], [-1000.0; 4]]);
+        assert!(dark.black == -1000.0 && dark.white == 0.0, "{dark:?}");
+        assert_eq!(levels([[0.0; 4]; 2]), Levels { black: 0.0, white: 1.0 });
+    }
 }

@@ -5,7 +5,7 @@ use ndarray::ArrayView3;
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{BLUE, BORDER, FAINT_INK, GREY, INK, OUTLINE, RULE, Rgb, VERMILION};
 use super::lettering::shorten;
-use super::panel::{Grain, Panel, bright, colour_bar, fit, outline, sides};
+use super::panel::{Grain, Levels, Panel, colour_bar, fit, outline, sides};
 use super::plane::View;
 use crate::error::Error;
 use crate::tables::Method;
@@ -87,29 +87,29 @@ impl Pipeline<'_> {
         }
 
         let scan = self.view.cut(self.scan, self.slice);
-        let white = bright(&scan);
+        let levels = Levels::of(&scan);
         let labels = self.view.cut(self.labels, self.slice);
         let perturbed = self.view.cut(self.perturbed, self.slice);
         let relevance = self.view.cut(self.relevance, self.slice);
         let region = labels.mapv(|label| label == self.perturbed_id);
 
         let area = fit(step(0), size_mm);
-        Panel { scan: &scan, white, map: None }.draw(&mut canvas, area);
+        Panel { scan: &scan, levels, map: None }.draw(&mut canvas, area);
         sides(&mut canvas, area, &self.view, SIZE)?;
 
         let area = fit(step(1), size_mm);
-        Panel { scan: &scan, white, map: None }.draw(&mut canvas, area);
+        Panel { scan: &scan, levels, map: None }.draw(&mut canvas, area);
         outline(&mut canvas, area, &labels, None, BORDER, 1.0);
         outline(&mut canvas, area, &region, Some(false), VERMILION, 2.6);
 
         let area = fit(step(2), size_mm);
-        Panel { scan: &perturbed, white, map: None }.draw(&mut canvas, area);
+        Panel { scan: &perturbed, levels, map: None }.draw(&mut canvas, area);
         outline(&mut canvas, area, &region, Some(false), VERMILION, 2.6);
 
         self.classify(&mut canvas, step(3))?;
 
         let area = fit(step(4), size_mm);
-        Panel { scan: &scan, white, map: Some((&relevance, Grain::Regions)) }.draw(&mut canvas, area);
+        Panel { scan: &scan, levels, map: Some((&relevance, Grain::Regions)) }.draw(&mut canvas, area);
         if let Some(truth) = self.truth {
             outline(&mut canvas, area, &self.view.cut(truth, self.slice), Some(false), OUTLINE, 2.6);
             canvas.line(&[(step(4).x + 56.0, 410.0), (step(4).x + 86.0, 410.0)], Pen::new(4.0, OUTLINE));

@@ -20,6 +20,15 @@ pub(super) fn section(report: &Report<'_>, paper: &Paper) -> Markup {
             h3 { "Excluded cases: " (cohort.left_out.len()) }
             (table(&["case", "reason"], excluded))
         }
+        @if !cohort.findings.is_empty() {
+            h3 { "Stored scans and their preparation" }
+            ul {
+                @for finding in &cohort.findings {
+                    li { (finding) }
+                }
+            }
+            p { "By case: " code { "cohort.csv" } "." }
+        }
         @if !report.cases.is_empty() {
             details {
                 summary { "Test cases (" (report.cases.len()) ")" }

@@ -77,6 +77,7 @@ pub fn summary() -> Summary {
             test: 15,
             positive: 36,
             left_out: vec![LeftOut { case: "case<7>".to_owned(), why: "no \"t2\" & no grade".to_owned() }],
+            findings: vec!["3 of 12 cases turned to LPS (stored <RAS>)".to_owned()],
         },
         classifier: ClassifierSummary {
             epoch: Some(13),

@@ -105,6 +105,9 @@ pub struct CohortSummary {
     pub positive: usize,
     /// Cases that were excluded.
     pub left_out: Vec<LeftOut>,
+    /// What was found in the files and done to fit them to the network's input, counted over the cases: one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
 }
 
 /// An excluded case.

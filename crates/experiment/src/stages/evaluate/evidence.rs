@@ -134,5 +134,6 @@ pub fn inputs(session: &Session, partition: &Partition) -> anyhow::Result<Inputs
         .setting("mask", &serde_json::json!([evaluate.mask, evaluate.island]))
         .setting("ranks", &[evaluate.ranks, evaluate.cumulative])
         .setting("segmentations", &segmentations)
+        .setting("findings", &session.scans.findings())
         .file("evidence", &hash_bytes(text.as_bytes())))
 }

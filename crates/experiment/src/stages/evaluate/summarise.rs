@@ -79,6 +79,7 @@ fn cohort(session: &Session) -> CohortSummary {
             .iter()
             .map(|case| LeftOut { case: case.case.clone(), why: case.reason.clone() })
             .collect(),
+        findings: scans.findings(),
     }
 }
 

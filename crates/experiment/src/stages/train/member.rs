@@ -51,6 +51,11 @@ impl Member {
         self.file("history.csv")
     }
 
+    /// Artefact with the settings of the selected partition, next to the weights.
+    pub fn regions(&self) -> String {
+        self.file("regions.toml")
+    }
+
     /// Name of a random number stream of this network.
     pub(super) fn stream(&self, name: &str) -> String {
         match self.number {

@@ -1,0 +1,164 @@
+//! Hashing and reading of cases. A case whose files were read before, under the same settings, is not read again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+use relevox_volume::{CohortCase, Error, LeftOut, ScanFile};
+
+use super::inspection::{self, Inspection};
+use super::scans::preprocess_input;
+use crate::config::ValidConfig;
+use crate::failure::InputError;
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::run::{Inputs, hash_bytes, hash_file};
+use crate::stages::studies::StudyCache;
+
+/// Content hashes of a case's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hashes {
+    /// Hash of all sequences.
+    pub sequences: String,
+    /// Hash of the segmentation.
+    pub seg: Option<String>,
+}
+
+/// Cases that were read, and the inspections that an earlier command stored.
+#[derive(Debug)]
+pub(super) struct Inspector {
+    settings: String,
+    stored: BTreeMap<String, Inspection>,
+    /// Content hashes by case, of those whose files can be hashed.
+    pub hashes: BTreeMap<String, Hashes>,
+    /// Inspections by case.
+    pub rows: BTreeMap<String, Inspection>,
+    /// Preprocessed scans.
+    pub studies: StudyCache,
+}
+
+impl Inspector {
+    /// Creates an inspector of cases, with the inspections of a run folder.
+    pub fn new(config: &ValidConfig, root: &Path, cases: &[CohortCase]) -> Self {
+        let settings = Inputs::new().setting("preprocess", &preprocess_input(&config.preprocess));
+        Self {
+            settings: hash_bytes(settings.to_value().to_string().as_bytes()),
+            stored: inspection::read(root),
+            hashes: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            studies: StudyCache::new(cases, config.preprocess()),
+        }
+    }
+
+    /// Inspects the cases that were not inspected yet, each in full, and returns those that can't be used.
+    ///
+    /// # Errors
+    /// Returns an error if the user interrupts it.
+    pub fn inspect(&mut self, cases: &[CohortCase]) -> anyhow::Result<Vec<LeftOut>> {
+        let new: Vec<&CohortCase> = cases.iter().filter(|case| !self.rows.contains_key(case.id())).collect();
+        let progress = Progress::start("cohort: check", new.len(), "cases");
+        let hashed: Vec<(&CohortCase, Result<Hashes, String>)> = new
+            .into_par_iter()
+            .map(|case| {
+                interrupt::check()?;
+                let hashes = hash_case(case)?;
+                progress.advance(1);
+                anyhow::Ok((case, hashes))
+            })
+            .collect::<Result<_, _>>()?;
+        drop(progress);
+        let mut unread = Vec::new();
+        for (case, hashes) in hashed {
+            let id = case.id().to_owned();
+            match hashes {
+                Ok(hashes) => {
+                    match self.stored.get(&id).filter(|row| self.is_current(row, &hashes)) {
+                        Some(row) => drop(self.rows.insert(id.clone(), row.clone())),
+                        None => unread.push(case),
+                    }
+                    self.hashes.insert(id, hashes);
+                }
+                Err(reason) => {
+                    let row = Inspection { transient: true, ..Inspection::unusable(reason) };
+                    self.insert(id, row);
+                }
+            }
+        }
+        let progress = Progress::start("cohort", unread.len(), "cases");
+        let read: Vec<(String, Inspection)> = unread
+            .into_par_iter()
+            .map(|case| {
+                interrupt::check()?;
+                let row = self.read(case)?;
+                progress.advance(1);
+                anyhow::Ok((case.id().to_owned(), row))
+            })
+            .collect::<Result<_, _>>()?;
+        drop(progress);
+        read.into_iter().for_each(|(id, row)| self.insert(id, row));
+        let unusable = cases.iter().filter_map(|case| {
+            let reason = self.rows.get(case.id())?.reason.clone()?;
+            Some(LeftOut { case: case.id().to_owned(), reason })
+        });
+        Ok(unusable.collect())
+    }
+
+    /// Returns whether an earlier command used a case under the same settings.
+    pub fn used(&self, case: &str) -> bool {
+        self.stored.get(case).is_some_and(|row| row.settings == self.settings && row.reason.is_none())
+    }
+
+    fn is_current(&self, row: &Inspection, hashes: &Hashes) -> bool {
+        row.settings == self.settings && row.files == files(hashes)
+    }
+
+    fn insert(&mut self, id: String, row: Inspection) {
+        let files = self.hashes.get(&id).map(files).unwrap_or_default();
+        let row = Inspection { case: id.clone(), files, settings: self.settings.clone(), ..row };
+        self.rows.insert(id, row);
+    }
+
+    fn read(&self, case: &CohortCase) -> anyhow::Result<Inspection> {
+        let error = match self.studies.get(case.id()) {
+            Ok(study) if study.brain.iter().any(|&inside| inside) => return Ok(Inspection::usable(&study)),
+            Ok(study) => {
+                let [z, y, x] = study.frame.crop();
+                let reason = format!(
+                    "no voxel of the brain inside the centre crop of {x} x {y} x {z} voxels (x, y, z)"
+                );
+                return Ok(Inspection::unusable(reason));
+            }
+            Err(error) => error,
+        };
+        let Some(of_scan) = error.downcast_ref::<Error>() else { return Err(error) };
+        let text = of_scan.to_string();
+        let reason = text.strip_prefix(&format!("case {}: ", case.id())).unwrap_or(&text).to_owned();
+        Ok(Inspection { transient: matches!(of_scan, Error::Io { .. }), ..Inspection::unusable(reason) })
+    }
+}
+
+/// Hash of all files of a case.
+fn files(hashes: &Hashes) -> String {
+    let seg = hashes.seg.as_deref().unwrap_or("none");
+    hash_bytes(format!("{} {seg}", hashes.sequences).as_bytes())
+}
+
+/// Hashes the files of a case, or returns why one can't be read.
+fn hash_case(case: &CohortCase) -> anyhow::Result<Result<Hashes, String>> {
+    let hash = || -> anyhow::Result<Hashes> {
+        let files = case.files.sequences.iter();
+        let sequences: Vec<String> = files.map(|(_, file)| hash_scan(file)).collect::<Result<_, _>>()?;
+        let seg = case.files.segmentation.as_ref().map(hash_scan).transpose()?;
+        Ok(Hashes { sequences: hash_bytes(sequences.join(" ").as_bytes()), seg })
+    };
+    match hash() {
+        Err(error) if error.is::<InputError>() => Ok(Err(error.to_string())),
+        other => other.map(Ok),
+    }
+}
+
+/// Hashes the content of a scan, with the index of its volume in a 4D file.
+fn hash_scan(scan: &ScanFile) -> anyhow::Result<String> {
+    let hash = hash_file(&scan.path)?;
+    Ok(scan.volume.map_or(hash.clone(), |volume| format!("{hash}#{volume}")))
+}
