@@ -240,7 +240,7 @@ fn unsafe_code_stands_in_kernels_and_says_why_it_is_safe() {
         "crates/experiment/src/memory.rs",
         // Counting allocators, to test peak memory.
         "crates/slic3d/tests/memory.rs",
-        "crates/volume/examples/fuzz/allocations.rs",
+        "crates/volume/tests/memory/allocations.rs",
         // What is looked for stands here as text.
         "tests/tests/architecture.rs",
     ];

@@ -197,7 +197,7 @@ fn cohort(path: &Path, sequences: &[String], contract: Option<&ValidInput>) -> a
     for left_out in &cohort.left_out {
         print_status(format!("left out: {}: {}", left_out.case, left_out.reason));
     }
-    cohort.notes.iter().for_each(|note| print_status(note));
+    cohort.notes.iter().for_each(print_status);
     print_status(format!("{} cases, {} left out", cohort.cases.len(), cohort.left_out.len()));
     let cases: Vec<Value> =
         cohort.cases.iter().zip(&described).map(|(case, facts)| row(case, facts)).collect();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use relevox_volume::preparation::{
-    AIR_WARNING, BRIGHT_WARNING, CLIPPED_WARNING, GRID_WARNING_MM, OBLIQUE_WARNING, OUTSIDE_WARNING, percent,
+    AIR_WARNING, BRIGHT_WARNING, CLIPPED_WARNING, GRID_WARNING_MM, OBLIQUE_WARNING, TUMOUR_OUTSIDE_WARNING,
+    percent,
 };
 use relevox_volume::{Orientation, Preprocess, Spacing};
 
@@ -11,6 +12,8 @@ use super::inspection::{Inspection, rounded, spacing};
 
 /// Ratio of the largest to the smallest spacing above which a scan that is not resampled counts as anisotropic.
 const ANISOTROPIC: f64 = 2.0;
+/// Share of the brain outside the crop above which a case is counted.
+const BRAIN_OUTSIDE: f64 = 0.01;
 /// Relative difference up to which two spacings count as equal.
 const SAME_SPACING: f64 = 0.01;
 /// Groups that a line names.
@@ -26,9 +29,10 @@ pub(super) fn findings(rows: &[&Inspection], preprocess: &Preprocess) -> Vec<Str
         found.resampled(),
         found.spacings(),
         found.anisotropic(),
-        found
-            .share("of the brain lies outside the crop", OUTSIDE_WARNING, |row| Some(row.brain_outside_crop)),
-        found.share("of the tumour lies outside the crop", OUTSIDE_WARNING, |row| row.tumour_outside_crop),
+        found.share("of the brain lies outside the crop", BRAIN_OUTSIDE, |row| Some(row.brain_outside_crop)),
+        found.share("of the tumour lies outside the crop", TUMOUR_OUTSIDE_WARNING, |row| {
+            row.tumour_outside_crop
+        }),
         found.share("of the non-zero voxels are clipped", CLIPPED_WARNING, |row| Some(row.clipped)),
         found.air(),
         found.bright(),

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the failure of a test")]
 
-#[path = "../examples/fuzz/allocations.rs"]
 mod allocations;
 
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! Searches for inputs that make a reader panic, hang, allocate too much or return an invalid result.
 //!
-//!     cargo run --release -p relevox-volume --example fuzz -- TARGET|all SECONDS SEED
+//!     cargo run --release -p relevox-tests --example fuzz -- TARGET|all SECONDS SEED
 //!
 //! Seeds are built in code and mutated; the same arguments visit the same inputs in the same order. An input that is
 //! found is written to the current folder as `fuzz-TARGET-N.bin`, and the exit code is 1. To search another reader, add
@@ -8,10 +8,14 @@
 
 #![allow(clippy::print_stdout, reason = "the result of a program")]
 
+#[path = "../../../crates/volume/tests/memory/allocations.rs"]
 mod allocations;
 mod files;
 mod mutate;
 mod nifti;
+mod settings;
+mod tables;
+mod weights;
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,12 +46,30 @@ struct Read {
     accepted: bool,
 }
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 13] = [
     Target { name: "nifti", is_text: false, seeds: nifti::seeds, read: nifti::read },
     Target { name: "gzip", is_text: false, seeds: nifti::compressed_seeds, read: nifti::read },
     Target { name: "compressed", is_text: false, seeds: nifti::seeds, read: nifti::read_compressed },
     Target { name: "labels", is_text: false, seeds: nifti::label_seeds, read: nifti::read_labels },
     Target { name: "files", is_text: false, seeds: nifti::seeds, read: files::read },
+    Target { name: "manifest", is_text: true, seeds: tables::manifest_seeds, read: tables::read_manifest },
+    Target { name: "name_mapping", is_text: true, seeds: tables::mapping_seeds, read: tables::read_mapping },
+    Target {
+        name: "participants",
+        is_text: true,
+        seeds: tables::participant_seeds,
+        read: tables::read_participants,
+    },
+    Target { name: "data_set", is_text: true, seeds: tables::data_set_seeds, read: tables::read_data_set },
+    Target {
+        name: "contract",
+        is_text: true,
+        seeds: settings::contract_seeds,
+        read: settings::read_contract,
+    },
+    Target { name: "config", is_text: true, seeds: settings::config_seeds, read: settings::read_config },
+    Target { name: "safetensors", is_text: false, seeds: weights::safetensors_seeds, read: weights::read },
+    Target { name: "pickle", is_text: false, seeds: weights::pickle_seeds, read: weights::read },
 ];
 
 /// Memory that a reader may use whatever the size of its input: its buffers.
