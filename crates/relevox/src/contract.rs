@@ -5,7 +5,7 @@ use relevox_volume::{Input, Preprocess};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::Error;
+use crate::{Error, SlicRegions};
 
 /// Properties of a network that leave no trace in its weights, the table `[network]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,18 +32,6 @@ pub enum StemStride {
     Each([usize; 3]),
 }
 
-/// The partition that a network was used with, the table `[regions]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegionKeys {
-    /// Sequence that SLIC segments.
-    pub sequence: String,
-    /// Number of regions requested from SLIC.
-    pub count: usize,
-    /// SLIC's compactness.
-    pub compactness: f64,
-}
-
 /// What a model's file does not tell about its input, its network and its use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
@@ -51,8 +39,8 @@ pub struct Contract {
     pub input: Input,
     /// The network.
     pub network: NetworkKeys,
-    /// The partition.
-    pub regions: Option<RegionKeys>,
+    /// The partition that the network was used with, the table `[regions]`.
+    pub regions: Option<SlicRegions>,
 }
 
 /// A contract before its keys are checked, with the name of its source for messages.

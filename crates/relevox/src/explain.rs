@@ -1,32 +1,10 @@
 //! From a classifier and a case to an explanation.
 
-use ndarray::ArrayView3;
 use relevox_perturb::{ConstantFill, FillKind};
 use relevox_relevance::{Classifier, Progress, Target, score, score_channels, silent};
 use relevox_volume::Study;
-use slic3d::{Slic, Supervoxels};
 
-use crate::{Error, Explanation};
-
-/// SLIC's compactness unless another is given, as in the experiment: on scaled intensities, supervoxels follow the borders
-/// that scikit-image's default of 10 ignores.
-pub const DEFAULT_COMPACTNESS: f64 = 0.1;
-
-/// The regions that are scored.
-#[derive(Clone, Debug)]
-pub enum Regions {
-    /// Supervoxels of one sequence.
-    Slic {
-        /// The sequence.
-        sequence: String,
-        /// The requested number of regions.
-        count: usize,
-        /// Balances spatial proximity against intensity similarity; higher is more compact.
-        compactness: f64,
-    },
-    /// A partition of the study's grid.
-    Given(Supervoxels),
-}
+use crate::{Error, Explanation, Regions, SlicRegions};
 
 /// Options of [`explain`].
 #[derive(Clone)]
@@ -47,45 +25,12 @@ pub struct ExplainOptions<'a> {
 impl Default for ExplainOptions<'_> {
     fn default() -> Self {
         Self {
-            regions: Regions::Slic {
-                sequence: "t2".to_owned(),
-                count: 100,
-                compactness: DEFAULT_COMPACTNESS,
-            },
+            regions: Regions::Slic(SlicRegions::default()),
             fill: FillKind::Blank,
             target: Target::default(),
             by_sequence: false,
             progress: &silent,
         }
-    }
-}
-
-impl Regions {
-    /// Computes or checks the partition of a study.
-    ///
-    /// # Errors
-    /// Returns [`Error::Volume`] if the study has no such sequence, [`Error::Supervoxels`] if SLIC rejects its settings, and
-    /// [`Error::InvalidSetting`] if a given partition is on another grid or has no region.
-    pub fn of(&self, study: &Study) -> Result<Supervoxels, Error> {
-        let regions = match self {
-            Self::Slic { sequence, count, compactness } => {
-                let channel: ArrayView3<'_, f32> = study.channel(sequence)?;
-                Slic::new(*count).compactness(*compactness).segment_volume(channel, None)?
-            }
-            Self::Given(regions) => regions.clone(),
-        };
-        let (expected, found) = (study.frame.shape(), regions.labels().dim());
-        if expected != <[usize; 3]>::from(found) {
-            return Err(Error::setting(
-                "labels",
-                format!("the network's grid, {expected:?} voxels (z, y, x)"),
-                format!("{:?}", <[usize; 3]>::from(found)),
-            ));
-        }
-        if regions.len() == 0 {
-            return Err(Error::setting("labels", "at least one region", "none"));
-        }
-        Ok(regions)
     }
 }
 

@@ -8,12 +8,14 @@ mod error;
 mod explain;
 mod explanation;
 mod model;
+mod regions;
 
-pub use contract::{Contract, ContractKeys, NetworkKeys, RegionKeys, StemStride};
+pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
 pub use error::Error;
-pub use explain::{DEFAULT_COMPACTNESS, ExplainOptions, Regions, explain};
+pub use explain::{ExplainOptions, explain};
 pub use explanation::Explanation;
 pub use model::{Model, ModelOptions, OnSmallerBatches};
+pub use regions::{DEFAULT_COMPACTNESS, Regions, SlicRegions};
 
 pub use relevox_eval as eval;
 pub use relevox_grid as grid;

@@ -9,14 +9,16 @@ use relevox_models::checkpoint::{self, Activation, Trained, WeightsHints};
 use relevox_models::engine::Engine;
 use relevox_models::{Error as ModelError, ResNet3d, ResNetConfig};
 use relevox_relevance::{Baseline, Classifier, Ensemble, Link, NetworkClassifier, Target};
-use relevox_volume::input::{CONTRACT_EXTENSION, example, read_beside};
+use relevox_volume::input::{CONTRACT_EXTENSION, example, read_beside, read_text};
 use relevox_volume::{CaseFiles, OutputKind, OutputTarget, Preprocess, Study, ValidInput, ValidPreprocess};
 use toml::Value;
 
-use crate::contract::{ContractKeys, NetworkKeys, RegionKeys, StemStride};
+use crate::contract::{ContractKeys, NetworkKeys, StemStride};
 use crate::door::Door;
-use crate::{Contract, Error};
+use crate::{Contract, Error, SlicRegions};
 
+/// File beside a run's weights with the partition that the run selected.
+const RUN_REGIONS: &str = "regions.toml";
 /// What the weights of a residual network do not tell.
 const NETWORK_EXAMPLE: &str = "\n[network]         # what the weights do not tell\n\
     stem_stride = 1   # MONAI's resnet by default; 2 in MedicalNet's networks\n\
@@ -59,7 +61,7 @@ pub struct ModelOptions {
 pub struct Model {
     classifier: Ensemble<Door>,
     input: ValidInput,
-    regions: Option<RegionKeys>,
+    regions: Option<SlicRegions>,
     assumed: Vec<String>,
 }
 
@@ -98,7 +100,10 @@ impl Model {
                 (None, Some(stored)) if !stored.is_null() => (stored_contract(path, stored)?, None),
                 _ => return Err(no_contract(path, &trained.config, false)),
             };
-            let (contract, overridden) = options.contract(keys, path, &trained.config)?;
+            let (mut contract, overridden) = options.contract(keys, path, &trained.config)?;
+            if contract.regions.is_none() {
+                contract.regions = regions_beside(path)?;
+            }
             match &shared {
                 Some((first, of)) if *first != contract => {
                     let expected = format!("networks with the same input as {}", of.display());
@@ -156,7 +161,7 @@ impl Model {
     }
 
     /// Returns the partition that the network was used with, if its contract states one.
-    pub fn regions(&self) -> Option<&RegionKeys> {
+    pub fn regions(&self) -> Option<&SlicRegions> {
         self.regions.as_ref()
     }
 
@@ -295,6 +300,16 @@ impl ModelOptions {
             self.input_set.iter().map(|assignment| format!("{assignment} from the options")).collect();
         Ok((keys.check(network.in_channels, network.outputs)?, overridden))
     }
+}
+
+/// Reads the partition that a run selected for the network.
+fn regions_beside(weights: &Path) -> Result<Option<SlicRegions>, Error> {
+    let Some((path, text)) = read_text(&weights.with_file_name(RUN_REGIONS))? else { return Ok(None) };
+    toml::from_str(&text).map(Some).map_err(|error| Error::Contract {
+        name: path.display().to_string(),
+        reason: error.message().to_owned(),
+        example: None,
+    })
 }
 
 /// Reads the contract in a checkpoint's metadata.

@@ -11,7 +11,7 @@ use relevox::relevance::Error as RelevanceError;
 use relevox::slic3d::Supervoxels;
 use relevox::volume::phantom::{PhantomConfig, write_cohort};
 use relevox::volume::{CaseFiles, Preprocess, Study, nifti};
-use relevox::{Error, ExplainOptions, Regions, explain};
+use relevox::{Error, ExplainOptions, Regions, SlicRegions, explain};
 
 const SEQUENCES: [&str; 2] = ["t1", "flair"];
 
@@ -73,7 +73,8 @@ fn a_closure_is_explained_and_its_map_is_on_the_scan_s_grid() {
 #[test]
 fn supervoxels_of_a_sequence_are_computed() {
     let study = study();
-    let regions = Regions::Slic { sequence: "flair".to_owned(), count: 12, compactness: 0.1 };
+    let regions =
+        Regions::Slic(SlicRegions { sequence: "flair".to_owned(), count: 12, ..SlicRegions::default() });
     let options = ExplainOptions { regions, fill: FillKind::Mean, ..ExplainOptions::default() };
     let explanation = explain(&upper_flair, &study, &options).unwrap();
     assert_eq!(explanation.scores.rows.len(), explanation.regions.len());
@@ -84,7 +85,8 @@ fn supervoxels_of_a_sequence_are_computed() {
 fn what_does_not_fit_the_study_is_rejected() {
     let study = study();
     let with = |regions| ExplainOptions { regions, ..ExplainOptions::default() };
-    let absent = Regions::Slic { sequence: "t2".to_owned(), count: 12, compactness: 0.1 };
+    let absent =
+        Regions::Slic(SlicRegions { sequence: "t2".to_owned(), count: 12, ..SlicRegions::default() });
     let error = explain(&upper_flair, &study, &with(absent)).unwrap_err();
     assert!(error.to_string().contains("t1, flair"), "{error}");
     let elsewhere = Supervoxels::from_labels(Array3::zeros((3, 3, 3)), None).unwrap();

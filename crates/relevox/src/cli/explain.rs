@@ -20,13 +20,10 @@ use super::labels::read_labels;
 use super::output::{refuse_inside, refuse_overwriting};
 use super::print_result;
 use super::scans::{ScansArgs, contract_keys};
-use crate::{DEFAULT_COMPACTNESS, Error, ExplainOptions, Explanation, Model, ModelOptions, Regions, explain};
+use crate::{Error, ExplainOptions, Explanation, Model, ModelOptions, Regions, SlicRegions, explain};
 
 /// Files that the command writes, without those by sequence.
 const OUTPUTS: [&str; 2] = ["scores.csv", "relevance.nii.gz"];
-/// Sequence that SLIC segments, and number of regions, unless the contract or the options say otherwise.
-const DEFAULT_SEQUENCE: &str = "t2";
-const DEFAULT_REGIONS: usize = 100;
 
 /// Explains one case: scores its regions by perturbation and writes a relevance map on the scan's own grid.
 ///
@@ -64,16 +61,19 @@ pub struct ExplainArgs {
     /// Fill that replaces a region: blank, min, max or mean.
     #[arg(long, default_value = "blank", value_parser = constant_fill)]
     pub fill: FillKind,
-    /// Sequence that SLIC segments [default: the contract's, else t2].
+    /// Sequence that SLIC segments [default: the contract's or the run's, else t2].
     #[arg(long, conflicts_with = "labels")]
     pub sequence: Option<String>,
-    /// Number of regions requested from SLIC [default: the contract's, else 100].
+    /// Number of regions requested from SLIC [default: the contract's or the run's, else 100].
     #[arg(long, conflicts_with = "labels")]
     pub regions: Option<usize>,
     /// SLIC's compactness: balances spatial proximity against intensity similarity; higher is more compact [default: the
-    /// contract's, else 0.1].
+    /// contract's or the run's, else 0.1].
     #[arg(long, conflicts_with = "labels")]
     pub compactness: Option<f64>,
+    /// Segments only the brain.
+    #[arg(long, conflicts_with = "labels")]
+    pub masked: bool,
     /// Depth of the network: 10, 18, 34, 50, 101, 152 or 200. Must agree with the weights.
     #[arg(long)]
     pub depth: Option<usize>,
@@ -208,7 +208,6 @@ fn regions(
     study: &Study,
     notes: &mut Notes,
 ) -> anyhow::Result<slic3d::Supervoxels> {
-    let stored = model.regions();
     let regions = match &args.labels {
         Some(path) => {
             let (labels, assumed) = read_labels(path, args.background, &study.frame)?;
@@ -216,20 +215,30 @@ fn regions(
             Regions::Given(labels)
         }
         None => {
-            let sequence = args.sequence.clone().or_else(|| stored.map(|keys| keys.sequence.clone()));
-            let sequence = sequence.unwrap_or_else(|| {
+            let mut settings = model.regions().cloned().unwrap_or_else(|| {
+                let mut settings = SlicRegions::default();
                 let known = study.channel_names();
-                let default = known.iter().find(|name| *name == DEFAULT_SEQUENCE).unwrap_or(&known[0]);
-                if default != DEFAULT_SEQUENCE {
-                    notes
-                        .assume(format!("regions of {default}, since the network has no {DEFAULT_SEQUENCE}"));
+                if args.sequence.is_none() && !known.contains(&settings.sequence) {
+                    let first = known[0].clone();
+                    notes.assume(format!(
+                        "regions of {first}, since the network has no {}",
+                        settings.sequence
+                    ));
+                    settings.sequence = first;
                 }
-                default.clone()
+                settings
             });
-            let count = args.regions.or(stored.map(|keys| keys.count)).unwrap_or(DEFAULT_REGIONS);
-            let compactness =
-                args.compactness.or(stored.map(|keys| keys.compactness)).unwrap_or(DEFAULT_COMPACTNESS);
-            Regions::Slic { sequence, count, compactness }
+            settings.sequence = args.sequence.clone().unwrap_or(settings.sequence);
+            settings.count = args.regions.unwrap_or(settings.count);
+            settings.compactness = args.compactness.unwrap_or(settings.compactness);
+            settings.masked |= args.masked;
+            if model.regions().is_some() {
+                notes.assume(format!(
+                    "{} regions of {}, compactness {}",
+                    settings.count, settings.sequence, settings.compactness
+                ));
+            }
+            Regions::Slic(settings)
         }
     };
     regions.of(study).map_err(|error| match (&args.labels, of_command(error)) {

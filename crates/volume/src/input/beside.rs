@@ -14,10 +14,17 @@ pub const CONTRACT_EXTENSION: &str = "input.toml";
 /// # Errors
 /// Returns [`Error::Io`] if the file exists and cannot be read as text.
 pub fn read_beside(model: &Path) -> Result<Option<(PathBuf, String)>, Error> {
-    let path = model.with_extension(CONTRACT_EXTENSION);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some((path, text))),
+    read_text(&model.with_extension(CONTRACT_EXTENSION))
+}
+
+/// Reads a text file, if it exists.
+///
+/// # Errors
+/// Returns [`Error::Io`] if the file exists and cannot be read as text.
+pub fn read_text(path: &Path) -> Result<Option<(PathBuf, String)>, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some((path.to_owned(), text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Io { path, action: "read", source }),
+        Err(source) => Err(Error::Io { path: path.to_owned(), action: "read", source }),
     }
 }

@@ -7,7 +7,7 @@ mod example;
 mod output;
 
 pub use axes::AxisOrder;
-pub use beside::{CONTRACT_EXTENSION, read_beside};
+pub use beside::{CONTRACT_EXTENSION, read_beside, read_text};
 pub use contract::{Input, ValidInput};
 pub use example::example;
 pub use output::{Output, OutputKind, OutputTarget};

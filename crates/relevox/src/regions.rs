@@ -1,0 +1,93 @@
+//! The regions of a study that are scored.
+
+use relevox_volume::Study;
+use serde::{Deserialize, Serialize};
+use slic3d::{Sigma, Slic, Supervoxels};
+
+use crate::Error;
+
+/// SLIC's compactness unless another is given, as in the experiment: on scaled intensities, supervoxels follow the borders
+/// that scikit-image's default of 10 ignores.
+pub const DEFAULT_COMPACTNESS: f64 = 0.1;
+
+/// The regions that are scored.
+#[derive(Clone, Debug)]
+pub enum Regions {
+    /// Supervoxels of one sequence.
+    Slic(SlicRegions),
+    /// A partition of the study's grid.
+    Given(Supervoxels),
+}
+
+/// Supervoxels of one sequence: the table `[regions]` of a contract, and `regions.toml` of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SlicRegions {
+    /// The sequence.
+    pub sequence: String,
+    /// The requested number of regions.
+    pub count: usize,
+    /// Balances spatial proximity against intensity similarity; higher is more compact.
+    pub compactness: f64,
+    /// Standard deviation of Gaussian smoothing, in voxels.
+    pub sigma: f64,
+    /// Maximum number of k-means iterations.
+    pub iterations: usize,
+    /// Whether only the brain is segmented.
+    pub masked: bool,
+    /// Whether small and disconnected parts are merged into their neighbours.
+    pub enforce_connectivity: bool,
+}
+
+impl Default for SlicRegions {
+    /// 100 supervoxels of `t2`, compactness 0.1, as the experiment's.
+    fn default() -> Self {
+        Self {
+            sequence: "t2".to_owned(),
+            count: 100,
+            compactness: DEFAULT_COMPACTNESS,
+            sigma: 0.0,
+            iterations: 10,
+            masked: false,
+            enforce_connectivity: true,
+        }
+    }
+}
+
+impl SlicRegions {
+    fn segment(&self, study: &Study) -> Result<Supervoxels, Error> {
+        let slic = Slic::new(self.count)
+            .compactness(self.compactness)
+            .sigma(Sigma::from(self.sigma))
+            .iterations(self.iterations)
+            .enforce_connectivity(self.enforce_connectivity);
+        let mask = self.masked.then(|| study.brain.view());
+        Ok(slic.segment_volume(study.channel(&self.sequence)?, mask)?)
+    }
+}
+
+impl Regions {
+    /// Computes or checks the partition of a study.
+    ///
+    /// # Errors
+    /// Returns [`Error::Volume`] if the study has no such sequence, [`Error::Supervoxels`] if SLIC rejects its settings, and
+    /// [`Error::InvalidSetting`] if a given partition is on another grid or has no region.
+    pub fn of(&self, study: &Study) -> Result<Supervoxels, Error> {
+        let regions = match self {
+            Self::Slic(settings) => settings.segment(study)?,
+            Self::Given(regions) => regions.clone(),
+        };
+        let (expected, found) = (study.frame.shape(), regions.labels().dim());
+        if expected != <[usize; 3]>::from(found) {
+            return Err(Error::setting(
+                "labels",
+                format!("the network's grid, {expected:?} voxels (z, y, x)"),
+                format!("{:?}", <[usize; 3]>::from(found)),
+            ));
+        }
+        if regions.len() == 0 {
+            return Err(Error::setting("labels", "at least one region", "none"));
+        }
+        Ok(regions)
+    }
+}
