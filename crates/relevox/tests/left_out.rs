@@ -39,11 +39,15 @@ fn spoil(scans: &Path) -> Vec<(String, &'static str)> {
     };
     change(file(4, "flair"), |scan| scan.voxels[[8, 10, 7]] = f32::NAN);
     change(file(9, "t2"), |scan| scan.voxels.fill(7.0));
-    // A file that can't be opened, for whoever runs the test.
     let gone = file(12, "t1ce");
     fs::remove_file(&gone).unwrap();
     std::os::unix::fs::symlink("nowhere", &gone).unwrap();
-    let reasons = [(1, "_t1.nii.gz"), (4, "found NaN"), (9, "found 7 throughout"), (12, "a readable file")];
+    let reasons = [
+        (1, "_t1.nii.gz"),
+        (4, "found NaN"),
+        (9, "found 7 throughout"),
+        (12, "a link to a file that is absent"),
+    ];
     reasons.map(|(index, reason)| (cases[index].0.clone(), reason)).into()
 }
 

@@ -127,9 +127,9 @@ mod tests {
     fn negative_intensities_are_darker_than_0() {
         let levels = |values: [[f32; 4]; 2]| Levels::of(&arr2(&values));
         let unit = levels([[0.0, 0.25, 0.5, 1.0], [0.0; 4]]);
-        assert_eq!((unit.black, unit.white), (0.0, 1.0));
+        assert_eq!((unit.black, unit.white), (0.0, 0.5));
         let scored = levels([[0.0, -2.0, 1.0, 3.0], [-1.0, 0.0, 0.0, 0.0]]);
-        assert_eq!((scored.black, scored.white), (-2.0, 3.0));
+        assert_eq!((scored.black, scored.white), (-2.0, 1.0));
         let dark = levels([[-1000.0, -1000.0, -1000.0, -20.0], [-1000.0; 4]]);
         assert!(dark.black == -1000.0 && dark.white == 0.0, "{dark:?}");
         assert_eq!(levels([[0.0; 4]; 2]), Levels { black: 0.0, white: 1.0 });

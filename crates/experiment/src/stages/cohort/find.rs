@@ -6,7 +6,7 @@ use anyhow::Context;
 use relevox_volume::{Cohort, CohortCase, LeftOut, Split, split};
 
 use super::inspector::Inspector;
-use super::lists::left_out_summary;
+use super::left_out::left_out_summary;
 use super::scans::Scans;
 use crate::config::{PHANTOM, ValidConfig};
 use crate::failure::invalid_input;

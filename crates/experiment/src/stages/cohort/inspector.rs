@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use relevox_volume::{CohortCase, Error, LeftOut, ScanFile};
 
 use super::inspection::{self, Inspection};
-use super::scans::preprocess_input;
+use super::preprocess_input::preprocess_input;
 use crate::config::ValidConfig;
 use crate::failure::InputError;
 use crate::interrupt;
@@ -161,4 +161,42 @@ fn hash_case(case: &CohortCase) -> anyhow::Result<Result<Hashes, String>> {
 fn hash_scan(scan: &ScanFile) -> anyhow::Result<String> {
     let hash = hash_file(&scan.path)?;
     Ok(scan.volume.map_or(hash.clone(), |volume| format!("{hash}#{volume}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use relevox_volume::CaseFiles;
+
+    use super::*;
+    use crate::config::Layers;
+    use crate::run::replace;
+
+    fn case(id: &str, file: &Path) -> CohortCase {
+        let sequences = ["t1", "t1ce", "t2", "flair"].map(|name| (name.to_owned(), file.into()));
+        let files = CaseFiles { id: id.into(), sequences: sequences.into(), segmentation: None };
+        CohortCase { files, group: id.into(), label: true, split: None }
+    }
+
+    #[test]
+    fn files_that_cannot_be_opened_are_tried_again_and_those_that_are_no_scan_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [absent, text] = ["absent.nii", "text.nii"].map(|name| folder.path().join(name));
+        std::fs::write(&text, "not a scan".repeat(60)).unwrap();
+        let cases = [case("a", &absent), case("b", &text)];
+        let config = Layers::default().resolve().unwrap().config;
+        let mut inspector = Inspector::new(&config, folder.path(), &cases);
+        let reasons: Vec<String> =
+            inspector.inspect(&cases).unwrap().into_iter().map(|unusable| unusable.reason).collect();
+        assert!(reasons[0].contains("absent.nii: expected a readable file"), "{reasons:?}");
+        assert!(reasons[1].contains("text.nii"), "{reasons:?}");
+        assert!(inspector.rows["a"].transient && !inspector.rows["b"].transient);
+
+        // What was found is stored by content, and is not a use of the case.
+        let stored = inspection::to_csv([&inspector.rows["b"]]).unwrap();
+        replace(&folder.path().join(inspection::INSPECTED), &stored).unwrap();
+        let mut next = Inspector::new(&config, folder.path(), &cases);
+        assert_eq!(next.inspect(&cases).unwrap().len(), 2);
+        assert_eq!(next.rows["b"], inspector.rows["b"]);
+        assert!(!next.used("a") && !next.used("b"));
+    }
 }

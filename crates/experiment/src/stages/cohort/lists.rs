@@ -2,26 +2,16 @@
 
 use std::path::Path;
 
-use relevox_volume::{INFORMATION_COLUMNS, LeftOut, ScanFile};
-use serde::Serialize;
+use relevox_volume::{INFORMATION_COLUMNS, ScanFile};
 
 use super::inspection::{self, INSPECTED, rounded};
+use super::left_out::{LEFT_OUT, left_out_csv};
 use super::scans::Scans;
 use crate::run::{Inputs, Run, hash_bytes, replace};
-use crate::stages::table;
 use crate::stages::work::Work;
 
 /// Artefact that lists the cases; other runs accept it as a manifest.
 pub const COHORT: &str = "cohort.csv";
-/// Artefact that lists the cases that can't be used.
-pub const LEFT_OUT: &str = "left_out.csv";
-
-/// Row of [`LEFT_OUT`].
-#[derive(Serialize)]
-struct LeftOutRow<'a> {
-    case: &'a str,
-    why: &'a str,
-}
 
 impl Scans {
     /// Writes the lists of cases and records the cohort's fingerprint in the manifest.
@@ -33,7 +23,7 @@ impl Scans {
         let rows = Inputs::new().file("rows", &hash_bytes(&inspected));
         let read = run.make(INSPECTED, &rows, |path| replace(path, &inspected))?;
         let listed = run.make_with(COHORT, &self.list_inputs(run.root())?, |path| {
-            replace(&run.path(LEFT_OUT), &self.left_out_csv()?)?;
+            replace(&run.path(LEFT_OUT), &left_out_csv(self.left_out())?)?;
             replace(path, &self.cohort_csv(run.root())?)?;
             Ok(vec![LEFT_OUT.to_owned()])
         })?;
@@ -43,7 +33,7 @@ impl Scans {
 
     /// Returns the inputs of the lists: in addition to the content of the cases, their paths and the cases left out.
     fn list_inputs(&self, root: &Path) -> anyhow::Result<Inputs> {
-        let inputs = self.inputs.clone().file("left_out", &hash_bytes(&self.left_out_csv()?));
+        let inputs = self.inputs.clone().file("left_out", &hash_bytes(&left_out_csv(self.left_out())?));
         Ok(inputs.file("paths", &hash_bytes(&self.cohort_csv(root)?)))
     }
 
@@ -76,17 +66,4 @@ impl Scans {
         }
         Ok(table.into_inner()?)
     }
-
-    fn left_out_csv(&self) -> anyhow::Result<Vec<u8>> {
-        let rows = self.left_out().iter().map(|LeftOut { case, reason: why }| LeftOutRow { case, why });
-        table::to_csv(&["case", "why"], rows)
-    }
-}
-
-/// Lists cases left out with their reasons, on one line, up to a number of them.
-pub(super) fn left_out_summary(left_out: &[LeftOut], most: usize) -> String {
-    let named = left_out.iter().take(most).map(|LeftOut { case, reason }| format!("{case}: {reason}"));
-    let more = left_out.len().saturating_sub(most);
-    let more = (more > 0).then(|| format!("and {more} more"));
-    named.chain(more).collect::<Vec<_>>().join("; ")
 }

@@ -5,10 +5,13 @@ mod find;
 mod findings;
 mod inspection;
 mod inspector;
+mod left_out;
 mod lists;
+mod preprocess_input;
 mod scans;
 
 pub use crate::config::PHANTOM;
 pub use inspection::INSPECTED;
-pub use lists::{COHORT, LEFT_OUT};
+pub use left_out::LEFT_OUT;
+pub use lists::COHORT;
 pub use scans::Scans;
