@@ -66,7 +66,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads weights (safetensors) onto a device. With several files, the model is the ensemble of their networks.
+    /// Loads weights (safetensors, or a state dict of PyTorch) onto a device. With several files, the model is the ensemble of their networks.
     ///
     /// # Errors
     /// As [`Model::load_with`].
@@ -202,7 +202,7 @@ impl Model {
         self.input.preprocess()
     }
 
-    /// Reads and preprocesses a case from its folder, in BraTS's layout.
+    /// Reads and preprocesses a case from its folder, in one of the layouts of [`CaseFiles::in_folder`].
     ///
     /// # Errors
     /// Returns [`Error::Volume`] if a sequence is missing or a file cannot be used.
