@@ -20,7 +20,7 @@ mod weights;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,6 +83,8 @@ const MOST_FINDINGS: usize = 20;
 
 /// Inputs read so far, for the thread that watches for a hang.
 static DONE: AtomicU64 = AtomicU64::new(0);
+/// Whether a panic is a finding, which is not printed by the hook.
+static READING: AtomicBool = AtomicBool::new(false);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let usage = "usage: fuzz TARGET|all SECONDS SEED";
@@ -94,7 +96,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Err(format!("{usage}; targets: {}", TARGETS.map(|t| t.name).join(", ")).into());
     }
     let (seconds, seed): (u64, u64) = (seconds.parse()?, seed.parse()?);
-    std::panic::set_hook(Box::new(|_| {}));
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !READING.load(Ordering::Relaxed) {
+            report(panic);
+        }
+    }));
     watch();
     let mut findings = 0;
     for target in targets {
@@ -135,7 +142,9 @@ fn search(target: &Target, time: Duration, seed: u64) -> Result<usize, Box<dyn E
             }
         };
         let begun = Instant::now();
+        READING.store(true, Ordering::Relaxed);
         let (result, used) = allocations::peak(|| catch_unwind(AssertUnwindSafe(|| (target.read)(&input))));
+        READING.store(false, Ordering::Relaxed);
         inputs += 1;
         DONE.fetch_add(1, Ordering::Relaxed);
         let wrong = match result {
