@@ -2,8 +2,8 @@
 
 use ndarray::{Array3, ArrayView3, Axis, s};
 
-use crate::orientation::Turn;
 use crate::resampling::{AxisMap, LARGEST_GRID, TIE_VOXELS};
+use crate::turn::Turn;
 use crate::{Error, Geometry, Orientation, Spacing, ValidPreprocess, Volume};
 
 /// The network's grid as a part of a scan: the scan is turned to the network's orientation, resampled to its spacing

@@ -22,6 +22,7 @@ mod scan_file;
 mod spacing;
 pub mod split;
 mod study;
+mod turn;
 mod volume;
 
 pub use cohort::{CaseFiles, Cohort, CohortCase, INFORMATION_COLUMNS, LeftOut, Split};

@@ -114,7 +114,8 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                         Method::Partitions => average_map(session, case)?,
                         _ => network.grad_cam(study.image.view(), Cam::PlusPlus)?,
                     };
-                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
+                    let description = nifti::Description::relevance(method.name());
+                    Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
                 })?,
                 _ => session.run.make_with(&explained::file(partition, case, method), &made, |path| {
                     let study = session.scans.study(case)?;

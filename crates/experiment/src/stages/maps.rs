@@ -76,14 +76,16 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                     let regions = partition.regions(session, case)?;
                     let relevance = methods::relevance(method, session, partition, case)?.unwrap_or_default();
                     let map = RelevanceMap::paint(&regions, &relevance)?;
-                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
+                    let description = nifti::Description::relevance(method.name());
+                    Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
                 })?);
             } else if method == Method::GradCam {
                 let inputs = gradcam_inputs(session, case, &network.hash)?;
                 work.count(session.run.make(&map, &inputs, |path| {
                     let study = session.scans.study(case)?;
                     let map = network.grad_cam(study.image.view(), Cam::Plain)?;
-                    Ok(nifti::write(path, &study.frame.to_scan(map.voxels.view())?)?)
+                    let description = nifti::Description::relevance(method.name());
+                    Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
                 })?);
             }
             let inputs = mask_inputs(session, partition, case, method)?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use relevox_experiment::device::{DeviceOptions, batch_size_notice};
-use relevox_experiment::failure::{invalid_input, with_help};
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_experiment::run::{check_writable, hash_file};
@@ -17,10 +17,11 @@ use relevox_volume::{CaseFiles, OutputTarget, Study};
 use serde_json::json;
 
 use super::labels::read_labels;
+use super::library_error::of_command;
 use super::output::{refuse_inside, refuse_overwriting};
 use super::print_result;
 use super::scans::{ScansArgs, contract_keys};
-use crate::{Error, ExplainOptions, Explanation, Model, ModelOptions, Regions, SlicRegions, explain};
+use crate::{ExplainOptions, Explanation, Model, ModelOptions, Regions, SlicRegions, explain};
 
 /// Files that the command writes, without those by sequence.
 const OUTPUTS: [&str; 2] = ["scores.csv", "relevance.nii.gz"];
@@ -320,25 +321,4 @@ fn model_options(args: &ExplainArgs) -> anyhow::Result<ModelOptions> {
 fn constant_fill(name: &str) -> Result<FillKind, String> {
     let known = FillKind::CONSTANT.into_iter().find(|kind| kind.name() == name);
     known.ok_or_else(|| format!("expected one of {}", FillKind::CONSTANT.map(FillKind::name).join(", ")))
-}
-
-/// Converts an error of the library, so that the exit code and the options' names are those of the command.
-pub(super) fn of_command(error: Error) -> anyhow::Error {
-    match error {
-        Error::Volume(relevox_volume::Error::UnknownName { what: "channel", expected, found }) => {
-            invalid_input(format!("--sequence: expected one of {expected}, found {found}"))
-        }
-        Error::Volume(error) => error.into(),
-        Error::Model(error) => error.into(),
-        Error::Fill(error) => error.into(),
-        Error::Relevance(error) => error.into(),
-        Error::Supervoxels(error) => error.into(),
-        Error::Contract { example: Some(ref example), .. } => {
-            with_help(&error, format!("a contract to fill in:\n{example}"))
-        }
-        Error::Contract { .. } => invalid_input(error),
-        Error::InvalidSetting { setting, expected, found } => {
-            invalid_input(format!("--{setting}: expected {expected}, found {found}"))
-        }
-    }
 }

@@ -12,7 +12,7 @@ use relevox_volume::{
 };
 use serde_json::{Value, json};
 
-use super::explain::of_command;
+use super::library_error::of_command;
 use super::print_result;
 use super::scans::contract_keys;
 use super::table::Table;

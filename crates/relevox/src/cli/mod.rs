@@ -3,6 +3,7 @@
 mod explain;
 mod inspect;
 mod labels;
+mod library_error;
 mod output;
 mod run_args;
 mod scans;

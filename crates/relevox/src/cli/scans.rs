@@ -6,7 +6,7 @@ use clap::Args;
 use relevox_experiment::failure::invalid_input;
 use relevox_volume::{CaseFiles, ScanFile};
 
-use super::explain::of_command;
+use super::library_error::of_command;
 use crate::ContractKeys;
 
 /// The scans of one case.

@@ -87,7 +87,7 @@ fn write_integers(path: &Path, volume: &Volume<u32>, fields: &DescriptionFields)
     }
 }
 
-fn write_as<T>(
+fn write_as<T: Copy>(
     path: &Path,
     voxels: &Array3<T>,
     geometry: &Geometry,
@@ -119,6 +119,13 @@ fn write_as<T>(
     if geometry.shape.iter().any(|n| !(1..=i16::MAX as usize).contains(n)) {
         return Err(invalid(format!("expected 1 to 32767 voxels along each axis, found {nz} x {ny} x {nx}")));
     }
+    let standard;
+    let voxels = if voxels.is_standard_layout() {
+        voxels
+    } else {
+        standard = voxels.as_standard_layout().into_owned();
+        &standard
+    };
     let temporary = Temporary::new(path, extension);
     let header = header(geometry, fields);
     let mut options = WriterOptions::new(&temporary.0).reference_header(&header);

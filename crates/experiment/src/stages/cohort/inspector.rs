@@ -159,7 +159,13 @@ fn hash_case(case: &CohortCase) -> anyhow::Result<Result<Hashes, String>> {
 
 /// Hashes the content of a scan, with the index of its volume in a 4D file.
 fn hash_scan(scan: &ScanFile) -> anyhow::Result<String> {
-    let hash = hash_file(&scan.path)?;
+    let hashes: Vec<String> =
+        scan.files().iter().map(|path| hash_file(path)).collect::<anyhow::Result<_>>()?;
+    let hash = match hashes.as_slice() {
+        [hash] => hash.clone(),
+        // A pair of header and voxels.
+        _ => hash_bytes(hashes.join(" ").as_bytes()),
+    };
     Ok(scan.volume.map_or(hash.clone(), |volume| format!("{hash}#{volume}")))
 }
 

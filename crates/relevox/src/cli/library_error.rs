@@ -1,0 +1,26 @@
+//! Errors of the library as those of a command.
+
+use relevox_experiment::failure::{invalid_input, with_help};
+
+use crate::Error;
+
+/// Converts an error of the library, so that the exit code and the options' names are those of the command.
+pub(super) fn of_command(error: Error) -> anyhow::Error {
+    match error {
+        Error::Volume(relevox_volume::Error::UnknownName { what: "channel", expected, found }) => {
+            invalid_input(format!("--sequence: expected one of {expected}, found {found}"))
+        }
+        Error::Volume(error) => error.into(),
+        Error::Model(error) => error.into(),
+        Error::Fill(error) => error.into(),
+        Error::Relevance(error) => error.into(),
+        Error::Supervoxels(error) => error.into(),
+        Error::Contract { example: Some(ref example), .. } => {
+            with_help(&error, format!("a contract to fill in:\n{example}"))
+        }
+        Error::Contract { .. } => invalid_input(error),
+        Error::InvalidSetting { setting, expected, found } => {
+            invalid_input(format!("--{setting}: expected {expected}, found {found}"))
+        }
+    }
+}
