@@ -30,7 +30,7 @@ const OUTPUTS: [&str; 2] = ["scores.csv", "relevance.nii.gz"];
 ///
 /// The network's input is described by a contract: in the checkpoint's metadata (of weights trained by this program), in
 /// MODEL.input.toml beside the weights, or in the file of --input. Weights without one are refused, with an example. What
-/// weights do not tell (stem stride, max pool) is the contract's table [network].
+/// weights do not tell (stem stride, max pool) is the contract's table `network`.
 #[derive(Clone, Debug, Args)]
 pub struct ExplainArgs {
     /// The scans of the case.
@@ -45,7 +45,7 @@ pub struct ExplainArgs {
     /// Contract of the network's input [default: MODEL.input.toml beside the weights, else the checkpoint's metadata].
     #[arg(long, value_name = "I.toml")]
     pub input: Option<PathBuf>,
-    /// Replaces one key of the contract, e.g. spacing_mm=[1,1,1], intensity=zscore or network.stem_stride=1; may be
+    /// Replaces one key of the contract, e.g. intensity=zscore, orientation=RAS or network.stem_stride=1; may be
     /// repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub input_set: Vec<String>,
