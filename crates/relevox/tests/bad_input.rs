@@ -82,11 +82,7 @@ fn invalid_voxel_values_are_rejected() {
 
 #[test]
 fn a_folder_in_place_of_a_volume_is_rejected() {
-    slic_refuses(
-        "scan.nii.gz",
-        |path| fs::create_dir(path).unwrap(),
-        &["expected a NIfTI file", "found a folder"],
-    );
+    slic_refuses("scan.nii.gz", |path| fs::create_dir(path).unwrap(), &["scan.nii.gz", "is a directory"]);
 }
 
 #[test]

@@ -57,5 +57,5 @@ fn a_case_and_a_cohort_are_described_with_a_contract() {
         inspected(&[scans.to_str().unwrap(), "--input", contract, "--input-set", "orientation=LPS"]);
     let summary = result["cases"][0]["prepared"]["summary"].as_str().unwrap();
     assert!(summary.contains("stored LPS"), "{summary}");
-    refuse(relevox(&["inspect", scans.to_str().unwrap(), "--input-set", "axes=zyx"]), &["orientation"]);
+    refuse(relevox(&["inspect", scans.to_str().unwrap(), "--input-set", "axes=zyx"]), &["channels"]);
 }

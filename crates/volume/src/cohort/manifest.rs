@@ -94,7 +94,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn invalid(&self, expected: String, found: String) -> Error {
-        let case = self.cell(Some(self.columns.case)).map(str::to_owned);
+        let case = self.cell(Some(self.columns.case)).filter(|case| is_usable(case)).map(str::to_owned);
         Error::Manifest { path: self.path.to_owned(), line: self.number, case, expected, found }
     }
 

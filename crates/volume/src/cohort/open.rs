@@ -52,6 +52,11 @@ impl Cohort {
                 found: "a file of another kind".to_owned(),
             });
         };
+        for left_out in &mut cohort.left_out {
+            one_line(&mut left_out.case);
+            one_line(&mut left_out.reason);
+        }
+        cohort.notes.iter_mut().for_each(one_line);
         cohort.cases.sort_by(|a, b| a.id().cmp(b.id()));
         cohort.left_out.sort_by(|a, b| a.case.cmp(&b.case));
         if cohort.cases.is_empty() {
@@ -63,6 +68,13 @@ impl Cohort {
             cohort.notes.extend(patients::suspected(&cohort.cases));
         }
         Ok(cohort)
+    }
+}
+
+/// Replaces control characters, which names and cells of tables can hold.
+fn one_line(text: &mut String) {
+    if text.contains(char::is_control) {
+        *text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     }
 }
 

@@ -12,6 +12,7 @@ fn rejected(text: &str, words: &[&str]) {
     touch(root.path(), &["s.nii.gz"]);
     fs::write(root.path().join("cohort.csv"), text).unwrap();
     let message = Cohort::open(root.path(), &["t1".to_owned()]).unwrap_err().to_string();
+    assert!(!message.contains('\n'), "{message:?} has several lines");
     for word in words.iter().chain([&"cohort.csv"]) {
         assert!(message.contains(word), "{message:?} does not contain {word:?}");
     }
@@ -37,6 +38,11 @@ fn columns() {
     rejected("case,label,t1,T1w\na,1,s.nii.gz,s.nii.gz\n", &["one column for each sequence", "\"T1w\""]);
     rejected("case;label;t1\na;1;s.nii.gz\n", &["line 1", "separated by commas", "';'"]);
     rejected("case,label,t1\na,1,s.nii.gz\nb,1\n", &["line 3"]);
+}
+
+#[test]
+fn a_case_s_name_of_several_lines_is_quoted_on_one() {
+    rejected("case,label,t1\n\"a\nb\",1,s.nii.gz\n", &["line 2", "\"a\\nb\"", "name a folder"]);
 }
 
 #[test]
