@@ -154,10 +154,11 @@ mod with_serde {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn all_codes() -> Vec<AxisCodes> {
+    /// The 48 orientations.
+    pub(crate) fn all_codes() -> Vec<AxisCodes> {
         let permutations = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
         let flips = (0..8).map(|bits| [0, 1, 2].map(|axis| bits >> axis & 1 == 1));
         flips

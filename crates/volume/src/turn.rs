@@ -89,15 +89,7 @@ mod tests {
     use ndarray::Array3;
 
     use super::*;
-    use crate::AxisCodes;
-
-    fn all_codes() -> Vec<AxisCodes> {
-        let permutations = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-        let flips = (0..8).map(|bits| [0, 1, 2].map(|axis| bits >> axis & 1 == 1));
-        flips
-            .flat_map(|increases| permutations.into_iter().map(move |world| AxisCodes { world, increases }))
-            .collect()
-    }
+    use crate::orientation::tests::all_codes;
 
     #[test]
     fn every_turn_keeps_positions_and_is_undone() {

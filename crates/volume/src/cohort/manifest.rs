@@ -95,6 +95,8 @@ struct Line<'a> {
 impl Line<'_> {
     fn invalid(&self, expected: String, found: String) -> Error {
         let case = self.cell(Some(self.columns.case)).filter(|case| is_usable(case)).map(str::to_owned);
+        // Quoted cells can hold line breaks.
+        let [expected, found] = [expected, found].map(|text| text.replace(char::is_control, " "));
         Error::Manifest { path: self.path.to_owned(), line: self.number, case, expected, found }
     }
 

@@ -74,7 +74,7 @@ impl Cohort {
 /// Replaces control characters, which names and cells of tables can hold.
 fn one_line(text: &mut String) {
     if text.contains(char::is_control) {
-        *text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        *text = text.replace(char::is_control, " ");
     }
 }
 

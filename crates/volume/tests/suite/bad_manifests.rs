@@ -43,6 +43,7 @@ fn columns() {
 #[test]
 fn a_case_s_name_of_several_lines_is_quoted_on_one() {
     rejected("case,label,t1\n\"a\nb\",1,s.nii.gz\n", &["line 2", "\"a\\nb\"", "name a folder"]);
+    rejected("case,label,t1\na,1,\"s\nt.nii\"\n", &["line 2", "case a", "s t.nii"]);
 }
 
 #[test]
