@@ -87,7 +87,7 @@ pub enum Error {
         /// The settings.
         missing: Vec<&'static str>,
     },
-    /// There is no choice of this name.
+    /// A name that is not in its table.
     #[error("{what}: expected {expected}, found {found}")]
     UnknownName {
         /// What was to be chosen.

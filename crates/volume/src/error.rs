@@ -217,7 +217,7 @@ pub enum Error {
     },
 }
 
-/// Why there is no case: what was found instead, or the reasons for which cases were left out, each with the first of
+/// Summary of a cohort without cases: the content found instead, or the reasons for which cases were left out, each with the first of
 /// its cases.
 fn no_case_summary(found: &str, left_out: &[LeftOut]) -> String {
     const LISTED: usize = 3;

@@ -1,6 +1,6 @@
 //! Mapping between the scan's grid and the network's.
 
-use ndarray::{Array3, ArrayView3, Axis, s};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, s};
 
 use crate::resampling::{AxisMap, LARGEST_GRID, TIE_VOXELS};
 use crate::turn::Turn;
@@ -264,23 +264,33 @@ impl Frame {
         })
     }
 
-    /// Resamples intensities of the turned scan and averages them over the blocks of the network's grid; 0 is padding.
-    pub(crate) fn interpolate(&self, turned: ArrayView3<f32>) -> Array3<f32> {
+    /// Resamples the turned scan to the grid inside the crop, one axis after the other. `add` adds a weighted plane.
+    fn resample<T: Copy + Default>(
+        &self,
+        turned: ArrayView3<T>,
+        add: impl Fn(ArrayViewMut2<T>, f32, ArrayView2<T>),
+    ) -> Array3<T> {
         let mut current = turned.to_owned();
         for axis in 0..3 {
             let map = self.axes[axis];
             let covered = map.covered_grid();
             let mut shape = <[usize; 3]>::from(current.dim());
             shape[axis] = covered.len();
-            let mut next = Array3::zeros(shape);
+            let mut next = Array3::from_elem(shape, T::default());
             for (mut plane, grid) in next.axis_iter_mut(Axis(axis)).zip(covered) {
                 let (first, weights) = map.weights(grid);
                 for (offset, weight) in weights.into_iter().enumerate() {
-                    plane.scaled_add(weight, &current.index_axis(Axis(axis), first + offset));
+                    add(plane.view_mut(), weight, current.index_axis(Axis(axis), first + offset));
                 }
             }
             current = next;
         }
+        current
+    }
+
+    /// Resamples intensities of the turned scan and averages them over the blocks of the network's grid; 0 is padding.
+    pub(crate) fn interpolate(&self, turned: ArrayView3<f32>) -> Array3<f32> {
+        let current = self.resample(turned, |mut sum, weight, plane| sum.scaled_add(weight, &plane));
         let mut image = Array3::zeros(self.shape());
         self.for_each_grid_voxel(current.view(), |at, value| image[at] += value);
         if self.downsample > 1 {
@@ -292,23 +302,11 @@ impl Frame {
 
     /// Resamples a mask of the turned scan to the network's grid: any voxel that contributes to a network voxel sets it.
     pub(crate) fn spread(&self, turned: ArrayView3<bool>) -> Array3<bool> {
-        let mut current = turned.to_owned();
-        for axis in 0..3 {
-            let map = self.axes[axis];
-            let covered = map.covered_grid();
-            let mut shape = <[usize; 3]>::from(current.dim());
-            shape[axis] = covered.len();
-            let mut next = Array3::from_elem(shape, false);
-            for (mut plane, grid) in next.axis_iter_mut(Axis(axis)).zip(covered) {
-                let (first, weights) = map.weights(grid);
-                for (offset, _) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-                    plane.zip_mut_with(&current.index_axis(Axis(axis), first + offset), |all, one| {
-                        *all |= one
-                    });
-                }
+        let current = self.resample(turned, |mut set, weight, plane: ArrayView2<bool>| {
+            if weight > 0.0 {
+                set.zip_mut_with(&plane, |all, one| *all |= one);
             }
-            current = next;
-        }
+        });
         let mut mask = Array3::from_elem(self.shape(), false);
         self.for_each_grid_voxel(current.view(), |at, value: bool| mask[at] |= value);
         mask

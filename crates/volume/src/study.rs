@@ -3,7 +3,6 @@
 use ndarray::{Array3, Array4, ArrayView3, Axis};
 use rayon::prelude::*;
 
-use crate::foreground::clear_background_nan;
 use crate::preparation::Names;
 use crate::scale::{Findings, Scale, Unscalable};
 use crate::{
@@ -138,10 +137,7 @@ impl Study {
 /// Reads a scan and sets NaN outside the brain to 0. Also returns the share of such voxels.
 fn read(case: &str, file: &ScanFile) -> Result<(Volume<f32>, f64), Error> {
     let mut scan = file.read()?;
-    let cleared = clear_background_nan(&mut scan.voxels).map_err(|([z, y, x], value)| Error::NonFinite {
-        what: format!("case {case}: {file}: voxel z {z}, y {y}, x {x}"),
-        value,
-    })?;
+    let cleared = scan.clear_background_nan(&format!("case {case}: {file}"))?;
     let share = cleared as f64 / scan.voxels.len() as f64;
     Ok((scan, share))
 }

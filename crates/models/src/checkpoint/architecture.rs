@@ -7,11 +7,11 @@ use relevox_grid::by_name;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// What is known about a classifier besides its weights.
+/// Properties of a classifier that are stated besides its weights.
 ///
 /// The tensors of a residual network tell its depth, width, channels, outputs, shortcut and kernel, but not the stride of
 /// its first convolution nor whether a max-pooling follows it. Weights without metadata need both; nothing is assumed.
-/// What is stated and contradicts the file is an error. MONAI's `resnet` functions have `stem_stride: [1; 3]`
+/// A stated property that contradicts the file is an error. MONAI's `resnet` functions have `stem_stride: [1; 3]`
 /// (`conv1_t_stride`) and `max_pool: true` (`no_max_pool=False`) by default, MedicalNet's networks `[2; 3]` and `true`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WeightsHints {
@@ -96,11 +96,11 @@ fn agree<T: PartialEq + Debug>(setting: &'static str, stated: Option<T>, stored:
 /// Why weights do not give a configuration.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// What the file holds instead of a residual network's weights.
+    /// The file holds something other than the weights of a residual network.
     Other(String),
     /// Settings that weights do not tell and that were not stated.
     Unstated(Vec<&'static str>),
-    /// What was stated contradicts the weights.
+    /// A stated property contradicts the weights.
     Contradiction(Error),
 }
 

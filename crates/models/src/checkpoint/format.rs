@@ -1,4 +1,4 @@
-//! What kind of file bytes are, by their content.
+//! Detection of a file's format from its content.
 
 use super::pytorch::SAVE_AGAIN;
 use super::zip;

@@ -35,7 +35,7 @@ use std::path::Path;
 
 /// Key of the metadata.
 const KEY: &str = "relevox";
-/// What a file should be.
+/// Expected formats, in messages.
 const WEIGHTS: &str = "weights (a safetensors file, or a state dict of torch.save)";
 const RESNET: &str = "the weights of a residual network (with the keys of MONAI's or torchvision's resnet)";
 

@@ -68,7 +68,7 @@ impl<'a> Archive<'a> {
         self.entries.keys().copied()
     }
 
-    /// Returns the content of an entry, or `None` if there is no such entry.
+    /// Returns the content of an entry, or `None` if the archive lacks it.
     ///
     /// # Errors
     /// Returns what was found instead of an intact stored entry.

@@ -69,7 +69,7 @@ struct Table {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Grade {
     Class(bool),
-    /// Why there is no class, after the name of the table.
+    /// Reason for a missing class, following the name of the table.
     Unclear(String),
     /// Rows or columns that disagree.
     Contradictory,

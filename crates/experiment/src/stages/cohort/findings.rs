@@ -1,4 +1,4 @@
-//! What was found in the files of a cohort and done to them, counted over its cases.
+//! Findings in the files of a cohort and changes made to them, counted over its cases.
 
 use std::collections::BTreeMap;
 

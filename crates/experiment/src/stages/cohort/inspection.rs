@@ -1,4 +1,5 @@
-//! What reading a case found: why it can't be used, or what was done to its scans. One row of `inspected.csv` a case.
+//! Result of reading a case: the reason why it can't be used, or the changes made to its scans. One row of
+//! `inspected.csv` per case.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,7 +57,7 @@ pub struct Inspection {
     /// Stored spacing along z.
     #[serde(serialize_with = "plain")]
     pub spacing_z_mm: f64,
-    /// Whether the scans were resampled.
+    /// True if the scans were resampled.
     pub resampled: bool,
     /// Share of the brain outside the crop.
     #[serde(serialize_with = "plain")]
@@ -82,7 +83,7 @@ pub struct Inspection {
     /// Largest distance between the grids of the case's files.
     #[serde(serialize_with = "plain")]
     pub grid_distance_mm: f64,
-    /// Whether reading failed in a way that need not happen again.
+    /// True if reading failed for a reason outside the file's content, so that it is tried again.
     #[serde(skip)]
     pub transient: bool,
 }
