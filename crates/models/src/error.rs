@@ -105,6 +105,18 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// An operation of a network does not take its inputs.
+    #[error("{node} ({operation}): expected {expected}, found {found}")]
+    Graph {
+        /// The node, as its source names it.
+        node: String,
+        /// The operation.
+        operation: &'static str,
+        /// The inputs or parameters that it takes.
+        expected: String,
+        /// Those it was given.
+        found: String,
+    },
     /// A batch or patch does not fit the network.
     #[error("inference plan: expected {expected}, found {found}")]
     Batch {

@@ -8,6 +8,7 @@ pub mod checkpoint;
 mod device;
 pub mod engine;
 mod error;
+pub mod graph;
 pub mod init;
 pub mod layers;
 pub mod loss;
