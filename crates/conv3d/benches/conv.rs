@@ -1,8 +1,10 @@
 //! Convolutions, forward and backward, and the two direct kernels: `cargo bench -p conv3d`.
 
 use candle_core::{DType, Device, Tensor, Var};
-use conv3d::blocked::conv::{Convolution, Dense, Job, Lanes, Spread};
+use conv3d::blocked::conv::Convolution;
 use conv3d::blocked::image::{pack_box, unpack_box};
+use conv3d::blocked::job::Job;
+use conv3d::blocked::lanes::{Dense, Lanes};
 use conv3d::blocked::window::{BLOCK, Window};
 use conv3d::{Conv3dParams, Isa, compose, conv3d};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -65,7 +67,7 @@ fn direct_kernels(criterion: &mut Criterion) {
         let (image, weights, bias) = (values(&x), values(&weight), vec![0.0; channels]);
         let (isa, lanes) = (Isa::best(), Lanes::parts(&[channels]));
         let dense = Dense { weights: &weights, bias: &bias };
-        let conv = Convolution::new(isa, params.geometry([3; 3]), Spread::NONE, &lanes, dense, false);
+        let conv = Convolution::new(isa, params.geometry([3; 3]), &lanes, dense);
         let outputs = [size / 2; 3];
         let input = Window::whole([size; 3], lanes.blocks(), BLOCK, 1);
         let output = Window::whole(outputs, lanes.blocks(), BLOCK, 1);
@@ -82,7 +84,7 @@ fn direct_kernels(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("blocked, repacked", &name), |bencher| {
             bencher.iter(|| {
-                let conv = Convolution::new(isa, params.geometry([3; 3]), Spread::NONE, &lanes, dense, false);
+                let conv = Convolution::new(isa, params.geometry([3; 3]), &lanes, dense);
                 pack_box(isa, black_box(&image), channels, &input, &mut packed);
                 let (input, output_of) = ((&input, packed.as_slice()), (&output, found.as_mut_slice()));
                 let outputs = Box3::whole(outputs);

@@ -1,5 +1,6 @@
 //! Conversion between dense images and blocked activations.
 
+use super::lanes::Lanes;
 use super::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
@@ -34,12 +35,14 @@ pub fn pack(image: &[f32], channels: usize, size: [usize; 3], window: &Window, t
 }
 
 /// Reads the first `size` voxels of each channel into `[c, z, y, x]`.
-pub fn unpack(window: &Window, values: &[f32], size: [usize; 3], to: &mut [f32]) {
+pub fn unpack(window: &Window, values: &[f32], lanes: &Lanes, size: [usize; 3], to: &mut [f32]) {
     let [depth, height, width] = size;
+    let lane_of: Vec<usize> =
+        (0..lanes.channels.len()).filter(|&lane| lanes.channels[lane].is_some()).collect();
     to.par_chunks_mut((height * width).max(1)).enumerate().for_each(|(plane, to)| {
-        let (c, z) = (plane / depth, plane % depth);
+        let (lane, z) = (lane_of[plane / depth], plane % depth);
         for (y, to) in to.chunks_exact_mut(width).enumerate() {
-            let at = window.at(c / window.pitch, [z as isize, y as isize, 0]) + c % window.pitch;
+            let at = window.at(lane / window.pitch, [z as isize, y as isize, 0]) + lane % window.pitch;
             let from = values[at..].iter().step_by(window.pitch);
             to.iter_mut().zip(from).for_each(|(to, &value)| *to = value);
         }

@@ -5,8 +5,9 @@
 //! fused. Callers allocate the buffers and guarantee by panicking checks, not by types, that windows hold what a box
 //! reads.
 //!
-//! - [`window`]: the memory layout; [`image`]: conversion from and to dense images;
-//! - [`conv`]: direct convolution; [`winograd`]: convolution with fewer multiplications; [`pool`]: max-pooling.
+//! - [`window`], [`lanes`]: the memory layout; [`image`]: conversion from and to dense images; [`job`]: a box of one image;
+//! - [`conv`]: direct convolution; [`winograd`]: convolution with fewer multiplications; [`depthwise`]; [`pool`];
+//! - [`elementwise`]: sums, gates and activations; [`reduce`]: what reads a whole layer.
 //!
 //! # Two direct kernels
 //! [`conv`] and the dense kernel behind [`conv3d`](crate::conv3d) are both direct convolutions, for different inputs. This
@@ -31,8 +32,14 @@
 )]
 
 pub mod conv;
+pub mod depthwise;
+pub mod elementwise;
 pub mod image;
+pub mod job;
+pub mod lanes;
 pub mod pool;
+pub mod rectifier;
+pub mod reduce;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tile;

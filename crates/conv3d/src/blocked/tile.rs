@@ -6,6 +6,7 @@
 //! output's sum starts at its bias and takes its products in the order of the spans: sizes, passes and boxes do not
 //! change a bit of it.
 
+use super::rectifier::Rectifier;
 use super::window::BLOCK;
 use crate::simd::{Kernel, Vector};
 
@@ -33,13 +34,13 @@ pub(super) enum Start {
     Sums,
 }
 
-/// End of a sum: a residual to add per block of channels (null for none), then ReLU.
+/// End of a sum: a residual to add per block of channels (null for none), then the activation.
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
     pub(super) residual: [*const f32; 2],
     /// Values between a row's neighbouring voxels, and between rows.
     pub(super) steps: [usize; 2],
-    pub(super) relu: bool,
+    pub(super) rectifier: Rectifier,
 }
 
 /// A run of tiles along `rows` rows of output.
@@ -187,13 +188,12 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
                 }
             }
             let Some(finish) = &work.finish else { return };
-            let zero = V::splat(0.0);
             for v in 0..NV {
                 let residual = finish.residual[v / by_block];
                 if residual.is_null() {
-                    if finish.relu {
+                    if finish.rectifier != Rectifier::None {
                         for p in 0..P {
-                            zero.max(V::load(place(p, v))).store(place(p, v));
+                            finish.rectifier.apply(V::load(place(p, v))).store(place(p, v));
                         }
                     }
                     continue;
@@ -202,7 +202,7 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
                 for p in 0..P {
                     let at = (x + p % M) * finish.steps[0] + p / M * finish.steps[1] + lane;
                     let value = V::load(place(p, v)).add(V::load(residual.add(at)));
-                    if finish.relu { zero.max(value) } else { value }.store(place(p, v));
+                    finish.rectifier.apply(value).store(place(p, v));
                 }
             }
         }

@@ -17,7 +17,7 @@ pub(super) fn forward(layer: &Layer<'_>, input: &[f32], output: &mut [f32]) {
 /// Computes the gradient of the convolution's input, which is also a transposed convolution and may then have a bias.
 pub(super) fn input_gradient(layer: &Layer<'_>, output_gradient: &[f32], input_gradient: &mut [f32]) {
     let run = match winograd::shape(layer.gather) {
-        Some(Shape::Cube(_)) => winograd::input_gradient,
+        Some(Shape::Plane { .. }) => winograd::input_gradient,
         _ => conv::input_gradient,
     };
     run(layer, output_gradient, input_gradient);

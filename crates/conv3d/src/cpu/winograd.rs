@@ -8,8 +8,10 @@
 use super::layer::Layer;
 use super::shape::{Axis, Gather};
 use crate::ConvGeometry;
-use crate::blocked::conv::{Dense, Job, Lanes};
 use crate::blocked::image::{pack, pack_box, unpack_box};
+use crate::blocked::job::Job;
+use crate::blocked::lanes::{Dense, Lanes};
+use crate::blocked::rectifier::Rectifier;
 use crate::blocked::window::{BLOCK, Window};
 use crate::blocked::winograd::{Shape, WeightGradient, Winograd, pieces};
 use crate::simd::Isa;
@@ -29,8 +31,7 @@ pub(super) fn shape(gather: &Gather) -> Option<Shape> {
     let [z, y, x] = gather.axes.map(|axis| axis.output);
     let shape = of(gather)?;
     let tiles = gather.batch * z * y.div_ceil(shape.outputs()) * x.div_ceil(shape.outputs());
-    let filled =
-        gather.outputs >= LEAST_CHANNELS && (shape == Shape::Stem || gather.inputs >= LEAST_CHANNELS);
+    let filled = gather.outputs >= LEAST_CHANNELS && (shape.is_stem() || gather.inputs >= LEAST_CHANNELS);
     (filled && tiles >= LEAST_TILES && y.min(x) >= shape.outputs()).then_some(shape)
 }
 
@@ -43,7 +44,8 @@ fn of(gather: &Gather) -> Option<Shape> {
     // The convolution that a transposed one transposes may leave out outputs that the kernel has room for.
     let whole = || geometry.output_size(all(|axis| axis.input)) == Some(all(|axis| axis.output));
     let dilated = gather.axes.iter().any(|axis| axis.step != 1);
-    Shape::of(geometry, &lanes).filter(|_| !dilated && whole())
+    let known = |shape: &Shape| [Shape::CUBE, Shape::STEM].contains(shape);
+    Shape::of(geometry, &lanes).filter(|shape| known(shape) && !dilated && whole())
 }
 
 /// See [`super::conv::forward`].
@@ -67,7 +69,7 @@ pub(super) fn input_gradient(layer: &Layer<'_>, output_gradient: &[f32], input_g
     }
     let layers = [gather.axes.map(|axis| axis.output); 2];
     let channels = [gather.outputs, gather.inputs];
-    let pass = Pass { shape: Shape::Cube(4), batch: gather.batch, layers, channels };
+    let pass = Pass { shape: Shape::CUBE, batch: gather.batch, layers, channels };
     convolve(isa, pass, output_gradient, &flipped, bias, input_gradient);
 }
 
@@ -116,7 +118,7 @@ fn convolve(isa: Isa, pass: Pass, input: &[f32], weight: &[f32], bias: Option<&[
     let Pass { shape, batch, layers: [before, after], channels: [inputs, outputs] } = pass;
     let zeros = vec![0.0; outputs];
     let dense = Dense { weights: weight, bias: bias.unwrap_or(&zeros) };
-    let conv = Winograd::new(isa, shape, &lanes(shape, inputs), dense, false);
+    let conv = Winograd::new(isa, shape, &lanes(shape, inputs), dense, Rectifier::None);
     let out_blocks = outputs.div_ceil(BLOCK);
     let (by_input, by_output) = (inputs * volume(before), outputs * volume(after));
     for image in 0..batch {
@@ -149,7 +151,7 @@ fn each_piece(
     blocks: usize,
     mut each: impl FnMut(Box3, (&Window, &[f32])),
 ) {
-    let stem = (shape == Shape::Stem).then(|| whole(shape, image, channels, before));
+    let stem = (shape.is_stem()).then(|| whole(shape, image, channels, before));
     for bounds in boxes(shape, after, blocks) {
         if let Some((window, values)) = &stem {
             each(bounds, (window, values));
@@ -165,7 +167,7 @@ fn volume(size: [usize; 3]) -> usize {
 }
 
 fn lanes(shape: Shape, channels: usize) -> Lanes {
-    if shape == Shape::Stem { Lanes::image(channels) } else { Lanes::parts(&[channels]) }
+    if shape.is_stem() { Lanes::image(channels) } else { Lanes::parts(&[channels]) }
 }
 
 /// Packs an image of few channels as a whole.

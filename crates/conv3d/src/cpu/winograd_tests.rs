@@ -23,8 +23,8 @@ fn all(layer: &Layer<'_>, shape: Shape, input: &[f32], gradient: &[f32]) -> [Vec
     winograd::forward(layer, shape, input, &mut a);
     let without_bias = Layer { bias: None, ..*layer };
     match shape {
-        Shape::Cube(_) => winograd::input_gradient(&without_bias, gradient, &mut b),
-        Shape::Stem => conv::input_gradient(&without_bias, gradient, &mut b),
+        Shape::Plane { .. } => winograd::input_gradient(&without_bias, gradient, &mut b),
+        Shape::Stem { .. } => conv::input_gradient(&without_bias, gradient, &mut b),
     }
     winograd::weight_gradient(layer.isa, shape, layer.gather, input, gradient, &mut c);
     [a, b, c]
@@ -48,7 +48,7 @@ proptest! {
         batch in 1usize..3, channels in [1usize..40, 1usize..40], size in [1usize..9, 1usize..22, 1usize..22],
         stem in any::<bool>(), biased in any::<bool>(), seed in any::<u64>(),
     ) {
-        let shape = if stem { Shape::Stem } else { Shape::Cube(4) };
+        let shape = if stem { Shape::STEM } else { Shape::CUBE };
         let channels = if stem { [4, channels[1]] } else { channels };
         let gather = gather(shape, batch, channels, size);
         prop_assume!(batch * channels[0] * channels[1] * gather.output_voxels() < 400_000);
@@ -75,7 +75,7 @@ proptest! {
 #[test]
 fn threads_do_not_change_a_bit_of_many_pieces() {
     // More tiles than one piece takes.
-    let cases = [(Shape::Cube(4), [64, 20], [40, 37, 66]), (Shape::Stem, [4, 20], [71, 67, 130])];
+    let cases = [(Shape::CUBE, [64, 20], [40, 37, 66]), (Shape::STEM, [4, 20], [71, 67, 130])];
     for (shape, channels, size) in cases {
         let gather = gather(shape, 1, channels, size);
         let input = values(channels[0] * gather.input_voxels(), 1);
@@ -104,11 +104,11 @@ fn threads_do_not_change_a_bit_of_many_pieces() {
 
 #[test]
 fn only_what_has_the_form_and_enough_tiles_takes_it() {
-    let of = |channels, size| winograd::shape(&gather(Shape::Cube(4), 1, channels, size));
-    assert_eq!(of([16, 16], [16; 3]), Some(Shape::Cube(4)));
+    let of = |channels, size| winograd::shape(&gather(Shape::CUBE, 1, channels, size));
+    assert_eq!(of([16, 16], [16; 3]), Some(Shape::CUBE));
     assert_eq!(of([16, 16], [8; 3]), None);
     assert_eq!(of([4, 16], [16; 3]), None);
-    assert_eq!(winograd::shape(&gather(Shape::Stem, 1, [4, 16], [32; 3])), Some(Shape::Stem));
+    assert_eq!(winograd::shape(&gather(Shape::STEM, 1, [4, 16], [32; 3])), Some(Shape::STEM));
     let axis = |size, stride, dilation| Axis::conv(size, 3, stride, dilation, dilation).unwrap();
     for axis in [axis(64, 2, 1), axis(64, 1, 2), Axis::conv(64, 3, 1, 0, 1).unwrap()] {
         assert_eq!(winograd::shape(&Gather { batch: 1, inputs: 16, outputs: 16, axes: [axis; 3] }), None);

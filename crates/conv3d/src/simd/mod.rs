@@ -34,6 +34,9 @@ pub(crate) trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// The larger value of each lane; a NaN in `other` is propagated.
     unsafe fn max(self, other: Self) -> Self;
+    /// The smaller value of each lane; a NaN in `other` is propagated.
+    unsafe fn min(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
     /// Transposes a `LANES × LANES` block: `to[c * to_stride + r] = from[r * from_stride + c]`.
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
@@ -189,6 +192,14 @@ impl Vector for PlainX4 {
     unsafe fn max(self, other: Self) -> Self {
         PlainX4(std::array::from_fn(|i| if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] }))
     }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        PlainX4(std::array::from_fn(|i| if self.0[i] < other.0[i] { self.0[i] } else { other.0[i] }))
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        PlainX4(std::array::from_fn(|i| self.0[i] * other.0[i]))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -248,6 +259,14 @@ mod x86 {
             Self(unsafe { _mm512_max_ps(self.0, other.0) })
         }
         #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            Self(unsafe { _mm512_min_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+        }
+        #[inline(always)]
         unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
             for row in [0, 8] {
                 for column in [0, 8] {
@@ -300,6 +319,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn max(self, other: Self) -> Self {
             Self(unsafe { _mm256_max_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            Self(unsafe { _mm256_min_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            Self(unsafe { _mm256_mul_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
@@ -374,6 +401,14 @@ mod neon {
         #[inline(always)]
         unsafe fn max(self, other: Self) -> Self {
             Self(unsafe { vmaxq_f32(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            Self(unsafe { vminq_f32(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            Self(unsafe { vmulq_f32(self.0, other.0) })
         }
     }
 }

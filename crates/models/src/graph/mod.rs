@@ -23,7 +23,10 @@
 
 mod builder;
 mod operation;
+#[cfg(test)]
+pub(crate) mod random;
 mod sizes;
+pub mod tensor;
 
 pub use builder::Builder;
 pub use operation::{Activation, Conv, ConvTranspose, Linear, Norm, Operation, Padding, Pool};
@@ -35,6 +38,11 @@ pub struct Value(usize);
 impl Value {
     /// The image.
     pub const IMAGE: Self = Self(0);
+
+    /// Returns the result of a node, by its position in [`Graph::nodes`].
+    pub fn of_node(node: usize) -> Self {
+        Self(node + 1)
+    }
 
     /// Returns the position in the order of computation: 0 is the image, `i + 1` the result of node `i`.
     pub fn index(self) -> usize {

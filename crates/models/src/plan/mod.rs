@@ -1,12 +1,15 @@
 //! Networks compiled to an inference plan for the CPU.
 //!
-//! A [`Plan`] is what a network in evaluation mode computes, as a list of steps: batch norm is folded into the weights
-//! before it, bias, residual and ReLU are the end of a convolution's sums, weights are packed once in the order in which
-//! the kernel reads them. Activations stay blocked (`conv3d::blocked`) from the image to the outputs. Which memory a layer takes,
-//! and until when, follows from the sizes (`graph`); the memory is kept from call to call.
+//! A [`Plan`] is a [`Graph`] as a list of steps: norms are folded into the weights before them, bias, residual and
+//! activation are the end of a convolution's sums, weights are packed once in the order in which the kernel reads them.
+//! Activations stay blocked (`conv3d::blocked`) from the image to the outputs. Which memory a layer takes, and until when,
+//! follows from the sizes (`program`); memory is reused from call to call.
 //!
-//! - `compile`: networks into steps; `graph`: steps, sizes, memory;
-//! - `incremental`: a scan whose layers are kept, and what changes of a few voxels make of its output.
+//! - `compile`: graphs into steps; `work`: the operations of steps; `program`: steps, sizes, memory;
+//! - `incremental`: an image whose layers are cached, and the outputs for patches of it.
+//!
+//! A change is followed incrementally up to the first operation that is not local (the mean of a gate, instance
+//! normalisation), and densely from there on; either way the outputs are those of a whole pass.
 //!
 //! ```
 //! use relevox_models::{Parameters, ResNet3d, ResNetConfig, candle_core::Tensor, device, plan::Plan};
@@ -20,19 +23,23 @@
 //! ```
 
 mod compile;
-mod graph;
 mod incremental;
+mod program;
+mod separate;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use incremental::{Cache, Costs, LayerCost, MEMORY};
 
+use crate::graph::Graph;
 use crate::{Error, ResNet3d, UNet3d};
-use compile::Algorithms;
-use conv3d::blocked::conv::{Job, Residual};
+use compile::{Algorithms, compile};
 use conv3d::blocked::image;
-use graph::{Arrangement, End, Graph, Step, Work};
+use conv3d::blocked::job::{Job, Residual};
+use program::{Arrangement, End, Program, Step};
 use relevox_grid::Box3;
+use separate::separate;
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of activations that a call keeps to, where one image does not take more.
@@ -43,30 +50,38 @@ const AT_ONCE: usize = 1 << 29;
 /// Results are the same bytes whatever the number of threads, and whatever the other images of a batch.
 #[derive(Debug)]
 pub struct Plan {
-    graph: Graph,
+    program: Program,
     /// Memory of earlier calls.
     spare: Mutex<Vec<Vec<Vec<f32>>>>,
 }
 
 impl Plan {
+    /// Compiles a network.
+    ///
+    /// # Errors
+    /// Returns [`Error::Graph`] if the network has an operation that the compiler does not support.
+    pub fn new(graph: &Graph) -> Result<Plan, Error> {
+        Ok(Plan::of(compile(graph, Algorithms::best(), 1)?))
+    }
+
     /// Compiles a classifier in evaluation mode, with its parameters as they are now.
     ///
     /// # Errors
-    /// If its parameters can't be read.
+    /// Returns [`Error::Candle`] if its parameters can't be read.
     pub fn resnet(network: &ResNet3d) -> Result<Plan, Error> {
-        Ok(Plan::of(compile::resnet(network, Algorithms::best())?))
+        Plan::new(&network.graph()?)
     }
 
-    /// Compiles a U-Net in evaluation mode, with its parameters as they are now.
+    /// Compiles a U-Net in evaluation mode, with its parameters as they are now. Images are padded at their far ends.
     ///
     /// # Errors
-    /// If its parameters can't be read.
+    /// Returns [`Error::Candle`] if its parameters can't be read.
     pub fn unet(network: &UNet3d) -> Result<Plan, Error> {
-        Ok(Plan::of(compile::unet(network, Algorithms::best())?))
+        Ok(Plan::of(compile(&network.graph()?, Algorithms::best(), network.multiple())?))
     }
 
-    fn of(graph: Graph) -> Plan {
-        Plan { graph, spare: Mutex::default() }
+    fn of(program: Program) -> Plan {
+        Plan { program, spare: Mutex::default() }
     }
 
     /// What the network gives for a batch.
@@ -82,10 +97,7 @@ impl Plan {
         let [n, channels, z, y, x] = shape;
         let size = [z, y, x];
         let image = channels * z * y * x;
-        let by_image = match self.graph.end {
-            End::Outputs(ref head) => head.bias.len(),
-            End::Values { channels } => channels * z * y * x,
-        };
+        let by_image = self.values(&arrangement, size);
         let mut output = vec![0.0; n * by_image];
         let together = (AT_ONCE / (arrangement.len() * size_of::<f32>()).max(1)).clamp(1, n.max(1));
         let mut memory = self.take();
@@ -98,7 +110,7 @@ impl Plan {
                 }
             }
             self.pack(&arrangement, batch, size, &mut memory);
-            for step in &self.graph.steps {
+            for step in &self.program.steps {
                 self.step(&arrangement, step, images, &mut memory);
             }
             self.unpack(&arrangement, size, &memory, output);
@@ -112,15 +124,15 @@ impl Plan {
         let [_, channels, z, y, x] = shape;
         let size = [z, y, x];
         let refuse = |expected: String, found: String| Error::Batch { expected, found };
-        if channels != self.graph.channels {
+        if channels != self.program.channels {
             let found = format!("{channels} in {shape:?}");
-            return Err(refuse(format!("{} channels", self.graph.channels), found));
+            return Err(refuse(format!("{} channels", self.program.channels), found));
         }
         let expected: Option<usize> = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
         if expected != Some(values) {
             return Err(refuse(format!("a batch of shape {shape:?}"), format!("{values} values")));
         }
-        let arrangement = if size.contains(&0) { None } else { Arrangement::new(&self.graph, size) };
+        let arrangement = if size.contains(&0) { None } else { Arrangement::new(&self.program, size) };
         arrangement
             .ok_or_else(|| refuse("images that the network's kernels fit in".into(), format!("{shape:?}")))
     }
@@ -128,10 +140,22 @@ impl Plan {
     /// Floating-point operations of the convolutions for one image of `size` voxels, a multiply-add counted as two and
     /// taps outside the image included; none where the network's kernels do not fit.
     pub fn operations(&self, size: [usize; 3]) -> Option<u64> {
-        let arrangement = Arrangement::new(&self.graph, size)?;
-        let voxels = |layer: usize| arrangement.windows[layer].layer.iter().product::<usize>();
-        let of = |step: &Step| step.work.products() * voxels(step.output) / step.work.factor().pow(3);
-        Some(2 * self.graph.steps.iter().map(|step| of(step) as u64).sum::<u64>())
+        let arrangement = Arrangement::new(&self.program, size)?;
+        let of = |step: &Step| {
+            let positions = step.work.positions(Box3::whole(arrangement.windows[step.output].layer));
+            step.work.products() * positions.voxels()
+        };
+        Some(2 * self.program.steps.iter().map(|step| of(step) as u64).sum::<u64>())
+    }
+
+    /// Returns the number of values of an image's result. The map of an image that is padded is cut to the image.
+    fn values(&self, arrangement: &Arrangement, size: [usize; 3]) -> usize {
+        self.program.end.len(self.result_size(arrangement, size))
+    }
+
+    /// Returns the voxels of an image's result, if it is a map.
+    fn result_size(&self, arrangement: &Arrangement, size: [usize; 3]) -> [usize; 3] {
+        if self.program.multiple > 1 { size } else { arrangement.windows[self.program.last()].layer }
     }
 
     fn take(&self) -> Vec<Vec<f32>> {
@@ -144,28 +168,24 @@ impl Plan {
 
     fn pack(&self, arrangement: &Arrangement, batch: &[f32], size: [usize; 3], memory: &mut [Vec<f32>]) {
         let window = &arrangement.windows[0];
-        let slot = &mut memory[arrangement.slots[self.graph.layers[0].buffer]];
-        let image = self.graph.channels * size.iter().product::<usize>();
+        let slot = &mut memory[arrangement.slots[self.program.layers[0].buffer]];
+        let image = self.program.channels * size.iter().product::<usize>();
         for (image, to) in batch.chunks(image).zip(slot.chunks_mut(window.elements())) {
-            image::pack(image, self.graph.channels, size, window, to);
+            image::pack(image, self.program.channels, size, window, to);
         }
     }
 
     fn unpack(&self, arrangement: &Arrangement, size: [usize; 3], memory: &[Vec<f32>], output: &mut [f32]) {
-        let last = self.graph.last();
+        let last = self.program.last();
         let images = self.images(arrangement, last, memory);
         let window = &arrangement.windows[last];
-        match &self.graph.end {
-            End::Outputs(head) => {
-                for (values, to) in images.zip(output.chunks_mut(head.bias.len())) {
-                    head.outputs(window, values, to);
+        let by_image = self.values(arrangement, size);
+        for (values, to) in images.zip(output.chunks_mut(by_image.max(1))) {
+            match &self.program.end {
+                End::Map(lanes) => {
+                    image::unpack(window, values, lanes, self.result_size(arrangement, size), to);
                 }
-            }
-            End::Values { channels } => {
-                let by_image = channels * size.iter().product::<usize>();
-                for (values, to) in images.zip(output.chunks_mut(by_image)) {
-                    image::unpack(window, values, size, to);
-                }
+                end => end.outputs(window, values, to),
             }
         }
     }
@@ -177,7 +197,7 @@ impl Plan {
         layer: usize,
         memory: &'a [Vec<f32>],
     ) -> impl Iterator<Item = &'a [f32]> {
-        let place = self.graph.layers[layer];
+        let place = self.program.layers[layer];
         let window = &arrangement.windows[layer];
         let skip = place.first_block * window.block_len();
         let slot = &memory[arrangement.slots[place.buffer]];
@@ -187,32 +207,38 @@ impl Plan {
 
     /// Computes a step's whole output for all images.
     fn step(&self, arrangement: &Arrangement, step: &Step, images: usize, memory: &mut [Vec<f32>]) {
-        let place = self.graph.layers[step.output];
-        let (input, output) = (&arrangement.windows[step.input], &arrangement.windows[step.output]);
+        let place = self.program.layers[step.output];
+        let output = &arrangement.windows[step.output];
         let slot = arrangement.slots[place.buffer];
         let mut written = std::mem::take(&mut memory[slot]);
         {
             let memory = &*memory;
-            let mut residuals =
-                step.residual.map(|(layer, stride)| (layer, stride, self.images(arrangement, layer, memory)));
-            let outputs = Box3::whole(match &step.work {
-                Work::TransposedConv { .. } => input.layer,
-                _ => output.layer,
-            });
-            let skip = place.first_block * output.block_len();
+            let outputs = step.work.positions(Box3::whole(output.layer));
+            let len = arrangement.buffer_lens[place.buffer];
+            let own = place.first_block * output.block_len()..;
             let mut jobs: Vec<Job<'_>> = written
-                .chunks_exact_mut(arrangement.buffer_lens[place.buffer])
-                .zip(self.images(arrangement, step.input, memory))
+                .chunks_exact_mut(len)
                 .take(images)
-                .map(|(to, from)| Job {
-                    outputs,
-                    parts: None,
-                    input: (input, from),
-                    residual: residuals.as_mut().and_then(|(layer, stride, images)| {
-                        let values = images.next()?;
-                        Some(Residual { window: &arrangement.windows[*layer], values, stride: *stride })
-                    }),
-                    output: (output, &mut to[skip..][..output.elements()]),
+                .enumerate()
+                .map(|(image, buffer)| {
+                    let (to, beside) = separate(buffer, own.start..own.start + output.elements());
+                    let read = |layer: usize| {
+                        let (of, window) = (self.program.layers[layer], &arrangement.windows[layer]);
+                        let range = of.first_block * window.block_len()..;
+                        let range = range.start..range.start + window.elements();
+                        let values = if of.buffer == place.buffer {
+                            beside.get(range)
+                        } else {
+                            let first = image * arrangement.buffer_lens[of.buffer];
+                            &memory[arrangement.slots[of.buffer]][first..][range]
+                        };
+                        (window, values)
+                    };
+                    let residual = step.residual.map(|(layer, stride)| {
+                        let (window, values) = read(layer);
+                        Residual { window, values, stride }
+                    });
+                    Job { outputs, parts: None, input: read(step.input), residual, output: (output, to) }
                 })
                 .collect();
             step.work.run(&mut jobs);

@@ -1,7 +1,9 @@
 //! Plans against the networks that they are compiled from, threads against one.
 
 use super::Plan;
-use super::compile::{self, Algorithms};
+use super::compile::{Algorithms, compile};
+use crate::graph::random;
+use crate::graph::tensor::TensorGraph;
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
 use candle_core::{Device, Tensor};
 use conv3d::Isa;
@@ -76,7 +78,7 @@ proptest! {
         let x = Tensor::from_slice(&batch, &shape, &Device::Cpu).unwrap();
         let wanted = network.forward_t(&x, false).unwrap();
         for form in algorithms() {
-            let plan = Plan::of(compile::resnet(&network, form).unwrap());
+            let plan = Plan::of(compile(&network.graph().unwrap(), form, 1).unwrap());
             // A logit may be the small difference of large terms.
             close(&plan.forward(&batch, shape).unwrap(), &wanted, 1.0);
         }
@@ -95,7 +97,7 @@ proptest! {
         let batch = values(shape.iter().product(), seed);
         let wanted = network.forward_t(&Tensor::from_slice(&batch, &shape, &Device::Cpu).unwrap(), false).unwrap();
         for form in algorithms() {
-            let plan = Plan::of(compile::unet(&network, form).unwrap());
+            let plan = Plan::of(compile(&network.graph().unwrap(), form, network.multiple()).unwrap());
             let found = plan.forward(&batch, shape).unwrap();
             close(&found, &wanted, 1e-3);
             // Memory of an earlier call with other sizes changes nothing.
@@ -103,6 +105,23 @@ proptest! {
             let larger = [1, c, z + 8, y + 3, x + 5];
             plan.forward(&values(larger.iter().product(), 1), larger).unwrap();
             prop_assert_eq!(&plan.forward(&batch, shape).unwrap(), &found);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn a_compiled_graph_is_the_graph(seed in any::<u64>(), local_only in any::<bool>(), classifier in any::<bool>(), n in 1usize..3) {
+        let (graph, size) = random::graph(seed, random::Options { local_only, classifier });
+        let shape = [n, graph.channels(), size[0], size[1], size[2]];
+        let batch = random::images(seed, n, graph.channels(), size);
+        let x = Tensor::from_slice(&batch, &shape, &Device::Cpu).unwrap();
+        let wanted = TensorGraph::new(graph.clone(), &Device::Cpu).unwrap().forward(&x).unwrap();
+        for form in algorithms() {
+            let plan = Plan::of(compile(&graph, form, 1).unwrap());
+            close(&plan.forward(&batch, shape).unwrap(), &wanted, 1.0);
         }
     }
 }

@@ -94,16 +94,16 @@ impl WeightGradient {
     /// Writes the gradient, `[o, i, kz, ky, kx]`.
     pub(crate) fn finish(&self, inputs: usize, to: &mut [f32]) {
         match self.shape {
-            Shape::Stem => self.taps::<7, 4>(inputs, to),
-            Shape::Cube(_) => self.taps::<6, 3>(inputs, to),
+            Shape::Stem { .. } => self.taps::<7, 4>(inputs, to),
+            Shape::Plane { .. } => self.taps::<6, 3>(inputs, to),
         }
     }
 
     fn taps<const A: usize, const R: usize>(&self, inputs: usize, to: &mut [f32]) {
         let (shape, pair) = (self.shape, pair(self.shape));
         let by_point = self.in_blocks * self.out_blocks * pair;
-        let channels = if shape == Shape::Stem { BLOCK } else { inputs };
-        let by_output = inputs * shape.depth().pow(3);
+        let channels = if shape.is_stem() { BLOCK } else { inputs };
+        let by_output = inputs * shape.taps();
         to.par_chunks_mut(by_output.max(1)).enumerate().for_each(|(o, to)| {
             for channel in 0..channels {
                 let first = (channel / BLOCK * self.out_blocks + o / BLOCK) * pair;
@@ -152,8 +152,8 @@ impl Kernel for Gradients<'_> {
         // SAFETY: the caller has V's instructions.
         unsafe {
             match self.shape {
-                Shape::Stem => V::enter(Plane::<7> { of: self }),
-                Shape::Cube(_) => V::enter(Plane::<6> { of: self }),
+                Shape::Stem { .. } => V::enter(Plane::<7> { of: self }),
+                Shape::Plane { .. } => V::enter(Plane::<6> { of: self }),
             }
         }
     }

@@ -27,9 +27,9 @@ impl Kernel for Inputs<'_> {
         // SAFETY: the caller has V's instructions.
         unsafe {
             match self.shape {
-                Shape::Cube(2) => V::enter(Plane::<4> { of: self }),
-                Shape::Cube(_) => V::enter(Plane::<6> { of: self }),
-                Shape::Stem => V::enter(Plane::<7> { of: self }),
+                Shape::Plane { outputs: 2, .. } => V::enter(Plane::<4> { of: self }),
+                Shape::Plane { .. } => V::enter(Plane::<6> { of: self }),
+                Shape::Stem { .. } => V::enter(Plane::<7> { of: self }),
             }
         }
     }
@@ -64,7 +64,7 @@ impl<const A: usize> Kernel for Plane<'_, A> {
                 // SAFETY: the caller has V's instructions; `Winograd::run` saw that the window holds what its box
                 // reads, and a tile's place among the transformed values is this task's alone.
                 unsafe {
-                    let lines: [[V; A]; A] = if shape == Shape::Stem {
+                    let lines: [[V; A]; A] = if shape.is_stem() {
                         cells(window, from, z, [y, x], lane)
                     } else {
                         voxels(window, from, block, z, [y, x], lane)

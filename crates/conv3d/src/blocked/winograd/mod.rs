@@ -23,7 +23,9 @@ mod weights;
 pub(crate) use gradient::WeightGradient;
 pub use shape::Shape;
 
-use super::conv::{Dense, Job, Lanes, Residual, check};
+use super::job::{Job, Residual};
+use super::lanes::{Dense, Lanes};
+use super::rectifier::Rectifier;
 use super::window::{BLOCK, Window};
 use crate::ConvGeometry;
 use crate::simd::Isa;
@@ -66,7 +68,7 @@ pub struct Winograd {
     out_blocks: usize,
     /// Blocks of outputs per tile of the register kernel.
     group: usize,
-    relu: bool,
+    rectifier: Rectifier,
     /// Multiply-adds per output voxel of the direct algorithm.
     products: usize,
     /// Input and output channels, without those that pad blocks.
@@ -78,13 +80,13 @@ pub struct Winograd {
 
 impl Winograd {
     /// Transforms the weights.
-    pub fn new(isa: Isa, shape: Shape, lanes: &Lanes, dense: Dense<'_>, relu: bool) -> Winograd {
+    pub fn new(isa: Isa, shape: Shape, lanes: &Lanes, dense: Dense<'_>, rectifier: Rectifier) -> Winograd {
         assert!(lanes.pitch == shape.pitch(), "{shape:?} of {lanes:?}");
         let channels = dense.bias.len();
-        let taps = shape.depth().pow(3);
+        let taps = shape.taps();
         let inputs = dense.weights.len() / (channels * taps).max(1);
         let cells = Lanes::parts(&[BLOCK]);
-        let lanes = if shape == Shape::Stem { &cells } else { lanes };
+        let lanes = if shape.is_stem() { &cells } else { lanes };
         let (in_blocks, out_blocks) = (lanes.blocks(), channels.div_ceil(BLOCK));
         let group = if isa.lanes() == BLOCK { out_blocks.min(2) } else { 1 };
         let mut bias = dense.bias.to_vec();
@@ -104,7 +106,7 @@ impl Winograd {
             in_blocks,
             out_blocks,
             group,
-            relu,
+            rectifier,
             products,
             channels: [inputs, channels],
             weights,
@@ -146,7 +148,7 @@ impl Winograd {
         // By depth, so that stacks of different jobs are computed together.
         let mut stacks: BTreeMap<usize, Vec<Stack>> = BTreeMap::new();
         for (part, job) in jobs.iter_mut().enumerate() {
-            check(self.geometry(), [self.in_blocks, self.shape.pitch(), self.out_blocks], job);
+            job.check(self.geometry(), [self.in_blocks, self.shape.pitch(), self.out_blocks]);
             self.shape.check_tiles(&job.outputs, job.output.0.layer);
             for bounds in job.boxes() {
                 self.shape.check_tiles(bounds, job.output.0.layer);

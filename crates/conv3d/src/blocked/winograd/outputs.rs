@@ -32,9 +32,11 @@ impl Kernel for Outputs<'_> {
         unsafe {
             self.products::<V>(sums, columns, by_point);
             match conv.shape {
-                Shape::Cube(2) => V::enter(Back::<4, 2> { of: &self, sums, columns, by_point }),
-                Shape::Cube(_) => V::enter(Back::<6, 4> { of: &self, sums, columns, by_point }),
-                Shape::Stem => V::enter(Back::<7, 4> { of: &self, sums, columns, by_point }),
+                Shape::Plane { outputs: 2, .. } => {
+                    V::enter(Back::<4, 2> { of: &self, sums, columns, by_point })
+                }
+                Shape::Plane { .. } => V::enter(Back::<6, 4> { of: &self, sums, columns, by_point }),
+                Shape::Stem { .. } => V::enter(Back::<7, 4> { of: &self, sums, columns, by_point }),
             }
         }
     }
@@ -175,9 +177,7 @@ unsafe fn tile_back<V: Vector, const A: usize, const M: usize>(
                         let at = residual.window.at(block, at) + lane;
                         value = value.add(V::load(residual.values.as_ptr().add(at)));
                     }
-                    if conv.relu {
-                        value = zero.max(value);
-                    }
+                    value = conv.rectifier.apply(value);
                     value.store(to.add(column * BLOCK));
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::Stack;
 use crate::ConvGeometry;
-use crate::blocked::conv::Lanes;
+use crate::blocked::lanes::Lanes;
 use crate::blocked::window::BLOCK;
 use relevox_grid::Box3;
 use std::ops::Range;
@@ -10,35 +10,72 @@ use std::ops::Range;
 /// Kernel and stride of a supported convolution, and its tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// 3 × 3 × 3 with stride 1, in tiles of 2 or 4 outputs along y and x.
-    Cube(usize),
-    /// 7 × 7 × 7 with stride 2 of an image of 4 channels: 2 × 2 voxels along y and x are a *cell* of 16 channels
-    /// (`[y][x][channel]`), of which an output reads 4 × 4; the first tap of the first cells is 0.
-    Stem,
+    /// `depth` × 3 × 3 with stride 1, in tiles of 2 or 4 outputs along y and x.
+    Plane {
+        /// Outputs of a tile along y and x.
+        outputs: usize,
+        /// Taps along z, an odd number.
+        depth: usize,
+    },
+    /// `depth` × 7 × 7 with stride 2 along y and x of an image of 4 channels: 2 × 2 voxels along y and x are a *cell* of 16
+    /// channels (`[y][x][channel]`), of which an output reads 4 × 4; the first tap of the first cells is 0.
+    Stem {
+        /// Taps along z, an odd number.
+        depth: usize,
+        /// Stride along z.
+        stride: usize,
+    },
 }
 
 impl Shape {
+    /// 3 × 3 × 3 with stride 1, in tiles of 4 outputs along y and x.
+    pub const CUBE: Shape = Shape::Plane { outputs: 4, depth: 3 };
+    /// 7 × 7 × 7 with stride 2.
+    pub const STEM: Shape = Shape::Stem { depth: 7, stride: 2 };
+
     /// Returns the shape of a convolution of such inputs, or `None` if it is not supported.
     pub fn of(geometry: ConvGeometry, lanes: &Lanes) -> Option<Shape> {
-        let ConvGeometry { kernel, stride, padding } = geometry;
-        if kernel == [3; 3] && stride == [1; 3] && padding == [1; 3] && lanes.pitch == BLOCK {
-            return Some(Shape::Cube(4));
+        let ConvGeometry { kernel: [depth, ky, kx], stride: [stride, sy, sx], padding } = geometry;
+        if depth % 2 == 0 || padding[0] != depth / 2 {
+            return None;
+        }
+        if [ky, kx] == [3; 2] && [stride, sy, sx] == [1; 3] && padding[1..] == [1; 2] && lanes.pitch == BLOCK
+        {
+            return Some(Shape::Plane { outputs: 4, depth });
         }
         let four = lanes.pitch == 4 && lanes.channels.len() == 4;
-        (kernel == [7; 3] && stride == [2; 3] && padding == [3; 3] && four).then_some(Shape::Stem)
+        let stem = [ky, kx] == [7; 2] && [sy, sx] == [2; 2] && padding[1..] == [3; 2];
+        (stem && four).then_some(Shape::Stem { depth, stride })
     }
 
     /// Returns the geometry.
     pub(crate) fn geometry(self) -> ConvGeometry {
-        let (depth, stride) = (self.depth(), self.stride());
-        ConvGeometry { kernel: [depth; 3], stride: [stride; 3], padding: [depth / 2; 3] }
+        let depth = self.depth();
+        match self {
+            Shape::Plane { .. } => {
+                ConvGeometry { kernel: [depth, 3, 3], stride: [1; 3], padding: [depth / 2, 1, 1] }
+            }
+            Shape::Stem { stride, .. } => {
+                ConvGeometry { kernel: [depth, 7, 7], stride: [stride, 2, 2], padding: [depth / 2, 3, 3] }
+            }
+        }
+    }
+
+    /// Returns whether this is a [`Shape::Stem`].
+    pub(crate) fn is_stem(self) -> bool {
+        matches!(self, Shape::Stem { .. })
+    }
+
+    /// Returns the number of taps.
+    pub(crate) fn taps(self) -> usize {
+        self.geometry().kernel.iter().product()
     }
 
     /// Returns the number of outputs of a tile along y and x.
     pub(crate) fn outputs(self) -> usize {
         match self {
-            Shape::Cube(outputs) => outputs,
-            Shape::Stem => 4,
+            Shape::Plane { outputs, .. } => outputs,
+            Shape::Stem { .. } => 4,
         }
     }
 
@@ -84,23 +121,29 @@ impl Shape {
     /// Points along y and x.
     pub(crate) fn points(self) -> usize {
         match self {
-            Shape::Cube(outputs) => outputs + 2,
-            Shape::Stem => 7,
+            Shape::Plane { outputs, .. } => outputs + 2,
+            Shape::Stem { .. } => 7,
         }
     }
 
     /// Taps along z.
     pub(super) fn depth(self) -> usize {
-        if self == Shape::Stem { 7 } else { 3 }
+        match self {
+            Shape::Plane { depth, .. } | Shape::Stem { depth, .. } => depth,
+        }
     }
 
+    /// Stride along z.
     fn stride(self) -> usize {
-        if self == Shape::Stem { 2 } else { 1 }
+        match self {
+            Shape::Plane { .. } => 1,
+            Shape::Stem { stride, .. } => stride,
+        }
     }
 
     /// Values by voxel of the inputs.
     pub(super) fn pitch(self) -> usize {
-        if self == Shape::Stem { 4 } else { BLOCK }
+        if self.is_stem() { 4 } else { BLOCK }
     }
 
     /// Returns the number of input planes that planes of outputs read.
@@ -130,11 +173,11 @@ impl Shape {
         [tz, ty, tx]: [usize; 3],
     ) -> Option<usize> {
         match self {
-            Shape::Cube(_) => Some(((o * inputs + channel) * 3 + tz) * 9 + ty * 3 + tx),
-            Shape::Stem => {
+            Shape::Plane { depth, .. } => Some(((o * inputs + channel) * depth + tz) * 9 + ty * 3 + tx),
+            Shape::Stem { depth, .. } => {
                 let (y, x) =
                     ((2 * ty + channel / 8).checked_sub(1)?, (2 * tx + channel / 4 % 2).checked_sub(1)?);
-                Some(((o * inputs + channel % 4) * 7 + tz) * 49 + y * 7 + x)
+                Some(((o * inputs + channel % 4) * depth + tz) * 49 + y * 7 + x)
             }
         }
     }

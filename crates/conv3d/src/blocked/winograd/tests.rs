@@ -1,7 +1,7 @@
 //! Winograd's algorithm against the direct algorithm, boxes against the whole, threads against one.
 
-use super::super::conv::{Convolution, Spread};
-use super::super::tests::{copied, values};
+use super::super::conv::Convolution;
+use super::super::tests::{copied, rectifiers, values};
 use super::*;
 use proptest::prelude::*;
 use std::ops::Range;
@@ -11,14 +11,15 @@ proptest! {
 
     #[test]
     fn it_is_the_direct_form(
-        stem in any::<bool>(), from in 1usize..50, to in 1usize..40, size in [1usize..12, 1usize..15, 1usize..19], four in any::<bool>(),
-        residual in prop::option::of(1usize..3), relu in any::<bool>(), images in 1usize..4,
+        stem in any::<bool>(), depth in prop::sample::select(vec![1usize, 3, 5, 7]), stride in 1usize..3, from in 1usize..50, to in 1usize..40, size in [1usize..12, 1usize..15, 1usize..19], four in any::<bool>(),
+        residual in prop::option::of(1usize..3), rectifier in rectifiers(), images in 1usize..4,
         corners in prop::array::uniform6(0.0f64..1.0), seed in any::<u64>(),
     ) {
-        let shape = if stem { Shape::Stem } else { Shape::Cube(if four { 4 } else { 2 }) };
+        let shape =
+            if stem { Shape::Stem { depth, stride } } else { Shape::Plane { outputs: if four { 4 } else { 2 }, depth } };
         let (from, size) = if stem { (4, size.map(|n| 2 * n - usize::from(four))) } else { (from, size) };
         let geometry = shape.geometry();
-        let (weights, bias) = (values(geometry.kernel[0].pow(3) * from * to, seed), values(to, seed ^ 1));
+        let (weights, bias) = (values(shape.taps() * from * to, seed), values(to, seed ^ 1));
         let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
         let input = Window::whole(size, lanes.blocks(), lanes.pitch, geometry.padding[2]);
         let layers: Vec<Vec<f32>> = (0..images as u64)
@@ -29,7 +30,7 @@ proptest! {
                 layer
             })
             .collect();
-        let size = size.map(|n| (n - 1) / geometry.stride[0] + 1);
+        let size: [usize; 3] = std::array::from_fn(|axis| (size[axis] - 1) / geometry.stride[axis] + 1);
         let output = Window::whole(size, to.div_ceil(BLOCK), BLOCK, 2);
         let residual = residual.map(|stride| {
             let window = Window::whole(size.map(|n| n * stride), output.blocks.div_ceil(stride), BLOCK, 1);
@@ -49,8 +50,8 @@ proptest! {
         .into();
         for isa in Isa::available() {
             let dense = Dense { weights: &weights, bias: &bias };
-            let direct = Convolution::new(isa, geometry, Spread::NONE, &lanes, dense, relu);
-            let conv = Winograd::new(isa, shape, &lanes, dense, relu);
+            let direct = Convolution::new(isa, geometry, &lanes, dense).rectified(rectifier);
+            let conv = Winograd::new(isa, shape, &lanes, dense, rectifier);
             let run = |outputs: Box3, threads: usize, work: &(dyn Fn(&mut [Job<'_>]) + Sync)| {
                 let mut found = vec![vec![7.0; output.elements()]; images];
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -181,21 +182,21 @@ proptest! {
 
     #[test]
     fn boxes_of_several_layers_are_the_bits_of_each(
-        stem in any::<bool>(), from in 1usize..40, to in 1usize..40, deep in 33usize..75,
+        stem in any::<bool>(), depth in prop::sample::select(vec![1usize, 3, 7]), from in 1usize..40, to in 1usize..40, deep in 33usize..75,
         sizes in prop::array::uniform3([1usize..14, 1usize..15, 1usize..19]), seed in any::<u64>(),
     ) {
-        let shape = if stem { Shape::Stem } else { Shape::Cube(4) };
+        let shape = if stem { Shape::Stem { depth, stride: 2 } } else { Shape::Plane { outputs: 4, depth } };
         let from = if stem { 4 } else { from };
         let geometry = shape.geometry();
         let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
-        let (weights, bias) = (values(geometry.kernel[0].pow(3) * from * to, seed), values(to, seed ^ 1));
+        let (weights, bias) = (values(shape.taps() * from * to, seed), values(to, seed ^ 1));
         let dense = Dense { weights: &weights, bias: &bias };
         let mut sizes = sizes;
         // Deeper than a stack may be.
         sizes[0][0] = deep;
         for isa in Isa::available() {
-            let winograd = Winograd::new(isa, shape, &lanes, dense, true);
-            let direct = Convolution::new(isa, geometry, Spread::NONE, &lanes, dense, true);
+            let winograd = Winograd::new(isa, shape, &lanes, dense, Rectifier::Relu);
+            let direct = Convolution::new(isa, geometry, &lanes, dense).rectified(Rectifier::Relu);
             let forms: [(usize, Run<'_>); 2] =
                 [(shape.outputs(), &|jobs| winograd.run(jobs)), (1, &|jobs| direct.run(jobs))];
             for (grid, run) in forms {

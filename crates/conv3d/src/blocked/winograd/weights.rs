@@ -1,7 +1,7 @@
 //! Weights at the points.
 
 use super::{Shape, transform};
-use crate::blocked::conv::Lanes;
+use crate::blocked::lanes::Lanes;
 use crate::blocked::window::BLOCK;
 use crate::simd::{Kernel, Vector};
 use std::ops::Range;

@@ -4,7 +4,8 @@
 //! the receptive field of the requested outputs is needed. The intersection is recomputed; the rest of what is needed is
 //! cached. If a layer is not cached, all that is needed of it is recomputed.
 
-use crate::plan::graph::{Arrangement, Graph, Step, Work};
+use crate::plan::program::{Arrangement, Program, Step};
+use crate::plan::work::Work;
 use conv3d::ConvGeometry;
 use relevox_grid::Box3;
 use std::ops::Range;
@@ -52,49 +53,52 @@ pub(super) struct Boxes {
 impl Boxes {
     /// Computes the boxes of a patch, for a requested box of the last layer and the cached buffers.
     pub(super) fn new(
-        graph: &Graph,
+        program: &Program,
         arrangement: &Arrangement,
         cached: &[bool],
         changed: Option<&Differs>,
         wanted: Box3,
     ) -> Boxes {
-        let buffer_of = |layer: usize| graph.layers[layer].buffer;
+        let buffer_of = |layer: usize| program.layers[layer].buffer;
         let size_of = |layer: usize| arrangement.windows[layer].layer;
 
-        let mut reached: Vec<Option<Box3>> = vec![None; graph.buffers.len()];
+        let mut reached: Vec<Option<Box3>> = vec![None; program.buffers.len()];
         reached[buffer_of(0)] = changed.map(|changed| changed.bounds);
-        let grown: Vec<Option<Box3>> = graph
+        let grown: Vec<Option<Box3>> = program
             .steps
             .iter()
             .map(|step| {
-                let factor = step.work.factor();
-                let outputs = size_of(step.output).map(|size| size / factor);
-                let through = reached[buffer_of(step.input)];
-                let through = through.and_then(|changed| step.work.geometry().reached_by(changed, outputs));
+                let layer = size_of(step.output);
+                let outputs = step.work.positions(Box3::whole(layer));
+                // An operation that reads all of its input changes everywhere.
+                let through = reached[buffer_of(step.input)].and_then(|changed| match step.work.geometry() {
+                    Some(geometry) => geometry.reached_by(changed, outputs.end),
+                    None => Some(outputs),
+                });
                 let beside = step.residual.and_then(|(layer, stride)| {
-                    ConvGeometry::strided([stride; 3]).reached_by(reached[buffer_of(layer)]?, outputs)
+                    let changed = reached[buffer_of(layer)]?;
+                    if step.work.gates() {
+                        return Some(outputs);
+                    }
+                    ConvGeometry::strided([stride; 3]).reached_by(changed, outputs.end)
                 });
                 let grown = hull(through, beside);
                 let all = &mut reached[buffer_of(step.output)];
-                *all = hull(*all, grown.map(|grown| grown.scaled(factor)));
+                *all = hull(*all, grown.map(|grown| step.work.written(grown, layer)));
                 grown
             })
             .collect();
 
-        let mut needed: Vec<Option<Box3>> = vec![None; graph.buffers.len()];
-        let mut held: Vec<Option<Box3<isize>>> = vec![None; graph.buffers.len()];
-        let last = buffer_of(graph.last());
+        let mut needed: Vec<Option<Box3>> = vec![None; program.buffers.len()];
+        let mut held: Vec<Option<Box3<isize>>> = vec![None; program.buffers.len()];
+        let last = buffer_of(program.last());
         needed[last] = Some(wanted);
         held[last] = Some(wanted.signed());
-        let mut steps: Vec<Option<Box3>> = vec![None; graph.steps.len()];
-        let mut parts: Vec<Option<Vec<Box3>>> = vec![None; graph.steps.len()];
-        for (at, step) in graph.steps.iter().enumerate().rev() {
+        let mut steps: Vec<Option<Box3>> = vec![None; program.steps.len()];
+        let mut parts: Vec<Option<Vec<Box3>>> = vec![None; program.steps.len()];
+        for (at, step) in program.steps.iter().enumerate().rev() {
             let output = buffer_of(step.output);
-            let factor = step.work.factor();
-            let asked = needed[output].map(|needed| Box3 {
-                start: needed.start.map(|at| at / factor),
-                end: needed.end.map(|at| at.div_ceil(factor)),
-            });
+            let asked = needed[output].map(|needed| step.work.positions(needed));
             let outputs = match (asked, &grown[at]) {
                 (Some(asked), Some(grown)) if cached[output] => asked.intersection(grown),
                 (Some(asked), _) if !cached[output] => Some(asked),
@@ -102,31 +106,42 @@ impl Boxes {
             };
             let Some(outputs) = outputs else { continue };
             let outputs = of_tiles(outputs, step, size_of(step.output));
-            let mut read = |layer: usize, geometry: ConvGeometry| {
+            let mut read = |layer: usize, geometry: Option<ConvGeometry>| {
                 let whole = &arrangement.windows[layer];
+                let buffer = buffer_of(layer);
+                let Some(geometry) = geometry else {
+                    let all = Box3::whole(whole.layer);
+                    held[buffer] = hull(held[buffer], Some(all.signed()));
+                    needed[buffer] = hull(needed[buffer], Some(all));
+                    return;
+                };
                 // Includes the zeros around rows that the layer has for convolutions.
                 let field = geometry.receptive_field(outputs);
                 let with_zeros = Box3 {
                     start: std::array::from_fn(|axis| field.start[axis].max(whole.held(axis).start)),
                     end: std::array::from_fn(|axis| field.end[axis].min(whole.held(axis).end)),
                 };
-                let buffer = buffer_of(layer);
                 held[buffer] = hull(held[buffer], Some(with_zeros));
                 needed[buffer] = hull(needed[buffer], Some(geometry.reads(outputs, whole.layer)));
             };
             read(step.input, step.work.geometry());
             if let Some((layer, stride)) = step.residual {
-                read(layer, ConvGeometry::strided([stride; 3]));
+                read(layer, (!step.work.gates()).then_some(ConvGeometry::strided([stride; 3])));
             }
-            held[output] = hull(held[output], Some(outputs.scaled(factor).signed()));
+            let written = step.work.written(outputs, size_of(step.output));
+            held[output] = hull(held[output], Some(written.signed()));
             if let Some(changed) =
                 changed.filter(|_| cached[output] && step.input == 0 && step.residual.is_none())
             {
-                let rows = rows_of(step.work.geometry(), changed, outputs);
-                parts[at] = match step.work {
-                    Work::Conv(_) => Some(boxes_of_rows(outputs, &rows)),
-                    Work::Winograd(_) => Some(boxes_of_tiles(outputs, &rows, step, size_of(step.output))),
-                    Work::Pool(_) | Work::TransposedConv { .. } => None,
+                parts[at] = match &step.work {
+                    Work::Conv(conv) => {
+                        Some(boxes_of_rows(outputs, &rows_of(conv.geometry(), changed, outputs)))
+                    }
+                    Work::Winograd(conv) => {
+                        let rows = rows_of(conv.geometry(), changed, outputs);
+                        Some(boxes_of_tiles(outputs, &rows, step, size_of(step.output)))
+                    }
+                    _ => None,
                 };
             }
             steps[at] = Some(outputs);

@@ -3,8 +3,8 @@
 use super::Cache;
 use super::working::Working;
 use crate::plan::Plan;
-use crate::plan::graph::{Graph, Step, Work};
-use conv3d::blocked::conv::Convolution;
+use crate::plan::program::Program;
+use relevox_grid::Box3;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -48,8 +48,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(graph: &Graph) -> Clock {
-        Clock { patches: 0, copies: Duration::ZERO, steps: vec![(0, Duration::ZERO); graph.steps.len()] }
+    pub(super) fn new(program: &Program) -> Clock {
+        Clock { patches: 0, copies: Duration::ZERO, steps: vec![(0, Duration::ZERO); program.steps.len()] }
     }
 
     /// Adds the time of a step for some patches.
@@ -73,11 +73,12 @@ impl Plan {
     /// Returns the cost of all patches of a cached image.
     pub fn costs(&self, cache: &Cache) -> Costs {
         let clock = cache.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let layers = self.graph.steps.iter().zip(&clock.steps).map(|(step, &(voxels, time))| {
-            let size = cache.arrangement.windows[step.output].layer.map(|size| size / step.work.factor());
+        let layers = self.program.steps.iter().zip(&clock.steps).map(|(step, &(voxels, time))| {
+            let layer = cache.arrangement.windows[step.output].layer;
+            let size = step.work.positions(Box3::whole(layer)).size();
             let by_voxel = 2 * step.work.products() as u64;
             LayerCost {
-                layer: describe(step),
+                layer: step.work.describe(),
                 size,
                 whole_operations: by_voxel * size.iter().product::<usize>() as u64,
                 voxels,
@@ -86,25 +87,5 @@ impl Plan {
             }
         });
         Costs { patches: clock.patches, copies: clock.copies, layers: layers.collect() }
-    }
-}
-
-fn describe(step: &Step) -> String {
-    let geometry = step.work.geometry();
-    let (kernel, stride) = (geometry.kernel[0], geometry.stride[0]);
-    match &step.work {
-        Work::Conv(conv) => {
-            let [from, to] = conv.channels();
-            format!("convolution {from}→{to}, {kernel}³, stride {stride}")
-        }
-        Work::Winograd(conv) => {
-            let [from, to] = conv.channels();
-            format!("convolution (Winograd) {from}→{to}, {kernel}³, stride {stride}")
-        }
-        Work::Pool(_) => format!("max-pool, {kernel}³, stride {stride}"),
-        Work::TransposedConv { phases, factor } => {
-            let [from, to] = phases.first().map_or([0; 2], Convolution::channels);
-            format!("transposed convolution {from}→{to}, {factor}³, stride {factor}")
-        }
     }
 }

@@ -17,10 +17,11 @@ mod tests;
 mod working;
 
 use super::Plan;
-use super::graph::{Arrangement, End, Graph, Step};
+use super::program::{Arrangement, End, Program, Step};
+use super::separate::separate;
 use crate::Error;
 use boxes::{Boxes, Differs, hull};
-use conv3d::blocked::conv::{Job, Residual};
+use conv3d::blocked::job::{Job, Residual};
 use conv3d::blocked::window::Window;
 use costs::Clock;
 pub use costs::{Costs, LayerCost};
@@ -66,8 +67,8 @@ impl Cache {
     }
 
     /// Returns a layer's window and values if it is cached.
-    fn layer(&self, graph: &Graph, layer: usize) -> Option<(&Window, &[f32])> {
-        let (place, window) = (graph.layers[layer], &self.arrangement.windows[layer]);
+    fn layer(&self, program: &Program, layer: usize) -> Option<(&Window, &[f32])> {
+        let (place, window) = (program.layers[layer], &self.arrangement.windows[layer]);
         self.cached[place.buffer].then(|| {
             let skip = place.first_block * window.block_len();
             (window, &self.slots[self.arrangement.slots[place.buffer]][skip..][..window.elements()])
@@ -93,22 +94,19 @@ impl Plan {
         let size = [z, y, x];
         let mut arrangement = self.arrange(image.len(), [1, channels, z, y, x])?;
         let working = memory / 5;
-        let cached = choose(&self.graph, &arrangement.buffer_lens, (memory - working) / size_of::<f32>());
-        arrangement.keep(&self.graph, &cached);
+        let cached = choose(&self.program, &arrangement.buffer_lens, (memory - working) / size_of::<f32>());
+        arrangement.keep(&self.program, &cached);
         let mut slots: Vec<Vec<f32>> = arrangement.slot_lens.iter().map(|&len| vec![0.0; len]).collect();
         self.pack(&arrangement, image, size, &mut slots);
-        for step in &self.graph.steps {
+        for step in &self.program.steps {
             self.step(&arrangement, step, 1, &mut slots);
         }
-        let outputs = match &self.graph.end {
-            End::Outputs(head) => {
-                let mut outputs = vec![0.0; head.bias.len()];
-                self.unpack(&arrangement, size, &slots, &mut outputs);
-                Some(outputs)
-            }
-            End::Values { .. } => None,
-        };
-        let clock = Mutex::new(Clock::new(&self.graph));
+        let outputs = self.program.end.is_vector().then(|| {
+            let mut outputs = vec![0.0; self.values(&arrangement, size)];
+            self.unpack(&arrangement, size, &slots, &mut outputs);
+            outputs
+        });
+        let clock = Mutex::new(Clock::new(&self.program));
         let mut wanted = vec![false; slots.len()];
         for (&slot, _) in arrangement.slots.iter().zip(&cached).filter(|(_, cached)| **cached) {
             wanted[slot] = true;
@@ -120,9 +118,9 @@ impl Plan {
     /// Returns whether the activations are those of this image of shape `[c, z, y, x]`.
     pub fn is_of(&self, cache: &Cache, image: &[f32], shape: [usize; 4]) -> bool {
         let [channels, z, y, x] = shape;
-        channels == self.graph.channels
+        channels == self.program.channels
             && cache.size == [z, y, x]
-            && cache.cached.len() == self.graph.buffers.len()
+            && cache.cached.len() == self.program.buffers.len()
             && image.len() == shape.iter().product::<usize>()
             && self.differs(cache, Box3::whole(cache.size), image).is_none()
     }
@@ -139,11 +137,11 @@ impl Plan {
     /// # Panics
     /// Panics if the cache is of another plan.
     pub fn patched_outputs(&self, cache: &Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
-        let (End::Outputs(head), Some(outputs)) = (&self.graph.end, cache.outputs()) else {
+        let Some(outputs) = cache.outputs() else {
             let found = "a network with an image of values".to_owned();
             return Err(Error::Batch { expected: "a classifier".to_owned(), found });
         };
-        let last = self.graph.last();
+        let last = self.program.last();
         let whole = Box3::whole(cache.arrangement.windows[last].layer);
         let mut found = vec![outputs.to_vec(); patches.len()];
         self.go_through(
@@ -152,8 +150,8 @@ impl Plan {
             |_, differs| differs.map(|_| whole),
             &mut found,
             |working, _, to| {
-                if let Some((window, values)) = working.layer(&self.graph, last) {
-                    head.outputs(window, values, to);
+                if let Some((window, values)) = working.layer(&self.program, last) {
+                    self.program.end.outputs(window, values, to);
                 }
             },
         )?;
@@ -175,23 +173,26 @@ impl Plan {
     /// # Panics
     /// Panics if the cache is of another plan.
     pub fn patched_values(&self, cache: &Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
-        let &End::Values { channels } = &self.graph.end else {
+        let End::Map(lanes) = &self.program.end else {
             let found = "a classifier".to_owned();
             return Err(Error::Batch { expected: "a network with an image of values".to_owned(), found });
         };
-        let last = self.graph.last();
+        let last = self.program.last();
         let mut found: Vec<Vec<f32>> = vec![Vec::new(); patches.len()];
         let wanted =
             |patch: &Patch, _: Option<&Differs>| Some(patch.bounds()).filter(|bounds| !bounds.is_empty());
         self.go_through(cache, patches, wanted, &mut found, |working, patch, to| {
-            let Some((window, values)) = working.layer(&self.graph, last) else { return };
+            let Some((window, values)) = working.layer(&self.program, last) else { return };
             let (start, [depth, height, width]) = (patch.bounds().start, patch.bounds().size());
-            to.reserve(channels * depth * height * width);
-            for row in 0..channels * depth * height {
-                let [c, z, y] = [row / (depth * height), row / height % depth, row % height];
-                let place = [start[0] + z, start[1] + y, start[2]];
-                let at = window.at(c / window.pitch, place.map(|at| at as isize)) + c % window.pitch;
-                to.extend(values[at..].iter().step_by(window.pitch).take(width));
+            let channels = lanes.channels.iter().enumerate().filter(|(_, channel)| channel.is_some());
+            to.reserve(lanes.count() * depth * height * width);
+            for (lane, _) in channels {
+                for row in 0..depth * height {
+                    let place = [start[0] + row / height, start[1] + row % height, start[2]];
+                    let at =
+                        window.at(lane / window.pitch, place.map(|at| at as isize)) + lane % window.pitch;
+                    to.extend(values[at..].iter().step_by(window.pitch).take(width));
+                }
             }
         })?;
         Ok(found)
@@ -203,18 +204,19 @@ impl Plan {
     /// # Errors
     /// Returns [`Error::Batch`] if a patch does not fit the image.
     pub fn patched_operations(&self, cache: &Cache, patches: &[Patch]) -> Result<u64, Error> {
-        let last = Box3::whole(cache.arrangement.windows[self.graph.last()].layer);
+        let last = Box3::whole(cache.arrangement.windows[self.program.last()].layer);
         let mut products = 0;
         for patch in patches {
             self.check(cache, patch)?;
             let differs = self.differs(cache, patch.bounds(), patch.as_slice());
-            let wanted = match self.graph.end {
-                End::Outputs(_) if differs.is_none() => continue,
-                End::Outputs(_) => last,
-                End::Values { .. } => patch.bounds(),
+            let wanted = match self.program.end.is_vector() {
+                true if differs.is_none() => continue,
+                true => last,
+                false => patch.bounds(),
             };
-            let boxes = Boxes::new(&self.graph, &cache.arrangement, &cache.cached, differs.as_ref(), wanted);
-            products += (self.graph.steps.iter().enumerate())
+            let boxes =
+                Boxes::new(&self.program, &cache.arrangement, &cache.cached, differs.as_ref(), wanted);
+            products += (self.program.steps.iter().enumerate())
                 .map(|(at, step)| step.work.products() * boxes.voxels(at))
                 .sum::<usize>();
         }
@@ -230,7 +232,7 @@ impl Plan {
         results: &mut [T],
         done: impl Fn(&Working, &Patch, &mut T) + Sync,
     ) -> Result<(), Error> {
-        assert_eq!(cache.cached.len(), self.graph.buffers.len(), "a cache of another plan");
+        assert_eq!(cache.cached.len(), self.program.buffers.len(), "a cache of another plan");
         for patch in patches {
             self.check(cache, patch)?;
         }
@@ -239,13 +241,13 @@ impl Plan {
             .map(|patch| {
                 let differs = self.differs(cache, patch.bounds(), patch.as_slice());
                 let wanted = wanted(patch, differs.as_ref())?;
-                Some(Boxes::new(&self.graph, &cache.arrangement, &cache.cached, differs.as_ref(), wanted))
+                Some(Boxes::new(&self.program, &cache.arrangement, &cache.cached, differs.as_ref(), wanted))
             })
             .collect();
         let mut waiting =
             boxes.into_iter().zip(patches).zip(results).filter_map(|((boxes, patch), result)| {
                 let boxes = boxes?;
-                let bytes = working::lens(&self.graph, &boxes.held).sum::<usize>() * size_of::<f32>();
+                let bytes = working::lens(&self.program, &boxes.held).sum::<usize>() * size_of::<f32>();
                 Some((boxes, bytes, patch, result))
             });
         let mut next = waiting.next();
@@ -273,24 +275,24 @@ impl Plan {
         together: Vec<(Boxes, &Patch, &mut T)>,
         done: &(impl Fn(&Working, &Patch, &mut T) + Sync),
     ) {
-        let mut clock = Clock { patches: together.len() as u64, ..Clock::new(&self.graph) };
+        let mut clock = Clock { patches: together.len() as u64, ..Clock::new(&self.program) };
         let start = Instant::now();
         let mut spare = cache.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut working, targets): (Vec<Working>, Vec<(&Patch, &mut T)>) = together
             .into_iter()
             .map(|(boxes, patch, result)| {
                 let memory = spare.pop().unwrap_or_default();
-                (Working::new(&self.graph, cache, boxes, memory), (patch, result))
+                (Working::new(&self.program, cache, boxes, memory), (patch, result))
             })
             .unzip();
         drop(spare);
         let patches: Vec<&Patch> = targets.iter().map(|(patch, _)| *patch).collect();
         working.par_iter_mut().zip(patches).for_each(|(working, patch)| {
-            working.fill(&self.graph, cache);
+            working.fill(&self.program, cache);
             self.write(patch, working);
         });
         clock.copies = start.elapsed();
-        for (at, step) in self.graph.steps.iter().enumerate() {
+        for (at, step) in self.program.steps.iter().enumerate() {
             let start = Instant::now();
             self.step_boxes(at, step, &mut working);
             clock.step(at, &working, start.elapsed());
@@ -307,8 +309,8 @@ impl Plan {
             return Err(Error::Batch { expected, found: format!("{:?}", patch.bounds()) });
         }
         let channels = patch.values().dim().0;
-        if channels != self.graph.channels {
-            let expected = format!("a patch of {} channels", self.graph.channels);
+        if channels != self.program.channels {
+            let expected = format!("a patch of {} channels", self.program.channels);
             return Err(Error::Batch { expected, found: channels.to_string() });
         }
         Ok(())
@@ -316,7 +318,7 @@ impl Plan {
 
     /// Returns the part of a box that differs from the image.
     fn differs(&self, cache: &Cache, bounds: Box3, values: &[f32]) -> Option<Differs> {
-        let (window, image) = cache.layer(&self.graph, 0)?;
+        let (window, image) = cache.layer(&self.program, 0)?;
         let (start, [depth, height, _]) = (bounds.start, bounds.size());
         let mut differing = vec![0..0; depth * height];
         rows(bounds, values, |c, [z, y, x], values| {
@@ -342,7 +344,7 @@ impl Plan {
     /// Writes the part of a patch that is needed into the image.
     fn write(&self, patch: &Patch, working: &mut Working) {
         let Some(window) = &working.windows[0] else { return };
-        let image = &mut working.buffers[self.graph.layers[0].buffer];
+        let image = &mut working.buffers[self.program.layers[0].buffer];
         let held = |axis: usize, at: usize| {
             (window.start[axis]..window.start[axis] + window.size[axis] as isize).contains(&(at as isize))
         };
@@ -363,33 +365,36 @@ impl Plan {
 
     /// Computes the boxes of a step.
     fn step_boxes(&self, at: usize, step: &Step, working: &mut [Working]) {
-        let place = self.graph.layers[step.output];
+        let place = self.program.layers[step.output];
         let mut written: Vec<Vec<f32>> =
             working.iter_mut().map(|working| std::mem::take(&mut working.buffers[place.buffer])).collect();
         let shown: &[Working] = working;
         let mut jobs: Vec<Job<'_>> = shown
             .iter()
             .zip(&mut written)
-            .filter_map(|(working, to)| {
+            .filter_map(|(working, buffer)| {
                 let outputs = working.boxes.steps[at]?;
                 let output = working.windows[step.output].as_ref()?;
+                let own = place.first_block * output.block_len();
+                let (to, beside) = separate(buffer, own..own + output.elements());
+                let read = |layer: usize| {
+                    let of = self.program.layers[layer];
+                    if of.buffer != place.buffer {
+                        return working.layer(&self.program, layer);
+                    }
+                    let window = working.windows[layer].as_ref()?;
+                    let first = of.first_block * window.block_len();
+                    Some((window, beside.get(first..first + window.elements())))
+                };
                 let residual = match step.residual {
                     Some((layer, stride)) => {
-                        let (window, values) = working.layer(&self.graph, layer)?;
+                        let (window, values) = read(layer)?;
                         Some(Residual { window, values, stride })
                     }
                     None => None,
                 };
-                let skip = place.first_block * output.block_len();
-                let input = working.layer(&self.graph, step.input)?;
                 let parts = working.boxes.parts[at].as_deref();
-                Some(Job {
-                    outputs,
-                    parts,
-                    input,
-                    residual,
-                    output: (output, &mut to[skip..][..output.elements()]),
-                })
+                Some(Job { outputs, parts, input: read(step.input)?, residual, output: (output, to) })
             })
             .collect();
         step.work.run(&mut jobs);
@@ -410,9 +415,9 @@ fn rows(bounds: Box3, values: &[f32], mut row: impl FnMut(usize, [usize; 3], &[f
 }
 
 /// Returns which buffers to cache, given their sizes and the room in values: the largest are left out.
-fn choose(graph: &Graph, lens: &[usize], room: usize) -> Vec<bool> {
+fn choose(program: &Program, lens: &[usize], room: usize) -> Vec<bool> {
     let mut cached = vec![true; lens.len()];
-    let always = [0, graph.last()].map(|layer| graph.layers[layer].buffer);
+    let always = [0, program.last()].map(|layer| program.layers[layer].buffer);
     let mut total: usize = lens.iter().sum();
     let mut others: Vec<usize> = (0..lens.len()).filter(|buffer| !always.contains(buffer)).collect();
     others.sort_by_key(|&buffer| std::cmp::Reverse(lens[buffer]));

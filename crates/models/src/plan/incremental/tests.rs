@@ -1,8 +1,9 @@
 //! Patches against whole passes over patched images.
 
-use super::super::compile::{self, Algorithms};
+use super::super::compile::{Algorithms, compile};
 use super::super::tests::{disturbed, stems, values};
 use super::*;
+use crate::graph::random;
 use crate::{Parameters, ResNet3d, ResNetConfig, Shortcut, UNet3d, UNetConfig};
 use candle_core::Device;
 use ndarray::Array4;
@@ -96,8 +97,8 @@ proptest! {
         let parameters = Parameters::seeded(seed, &Device::Cpu);
         let network = ResNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
-        let plan = Plan::of(compile::resnet(&network, Algorithms { winograd, ..Algorithms::best() }).unwrap());
-        let direct = Plan::of(compile::resnet(&network, Algorithms { winograd: false, ..Algorithms::best() }).unwrap());
+        let plan = Plan::of(compile(&network.graph().unwrap(), Algorithms { winograd, ..Algorithms::best() }, 1).unwrap());
+        let direct = Plan::of(compile(&network.graph().unwrap(), Algorithms { winograd: false, ..Algorithms::best() }, 1).unwrap());
         let [z, y, x] = size;
         let image = values(channels * z * y * x, seed);
         let all = plan.cache(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
@@ -140,8 +141,8 @@ proptest! {
         let parameters = Parameters::seeded(seed, &Device::Cpu);
         let network = UNet3d::new(&config, parameters.builder()).unwrap();
         disturbed(&parameters);
-        let plan = Plan::of(compile::unet(&network, Algorithms { winograd, ..Algorithms::best() }).unwrap());
-        let direct = Plan::of(compile::unet(&network, Algorithms { winograd: false, ..Algorithms::best() }).unwrap());
+        let plan = Plan::of(compile(&network.graph().unwrap(), Algorithms { winograd, ..Algorithms::best() }, network.multiple()).unwrap());
+        let direct = Plan::of(compile(&network.graph().unwrap(), Algorithms { winograd: false, ..Algorithms::best() }, network.multiple()).unwrap());
         let [z, y, x] = size;
         let image = if empty { vec![0.0; channels * z * y * x] } else { values(channels * z * y * x, seed) };
         let all = plan.cache(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
@@ -172,6 +173,47 @@ proptest! {
                 prop_assert!(
                     same(&found, &dense, winograd) || (winograd && off <= 16.0 * digits),
                     "off by {off}, last digits {digits}: {:?}",
+                    patch.bounds()
+                );
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_patch_of_any_graph_gives_the_dense_outputs(
+        seed in any::<u64>(), local_only in any::<bool>(), corners in prop::array::uniform6(0.0f64..1.0),
+        count in 1usize..4, memory in 0.0f64..1.2, winograd in any::<bool>(),
+    ) {
+        let (graph, size) = random::graph(seed, random::Options { local_only, classifier: true });
+        let channels = graph.channels();
+        let compiled = |winograd: bool| {
+            Plan::of(compile(&graph, Algorithms { winograd, ..Algorithms::best() }, 1).unwrap())
+        };
+        let (plan, direct) = (compiled(winograd), compiled(false));
+        let [z, y, x] = size;
+        let image = random::images(seed, 1, channels, size);
+        let all = plan.cache(&image, [channels, z, y, x], usize::MAX).unwrap().bytes();
+        let cache = plan.cache(&image, [channels, z, y, x], (memory * 1.25 * all as f64) as usize).unwrap();
+        let logits = |plan: &Plan, image: &[f32]| plan.forward(image, [1, channels, z, y, x]).unwrap();
+        prop_assert_eq!(cache.outputs().unwrap(), logits(&plan, &image));
+        let patches = patches(size, channels, corners, count, seed);
+        let mut first = None;
+        for _ in 0..2 {
+            let found = plan.patched_outputs(&cache, &patches).unwrap();
+            poison(&cache);
+            prop_assert_eq!(bits(&first.get_or_insert(found.clone()).concat()), bits(&found.concat()));
+            for (patch, found) in patches.iter().zip(found) {
+                let image = applied(patch, &image, size);
+                let dense = logits(&plan, &image);
+                let next: Vec<f32> = image.iter().map(|value| value * (1.0 + f32::EPSILON)).collect();
+                let digits = furthest(&logits(&direct, &image), &dense).max(furthest(&logits(&plan, &next), &dense));
+                prop_assert!(
+                    same(&found, &dense, winograd) || (winograd && furthest(&found, &dense) <= 16.0 * digits),
+                    "{found:?}, {dense:?}, last digits {digits}: {:?}",
                     patch.bounds()
                 );
             }

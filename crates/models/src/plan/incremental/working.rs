@@ -2,7 +2,7 @@
 
 use super::Cache;
 use super::boxes::Boxes;
-use crate::plan::graph::Graph;
+use crate::plan::program::Program;
 use conv3d::blocked::window::Window;
 use relevox_grid::Box3;
 use std::ops::Range;
@@ -19,8 +19,8 @@ pub(super) struct Working {
 
 impl Working {
     /// Lays out the boxes in the memory of an earlier patch.
-    pub(super) fn new(graph: &Graph, cache: &Cache, boxes: Boxes, mut buffers: Vec<Vec<f32>>) -> Working {
-        let windows: Vec<Option<Window>> = graph
+    pub(super) fn new(program: &Program, cache: &Cache, boxes: Boxes, mut buffers: Vec<Vec<f32>>) -> Working {
+        let windows: Vec<Option<Window>> = program
             .layers
             .iter()
             .zip(&cache.arrangement.windows)
@@ -29,8 +29,8 @@ impl Working {
                 Some(Window::new(whole.layer, *held, whole.blocks, whole.pitch))
             })
             .collect();
-        buffers.resize_with(graph.buffers.len(), Vec::new);
-        for (buffer, len) in buffers.iter_mut().zip(lens(graph, &boxes.held)) {
+        buffers.resize_with(program.buffers.len(), Vec::new);
+        for (buffer, len) in buffers.iter_mut().zip(lens(program, &boxes.held)) {
             if buffer.len() < len {
                 *buffer = vec![0.0; len];
             }
@@ -39,27 +39,28 @@ impl Working {
     }
 
     /// Returns a layer's window and values if any of it is needed.
-    pub(super) fn layer(&self, graph: &Graph, layer: usize) -> Option<(&Window, &[f32])> {
-        let (place, window) = (graph.layers[layer], self.windows[layer].as_ref()?);
+    pub(super) fn layer(&self, program: &Program, layer: usize) -> Option<(&Window, &[f32])> {
+        let (place, window) = (program.layers[layer], self.windows[layer].as_ref()?);
         let skip = place.first_block * window.block_len();
         Some((window, &self.buffers[place.buffer][skip..][..window.elements()]))
     }
 
     /// Copies the cached values that are needed and not recomputed.
-    pub(super) fn fill(&mut self, graph: &Graph, cache: &Cache) {
-        let mut computed: Vec<Option<Box3>> = vec![None; graph.layers.len()];
-        let mut written = vec![false; graph.layers.len()];
-        for ((step, outputs), parts) in graph.steps.iter().zip(&self.boxes.steps).zip(&self.boxes.parts) {
-            let factor = step.work.factor();
+    pub(super) fn fill(&mut self, program: &Program, cache: &Cache) {
+        let mut computed: Vec<Option<Box3>> = vec![None; program.layers.len()];
+        let mut written = vec![false; program.layers.len()];
+        for ((step, outputs), parts) in program.steps.iter().zip(&self.boxes.steps).zip(&self.boxes.parts) {
             written[step.output] = true;
             // Between recomputed parts lie cached values.
-            computed[step.output] = outputs.filter(|_| parts.is_none()).map(|outputs| outputs.scaled(factor));
+            let size = cache.arrangement.windows[step.output].layer;
+            let whole = outputs.filter(|_| parts.is_none());
+            computed[step.output] = whole.map(|outputs| step.work.written(outputs, size));
         }
         // Concatenated layers are filled as their parts.
         for (layer, place) in
-            graph.layers.iter().enumerate().filter(|(layer, _)| *layer == 0 || written[*layer])
+            program.layers.iter().enumerate().filter(|(layer, _)| *layer == 0 || written[*layer])
         {
-            let Some(from) = cache.layer(graph, layer) else { continue };
+            let Some(from) = cache.layer(program, layer) else { continue };
             let Some(window) = &self.windows[layer] else { continue };
             let skip = place.first_block * window.block_len();
             let to = &mut self.buffers[place.buffer][skip..][..window.elements()];
@@ -70,10 +71,10 @@ impl Working {
 
 /// Values that each buffer's box takes.
 pub(super) fn lens<'a>(
-    graph: &'a Graph,
+    program: &'a Program,
     held: &'a [Option<Box3<isize>>],
 ) -> impl Iterator<Item = usize> + 'a {
-    graph.buffers.iter().zip(held).map(|(buffer, held)| {
+    program.buffers.iter().zip(held).map(|(buffer, held)| {
         let voxels = held.map_or(0, |held| held.voxels());
         voxels * buffer.blocks * buffer.pitch
     })

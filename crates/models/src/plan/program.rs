@@ -1,10 +1,8 @@
-//! A network as steps between layers, with what their sizes decide: which memory each layer takes, and until when.
+//! A compiled network: steps between layers, with what their sizes decide: which memory each layer takes, and until when.
 
-use conv3d::ConvGeometry;
-use conv3d::blocked::conv::{Convolution, Job};
-use conv3d::blocked::pool::MaxPool;
+use super::work::Work;
+use conv3d::blocked::lanes::Lanes;
 use conv3d::blocked::window::{BLOCK, Window};
-use conv3d::blocked::winograd::Winograd;
 
 /// Blocks of a buffer: all of it, or a part beside others (a concatenation).
 #[derive(Clone, Copy, Debug)]
@@ -23,94 +21,63 @@ pub(crate) struct Buffer {
     pub(crate) halo: usize,
 }
 
-/// One operation of a graph.
+/// One operation of a program.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) work: Work,
     pub(crate) input: usize,
     pub(crate) output: usize,
-    /// A layer to add, every so many voxels.
+    /// A second input, every so many voxels; one voxel with the value of each channel for a gate.
     pub(crate) residual: Option<(usize, usize)>,
-}
-
-/// Operation of a step.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// Batch norm, residual and ReLU included.
-    Conv(Convolution),
-    /// The same, with Winograd's algorithm.
-    Winograd(Winograd),
-    Pool(MaxPool),
-    /// A transposed convolution whose kernel equals its stride: a pointwise convolution per voxel of the kernel.
-    TransposedConv {
-        phases: Vec<Convolution>,
-        factor: usize,
-    },
-}
-
-impl Work {
-    /// Computes each job's box.
-    pub(crate) fn run(&self, jobs: &mut [Job<'_>]) {
-        match self {
-            Work::Conv(conv) => conv.run(jobs),
-            Work::Winograd(conv) => conv.run(jobs),
-            Work::Pool(pool) => pool.run(jobs),
-            Work::TransposedConv { phases, .. } => phases.iter().for_each(|phase| phase.run(jobs)),
-        }
-    }
-
-    /// Kernel, stride and padding; those of a voxel alone for [`Work::TransposedConv`].
-    pub(crate) fn geometry(&self) -> ConvGeometry {
-        match self {
-            Work::TransposedConv { .. } => ConvGeometry::POINTWISE,
-            Work::Conv(conv) => conv.geometry(),
-            Work::Winograd(conv) => conv.geometry(),
-            Work::Pool(pool) => pool.geometry,
-        }
-    }
-
-    /// Returns the voxels of the output along an axis per computed voxel: more than 1 for a transposed convolution.
-    pub(crate) fn factor(&self) -> usize {
-        if let Work::TransposedConv { factor, .. } = self { *factor } else { 1 }
-    }
-
-    /// Returns the alignment of boxes along each axis; at the end of the layer they may be shorter.
-    pub(crate) fn grid(&self) -> [usize; 3] {
-        if let Work::Winograd(conv) = self { [1, conv.grid(), conv.grid()] } else { [1; 3] }
-    }
-
-    /// Returns the number of multiply-adds per computed voxel, including taps outside the layer.
-    pub(crate) fn products(&self) -> usize {
-        match self {
-            Work::Conv(conv) => conv.products(),
-            Work::Winograd(conv) => conv.products(),
-            Work::TransposedConv { phases, .. } => phases.iter().map(Convolution::products).sum(),
-            Work::Pool(_) => 0,
-        }
-    }
-
-    /// Returns the size of the output, or `None` if the kernel does not fit.
-    pub(crate) fn output_size(&self, input: [usize; 3]) -> Option<[usize; 3]> {
-        if let Work::TransposedConv { factor, .. } = self {
-            return Some(input.map(|size| size * factor));
-        }
-        self.geometry().output_size(input)
-    }
+    /// Zeros after the input along each axis, which allow for more outputs.
+    pub(crate) after: [usize; 3],
 }
 
 /// Result of the last layer.
 #[derive(Debug)]
 pub(crate) enum End {
     /// The mean over voxels, then weighted sums of channels.
-    Outputs(Head),
-    /// All values of the first channels.
-    Values { channels: usize },
+    Head(Head),
+    /// The values of the single voxel, by channel.
+    Vector(Lanes),
+    /// All values, by channel.
+    Map(Lanes),
+}
+
+impl End {
+    /// Returns the number of values of an image of `size` voxels.
+    pub(crate) fn len(&self, size: [usize; 3]) -> usize {
+        match self {
+            End::Head(head) => head.bias.len(),
+            End::Vector(lanes) => lanes.count(),
+            End::Map(lanes) => lanes.count() * size.iter().product::<usize>(),
+        }
+    }
+
+    /// Returns whether the result is a vector, as a classifier's.
+    pub(crate) fn is_vector(&self) -> bool {
+        !matches!(self, End::Map(_))
+    }
+
+    /// Writes an image's vector, from its last layer.
+    pub(crate) fn outputs(&self, window: &Window, values: &[f32], outputs: &mut [f32]) {
+        match self {
+            End::Head(head) => head.outputs(window, values, outputs),
+            End::Vector(lanes) | End::Map(lanes) => {
+                for (lane, channel) in lanes.channels.iter().enumerate() {
+                    if let Some(channel) = channel {
+                        outputs[*channel] = values[window.at(lane / BLOCK, [0; 3]) + lane % BLOCK];
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The last layer of a classifier.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// `[k, channels]`
+    /// `[k, lanes]`
     pub(crate) weights: Vec<f32>,
     /// `[k]`
     pub(crate) bias: Vec<f32>,
@@ -119,7 +86,7 @@ pub(crate) struct Head {
 impl Head {
     /// Computes the outputs of an image from its last layer: the mean over voxels by channel, in float64, then the
     /// weighted sums.
-    pub(crate) fn outputs(&self, window: &Window, values: &[f32], outputs: &mut [f32]) {
+    fn outputs(&self, window: &Window, values: &[f32], outputs: &mut [f32]) {
         let [z, y, x] = window.layer;
         let mut sums = vec![0.0f64; window.blocks * window.pitch];
         for (block, sums) in sums.chunks_mut(window.pitch).enumerate() {
@@ -133,8 +100,7 @@ impl Head {
             }
         }
         let count = (z * y * x) as f64;
-        let channels = self.weights.len() / self.bias.len().max(1);
-        for ((weights, bias), output) in self.weights.chunks(channels.max(1)).zip(&self.bias).zip(outputs) {
+        for ((weights, bias), output) in self.weights.chunks(sums.len().max(1)).zip(&self.bias).zip(outputs) {
             let weighted =
                 sums.iter().zip(weights).map(|(sum, &weight)| sum / count * f64::from(weight)).sum::<f64>();
             *output = (weighted + f64::from(*bias)) as f32;
@@ -144,7 +110,7 @@ impl Head {
 
 /// A network: layer 0 is the image, the last step's output is the last layer.
 #[derive(Debug)]
-pub(crate) struct Graph {
+pub(crate) struct Program {
     pub(crate) channels: usize,
     /// The image is padded at its far ends to a multiple of this.
     pub(crate) multiple: usize,
@@ -154,14 +120,14 @@ pub(crate) struct Graph {
     pub(crate) end: End,
 }
 
-impl Graph {
+impl Program {
     /// The last layer.
     pub(crate) fn last(&self) -> usize {
         self.steps.last().map_or(0, |step| step.output)
     }
 }
 
-/// A graph for images of one size.
+/// A program for images of one size.
 #[derive(Debug)]
 pub(crate) struct Arrangement {
     /// What each layer's memory holds.
@@ -176,37 +142,37 @@ pub(crate) struct Arrangement {
 
 impl Arrangement {
     /// Sizes and memory for images of `size` voxels, or none where a kernel does not fit.
-    pub(crate) fn new(graph: &Graph, size: [usize; 3]) -> Option<Arrangement> {
-        let mut sizes = vec![[0; 3]; graph.layers.len()];
-        sizes[0] = size.map(|size| size.next_multiple_of(graph.multiple));
-        for step in &graph.steps {
-            let output = step.work.output_size(sizes[step.input])?;
+    pub(crate) fn new(program: &Program, size: [usize; 3]) -> Option<Arrangement> {
+        let mut sizes = vec![[0; 3]; program.layers.len()];
+        sizes[0] = size.map(|size| size.next_multiple_of(program.multiple));
+        for step in &program.steps {
+            let output = step.work.output_size(step.after, sizes[step.input])?;
             sizes[step.output] = output;
             // Layers that lie beside one another are of one size.
-            let buffer = graph.layers[step.output].buffer;
-            for (layer, size) in graph.layers.iter().zip(&mut sizes) {
+            let buffer = program.layers[step.output].buffer;
+            for (layer, size) in program.layers.iter().zip(&mut sizes) {
                 if layer.buffer == buffer {
                     *size = output;
                 }
             }
         }
         let window = |layer: &Layer, &size: &[usize; 3]| {
-            let buffer = &graph.buffers[layer.buffer];
+            let buffer = &program.buffers[layer.buffer];
             Window::whole(size, layer.blocks, buffer.pitch, buffer.halo)
         };
         let windows: Vec<Window> =
-            graph.layers.iter().zip(&sizes).map(|(layer, size)| window(layer, size)).collect();
-        let mut buffer_lens = vec![0; graph.buffers.len()];
-        for (layer, window) in graph.layers.iter().zip(&windows) {
-            buffer_lens[layer.buffer] = window.block_len() * graph.buffers[layer.buffer].blocks;
+            program.layers.iter().zip(&sizes).map(|(layer, size)| window(layer, size)).collect();
+        let mut buffer_lens = vec![0; program.buffers.len()];
+        for (layer, window) in program.layers.iter().zip(&windows) {
+            buffer_lens[layer.buffer] = window.block_len() * program.buffers[layer.buffer].blocks;
         }
-        let (slots, slot_lens) = share_memory(graph, &buffer_lens, &vec![false; buffer_lens.len()]);
+        let (slots, slot_lens) = share_memory(program, &buffer_lens, &vec![false; buffer_lens.len()]);
         Some(Arrangement { windows, slots, slot_lens, buffer_lens })
     }
 
     /// Gives each of these buffers a slot that nothing else is written to.
-    pub(crate) fn keep(&mut self, graph: &Graph, cached: &[bool]) {
-        (self.slots, self.slot_lens) = share_memory(graph, &self.buffer_lens, cached);
+    pub(crate) fn keep(&mut self, program: &Program, cached: &[bool]) {
+        (self.slots, self.slot_lens) = share_memory(program, &self.buffer_lens, cached);
     }
 
     /// Values by image in all.
@@ -216,18 +182,18 @@ impl Arrangement {
 }
 
 /// Gives each buffer a slot, which it leaves after its last use; one that is cached has a slot of its own.
-fn share_memory(graph: &Graph, lens: &[usize], cached: &[bool]) -> (Vec<usize>, Vec<usize>) {
-    let buffer_of = |layer: usize| graph.layers[layer].buffer;
-    let mut last_use = vec![0; graph.buffers.len()];
-    for (at, step) in graph.steps.iter().enumerate() {
+fn share_memory(program: &Program, lens: &[usize], cached: &[bool]) -> (Vec<usize>, Vec<usize>) {
+    let buffer_of = |layer: usize| program.layers[layer].buffer;
+    let mut last_use = vec![0; program.buffers.len()];
+    for (at, step) in program.steps.iter().enumerate() {
         let residual = step.residual.map(|(layer, _)| layer);
         for layer in [step.input, step.output].into_iter().chain(residual) {
             last_use[buffer_of(layer)] = at;
         }
     }
-    last_use[buffer_of(graph.last())] = usize::MAX;
+    last_use[buffer_of(program.last())] = usize::MAX;
     last_use.iter_mut().zip(cached).filter(|(_, cached)| **cached).for_each(|(last, _)| *last = usize::MAX);
-    let mut slots = vec![usize::MAX; graph.buffers.len()];
+    let mut slots = vec![usize::MAX; program.buffers.len()];
     let mut slot_lens: Vec<usize> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     let mut place = |buffer: usize, free: &mut Vec<usize>, slots: &mut Vec<usize>| {
@@ -251,9 +217,9 @@ fn share_memory(graph: &Graph, lens: &[usize], cached: &[bool]) -> (Vec<usize>, 
         *held = (*held).max(lens[buffer]);
     };
     place(buffer_of(0), &mut free, &mut slots);
-    for (at, step) in graph.steps.iter().enumerate() {
+    for (at, step) in program.steps.iter().enumerate() {
         place(buffer_of(step.output), &mut free, &mut slots);
-        for buffer in 0..graph.buffers.len() {
+        for buffer in 0..program.buffers.len() {
             if last_use[buffer] == at && slots[buffer] != usize::MAX {
                 free.push(slots[buffer]);
             }
