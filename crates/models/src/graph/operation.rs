@@ -1,6 +1,6 @@
 //! The operations of networks.
 
-use conv3d::ConvGeometry;
+use conv3d::{ConvGeometry, Pool3dParams};
 
 /// Zeros around a feature map, `[z, y, x]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -84,6 +84,13 @@ pub struct Pool {
     pub stride: [usize; 3],
     /// Voxels around the input.
     pub padding: Padding,
+}
+
+impl From<Pool3dParams> for Pool {
+    fn from(params: Pool3dParams) -> Self {
+        let Pool3dParams { kernel, stride, padding } = params;
+        Self { kernel, stride, padding: padding.into() }
+    }
 }
 
 impl Pool {
