@@ -1,7 +1,7 @@
 //! Description of a network: operations on feature maps, in the order in which they run.
 //!
 //! A [`Graph`] is what every network is before something runs it: [`Plan`](crate::plan::Plan) compiles it for the CPU,
-//! `tensor` runs it on candle. It is made by [`Builder`], which validates the channels of each operation, so that a
+//! [`TensorGraph`](tensor::TensorGraph) runs it on candle. It is made by [`Builder`], which validates the channels of each operation, so that a
 //! graph that exists is consistent for any size of image; sizes are checked by [`Graph::sizes`].
 //!
 //! A value is a feature map `[c, z, y, x]` or a vector `[c]`, by image. Value 0 is the image.

@@ -95,7 +95,7 @@ impl Draw {
 
     /// Returns a padding of less than `most` at each end.
     fn padding(&mut self, most: [usize; 3]) -> Padding {
-        let mut ends = |draw: &mut Self| std::array::from_fn(|axis| draw.range(0, most[axis] - 1));
+        let ends = |draw: &mut Self| std::array::from_fn(|axis| draw.range(0, most[axis] - 1));
         let before = ends(self);
         if self.once_in(2) { before.into() } else { Padding { before, after: ends(self) } }
     }
