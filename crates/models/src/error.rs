@@ -117,6 +117,26 @@ pub enum Error {
         /// Those it was given.
         found: String,
     },
+    /// An ONNX file is damaged, contradicts itself, or is of a kind that is not read.
+    #[error("{place}: expected {expected}, found {found}")]
+    Onnx {
+        /// The part of the file, or the node and its operator.
+        place: String,
+        /// The content that is read.
+        expected: String,
+        /// The actual content.
+        found: String,
+    },
+    /// A network has an operation that a graph cannot describe. Another runtime may run it.
+    #[error("node {node} ({operator}) is not supported: {why}")]
+    UnsupportedOperator {
+        /// The node.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// What is not supported.
+        why: String,
+    },
     /// A batch or patch does not fit the network.
     #[error("inference plan: expected {expected}, found {found}")]
     Batch {

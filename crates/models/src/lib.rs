@@ -13,6 +13,7 @@ pub mod init;
 pub mod layers;
 pub mod loss;
 pub mod memory;
+pub mod onnx;
 mod parameters;
 pub mod plan;
 mod resnet;

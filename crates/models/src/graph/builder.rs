@@ -29,6 +29,11 @@ impl Builder {
         value.0.checked_sub(1).map_or(Form::Map(self.channels), |node| self.nodes[node].form)
     }
 
+    /// Returns the node that computes a value, or `None` for the image.
+    pub fn node(&self, value: Value) -> Option<&Node> {
+        self.nodes.get(value.0.checked_sub(1)?)
+    }
+
     /// Adds an operation.
     ///
     /// # Errors

@@ -22,6 +22,7 @@
 //! ```
 
 mod builder;
+mod fold;
 mod operation;
 #[cfg(test)]
 pub(crate) mod random;

@@ -31,7 +31,9 @@ impl Graph {
                 Form::Vector(_) => {
                     if let (Operation::Linear(linear), [shape]) = (&node.operation, &inputs[..]) {
                         let expected = linear.weights.len() / linear.bias.len();
-                        if shape.iter().product::<usize>() != expected {
+                        let found =
+                            shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+                        if found != Some(expected) {
                             return Err(refuse(format!("an input of {expected} values")));
                         }
                     }

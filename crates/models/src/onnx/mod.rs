@@ -1,0 +1,315 @@
+//! Networks in ONNX files: <https://onnx.ai/onnx/operators/>.
+//!
+//! [`read`] turns the content of a file into a [`Graph`]. It reads what PyTorch's exporters write, the one that traces
+//! (`dynamo=False`) and the one that exports programs (`dynamo=True`), of operator sets 7 to 23, with weights of single,
+//! double or half precision inside the file or in files next to it. Nothing but the caller touches files.
+//!
+//! | operators | become |
+//! |---|---|
+//! | Conv (three spatial axes; strides, dilations, groups, any padding, `auto_pad`) | [`Operation::Conv`](crate::graph::Operation::Conv); of a pooled vector, `Linear` |
+//! | ConvTranspose without groups or dilation | `ConvTranspose` |
+//! | BatchNormalization; Add, Sub, Mul, Div with constants by channel; Neg | `Affine`, or a part of the norm or layer before |
+//! | InstanceNormalization, GroupNormalization, and the reshaped InstanceNormalization that exporters write for it | `Norm` |
+//! | Relu, LeakyRelu, PRelu, Elu, Selu, Sigmoid, HardSigmoid, HardSwish, Mish, Gelu, Tanh, Softplus, Clip, Max and Min with a number | `Activation` |
+//! | `x · sigmoid(x)`, `x · tanh(softplus(x))`, `x · clip(x + 3, 0, 6) / 6`, both forms of Gelu | the activation that they are |
+//! | Add, Sub, Sum of values; Mul of values of one shape, or of a map and a vector; Pow by 2 or 3 | `Add`, `Multiply` |
+//! | Concat along the channels; Pad with zeros | `Concat`, `PadChannels`; padding of voxels becomes a part of the next convolution or pool |
+//! | MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, ReduceMean and ReduceMax over voxels | `MaxPool`, `MeanPool`, `GlobalMean` |
+//! | Gemm, MatMul with constant weights | `Linear` |
+//! | Resize, Upsample: nearest neighbour by whole factors | `Repeat` |
+//! | Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand that leave the order of elements as it is; Identity, Cast, Dropout | nothing |
+//! | Constant, Shape, and arithmetic on constants and shapes | folded |
+//! | Softmax, LogSoftmax, Sigmoid at the very end | left out, and returned as [`Onnx::last`] |
+//!
+//! Any other operator, and any of these in a form that a graph cannot describe, is refused with
+//! [`Error::UnsupportedOperator`], so that another runtime can take over.
+//!
+//! Operations whose form depends on the size of the images (`Reshape` to numbers, `auto_pad`, `ceil_mode`) are read for
+//! the size that the file states or the caller gives. The first axis is the batch; each image is computed separately.
+
+mod dims;
+mod external;
+mod fault;
+mod fold;
+mod last;
+mod lower;
+mod model;
+mod order;
+mod shape;
+mod state;
+mod tensor;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub use external::is_inside_folder;
+pub use last::LastActivation;
+
+use crate::Error;
+use crate::graph::Graph;
+use fault::{Fault, on_one_line};
+use model::{Model, Network, Port};
+use state::{Item, State};
+use tensor::Kind;
+
+/// The versions of the operator set that are read.
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=23;
+/// Most voxels of an image along an axis.
+const LARGEST_SIZE: usize = 1 << 16;
+
+/// A network that was read from an ONNX file.
+#[derive(Clone, Debug)]
+pub struct Onnx {
+    /// The network, which returns logits.
+    pub graph: Graph,
+    /// Name of the input.
+    pub input: String,
+    /// Name of the output.
+    pub output: String,
+    /// Sizes `[c, z, y, x]` of the image as the file states them; those of dynamic axes are `None`.
+    pub shape: [Option<usize>; 4],
+    /// The activation after the logits, which the graph leaves out.
+    pub last: Option<LastActivation>,
+    /// The file's `metadata_props`. `relevox.input` holds an input contract.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Reads the content of an ONNX file, for images of `size` voxels `[z, y, x]` where the file leaves them open.
+///
+/// `external` returns the content of a file of weights; it is called with locations for which [`is_inside_folder`]
+/// holds, relative to the folder of the ONNX file.
+///
+/// # Errors
+/// Returns [`Error::UnsupportedOperator`] if the network has an operation that a graph cannot describe: another runtime
+/// may run it. Returns [`Error::Onnx`] if the content is damaged, contradicts itself, has several inputs or outputs, an
+/// input other than `[n, c, z, y, x]` or weights other than floating-point numbers, or if it depends on another size of
+/// the images: the message tells what to change. Returns [`Error::Graph`] if operations do not fit together, and the
+/// error of `external`.
+pub fn read(
+    bytes: &[u8],
+    size: Option<[usize; 3]>,
+    external: &mut dyn FnMut(&str) -> Result<Vec<u8>, Error>,
+) -> Result<Onnx, Error> {
+    let model = Model::read(bytes)?;
+    let image = image(&model)?.clone();
+    let output = output(&model.graph)?.name;
+    let (batch, shape) = stated(&image)?;
+    let files = external::read(&model, external)?;
+    let mut model = model;
+    for (name, tensor) in model.tensors_mut() {
+        let located = tensor.locate_in(|location| files.get(location).map(Vec::as_slice));
+        located.map_err(|fault| at(fault, &on_one_line(name), "external data", &Images::Any))?;
+    }
+    let order = order::order(&model.graph.nodes, output)?;
+    let images = Images::of(shape, size)?;
+    let channels = match shape[0] {
+        Some(channels) => channels,
+        None => channels_of_weights(&model.graph, image.name)?,
+    };
+    let Model { opset, metadata, graph: Network { nodes, constants, .. } } = model;
+    let size_of_files = files.values().fold(bytes.len(), |sum, file| sum.saturating_add(file.len()));
+    let mut state = State::new(image.name, channels, batch, images.known(), opset, size_of_files);
+    for (name, tensor) in constants {
+        state.define(name, Item::Constant(Rc::new(tensor)));
+    }
+    for index in order {
+        let node = &nodes[index];
+        let item = lower::lower(&mut state, node)
+            .map_err(|fault| at(fault, &node.title(), &on_one_line(node.operator), &images))?;
+        let mut names = node.outputs.iter().copied().filter(|name| !name.is_empty());
+        if let Some(first) = node.outputs.first().filter(|name| !name.is_empty()) {
+            state.define(first, item);
+            names.next();
+        }
+        names.for_each(|name| state.define(name, Item::Secondary));
+    }
+    let Some(item) = state.item(output).cloned() else {
+        return Err(Error::Onnx {
+            place: format!("output {}", on_one_line(output)),
+            expected: "a node that computes it".to_owned(),
+            found: "none".to_owned(),
+        });
+    };
+    let (value, last) =
+        last::logits(&mut state, item).map_err(|fault| at(fault, &on_one_line(output), "output", &images))?;
+    let graph = state.builder.finish(value).fold_affine();
+    if let Some(size) = images.size() {
+        graph.sizes(size)?;
+    }
+    let (input, output) = (image.name.to_owned(), output.to_owned());
+    Ok(Onnx { graph, input, output, shape, last, metadata })
+}
+
+/// Returns the sizes `[c, z, y, x]` of the image as an ONNX file states them; those of dynamic axes are `None`.
+///
+/// # Errors
+/// Returns [`Error::Onnx`] if the content is damaged or has no single input `[n, c, z, y, x]`.
+pub fn shape(bytes: &[u8]) -> Result<[Option<usize>; 4], Error> {
+    let model = Model::read(bytes)?;
+    Ok(stated(image(&model)?)?.1)
+}
+
+/// The size of the images that a network is read for.
+#[derive(Debug)]
+enum Images {
+    /// Of any size: none is stated or given.
+    Any,
+    Known([usize; 3]),
+    /// Of another size than the file states.
+    Other {
+        stated: [Option<usize>; 3],
+        given: [usize; 3],
+    },
+}
+
+impl Images {
+    fn of(shape: [Option<usize>; 4], given: Option<[usize; 3]>) -> Result<Self, Error> {
+        let [_, z, y, x] = shape;
+        let stated = [z, y, x];
+        let is_contradicted = |given: [usize; 3]| {
+            stated.iter().zip(given).any(|(&stated, given)| stated.is_some_and(|stated| stated != given))
+        };
+        let sizes = match given {
+            Some(given) if is_contradicted(given) => Self::Other { stated, given },
+            Some(given) => Self::Known(given),
+            None => match (z, y, x) {
+                (Some(z), Some(y), Some(x)) => Self::Known([z, y, x]),
+                _ => Self::Any,
+            },
+        };
+        match sizes.size() {
+            Some(size) if size.iter().any(|&size| size == 0 || size > LARGEST_SIZE) => Err(Error::Onnx {
+                place: "image".to_owned(),
+                expected: format!("1 to {LARGEST_SIZE} voxels an axis"),
+                found: format!("{size:?}"),
+            }),
+            _ => Ok(sizes),
+        }
+    }
+
+    fn size(&self) -> Option<[usize; 3]> {
+        match self {
+            Self::Any => None,
+            Self::Known(size) | Self::Other { given: size, .. } => Some(*size),
+        }
+    }
+
+    /// Returns the size that nodes may depend on.
+    fn known(&self) -> Option<[usize; 3]> {
+        match self {
+            Self::Known(size) => Some(*size),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the error of a node.
+fn at(fault: Fault, name: &str, operator: &str, images: &Images) -> Error {
+    let place = format!("{name} ({operator})");
+    match fault {
+        Fault::Whole(error) => error,
+        Fault::Unsupported(why) => {
+            Error::UnsupportedOperator { node: name.to_owned(), operator: operator.to_owned(), why }
+        }
+        Fault::Invalid { expected, found } => Error::Onnx { place, expected, found },
+        Fault::Size => match images {
+            Images::Other { stated, given } => {
+                let stated: Vec<String> = stated
+                    .iter()
+                    .map(|size| size.map_or("any".to_owned(), |size| size.to_string()))
+                    .collect();
+                let expected =
+                    format!("images of [{}] voxels, on which its result depends", stated.join(", "));
+                Error::Onnx { place, expected, found: format!("{given:?}") }
+            }
+            _ => Error::Onnx {
+                place,
+                expected: "the size of the images, on which its result depends".to_owned(),
+                found: "dynamic axes and no size".to_owned(),
+            },
+        },
+    }
+}
+
+/// Returns the single input of a network of a version that is read.
+fn image<'m, 'a>(model: &'m Model<'a>) -> Result<&'m Port<'a>, Error> {
+    if !OPSETS.contains(&model.opset) {
+        return Err(Error::Onnx {
+            place: "operator set".to_owned(),
+            expected: format!("version {} to {}", OPSETS.start(), OPSETS.end()),
+            found: model.opset.to_string(),
+        });
+    }
+    let images = model.graph.images();
+    match images[..] {
+        [image] => Ok(image),
+        _ => Err(Error::Onnx {
+            place: "graph".to_owned(),
+            expected: "one input, the image".to_owned(),
+            found: names(images.iter().map(|port| port.name)),
+        }),
+    }
+}
+
+fn output<'m, 'a>(network: &'m Network<'a>) -> Result<&'m Port<'a>, Error> {
+    match &network.outputs[..] {
+        [output] => Ok(output),
+        outputs => Err(Error::Onnx {
+            place: "graph".to_owned(),
+            expected: "one output".to_owned(),
+            found: names(outputs.iter().map(|port| port.name)),
+        }),
+    }
+}
+
+fn names<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    const MOST: usize = 8;
+    let count = names.len();
+    let mut listed: Vec<String> = names.take(MOST).map(on_one_line).collect();
+    if count > MOST {
+        listed.push("…".to_owned());
+    }
+    if count == 0 { "none".to_owned() } else { format!("{count}: {}", listed.join(", ")) }
+}
+
+/// Returns the images of a batch and the sizes `[c, z, y, x]` that the input states.
+fn stated(image: &Port<'_>) -> Result<(usize, [Option<usize>; 4]), Error> {
+    let refuse = |expected: &str, found: String| {
+        Err(Error::Onnx {
+            place: format!("input {}", on_one_line(image.name)),
+            expected: expected.to_owned(),
+            found,
+        })
+    };
+    match Kind::of(image.kind) {
+        Ok(kind) if kind.is_float() => {}
+        Ok(kind) => return refuse("floating-point numbers", kind.name().to_owned()),
+        Err(found) => return refuse("floating-point numbers", found),
+    }
+    match image.shape.as_deref() {
+        Some(&[batch, channels, z, y, x]) => Ok((batch.unwrap_or(1), [channels, z, y, x])),
+        Some(shape) => {
+            let sizes: Vec<String> =
+                shape.iter().map(|size| size.map_or("?".to_owned(), |size| size.to_string())).collect();
+            refuse("a shape [n, c, z, y, x]", format!("[{}]", sizes.join(", ")))
+        }
+        None => refuse("a shape [n, c, z, y, x]", "none".to_owned()),
+    }
+}
+
+/// Returns the number of channels that the first convolution of an image has weights for.
+fn channels_of_weights(network: &Network<'_>, image: &str) -> Result<usize, Error> {
+    let weights = network.nodes.iter().find_map(|node| {
+        let is_first = node.operator == "Conv" && node.input(0) == Some(image);
+        let name = node.input(1).filter(|_| is_first)?;
+        let (_, tensor) = network.constants.iter().find(|(other, _)| *other == name)?;
+        let groups = usize::try_from(node.int("group", 1)).ok()?;
+        tensor.shape.get(1)?.checked_mul(groups)
+    });
+    weights.filter(|&channels| channels > 0).ok_or_else(|| Error::Onnx {
+        place: format!("input {}", on_one_line(image)),
+        expected: "a number of channels".to_owned(),
+        found: "a dynamic axis, and no convolution of the input".to_owned(),
+    })
+}
