@@ -1,4 +1,4 @@
-//! Grad-CAM: the channels of the last residual stage, weighted by how strongly each is evidence for a class.
+//! Grad-CAM: the channels of the last feature map, weighted by how strongly each is evidence for a class.
 //!
 //! Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization"
 //! (ICCV 2017), <https://doi.org/10.1109/ICCV.2017.74>. A channel's weight is the spatial mean of the logit's gradient; the
@@ -9,6 +9,9 @@ use candle_core::{D, Device, Tensor, Var};
 use ndarray::Array3;
 use relevox_models::ResNet3d;
 use relevox_models::conv3d::{Mode, upsample3d};
+use relevox_models::graph::Graph;
+use relevox_models::graph::tensor::TensorGraph;
+use relevox_models::plan::Plan;
 use relevox_perturb::ImageView;
 
 use crate::network::upload_one;
@@ -40,7 +43,7 @@ impl Class {
     }
 }
 
-/// The last residual stage of a network for an image: its channels, and the gradient of a class's logit by them.
+/// The last feature map of a network for an image: its channels, and the gradient of a class's logit by them.
 pub struct LastStage {
     /// `[1, c, d, h, w]`
     pub(crate) features: Tensor,
@@ -68,8 +71,53 @@ impl LastStage {
     ) -> Result<Self, Error> {
         // Detached: only the head is differentiated.
         let features = network.features_t(&upload_one(image, device)?, false)?.detach();
-        let features = Var::from_tensor(&features)?;
-        let outputs = network.head(features.as_tensor())?.squeeze(0)?;
+        Self::of_features(&features, |features| Ok(network.head(features)?), image, target, class)
+    }
+
+    /// Computes the last feature map of a graph that ends in a global mean and layers of vectors.
+    ///
+    /// # Shapes
+    /// `image` is `[c, z, y, x]`.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] if the graph ends in anything else: it has no Grad-CAM. Otherwise as
+    /// [`LastStage::new`].
+    pub fn of_graph(
+        graph: &Graph,
+        image: ImageView<'_>,
+        target: &Target,
+        class: Class,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let (Some(map), Some(head)) = (graph.last_map(), graph.after_last_map()) else {
+            let last = graph.node(graph.output()).map_or("the image", |node| node.operation.name());
+            let expected = "a network that ends in a global mean and linear layers";
+            return Err(Error::setting("method", expected, format!("one that ends otherwise ({last})")));
+        };
+        let until = graph.until(map);
+        let features = if device.is_cpu() {
+            let (c, z, y, x) = image.dim();
+            let values: Vec<f32> = image.iter().copied().collect();
+            let sizes = until.sizes([z, y, x])?;
+            let shape = [&[1], sizes.last().map_or(&[][..], Vec::as_slice)].concat();
+            let features = Plan::new(&until)?.forward(&values, [1, c, z, y, x])?;
+            Tensor::from_vec(features, shape, device)?
+        } else {
+            TensorGraph::new(until, device)?.forward(&upload_one(image, device)?)?.detach()
+        };
+        let head = TensorGraph::new(head, device)?;
+        Self::of_features(&features, |features| Ok(head.forward(features)?), image, target, class)
+    }
+
+    fn of_features(
+        features: &Tensor,
+        head: impl Fn(&Tensor) -> Result<Tensor, Error>,
+        image: ImageView<'_>,
+        target: &Target,
+        class: Class,
+    ) -> Result<Self, Error> {
+        let features = Var::from_tensor(features)?;
+        let outputs = head(features.as_tensor())?.squeeze(0)?;
         let logit = target_logit(&outputs, target)?;
         let sign = class.sign(f64::from(logit.to_scalar::<f32>()?));
         let gradients = (logit * sign)?.backward()?;

@@ -1,23 +1,26 @@
-//! Residual networks as classifiers.
+//! Networks as classifiers.
 
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use ndarray::{Array2, ArrayView5};
-use relevox_models::ResNet3d;
-use relevox_models::engine::{self, Engine};
+use relevox_models::engine::{self, Engine, Network};
+use relevox_models::graph::Graph;
+use relevox_models::graph::tensor::TensorGraph;
+use relevox_models::{Error as NetworkError, ResNet3d};
 use relevox_perturb::{ImageView, Patch};
 
 use crate::classifier::{checked, unperturbed};
 use crate::{Baseline, Classifier, Error};
 
-/// A residual network in evaluation mode, on the CPU or a GPU.
+/// A network in evaluation mode, on the CPU or a GPU: a residual network, or any graph as a [`TensorGraph`].
 ///
 /// Patches of a scan are computed incrementally, from the cached activations of the scan, in agreement with whole forward
 /// passes within rounding: see [`relevox_models::engine`]. The activations of the latest scan stay cached, so that its
 /// other partitions and fills start from them.
-pub struct NetworkClassifier {
-    engine: Engine<ResNet3d>,
+pub struct NetworkClassifier<N: Network = ResNet3d> {
+    engine: Engine<N>,
+    outputs: usize,
 }
 
 impl NetworkClassifier {
@@ -28,14 +31,43 @@ impl NetworkClassifier {
     pub fn new(network: ResNet3d, device: Device) -> Result<Self, Error> {
         Ok(Self::from(Engine::new(network, device)?))
     }
+}
 
+impl NetworkClassifier<TensorGraph> {
+    /// Creates the classifier of a graph on a device, with the engine's default options.
+    ///
+    /// # Errors
+    /// Returns [`Error::Network`] if the graph does not return a vector, or cannot be compiled.
+    pub fn of_graph(graph: Graph, device: &Device) -> Result<Self, Error> {
+        Self::of_engine(Engine::new(TensorGraph::new(graph, device)?, device.clone())?)
+    }
+
+    /// Creates the classifier of a graph's engine.
+    ///
+    /// # Errors
+    /// Returns [`Error::Network`] if the graph does not return a vector.
+    pub fn of_engine(engine: Engine<TensorGraph>) -> Result<Self, Error> {
+        let graph = engine.network().graph();
+        if !graph.is_classifier() {
+            let channels = graph.form(graph.output()).channels();
+            return Err(Error::Network(NetworkError::Batch {
+                expected: "a classifier, which returns [n, k]".to_owned(),
+                found: format!("a network that returns maps of {channels} channels"),
+            }));
+        }
+        let outputs = graph.form(graph.output()).channels();
+        Ok(Self { engine, outputs })
+    }
+}
+
+impl<N: Network> NetworkClassifier<N> {
     /// Returns the engine, for other options; `NetworkClassifier::from` makes it a classifier again.
-    pub fn into_engine(self) -> Engine<ResNet3d> {
+    pub fn into_engine(self) -> Engine<N> {
         self.engine
     }
 
     /// Returns the network.
-    pub fn network(&self) -> &ResNet3d {
+    pub fn network(&self) -> &N {
         self.engine.network()
     }
 
@@ -47,17 +79,22 @@ impl NetworkClassifier {
 
 impl From<Engine<ResNet3d>> for NetworkClassifier {
     fn from(engine: Engine<ResNet3d>) -> Self {
-        Self { engine }
+        let outputs = engine.network().outputs();
+        Self { engine, outputs }
     }
 }
 
-impl Classifier for NetworkClassifier {
+impl<N: Network> Classifier for NetworkClassifier<N>
+where
+    Engine<N>: Sync,
+    engine::Baseline<N>: Send + Sync,
+{
     fn outputs(&self) -> usize {
-        self.network().outputs()
+        self.outputs
     }
 
     fn logits(&self, batch: ArrayView5<'_, f32>) -> Result<Array2<f32>, Error> {
-        rows(self.engine.forward(batch)?, self.outputs())
+        rows(self.engine.forward(batch)?, self.outputs)
     }
 
     fn batch_size(&self, shape: [usize; 4]) -> usize {
@@ -66,20 +103,23 @@ impl Classifier for NetworkClassifier {
 
     fn baseline<'a>(&'a self, image: ImageView<'a>) -> Result<Box<dyn Baseline + 'a>, Error> {
         let cached = self.engine.baseline(image)?;
-        let outputs = self.outputs();
-        checked(rows(cached.outputs().to_vec(), outputs)?, [1, outputs], unperturbed)?;
+        checked(rows(cached.outputs().to_vec(), self.outputs)?, [1, self.outputs], unperturbed)?;
         Ok(Box::new(NetworkBaseline { engine: &self.engine, image, cached }))
     }
 }
 
 /// A scan with its cached activations.
-struct NetworkBaseline<'a> {
-    engine: &'a Engine<ResNet3d>,
+struct NetworkBaseline<'a, N: Network> {
+    engine: &'a Engine<N>,
     image: ImageView<'a>,
-    cached: Arc<engine::Baseline<ResNet3d>>,
+    cached: Arc<engine::Baseline<N>>,
 }
 
-impl Baseline for NetworkBaseline<'_> {
+impl<N: Network> Baseline for NetworkBaseline<'_, N>
+where
+    Engine<N>: Sync,
+    engine::Baseline<N>: Send + Sync,
+{
     fn image(&self) -> ImageView<'_> {
         self.image
     }

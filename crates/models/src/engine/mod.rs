@@ -51,7 +51,7 @@ const IMAGES: usize = 16;
 
 /// A network in evaluation mode with what runs it on a device.
 ///
-/// The cached activations of the latest image are cache, so that further partitions and fills of a scan start from them.
+/// The activations of the latest image stay cached, so that further partitions and fills of a scan start from them.
 pub struct Engine<N: Network> {
     network: N,
     plan: Option<Plan>,
@@ -139,7 +139,7 @@ impl<N: Network> Engine<N> {
 
     /// Returns the number of whole images `[c, z, y, x]` worth computing together.
     pub fn images_at_once(&self, shape: [usize; 4]) -> usize {
-        (self.memory / N::image_bytes(shape).max(1)).clamp(1, IMAGES).min(self.images.most())
+        (self.memory / self.network.image_bytes(shape).max(1)).clamp(1, IMAGES).min(self.images.most())
     }
 
     /// Returns the number of patches of an image `[c, z, y, x]` worth computing together.
@@ -147,7 +147,8 @@ impl<N: Network> Engine<N> {
         match (self.dense, &self.plan) {
             (true, _) => self.images_at_once(shape),
             (false, Some(_)) => TOGETHER,
-            (false, None) => FOR_WINDOWS,
+            (false, None) if N::HAS_WINDOWS => FOR_WINDOWS,
+            (false, None) => self.images_at_once(shape),
         }
     }
 
@@ -226,7 +227,7 @@ impl<N: Network> Engine<N> {
         let shape: [usize; 4] = image.dim().into();
         let values = image.as_slice().unwrap_or_default();
         let (layers, outputs) = match &self.plan {
-            _ if self.dense => {
+            plan if self.dense || (plan.is_none() && !N::HAS_WINDOWS) => {
                 let outputs =
                     if N::IS_CLASSIFIER { self.forward(image.insert_axis(Axis(0)))? } else { Vec::new() };
                 (Layers::Image(image.to_owned()), outputs)

@@ -3,12 +3,13 @@
 use candle_core::{Device, Result as TensorResult, Tensor};
 use relevox_grid::{Box3, Patch};
 
+use crate::graph::tensor::TensorGraph;
 use crate::memory::Fitting;
 use crate::plan::{self, Plan};
 use crate::windows::{self, ResNetWindows, UNetCache, UNetWindows};
 use crate::{Error, ResNet3d, UNet3d};
 
-/// A network that an [`Engine`](super::Engine) runs: [`ResNet3d`] or [`UNet3d`].
+/// A network that an [`Engine`](super::Engine) runs: [`ResNet3d`], [`UNet3d`] or, as a [`TensorGraph`], any classifier.
 pub trait Network: Sized + private::Sealed {
     /// The network prepared for windows.
     #[doc(hidden)]
@@ -20,6 +21,10 @@ pub trait Network: Sized + private::Sealed {
     /// `true` if an image has outputs `[k]`, `false` if it has an image of values.
     #[doc(hidden)]
     const IS_CLASSIFIER: bool;
+
+    /// `false` if patches take whole passes where there is no compiled plan.
+    #[doc(hidden)]
+    const HAS_WINDOWS: bool;
 
     /// Compiles the network for the CPU.
     #[doc(hidden)]
@@ -35,7 +40,7 @@ pub trait Network: Sized + private::Sealed {
 
     /// Estimates the bytes that a whole image `[c, z, y, x]` takes in a forward pass.
     #[doc(hidden)]
-    fn image_bytes(shape: [usize; 4]) -> usize;
+    fn image_bytes(&self, shape: [usize; 4]) -> usize;
 
     /// Computes an image's activations on the device.
     #[doc(hidden)]
@@ -73,12 +78,14 @@ mod private {
     pub trait Sealed {}
     impl Sealed for crate::ResNet3d {}
     impl Sealed for crate::UNet3d {}
+    impl Sealed for crate::graph::tensor::TensorGraph {}
 }
 
 impl Network for ResNet3d {
     type Windows = ResNetWindows;
     type Layers = windows::ResNetCache;
     const IS_CLASSIFIER: bool = true;
+    const HAS_WINDOWS: bool = true;
 
     fn plan(&self) -> Result<Plan, Error> {
         Plan::resnet(self)
@@ -92,7 +99,7 @@ impl Network for ResNet3d {
         self.forward_t(images, false)
     }
 
-    fn image_bytes(shape: [usize; 4]) -> usize {
+    fn image_bytes(&self, shape: [usize; 4]) -> usize {
         // The first stage is the largest: with stride 2 and 64 channels it is twice as large as four sequences, and an
         // operation holds its input, its output and a rearranged copy.
         8 * shape.iter().product::<usize>() * size_of::<f32>()
@@ -137,6 +144,7 @@ impl Network for UNet3d {
     type Windows = UNetWindows;
     type Layers = UNetCache;
     const IS_CLASSIFIER: bool = false;
+    const HAS_WINDOWS: bool = true;
 
     fn plan(&self) -> Result<Plan, Error> {
         Plan::unet(self)
@@ -150,7 +158,7 @@ impl Network for UNet3d {
         self.forward_t(images, false)
     }
 
-    fn image_bytes([_, z, y, x]: [usize; 4]) -> usize {
+    fn image_bytes(&self, [_, z, y, x]: [usize; 4]) -> usize {
         // The first level of 16 channels, its skip connection, and an operation's input, output and rearranged copy.
         16 * 6 * z * y * x * size_of::<f32>()
     }
@@ -194,4 +202,56 @@ impl Network for UNet3d {
         }
         values
     }
+}
+
+impl Network for TensorGraph {
+    type Windows = ();
+    type Layers = ();
+    const IS_CLASSIFIER: bool = true;
+    const HAS_WINDOWS: bool = false;
+
+    fn plan(&self) -> Result<Plan, Error> {
+        Plan::new(self.graph())
+    }
+
+    fn windows(&self, _: &Device) {}
+
+    fn forward(&self, images: &Tensor) -> TensorResult<Tensor> {
+        TensorGraph::forward(self, images)
+    }
+
+    fn image_bytes(&self, [_, z, y, x]: [usize; 4]) -> usize {
+        // An operation holds its inputs, its output and a rearranged copy.
+        let sizes = self.graph().sizes([z, y, x]).unwrap_or_default();
+        let largest = sizes.iter().map(|shape| shape.iter().product::<usize>()).max();
+        4 * largest.unwrap_or(0) * size_of::<f32>()
+    }
+
+    fn cache((): &(), _: &[f32], _: [usize; 4]) -> Result<(), Error> {
+        Err(no_windows())
+    }
+
+    fn is_of((): &(), _: &[f32], _: [usize; 4]) -> bool {
+        false
+    }
+
+    fn outputs((): &()) -> &[f32] {
+        &[]
+    }
+
+    fn by_plan(plan: &Plan, cache: &plan::Cache, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
+        plan.patched_outputs(cache, patches)
+    }
+
+    fn by_windows((): &(), (): &(), _: &[Patch], _: usize, _: &Fitting) -> Result<Vec<Vec<f32>>, Error> {
+        Err(no_windows())
+    }
+
+    fn of_whole_pass(outputs: &[f32], _: [usize; 3], _: Box3) -> Vec<f32> {
+        outputs.to_vec()
+    }
+}
+
+fn no_windows() -> Error {
+    Error::Batch { expected: "a network with windows".to_owned(), found: "a graph".to_owned() }
 }

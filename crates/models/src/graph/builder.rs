@@ -9,8 +9,8 @@ const MOST_CHANNELS: usize = 1 << 20;
 /// Builds a [`Graph`], node by node.
 #[derive(Clone, Debug)]
 pub struct Builder {
-    channels: usize,
-    nodes: Vec<Node>,
+    pub(super) channels: usize,
+    pub(super) nodes: Vec<Node>,
 }
 
 impl Builder {

@@ -22,6 +22,7 @@
 //! ```
 
 mod builder;
+mod cut;
 mod fold;
 mod operation;
 #[cfg(test)]
