@@ -1,7 +1,8 @@
 //! Layers with parameters: 3D convolution, its transpose, batch normalisation, linear.
 
+use crate::graph::{self, Operation};
 use crate::init;
-use candle_core::{Result, Tensor, Var, bail};
+use candle_core::{DType, Device, Result, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
 use conv3d::{BatchNorm, Conv3dParams, ConvTranspose3dParams};
 
@@ -74,6 +75,18 @@ impl Conv3d {
     pub fn params(&self) -> Conv3dParams {
         self.params
     }
+
+    /// Returns it as an operation of a graph.
+    ///
+    /// # Errors
+    /// Returns an error if the parameters cannot be copied from their device.
+    pub fn operation(&self) -> Result<Operation> {
+        let (outputs, _, z, y, x) = self.weight.dims5()?;
+        let bias = self.bias.as_ref().map_or_else(|| Ok(vec![0.0; outputs]), values)?;
+        let Conv3dParams { stride, padding, dilation } = self.params;
+        let conv = graph::Conv::new(values(&self.weight)?, bias, [z, y, x]);
+        Ok(Operation::Conv(graph::Conv { stride, dilation, padding: padding.into(), ..conv }))
+    }
 }
 
 /// A transposed 3D convolution with bias whose cubic kernel equals its stride: it upsamples by that factor.
@@ -120,6 +133,23 @@ impl ConvTranspose3d {
     /// Returns the parameters of the operation.
     pub fn params(&self) -> ConvTranspose3dParams {
         self.params
+    }
+
+    /// Returns it as an operation of a graph.
+    ///
+    /// # Errors
+    /// Returns an error if the parameters cannot be copied from their device.
+    pub fn operation(&self) -> Result<Operation> {
+        let (_, _, z, y, x) = self.weight.dims5()?;
+        let ConvTranspose3dParams { stride, padding, output_padding, .. } = self.params;
+        Ok(Operation::ConvTranspose(graph::ConvTranspose {
+            weights: values(&self.weight)?,
+            bias: values(&self.bias)?,
+            kernel: [z, y, x],
+            stride,
+            padding: padding.into(),
+            output_padding,
+        }))
     }
 }
 
@@ -185,6 +215,22 @@ impl BatchNorm3d {
     pub fn statistics(&self) -> (&Tensor, &Tensor) {
         (&self.running_mean, &self.running_var)
     }
+
+    /// Returns it, with the running statistics, as an operation of a graph.
+    ///
+    /// # Errors
+    /// Returns an error if the parameters cannot be copied from their device.
+    pub fn operation(&self) -> Result<Operation> {
+        let [gamma, beta] = [values(&self.gamma)?, values(&self.beta)?];
+        let [mean, variance] = [values(&self.running_mean)?, values(&self.running_var)?];
+        let factor = |c: usize| f64::from(gamma[c]) / (f64::from(variance[c]) + Self::EPSILON).sqrt();
+        let shift = |c: usize| (f64::from(beta[c]) - f64::from(mean[c]) * factor(c)) as f32;
+        let channels = 0..gamma.len();
+        Ok(Operation::Affine {
+            scale: channels.clone().map(|c| factor(c) as f32).collect(),
+            shift: channels.map(shift).collect(),
+        })
+    }
 }
 
 fn update(running: &Tensor, batch: &Tensor) -> Result<()> {
@@ -228,4 +274,17 @@ impl Linear {
     pub fn parameters(&self) -> (&Tensor, &Tensor) {
         (&self.weight, &self.bias)
     }
+
+    /// Returns it as an operation of a graph.
+    ///
+    /// # Errors
+    /// Returns an error if the parameters cannot be copied from their device.
+    pub fn operation(&self) -> Result<Operation> {
+        Ok(Operation::Linear(graph::Linear::new(values(&self.weight)?, values(&self.bias)?)))
+    }
+}
+
+/// Copies the values of a parameter.
+fn values(tensor: &Tensor) -> Result<Vec<f32>> {
+    tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }

@@ -5,6 +5,7 @@
 
 use crate::{
     Error,
+    graph::{Activation, Builder, Graph, Operation, Padding, Pool, Value},
     layers::{BatchNorm3d, Conv3d, Linear},
 };
 use candle_core::{Result as TensorResult, Tensor};
@@ -209,6 +210,28 @@ impl ResNet3d {
         self.head.parameters().1.elem_count()
     }
 
+    /// Returns the network in evaluation mode as a graph. Its nodes have the names of MONAI's modules.
+    ///
+    /// # Errors
+    /// Returns [`Error::Candle`] if the parameters cannot be copied from their device.
+    pub fn graph(&self) -> Result<Graph, Error> {
+        let mut builder = Builder::new(self.stem.weight().dim(1)?);
+        let mut at = builder.add("conv1", self.stem.operation()?, &[builder.image()])?;
+        at = builder.add("bn1", self.stem_norm.operation()?, &[at])?;
+        at = builder.add("act", Operation::Activation(Activation::Relu), &[at])?;
+        if self.max_pool {
+            at = builder.add("maxpool", Operation::MaxPool(Self::POOL.into()), &[at])?;
+        }
+        for (stage, blocks) in self.stages.iter().enumerate() {
+            for (index, block) in blocks.iter().enumerate() {
+                at = block.add_to(&mut builder, &format!("layer{}.{index}", stage + 1), at)?;
+            }
+        }
+        at = builder.add("avgpool", Operation::GlobalMean, &[at])?;
+        at = builder.add("fc", self.head.operation()?, &[at])?;
+        Ok(builder.finish(at))
+    }
+
     /// Computes the outputs of the last layer: logits, or whatever the network was trained to give.
     ///
     /// # Shapes
@@ -307,6 +330,36 @@ impl Block {
             }
         };
         Ok(Self { layers, shortcut })
+    }
+
+    /// Adds its operations to a graph.
+    fn add_to(&self, builder: &mut Builder, name: &str, input: Value) -> Result<Value, Error> {
+        let named = |part: &str| format!("{name}.{part}");
+        let shortcut = match &self.shortcut {
+            ShortcutLayer::Identity => input,
+            ShortcutLayer::Padded { stride, channels } => {
+                let after = channels - builder.form(input).channels();
+                let pool = Pool { kernel: [1; 3], stride: [*stride; 3], padding: Padding::default() };
+                let pool = Operation::MeanPool { pool, count_padding: true };
+                let kept = builder.add(named("downsample.pool"), pool, &[input])?;
+                builder.add(named("downsample.pad"), Operation::PadChannels { before: 0, after }, &[kept])?
+            }
+            ShortcutLayer::Projected(layers) => {
+                let at = builder.add(named("downsample.0"), layers.0.operation()?, &[input])?;
+                builder.add(named("downsample.1"), layers.1.operation()?, &[at])?
+            }
+        };
+        let relu = || Operation::Activation(Activation::Relu);
+        let mut at = input;
+        for (index, (conv, norm)) in self.layers.iter().enumerate() {
+            if index > 0 {
+                at = builder.add(named("act"), relu(), &[at])?;
+            }
+            at = builder.add(named(&format!("conv{}", index + 1)), conv.operation()?, &[at])?;
+            at = builder.add(named(&format!("bn{}", index + 1)), norm.operation()?, &[at])?;
+        }
+        at = builder.add(named("add"), Operation::Add, &[at, shortcut])?;
+        builder.add(named("act"), relu(), &[at])
     }
 
     fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {

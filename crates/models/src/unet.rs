@@ -6,6 +6,7 @@
 
 use crate::{
     Error,
+    graph::{Activation, Builder, Graph, Operation, Value},
     layers::{BatchNorm3d, Conv3d, ConvTranspose3d},
 };
 use candle_core::{Result as TensorResult, Tensor};
@@ -99,6 +100,37 @@ impl UNet3d {
         Ok(Self { down, up, last })
     }
 
+    /// Returns the network in evaluation mode as a graph.
+    ///
+    /// Unlike [`UNet3d::forward_t`] the graph does not pad: it takes images whose sizes are divisible by 2 at every level.
+    ///
+    /// # Errors
+    /// Returns [`Error::Candle`] if the parameters cannot be copied from their device.
+    pub fn graph(&self) -> Result<Graph, Error> {
+        let mut builder = Builder::new(self.down[0].layers[0].0.weight().dim(1)?);
+        let mut at = builder.image();
+        let mut skipped = Vec::new();
+        for (index, level) in self.down.iter().enumerate() {
+            let name = format!("down.{index}");
+            if index > 0 {
+                at = builder.add(format!("{name}.pool"), Operation::MaxPool(Self::POOL.into()), &[at])?;
+            }
+            at = level.add_to(&mut builder, &name, at)?;
+            skipped.push(at);
+        }
+        skipped.pop();
+        for ((index, (transposed, level)), beside) in
+            (0..self.up.len()).rev().zip(&self.up).zip(skipped.into_iter().rev())
+        {
+            let name = format!("up.{index}");
+            let enlarged = builder.add(format!("{name}.transposed"), transposed.operation()?, &[at])?;
+            at = builder.add(format!("{name}.concatenation"), Operation::Concat, &[beside, enlarged])?;
+            at = level.add_to(&mut builder, &name, at)?;
+        }
+        at = builder.add("last", self.last.operation()?, &[at])?;
+        Ok(builder.finish(at))
+    }
+
     /// Computes the output, before any activation.
     ///
     /// Sizes that are not divisible by 2 at every level are padded with zeros at their far ends, and the output is cropped
@@ -155,6 +187,18 @@ impl Level {
             Ok((conv, BatchNorm3d::new(to, vb.pp(format!("bn{index}")))?))
         };
         Ok(Self { layers: [layer(from, 1)?, layer(to, 2)?] })
+    }
+
+    /// Adds its operations to a graph.
+    fn add_to(&self, builder: &mut Builder, name: &str, input: Value) -> Result<Value, Error> {
+        let mut at = input;
+        for (index, (conv, norm)) in (1..).zip(&self.layers) {
+            at = builder.add(format!("{name}.conv{index}"), conv.operation()?, &[at])?;
+            at = builder.add(format!("{name}.bn{index}"), norm.operation()?, &[at])?;
+            at =
+                builder.add(format!("{name}.relu{index}"), Operation::Activation(Activation::Relu), &[at])?;
+        }
+        Ok(at)
     }
 
     fn forward_t(&self, x: &Tensor, train: bool) -> TensorResult<Tensor> {
