@@ -5,6 +5,7 @@ mod valid;
 
 pub mod adam;
 pub mod checkpoint;
+mod densenet;
 mod device;
 pub mod engine;
 mod error;
@@ -22,6 +23,7 @@ mod unet;
 pub mod windows;
 
 pub use conv3d::Precision;
+pub use densenet::{DenseNetConfig, ValidDenseNetConfig};
 pub use device::{device, device_with};
 pub use error::Error;
 pub use parameters::{Parameters, frozen};

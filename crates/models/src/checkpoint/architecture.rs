@@ -1,11 +1,13 @@
-//! The architecture of a residual network from the shapes of its weights, and what these do not tell.
+//! The architecture of a residual network or DenseNet from the shapes of its weights, and what these do not tell.
 
+use crate::densenet::{MOST_BLOCKS, MOST_LAYERS};
 use crate::resnet::STAGES;
-use crate::{Error, ResNetConfig, Shortcut};
+use crate::{DenseNetConfig, Error, ResNetConfig, Shortcut};
 use candle_core::{DType, Tensor};
 use relevox_grid::by_name;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::ops::Bound;
 
 /// Properties of a classifier that are stated besides its weights.
 ///
@@ -13,11 +15,13 @@ use std::fmt::Debug;
 /// its first convolution nor whether a max-pooling follows it. Weights without metadata need both; nothing is assumed.
 /// A stated property that contradicts the file is an error. MONAI's `resnet` functions have `stem_stride: [1; 3]`
 /// (`conv1_t_stride`) and `max_pool: true` (`no_max_pool=False`) by default, MedicalNet's networks `[2; 3]` and `true`.
+///
+/// A DenseNet always has stride 2 and a max-pooling, and tells everything but its activation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WeightsHints {
-    /// See [`ResNetConfig::depth`].
+    /// See [`ResNetConfig::depth`] and [`DenseNetConfig::depth`].
     pub depth: Option<usize>,
-    /// See [`ResNetConfig::width`].
+    /// See [`ResNetConfig::width`] and [`DenseNetConfig::init_features`].
     pub width: Option<usize>,
     /// See [`ResNetConfig::in_channels`].
     pub in_channels: Option<usize>,
@@ -31,7 +35,8 @@ pub struct WeightsHints {
     pub activation: Option<Activation>,
 }
 
-/// Activation after the batch norms of a residual network. Weights of networks with another one are not read.
+/// Activation after the batch norms of a network. Weights do not tell it (MONAI's `act`), except for a learned one; those of
+/// networks with another one are not read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Activation {
     /// The larger of the value and 0.
@@ -69,6 +74,23 @@ impl From<&ResNetConfig> for WeightsHints {
 }
 
 impl WeightsHints {
+    /// Validates that nothing that is stated contradicts a DenseNet's configuration.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] with both values.
+    fn check_densenet(&self, stored: &DenseNetConfig) -> Result<(), Error> {
+        if let (Some(stated), None) = (self.depth, stored.depth()) {
+            let expected = format!("no statement, as the weights have blocks of {:?}", stored.block_config);
+            return Err(Error::InvalidSetting { setting: "depth", expected, found: stated.to_string() });
+        }
+        agree("depth", self.depth, stored.depth().unwrap_or_default())?;
+        agree("width", self.width, stored.init_features)?;
+        agree("in_channels", self.in_channels, stored.in_channels)?;
+        agree("outputs", self.outputs, stored.outputs)?;
+        agree("stem_stride", self.stem_stride, [2; 3])?;
+        agree("max_pool", self.max_pool, true)
+    }
+
     /// Validates that nothing that is stated contradicts a file's configuration.
     ///
     /// # Errors
@@ -96,7 +118,9 @@ fn agree<T: PartialEq + Debug>(setting: &'static str, stated: Option<T>, stored:
 /// Why weights do not give a configuration.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// The file holds something other than the weights of a residual network.
+    /// The file holds the weights of another network.
+    Network(String),
+    /// The file holds something other than the weights of a network.
     Other(String),
     /// Settings that weights do not tell and that were not stated.
     Unstated(Vec<&'static str>),
@@ -117,7 +141,7 @@ pub(super) fn resnet(
     hints: &WeightsHints,
 ) -> Result<ResNetConfig, Problem> {
     if let Some(found) = other_network(tensors, prefix) {
-        return Err(found.into());
+        return Err(if tensors.is_empty() { Problem::Other(found) } else { Problem::Network(found) });
     }
     let shape = |key: &str| tensors.get(key).map(Tensor::dims);
     let &[width, in_channels, z, y, x] = shape("conv1.weight").unwrap_or_default() else {
@@ -127,9 +151,7 @@ pub(super) fn resnet(
     let &[outputs, _] = shape("fc.weight").unwrap_or_default() else {
         return Err("no classifier (fc.weight), as of a network with feed_forward=False".to_owned().into());
     };
-    if let Some((key, tensor)) = tensors.iter().find(|(_, tensor)| !is_float(tensor.dtype())) {
-        return Err(format!("values that are not floating-point ({key} of {:?})", tensor.dtype()).into());
-    }
+    check_types(tensors)?;
     if !tensors.contains_key("bn1.running_mean") {
         return Err("no batch norm with running statistics (bn1.running_mean)".to_owned().into());
     }
@@ -157,6 +179,84 @@ pub(super) fn resnet(
             let missing = missing.into_iter().filter(|(_, is_missing)| *is_missing);
             Err(Problem::Unstated(missing.map(|(setting, _)| setting).collect()))
         }
+    }
+}
+
+/// Returns whether tensors are those of a DenseNet, of MONAI's or another.
+pub(super) fn is_densenet(tensors: &BTreeMap<String, Tensor>) -> bool {
+    tensors.keys().any(|key| key.starts_with("features.denseblock1.denselayer1."))
+}
+
+/// Returns the configuration of a DenseNet with these weights.
+pub(super) fn densenet(
+    tensors: &BTreeMap<String, Tensor>,
+    hints: &WeightsHints,
+) -> Result<DenseNetConfig, Problem> {
+    let shape = |key: &str| tensors.get(key).map(Tensor::dims);
+    let missing = |what: &str, key: &str| {
+        let found = shape(key).map_or(String::new(), |shape| format!(" of shape {shape:?}"));
+        Problem::Network(format!("those of a DenseNet without {what} ({key}{found})"))
+    };
+    let &[init_features, in_channels, z, y, x] = shape(STEM).unwrap_or_default() else {
+        return Err(missing("a 3D convolution as the first layer", STEM));
+    };
+    let layer = |block: usize, layer: usize, conv: usize| {
+        format!("features.denseblock{block}.denselayer{layer}.layers.conv{conv}.weight")
+    };
+    let (first, second) = (layer(1, 1, 1), layer(1, 1, 2));
+    let &[bottleneck, _, 1, 1, 1] = shape(&first).unwrap_or_default() else {
+        return Err(missing("a pointwise convolution in its layers, as MONAI's have", &first));
+    };
+    let &[growth_rate, _, 3, 3, 3] = shape(&second).unwrap_or_default() else {
+        return Err(missing("a convolution of kernel 3 in its layers, as MONAI's have", &second));
+    };
+    if growth_rate == 0 || !bottleneck.is_multiple_of(growth_rate) {
+        let found =
+            format!("layers of {bottleneck} channels, which are no multiple of {growth_rate} ({first})");
+        return Err(Problem::Other(found));
+    }
+    let &[outputs, _] = shape(OUT).unwrap_or_default() else {
+        return Err(missing("a classifier", OUT));
+    };
+    if !tensors.contains_key("features.norm0.running_mean") {
+        return Err(missing("batch norms with running statistics", "features.norm0.running_mean"));
+    }
+    if let Some(key) = tensors.keys().find(|key| key.contains("relu")) {
+        return Err(Problem::Network(format!("those of a DenseNet with a learned activation ({key})")));
+    }
+    check_types(tensors)?;
+    // A layer without some of its tensors counts, so that these are named as missing.
+    let has = |prefix: &str| {
+        tensors
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .next()
+            .is_some_and(|(key, _)| key.starts_with(prefix))
+    };
+    let last = |part: &str, most| (1..=most).rev().find(|at| has(&format!("{part}{at}."))).unwrap_or(0);
+    let layers = |block: usize| last(&format!("features.denseblock{block}.denselayer"), MOST_LAYERS);
+    let config = DenseNetConfig {
+        in_channels,
+        init_features,
+        stem_kernel: [z, y, x],
+        growth_rate,
+        bn_size: bottleneck / growth_rate,
+        block_config: (1..=last("features.denseblock", MOST_BLOCKS)).map(layers).collect(),
+        outputs,
+    };
+    hints.check_densenet(&config).map_err(Problem::Contradiction)?;
+    Ok(config)
+}
+
+/// First and last layer of a DenseNet.
+const STEM: &str = "features.conv0.weight";
+const OUT: &str = "class_layers.out.weight";
+
+fn check_types(tensors: &BTreeMap<String, Tensor>) -> Result<(), Problem> {
+    match tensors.iter().find(|(_, tensor)| !is_float(tensor.dtype())) {
+        Some((key, tensor)) => {
+            Err(format!("values that are not floating-point ({key} of {:?})", tensor.dtype()).into())
+        }
+        None => Ok(()),
     }
 }
 

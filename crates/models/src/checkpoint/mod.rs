@@ -7,10 +7,12 @@
 //! precision.
 //!
 //! - `format`, `zip`, `pickle`, `pytorch`, `names`: from bytes to tensors by name;
-//! - `architecture`: from these to the configuration of a residual network, with [`WeightsHints`] for what they do not
-//!   tell.
+//! - `architecture`: from these to the configuration of a residual network or DenseNet, with [`WeightsHints`] for what they
+//!   do not tell;
+//! - `classifier`: from both to a [`Graph`](crate::graph::Graph) of either.
 
 mod architecture;
+mod classifier;
 mod format;
 mod names;
 mod pickle;
@@ -20,6 +22,7 @@ mod tests;
 mod zip;
 
 pub use architecture::{Activation, WeightsHints};
+pub use classifier::{LoadedGraph, load_graph};
 
 use crate::{Error, Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, frozen};
 use architecture::Problem;
@@ -166,7 +169,9 @@ pub fn load_resnet(
         None => {
             let (tensors, prefix) = names::stripped(weights(tensors));
             let config = architecture::resnet(&tensors, &prefix, hints).map_err(|problem| match problem {
-                Problem::Other(found) => format_error(path, RESNET, one_line(&found)),
+                Problem::Network(found) | Problem::Other(found) => {
+                    format_error(path, RESNET, one_line(&found))
+                }
                 Problem::Unstated(missing) => Error::Unstated { path: path.to_owned(), missing },
                 Problem::Contradiction(error) => in_file(path)(error),
             })?;

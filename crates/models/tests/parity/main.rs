@@ -28,8 +28,10 @@ macro_rules! each_resnet {
 }
 
 mod adam;
+mod densenet;
 mod fixture;
 mod loss;
+mod operations;
 #[path = "../../../conv3d/tests/parity/fixture.rs"]
 mod peers;
 mod plan;

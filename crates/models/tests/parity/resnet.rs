@@ -6,6 +6,7 @@ use relevox_models::{
     Error, Parameters, ResNet3d, ResNetConfig,
     checkpoint::{self, WeightsHints, load_resnet},
     frozen,
+    graph::tensor::TensorGraph,
 };
 use std::collections::BTreeMap;
 
@@ -31,6 +32,8 @@ fn check(depth: usize) {
     assert_close("logits", &logits.squeeze(1).unwrap(), expected.get("logits"), TOLERANCE);
     let whole = trained.network.forward_t(&x, false).unwrap();
     assert_close("forward", &whole, &logits, 0.0);
+    let graph = TensorGraph::new(trained.network.graph().unwrap(), &Device::Cpu).unwrap();
+    assert_close("graph", &graph.forward(&x).unwrap(), &logits, 1e-5);
 }
 
 each_resnet!(check);

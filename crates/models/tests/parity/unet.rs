@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor, Var};
 use relevox_models::{
     Parameters, UNet3d, UNetConfig,
     checkpoint::{self, load_unet},
+    graph::tensor::TensorGraph,
 };
 
 const TOLERANCE: f32 = 5e-5;
@@ -28,6 +29,18 @@ fn evaluation_mode() {
     let trained = load_unet(&path("unet"), Some(&config), &Device::Cpu).unwrap();
     let y = trained.network.forward_t(&image(&expected.metadata::<Vec<usize>>("size")), false).unwrap();
     assert_close("output", &thinned(&y), expected.get("y"), TOLERANCE);
+}
+
+#[test]
+fn its_graph_takes_images_that_fit_the_levels() {
+    let config: UNetConfig = read("unet-expected").metadata("config");
+    let network = load_unet(&path("unet"), Some(&config), &Device::Cpu).unwrap().network;
+    let graph = TensorGraph::new(network.graph().unwrap(), &Device::Cpu).unwrap();
+    let x = image(&[2, config.in_channels, 16, 24, 8]);
+    let expected = network.forward_t(&x, false).unwrap();
+    assert_close("graph", &graph.forward(&x).unwrap(), &expected, 1e-5);
+    let message = graph.forward(&image(&[1, config.in_channels, 16, 24, 12])).unwrap_err().to_string();
+    assert!(message.contains("concatenation"), "{message}");
 }
 
 #[test]
