@@ -6,6 +6,11 @@ impl Graph {
     /// Returns the same network without affine functions that follow a normalisation, a fully connected layer or another
     /// affine function whose result nothing else reads, or that change nothing.
     pub fn fold_affine(self) -> Self {
+        // A chain that changes nothing is known as such once it is one function.
+        self.fold_once().fold_once()
+    }
+
+    fn fold_once(self) -> Self {
         let mut readers = vec![0_usize; self.nodes.len() + 1];
         readers[self.output.0] += 1;
         self.nodes.iter().flat_map(|node| &node.inputs).for_each(|input| readers[input.0] += 1);
@@ -91,6 +96,16 @@ mod tests {
         assert_eq!(graph.nodes().len(), 1);
         assert_eq!(graph.nodes()[0].operation, affine(6.0, 2.0));
         assert_eq!(graph.output().index(), 1);
+    }
+
+    #[test]
+    fn a_chain_that_changes_nothing_is_removed() {
+        let mut builder = Builder::new(2);
+        let image = builder.image();
+        let one = builder.add("one", affine(2.0, 1.0), &[image]).unwrap();
+        let two = builder.add("two", affine(0.5, -0.5), &[one]).unwrap();
+        let relu = builder.add("relu", Operation::Activation(Activation::Relu), &[two]).unwrap();
+        assert_eq!(builder.finish(relu).fold_affine().nodes().len(), 1);
     }
 
     #[test]

@@ -40,6 +40,11 @@ pub(super) enum Item<'a> {
         factor: f64,
         summand: f64,
     },
+    /// Whether values are above a threshold, a part of Softplus.
+    Above {
+        of: Tracked,
+        threshold: f64,
+    },
     /// The softmax over the classes.
     Softmax(Tracked),
     /// An output of a node other than the first.
@@ -176,6 +181,7 @@ impl<'a> State<'a> {
             Item::Expanded(..) => unsupported("a repeated vector, which only a product with a map takes"),
             Item::Erf { .. } => unsupported("the function erf outside of Gelu"),
             Item::Secondary => unsupported("it reads an output other than a node's first"),
+            Item::Above { .. } => unsupported("a comparison outside of Softplus"),
             Item::Softmax(_) => unsupported("a softmax that is not the network's last operation"),
         }
     }

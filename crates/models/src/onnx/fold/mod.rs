@@ -97,7 +97,9 @@ fn shape<'a>(state: &State<'a>, node: &Node<'a>, item: &Item<'a>) -> Result<Tens
         Item::Constant(tensor) => tensor.shape.iter().map(|&size| Dim::Known(size)).collect(),
         Item::Value(tracked) => tracked.shape.clone(),
         Item::Expanded(_, shape) => shape.clone(),
-        Item::Erf { of: tracked, .. } | Item::Softmax(tracked) => tracked.shape.clone(),
+        Item::Erf { of: tracked, .. } | Item::Above { of: tracked, .. } | Item::Softmax(tracked) => {
+            tracked.shape.clone()
+        }
         Item::Secondary => return unsupported("it reads an output other than a node's first"),
         Item::Padded(tracked, padding) => {
             let mut shape = tracked.shape.clone();

@@ -2,6 +2,7 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
+use super::super::dims;
 use super::super::fault::{Fault, invalid, unsupported};
 use super::super::model::Node;
 use super::super::state::{Item, State};
@@ -12,6 +13,9 @@ use crate::graph::{Activation, Operation};
 /// Constants of `Selu`, from the ONNX specification.
 const SELU_ALPHA: f32 = 1.673_263_2;
 const SELU_GAMMA: f32 = 1.050_701;
+
+/// Softplus differs from the identity by less than single precision above this.
+const NEARLY_LINEAR: f64 = 20.0;
 
 /// An operator of one input that is an [`Activation`].
 pub(super) fn activation<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>, Fault> {
@@ -98,5 +102,31 @@ pub(super) fn erf<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>
             Ok(Item::Erf { of, factor: 1.0, summand: 0.0 })
         }
         _ => unsupported("the function erf of anything but x / √2"),
+    }
+}
+
+/// `Greater` than a number.
+pub(super) fn above<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>, Fault> {
+    let of = state.value(node, 0)?;
+    let threshold = state.constant(node, 1)?;
+    match threshold.count() {
+        1 => Ok(Item::Above { of, threshold: f64::from(threshold.floats()?[0]) }),
+        _ => unsupported("a comparison with several numbers"),
+    }
+}
+
+/// `Where`, which exporters write for a Softplus that is the identity above a threshold.
+pub(super) fn choose<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>, Fault> {
+    let (condition, same, softplus) = (state.input(node, 0)?, state.value(node, 1)?, state.value(node, 2)?);
+    let Item::Above { of, threshold } = condition else {
+        return unsupported("a choice other than a Softplus with a threshold");
+    };
+    let is_alike = dims::same(&of.shape, &softplus.shape) && dims::same(&of.shape, &same.shape);
+    match is_alike
+        && threshold >= NEARLY_LINEAR
+        && gate::is_softplus(state, softplus.value, of.value, same.value)
+    {
+        true => Ok(Item::Value(softplus)),
+        false => unsupported("a choice other than a Softplus with a threshold of at least 20"),
     }
 }

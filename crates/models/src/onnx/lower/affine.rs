@@ -51,7 +51,10 @@ pub(super) fn per_channel(
     let is_broadcast = |axis: usize, size: usize| size == 1 || axis == 1;
     let lead = rank - constant.shape.len();
     if !constant.shape.iter().enumerate().all(|(axis, &size)| is_broadcast(axis + lead, size)) {
-        return refuse("its values differ by voxel");
+        return refuse(
+            "its values differ by voxel (an exporter that traces stores activations of its example image where a \
+             network reads `.data`)",
+        );
     }
     state.charge(constant.memory())?;
     let values = constant.floats()?;

@@ -79,6 +79,13 @@ fn matched(state: &State<'_>, input: Value, gate: Value) -> Option<(Value, Activ
     Some((of, Activation::GeluTanh, rounded(2.0 * scale * factor)))
 }
 
+/// Returns whether a value is `softplus(x) / b` of `x = b · same`.
+pub(super) fn is_softplus(state: &State<'_>, value: Value, x: Value, same: Value) -> bool {
+    let (value, factor) = scaled(state, value);
+    let is_of_x = matches!(activation(state, value), Some((Activation::Softplus, of)) if of == x);
+    is_of_x && scale_from(state, same, x).is_some_and(|scale| is_close(scale * factor, 1.0))
+}
+
 /// Returns the factor by which `x` is multiplied to become a value.
 fn scale_from(state: &State<'_>, x: Value, value: Value) -> Option<f64> {
     let (of, factor) = scaled(state, value);

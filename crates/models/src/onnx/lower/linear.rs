@@ -4,6 +4,7 @@ use super::super::dims::{self, Dim};
 use super::super::fault::{Fault, invalid, unsupported};
 use super::super::model::Node;
 use super::super::state::{Item, State, Tracked};
+use super::pool;
 use crate::graph::{Form, Linear, Operation};
 
 /// `Gemm`, whose first input is a value.
@@ -102,6 +103,10 @@ fn layer<'a>(
             format!("one of shape {found}"),
         );
     }
+    // A map of one voxel is a vector.
+    let is_one_voxel = matches!(state.form(input), Form::Map(channels) if channels == weights.inputs)
+        && state.voxels(input).iter().all(|size| size.is(Dim::Known(1)));
+    let input = if is_one_voxel { pool::global(state, input)? } else { input.clone() };
     let operation = Operation::Linear(Linear::new(weights.values, bias));
-    Ok(Item::Value(state.add(operation, &[input], [Dim::Unknown; 3])?))
+    Ok(Item::Value(state.add(operation, &[&input], [Dim::Unknown; 3])?))
 }

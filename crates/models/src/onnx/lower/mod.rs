@@ -45,6 +45,8 @@ pub(super) fn lower<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'
         "Relu" | "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "Sigmoid" | "HardSigmoid" | "HardSwish"
         | "Mish" | "Gelu" | "Tanh" | "Softplus" => activation::activation(state, node),
         "Clip" | "Max" | "Min" => activation::clip(state, node),
+        "Greater" => activation::above(state, node),
+        "Where" => activation::choose(state, node),
         "Erf" => activation::erf(state, node),
         "Add" | "Sub" | "Mul" | "Div" => arithmetic::arithmetic(state, node),
         "Sum" => arithmetic::sum_of_all(state, node),

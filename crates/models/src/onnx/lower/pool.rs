@@ -64,12 +64,6 @@ pub(super) fn mean<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a
         }
         pool.padding = sum(pool.padding, more);
     }
-    let whole = (0..3).all(|axis| voxels[axis].known() == Some(pool.kernel[axis]));
-    if whole && pool.padding == Padding::default() {
-        let mut result = global(state, &input)?;
-        result.shape.extend([Dim::Known(1); 3]);
-        return Ok(Item::Value(result));
-    }
     let output = window::output(voxels, pool.padding, pool.kernel, pool.stride)?;
     Ok(Item::Value(state.add(Operation::MeanPool { pool, count_padding }, &[&input], output)?))
 }
@@ -118,14 +112,15 @@ pub(super) fn reduce<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<
         .map(|axis| if reduced[axis] { Dim::Known(1) } else { input.shape[axis] })
         .collect();
     let is_one = |axis: usize| input.shape[axis].is(Dim::Known(1));
-    if (0..rank).all(|axis| !reduced[axis] || is_one(axis)) {
-        return Ok(Item::Value(Tracked { shape, ..input }));
-    }
     let is_max = node.operator == "ReduceMax";
     let channels = Dim::Known(state.form(&input).channels());
     let leads = rank > 2 && input.shape[0].is(Dim::Known(state.batch)) && input.shape[1].is(channels);
-    if !matches!(state.form(&input), Form::Map(_)) || !leads || reduced[0] || reduced[1] {
-        return unsupported("it reduces axes other than those of the voxels");
+    let is_map = matches!(state.form(&input), Form::Map(_)) && leads && !reduced[0] && !reduced[1];
+    if !is_map {
+        return match (0..rank).all(|axis| !reduced[axis] || is_one(axis)) {
+            true => Ok(Item::Value(Tracked { shape, ..input })),
+            false => unsupported("it reduces axes other than those of the voxels"),
+        };
     }
     if (2..rank).all(|axis| reduced[axis] || is_one(axis)) {
         let result = if is_max { largest(state, &input)? } else { global(state, &input)? };
@@ -147,12 +142,23 @@ pub(super) fn reduce<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<
     Ok(Item::Value(Tracked { shape, ..result }))
 }
 
-/// Returns the mean over the voxels of a map. A vector is its own mean.
+/// Returns the mean over the voxels of a map. A vector is its own mean, and that of a pool of all voxels is the mean over
+/// them.
 pub(super) fn global(state: &mut State<'_>, input: &Tracked) -> Result<Tracked, Fault> {
-    match state.form(input) {
-        Form::Vector(_) => Ok(input.clone()),
-        Form::Map(_) => state.add(Operation::GlobalMean, &[input], [Dim::Unknown; 3]),
-    }
+    let Form::Map(_) = state.form(input) else { return Ok(input.clone()) };
+    let pooled = state.builder.node(input.value).and_then(|node| match &node.operation {
+        Operation::MeanPool { pool, .. } if pool.padding == Padding::default() => {
+            Some((state.tracked(*node.inputs.first()?), pool.kernel))
+        }
+        _ => None,
+    });
+    let source = match pooled {
+        Some((source, kernel)) if state.voxels(&source).map(|size| size.known()) == kernel.map(Some) => {
+            source
+        }
+        _ => input.clone(),
+    };
+    state.add(Operation::GlobalMean, &[&source], [Dim::Unknown; 3])
 }
 
 /// Returns the maximum over the voxels of a map.
