@@ -13,6 +13,7 @@ mod allocations;
 mod files;
 mod mutate;
 mod nifti;
+mod onnx;
 mod settings;
 mod tables;
 mod weights;
@@ -46,7 +47,7 @@ struct Read {
     accepted: bool,
 }
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 14] = [
     Target { name: "nifti", is_text: false, seeds: nifti::seeds, read: nifti::read },
     Target { name: "gzip", is_text: false, seeds: nifti::compressed_seeds, read: nifti::read },
     Target { name: "compressed", is_text: false, seeds: nifti::seeds, read: nifti::read_compressed },
@@ -70,6 +71,7 @@ const TARGETS: [Target; 13] = [
     Target { name: "config", is_text: true, seeds: settings::config_seeds, read: settings::read_config },
     Target { name: "safetensors", is_text: false, seeds: weights::safetensors_seeds, read: weights::read },
     Target { name: "pickle", is_text: false, seeds: weights::pickle_seeds, read: weights::read },
+    Target { name: "onnx", is_text: false, seeds: onnx::seeds, read: onnx::read },
 ];
 
 /// Memory that a reader may use whatever the size of its input: its buffers.

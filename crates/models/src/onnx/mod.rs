@@ -40,7 +40,7 @@ mod state;
 mod tensor;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 pub use external::is_inside_folder;
@@ -49,9 +49,9 @@ pub use last::LastActivation;
 use crate::Error;
 use crate::graph::Graph;
 use fault::{Fault, on_one_line};
-use model::{Model, Network, Port};
+use model::{Model, Network, Node, Port};
 use state::{Item, State};
-use tensor::Kind;
+use tensor::{Kind, Tensor};
 
 /// The versions of the operator set that are read.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=23;
@@ -111,18 +111,14 @@ pub fn read(
     let size_of_files = files.values().fold(bytes.len(), |sum, file| sum.saturating_add(file.len()));
     let mut state = State::new(image.name, channels, batch, images.known(), opset, size_of_files);
     for (name, tensor) in constants {
-        state.define(name, Item::Constant(Rc::new(tensor)));
+        let defined = state.define(name, Item::Constant(Rc::new(tensor)));
+        defined.map_err(|fault| at(fault, &on_one_line(name), "initializer", &images))?;
     }
     for index in order {
         let node = &nodes[index];
-        let item = lower::lower(&mut state, node)
+        lower::lower(&mut state, node)
+            .and_then(|item| define(&mut state, node, item))
             .map_err(|fault| at(fault, &node.title(), &on_one_line(node.operator), &images))?;
-        let mut names = node.outputs.iter().copied().filter(|name| !name.is_empty());
-        if let Some(first) = node.outputs.first().filter(|name| !name.is_empty()) {
-            state.define(first, item);
-            names.next();
-        }
-        names.for_each(|name| state.define(name, Item::Secondary));
     }
     let Some(item) = state.item(output).cloned() else {
         return Err(Error::Onnx {
@@ -139,6 +135,18 @@ pub fn read(
     }
     let (input, output) = (image.name.to_owned(), output.to_owned());
     Ok(Onnx { graph, input, output, shape, last, metadata })
+}
+
+/// Stores the outputs of a node, of which the first is `item`.
+fn define<'a>(state: &mut State<'a>, node: &Node<'a>, item: Item<'a>) -> Result<(), Fault> {
+    let mut item = Some(item);
+    for &name in &node.outputs {
+        let item = item.take().unwrap_or(Item::Secondary);
+        if !name.is_empty() {
+            state.define(name, item)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the sizes `[c, z, y, x]` of the image as an ONNX file states them; those of dynamic axes are `None`.
@@ -300,12 +308,12 @@ fn stated(image: &Port<'_>) -> Result<(usize, [Option<usize>; 4]), Error> {
 
 /// Returns the number of channels that the first convolution of an image has weights for.
 fn channels_of_weights(network: &Network<'_>, image: &str) -> Result<usize, Error> {
+    let constants: HashMap<&str, &Tensor<'_>> =
+        network.constants.iter().map(|(name, tensor)| (*name, tensor)).collect();
     let weights = network.nodes.iter().find_map(|node| {
         let is_first = node.operator == "Conv" && node.input(0) == Some(image);
-        let name = node.input(1).filter(|_| is_first)?;
-        let (_, tensor) = network.constants.iter().find(|(other, _)| *other == name)?;
-        let groups = usize::try_from(node.int("group", 1)).ok()?;
-        tensor.shape.get(1)?.checked_mul(groups)
+        let tensor = constants.get(node.input(1).filter(|_| is_first)?)?;
+        tensor.shape.get(1)?.checked_mul(usize::try_from(node.int("group", 1)).ok()?)
     });
     weights.filter(|&channels| channels > 0).ok_or_else(|| Error::Onnx {
         place: format!("input {}", on_one_line(image)),

@@ -9,14 +9,17 @@ use super::state::State;
 const MOST_AXES: usize = 16;
 
 /// Returns the shape that an input of this shape becomes.
-pub(super) fn target<'a>(state: &State<'a>, node: &Node<'a>, shape: &[Dim]) -> Result<Vec<Dim>, Fault> {
+pub(super) fn target<'a>(state: &mut State<'a>, node: &Node<'a>, shape: &[Dim]) -> Result<Vec<Dim>, Fault> {
     let rank = shape.len();
-    let axes = || match state.optional_constant(node, 1)? {
-        Some(axes) => axes.ints(),
+    let mut axes = || match state.optional_ints(node, 1)? {
+        Some(axes) => Ok::<_, Fault>(axes),
         None => Ok(node.ints("axes").unwrap_or(&[]).to_vec()),
     };
     Ok(match node.operator {
-        "Reshape" => reshaped(shape, &state.constant(node, 1)?.ints()?, node.int("allowzero", 0) != 0)?,
+        "Reshape" => match state.optional_ints(node, 1)? {
+            Some(target) => reshaped(shape, &target, node.int("allowzero", 0) != 0)?,
+            None => return invalid("an input 1", "none"),
+        },
         "Flatten" => {
             let at = match node.int("axis", 1) {
                 at if at == rank as i64 => rank,

@@ -11,7 +11,7 @@ use crate::graph::{Builder, Conv, Form, Operation, Padding, Value};
 
 /// Memory that a network may take, relative to that of its file, and besides.
 const LARGEST_RATIO: usize = 8;
-const FIXED_MEMORY: usize = 1 << 20;
+const FIXED_MEMORY: usize = 1 << 19;
 /// Memory of a node without its parameters.
 const NODE_MEMORY: usize = 512;
 /// Most voxels along an axis.
@@ -71,7 +71,7 @@ pub(super) struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// Starts with the image, of unknown size if none is given, and the initialisers of a file of this many bytes.
+    /// Starts with the image, of unknown size if none is given, and the initializers of a file of this many bytes.
     pub(super) fn new(
         image: &'a str,
         channels: usize,
@@ -102,8 +102,11 @@ impl<'a> State<'a> {
     }
 
     /// Stores what a name stands for.
-    pub(super) fn define(&mut self, name: &'a str, item: Item<'a>) {
-        self.items.insert(name, item);
+    pub(super) fn define(&mut self, name: &'a str, item: Item<'a>) -> Result<(), Fault> {
+        match self.items.insert(name, item) {
+            None => Ok(()),
+            Some(_) => invalid("a name that no other value has", on_one_line(name)),
+        }
     }
 
     /// Returns what a name stands for.
@@ -154,6 +157,13 @@ impl<'a> State<'a> {
         let tensor = self.constant(node, at)?;
         self.charge(tensor.memory())?;
         tensor.floats()
+    }
+
+    /// Returns the integers of a constant input, or `None` if it is left out.
+    pub(super) fn optional_ints(&mut self, node: &Node<'a>, at: usize) -> Result<Option<Vec<i64>>, Fault> {
+        let Some(tensor) = self.optional_constant(node, at)? else { return Ok(None) };
+        self.charge(tensor.memory())?;
+        tensor.ints().map(Some)
     }
 
     /// Returns an input that is a value of the graph.

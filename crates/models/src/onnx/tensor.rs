@@ -1,11 +1,14 @@
-//! Constants: initialisers as stored, and tensors that are computed from them.
+//! Constants: initializers as stored, and tensors that are computed from them.
 
-use super::fault::{Fault, invalid};
+use super::fault::{Fault, invalid, on_one_line};
 use super::wire::Message;
 use crate::Error;
 
 /// Most axes of a tensor.
 const MOST_AXES: usize = 16;
+
+/// Most elements of a constant that a file states without storing them.
+const MOST_EQUAL: usize = 1 << 16;
 
 /// Type of a tensor's elements: `TensorProto.DataType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +200,14 @@ impl<'a> Tensor<'a> {
         count(&self.shape).unwrap_or(usize::MAX)
     }
 
+    /// Returns the number of elements of a tensor whose elements are not stored, if they are few.
+    fn few(&self) -> Result<usize, Fault> {
+        match self.count() {
+            count if count <= MOST_EQUAL => Ok(count),
+            _ => invalid(format!("at most {MOST_EQUAL} equal elements"), format!("shape {:?}", self.shape)),
+        }
+    }
+
     /// Returns the memory that its elements take when they are computed with.
     pub(super) fn memory(&self) -> usize {
         self.count().saturating_mul(if self.kind.is_float() { 4 } else { 8 })
@@ -219,7 +230,7 @@ impl<'a> Tensor<'a> {
             },
             Data::Ints(values) => values.clone(),
             Data::Floats(values) => values.iter().map(|&value| value as i64).collect(),
-            Data::Fill(value) => vec![*value as i64; self.count()],
+            Data::Fill(value) => vec![*value as i64; self.few()?],
             Data::External { .. } => return invalid("external data", "none"),
         })
     }
@@ -243,7 +254,7 @@ impl<'a> Tensor<'a> {
             (Data::Ints(bits), Kind::Bfloat16) => bits.iter().map(|&bits| bfloat(bits)).collect(),
             (Data::Ints(bits), _) => bits.iter().map(|&bits| half(bits)).collect(),
             (Data::Floats(values), _) => values.clone(),
-            (Data::Fill(value), _) => vec![*value as f32; self.count()],
+            (Data::Fill(value), _) => vec![*value as f32; self.few()?],
             (Data::External { .. }, _) => return invalid("external data", "none"),
         })
     }
@@ -301,7 +312,7 @@ fn locate<'a>(message: &Message<'a>, entries: &[&'a [u8]]) -> Result<Data<'a>, E
         let number = || {
             value
                 .parse::<usize>()
-                .map_err(|_| message.error("an offset or length in bytes", format!("{value:?}")))
+                .map_err(|_| message.error("an offset or length in bytes", on_one_line(value)))
         };
         match key {
             "location" => location = value,

@@ -17,6 +17,18 @@ pub(super) enum Field<'a> {
     Fixed32([u8; 4]),
 }
 
+impl Field<'_> {
+    /// Returns what kind of value this is, for messages.
+    fn describe(&self) -> String {
+        match self {
+            Self::Varint(value) => format!("the integer {value}"),
+            Self::Fixed64(_) => "8 bytes".to_owned(),
+            Self::Bytes(bytes) => format!("a field of {} bytes", bytes.len()),
+            Self::Fixed32(_) => "4 bytes".to_owned(),
+        }
+    }
+}
+
 /// Reads the fields of one message.
 #[derive(Clone, Debug)]
 pub(super) struct Message<'a> {
@@ -57,7 +69,7 @@ impl<'a> Message<'a> {
     pub(super) fn bytes(&self, field: Field<'a>) -> Result<&'a [u8], Error> {
         match field {
             Field::Bytes(bytes) => Ok(bytes),
-            other => Err(self.error("a field with a length", format!("{other:?}"))),
+            other => Err(self.error("a field with a length", other.describe())),
         }
     }
 
@@ -71,7 +83,7 @@ impl<'a> Message<'a> {
     pub(super) fn int(&self, field: Field<'a>) -> Result<i64, Error> {
         match field {
             Field::Varint(value) => Ok(value as i64),
-            other => Err(self.error("an integer", format!("{other:?}"))),
+            other => Err(self.error("an integer", other.describe())),
         }
     }
 
@@ -79,7 +91,7 @@ impl<'a> Message<'a> {
     pub(super) fn float(&self, field: Field<'a>) -> Result<f32, Error> {
         match field {
             Field::Fixed32(bytes) => Ok(f32::from_le_bytes(bytes)),
-            other => Err(self.error("a number of single precision", format!("{other:?}"))),
+            other => Err(self.error("a number of single precision", other.describe())),
         }
     }
 
@@ -112,7 +124,7 @@ impl<'a> Message<'a> {
         let (numbers, rest) = match &field {
             Field::Fixed64(number) => (std::slice::from_ref(number), &[][..]),
             Field::Bytes(bytes) => bytes.as_chunks(),
-            other => return Err(self.error("numbers of double precision", format!("{other:?}"))),
+            other => return Err(self.error("numbers of double precision", other.describe())),
         };
         into.extend(numbers.iter().map(|&number| f64::from_le_bytes(number) as f32));
         if rest.is_empty() { Ok(()) } else { Err(self.cut()) }

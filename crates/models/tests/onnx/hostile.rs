@@ -82,6 +82,13 @@ fn computed_constants_may_not_be_much_larger_than_the_file() {
         .node("Expand", &["one", "shape"], "many")
         .node("Add", &["image", "many"], "logits");
     assert_refused(&expanded, "(Expand)");
+    let product = Network::new(2)
+        .constant(ints("shape", &[1], &[1 << 40]))
+        .node("ConstantOfShape", &["shape"], "fill")
+        .node("ReduceProd", &["fill"], "product")
+        .node("Reshape", &["image", "product"], "logits");
+    assert_refused(&product, "(ReduceProd)");
+    assert_refused(&huge(Network::new(2)).node("Reshape", &["image", "fill"], "logits"), "(Reshape)");
     let range = Network::new(2)
         .constant(ints("a", &[], &[0]))
         .constant(ints("b", &[], &[i64::MAX]))
@@ -139,6 +146,22 @@ fn cycles_are_refused() {
         "logits",
     );
     assert_refused(&network, "cycle");
+}
+
+#[test]
+fn names_that_two_values_have_are_refused() {
+    let network = Network::new(2).node("Relu", &["image"], "a").node("Relu", &["a"], "image").node(
+        "Relu",
+        &["image"],
+        "logits",
+    );
+    assert_refused(&network, "cycle");
+    let network = Network::new(2).constant(tensor("a", &[1], &[1.0])).node("Relu", &["image"], "a").node(
+        "Relu",
+        &["a"],
+        "logits",
+    );
+    assert_refused(&network, "a name that no other value has, found a");
 }
 
 #[test]

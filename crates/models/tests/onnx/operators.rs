@@ -218,6 +218,42 @@ fn a_pool_of_all_voxels_is_a_map_for_convolutions_and_a_mean_for_layers() {
 }
 
 #[test]
+fn group_norms_have_factors_by_group_or_channel() {
+    let by_group = Network::new(4)
+        .constant(tensor("s", &[2], &[2.0, 3.0]))
+        .constant(tensor("b", &[2], &[0.5, -0.5]))
+        .node_with(
+            "GroupNormalization",
+            &["image", "s", "b"],
+            "logits",
+            &[("num_groups", Attribute::Int(2))],
+        );
+    let by_channel = Network::new(4)
+        .constant(tensor("s", &[4], &[2.0, 2.0, 3.0, 3.0]))
+        .constant(tensor("b", &[4], &[0.5, 0.5, -0.5, -0.5]))
+        .node_with(
+            "GroupNormalization",
+            &["image", "s", "b"],
+            "logits",
+            &[("num_groups", Attribute::Int(2))],
+        );
+    let reshaped = Network::new(4)
+        .constant(tensor("s", &[2], &[2.0, 3.0]))
+        .constant(tensor("b", &[2], &[0.5, -0.5]))
+        .constant(ints("groups", &[3], &[0, 2, -1]))
+        .node("Reshape", &["image", "groups"], "grouped")
+        .node("InstanceNormalization", &["grouped", "s", "b"], "norm")
+        .node("Shape", &["image"], "shape")
+        .node("Reshape", &["norm", "shape"], "logits");
+    let found = outputs(&by_group, 4);
+    let mean = found[..240].iter().sum::<f64>() / 240.0;
+    let variance = found[..240].iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 240.0;
+    assert!((mean - 0.5).abs() < 1e-6 && (variance - 4.0).abs() < 1e-3, "{mean} {variance}");
+    assert_close(&outputs(&by_channel, 4), &found);
+    assert_close(&outputs(&reshaped, 4), &found);
+}
+
+#[test]
 fn a_softmax_over_the_classes_at_the_end_is_left_out() {
     for (opset, operator, axis, is_read) in [
         (17, "Softmax", 1, true),

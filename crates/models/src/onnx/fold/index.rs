@@ -96,7 +96,7 @@ pub(super) fn transpose<'a>(
     let mut sorted = order.clone();
     sorted.sort_unstable();
     if !sorted.into_iter().eq(0..rank) {
-        return invalid("a permutation of the axes", format!("{order:?}"));
+        return invalid(format!("a permutation of {rank} axes"), format!("one of {}", order.len()));
     }
     let old = strides(&input.shape);
     let shape = order.iter().map(|&at| input.shape[at]).collect();
@@ -109,9 +109,10 @@ pub(super) fn transpose<'a>(
 pub(super) fn expand<'a>(
     state: &mut State<'a>,
     input: &Tensor<'a>,
-    target: &[i64],
+    target: &Tensor<'a>,
 ) -> Result<Tensor<'a>, Fault> {
-    let target = sizes(target)?;
+    state.charge(target.memory())?;
+    let target = sizes(&target.ints()?)?;
     let shape = broadcast(&input.shape, &target)?;
     let source = broadcast_source(&input.shape, shape.len());
     select(state, input, shape, source)
@@ -148,9 +149,12 @@ pub(super) fn slice<'a>(
     inputs: &[Option<&Tensor<'a>>],
 ) -> Result<Tensor<'a>, Fault> {
     let rank = input.shape.len();
-    let list = |at: usize, name: &str| -> Result<Option<Vec<i64>>, Fault> {
+    let mut list = |at: usize, name: &str| -> Result<Option<Vec<i64>>, Fault> {
         match inputs.get(at) {
-            Some(Some(tensor)) => Ok(Some(tensor.ints()?)),
+            Some(Some(tensor)) => {
+                state.charge(tensor.memory())?;
+                Ok(Some(tensor.ints()?))
+            }
             _ => Ok(node.ints(name).map(<[i64]>::to_vec)),
         }
     };

@@ -38,17 +38,17 @@ pub(super) fn evaluate<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Opt
         _ => invalid("an input 0", "none"),
     };
     let result = match node.operator {
-        "ConstantOfShape" => constant_of_shape(node, first()?)?,
+        "ConstantOfShape" => constant_of_shape(state, node, first()?)?,
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => index::reshape(state, node, first()?)?,
         "Transpose" => index::transpose(state, node, first()?)?,
-        "Expand" => index::expand(state, first()?, &required(&inputs, 1)?.ints()?)?,
+        "Expand" => index::expand(state, first()?, required(&inputs, 1)?)?,
         "Slice" => index::slice(state, node, first()?, &inputs)?,
         "Gather" => index::gather(state, node, first()?, required(&inputs, 1)?)?,
         "Concat" => index::concat(state, node, &inputs)?,
         "Cast" => number::cast(state, node, first()?)?,
         "Range" => number::range(state, first()?, required(&inputs, 1)?, required(&inputs, 2)?)?,
         "Where" => number::choose(state, first()?, required(&inputs, 1)?, required(&inputs, 2)?)?,
-        "ReduceProd" => number::product(node, first()?)?,
+        "ReduceProd" => number::product(state, node, first()?)?,
         "Neg" | "Abs" | "Not" | "Floor" | "Ceil" | "Sqrt" | "Reciprocal" | "Exp" | "Log" => {
             number::unary(state, node, first()?)?
         }
@@ -116,7 +116,12 @@ fn shape<'a>(state: &State<'a>, node: &Node<'a>, item: &Item<'a>) -> Result<Tens
 }
 
 /// `ConstantOfShape`. The elements are not stored.
-fn constant_of_shape<'a>(node: &Node<'a>, shape: &Tensor<'a>) -> Result<Tensor<'a>, Fault> {
+fn constant_of_shape<'a>(
+    state: &mut State<'a>,
+    node: &Node<'a>,
+    shape: &Tensor<'a>,
+) -> Result<Tensor<'a>, Fault> {
+    state.charge(shape.memory())?;
     let shape = index::sizes(&shape.ints()?)?;
     let (kind, value) = match node.tensor("value") {
         None => (Kind::Float, 0.0),

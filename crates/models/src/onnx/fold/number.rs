@@ -102,10 +102,15 @@ fn broadcasted<'a>(state: &mut State<'a>, tensor: &Tensor<'a>, shape: &[usize]) 
 }
 
 /// `ReduceProd` of all elements.
-pub(super) fn product<'a>(node: &Node<'a>, input: &Tensor<'a>) -> Result<Tensor<'a>, Fault> {
+pub(super) fn product<'a>(
+    state: &mut State<'a>,
+    node: &Node<'a>,
+    input: &Tensor<'a>,
+) -> Result<Tensor<'a>, Fault> {
     if input.shape.len() > 1 {
         return unsupported("a product of a constant of several axes");
     }
+    state.charge(input.memory())?;
     let values = input.ints()?;
     let sizes: Option<Vec<Dim>> = values.iter().map(|&value| Dim::from_int(value)).collect();
     let Some(sizes) = sizes else { return invalid("sizes that are not negative", "a negative one") };

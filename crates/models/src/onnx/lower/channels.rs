@@ -62,14 +62,14 @@ pub(super) fn pad<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>
         Item::Padded(tracked, padding) => (tracked, padding),
         item => (state.materialise(item)?, Padding::default()),
     };
-    let pads = match state.optional_constant(node, 1)? {
-        Some(pads) => pads.ints()?,
+    let pads = match state.optional_ints(node, 1)? {
+        Some(pads) => pads,
         None => node.ints("pads").unwrap_or(&[]).to_vec(),
     };
     let rank = input.shape.len();
     let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
-    let axes: Vec<i64> = match state.optional_constant(node, 3)? {
-        Some(axes) => axes.ints()?,
+    let axes: Vec<i64> = match state.optional_ints(node, 3)? {
+        Some(axes) => axes,
         None => (0..rank as i64).collect(),
     };
     if pads.len() != 2 * axes.len() {

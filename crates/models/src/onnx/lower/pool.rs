@@ -95,8 +95,8 @@ pub(super) fn global_max<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<I
 pub(super) fn reduce<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>, Fault> {
     let input = state.value(node, 0)?;
     let rank = input.shape.len();
-    let axes = match state.optional_constant(node, 1)? {
-        Some(axes) => axes.ints()?,
+    let axes = match state.optional_ints(node, 1)? {
+        Some(axes) => axes,
         None => node.ints("axes").unwrap_or(&[]).to_vec(),
     };
     if axes.is_empty() {
@@ -245,14 +245,14 @@ fn is_not_negative(state: &State<'_>, value: Value) -> bool {
         )
     };
     let mut open = vec![value];
-    let mut left = 64;
+    let mut left = 64_usize;
     while let Some(value) = open.pop() {
         match state.builder.node(value) {
             Some(node) if is_own(&node.operation) => {}
-            Some(node) if passes(&node.operation) && left > 0 => open.extend(&node.inputs),
+            Some(node) if passes(&node.operation) && node.inputs.len() <= left => open.extend(&node.inputs),
             _ => return false,
         }
-        left -= 1;
+        left = left.saturating_sub(1);
     }
     true
 }

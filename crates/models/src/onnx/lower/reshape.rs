@@ -27,7 +27,7 @@ fn transposed(shape: &[Dim], order: &[i64]) -> Result<Vec<Dim>, Fault> {
     let mut sorted = order.clone();
     sorted.sort_unstable();
     if !sorted.iter().copied().eq(0..shape.len()) {
-        return invalid("a permutation of the axes", format!("{order:?}"));
+        return invalid(format!("a permutation of {} axes", shape.len()), format!("one of {}", order.len()));
     }
     let moved: Vec<usize> = order.iter().copied().filter(|&at| !shape[at].is(Dim::Known(1))).collect();
     match moved.is_sorted() {
@@ -39,7 +39,7 @@ fn transposed(shape: &[Dim], order: &[i64]) -> Result<Vec<Dim>, Fault> {
 /// `Expand` of a vector to the shape of a map.
 pub(super) fn expand<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>, Fault> {
     let input = state.value(node, 0)?;
-    let target = state.constant(node, 1)?.ints()?;
+    let Some(target) = state.optional_ints(node, 1)? else { return invalid("an input 1", "none") };
     let target: Option<Vec<Dim>> = target.iter().map(|&size| Dim::from_int(size)).collect();
     let Some(target) = target.filter(|target| target.len() == input.shape.len()) else {
         return unsupported("it adds axes to its input");

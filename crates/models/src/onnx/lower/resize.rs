@@ -24,20 +24,20 @@ pub(super) fn resize<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<
     let voxels = state.voxels(&input);
     let scales_at = if node.operator == "Upsample" || state.opset < 11 { 1 } else { 2 };
     let scales = match state.optional_constant(node, scales_at)? {
-        Some(scales) if scales.count() > 0 => Some(scales.floats()?),
+        Some(scales) if (1..=5).contains(&scales.count()) => Some(scales.floats()?),
         _ => node.floats("scales").map(<[f32]>::to_vec).filter(|scales| !scales.is_empty()),
     };
-    let sizes = if scales_at == 2 { state.optional_constant(node, 3)? } else { None };
+    let sizes = if scales_at == 2 { state.optional_ints(node, 3)? } else { None };
     let axes = match node.ints("axes") {
         Some(axes) if !axes.is_empty() => axes.to_vec(),
         _ => (0..5).collect(),
     };
     let mut factors = [1; 5];
-    let count = scales.as_ref().map(Vec::len).or(sizes.as_ref().map(|sizes| sizes.count()));
+    let count = scales.as_ref().map(Vec::len).or(sizes.as_ref().map(Vec::len));
     if count != Some(axes.len()) {
         return invalid(format!("{} scales or sizes", axes.len()), count.unwrap_or(0).to_string());
     }
-    let sizes = sizes.filter(|_| scales.is_none()).map(|sizes| sizes.ints()).transpose()?;
+    let sizes = sizes.filter(|_| scales.is_none());
     for (at, &axis) in axes.iter().enumerate() {
         let axis = super::super::shape::axis(axis, 5)?;
         factors[axis] = match (&scales, &sizes) {
