@@ -154,6 +154,55 @@ fn grad_cam_differentiates_the_target_among_several_outputs() {
     }
 }
 
+/// The gradient of `z_t − log Σ exp z_o` weighs the other outputs' heads by their softmax among themselves.
+#[test]
+fn grad_cam_of_a_class_among_three_is_that_of_its_logit() {
+    let fixture = Fixture::load();
+    let image = fixture.image();
+    let size = fixture.weights()["fc.weight"].abs().unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap();
+    let heads = |factors: &[[f64; 2]]| {
+        let mut weights = fixture.weights();
+        for key in ["fc.weight", "fc.bias"] {
+            let own = weights[key].clone();
+            let head = |[scale, shift]: &[f64; 2]| own.affine(*scale, shift * f64::from(size)).unwrap();
+            weights.insert(
+                key.to_owned(),
+                Tensor::cat(&factors.iter().map(head).collect::<Vec<_>>(), 0).unwrap(),
+            );
+        }
+        let config = ResNetConfig { outputs: factors.len(), ..CONFIG };
+        frozen(weights, &Device::Cpu, |vb| ResNet3d::new(&config, vb)).unwrap()
+    };
+    // Multiples of the fixture's head, moved by parts of its size.
+    let factors = [[1.0, 0.0], [-0.5, 0.3], [0.75, -0.2]];
+    let mut mapped = [0; 2];
+    let network = NetworkClassifier::new(heads(&factors), Device::Cpu).unwrap();
+    let logits = network.logits(image.view().insert_axis(Axis(0))).unwrap().row(0).mapv(f64::from);
+    for class in 0..factors.len() {
+        let others = || (0..factors.len()).filter(|other| *other != class);
+        let sum: f64 = others().map(|other| logits[other].exp()).sum();
+        let mut alone = factors[class];
+        for other in others() {
+            for (alone, factor) in alone.iter_mut().zip(factors[other]) {
+                *alone -= logits[other].exp() / sum * factor;
+            }
+        }
+        let (alone, all) = (heads(&[alone]), heads(&factors));
+        let stage = |network: &ResNet3d, target: Target| {
+            LastStage::new(network, image.view(), &target, Class::Positive, &Device::Cpu).unwrap()
+        };
+        let (found, expected) = (stage(&all, Target::softmax(class)), stage(&alone, Target::sigmoid(0)));
+        let maps = [found.grad_cam(), expected.grad_cam(), found.grad_cam_pp(), expected.grad_cam_pp()];
+        let [cam, expected_cam, pp, expected_pp] = maps.map(|map| third(&map.unwrap().voxels));
+        for (map, mapped) in [&cam, &pp].into_iter().zip(&mut mapped) {
+            *mapped += usize::from(map.iter().any(|&value| value > 0.0));
+        }
+        assert_close(cam, &expected_cam, 1e-2);
+        assert_close(pp, &expected_pp, 1e-2);
+    }
+    assert!(mapped.iter().all(|&classes| classes >= 2), "maps with evidence: {mapped:?}");
+}
+
 #[test]
 fn the_predicted_class_is_explained_unless_asked_otherwise() {
     let fixture = Fixture::load();

@@ -1,5 +1,7 @@
 //! Errors of the facade.
 
+use crate::command::CommandError;
+
 /// Why a case could not be explained.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,6 +21,9 @@ pub enum Error {
     /// Supervoxels.
     #[error(transparent)]
     Supervoxels(#[from] slic3d::Error),
+    /// An external program that classifies.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     /// A setting is out of range, or contradicts the weights.
     #[error("{setting}: expected {expected}, found {found}")]
     InvalidSetting {

@@ -2,19 +2,20 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+mod command;
 mod contract;
-mod door;
 mod error;
 mod explain;
 mod explanation;
 mod model;
 mod regions;
 
+pub use command::{CommandClassifier, CommandError};
 pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
 pub use error::Error;
 pub use explain::{ExplainOptions, explain};
 pub use explanation::Explanation;
-pub use model::{Model, ModelOptions, OnSmallerBatches};
+pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
 pub use regions::{DEFAULT_COMPACTNESS, Regions, SlicRegions};
 
 pub use relevox_eval as eval;

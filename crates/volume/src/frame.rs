@@ -69,6 +69,22 @@ impl Frame {
         Ok(Self { scan, turn, axes, crop, downsample })
     }
 
+    /// Creates the frame of a scan that is the network's input as it is.
+    pub(crate) fn whole(scan: Geometry) -> Result<Self, Error> {
+        let axis = |n: usize| {
+            let range = || Error::InvalidSetting {
+                setting: "shape",
+                expected: format!("axes of 1 to {LARGEST_GRID} voxels"),
+                found: n.to_string(),
+            };
+            let axis = AxisMap::centred(n, 1.0, n, 1).filter(|_| (1..=LARGEST_GRID).contains(&n));
+            axis.ok_or_else(range)
+        };
+        let crop = scan.shape;
+        let axes = [axis(crop[0])?, axis(crop[1])?, axis(crop[2])?];
+        Ok(Self { turn: Turn::of(&scan, Orientation::Stored), axes, crop, downsample: 1, scan })
+    }
+
     /// The frame of another file of the case, whose turned grid is this frame's up to rounding.
     pub(crate) fn of_file(&self, file: Self) -> Self {
         Self { scan: file.scan, turn: file.turn, ..self.clone() }

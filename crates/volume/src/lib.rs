@@ -12,6 +12,7 @@ pub mod input;
 mod inspect;
 mod intensity;
 pub mod nifti;
+pub mod npy;
 mod orientation;
 pub mod phantom;
 pub mod preparation;

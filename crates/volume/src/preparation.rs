@@ -70,6 +70,28 @@ pub(crate) struct Names {
 }
 
 impl Preparation {
+    /// The preparation of a network's input that was taken as it is.
+    pub(crate) fn none() -> Self {
+        Self {
+            stored_codes: None,
+            turned_to: None,
+            oblique_degrees: 0.0,
+            stored_spacing_mm: [1.0; 3],
+            resampled_to_mm: None,
+            brain_outside_crop: 0.0,
+            tumour_outside_crop: None,
+            clipped: 0.0,
+            air_not_zero: 0.0,
+            bright: None,
+            nan_background: 0.0,
+            grid_distance_mm: 0.0,
+            stored_otherwise: Vec::new(),
+            oriented: false,
+            clipped_by_limits: 0.0,
+            names: Names::default(),
+        }
+    }
+
     /// Describes the case in one line: what was stored, and what was changed.
     pub fn summary(&self) -> String {
         let mut parts = Vec::new();

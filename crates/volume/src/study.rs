@@ -108,6 +108,31 @@ impl Study {
         Ok(Study { case: files.id.clone(), image, brain, tumour, frame, preparation, channels })
     }
 
+    /// Creates a study from a network's input that another program has preprocessed, `[c, z, y, x]`. Its grid has the
+    /// identity affine; voxels that are not 0 in some channel count as brain.
+    ///
+    /// # Errors
+    /// Returns [`Error::NonFinite`] if a value is NaN or infinite, [`Error::ShapeMismatch`] if there is another number of
+    /// names than of channels, and [`Error::InvalidSetting`] if the grid has no voxel or more than 1 048 576 along an axis.
+    pub fn from_tensor(case: String, image: Array4<f32>, channels: Vec<String>) -> Result<Study, Error> {
+        let (c, z, y, x) = image.dim();
+        if channels.len() != c {
+            return Err(Error::ShapeMismatch {
+                what: "channels of the tensor",
+                expected: vec![channels.len()],
+                found: vec![c],
+            });
+        }
+        if let Some(((c, z, y, x), &value)) = image.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::NonFinite { what: format!("{case}: element {:?}", [c, z, y, x]), value });
+        }
+        let identity =
+            std::array::from_fn(|row| std::array::from_fn(|column| f64::from(u8::from(row == column))));
+        let frame = Frame::whole(Geometry::from_affine([z, y, x], identity))?;
+        let brain = image.map_axis(Axis(0), |values| values.iter().any(|&value| value != 0.0));
+        Ok(Study { case, image, brain, tumour: None, frame, preparation: Preparation::none(), channels })
+    }
+
     /// Names of the image's channels, in order.
     pub fn channel_names(&self) -> &[String] {
         &self.channels

@@ -13,7 +13,7 @@ use crate::ContractKeys;
 #[derive(Clone, Debug, Args)]
 pub struct ScansArgs {
     /// Case: a folder in BraTS's or BIDS's layout, or a 4D NIfTI file with its dataset.json.
-    #[arg(required_unless_present = "scan", conflicts_with = "scan")]
+    #[arg(required_unless_present_any = ["scan", "tensor"], conflicts_with = "scan")]
     pub case: Option<PathBuf>,
     /// One sequence as a file, in place of a case; once for each. Volumes of a 4D file are counted from 0: t1=FILE#0.
     #[arg(long, value_name = "NAME=FILE")]

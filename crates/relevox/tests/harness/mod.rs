@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses some of these functions")]
 
+pub mod untrained;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -68,7 +68,11 @@ pub struct Output {
 
 impl Output {
     /// Validates the classes and the target against each other.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] if two classes have one name, there are too many or too few for the kind, or the
+    /// target is not among them.
+    pub fn check(&self) -> Result<(), Error> {
         for (i, class) in self.classes.iter().enumerate() {
             if class.is_empty() || self.classes[..i].contains(class) {
                 return Err(invalid("output.classes", "different names", format!("{class:?}")));

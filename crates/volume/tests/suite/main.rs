@@ -12,6 +12,7 @@ mod fixtures;
 mod intensity_parity;
 mod layouts;
 mod nibabel_parity;
+mod npy;
 mod orientation_parity;
 mod orientations;
 mod other_formats;

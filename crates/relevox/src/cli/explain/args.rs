@@ -1,0 +1,147 @@
+//! Options of `explain`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use relevox_perturb::FillKind;
+use relevox_volume::OutputKind;
+
+use super::super::scans::ScansArgs;
+
+/// Explains one case: scores its regions by perturbation and writes a relevance map on the scan's own grid.
+///
+/// The network's input is described by a contract: in the checkpoint's metadata (of weights trained by this program), in
+/// MODEL.input.toml beside the weights, or in the file of --input. Weights without one are refused, with an example. What
+/// weights do not tell (stem stride, max pool) is the contract's table `network`.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// The scans of the case.
+    #[command(flatten)]
+    pub scans: ScansArgs,
+    /// Weights of the classifier. If repeated, the mean of the networks' logits is explained.
+    #[arg(
+        long,
+        visible_alias = "model",
+        required_unless_present = "command",
+        conflicts_with = "command",
+        value_name = "W.safetensors|W.pth"
+    )]
+    pub weights: Vec<PathBuf>,
+    /// External program in place of weights, which classifies batches in files: docs/COMMAND.md describes the protocol. Split
+    /// into words as by a shell, but run without one. Scans need the contract of --input.
+    #[arg(
+        long,
+        value_name = "CMD",
+        conflicts_with_all = ["depth", "stem_stride", "max_pool", "width", "dense", "memory"]
+    )]
+    pub command: Option<String>,
+    /// Time limit of --command for each batch, the first of which includes its start.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "600",
+        conflicts_with = "weights",
+        value_parser = seconds
+    )]
+    pub command_timeout: Duration,
+    /// What your own pipeline gives the network, in place of scans: floats [c, z, y, x] or [1, c, z, y, x] in the network's own
+    /// order of the axes. Nothing is assumed about its preprocessing. Of an archive of several arrays, FILE.npz#NAME. Also writes
+    /// relevance.npy.
+    #[arg(
+        long,
+        value_name = "X.npy|X.npz",
+        conflicts_with_all = ["case", "scan", "crop", "downsample", "bids_derivatives"]
+    )]
+    pub tensor: Option<String>,
+    /// The network's outputs on the unperturbed scan or tensor, as your own program computes them. Others are refused: the guard
+    /// against a wrong contract.
+    #[arg(long, value_delimiter = ',', value_name = "A,B,…", allow_hyphen_values = true)]
+    pub expect: Option<Vec<f64>>,
+    /// Output folder for scores.csv and relevance.nii.gz.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Contract of the network's input [default: MODEL.input.toml beside the weights, else the checkpoint's metadata].
+    #[arg(long, value_name = "I.toml")]
+    pub input: Option<PathBuf>,
+    /// Replaces one key of the contract, e.g. intensity=zscore, orientation=RAS or network.stem_stride=1; may be
+    /// repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub input_set: Vec<String>,
+    /// Meaning of the outputs: logit, sigmoid, softmax or value, as the contract's output.kind [default: the contract's; of a
+    /// tensor's network without one, logit or softmax].
+    #[arg(long, value_name = "KIND")]
+    pub output: Option<OutputKind>,
+    /// Class to explain, by the contract's name or by index [default: the contract's target, else the predicted class].
+    #[arg(long, value_name = "CLASS")]
+    pub target: Option<String>,
+    /// Regions as a label volume in the scanner's coordinates: on the scan's grid, the crop's, or any other, of which the
+    /// nearest label is taken; of a tensor, an array or volume of its shape [default: computed by SLIC].
+    #[arg(long, value_name = "L.nii.gz|L.npy")]
+    pub labels: Option<PathBuf>,
+    /// Label of voxels outside all regions.
+    #[arg(long, requires = "labels")]
+    pub background: Option<u32>,
+    /// Fill that replaces a region: blank, min, max or mean.
+    #[arg(long, default_value = "blank", value_parser = constant_fill)]
+    pub fill: FillKind,
+    /// Sequence that SLIC segments [default: the contract's or the run's, else t2]; of a tensor, a channel by index or name
+    /// [default: 0].
+    #[arg(long, conflicts_with = "labels")]
+    pub sequence: Option<String>,
+    /// Number of regions requested from SLIC [default: the contract's or the run's, else 100].
+    #[arg(long, conflicts_with = "labels")]
+    pub regions: Option<usize>,
+    /// SLIC's compactness: balances spatial proximity against intensity similarity; higher is more compact [default: the
+    /// contract's or the run's, else 0.1].
+    #[arg(long, conflicts_with = "labels")]
+    pub compactness: Option<f64>,
+    /// Segments only the brain.
+    #[arg(long, conflicts_with = "labels")]
+    pub masked: bool,
+    /// Depth of the network: 10, 18, 34, 50, 101, 152 or 200. Must agree with the weights.
+    #[arg(long)]
+    pub depth: Option<usize>,
+    /// Stride of the network's first convolution, as the contract's network.stem_stride: 1 for MONAI's resnet by default
+    /// (conv1_t_stride), 2 for the paper's and MedicalNet's. Weights from elsewhere do not tell.
+    #[arg(long)]
+    pub stem_stride: Option<usize>,
+    /// Whether a max pool follows the first convolution, as the contract's network.max_pool: true for MONAI's resnet by
+    /// default (no_max_pool=False). Weights from elsewhere do not tell.
+    #[arg(long, value_name = "BOOL")]
+    pub max_pool: Option<bool>,
+    /// Number of channels of the first residual stage. Must agree with the weights.
+    #[arg(long)]
+    pub width: Option<usize>,
+    /// Size of the centre crop in voxels, in the order of the contract's axes. Must agree with the contract.
+    #[arg(long, value_delimiter = ',', value_name = "Z,Y,X")]
+    pub crop: Option<Vec<usize>>,
+    /// Downsampling factor. Must agree with the contract.
+    #[arg(long)]
+    pub downsample: Option<usize>,
+    /// Also perturbs one sequence at a time, to show which contrast a region's relevance is due to: writes
+    /// scores-SEQUENCE.csv and relevance-SEQUENCE.nii.gz on a common scale, and prints each sequence's mean |Δlogit|.
+    #[arg(long)]
+    pub by_sequence: bool,
+    /// Names the outputs as BIDS derivatives, sub-ID_desc-relevance_map.nii.gz, with a JSON file that states method,
+    /// weights and contract.
+    #[arg(long)]
+    pub bids_derivatives: bool,
+    /// Runs a full forward pass per region instead of incremental inference.
+    #[arg(long)]
+    pub dense: bool,
+    /// Memory limit in MiB for cached activations and the regions processed together [default: 1280]; on a GPU, for a
+    /// batch of whole scans [default: 8192]. Layers that do not fit are recomputed around each region.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory: Option<u32>,
+}
+
+fn constant_fill(name: &str) -> Result<FillKind, String> {
+    let known = FillKind::CONSTANT.into_iter().find(|kind| kind.name() == name);
+    known.ok_or_else(|| format!("expected one of {}", FillKind::CONSTANT.map(FillKind::name).join(", ")))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    parsed.filter(|time| !time.is_zero()).ok_or_else(|| "expected seconds above 0".to_owned())
+}

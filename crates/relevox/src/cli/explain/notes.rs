@@ -1,0 +1,31 @@
+//! What `explain` says about its input.
+
+use relevox_experiment::progress::print_status;
+use relevox_volume::Study;
+
+/// What was assumed about the input, and what may be wrong with it. Each line is printed when it is added.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) assumed: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Notes {
+    /// Adds what was done to a case.
+    pub(super) fn prepared(&mut self, study: &Study) {
+        self.assume(format!("case {}: {}", study.case, study.preparation.summary()));
+        for warning in study.preparation.warnings() {
+            self.warn(format!("case {}: {warning}", study.case));
+        }
+    }
+
+    pub(super) fn assume(&mut self, line: String) {
+        print_status(&line);
+        self.assumed.push(line);
+    }
+
+    pub(super) fn warn(&mut self, line: String) {
+        print_status(format!("warning: {line}"));
+        self.warnings.push(line);
+    }
+}

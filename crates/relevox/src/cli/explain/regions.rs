@@ -1,0 +1,89 @@
+//! The regions of the study.
+
+use relevox_experiment::failure::invalid_input;
+use relevox_volume::Study;
+use slic3d::Supervoxels;
+
+use super::super::labels::read_labels;
+use super::super::library_error::of_command;
+use super::args::ExplainArgs;
+use super::notes::Notes;
+use super::subject::{AnyModel, Subject};
+use super::tensor;
+use crate::{Regions, SlicRegions};
+
+/// Reads or computes the partition. Options precede the contract's partition.
+///
+/// # Errors
+/// Returns an error that names the file or the option.
+pub(super) fn of(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> anyhow::Result<Supervoxels> {
+    let Subject { model, study, .. } = subject;
+    let regions = match (&args.labels, model) {
+        (Some(path), AnyModel::Scans(_)) => {
+            let (labels, assumed) = read_labels(path, args.background, &study.frame)?;
+            assumed.into_iter().for_each(|line| notes.assume(line));
+            Regions::Given(labels)
+        }
+        (Some(path), AnyModel::Tensor(_)) => {
+            Regions::Given(Supervoxels::from_labels(tensor::read_labels(path)?, args.background)?)
+        }
+        (None, AnyModel::Scans(_)) => Regions::Slic(of_scans(args, subject, notes)),
+        (None, AnyModel::Tensor(_)) => Regions::Slic(of_tensor(args, study, notes)?),
+    };
+    regions.of(study).map_err(|error| match (&args.labels, of_command(error)) {
+        (Some(path), error) => error.context(path.display().to_string()),
+        (None, error) => error,
+    })
+}
+
+fn of_scans(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> SlicRegions {
+    let (contract, known) = (subject.model.regions(), subject.study.channel_names());
+    let mut settings = contract.cloned().unwrap_or_else(|| {
+        let mut settings = SlicRegions::default();
+        if args.sequence.is_none() && !known.contains(&settings.sequence) {
+            let first = known[0].clone();
+            notes.assume(format!("regions of {first}, since the network has no {}", settings.sequence));
+            settings.sequence = first;
+        }
+        settings
+    });
+    settings.sequence = args.sequence.clone().unwrap_or(settings.sequence);
+    settings = with_options(settings, args);
+    if contract.is_some() {
+        notes.assume(format!(
+            "{} regions of {}, compactness {}",
+            settings.count, settings.sequence, settings.compactness
+        ));
+    }
+    settings
+}
+
+/// Regions of the first channel, or of that of `--sequence`, by name or index.
+fn of_tensor(args: &ExplainArgs, study: &Study, notes: &mut Notes) -> anyhow::Result<SlicRegions> {
+    let names = study.channel_names();
+    let sequence = match args.sequence.as_deref() {
+        None => names[0].clone(),
+        Some(name) if names.iter().any(|known| known == name) => name.to_owned(),
+        Some(text) => match text.parse::<usize>().ok().and_then(|index| names.get(index)) {
+            Some(name) => name.clone(),
+            None => {
+                let last = names.len() - 1;
+                let expected = format!("a channel from 0 to {last}, or one of {}", names.join(", "));
+                return Err(invalid_input(format!("--sequence: expected {expected}, found {text}")));
+            }
+        },
+    };
+    let settings = with_options(SlicRegions { sequence, ..SlicRegions::default() }, args);
+    let SlicRegions { count, sequence, compactness, .. } = &settings;
+    notes.assume(format!("{count} regions of {sequence}, compactness {compactness}"));
+    Ok(settings)
+}
+
+fn with_options(settings: SlicRegions, args: &ExplainArgs) -> SlicRegions {
+    SlicRegions {
+        count: args.regions.unwrap_or(settings.count),
+        compactness: args.compactness.unwrap_or(settings.compactness),
+        masked: settings.masked || args.masked,
+        ..settings
+    }
+}

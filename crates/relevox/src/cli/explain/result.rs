@@ -1,0 +1,85 @@
+//! The result as JSON.
+
+use relevox_experiment::run::hash_file;
+use relevox_relevance::Link;
+use relevox_volume::CaseFiles;
+use serde_json::{Map, Value, json};
+
+use super::args::ExplainArgs;
+use super::notes::Notes;
+use super::subject::AnyModel;
+use crate::Explanation;
+
+/// Describes the explanation for programs. A plain value has no probability: its key is `value`.
+pub(super) fn result(
+    args: &ExplainArgs,
+    model: &AnyModel,
+    explanation: &Explanation,
+    seconds: f64,
+    notes: &Notes,
+) -> Value {
+    let target = explanation.target;
+    let output = model.network().output();
+    let mut result = json!({
+        "regions": explanation.regions.len(),
+        "seconds": seconds,
+        "logits": explanation.scores.original,
+        "target": {
+            "output": target.output,
+            "class": output.class(target.output),
+            "link": target.link.name(),
+        },
+        "flat": explanation.scores.flat,
+        "assumed": notes.assumed,
+        "warnings": notes.warnings,
+    });
+    if target.link == Link::Value {
+        result["value"] = json!(explanation.logit());
+    } else {
+        result["logit"] = json!(explanation.logit());
+        result["probability"] = json!(explanation.probability());
+    }
+    match (model.input(), &args.tensor) {
+        (Some(input), _) => result["input"] = json!(input.settings()),
+        (None, tensor) => {
+            result["tensor"] = json!(tensor);
+            result["output"] = json!(output);
+        }
+    }
+    if let Some(command) = &args.command {
+        result["command"] = json!(command);
+    }
+    if !explanation.by_sequence.is_empty() {
+        let means = explanation.by_sequence.iter().map(|(name, scores)| {
+            let sum: f64 = scores.rows.iter().map(|row| row.delta_logit.abs()).sum();
+            (name.clone(), json!(sum / scores.rows.len().max(1) as f64))
+        });
+        result["sequences"] = means.collect::<Map<_, _>>().into();
+    }
+    result
+}
+
+/// What produced a map, for the file beside it.
+///
+/// # Errors
+/// Returns an error if the weights cannot be read.
+pub(super) fn sidecar(args: &ExplainArgs, files: &CaseFiles, result: &Value) -> anyhow::Result<Value> {
+    let weights: Vec<Value> = args
+        .weights
+        .iter()
+        .map(|path| Ok(json!({ "file": path, "sha256": hash_file(path)? })))
+        .collect::<anyhow::Result<_>>()?;
+    let mut sidecar = json!({
+        "Description": "Relevance of each region for a classifier's output, 0 to 100",
+        "Sources": files.sequences.iter().map(|(_, file)| file.to_string()).collect::<Vec<_>>(),
+        "GeneratedBy": { "Name": "relevox", "Version": env!("CARGO_PKG_VERSION") },
+        "Method": "perturbation",
+        "Fill": args.fill.name(),
+        "Result": result,
+    });
+    match &args.command {
+        Some(command) => sidecar["Command"] = json!(command),
+        None => sidecar["Weights"] = weights.into(),
+    }
+    Ok(sidecar)
+}

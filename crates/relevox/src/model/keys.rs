@@ -1,0 +1,122 @@
+//! Where the contract of a model comes from.
+
+use std::path::Path;
+
+use relevox_volume::input::{CONTRACT_EXTENSION, example, read_beside, read_text};
+use toml::Value;
+
+use super::options::ModelOptions;
+use crate::{Contract, ContractKeys, Error, SlicRegions};
+
+/// File beside a run's weights with the partition that the run selected.
+const RUN_REGIONS: &str = "regions.toml";
+/// What the weights of a residual network do not tell.
+const NETWORK_EXAMPLE: &str = "\n[network]         # what the weights do not tell\n\
+    stem_stride = 1   # MONAI's resnet by default; 2 in MedicalNet's networks\n\
+    max_pool = true   # false for no_max_pool=True\n";
+
+impl ModelOptions {
+    /// Returns the contract of the options, for [`Model::new`](crate::Model::new) of a classifier that is no file, and lists
+    /// the keys that the options replace.
+    ///
+    /// # Errors
+    /// Returns [`Error::Contract`] if there is none or a key is missing or wrong, and [`Error::InvalidSetting`] if an option
+    /// contradicts it.
+    pub fn contract(&self) -> Result<(Contract, Vec<String>), Error> {
+        let keys = self.contract.clone().ok_or_else(|| Error::Contract {
+            name: "input".to_owned(),
+            reason: "expected a contract of the classifier's input, found none; give one with --input"
+                .to_owned(),
+            example: Some(example(1, 2)),
+        })?;
+        let name = keys.name().to_owned();
+        let mut replaced = keys.clone();
+        self.input_set.iter().try_for_each(|assignment| replaced.set(assignment))?;
+        let channels = replaced.get("channels").and_then(Value::as_array).map_or(1, Vec::len);
+        combine(self, keys, &name, [channels, 2])
+    }
+}
+
+/// Returns the contract of the options, or reads the file beside the weights.
+///
+/// # Errors
+/// Returns [`Error::Volume`] if the file cannot be read, and [`Error::Contract`] if it is not TOML.
+pub(super) fn given(options: &ModelOptions, weights: &Path) -> Result<Option<ContractKeys>, Error> {
+    if let Some(keys) = &options.contract {
+        return Ok(Some(keys.clone()));
+    }
+    let beside = read_beside(weights)?;
+    beside.map(|(path, text)| ContractKeys::parse(path.display().to_string(), &text)).transpose()
+}
+
+/// Combines a contract with the options; lists the keys that they replace. `weights` stands for the model in errors.
+///
+/// # Errors
+/// Returns [`Error::InvalidSetting`] if an option contradicts the contract, and [`Error::Contract`] if a key is missing or
+/// wrong.
+pub(super) fn combine(
+    options: &ModelOptions,
+    mut keys: ContractKeys,
+    weights: &str,
+    [channels, outputs]: [usize; 2],
+) -> Result<(Contract, Vec<String>), Error> {
+    let whole = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+    let crop = options.crop.map(|crop| ("crop", Value::Array(crop.map(whole).to_vec())));
+    let downsample = options.downsample.map(|factor| ("downsample", whole(factor)));
+    for (key, value) in crop.into_iter().chain(downsample) {
+        match keys.get(key) {
+            Some(stored) if *stored != value => {
+                let expected = format!("{}, as {weights} states", numbers(stored));
+                return Err(Error::setting(key, expected, numbers(&value)));
+            }
+            _ => keys.insert(key, value),
+        }
+    }
+    for assignment in &options.input_set {
+        keys.set(assignment)?;
+    }
+    Ok((keys.check(channels, outputs)?, replaced(options)))
+}
+
+/// Lists the keys that the options replace, one line each.
+pub(super) fn replaced(options: &ModelOptions) -> Vec<String> {
+    options.input_set.iter().map(|assignment| format!("{assignment} from the options")).collect()
+}
+
+/// Reads the partition that a run selected for the network.
+///
+/// # Errors
+/// Returns [`Error::Volume`] if the file cannot be read, and [`Error::Contract`] if a key is wrong.
+pub(super) fn regions_beside(weights: &Path) -> Result<Option<SlicRegions>, Error> {
+    let Some((path, text)) = read_text(&weights.with_file_name(RUN_REGIONS))? else { return Ok(None) };
+    toml::from_str(&text).map(Some).map_err(|error| Error::Contract {
+        name: path.display().to_string(),
+        reason: error.message().to_owned(),
+        example: None,
+    })
+}
+
+/// The error of weights without a contract. `unstated`: nothing states the network's stem either.
+pub(super) fn missing(weights: &Path, channels: usize, outputs: usize, unstated: bool) -> Error {
+    let beside = weights.with_extension(CONTRACT_EXTENSION);
+    let mut text = example(channels, outputs);
+    if unstated {
+        text.push_str(NETWORK_EXAMPLE);
+    }
+    Error::Contract {
+        name: weights.display().to_string(),
+        reason: format!(
+            "expected a contract of the network's input, found none; write {} or give one with --input",
+            beside.display()
+        ),
+        example: Some(text),
+    }
+}
+
+/// Formats a number, or numbers as options take them.
+fn numbers(value: &Value) -> String {
+    match value.as_array() {
+        Some(values) => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        None => value.to_string(),
+    }
+}

@@ -1,0 +1,111 @@
+//! Weights of residual networks: safetensors, and state dicts of PyTorch.
+
+use std::path::Path;
+
+use relevox_models::candle_core::Device;
+use relevox_models::checkpoint::{self, Activation, Trained, WeightsHints};
+use relevox_models::engine::Engine;
+use relevox_models::{Error as ModelError, ResNet3d, ResNetConfig};
+use relevox_relevance::NetworkClassifier;
+use relevox_volume::Preprocess;
+
+use super::any::AnyClassifier;
+use super::keys;
+use super::loaded::{Loaded, Placement};
+use super::options::ModelOptions;
+use crate::contract::{NetworkKeys, StemStride};
+use crate::{ContractKeys, Error};
+
+/// Loads weights. `contract` and the options tell what weights do not.
+///
+/// # Errors
+/// Returns [`Error::Model`] if the file cannot be read or its weights do not fit a network, [`Error::Contract`] if nothing
+/// states what weights do not tell, and [`Error::InvalidSetting`] if a statement contradicts the file.
+pub(super) fn load(
+    path: &Path,
+    contract: Option<&ContractKeys>,
+    options: &ModelOptions,
+    placement: Placement<'_>,
+) -> Result<Loaded, Error> {
+    let trained = read(path, contract, options, placement.device)?;
+    let stored = trained.metadata.map(|metadata| metadata.preprocess).filter(|stored| !stored.is_null());
+    let ResNetConfig { in_channels, outputs, .. } = trained.config;
+    let mut engine = Engine::new(trained.network, placement.device.clone())?.dense(options.dense);
+    if let Some(bytes) = options.memory_bytes {
+        // Each network caches the scan's activations until all are done.
+        engine = engine.memory(bytes / placement.networks.max(1));
+    }
+    if let Some(notice) = options.on_smaller_batches.clone() {
+        engine = engine.on_smaller_batches(Box::new(move |most| notice(most)));
+    }
+    let classifier = AnyClassifier::new(NetworkClassifier::from(engine));
+    let stored = stored.map(|stored| contract_of_metadata(path, &stored));
+    Ok(Loaded { classifier, channels: in_channels, outputs, stored })
+}
+
+/// Reads the contract in a checkpoint's metadata.
+///
+/// # Errors
+/// Returns [`Error::Model`] if the file cannot be read, and [`Error::InvalidSetting`] if its metadata are of another kind.
+pub(super) fn stored_contract(path: &Path) -> Result<Option<ContractKeys>, Error> {
+    let (_, metadata) = checkpoint::load(path)?;
+    let stored = metadata.map(|metadata| metadata.preprocess).filter(|stored| !stored.is_null());
+    stored.map(|stored| contract_of_metadata(path, &stored)).transpose()
+}
+
+fn read(
+    path: &Path,
+    contract: Option<&ContractKeys>,
+    options: &ModelOptions,
+    device: &Device,
+) -> Result<Trained<ResNet3d, ResNetConfig>, Error> {
+    let keys = contract.map(ContractKeys::network).transpose()?.unwrap_or_default();
+    let NetworkKeys { stem_stride, max_pool, activation } = keys;
+    let stem_stride = stem_stride.map(|stride| match stride {
+        StemStride::Same(stride) => [stride; 3],
+        StemStride::Each(strides) => strides,
+    });
+    let hints = WeightsHints {
+        depth: options.depth,
+        width: options.width,
+        stem_stride: options.stem_stride.map(|stride| [stride; 3]).or(stem_stride),
+        max_pool: options.max_pool.or(max_pool),
+        activation: activation.map(|name| name.parse::<Activation>()).transpose()?,
+        ..WeightsHints::default()
+    };
+    match checkpoint::load_resnet(path, &hints, device) {
+        Err(ModelError::Unstated { .. }) if contract.is_none() => {
+            // The channels and outputs of the example, whatever the stem.
+            let hints = WeightsHints { stem_stride: Some([1; 3]), max_pool: Some(true), ..hints };
+            let config = checkpoint::load_resnet(path, &hints, device)?.config;
+            Err(keys::missing(path, config.in_channels, config.outputs, true))
+        }
+        loaded => loaded.map_err(contradiction),
+    }
+}
+
+fn contract_of_metadata(path: &Path, stored: &serde_json::Value) -> Result<ContractKeys, Error> {
+    let preprocess: Preprocess = serde_json::from_value(stored.clone()).map_err(|error| {
+        let expected = format!("preprocessing settings in {}", path.display());
+        Error::setting("weights", expected, error)
+    })?;
+    ContractKeys::of_preprocess(path.display().to_string(), preprocess)
+}
+
+/// Names the option or key that contradicts the weights.
+fn contradiction(error: ModelError) -> Error {
+    match error {
+        ModelError::InFile { path, source } => match *source {
+            ModelError::InvalidSetting { setting, expected, found } => {
+                let setting = match setting {
+                    "stem_stride" => "stem-stride",
+                    "max_pool" => "max-pool",
+                    other => other,
+                };
+                Error::setting(setting, format!("{expected} ({})", path.display()), found)
+            }
+            source => ModelError::InFile { path, source: Box::new(source) }.into(),
+        },
+        other => other.into(),
+    }
+}
