@@ -99,7 +99,7 @@ impl LastStage {
             let (c, z, y, x) = image.dim();
             let values: Vec<f32> = image.iter().copied().collect();
             let sizes = until.sizes([z, y, x])?;
-            let shape = [&[1], sizes.last().map_or(&[][..], Vec::as_slice)].concat();
+            let shape = [&[1][..], sizes.last().map_or(&[][..], Vec::as_slice)].concat();
             let features = Plan::new(&until)?.forward(&values, [1, c, z, y, x])?;
             Tensor::from_vec(features, shape, device)?
         } else {

@@ -15,6 +15,7 @@ mod architecture;
 mod classifier;
 mod format;
 mod names;
+mod onnx;
 mod pickle;
 mod pytorch;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod zip;
 
 pub use architecture::{Activation, WeightsHints};
 pub use classifier::{LoadedGraph, load_graph};
+pub use onnx::load_onnx;
 
 use crate::{Error, Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, frozen};
 use architecture::Problem;

@@ -1,10 +1,12 @@
 //! Construction of graphs, with the checks that do not depend on the image's size.
 
-use super::{Activation, Form, Graph, Node, Operation, Value};
+use super::{Activation, Form, Graph, Node, Operation, Padding, Value};
 use crate::Error;
 
 /// Most channels of a value.
 const MOST_CHANNELS: usize = 1 << 20;
+/// Largest kernel, stride, dilation, padding or factor along an axis.
+const MOST_VOXELS: usize = 1 << 16;
 
 /// Builds a [`Graph`], node by node.
 #[derive(Clone, Debug)]
@@ -104,6 +106,7 @@ fn form(operation: &Operation, inputs: &[Form]) -> Result<Form, (String, String)
             positive("kernel", conv.kernel)?;
             positive("stride", conv.stride)?;
             positive("dilation", conv.dilation)?;
+            padding(&conv.padding)?;
             let groups = conv.groups;
             if groups == 0 || !channels.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
                 let expected = format!("groups that divide {channels} inputs and {outputs} outputs");
@@ -117,6 +120,8 @@ fn form(operation: &Operation, inputs: &[Form]) -> Result<Form, (String, String)
             let (channels, outputs) = (map()?, conv.bias.len());
             positive("kernel", conv.kernel)?;
             positive("stride", conv.stride)?;
+            padding(&conv.padding)?;
+            padding(&conv.output_padding.into())?;
             let weights = product(&[outputs, channels, product(&conv.kernel)]);
             same("a number of weights of", weights, conv.weights.len())?;
             bounded(Form::Map(outputs))
@@ -129,10 +134,16 @@ fn form(operation: &Operation, inputs: &[Form]) -> Result<Form, (String, String)
         }
         Operation::Activation(activation) => {
             let form = one()?;
-            if let Activation::PRelu(slopes) = activation {
-                same("a number of slopes of", form.channels(), slopes.len())?;
+            match activation {
+                Activation::PRelu(slopes) => {
+                    same("a number of slopes of", form.channels(), slopes.len())?;
+                    Ok(form)
+                }
+                Activation::Clip { low, high } if low.is_nan() || high.is_nan() || low > high => {
+                    Err(("a range".to_owned(), format!("{low} to {high}")))
+                }
+                _ => Ok(form),
             }
-            Ok(form)
         }
         Operation::MaxPool(pool) | Operation::MeanPool { pool, .. } => {
             let channels = map()?;
@@ -215,7 +226,20 @@ fn bounded(form: Form) -> Result<Form, (String, String)> {
 }
 
 fn positive(what: &str, values: [usize; 3]) -> Result<(), (String, String)> {
-    if values.contains(&0) { Err((format!("a {what} of at least 1"), format!("{values:?}"))) } else { Ok(()) }
+    if values.iter().all(|value| (1..=MOST_VOXELS).contains(value)) {
+        return Ok(());
+    }
+    Err((format!("a {what} of 1 to {MOST_VOXELS}"), format!("{values:?}")))
+}
+
+fn padding(padding: &Padding) -> Result<(), (String, String)> {
+    let ends = padding.before.iter().chain(&padding.after);
+    match ends.max() {
+        Some(&most) if most > MOST_VOXELS => {
+            Err((format!("a padding of at most {MOST_VOXELS}"), most.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A product that stays at the largest number if it overflows, which no slice is as long as.

@@ -122,9 +122,12 @@ impl Graph {
         matches!(self.form(self.output), Form::Vector(_))
     }
 
-    /// Returns the first operation of which a local change of the image changes the result everywhere, if there is one
-    /// before the result is a vector.
+    /// Returns the first operation that makes a map depend on every voxel of the image: a gate, or a normalisation by the
+    /// image's own statistics. Up to there a change is followed incrementally.
     pub fn first_global(&self) -> Option<&Node> {
-        self.nodes.iter().find(|node| !node.operation.is_local() && matches!(node.form, Form::Map(_)))
+        self.nodes.iter().find(|node| {
+            let gated = || node.inputs.iter().any(|&input| matches!(self.form(input), Form::Vector(_)));
+            matches!(node.form, Form::Map(_)) && (!node.operation.is_local() || gated())
+        })
     }
 }

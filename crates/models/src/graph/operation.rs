@@ -178,7 +178,14 @@ impl Activation {
         let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
         let softplus = |x: f32| if x > 20.0 { x } else { x.exp().ln_1p() };
         match self {
-            Self::Relu => x.max(0.0),
+            // NaN is propagated.
+            Self::Relu => {
+                if x < 0.0 {
+                    0.0
+                } else {
+                    x
+                }
+            }
             Self::LeakyRelu(slope) => leaky(x, *slope),
             Self::PRelu(slopes) => leaky(x, slopes[channel]),
             Self::Elu(alpha) => {

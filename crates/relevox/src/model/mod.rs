@@ -2,8 +2,10 @@
 
 mod any;
 mod file;
+mod graph;
 mod keys;
 mod loaded;
+mod onnx;
 mod options;
 mod tensor;
 mod weights;
@@ -30,7 +32,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads weights (safetensors, or a state dict of PyTorch) onto a device. With several files, the model is the ensemble of their networks.
+    /// Loads networks (ONNX, or the weights of ResNets and DenseNets in safetensors or a state dict of PyTorch) onto a
+    /// device. With several files, the model is the ensemble of their networks.
     ///
     /// # Errors
     /// As [`Model::load_with`].
@@ -55,7 +58,7 @@ impl Model {
         let placement = Placement { device, networks: weights.len() };
         for path in weights.iter().map(AsRef::as_ref) {
             let given = keys::given(options, path)?;
-            let Loaded { classifier, channels, outputs, stored } =
+            let Loaded { classifier, channels, outputs, stored, notes, .. } =
                 file::load(path, given.as_ref(), options, placement)?;
             let (keys, source) = match (given, stored) {
                 (Some(keys), _) => {
@@ -82,6 +85,7 @@ impl Model {
                     shared = Some((contract.clone(), path.to_owned()));
                 }
             }
+            assumed.extend(notes);
             members.push(classifier.with_axes(contract.input.axes));
         }
         let Some((contract, _)) = shared else {

@@ -29,6 +29,9 @@ pub struct ModelOptions {
     pub crop: Option<[usize; 3]>,
     /// Downsampling factor. Must agree with the contract.
     pub downsample: Option<usize>,
+    /// Size of the network's images `[z, y, x]`, in the network's own order of the axes, for ONNX files that leave it open.
+    /// Without it the contract's crop is taken.
+    pub image_size: Option<[usize; 3]>,
     /// Runs a full forward pass per region instead of incremental inference.
     pub dense: bool,
     /// Memory limit in bytes, shared by all networks, for cached activations and the patches processed together.

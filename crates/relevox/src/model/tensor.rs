@@ -40,14 +40,18 @@ impl TensorModel {
     ) -> Result<Self, Error> {
         let mut members = Vec::with_capacity(weights.len());
         let mut shared: Option<(Meaning, &Path)> = None;
+        let mut assumed = Vec::new();
         let placement = Placement { device, networks: weights.len() };
         for path in weights.iter().map(AsRef::as_ref) {
             // Without keys, weights that do not tell their stem are refused for that alone.
             let given = keys::given(options, path)?;
             let known = given.clone().unwrap_or_else(|| ContractKeys::empty(path.display().to_string()));
             let known = replaced(known, options)?;
-            let Loaded { classifier, stored, .. } = file::load(path, Some(&known), options, placement)?;
+            let Loaded { classifier, stored, kind, notes, .. } =
+                file::load(path, Some(&known), options, placement)?;
             let mut meaning = Meaning::of(&known, given.is_some())?;
+            meaning.kind = kind;
+            assumed.extend(notes);
             if let (None, Some(Ok(stored))) = (&meaning.channels, stored) {
                 meaning.channels = channel_names(&stored);
             }
@@ -64,7 +68,7 @@ impl TensorModel {
         let Some((meaning, _)) = shared else {
             return Err(Error::setting("weights", "at least one file", "none"));
         };
-        Self::of_members(members, meaning, options)
+        Self::of_members(members, meaning, options, assumed)
     }
 
     /// Creates the model of any classifier; the options tell the meaning of its outputs.
@@ -74,21 +78,26 @@ impl TensorModel {
     pub fn new(classifier: impl Classifier + Send + 'static, options: &ModelOptions) -> Result<Self, Error> {
         let keys = options.contract.clone().unwrap_or_else(|| ContractKeys::empty("the options"));
         let meaning = Meaning::of(&replaced(keys, options)?, options.contract.is_some())?;
-        Self::of_members(vec![AnyClassifier::new(classifier)], meaning, options)
+        Self::of_members(vec![AnyClassifier::new(classifier)], meaning, options, Vec::new())
     }
 
     fn of_members(
         members: Vec<AnyClassifier>,
         meaning: Meaning,
         options: &ModelOptions,
+        notes: Vec<String>,
     ) -> Result<Self, Error> {
         let classifier = Ensemble::new(members)?;
-        let Meaning { output, channels, source } = meaning;
-        let mut assumed: Vec<String> = source.into_iter().collect();
+        let Meaning { output, channels, source, kind } = meaning;
+        let mut assumed: Vec<String> = source.into_iter().chain(notes).collect();
         assumed.extend(keys::replaced(options));
         let output = output.unwrap_or_else(|| {
             let outputs = classifier.outputs();
             let (kind, said) = match outputs {
+                _ if kind == Some(OutputKind::Logit) => (
+                    OutputKind::Logit,
+                    format!("each of the {outputs} outputs is a logit of its own (sigmoid)"),
+                ),
                 1 => {
                     (OutputKind::Logit, "the output is a logit, whose sigmoid is the probability".to_owned())
                 }
@@ -190,6 +199,8 @@ struct Meaning {
     output: Option<Output>,
     channels: Option<Vec<String>>,
     source: Option<String>,
+    /// What the network's file states.
+    kind: Option<OutputKind>,
 }
 
 impl Meaning {
@@ -199,7 +210,7 @@ impl Meaning {
             parsed.map_err(|error| Error::contract(keys.name(), error.message().trim().to_owned()))
         });
         let source = given.then(|| format!("output and network of the contract from {}", keys.name()));
-        Ok(Self { output: output.transpose()?, channels: channel_names(keys), source })
+        Ok(Self { output: output.transpose()?, channels: channel_names(keys), source, kind: None })
     }
 }
 

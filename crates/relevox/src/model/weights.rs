@@ -1,15 +1,14 @@
-//! Weights of residual networks: safetensors, and state dicts of PyTorch.
+//! Weights of residual networks and DenseNets: safetensors, and state dicts of PyTorch.
 
 use std::path::Path;
 
-use relevox_models::candle_core::Device;
-use relevox_models::checkpoint::{self, Activation, Trained, WeightsHints};
-use relevox_models::engine::Engine;
-use relevox_models::{Error as ModelError, ResNet3d, ResNetConfig};
+use relevox_models::checkpoint::{self, Activation, WeightsHints};
+use relevox_models::{Error as ModelError, ResNetConfig};
 use relevox_relevance::NetworkClassifier;
 use relevox_volume::Preprocess;
 
 use super::any::AnyClassifier;
+use super::graph;
 use super::keys;
 use super::loaded::{Loaded, Placement};
 use super::options::ModelOptions;
@@ -27,20 +26,29 @@ pub(super) fn load(
     options: &ModelOptions,
     placement: Placement<'_>,
 ) -> Result<Loaded, Error> {
-    let trained = read(path, contract, options, placement.device)?;
+    let hints = hints(contract, options)?;
+    let trained = match checkpoint::load_resnet(path, &hints, placement.device) {
+        Err(ModelError::Unstated { .. }) if contract.is_none() => {
+            // The channels and outputs of the example, whatever the stem.
+            let hints = WeightsHints { stem_stride: Some([1; 3]), max_pool: Some(true), ..hints };
+            let config = checkpoint::load_resnet(path, &hints, placement.device)?.config;
+            return Err(keys::missing(path, config.in_channels, config.outputs, true));
+        }
+        Err(error @ (ModelError::Unstated { .. } | ModelError::Io { .. })) => return Err(error.into()),
+        // Another architecture, or the reason why it is none.
+        Err(_) => {
+            let loaded = checkpoint::load_graph(path, &hints).map_err(contradiction)?;
+            let note = format!("{}: {}", path.display(), loaded.architecture);
+            return graph::loaded(loaded.graph, vec![note], options, placement);
+        }
+        Ok(trained) => trained,
+    };
     let stored = trained.metadata.map(|metadata| metadata.preprocess).filter(|stored| !stored.is_null());
     let ResNetConfig { in_channels, outputs, .. } = trained.config;
-    let mut engine = Engine::new(trained.network, placement.device.clone())?.dense(options.dense);
-    if let Some(bytes) = options.memory_bytes {
-        // Each network caches the scan's activations until all are done.
-        engine = engine.memory(bytes / placement.networks.max(1));
-    }
-    if let Some(notice) = options.on_smaller_batches.clone() {
-        engine = engine.on_smaller_batches(Box::new(move |most| notice(most)));
-    }
+    let engine = placement.engine(trained.network, options)?;
     let classifier = AnyClassifier::new(NetworkClassifier::from(engine));
     let stored = stored.map(|stored| contract_of_metadata(path, &stored));
-    Ok(Loaded { classifier, channels: in_channels, outputs, stored })
+    Ok(Loaded { classifier, channels: in_channels, outputs, stored, kind: None, notes: Vec::new() })
 }
 
 /// Reads the contract in a checkpoint's metadata.
@@ -53,35 +61,22 @@ pub(super) fn stored_contract(path: &Path) -> Result<Option<ContractKeys>, Error
     stored.map(|stored| contract_of_metadata(path, &stored)).transpose()
 }
 
-fn read(
-    path: &Path,
-    contract: Option<&ContractKeys>,
-    options: &ModelOptions,
-    device: &Device,
-) -> Result<Trained<ResNet3d, ResNetConfig>, Error> {
+/// What the contract and the options tell about the network.
+fn hints(contract: Option<&ContractKeys>, options: &ModelOptions) -> Result<WeightsHints, Error> {
     let keys = contract.map(ContractKeys::network).transpose()?.unwrap_or_default();
     let NetworkKeys { stem_stride, max_pool, activation } = keys;
     let stem_stride = stem_stride.map(|stride| match stride {
         StemStride::Same(stride) => [stride; 3],
         StemStride::Each(strides) => strides,
     });
-    let hints = WeightsHints {
+    Ok(WeightsHints {
         depth: options.depth,
         width: options.width,
         stem_stride: options.stem_stride.map(|stride| [stride; 3]).or(stem_stride),
         max_pool: options.max_pool.or(max_pool),
         activation: activation.map(|name| name.parse::<Activation>()).transpose()?,
         ..WeightsHints::default()
-    };
-    match checkpoint::load_resnet(path, &hints, device) {
-        Err(ModelError::Unstated { .. }) if contract.is_none() => {
-            // The channels and outputs of the example, whatever the stem.
-            let hints = WeightsHints { stem_stride: Some([1; 3]), max_pool: Some(true), ..hints };
-            let config = checkpoint::load_resnet(path, &hints, device)?.config;
-            Err(keys::missing(path, config.in_channels, config.outputs, true))
-        }
-        loaded => loaded.map_err(contradiction),
-    }
+    })
 }
 
 fn contract_of_metadata(path: &Path, stored: &serde_json::Value) -> Result<ContractKeys, Error> {

@@ -264,8 +264,9 @@ impl Winograd {
         // Per product a group reads 16 weights and a column, whose planes overlap, about half an input: the minimum is at
         // 32 times as many columns as groups.
         let together = ((sums as f64 / 32.0).sqrt().round() as usize).clamp(1, groups);
-        let room = (sums / together).min(2 * INPUTS / products).max(12);
         let tasks = 4 * rayon::current_num_threads();
+        let each = columns.div_ceil(tasks.div_ceil(groups.div_ceil(together)));
+        let room = (sums / together).min(2 * INPUTS / products).min(each).max(12);
         let batches = columns.div_ceil(room).max(1);
         (room, together.min((groups * batches).div_ceil(tasks)).max(1))
     }

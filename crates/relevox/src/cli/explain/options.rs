@@ -29,6 +29,7 @@ pub(super) fn model_options(args: &ExplainArgs) -> anyhow::Result<ModelOptions> 
         width: args.width,
         crop: crop.transpose()?,
         downsample: args.downsample,
+        image_size: None,
         dense: args.dense,
         memory_bytes: args.memory.map(|mebibytes| (mebibytes as usize) << 20),
         on_smaller_batches: Some(Arc::from(notice)),

@@ -16,7 +16,7 @@ use super::files::{ARRAY, SCORES, VOLUME};
 use super::notes::Notes;
 use super::options::model_options;
 use super::subject::{AnyModel, Subject};
-use crate::TensorModel;
+use crate::{ModelOptions, TensorModel};
 
 /// Voxels that an axis of relevance.nii.gz can have.
 const LONGEST_AXIS: usize = i16::MAX as usize;
@@ -39,8 +39,11 @@ pub(super) fn open(
     let options = model_options(args)?;
     let (model, image, first) = match &args.command {
         None => {
+            let image = read(&file, notes)?;
+            let (_, z, y, x) = image.dim();
+            let options = ModelOptions { image_size: Some([z, y, x]), ..options };
             let model = TensorModel::load_with(&args.weights, &device.open()?, &options);
-            (model.map_err(of_command)?, read(&file, notes)?, None)
+            (model.map_err(of_command)?, image, None)
         }
         Some(command) => {
             let image = read(&file, notes)?;
