@@ -73,6 +73,8 @@ pub enum Bench {
     Conv(ConvBenchArgs),
     /// Compares all of these with PyTorch and MONAI, in turn, and updates docs/PERFORMANCE.md.
     Models(ModelsBenchArgs),
+    /// Compares networks from ONNX files with PyTorch, ONNX Runtime and Captum, in turn, and updates docs/PERFORMANCE.md.
+    Networks(NetworksBenchArgs),
     /// Compares supervoxels of a real scan with scikit-image's and SimpleITK's, in turn, and updates docs/PERFORMANCE.md.
     Slic(SlicBenchArgs),
     /// Times a real case's relevance map by layer.
@@ -130,6 +132,26 @@ pub struct ModelsBenchArgs {
     /// Samples per side.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub samples: u16,
+    /// Only cases whose name contains this text.
+    #[arg(long, default_value = "")]
+    pub only: String,
+}
+
+/// The comparison of other people's networks.
+#[derive(Clone, Debug, Args)]
+pub struct NetworksBenchArgs {
+    /// Python with torch, torchvision, monai, captum, onnx and onnxruntime.
+    #[arg(long, value_name = "PYTHON")]
+    pub peers: PathBuf,
+    /// Folder of a case in BraTS's layout [default: the first in RELEVOX_REAL_DATA].
+    #[arg(long, value_name = "DIR")]
+    pub case: Option<PathBuf>,
+    /// Samples per side.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub samples: u16,
+    /// Regions that Captum computes of slow networks.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub peer_regions: u16,
     /// Only cases whose name contains this text.
     #[arg(long, default_value = "")]
     pub only: String,

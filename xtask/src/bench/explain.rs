@@ -1,7 +1,6 @@
 //! `cargo xtask bench explain`: compares relevance of a real case's regions with Captum on a MONAI network, both sides in
 //! turn, and measures how its cost scales.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -20,7 +19,9 @@ use super::explain_samples::{Case, Compared, Grid, Growth};
 use super::explain_table;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison};
-use super::scan::{SEQUENCES, T2, blank, blanked, isolated, load, operations, profile, segment};
+use super::scan::{
+    SEQUENCES, T2, blank, blanked, isolated, load, operations, profile, segment, write_labels,
+};
 use super::slic::case_folder;
 use crate::cli::ExplainBenchArgs;
 use relevox::cli::print_result;
@@ -190,18 +191,6 @@ fn compare(
     compared.layers = profile(&plan, image.view(), &blanked(study, regions)?)?;
     compared.gflop = compared.layers.iter().map(|layer| layer.gflop).sum();
     Ok((compared, versions, Some(network)))
-}
-
-/// Writes the partition for the peer, with regions numbered in the given order.
-fn write_labels(shared: &Path, regions: &Supervoxels, order: &[usize]) -> anyhow::Result<()> {
-    let numbers: HashMap<u32, i32> =
-        order.iter().zip(0..).map(|(&region, number)| (regions.ids()[region], number)).collect();
-    let number = |label| numbers.get(label).context("expected a region for every label");
-    let mut labels = Vec::with_capacity(4 * regions.labels().len());
-    for label in regions.labels() {
-        labels.extend(number(label)?.to_le_bytes());
-    }
-    Ok(std::fs::write(shared.join("labels.i32"), labels)?)
 }
 
 /// Times Table 3 for one scan: every sequence, count and constant fill.

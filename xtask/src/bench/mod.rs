@@ -4,6 +4,8 @@ mod explain;
 mod explain_samples;
 mod explain_table;
 mod models;
+mod networks;
+mod networks_table;
 mod peer;
 mod performance;
 mod regions;
@@ -34,6 +36,7 @@ pub fn run(what: &Bench) -> anyhow::Result<()> {
         Bench::Train(args) => single(&network(args, Kind::Train)?),
         Bench::Conv(args) => single(&convolution(args)?),
         Bench::Models(args) => models::run(args),
+        Bench::Networks(args) => networks::run(args),
         Bench::Slic(args) => slic::run(args),
         Bench::Regions(args) => regions::run(args),
         Bench::Explain(args) => explain::run(args),
@@ -94,7 +97,7 @@ mod tests {
     #[test]
     fn the_page_matches_its_samples() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for comparison in [models::COMPARISON, slic::COMPARISON, explain::COMPARISON] {
+        for comparison in [models::COMPARISON, slic::COMPARISON, explain::COMPARISON, networks::COMPARISON] {
             performance::assert_current(&root, &comparison);
         }
     }

@@ -1,5 +1,6 @@
 //! A real case for benchmarks of relevance: its centre crop, its regions, and their patches.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -123,4 +124,16 @@ fn changed(plan: &Plan, cache: &Cache, patches: &[Patch]) -> anyhow::Result<()> 
         }
     }
     Ok(())
+}
+
+/// Writes the partition for the peer, with regions numbered in the given order.
+pub(super) fn write_labels(shared: &Path, regions: &Supervoxels, order: &[usize]) -> anyhow::Result<()> {
+    let numbers: HashMap<u32, i32> =
+        order.iter().zip(0..).map(|(&region, number)| (regions.ids()[region], number)).collect();
+    let number = |label| numbers.get(label).context("expected a region for every label");
+    let mut labels = Vec::with_capacity(4 * regions.labels().len());
+    for label in regions.labels() {
+        labels.extend(number(label)?.to_le_bytes());
+    }
+    Ok(std::fs::write(shared.join("labels.i32"), labels)?)
 }

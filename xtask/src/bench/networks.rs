@@ -1,0 +1,261 @@
+//! `cargo xtask bench networks`: compares other people's networks, exported to ONNX, with PyTorch, ONNX Runtime and Captum,
+//! all sides in turn.
+
+use std::path::Path;
+
+use anyhow::Context;
+use ndarray::{Array4, s};
+use relevox_models::{checkpoint, plan::Plan};
+use relevox_perturb::{ConstantFill, Fill};
+use relevox_relevance::{Classifier, NetworkClassifier, region_logits, silent};
+use relevox_volume::Study;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use slic3d::Supervoxels;
+
+use super::networks_table;
+use super::peer::{Peer, timed};
+use super::performance::{self, Comparison};
+use super::scan::{T2, load, operations, segment, write_labels};
+use super::slic::case_folder;
+use crate::cli::NetworksBenchArgs;
+use relevox::cli::print_result;
+use relevox_experiment::failure::invalid_input;
+use relevox_experiment::interrupt;
+use relevox_experiment::progress::print_status;
+use relevox_experiment::run::{Host, git_revision, load_average};
+
+/// Section of docs/PERFORMANCE.md.
+pub(super) const COMPARISON: Comparison = Comparison { name: "networks", section: networks_table::section };
+
+/// Networks that `xtask/peers/networks.py` builds.
+const NETWORKS: [&str; 14] = [
+    "DenseNet121",
+    "ResNet-18",
+    "ResNet-50",
+    "r3d_18",
+    "r2plus1d_18",
+    "S3D",
+    "HighResNet",
+    "UNet",
+    "SEResNet50",
+    "SEResNeXt50",
+    "EfficientNet-B0",
+    "Classifier",
+    "nnU-Net encoder",
+    "MedNeXt-S encoder",
+];
+
+/// A network and its image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Case {
+    pub(super) name: String,
+    /// `legacy`, which traces, or `dynamo`, which exports programs.
+    pub(super) exporter: String,
+    pub(super) channels: usize,
+    pub(super) size: [usize; 3],
+    /// Number of regions that Captum computes, if a relevance map is compared.
+    pub(super) peer_regions: Option<usize>,
+}
+
+/// A case with its samples.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Compared {
+    pub(super) case: Case,
+    pub(super) load: Option<f64>,
+    /// Largest difference of an output from PyTorch's, relative to the output or to 1.
+    pub(super) difference: f64,
+    pub(super) ours_seconds: Vec<f64>,
+    pub(super) torch_seconds: Vec<f64>,
+    pub(super) onnxruntime_seconds: Vec<f64>,
+    pub(super) map: Option<Map>,
+}
+
+/// A relevance map with its samples.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Map {
+    pub(super) regions: usize,
+    /// Operations of the incremental passes as a share of as many dense ones.
+    pub(super) operations: f64,
+    pub(super) ours_seconds: Vec<f64>,
+    pub(super) peer_seconds: f64,
+    /// Passes that the peer computed, and that the map needs.
+    pub(super) peer_passes: [usize; 2],
+    /// Largest difference from the peer's change of the last output, as a share of the largest change.
+    pub(super) error: f64,
+}
+
+/// Runs all cases and updates the samples and the page.
+///
+/// # Errors
+/// Returns an error if a case can't be read, a peer can't be run, a file can't be written, or outputs differ from the
+/// peer's.
+pub(super) fn run(args: &NetworksBenchArgs) -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
+    let folder = case_folder(args.case.as_ref())?;
+    let mut compared = Vec::new();
+    let mut versions = Value::Null;
+    let is_wanted = |case: &Case| networks_table::name(case).contains(&args.only);
+    for case in cases(usize::from(args.peer_regions)).into_iter().filter(is_wanted) {
+        interrupt::check()?;
+        print_status(format!("bench: {}", networks_table::name(&case)));
+        let shared = tempfile::tempdir().context("creating a folder to share with the peer")?;
+        let (side, seen) = compare(args, root, &folder, shared.path(), case)?;
+        print_status(format!("bench: {side:?}"));
+        compared.push(side);
+        versions = seen;
+    }
+    if compared.is_empty() {
+        return Err(invalid_input(format!("--only: expected a part of a case's name, found {}", args.only)));
+    }
+    let result = json!({
+        "machine": Host::current(),
+        "threads": rayon::current_num_threads(),
+        "revision": git_revision(),
+        "versions": versions,
+        "scan": folder.file_name().unwrap_or_default().display().to_string(),
+        "cases": compared,
+    });
+    if args.only.is_empty() {
+        performance::write(root, &COMPARISON, &result)?;
+    }
+    print_result(&result)?;
+    let wrong = compared.iter().map(|case| case.difference).fold(0.0, f64::max);
+    anyhow::ensure!(wrong <= 1e-4, "outputs: expected PyTorch's within 1e-4, found a difference of {wrong}");
+    let wrong = compared.iter().filter_map(|case| Some(case.map.as_ref()?.error)).fold(0.0, f64::max);
+    anyhow::ensure!(
+        wrong <= 1e-3,
+        "changes of the output: expected Captum's within 1e-3 of the largest, found a difference of {wrong}"
+    );
+    Ok(())
+}
+
+fn cases(peer_regions: usize) -> Vec<Case> {
+    let case = |name: &str, exporter: &str, channels, size, peer_regions| Case {
+        name: name.to_owned(),
+        exporter: exporter.to_owned(),
+        channels,
+        size: [size; 3],
+        peer_regions,
+    };
+    let forward = NETWORKS.iter().flat_map(|name| ["legacy", "dynamo"].map(|by| case(name, by, 4, 64, None)));
+    let maps = [
+        case("DenseNet121", "legacy", 4, 128, Some(usize::MAX)),
+        case("DenseNet121", "legacy", 1, 96, Some(usize::MAX)),
+        case("r3d_18", "legacy", 4, 128, Some(peer_regions)),
+        case("r2plus1d_18", "legacy", 4, 128, Some(peer_regions)),
+        case("ResNet-50", "legacy", 4, 128, Some(peer_regions)),
+    ];
+    forward.chain(maps).collect()
+}
+
+/// Compares all sides of a case. Returns the samples and the peer's versions.
+fn compare(
+    args: &NetworksBenchArgs,
+    root: &Path,
+    folder: &Path,
+    shared: &Path,
+    case: Case,
+) -> anyhow::Result<(Compared, Value)> {
+    let study = load(folder, case.size[0])?;
+    let channels = if case.channels == 1 { T2..T2 + 1 } else { 0..case.channels };
+    let image = study.image.slice(s![channels, .., .., ..]).to_owned();
+    let bytes: Vec<u8> = image.iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(shared.join("image.f32"), bytes)?;
+    let mut request = serde_json::to_value(&case)?;
+    request["folder"] = json!(shared);
+    let needs = "torch, torchvision, monai, captum, onnx and onnxruntime";
+    let mut peer = Peer::start(&args.peers, root, "networks.py", &request, needs)?;
+
+    let network = checkpoint::load_onnx(&shared.join("model.onnx"), Some(case.size))?;
+    let plan = Plan::new(&network.graph)?;
+    let ([z, y, x], channels) = (case.size, case.channels);
+    let forward = || -> anyhow::Result<Vec<f32>> {
+        let values = image.as_slice().context("expected an image in C order")?;
+        Ok(plan.forward(values, [1, channels, z, y, x])?)
+    };
+    let (ours, theirs) = (forward()?, floats(&shared.join("outputs.f32"))?);
+    anyhow::ensure!(ours.len() == theirs.len(), "{} outputs, the peer has {}", ours.len(), theirs.len());
+    let off =
+        |(ours, theirs): (&f32, &f32)| f64::from((ours - theirs).abs()) / f64::from(theirs.abs()).max(1.0);
+    let mut compared = Compared {
+        load: load_average(),
+        difference: ours.iter().zip(&theirs).map(off).fold(0.0, f64::max),
+        ours_seconds: Vec::new(),
+        torch_seconds: Vec::new(),
+        onnxruntime_seconds: Vec::new(),
+        map: None,
+        case,
+    };
+    // Both exports of a network are the same plan: one is timed.
+    let samples = if compared.case.exporter == "legacy" { args.samples } else { 0 };
+    for _ in 0..samples {
+        compared.ours_seconds.push(timed(&forward)?);
+        compared.torch_seconds.push(peer.timed("torch")?);
+        compared.onnxruntime_seconds.push(peer.timed("onnxruntime")?);
+    }
+    if let Some(most) = compared.case.peer_regions {
+        let regions = segment(&study, T2, 100)?;
+        let ours = (&plan, network.graph);
+        compared.map = Some(map(args, shared, &mut peer, &study, image, &regions, ours, most)?);
+    }
+    Ok((compared, peer.versions.clone()))
+}
+
+#[allow(clippy::too_many_arguments, reason = "both sides of a comparison")]
+fn map(
+    args: &NetworksBenchArgs,
+    shared: &Path,
+    peer: &mut Peer,
+    study: &Study,
+    image: Array4<f32>,
+    regions: &Supervoxels,
+    (plan, graph): (&Plan, relevox_models::graph::Graph),
+    most: usize,
+) -> anyhow::Result<Map> {
+    let device = relevox_models::device("cpu")?;
+    let fill = ConstantFill::from_values("blank", vec![0.0; image.dim().0])?;
+    let classifier = || Ok::<_, anyhow::Error>(NetworkClassifier::of_graph(graph.clone(), &device)?);
+    let score = |classifier: &NetworkClassifier<_>| -> anyhow::Result<_> {
+        Ok(region_logits(&*classifier.baseline(image.view())?, regions, &fill, &silent)?)
+    };
+    let first = score(&classifier()?)?;
+    let last = first.original.len() - 1;
+    let change = |region: usize| first.original[last] - first.perturbed[[region, last]];
+    // The peer computes the regions with the largest change.
+    let mut order: Vec<usize> = (0..regions.len()).collect();
+    order.sort_by(|&a, &b| change(b).abs().total_cmp(&change(a).abs()));
+    write_labels(shared, regions, &order)?;
+    let mut ours_seconds = Vec::new();
+    for _ in 0..args.samples {
+        // From the graph to the scores: compiled, packed, and with the baseline pass.
+        ours_seconds.push(timed(|| score(&classifier()?))?);
+    }
+    let count = most.min(regions.len());
+    let peer_seconds = peer.timed(&format!("ablate {count}"))?;
+    let theirs = floats(&shared.join("delta.f32"))?;
+    let pairs = || order.iter().map(|&region| change(region)).zip(theirs.iter().copied()).take(count);
+    let largest = pairs().map(|(_, theirs)| theirs.abs()).fold(f32::MIN_POSITIVE, f32::max);
+    let error = pairs().map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
+    let all: Vec<usize> = (0..regions.len()).collect();
+    let patches = fill.patches(image.view(), regions, &all)?;
+    let dense =
+        plan.operations(study.brain.dim().into()).context("expected a network that takes the image")?;
+    Ok(Map {
+        regions: regions.len(),
+        operations: share(operations(plan, image.view(), &patches)?, dense, regions.len()),
+        ours_seconds,
+        peer_seconds,
+        peer_passes: [(count + 1).min(regions.len()) + 1, regions.len() + 1],
+        error: f64::from(error / largest),
+    })
+}
+
+fn share(incremental: f64, dense: u64, passes: usize) -> f64 {
+    incremental / (dense as f64 * passes as f64)
+}
+
+fn floats(path: &Path) -> anyhow::Result<Vec<f32>> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    Ok(bytes.chunks_exact(4).filter_map(|bytes| bytes.try_into().ok().map(f32::from_le_bytes)).collect())
+}

@@ -1,0 +1,70 @@
+//! The tables of `cargo xtask bench networks`.
+
+use std::fmt::Write;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::networks::{Case, Compared};
+use super::performance::text;
+use super::timing::median;
+
+/// Names a case.
+pub(super) fn name(case: &Case) -> String {
+    let [z, y, x] = case.size;
+    let size = if z == y && y == x { format!("{z}³") } else { format!("{z}×{y}×{x}") };
+    format!("{}, {}×{size}, {}", case.name, case.channels, case.exporter)
+}
+
+/// Makes the section of the page from the samples.
+pub(super) fn section(result: &Value) -> anyhow::Result<String> {
+    let (machine, versions) = (&result["machine"], &result["versions"]);
+    let mut section = format!(
+        "## Networks from ONNX files\n\n`cargo xtask bench networks --peers PYTHON`, {} threads of {}, compared with PyTorch {}, ONNX Runtime {} and Captum {}: networks of MONAI {} and torchvision {} with seeded weights, exported by both of PyTorch's exporters (`legacy` traces, `dynamo` exports programs; the plan is the same), on a real case ({}). Medians, and ratios of the medians. The difference is the largest of an output from PyTorch's, relative to the output or to 1.\n\n\
+         | network | difference | seconds | PyTorch | ours / PyTorch | ONNX Runtime | ours / ONNX Runtime |\n|---|---|---|---|---|---|---|\n",
+        result["threads"],
+        text(machine, "processor"),
+        text(versions, "torch"),
+        text(versions, "onnxruntime"),
+        text(versions, "captum"),
+        text(versions, "monai"),
+        text(versions, "torchvision"),
+        text(result, "scan"),
+    );
+    let cases = Vec::<Compared>::deserialize(&result["cases"])?;
+    for case in &cases {
+        let (name, difference) = (name(&case.case), case.difference);
+        if case.ours_seconds.is_empty() {
+            writeln!(section, "| {name} | {difference:.1e} | | | | | |")?;
+            continue;
+        }
+        let [ours, torch, runtime] = [&case.ours_seconds, &case.torch_seconds, &case.onnxruntime_seconds]
+            .map(|seconds| median(seconds));
+        writeln!(
+            section,
+            "| {name} | {difference:.1e} | {ours:.3} | {torch:.3} | {:.2} | {runtime:.3} | {:.2} |",
+            ours / torch,
+            ours / runtime
+        )?;
+    }
+    section += "\nRelevance maps, blank fill, T2 regions: from the graph to the scores, including compilation and the baseline pass. \
+                Where Captum computed fewer passes than the map needs, its time is extrapolated; it then computed the regions with \
+                the largest change. Operations are those of the incremental passes as a share of as many dense passes. The error is \
+                the largest difference in a change of the last output, as a share of the largest change.\n\n\
+                | network | regions | operations, % | seconds | Captum, seconds | passes timed | times | error |\n|---|---|---|---|---|---|---|---|\n";
+    for case in &cases {
+        let Some(map) = &case.map else { continue };
+        let [timed, needed] = map.peer_passes;
+        let (ours, peer) = (median(&map.ours_seconds), map.peer_seconds * needed as f64 / timed as f64);
+        writeln!(
+            section,
+            "| {} | {} | {:.0} | {ours:.2} | {peer:.1} | {timed} of {needed} | {:.1} | {:.1e} |",
+            name(&case.case),
+            map.regions,
+            100.0 * map.operations,
+            peer / ours,
+            map.error
+        )?;
+    }
+    Ok(section)
+}
