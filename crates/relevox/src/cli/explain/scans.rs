@@ -25,7 +25,12 @@ pub(super) fn open(args: &ExplainArgs, device: &DeviceOptions, notes: &mut Notes
         let (files, study) = read(args, model.preprocess())?;
         model.network().assumed().iter().for_each(|line| notes.assume(line.clone()));
         notes.prepared(&study);
-        return Ok(Subject { model: AnyModel::Scans(model), study, files: Some(files), first: None });
+        return Ok(Subject {
+            model: AnyModel::Scans(Box::new(model)),
+            study,
+            files: Some(files),
+            first: None,
+        });
     };
     let (contract, replaced) = options.contract().map_err(of_command)?;
     let input = contract.input.clone().check()?;
@@ -35,7 +40,7 @@ pub(super) fn open(args: &ExplainArgs, device: &DeviceOptions, notes: &mut Notes
     let model = Model::new(classifier, contract).map_err(of_command)?;
     replaced.into_iter().for_each(|line| notes.assume(line));
     notes.prepared(&study);
-    Ok(Subject { model: AnyModel::Scans(model), study, files: Some(files), first })
+    Ok(Subject { model: AnyModel::Scans(Box::new(model)), study, files: Some(files), first })
 }
 
 fn read(args: &ExplainArgs, preprocess: &ValidPreprocess) -> anyhow::Result<(CaseFiles, Study)> {

@@ -6,7 +6,7 @@ use crate::{Model, SlicRegions, TensorModel};
 
 /// A classifier, with a contract of its input unless it was given a tensor.
 pub(super) enum AnyModel {
-    Scans(Model),
+    Scans(Box<Model>),
     Tensor(TensorModel),
 }
 
