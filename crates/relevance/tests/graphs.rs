@@ -75,7 +75,7 @@ fn a_network_without_a_global_mean_has_no_grad_cam() {
     let image = Array4::zeros((1, 2, 2, 2));
     let target = Target::default();
     let error =
-        LastStage::of_graph(&graph, image.view(), &target, Class::Positive, &Device::Cpu).unwrap_err();
+        LastStage::of_graph(&graph, image.view(), &target, Class::Positive, &Device::Cpu).err().unwrap();
     assert!(error.to_string().contains("global mean"), "{error}");
 }
 

@@ -190,7 +190,7 @@ fn compare(
     // Both exports of a network are the same plan: one is timed.
     let samples = if compared.case.exporter == "legacy" { args.samples } else { 0 };
     for _ in 0..samples {
-        compared.ours_seconds.push(timed(&forward)?);
+        compared.ours_seconds.push(timed(forward)?);
         compared.torch_seconds.push(peer.timed("torch")?);
         compared.onnxruntime_seconds.push(peer.timed("onnxruntime")?);
     }

@@ -165,9 +165,15 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
                     }
                 }
             }
-            for (&from, inputs) in work.weights.iter().zip(work.inputs) {
+            for (span, (&from, inputs)) in work.weights.iter().zip(work.inputs).enumerate() {
                 let mut weights = from;
                 let inputs = inputs.map(|input| input.wrapping_add(x * stride));
+                // The rows of the next span lie elsewhere in memory: unless requested, each begins with a miss.
+                if let Some(next) = work.inputs.get(span + 1) {
+                    for p in 0..P {
+                        V::prefetch(next[p / M].wrapping_add((x + p % M) * stride));
+                    }
+                }
                 for at in 0..work.steps {
                     let mut w = [V::splat(0.0); NV];
                     for (v, value) in w.iter_mut().enumerate() {

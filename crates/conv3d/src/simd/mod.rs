@@ -37,6 +37,9 @@ pub(crate) trait Vector: Copy {
     /// The smaller value of each lane; a NaN in `other` is propagated.
     unsafe fn min(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
+    /// Requests a line of memory before it is read. Any address is allowed.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
     /// Transposes a `LANES × LANES` block: `to[c * to_stride + r] = from[r * from_stride + c]`.
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
@@ -259,6 +262,10 @@ mod x86 {
             Self(unsafe { _mm512_max_ps(self.0, other.0) })
         }
         #[inline(always)]
+        unsafe fn prefetch(address: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+        }
+        #[inline(always)]
         unsafe fn min(self, other: Self) -> Self {
             Self(unsafe { _mm512_min_ps(self.0, other.0) })
         }
@@ -319,6 +326,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn max(self, other: Self) -> Self {
             Self(unsafe { _mm256_max_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn prefetch(address: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
         }
         #[inline(always)]
         unsafe fn min(self, other: Self) -> Self {

@@ -251,13 +251,9 @@ impl Transposed {
                         start: job.outputs.start,
                         end: std::array::from_fn(|axis| job.outputs.end[axis].min(most(axis))),
                     };
-                    (!outputs.is_empty()).then(|| Job {
-                        outputs,
-                        parts: None,
-                        input: job.input,
-                        residual: None,
-                        output: (job.output.0, &mut *job.output.1),
-                    })
+                    let output = (job.output.0, &mut *job.output.1);
+                    let of_phase = Job { outputs, parts: None, input: job.input, residual: None, output };
+                    (!outputs.is_empty()).then_some(of_phase)
                 })
                 .collect();
             phase.run(&mut of_phase);

@@ -37,9 +37,9 @@ use relevox_grid::Box3;
 use std::collections::BTreeMap;
 use weights::Weights;
 
-/// Approximate number of transformed inputs in memory at once: 4 MiB, which fit into a third-level cache, and 16 MiB with so
-/// many weights that all columns should use them at once.
-const TOGETHER: [usize; 2] = [1 << 20, 1 << 22];
+/// Approximate number of transformed inputs in memory at once: 2 MiB, most of which stay in the second-level caches until they
+/// are read, and 16 MiB with so many weights that all columns should use them at once.
+const TOGETHER: [usize; 2] = [1 << 19, 1 << 22];
 /// Products per sum from which the second value of [`TOGETHER`] applies.
 const MANY_WEIGHTS: usize = 768;
 /// Largest number of output planes per stack; beyond it the overlap of transformed planes is small.
