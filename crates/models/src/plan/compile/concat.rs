@@ -9,21 +9,6 @@ use crate::graph::{Operation, Value};
 use conv3d::blocked::lanes::Lanes;
 use std::collections::BTreeMap;
 
-/// Where concatenated values lie.
-#[derive(Debug, Default)]
-pub(super) struct Places {
-    /// The layer that a value is written to when it is computed.
-    of_value: BTreeMap<Value, usize>,
-    /// By concatenation: its layer, and the values that are copied to a part of it, since they lie elsewhere.
-    of_concat: BTreeMap<Value, (usize, Vec<(Value, usize)>)>,
-}
-
-impl Places {
-    pub(super) fn of(&self, value: Value) -> Option<usize> {
-        self.of_value.get(&value).copied()
-    }
-}
-
 impl Compiler<'_> {
     /// Assigns the buffers of all concatenations.
     pub(super) fn place_concatenations(&mut self) {

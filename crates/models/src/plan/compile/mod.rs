@@ -10,16 +10,17 @@ mod concat;
 mod emit;
 mod nodes;
 mod pending;
+mod places;
 mod transposed;
 
 use super::program::{Buffer, End, Head, Layer, Program, Step};
 use super::work::Work;
 use crate::Error;
 use crate::graph::{Form, Graph, Value};
-use concat::Places;
 use conv3d::Isa;
 use conv3d::blocked::lanes::Lanes;
 use pending::State;
+use places::Places;
 use std::collections::BTreeMap;
 
 /// Algorithms of convolutions.
