@@ -5,6 +5,7 @@ mod explain_samples;
 mod explain_table;
 mod models;
 mod networks;
+mod networks_samples;
 mod networks_table;
 mod peer;
 mod performance;

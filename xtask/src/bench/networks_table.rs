@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::networks::{Case, Compared};
+use super::networks_samples::{Case, Compared};
 use super::performance::text;
 use super::timing::median;
 
