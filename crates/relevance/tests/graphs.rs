@@ -17,7 +17,10 @@ fn image(channels: usize) -> Array4<f32> {
 }
 
 fn resnet() -> ResNet3d {
-    let config = ResNetConfig { depth: 10, width: 8, outputs: 3, ..ResNetConfig::default() };
+    // The last feature map has several voxels.
+    let (stem_stride, max_pool) = ([1; 3], false);
+    let config =
+        ResNetConfig { depth: 10, width: 8, outputs: 3, stem_stride, max_pool, ..ResNetConfig::default() };
     ResNet3d::new(&config, Parameters::seeded(5, &Device::Cpu).builder()).unwrap()
 }
 
@@ -91,8 +94,8 @@ fn a_baseline_of_a_graph_is_exact_where_a_norm_reads_the_whole_scan() {
     let patches = [patch];
     let (found, expected) = (baseline.patched(&patches).unwrap(), dense.patched(&patches).unwrap());
     let change = (&expected.row(0) - &ndarray::aview1(dense.logits())).mapv(f32::abs);
-    assert!(change.iter().any(|change| *change > 1e-3), "{change}");
-    assert!((&found - &expected).mapv(f32::abs).iter().all(|off| *off <= 1e-5), "{found} {expected}");
+    assert!(change.iter().any(|change| *change > 1e-5), "{change}");
+    assert!((&found - &expected).mapv(f32::abs).iter().all(|off| *off <= 1e-6), "{found} {expected}");
     assert_eq!(classifier.logits(image.view().insert_axis(Axis(0))).unwrap().dim(), (1, 2));
 }
 
