@@ -134,7 +134,7 @@ pub enum Error {
         node: String,
         /// Its operator.
         operator: String,
-        /// What is not supported.
+        /// The part that is not supported.
         why: String,
     },
     /// A batch or patch does not fit the network.

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Expected content, in messages.
 const CLASSIFIER: &str = "the weights of a residual network (with the keys of MONAI's or torchvision's resnet) or of \
                           MONAI's DenseNet";
-/// What to do with the weights of another network.
+/// Advice for the weights of another network.
 const EXPORT: &str = "export a network of another kind to ONNX (torch.onnx.export)";
 
 /// A classifier read from a file of weights.

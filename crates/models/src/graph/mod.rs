@@ -75,7 +75,7 @@ impl Form {
 pub struct Node {
     /// Name in the source of the network, for messages.
     pub name: String,
-    /// What is computed.
+    /// The operation.
     pub operation: Operation,
     /// Values that it reads, each computed earlier.
     pub inputs: Vec<Value>,

@@ -219,7 +219,7 @@ fn leaky(x: f32, slope: f32) -> f32 {
     if x > 0.0 { x } else { slope * x }
 }
 
-/// What a node computes.
+/// The operation of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
     /// Convolution of a map.
@@ -241,7 +241,7 @@ pub enum Operation {
     MeanPool {
         /// The window.
         pool: Pool,
-        /// Whether padding counts as zeros; excluded otherwise.
+        /// `true` if padding counts as zeros, `false` if it is excluded.
         count_padding: bool,
     },
     /// Sum of two or more values of one form.

@@ -5,7 +5,7 @@ use crate::Error;
 /// Longest name in a message, in characters.
 const LONGEST_NAME: usize = 120;
 
-/// What is wrong with a node.
+/// The fault of a node.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The file contradicts itself or the specification.

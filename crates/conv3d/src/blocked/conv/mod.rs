@@ -223,7 +223,7 @@ impl Convolution {
         }
     }
 
-    /// What tasks read.
+    /// Returns the convolution as its tasks read it.
     fn view<'a>(&'a self, parts: &'a [Part<'a>]) -> spans::View<'a> {
         spans::View {
             layout: &self.layout,

@@ -9,7 +9,7 @@ use crate::graph::{Activation, Builder, Conv, Graph, Operation, Padding, Pool, V
 /// Most voxels of a map that is upsampled.
 const MOST_VOXELS: usize = 3000;
 
-/// What a random network consists of.
+/// The parts of a random network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     /// Without gates and normalisations by the image's own statistics.

@@ -63,7 +63,7 @@ pub(super) fn resize<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<
     let positions = node.text("coordinate_transformation_mode", default);
     let rounding = node.text("nearest_mode", nearest);
     if !factors.iter().all(|&factor| repeats(factor, &positions, &rounding)) {
-        return unsupported("an upsampling that is no repetition of voxels");
+        return unsupported("an upsampling that does not repeat voxels");
     }
     if factors == [1; 3] {
         return Ok(Item::Value(input));

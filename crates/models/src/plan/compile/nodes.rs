@@ -128,22 +128,15 @@ impl Compiler<'_> {
             return Ok(State::Conv(conv));
         }
         let alone = self.uses[input.index()] == 1;
+        let affine = Some((scale.to_vec(), shift.to_vec()));
         if let State::Map(map) = &self.states[input.index()]
             && map.activation.is_none()
+            && map.affine.is_none()
             && (alone || map.other.is_none())
         {
-            let affine = match &map.affine {
-                None => (scale.to_vec(), shift.to_vec()),
-                Some((first, summand)) => {
-                    let product = first.iter().zip(scale).map(|(a, b)| a * b).collect();
-                    let sum = summand.iter().zip(scale).zip(shift);
-                    (product, sum.map(|((summand, scale), shift)| summand * scale + shift).collect())
-                }
-            };
-            return Ok(State::Map(PendingMap { affine: Some(affine), ..map.clone() }));
+            return Ok(State::Map(PendingMap { affine, ..map.clone() }));
         }
         let layer = self.materialize(input)?;
-        let affine = Some((scale.to_vec(), shift.to_vec()));
         Ok(State::Map(PendingMap { affine, ..PendingMap::of(layer) }))
     }
 
