@@ -9,7 +9,8 @@ use crate::otsu::{otsu, otsu_weighted};
 
 /// A threshold of region scores that needs no labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "&'static str"))]
 pub enum LabelFree {
     /// [`otsu`]: every region has the same weight.
     Otsu,
@@ -72,6 +73,20 @@ impl FromStr for LabelFree {
                 found: name.into(),
             }
         })
+    }
+}
+
+impl TryFrom<String> for LabelFree {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        name.parse()
+    }
+}
+
+impl From<LabelFree> for &'static str {
+    fn from(threshold: LabelFree) -> Self {
+        threshold.name()
     }
 }
 

@@ -7,7 +7,7 @@
 //! | overlap of masks | [`dice`], [`hausdorff95`] |
 //! | overlap of a map at a threshold | [`dice_at`], [`Sweep`] |
 //! | best threshold, given the ground truth | [`oracle_dice`], [`RegionOverlap::ceiling`] |
-//! | threshold without labels | [`LabelFree`]: [`otsu`], [`otsu_weighted`], [`mixture_threshold`]; [`top_by_volume`] |
+//! | threshold without labels | [`LabelFree`] of [`MapValues`]: [`otsu`], [`otsu_weighted`], [`mixture_threshold`]; [`top_by_volume`] |
 //! | threshold from a validation split | [`common_threshold`] |
 //! | regions by rank | [`RegionOverlap::ranked_dice`], [`RegionOverlap::cumulative_dice`], [`focus`] |
 //! | location of a map's mass | [`mass`]: activation precision, pointing game |
@@ -26,6 +26,7 @@ mod hausdorff;
 mod label_free;
 mod logistic;
 mod map_part;
+mod map_values;
 mod mass;
 mod mixture;
 mod otsu;
@@ -46,6 +47,7 @@ pub use hausdorff::hausdorff95;
 pub use label_free::LabelFree;
 pub use logistic::Logistic;
 pub use map_part::MapPart;
+pub use map_values::MapValues;
 pub use mass::{Mass, mass, mass_of_parts};
 pub use mixture::{Component, gaussian_mixture, mixture_threshold};
 pub use otsu::{otsu, otsu_weighted};

@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView5, Axis, aview1};
 use relevox_perturb::{ImageView, Patch};
 
 use crate::classifier::{checked, unperturbed};
-use crate::{Baseline, Classifier, Error};
+use crate::{Baseline, Cam, Classifier, Error, RelevanceMap, Target};
 
 /// Classifiers that differ by chance only (seeds of training), as one whose outputs are the means of theirs.
 ///
@@ -121,6 +121,17 @@ impl Baseline for EnsembleBaseline<'_> {
 
     fn whole_batch_size(&self) -> usize {
         self.members.iter().map(|member| member.whole_batch_size()).min().unwrap_or(1)
+    }
+
+    /// Returns the mean of the members' maps.
+    fn class_activation(&self, target: &Target, cam: Cam) -> Result<RelevanceMap, Error> {
+        match &self.members[..] {
+            [single] => single.class_activation(target, cam),
+            members => {
+                let maps = members.iter().map(|member| member.class_activation(target, cam));
+                RelevanceMap::average(&maps.collect::<Result<Vec<_>, _>>()?)
+            }
+        }
     }
 }
 

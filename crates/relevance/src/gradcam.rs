@@ -142,9 +142,17 @@ impl LastStage {
     }
 
     /// Resizes the positive part of evidence `[1, 1, d, h, w]` to the image's grid.
+    ///
+    /// Equal evidence everywhere, as of a last feature map of one voxel, is a flat map: interpolation would make it differ by
+    /// rounding.
     pub(crate) fn resized(&self, evidence: Tensor) -> Result<RelevanceMap, Error> {
         let [z, y, x] = self.shape;
-        let map = upsample3d(&evidence.relu()?, self.shape, Mode::Trilinear { align_corners: false })?;
+        let evidence = evidence.relu()?;
+        let values = evidence.flatten_all()?.to_vec1::<f32>()?;
+        if values.iter().all(|value| *value == values[0]) {
+            return Ok(RelevanceMap { voxels: Array3::zeros((z, y, x)), flat: true });
+        }
+        let map = upsample3d(&evidence, self.shape, Mode::Trilinear { align_corners: false })?;
         let map = Array3::from_shape_vec((z, y, x), map.detach().flatten_all()?.to_vec1::<f32>()?).map_err(
             |_| Error::ShapeMismatch {
                 what: "the voxels of the resized map",

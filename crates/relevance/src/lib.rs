@@ -6,6 +6,7 @@ mod checked;
 mod named;
 
 mod attribution;
+mod cam;
 mod classifier;
 mod coalition;
 mod components;
@@ -37,6 +38,7 @@ mod scores;
 mod target;
 
 pub use attribution::Attribution;
+pub use cam::Cam;
 pub use classifier::{Baseline, Classifier, DenseBaseline, FromFn, from_fn};
 pub use coalition::Coalitions;
 pub use components::remove_small_components;

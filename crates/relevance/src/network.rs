@@ -11,7 +11,8 @@ use relevox_models::{Error as NetworkError, ResNet3d};
 use relevox_perturb::{ImageView, Patch};
 
 use crate::classifier::{checked, unperturbed};
-use crate::{Baseline, Classifier, Error};
+use crate::gradcam::{Class, LastStage};
+use crate::{Baseline, Cam, Classifier, Error, RelevanceMap, Target};
 
 /// A network in evaluation mode, on the CPU or a GPU: a residual network, or any graph as a [`TensorGraph`].
 ///
@@ -142,6 +143,16 @@ where
 
     fn whole_batch_size(&self) -> usize {
         self.engine.images_at_once(self.image.dim().into())
+    }
+
+    fn class_activation(&self, target: &Target, cam: Cam) -> Result<RelevanceMap, Error> {
+        let graph = self.engine.network().graph()?;
+        let device = self.engine.device();
+        let stage = LastStage::of_graph(&graph, self.image, target, Class::Predicted, device)?;
+        match cam {
+            Cam::GradCam => stage.grad_cam(),
+            Cam::GradCamPlusPlus => stage.grad_cam_pp(),
+        }
     }
 }
 

@@ -107,3 +107,20 @@ fn a_network_of_maps_is_no_classifier() {
     let error = NetworkClassifier::of_graph(builder.finish(at.unwrap()), &Device::Cpu).err().unwrap();
     assert!(error.to_string().contains("maps of 1 channels"), "{error}");
 }
+
+/// Interpolating one value gives slightly different ones, which must not be scaled to 0..100.
+#[test]
+fn a_last_feature_map_of_one_voxel_is_flat() {
+    let config = ResNetConfig { depth: 10, in_channels: 1, width: 2, outputs: 2, ..ResNetConfig::default() };
+    let parameters = Parameters::seeded(3, &Device::Cpu);
+    let network = ResNet3d::new(&config, parameters.builder()).unwrap();
+    let image = Array4::from_shape_fn((1, 20, 24, 28), |(_, z, y, x)| (z * 3 + y * 5 + x * 7) as f32 % 11.0);
+    for output in 0..2 {
+        let stage =
+            LastStage::new(&network, image.view(), &Target::softmax(output), Class::Positive, &Device::Cpu)
+                .unwrap();
+        for map in [stage.grad_cam().unwrap(), stage.grad_cam_pp().unwrap()] {
+            assert!(map.flat && map.voxels.iter().all(|&value| value == 0.0));
+        }
+    }
+}

@@ -18,6 +18,9 @@ pub enum Error {
     /// A classifier, an explainer or a map.
     #[error(transparent)]
     Relevance(#[from] relevox_relevance::Error),
+    /// A threshold or a measure of a map.
+    #[error(transparent)]
+    Eval(#[from] relevox_eval::Error),
     /// Supervoxels.
     #[error(transparent)]
     Supervoxels(#[from] slic3d::Error),

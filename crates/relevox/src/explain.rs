@@ -1,24 +1,82 @@
 //! From a classifier and a case to an explanation.
 
-use relevox_perturb::{ConstantFill, FillKind};
-use relevox_relevance::{Classifier, Progress, Target, score, score_channels, silent};
+use relevox_eval::LabelFree;
+use relevox_perturb::{ConstantFill, Fill, FillKind};
+use relevox_relevance::{
+    Attribution, Classifier, Diffusion, Explainer, Inputs, Lime, Occlusion, Progress, RegionGraph,
+    RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
+};
 use relevox_volume::Study;
 
-use crate::{Error, Explanation, Regions, SlicRegions};
+use crate::explanation::{MethodResult, Parts};
+use crate::{Error, Explanation, Method, Regions, SlicRegions};
+
+/// What replaces a region.
+#[derive(Clone, Copy)]
+pub enum FillSource<'a> {
+    /// A constant fill of the scan's brain.
+    Constant(FillKind),
+    /// Any other fill, such as a [`LearnedFill`](relevox_perturb::learned::LearnedFill).
+    Given(&'a dyn Fill),
+}
+
+/// Settings of the methods.
+#[derive(Clone, Debug)]
+pub struct MethodSettings {
+    /// Diffused relevance (default: of the change of the logit).
+    pub diffusion: Diffusion,
+    /// LIME and, with its own weighting, KernelSHAP.
+    pub lime: Lime,
+    /// RISE.
+    pub rise: Rise,
+    /// Occlusion.
+    pub occlusion: Occlusion,
+}
+
+impl Default for MethodSettings {
+    fn default() -> Self {
+        Self {
+            diffusion: Diffusion { score: ScoreKind::DeltaLogit, ..Diffusion::default() },
+            lime: Lime::default(),
+            rise: Rise::default(),
+            occlusion: Occlusion::default(),
+        }
+    }
+}
+
+/// From a map to a mask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaskRule {
+    /// The threshold, found from the map alone.
+    pub threshold: LabelFree,
+    /// Connected components with less than this share of the largest one's voxels are removed, 0 to 1.
+    pub smallest_component: f64,
+}
+
+impl Default for MaskRule {
+    fn default() -> Self {
+        Self { threshold: LabelFree::OtsuVolume, smallest_component: 0.1 }
+    }
+}
 
 /// Options of [`explain`].
 #[derive(Clone)]
 pub struct ExplainOptions<'a> {
-    /// The regions (default: 100 supervoxels of `t2`, compactness 0.1).
+    /// The regions (default: 100 supervoxels of `t2` within the brain, compactness 0.1).
     pub regions: Regions,
-    /// What replaces a region: a constant fill (default: blank).
-    pub fill: FillKind,
+    /// The methods, the main one first (default: diffused relevance, and the perturbation that it is computed from).
+    pub methods: Vec<Method>,
+    /// Settings of the methods.
+    pub settings: MethodSettings,
+    /// What replaces a region (default: the mean of the brain).
+    pub fill: FillSource<'a>,
     /// The explained output (default: the sigmoid of output 0).
     pub target: Target,
     /// Whether each sequence is also perturbed on its own (default: no).
     pub by_sequence: bool,
-    /// Called with the number of regions finished since the last call; it can cancel the work. With `by_sequence`, a
-    /// region counts once more for each sequence.
+    /// How masks are made of maps.
+    pub mask: MaskRule,
+    /// Called with the number of steps finished since the last call, of [`ExplainOptions::steps`]; it can cancel the work.
     pub progress: Progress<'a>,
 }
 
@@ -26,39 +84,143 @@ impl Default for ExplainOptions<'_> {
     fn default() -> Self {
         Self {
             regions: Regions::Slic(SlicRegions::default()),
-            fill: FillKind::Blank,
+            methods: vec![Method::Diffused, Method::Perturb],
+            settings: MethodSettings::default(),
+            fill: FillSource::Constant(FillKind::Mean),
             target: Target::default(),
             by_sequence: false,
+            mask: MaskRule::default(),
             progress: &silent,
         }
     }
 }
 
-/// Explains a classifier's output for a case: replaces one region at a time, records the change of the target's
-/// probability and logit, and paints it onto the scan's grid.
+impl ExplainOptions<'_> {
+    /// Returns the number of steps (regions, coalitions, masks and boxes) of an explanation, for progress.
+    ///
+    /// # Errors
+    /// Returns [`Error::Relevance`] if a setting of a method is out of range.
+    pub fn steps(&self, regions: usize, study: &Study) -> Result<usize, Error> {
+        let MethodSettings { lime, rise, occlusion, .. } = &self.settings;
+        let mut steps = if self.methods.iter().any(|method| method.uses_scores()) { regions } else { 0 };
+        if self.by_sequence {
+            steps += regions * study.channel_names().len();
+        }
+        for method in &self.methods {
+            steps += match method {
+                Method::Lime | Method::KernelShap => lime.samples,
+                Method::Rise => rise.samples,
+                Method::Occlusion => fitting(*occlusion, study).check()?.boxes(study.frame.shape()),
+                Method::Diffused | Method::Perturb | Method::GradCam | Method::GradCamPlusPlus => 0,
+            };
+        }
+        Ok(steps)
+    }
+}
+
+/// Explains a classifier's output for a case by each method, on the network's grid.
 ///
-/// Source: Rajapaksa and Khalvati, "Localized Perturbations For Weakly-Supervised Segmentation of Glioma Brain Tumours"
-/// (2022), section B.
+/// Perturbation replaces one region at a time and records the change of the target's probability and logit: Rajapaksa and
+/// Khalvati, "Localized Perturbations For Weakly-Supervised Segmentation of Glioma Brain Tumours" (2022), section B. The
+/// other methods cite their sources.
 ///
 /// # Errors
-/// Returns the errors of [`Regions::of`], [`Error::Fill`] if the fill is not constant or the brain mask is empty, and
-/// [`Error::Relevance`] if the classifier fails, returns NaN or infinity, does not have the target, or `progress` cancels.
+/// Returns the errors of [`Regions::of`], [`Error::Fill`] if a constant fill has no value or the brain mask is empty,
+/// [`Error::InvalidSetting`] if there is no method or one twice, and [`Error::Relevance`] if a setting is out of range, the
+/// classifier fails, returns NaN or infinity, does not have the target or the feature maps that a method needs, or
+/// `progress` cancels.
 pub fn explain(
     classifier: &dyn Classifier,
     study: &Study,
     options: &ExplainOptions<'_>,
 ) -> Result<Explanation, Error> {
+    check_methods(&options.methods)?;
     let regions = options.regions.of(study)?;
-    let fill = ConstantFill::new(options.fill, study.image.view(), study.brain.view())?;
+    let constant;
+    let fill: &dyn Fill = match options.fill {
+        FillSource::Given(fill) => fill,
+        FillSource::Constant(kind) => {
+            constant = ConstantFill::new(kind, study.image.view(), study.brain.view())?;
+            &constant
+        }
+    };
     let baseline = classifier.baseline(study.image.view())?;
     let ExplainOptions { target, progress, .. } = options;
-    let scores = score(&*baseline, &regions, &fill, target, *progress)?;
+    let inputs = Inputs { baseline: &*baseline, regions: &regions, fill, target };
+    let scores = match options.methods.iter().any(|method| method.uses_scores()) {
+        true => Some(score(&*baseline, &regions, fill, target, *progress)?),
+        false => None,
+    };
+    let mut results = Vec::with_capacity(options.methods.len());
+    for &method in &options.methods {
+        results.push(result(method, &inputs, scores.as_ref(), study, options)?);
+    }
     let by_sequence = match options.by_sequence {
         true => {
-            let tables = score_channels(&*baseline, &regions, &fill, target, *progress)?;
+            let tables = score_channels(&*baseline, &regions, fill, target, *progress)?;
             study.channel_names().iter().cloned().zip(tables).collect()
         }
         false => Vec::new(),
     };
-    Ok(Explanation::new(study, regions, scores, by_sequence, (*target, options.fill)))
+    let outputs = baseline.logits().to_vec();
+    let parts =
+        Parts { scores, results, by_sequence, outputs, target: *target, fill: fill.name().to_owned() };
+    drop(baseline);
+    Ok(Explanation::new(study, regions, parts))
+}
+
+fn check_methods(methods: &[Method]) -> Result<(), Error> {
+    if methods.is_empty() {
+        return Err(Error::setting("method", "at least one", "none"));
+    }
+    match methods.iter().enumerate().find(|(at, method)| methods[..*at].contains(method)) {
+        Some((_, twice)) => Err(Error::setting("method", "each method once", format!("{twice} twice"))),
+        None => Ok(()),
+    }
+}
+
+/// Computes one method's result.
+fn result(
+    method: Method,
+    inputs: &Inputs<'_>,
+    scores: Option<&RegionScores>,
+    study: &Study,
+    options: &ExplainOptions<'_>,
+) -> Result<MethodResult, Error> {
+    let ExplainOptions { settings, progress, mask, target, .. } = options;
+    let to_mask = (mask, study.brain.view());
+    let with = |explainer: &dyn Explainer| explainer.explain(inputs, *progress);
+    if let Some(cam) = method.cam() {
+        let map = inputs.baseline.class_activation(target, cam)?;
+        return MethodResult::of_voxels(method, inputs, map, to_mask);
+    }
+    let attribution = match (method, scores) {
+        (Method::Perturb, Some(scores)) => scores.attribution(ScoreKind::DeltaP, target),
+        (Method::Diffused, Some(scores)) => diffused(inputs, scores, settings.diffusion)?,
+        (Method::KernelShap, _) => {
+            with(&Lime { weighting: Weighting::KernelShap, ..settings.lime }.check()?)?
+        }
+        (Method::Rise, _) => with(&settings.rise.check()?)?,
+        (Method::Occlusion, _) => with(&fitting(settings.occlusion, study).check()?)?,
+        _ => with(&Lime { weighting: Weighting::Lime, ..settings.lime }.check()?)?,
+    };
+    MethodResult::of_regions(method, inputs.regions, attribution, to_mask)
+}
+
+/// Diffuses scores that are already computed.
+fn diffused(inputs: &Inputs<'_>, scores: &RegionScores, settings: Diffusion) -> Result<Attribution, Error> {
+    let kind = settings.score;
+    let settings = settings.check()?;
+    let graph = RegionGraph::new(inputs.baseline.image(), inputs.regions, &settings)?;
+    let mut attribution = scores.attribution(kind, inputs.target);
+    attribution.values = graph.diffuse(&attribution.values, &settings)?;
+    Ok(attribution)
+}
+
+/// The occluding box, no larger than the network's grid.
+fn fitting(occlusion: Occlusion, study: &Study) -> Occlusion {
+    let shape = study.frame.shape();
+    let size: [usize; 3] = std::array::from_fn(|axis| occlusion.size[axis].min(shape[axis]));
+    let overlap = occlusion.overlap.min(size.into_iter().min().unwrap_or(1));
+    Occlusion { size, overlap }
 }

@@ -7,14 +7,16 @@ mod contract;
 mod error;
 mod explain;
 mod explanation;
+mod method;
 mod model;
 mod regions;
 
 pub use command::{CommandClassifier, CommandError};
 pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
 pub use error::Error;
-pub use explain::{ExplainOptions, explain};
-pub use explanation::Explanation;
+pub use explain::{ExplainOptions, FillSource, MaskRule, MethodSettings, explain};
+pub use explanation::{Explanation, MethodResult};
+pub use method::Method;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
 pub use regions::{DEFAULT_COMPACTNESS, Regions, SlicRegions};
 

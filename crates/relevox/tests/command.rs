@@ -43,7 +43,7 @@ fn by_command(untrained: &Untrained, command: &str, more: &[&str]) -> std::proce
 fn a_program_is_explained_through_files() {
     let untrained = Untrained::new(1);
     let command = classifier("-1 3");
-    let output = succeed(by_command(&untrained, &command, &["--target", "1"]));
+    let output = succeed(by_command(&untrained, &command, &["--target", "1", "--fill", "blank"]));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mean = f64::from(image().index_axis(Axis(0), 0).mean().unwrap());
     assert_eq!(result["command"], command);

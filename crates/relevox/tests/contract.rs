@@ -74,7 +74,7 @@ impl Setup {
     /// The result, stderr and the map.
     fn explained(&self, case: &str, more: &[&str]) -> (Value, String, Volume) {
         let output = succeed(self.explain(case, more));
-        let map = nifti::read(&self.path("out/relevance.nii.gz")).unwrap();
+        let map = nifti::read(&self.path("out/perturb.nii.gz")).unwrap();
         (serde_json::from_slice(&output.stdout).unwrap(), stderr(&output), map)
     }
 }
@@ -250,7 +250,7 @@ fn labels_on_the_scan_s_grid_are_cropped() {
     };
     let output = succeed(explain(&labels));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let map = nifti::read(&out.join("relevance.nii.gz")).unwrap();
+    let map = nifti::read(&out.join("perturb.nii.gz")).unwrap();
     let regions = nifti::read_labels(&labels).unwrap();
     // One relevance a region.
     let mut found = std::collections::BTreeMap::new();

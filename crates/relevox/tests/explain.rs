@@ -113,7 +113,7 @@ fn by_sequence_scores_each_sequence() {
     let (mut relevance, mut changes) = (Vec::new(), Vec::new());
     for sequence in ["t1", "t1ce", "t2", "flair"] {
         let mut sum = 0.0;
-        let table = trained.out().join(format!("scores-{sequence}.csv"));
+        let table = trained.out().join(format!("perturb-{sequence}.csv"));
         let rows: Vec<csv::StringRecord> =
             csv::Reader::from_path(table).unwrap().records().map(Result::unwrap).collect();
         for row in &rows {
@@ -122,7 +122,7 @@ fn by_sequence_scores_each_sequence() {
         }
         assert!((result["sequences"][sequence].as_f64().unwrap() - sum / rows.len() as f64).abs() < 1e-9);
         changes.push(sum);
-        assert!(trained.out().join(format!("relevance-{sequence}.nii.gz")).exists());
+        assert!(trained.out().join(format!("perturb-{sequence}.nii.gz")).exists());
     }
     assert!(changes.iter().all(|change| *change > 0.0) && changes[0] != changes[1]);
     // All sequences share one scale, so 0 and 100 occur among all of them.

@@ -11,7 +11,7 @@ use relevox::relevance::Error as RelevanceError;
 use relevox::slic3d::Supervoxels;
 use relevox::volume::phantom::{PhantomConfig, write_cohort};
 use relevox::volume::{CaseFiles, Preprocess, Study, nifti};
-use relevox::{Error, ExplainOptions, Regions, SlicRegions, explain};
+use relevox::{Error, ExplainOptions, FillSource, Method, Regions, SlicRegions, explain};
 
 const SEQUENCES: [&str; 2] = ["t1", "flair"];
 
@@ -54,7 +54,9 @@ fn a_closure_is_explained_and_its_map_is_on_the_scan_s_grid() {
     };
     let explanation = explain(&upper_flair, &study, &options).unwrap();
     assert_eq!(count.into_inner(), 2 * 3, "regions reported, at once and by sequence");
-    assert_eq!(explanation.scores.relevance(), [0.0, 100.0]);
+    let perturbed = explanation.result(Method::Perturb).unwrap();
+    assert_eq!(perturbed.relevance, [0.0, 100.0]);
+    assert_eq!(explanation.scores.as_ref().unwrap().relevance(), perturbed.relevance);
     let expected = study.image.slice(s![1, 6.., .., ..]).sum() / 1000.0;
     assert!((explanation.logit() - f64::from(expected)).abs() < 1e-5);
     let [t1, flair] = &explanation.by_sequence[..] else { panic!("two sequences") };
@@ -63,10 +65,10 @@ fn a_closure_is_explained_and_its_map_is_on_the_scan_s_grid() {
 
     let out = tempfile::tempdir().unwrap();
     explanation.write(&out.path().join("new/folder")).unwrap();
-    let map = nifti::read(&out.path().join("new/folder/relevance-flair.nii.gz")).unwrap();
+    let map = nifti::read(&out.path().join("new/folder/perturb-flair.nii.gz")).unwrap();
     assert!(map.geometry.same_grid(study.frame.scan()));
-    assert_eq!(map.voxels, explanation.scan_map().unwrap().voxels, "flair carries all of it");
-    let table = std::fs::read_to_string(out.path().join("new/folder/scores.csv")).unwrap();
+    assert_eq!(map.voxels, explanation.scan_map(perturbed).unwrap().voxels, "flair carries all of it");
+    let table = std::fs::read_to_string(out.path().join("new/folder/perturb.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + 2);
 }
 
@@ -75,10 +77,11 @@ fn supervoxels_of_a_sequence_are_computed() {
     let study = study();
     let regions =
         Regions::Slic(SlicRegions { sequence: "flair".to_owned(), count: 12, ..SlicRegions::default() });
-    let options = ExplainOptions { regions, fill: FillKind::Mean, ..ExplainOptions::default() };
+    let options =
+        ExplainOptions { regions, fill: FillSource::Constant(FillKind::Mean), ..ExplainOptions::default() };
     let explanation = explain(&upper_flair, &study, &options).unwrap();
-    assert_eq!(explanation.scores.rows.len(), explanation.regions.len());
-    assert!(explanation.regions.len() > 1 && !explanation.map().unwrap().flat);
+    assert_eq!(explanation.scores.as_ref().unwrap().rows.len(), explanation.regions.len());
+    assert!(explanation.regions.len() > 1 && !explanation.results[0].map.flat);
 }
 
 #[test]
@@ -96,6 +99,9 @@ fn what_does_not_fit_the_study_is_rejected() {
     let options = ExplainOptions { progress: &stop, ..with(Regions::Given(halves(&study))) };
     let error = explain(&upper_flair, &study, &options).unwrap_err();
     assert!(matches!(error, Error::Relevance(RelevanceError::Cancelled)), "{error}");
-    let options = ExplainOptions { fill: FillKind::Learned, ..with(Regions::Given(halves(&study))) };
+    let options = ExplainOptions {
+        fill: FillSource::Constant(FillKind::Learned),
+        ..with(Regions::Given(halves(&study)))
+    };
     assert!(matches!(explain(&upper_flair, &study, &options), Err(Error::Fill(_))));
 }

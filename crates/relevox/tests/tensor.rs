@@ -36,9 +36,9 @@ fn a_tensor_is_explained_as_it_is() {
     assert!(result["input"].is_null());
     assert!(said.contains("as it is") && said.contains("identity affine"), "{said}");
     assert!(said.contains("regions of channel0") && said.contains("--output"), "{said}");
-    let map = ArrayFile::parse(&untrained.text("out/relevance.npy")).read().unwrap();
+    let map = ArrayFile::parse(&untrained.text("out/perturb.npy")).read().unwrap();
     assert_eq!((map.values.shape(), map.dtype.as_str()), (&SHAPE[1..], "<f4"));
-    let volume = nifti::read(&untrained.path("out/relevance.nii.gz")).unwrap();
+    let volume = nifti::read(&untrained.path("out/perturb.nii.gz")).unwrap();
     assert_eq!(map.values, volume.voxels.into_dyn());
     assert_eq!(volume.geometry.world([1.0, 2.0, 3.0]), [3.0, 2.0, 1.0]);
     let largest = map.values.iter().copied().fold(0.0, f32::max);
@@ -73,7 +73,7 @@ fn a_tensor_and_a_scan_of_the_same_image_have_the_same_scores() {
             assert!(said.contains("model.input.toml"), "{said}");
         }
     }
-    assert!(untrained.path("out/relevance-t1.npy").exists());
+    assert!(untrained.path("out/perturb-t1.npy").exists());
 }
 
 #[test]
@@ -176,10 +176,10 @@ fn labels_of_the_tensor_s_shape_are_regions() {
 fn outputs_do_not_replace_the_tensor() {
     let untrained = Untrained::new(1);
     fs::create_dir(untrained.path("out")).unwrap();
-    fs::copy(untrained.path("x.npy"), untrained.path("out/relevance.npy")).unwrap();
-    let before = fs::read(untrained.path("out/relevance.npy")).unwrap();
-    refuse(untrained.explain("out/relevance.npy", &[]), &["relevance.npy", "other than the input"]);
-    assert_eq!(fs::read(untrained.path("out/relevance.npy")).unwrap(), before);
+    fs::copy(untrained.path("x.npy"), untrained.path("out/perturb.npy")).unwrap();
+    let before = fs::read(untrained.path("out/perturb.npy")).unwrap();
+    refuse(untrained.explain("out/perturb.npy", &[]), &["perturb.npy", "other than the input"]);
+    assert_eq!(fs::read(untrained.path("out/perturb.npy")).unwrap(), before);
 }
 
 #[test]

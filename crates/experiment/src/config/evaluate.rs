@@ -1,6 +1,7 @@
 //! Configuration of evaluation.
 
-use relevox_report::tables::{Method, MethodKind, Threshold};
+use relevox_eval::LabelFree;
+use relevox_report::tables::{Method, MethodKind};
 use serde::{Deserialize, Serialize};
 
 use super::values::{distinct, non_empty, one_of, within};
@@ -14,44 +15,6 @@ pub(super) fn fills() -> Vec<Method> {
 /// selects.
 pub(super) fn constant_fills() -> Vec<Method> {
     Method::of_kind(MethodKind::Fill).filter(|fill| *fill != Method::Learned).collect()
-}
-
-/// A threshold that needs no labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Threshold", into = "Threshold")]
-pub enum LabelFree {
-    /// Otsu's threshold, with equal weight for each region.
-    Otsu,
-    /// Otsu's threshold, with regions weighted by their brain volume.
-    OtsuVolume,
-    /// Threshold of a Gaussian mixture, with regions weighted by their brain volume.
-    Mixture,
-}
-
-impl LabelFree {
-    /// All label-free thresholds, in the order of tables.
-    pub const ALL: [Self; 3] = [Self::Otsu, Self::OtsuVolume, Self::Mixture];
-}
-
-impl From<LabelFree> for Threshold {
-    fn from(threshold: LabelFree) -> Self {
-        match threshold {
-            LabelFree::Otsu => Self::Otsu,
-            LabelFree::OtsuVolume => Self::OtsuVolume,
-            LabelFree::Mixture => Self::Mixture,
-        }
-    }
-}
-
-impl TryFrom<Threshold> for LabelFree {
-    type Error = String;
-
-    fn try_from(threshold: Threshold) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|one| Threshold::from(*one) == threshold).ok_or_else(|| {
-            let names = Self::ALL.map(|one| Threshold::from(one).name()).join(", ");
-            format!("expected one of {names}, found {threshold}")
-        })
-    }
 }
 
 /// Evaluation of scores and maps.

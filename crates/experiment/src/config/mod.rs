@@ -18,7 +18,7 @@ mod values;
 
 pub use cohort::{CohortConfig, PHANTOM};
 pub use difference::{Difference, differences};
-pub use evaluate::{EvaluateConfig, LabelFree};
+pub use evaluate::EvaluateConfig;
 pub use experiment::{Config, ValidConfig};
 pub use explainers::{DiffuseConfig, ExplainConfig};
 pub use layers::{Layers, Resolved, Source};

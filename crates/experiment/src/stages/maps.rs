@@ -5,6 +5,7 @@
 
 use anyhow::Context;
 use ndarray::Array3;
+use relevox_eval::MapValues;
 use relevox_relevance::{RelevanceMap, remove_small_components};
 use relevox_report::tables::Method;
 use relevox_volume::{Study, nifti};
@@ -15,7 +16,7 @@ use super::methods::{self, map_file, mask_file, of_case};
 use super::network::{Cam, Network};
 use super::partition::Partition;
 use super::session::Session;
-use super::threshold::Values;
+use super::threshold::values_of;
 use super::work::Work;
 use crate::config::EvaluateConfig;
 use crate::interrupt;
@@ -93,7 +94,7 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                 let study = session.scans.study(case)?;
                 let regions = partition.regions(session, case)?;
                 let map = load(session, &study, &regions, partition, method)?;
-                let values = Values::of_map(&map.voxels, &study, &regions, map.relevance.as_deref());
+                let values = values_of(&map.voxels, &study, &regions, map.relevance.as_deref())?;
                 let mask = mask(&map.voxels, &values, &session.config.evaluate)?.mapv(u32::from);
                 Ok(nifti::write_labels(path, &study.frame.to_scan(mask.view())?)?)
             })?);
@@ -138,7 +139,7 @@ pub fn load(
 /// Returns an error if the map contains non-finite values.
 pub fn mask(
     map: &Array3<f32>,
-    values: &Values,
+    values: &MapValues,
     evaluate: &EvaluateConfig,
 ) -> Result<Array3<bool>, relevox_eval::Error> {
     let threshold = values.threshold(evaluate.mask)?;

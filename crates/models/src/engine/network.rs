@@ -3,6 +3,7 @@
 use candle_core::{Device, Result as TensorResult, Tensor};
 use relevox_grid::{Box3, Patch};
 
+use crate::graph::Graph;
 use crate::graph::tensor::TensorGraph;
 use crate::memory::Fitting;
 use crate::plan::{self, Plan};
@@ -25,6 +26,10 @@ pub trait Network: Sized + private::Sealed {
     /// `false` if patches take whole passes where there is no compiled plan.
     #[doc(hidden)]
     const HAS_WINDOWS: bool;
+
+    /// Returns the network as a graph.
+    #[doc(hidden)]
+    fn graph(&self) -> Result<Graph, Error>;
 
     /// Compiles the network for the CPU.
     #[doc(hidden)]
@@ -87,6 +92,10 @@ impl Network for ResNet3d {
     const IS_CLASSIFIER: bool = true;
     const HAS_WINDOWS: bool = true;
 
+    fn graph(&self) -> Result<Graph, Error> {
+        ResNet3d::graph(self)
+    }
+
     fn plan(&self) -> Result<Plan, Error> {
         Plan::resnet(self)
     }
@@ -145,6 +154,10 @@ impl Network for UNet3d {
     type Layers = UNetCache;
     const IS_CLASSIFIER: bool = false;
     const HAS_WINDOWS: bool = true;
+
+    fn graph(&self) -> Result<Graph, Error> {
+        UNet3d::graph(self)
+    }
 
     fn plan(&self) -> Result<Plan, Error> {
         Plan::unet(self)
@@ -210,8 +223,12 @@ impl Network for TensorGraph {
     const IS_CLASSIFIER: bool = true;
     const HAS_WINDOWS: bool = false;
 
+    fn graph(&self) -> Result<Graph, Error> {
+        Ok(TensorGraph::graph(self).clone())
+    }
+
     fn plan(&self) -> Result<Plan, Error> {
-        Plan::new(self.graph())
+        Plan::new(TensorGraph::graph(self))
     }
 
     fn windows(&self, _: &Device) {}
@@ -222,7 +239,7 @@ impl Network for TensorGraph {
 
     fn image_bytes(&self, [_, z, y, x]: [usize; 4]) -> usize {
         // An operation holds its inputs, its output and a rearranged copy.
-        let sizes = self.graph().sizes([z, y, x]).unwrap_or_default();
+        let sizes = TensorGraph::graph(self).sizes([z, y, x]).unwrap_or_default();
         let largest = sizes.iter().map(|shape| shape.iter().product::<usize>()).max();
         4 * largest.unwrap_or(0) * size_of::<f32>()
     }

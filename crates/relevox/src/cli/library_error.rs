@@ -19,6 +19,7 @@ pub(super) fn of_command(error: Error) -> anyhow::Error {
         Error::Relevance(error) => error.into(),
         Error::Command(error) => invalid_input(error),
         Error::Supervoxels(error) => error.into(),
+        Error::Eval(error) => error.into(),
         Error::Contract { example: Some(ref example), .. } => {
             with_help(&error, format!("a contract to fill in:\n{example}"))
         }

@@ -1,35 +1,53 @@
-//! The scans of a command: a case's folder, a 4D file, or one file a sequence.
+//! The scans of a command: cases as folders or 4D files, a cohort, or one case as one file per sequence.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use relevox_experiment::failure::invalid_input;
-use relevox_volume::{CaseFiles, ScanFile};
+use relevox_volume::{CaseFiles, Cohort, ScanFile};
 
 use super::library_error::of_command;
 use crate::ContractKeys;
 
-/// The scans of one case.
-#[derive(Clone, Debug, Args)]
+/// The scans of one case or several.
+#[derive(Clone, Debug, Default, Args)]
 pub struct ScansArgs {
-    /// Case: a folder in BraTS's or BIDS's layout, or a 4D NIfTI file with its dataset.json.
-    #[arg(required_unless_present_any = ["scan", "tensor"], conflicts_with = "scan")]
-    pub case: Option<PathBuf>,
+    /// Cases: folders in BraTS's or BIDS's layout, or 4D NIfTI files with their dataset.json. Of several, each has a folder of its
+    /// own in --out, and cases that are done with the same options are skipped.
+    #[arg(required_unless_present_any = ["scan", "tensor", "cohort"], conflicts_with_all = ["scan", "cohort"], value_name = "CASE")]
+    pub cases: Vec<PathBuf>,
+    /// All cases of a cohort, as reproduce's --cohort takes it: a folder of cases, or a CSV that lists them.
+    #[arg(long, value_name = "DIR|LIST.csv", conflicts_with = "scan")]
+    pub cohort: Option<PathBuf>,
     /// One sequence as a file, in place of a case; once for each. Volumes of a 4D file are counted from 0: t1=FILE#0.
     #[arg(long, value_name = "NAME=FILE")]
     pub scan: Vec<String>,
 }
 
 impl ScansArgs {
-    /// Finds the files of these sequences.
+    /// Returns whether there may be more than one case.
+    pub fn are_several(&self) -> bool {
+        self.cases.len() > 1 || self.cohort.is_some()
+    }
+
+    /// Finds the files of these sequences of each case.
     ///
     /// # Errors
-    /// Returns an error that names what is missing, ambiguous or unknown.
-    pub fn files(&self, sequences: &[String]) -> anyhow::Result<CaseFiles> {
-        match &self.case {
-            Some(case) if case.is_dir() => Ok(CaseFiles::in_folder(case, sequences)?),
-            Some(case) => Ok(CaseFiles::in_4d_file(case, sequences)?),
-            None => self.given(sequences),
+    /// Returns an error that names what is missing, ambiguous or unknown, or an identifier that two cases share.
+    pub fn files(&self, sequences: &[String]) -> anyhow::Result<Vec<CaseFiles>> {
+        let files: Vec<CaseFiles> = match &self.cohort {
+            Some(cohort) => {
+                let cohort = Cohort::open(cohort, sequences)?;
+                cohort.cases.into_iter().map(|case| case.files).collect()
+            }
+            None if self.cases.is_empty() => vec![self.given(sequences)?],
+            None => self.cases.iter().map(|case| in_case(case, sequences)).collect::<anyhow::Result<_>>()?,
+        };
+        let mut ids = BTreeSet::new();
+        match files.iter().find(|case| !ids.insert(case.id.as_str())) {
+            Some(case) => Err(invalid_input(format!("cases: expected each once, found {} again", case.id))),
+            None => Ok(files),
         }
     }
 
@@ -62,6 +80,13 @@ impl ScansArgs {
         });
         Ok(CaseFiles { id: id.unwrap_or_default(), sequences: files, segmentation: None })
     }
+}
+
+fn in_case(case: &Path, sequences: &[String]) -> anyhow::Result<CaseFiles> {
+    Ok(match case.is_dir() {
+        true => CaseFiles::in_folder(case, sequences)?,
+        false => CaseFiles::in_4d_file(case, sequences)?,
+    })
 }
 
 /// Reads a contract.

@@ -23,9 +23,18 @@ pub struct Untrained {
 
 impl Untrained {
     pub fn new(outputs: usize) -> Self {
+        Self::of_network(ResNetConfig { in_channels: 2, outputs, ..ResNetConfig::default() })
+    }
+
+    /// An untrained network of another number of channels, which does not take `x.npy`.
+    pub fn of_channels(in_channels: usize) -> Self {
+        Self::of_network(ResNetConfig { in_channels, ..ResNetConfig::default() })
+    }
+
+    fn of_network(network: ResNetConfig) -> Self {
         let untrained = Self { folder: tempfile::tempdir().unwrap() };
-        let network =
-            ResNetConfig { depth: 10, in_channels: 2, width: 4, outputs, ..ResNetConfig::default() };
+        // Without strides in the stem, so that the last feature map has several voxels.
+        let network = ResNetConfig { depth: 10, width: 4, stem_stride: [1; 3], max_pool: false, ..network };
         let parameters = Parameters::seeded(7, &Device::Cpu);
         ResNet3d::new(&network, parameters.builder()).unwrap();
         let metadata = Metadata::new(Network::Resnet(network), Value::Null);
@@ -62,7 +71,7 @@ impl Untrained {
 
     /// Returns a table of the latest explanation as text.
     pub fn scores(&self) -> String {
-        fs::read_to_string(self.path("out/scores.csv")).unwrap()
+        fs::read_to_string(self.path("out/perturb.csv")).unwrap()
     }
 }
 

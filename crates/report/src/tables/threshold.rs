@@ -46,6 +46,16 @@ by_name! {
     }
 }
 
+impl From<relevox_eval::LabelFree> for Threshold {
+    fn from(threshold: relevox_eval::LabelFree) -> Self {
+        match threshold {
+            relevox_eval::LabelFree::Otsu => Self::Otsu,
+            relevox_eval::LabelFree::OtsuVolume => Self::OtsuVolume,
+            relevox_eval::LabelFree::Mixture => Self::Mixture,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use relevox_eval::{
-    Mass, RegionOverlap, Sweep, common_threshold, dice, hausdorff95, mass, otsu, random_control,
-    top_by_volume,
+    LabelFree, MapValues, Mass, RegionOverlap, Sweep, common_threshold, dice, hausdorff95, mass, otsu,
+    random_control, top_by_volume,
 };
 use relevox_report::tables::{Measure, Method, MethodKind, Threshold};
 use relevox_volume::{Split, Study};
@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
 
 use super::controls::RandomDiffused;
-use crate::config::LabelFree;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::stream_seed;
@@ -26,7 +25,7 @@ use crate::stages::methods::of_case;
 use crate::stages::partition::Partition;
 use crate::stages::scores::read_csv;
 use crate::stages::session::Session;
-use crate::stages::threshold::{Values, brain_voxels};
+use crate::stages::threshold::{brain_voxels, values_of};
 use crate::stages::{explain, faithfulness};
 
 /// Measurements of one case and method.
@@ -60,7 +59,7 @@ pub struct CaseDice {
 /// A method's map, reduced to the values that thresholds need.
 struct Evidence {
     sweep: Sweep,
-    values: Values,
+    values: MapValues,
     relevance: Option<Vec<f64>>,
     mass: Mass,
 }
@@ -158,7 +157,7 @@ fn load(
             Some(relevance) => (overlap.sweep(relevance)?, overlap.mass(relevance)?),
             None => (Sweep::of_map(voxels.view(), tumour.view())?, mass(voxels.view(), tumour.view())?),
         };
-        let values = Values::of_map(&voxels, &study, &regions, relevance.as_deref());
+        let values = values_of(&voxels, &study, &regions, relevance.as_deref())?;
         if method.kind() == MethodKind::Fill {
             let scores = read_csv(&session.run.path(&partition.scores_file(case, method)))?;
             delta_p.insert(method, scores.mean_abs_delta_p());
@@ -286,7 +285,7 @@ fn random_control_of(
 ) -> anyhow::Result<MethodDice> {
     let config = &session.config.evaluate;
     let overlap = &case.overlap;
-    let brain = brain_voxels(&case.regions, case.study.brain.view());
+    let brain = brain_voxels(&case.regions, case.study.brain.view())?;
     // All statistics use the same shuffles.
     let seed = stream_seed(session.config.seed, &format!("random/{}", case.study.case));
     let control = |statistic: &dyn Fn(&[f64]) -> Result<f64, relevox_eval::Error>| {
@@ -296,7 +295,7 @@ fn random_control_of(
     dice.insert(Threshold::Oracle, control(&|scores| Ok(overlap.sweep(scores)?.oracle().dice))?);
     for kind in LabelFree::ALL {
         let at = |scores: &[f64]| {
-            let values = Values { values: scores.to_vec(), brain: brain.clone() };
+            let values = MapValues::by_region(scores, &brain);
             let sweep = overlap.sweep(scores)?;
             Ok(values.threshold(kind)?.map_or(0.0, |threshold| sweep.at(threshold)))
         };

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use relevox_perturb::FillKind;
 use relevox_volume::OutputKind;
 
 use super::super::scans::ScansArgs;
+use super::methods::MethodArgs;
 
-/// Explains one case: scores its regions by perturbation and writes a relevance map on the scan's own grid.
+/// Explains cases: computes relevance maps and masks on the scans' own grids, tables, pictures and a page to look into.
+///
+/// By default the relevance is that of single regions of the brain, replaced by the brain's mean and smoothed over similar
+/// neighbouring regions.
 ///
 /// The network's input is described by a contract: in the checkpoint's metadata (of weights trained by this program), in
 /// MODEL.input.toml beside the weights, or in the file of --input. Weights without one are refused, with an example. What
@@ -47,20 +50,24 @@ pub struct ExplainArgs {
     pub command_timeout: Duration,
     /// What your own pipeline gives the network, in place of scans: floats [c, z, y, x] or [1, c, z, y, x] in the network's own
     /// order of the axes. Nothing is assumed about its preprocessing. Of an archive of several arrays, FILE.npz#NAME. Also writes
-    /// relevance.npy.
+    /// METHOD.npy.
     #[arg(
         long,
         value_name = "X.npy|X.npz",
-        conflicts_with_all = ["case", "scan", "crop", "downsample", "bids_derivatives"]
+        conflicts_with_all = ["cases", "cohort", "scan", "crop", "downsample", "bids_derivatives"]
     )]
     pub tensor: Option<String>,
     /// The network's outputs on the unperturbed scan or tensor, as your own program computes them. Others are refused: the guard
     /// against a wrong contract.
     #[arg(long, value_delimiter = ',', value_name = "A,B,…", allow_hyphen_values = true)]
     pub expect: Option<Vec<f64>>,
-    /// Output folder for scores.csv and relevance.nii.gz.
+    /// Output folder. For each method METHOD.nii.gz (relevance, 0 to 100), METHOD-mask.nii.gz and METHOD.csv (by region), and
+    /// explanation.json.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// The methods and their settings.
+    #[command(flatten)]
+    pub methods: MethodArgs,
     /// Contract of the network's input [default: MODEL.input.toml beside the weights, else the checkpoint's metadata].
     #[arg(long, value_name = "I.toml")]
     pub input: Option<PathBuf>,
@@ -82,9 +89,6 @@ pub struct ExplainArgs {
     /// Label of voxels outside all regions.
     #[arg(long, requires = "labels")]
     pub background: Option<u32>,
-    /// Fill that replaces a region: blank, min, max or mean.
-    #[arg(long, default_value = "blank", value_parser = constant_fill)]
-    pub fill: FillKind,
     /// Sequence that SLIC segments [default: the contract's or the run's, else t2]; of a tensor, a channel by index or name
     /// [default: 0].
     #[arg(long, conflicts_with = "labels")]
@@ -96,9 +100,9 @@ pub struct ExplainArgs {
     /// contract's or the run's, else 0.1].
     #[arg(long, conflicts_with = "labels")]
     pub compactness: Option<f64>,
-    /// Segments only the brain.
-    #[arg(long, conflicts_with = "labels")]
-    pub masked: bool,
+    /// Whether only the brain is segmented [default: the contract's or the run's, else true].
+    #[arg(long, conflicts_with = "labels", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub masked: Option<bool>,
     /// Depth of the network: 10, 18, 34, 50, 101, 152 or 200. Must agree with the weights.
     #[arg(long)]
     pub depth: Option<usize>,
@@ -120,11 +124,11 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub downsample: Option<usize>,
     /// Also perturbs one sequence at a time, to show which contrast a region's relevance is due to: writes
-    /// scores-SEQUENCE.csv and relevance-SEQUENCE.nii.gz on a common scale, and prints each sequence's mean |Δlogit|.
+    /// perturb-SEQUENCE.csv and perturb-SEQUENCE.nii.gz on a common scale, and prints each sequence's mean |Δlogit|.
     #[arg(long)]
     pub by_sequence: bool,
-    /// Names the outputs as BIDS derivatives, sub-ID_desc-relevance_map.nii.gz, with a JSON file that states method,
-    /// weights and contract.
+    /// Names the outputs as BIDS derivatives, sub-ID_desc-METHOD_map.nii.gz, each with a JSON file that states method, weights
+    /// and contract.
     #[arg(long)]
     pub bids_derivatives: bool,
     /// Runs a full forward pass per region instead of incremental inference.
@@ -134,11 +138,6 @@ pub struct ExplainArgs {
     /// batch of whole scans [default: 8192]. Layers that do not fit are recomputed around each region.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub memory: Option<u32>,
-}
-
-fn constant_fill(name: &str) -> Result<FillKind, String> {
-    let known = FillKind::CONSTANT.into_iter().find(|kind| kind.name() == name);
-    known.ok_or_else(|| format!("expected one of {}", FillKind::CONSTANT.map(FillKind::name).join(", ")))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

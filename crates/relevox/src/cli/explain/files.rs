@@ -1,8 +1,24 @@
-//! Names of the files that the command writes, without those by sequence.
+//! Names of the files that the command writes.
 
-/// Scores by region.
-pub(super) const SCORES: &str = "scores.csv";
-/// The relevance map on the scan's grid.
-pub(super) const VOLUME: &str = "relevance.nii.gz";
+use crate::{Explanation, Method};
+
+/// Everything about the explanation, for programs.
+pub(super) const DOCUMENT: &str = "explanation.json";
+
 /// The relevance map of a tensor, in its own axes.
-pub(super) const ARRAY: &str = "relevance.npy";
+pub(super) fn array(method: Method) -> String {
+    format!("{method}.npy")
+}
+
+/// The map of one sequence of a tensor.
+pub(super) fn array_of_sequence(sequence: &str) -> String {
+    format!("{}-{sequence}.npy", Method::Perturb)
+}
+
+/// All files by method, without those by sequence.
+pub(super) fn names(methods: &[Method]) -> Vec<String> {
+    let mut names = Explanation::file_names(methods, &[]);
+    names.extend(methods.iter().map(|method| array(*method)));
+    names.push(DOCUMENT.to_owned());
+    names
+}

@@ -4,7 +4,7 @@ use relevox_experiment::progress::print_status;
 use relevox_volume::Study;
 
 /// What was assumed about the input, and what may be wrong with it. Each line is printed when it is added.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Notes {
     pub(super) assumed: Vec<String>,
     pub(super) warnings: Vec<String>,

@@ -1,5 +1,6 @@
 //! The regions of the study.
 
+use ndarray::ArrayView3;
 use relevox_experiment::failure::invalid_input;
 use relevox_volume::Study;
 use slic3d::Supervoxels;
@@ -39,7 +40,8 @@ pub(super) fn of(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> an
 fn of_scans(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> SlicRegions {
     let (contract, known) = (subject.model.regions(), subject.study.channel_names());
     let mut settings = contract.cloned().unwrap_or_else(|| {
-        let mut settings = SlicRegions::default();
+        let mut settings =
+            SlicRegions { masked: has_background(subject.study.brain.view()), ..SlicRegions::default() };
         if args.sequence.is_none() && !known.contains(&settings.sequence) {
             let first = known[0].clone();
             notes.assume(format!("regions of {first}, since the network has no {}", settings.sequence));
@@ -49,13 +51,20 @@ fn of_scans(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> SlicReg
     });
     settings.sequence = args.sequence.clone().unwrap_or(settings.sequence);
     settings = with_options(settings, args);
-    if contract.is_some() {
-        notes.assume(format!(
-            "{} regions of {}, compactness {}",
-            settings.count, settings.sequence, settings.compactness
-        ));
-    }
+    notes.assume(described(&settings));
     settings
+}
+
+/// Returns whether there is brain and anything else.
+fn has_background(brain: ArrayView3<'_, bool>) -> bool {
+    brain.iter().any(|inside| !inside) && brain.iter().any(|inside| *inside)
+}
+
+/// Describes a partition.
+fn described(settings: &SlicRegions) -> String {
+    let SlicRegions { count, sequence, compactness, masked, .. } = settings;
+    let within = if *masked { " within the brain" } else { "" };
+    format!("{count} regions of {sequence}{within}, compactness {compactness}")
 }
 
 /// Regions of the first channel, or of that of `--sequence`, by name or index.
@@ -73,9 +82,9 @@ fn of_tensor(args: &ExplainArgs, study: &Study, notes: &mut Notes) -> anyhow::Re
             }
         },
     };
-    let settings = with_options(SlicRegions { sequence, ..SlicRegions::default() }, args);
-    let SlicRegions { count, sequence, compactness, .. } = &settings;
-    notes.assume(format!("{count} regions of {sequence}, compactness {compactness}"));
+    let masked = has_background(study.brain.view());
+    let settings = with_options(SlicRegions { sequence, masked, ..SlicRegions::default() }, args);
+    notes.assume(described(&settings));
     Ok(settings)
 }
 
@@ -83,7 +92,7 @@ fn with_options(settings: SlicRegions, args: &ExplainArgs) -> SlicRegions {
     SlicRegions {
         count: args.regions.unwrap_or(settings.count),
         compactness: args.compactness.unwrap_or(settings.compactness),
-        masked: settings.masked || args.masked,
+        masked: args.masked.unwrap_or(settings.masked),
         ..settings
     }
 }

@@ -20,16 +20,27 @@ pub(super) fn result(
 ) -> Value {
     let target = explanation.target;
     let output = model.network().output();
+    let methods = explanation.results.iter().map(|result| {
+        let voxels = result.mask.iter().filter(|inside| **inside).count();
+        let described = json!({
+            "flat": result.map.flat,
+            "threshold": result.threshold,
+            "threshold_rule": result.rule.name(),
+            "mask_voxels": voxels,
+        });
+        (result.method.name().to_owned(), described)
+    });
     let mut result = json!({
         "regions": explanation.regions.len(),
         "seconds": seconds,
-        "logits": explanation.scores.original,
+        "methods": methods.collect::<Map<_, _>>(),
+        "fill": explanation.fill(),
+        "logits": explanation.outputs,
         "target": {
             "output": target.output,
             "class": output.class(target.output),
             "link": target.link.name(),
         },
-        "flat": explanation.scores.flat,
         "assumed": notes.assumed,
         "warnings": notes.warnings,
     });
@@ -73,8 +84,7 @@ pub(super) fn sidecar(args: &ExplainArgs, files: &CaseFiles, result: &Value) -> 
         "Description": "Relevance of each region for a classifier's output, 0 to 100",
         "Sources": files.sequences.iter().map(|(_, file)| file.to_string()).collect::<Vec<_>>(),
         "GeneratedBy": { "Name": "relevox", "Version": env!("CARGO_PKG_VERSION") },
-        "Method": "perturbation",
-        "Fill": args.fill.name(),
+        "Fill": result["fill"],
         "Result": result,
     });
     match &args.command {

@@ -1,55 +1,92 @@
-//! A case's scans, prepared as the contract of a classifier's input states.
+//! Cases' scans, prepared as the contract of a classifier's input states.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use ndarray::ArrayView4;
 use relevox_experiment::device::DeviceOptions;
-use relevox_volume::{AxisOrder, CaseFiles, Study, ValidPreprocess};
+use relevox_volume::{AxisOrder, CaseFiles, Study, ValidInput, ValidPreprocess};
 
 use super::super::library_error::of_command;
 use super::super::output::refuse_overwriting;
-use super::args::ExplainArgs;
 use super::external;
-use super::files::{SCORES, VOLUME};
+use super::files;
 use super::notes::Notes;
+use super::one::Work;
 use super::options::model_options;
 use super::subject::{AnyModel, Subject};
-use crate::Model;
+use crate::{Contract, Model};
 
-/// Loads the model and reads the case.
-///
-/// # Errors
-/// Returns an error that names the file, the key or the option.
-pub(super) fn open(args: &ExplainArgs, device: &DeviceOptions, notes: &mut Notes) -> anyhow::Result<Subject> {
-    let options = model_options(args)?;
-    let Some(command) = &args.command else {
-        let model = Model::load_with(&args.weights, &device.open()?, &options).map_err(of_command)?;
-        let (files, study) = read(args, model.preprocess())?;
-        model.network().assumed().iter().for_each(|line| notes.assume(line.clone()));
-        notes.prepared(&study);
-        return Ok(Subject {
-            model: AnyModel::Scans(Box::new(model)),
-            study,
-            files: Some(files),
-            first: None,
-        });
-    };
-    let (contract, replaced) = options.contract().map_err(of_command)?;
-    let input = contract.input.clone().check()?;
-    let (files, study) = read(args, input.preprocess())?;
-    let classifier = external::start(args, command, tensor(&study, input.axes()))?;
-    let first = Some(classifier.first().to_vec());
-    let model = Model::new(classifier, contract).map_err(of_command)?;
-    replaced.into_iter().for_each(|line| notes.assume(line));
-    notes.prepared(&study);
-    Ok(Subject { model: AnyModel::Scans(Box::new(model)), study, files: Some(files), first })
+/// What explains all cases of a call.
+pub(super) enum Scans {
+    /// A network, loaded once.
+    Network(Arc<Model>),
+    /// A program, started for each case, whose size it is told.
+    Command { contract: Box<Contract>, input: Box<ValidInput> },
 }
 
-fn read(args: &ExplainArgs, preprocess: &ValidPreprocess) -> anyhow::Result<(CaseFiles, Study)> {
-    let files = args.scans.files(preprocess.sequences())?;
-    for output in [SCORES, VOLUME] {
-        refuse_overwriting(&args.out.join(output), files.paths())?;
+impl Scans {
+    /// Loads the network, or the contract of a program.
+    ///
+    /// # Errors
+    /// Returns an error that names the file, the key or the option.
+    pub(super) fn load(work: &Work<'_>, device: &DeviceOptions, notes: &mut Notes) -> anyhow::Result<Self> {
+        let args = work.args;
+        let options = model_options(args)?;
+        if args.command.is_none() {
+            let model = Model::load_with(&args.weights, &device.open()?, &options).map_err(of_command)?;
+            model.network().assumed().iter().for_each(|line| notes.assume(line.clone()));
+            return Ok(Self::Network(Arc::new(model)));
+        }
+        let (contract, replaced) = options.contract().map_err(of_command)?;
+        replaced.into_iter().for_each(|line| notes.assume(line));
+        let input = contract.input.clone().check()?;
+        Ok(Self::Command { contract: Box::new(contract), input: Box::new(input) })
     }
-    let study = Study::load(&files, preprocess).map_err(|error| of_command(error.into()))?;
-    Ok((files, study))
+
+    /// Returns the preprocessing of the input.
+    pub(super) fn preprocess(&self) -> &ValidPreprocess {
+        match self {
+            Self::Network(model) => model.preprocess(),
+            Self::Command { input, .. } => input.preprocess(),
+        }
+    }
+
+    /// Describes the contract and the partition that it states, to tell whether they are the same again.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Network(model) => format!("{:?} {:?}", model.input().settings(), model.regions()),
+            Self::Command { contract, .. } => format!("{contract:?}"),
+        }
+    }
+
+    /// Reads and prepares a case, whose results go to `out`.
+    ///
+    /// # Errors
+    /// Returns an error that names the file or the program.
+    pub(super) fn open(
+        &self,
+        work: &Work<'_>,
+        files: CaseFiles,
+        out: &Path,
+        notes: &mut Notes,
+    ) -> anyhow::Result<Subject> {
+        for output in files::names(&work.methods) {
+            refuse_overwriting(&out.join(output), files.paths())?;
+        }
+        let study = Study::load(&files, self.preprocess()).map_err(|error| of_command(error.into()))?;
+        let (model, first) = match self {
+            Self::Network(model) => (Arc::clone(model), None),
+            Self::Command { contract, input } => {
+                let command = work.args.command.as_deref().unwrap_or_default();
+                let classifier = external::start(work.args, command, tensor(&study, input.axes()))?;
+                let first = Some(classifier.first().to_vec());
+                (Arc::new(Model::new(classifier, (**contract).clone()).map_err(of_command)?), first)
+            }
+        };
+        notes.prepared(&study);
+        Ok(Subject { model: AnyModel::Scans(model), study, files: Some(files), first })
+    }
 }
 
 /// The image as the network takes it.

@@ -1,12 +1,14 @@
 //! What is explained: a model, and a case or a tensor.
 
+use std::sync::Arc;
+
 use relevox_volume::{CaseFiles, Study, ValidInput};
 
 use crate::{Model, SlicRegions, TensorModel};
 
 /// A classifier, with a contract of its input unless it was given a tensor.
 pub(super) enum AnyModel {
-    Scans(Box<Model>),
+    Scans(Arc<Model>),
     Tensor(TensorModel),
 }
 

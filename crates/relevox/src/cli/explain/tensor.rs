@@ -10,15 +10,15 @@ use relevox_volume::npy::ArrayFile;
 
 use super::super::library_error::of_command;
 use super::super::output::refuse_overwriting;
-use super::args::ExplainArgs;
 use super::external;
-use super::files::{ARRAY, SCORES, VOLUME};
+use super::files;
 use super::notes::Notes;
+use super::one::Work;
 use super::options::model_options;
 use super::subject::{AnyModel, Subject};
 use crate::{ModelOptions, TensorModel};
 
-/// Voxels that an axis of relevance.nii.gz can have.
+/// Voxels that an axis of a NIfTI volume can have.
 const LONGEST_AXIS: usize = i16::MAX as usize;
 
 /// Loads the model and reads the tensor.
@@ -26,13 +26,14 @@ const LONGEST_AXIS: usize = i16::MAX as usize;
 /// # Errors
 /// Returns an error that names the file or the option.
 pub(super) fn open(
-    args: &ExplainArgs,
+    work: &Work<'_>,
     tensor: &str,
     device: &DeviceOptions,
     notes: &mut Notes,
 ) -> anyhow::Result<Subject> {
+    let args = work.args;
     let file = ArrayFile::parse(tensor);
-    for output in [SCORES, VOLUME, ARRAY] {
+    for output in files::names(&work.methods) {
         let inputs = [Some(file.path.as_path()), args.labels.as_deref()];
         refuse_overwriting(&args.out.join(output), inputs.into_iter().flatten())?;
     }
@@ -55,12 +56,16 @@ pub(super) fn open(
     model.assumed().iter().for_each(|line| notes.assume(line.clone()));
     notes.assume(format!("{file}: taken as the network's input as it is, with the network's own axes"));
     notes.assume(
-        "relevance.nii.gz has the identity affine, its axes x, y, z are the tensor's last, third and second \
-         of [c, z, y, x]"
+        "volumes (.nii.gz) have the identity affine, their axes x, y, z are the tensor's last, third and second of \
+         [c, z, y, x]"
             .to_owned(),
     );
     let channels = channel_names(&model, &image, &file)?;
     let study = Study::from_tensor(file.to_string(), image, channels)?;
+    let has_background = study.brain.iter().any(|inside| !inside);
+    if has_background && (work.uses_brain() || (args.labels.is_none() && args.masked.unwrap_or(true))) {
+        notes.assume("voxels that are 0 in every channel count as background".to_owned());
+    }
     Ok(Subject { model: AnyModel::Tensor(model), study, files: None, first })
 }
 

@@ -1,0 +1,201 @@
+//! The explanation of one subject, and its files.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use relevox_experiment::device::DeviceOptions;
+use relevox_experiment::failure::invalid_input;
+use relevox_experiment::interrupt;
+use relevox_experiment::progress::Progress;
+use relevox_perturb::FillKind;
+use relevox_relevance::{Classifier, Target};
+use relevox_volume::{OutputTarget, npy};
+use serde_json::Value;
+
+use super::super::library_error::of_command;
+use super::args::ExplainArgs;
+use super::methods::{FillOption, LoadedFill};
+use super::notes::Notes;
+use super::subject::Subject;
+use super::{document, expect, files, regions, result};
+use crate::{Error, ExplainOptions, Explanation, Method, Regions, explain};
+
+/// Largest difference between two answers of a program to the same input, relative to the largest output.
+const REPEATED: f32 = 1e-3;
+
+/// What all subjects of a call have in common.
+pub(super) struct Work<'a> {
+    pub(super) args: &'a ExplainArgs,
+    pub(super) methods: Vec<Method>,
+    fill: LoadedFill,
+    /// Whether progress is shown by region.
+    pub(super) shows_regions: bool,
+}
+
+impl<'a> Work<'a> {
+    /// Loads what is the same for all subjects.
+    ///
+    /// # Errors
+    /// Returns an error that names the option.
+    pub(super) fn load(
+        args: &'a ExplainArgs,
+        device: &DeviceOptions,
+        notes: &mut Notes,
+    ) -> anyhow::Result<Self> {
+        let methods = args.methods.methods(notes);
+        if let Some((_, twice)) =
+            methods.iter().enumerate().find(|(at, method)| methods[..*at].contains(method))
+        {
+            return Err(invalid_input(format!("--method: expected each method once, found {twice} twice")));
+        }
+        let fill = args.methods.load_fill(&device.open()?, notes)?;
+        Ok(Self { args, methods, fill, shows_regions: !args.scans.are_several() })
+    }
+
+    /// Explains a subject and writes its files into a folder. Returns the result for stdout.
+    ///
+    /// # Errors
+    /// Returns an error if the classifier fails, options do not fit the subject, or a file cannot be written.
+    pub(super) fn explain(&self, subject: Subject, out: &Path, mut notes: Notes) -> anyhow::Result<Value> {
+        let Self { args, methods, .. } = self;
+        let Subject { model, study, files, first } = &subject;
+        let network = model.network();
+        let named = || named(args, &subject);
+        let regions = regions::of(args, &subject, &mut notes)?;
+        if let Some(expected) = &args.expect {
+            let baseline = network.baseline(study.image.view());
+            let baseline = baseline.map_err(|error| of_command(error.into())).with_context(named)?;
+            expect::check(expected, baseline.logits())?;
+        }
+        let target = target(args, &subject, &mut notes)?;
+        self.check_fill(&subject)?;
+        let mut options = ExplainOptions {
+            regions: Regions::Given(regions),
+            methods: methods.clone(),
+            settings: args.methods.settings(),
+            fill: self.fill.source(),
+            target,
+            by_sequence: args.by_sequence,
+            mask: args.methods.rule(),
+            progress: &|_| interrupt::flow(),
+        };
+        let Regions::Given(partition) = &options.regions else { anyhow::bail!("expected a partition") };
+        let steps = options.steps(partition.len(), study).map_err(of_command)?;
+        let bar = self.shows_regions.then(|| Progress::start("explain", steps, "steps"));
+        let advance = |done: usize| {
+            bar.iter().for_each(|bar| bar.advance(done));
+            interrupt::flow()
+        };
+        options.progress = &advance;
+        let start = Instant::now();
+        let explanation = explain(network, study, &options).map_err(of_command).with_context(named)?;
+        let seconds = start.elapsed().as_secs_f64();
+        drop(bar);
+        warn_of_flat_maps(&explanation, &mut notes);
+        if let Some(first) = first {
+            check_repeated(first, &explanation.outputs, &mut notes);
+        }
+        let result = result::result(args, model, &explanation, seconds, &notes);
+        let document = document::document(args, &subject, &explanation, &result)?;
+        match files {
+            Some(files) if args.bids_derivatives => {
+                let sidecar = result::sidecar(args, files, &result)?;
+                explanation.write_bids(out, &study.case, &sidecar).map_err(of_command)?;
+            }
+            _ => explanation.write(out).map_err(of_command)?,
+        }
+        if files.is_none() {
+            write_arrays(out, &explanation)?;
+        }
+        if !args.bids_derivatives {
+            document::write(out, &document)?;
+        }
+        Ok(result)
+    }
+
+    /// Validates that a learned fill gets what it is trained on.
+    fn check_fill(&self, subject: &Subject) -> anyhow::Result<()> {
+        let LoadedFill::Learned(_) = &self.fill else { return Ok(()) };
+        match subject.study.image.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+            Some(value) => Err(invalid_input(format!(
+                "--fill learned: expected intensities from 0 to 1, which its U-Net is trained on, found {value}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether values of the brain alone are used.
+    pub(super) fn uses_brain(&self) -> bool {
+        !matches!(&self.args.methods.fill, Some(FillOption::Constant(FillKind::Blank)))
+    }
+}
+
+/// Names what is explained, and by what, for errors.
+fn named(args: &ExplainArgs, subject: &Subject) -> String {
+    let weights: Vec<String> = args.weights.iter().map(|path| path.display().to_string()).collect();
+    let with = args.command.clone().unwrap_or_else(|| weights.join(", "));
+    let study = &subject.study;
+    match &args.tensor {
+        Some(tensor) => format!("{tensor}, with {with}"),
+        None => {
+            let [z, y, x] = study.frame.crop();
+            format!("case {}, centre crop of {x} x {y} x {z} voxels (x, y, z), with {with}", study.case)
+        }
+    }
+}
+
+/// Returns the explained output, and says if the network's prediction selects it.
+fn target(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> anyhow::Result<Target> {
+    use relevox_volume::Error::InvalidSetting;
+    let network = subject.model.network();
+    let requested = args.target.as_deref().map(OutputTarget::parse);
+    let found = network.target(requested.as_ref(), subject.study.image.view());
+    let target = found.map_err(|error| match error {
+        Error::Volume(InvalidSetting { setting: "target", expected, found }) if requested.is_some() => {
+            invalid_input(format!("--target: expected {expected}, found {found}"))
+        }
+        error => of_command(error).context(named(args, subject)),
+    })?;
+    if requested.is_none() && network.outputs() > 1 && network.output().target.is_none() {
+        notes.assume(format!("explaining the predicted class, {}", network.class(target.output)));
+    }
+    Ok(target)
+}
+
+/// Warns of maps that rank nothing, and says why they do not.
+fn warn_of_flat_maps(explanation: &Explanation, notes: &mut Notes) {
+    for result in explanation.results.iter().filter(|result| result.map.flat) {
+        let (method, regions) = (result.method, explanation.regions.len());
+        let reason = match result.attribution.values.iter().all(|&value| value == 0.0) {
+            true if method.is_by_region() => "no region changes the output".to_owned(),
+            true => "the last feature map holds no evidence for the predicted class".to_owned(),
+            false if regions == 1 => "there is one region, and nothing to compare it with".to_owned(),
+            false => format!("all {regions} regions change the output equally"),
+        };
+        notes.warn(format!("{method}: {reason}: the relevance map is 0 everywhere"));
+    }
+}
+
+/// Warns if a program did not repeat its first answer.
+fn check_repeated(first: &[f32], again: &[f32], notes: &mut Notes) {
+    let largest = first.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    if first.iter().zip(again).any(|(a, b)| (a - b).abs() > REPEATED * largest) {
+        notes.warn(format!(
+            "the program answered {first:?} and then {again:?} for the same input; a classifier in evaluation mode \
+             repeats its answer"
+        ));
+    }
+}
+
+/// Writes the maps of a tensor in its own axes.
+fn write_arrays(out: &Path, explanation: &Explanation) -> anyhow::Result<()> {
+    for result in &explanation.results {
+        npy::write(&out.join(files::array(result.method)), result.map.voxels.view().into_dyn())?;
+    }
+    for (sequence, scores) in &explanation.by_sequence {
+        let map = scores.map(&explanation.regions)?;
+        npy::write(&out.join(files::array_of_sequence(sequence)), map.voxels.view().into_dyn())?;
+    }
+    Ok(())
+}

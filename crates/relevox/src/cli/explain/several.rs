@@ -1,0 +1,118 @@
+//! Several cases in one call: one folder each, and those that are done are skipped.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use relevox_experiment::device::DeviceOptions;
+use relevox_experiment::failure::{ExitStatus, exit_status, invalid_input, message};
+use relevox_experiment::interrupt;
+use relevox_experiment::progress::{Progress, print_status};
+use relevox_experiment::run::{hash_bytes, hash_file};
+use relevox_volume::CaseFiles;
+use serde_json::{Value, json};
+
+use super::args::ExplainArgs;
+use super::document;
+use super::methods::FillOption;
+use super::notes::Notes;
+use super::one::Work;
+use super::scans::Scans;
+use crate::cli::print_result;
+use crate::cli::scans::ScansArgs;
+
+/// Key of the document that identifies what it was computed from.
+const REQUEST: &str = "request";
+
+/// Explains every case into a folder of its own. A case whose files cannot be used is reported and left out. Returns the
+/// summary for stdout.
+///
+/// # Errors
+/// Returns an error if the network cannot be loaded, a result cannot be written, the classifier fails, or, once the others
+/// are done, if a case failed.
+pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes) -> anyhow::Result<Value> {
+    let args = work.args;
+    let scans = Scans::load(work, device, &mut notes)?;
+    let cases = args.scans.files(scans.preprocess().sequences())?;
+    let options = options_key(args, &scans)?;
+    let progress = Progress::start("explain", cases.len(), "cases");
+    let start = Instant::now();
+    let (mut explained, mut skipped) = (Vec::new(), Vec::new());
+    let mut failed: Vec<(String, String)> = Vec::new();
+    for case in cases {
+        interrupt::check()?;
+        let id = case.id.clone();
+        let folder = args.out.join(folder_name(&id));
+        let request = request(&options, &case)?;
+        match document::read(&folder) {
+            Ok(Some(earlier)) if earlier[REQUEST] == json!(request) => skipped.push(id),
+            _ => {
+                let mut own = notes.clone();
+                let done = scans.open(work, case, &folder, &mut own).and_then(|subject| {
+                    work.explain(subject, &folder, own)?;
+                    document::add(&folder, REQUEST, json!(request))
+                });
+                match done {
+                    Ok(()) => explained.push(id),
+                    Err(error) if exit_status(&error) == ExitStatus::InvalidInput => {
+                        print_status(format!("warning: case {id} left out: {}", message(&error)));
+                        failed.push((id, message(&error)));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        progress.advance(1);
+    }
+    drop(progress);
+    if !skipped.is_empty() {
+        print_status(format!(
+            "{} cases were explained before with the same files and options: skipped",
+            skipped.len()
+        ));
+    }
+    let result = json!({
+        "explained": explained,
+        "skipped": skipped,
+        "failed": failed.iter().map(|(id, error)| json!({ "case": id, "error": error })).collect::<Vec<_>>(),
+        "seconds": start.elapsed().as_secs_f64(),
+    });
+    match failed.first() {
+        None => Ok(result),
+        Some((id, error)) => {
+            print_result(&result)?;
+            let cases = explained.len() + skipped.len() + failed.len();
+            Err(invalid_input(format!(
+                "{} of {cases} cases failed; the first is {id}: {error}",
+                failed.len()
+            )))
+        }
+    }
+}
+
+/// A case's folder.
+fn folder_name(id: &str) -> PathBuf {
+    PathBuf::from(id.replace(['/', '\\'], "_"))
+}
+
+/// Identifies options, weights and contract.
+fn options_key(args: &ExplainArgs, scans: &Scans) -> anyhow::Result<String> {
+    // Without what does not change the results.
+    let same = ExplainArgs { scans: ScansArgs::default(), out: PathBuf::new(), memory: None, ..args.clone() };
+    let mut files: Vec<&PathBuf> = args.weights.iter().chain(&args.labels).collect();
+    if let Some(FillOption::Learned(unet)) = &args.methods.fill {
+        files.push(unet);
+    }
+    let hashes: Vec<String> = files.into_iter().map(|path| hash_file(path)).collect::<anyhow::Result<_>>()?;
+    Ok(format!("{} {same:?} {} {hashes:?}", env!("CARGO_PKG_VERSION"), scans.key()))
+}
+
+/// Identifies what a case is computed from.
+fn request(options: &str, case: &CaseFiles) -> anyhow::Result<String> {
+    let mut text = options.to_owned();
+    for (_, file) in &case.sequences {
+        // A file that cannot be read is reported when the case is.
+        text += &format!("{:?}", file.volume);
+        text += &hash_file(file.path()).unwrap_or_default();
+    }
+    Ok(hash_bytes(text.as_bytes()))
+}

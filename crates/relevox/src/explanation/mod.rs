@@ -1,0 +1,247 @@
+//! The result of explaining a case.
+
+mod result;
+
+use std::path::Path;
+
+use relevox_relevance::{RegionScores, Target, scale_to_100};
+use relevox_volume::{Frame, Study, Volume, atomic, nifti};
+use slic3d::Supervoxels;
+
+use crate::{Error, Method};
+
+pub use result::MethodResult;
+
+/// What each method found about a case, and the maps, masks and tables that follow from it.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The partition of the network's grid.
+    pub regions: Supervoxels,
+    /// By method, the main one first.
+    pub results: Vec<MethodResult>,
+    /// Scores of single regions with all sequences replaced at once, if a method used them.
+    pub scores: Option<RegionScores>,
+    /// Scores with one sequence replaced, in the order of the sequences; `relevance` is on one scale for all of them. Empty
+    /// unless requested.
+    pub by_sequence: Vec<(String, RegionScores)>,
+    /// The scan's own outputs, `[k]`.
+    pub outputs: Vec<f32>,
+    /// The explained output.
+    pub target: Target,
+    fill: String,
+    frame: Frame,
+}
+
+/// What an explanation is made of.
+pub(crate) struct Parts {
+    pub(crate) scores: Option<RegionScores>,
+    pub(crate) results: Vec<MethodResult>,
+    pub(crate) by_sequence: Vec<(String, RegionScores)>,
+    pub(crate) outputs: Vec<f32>,
+    pub(crate) target: Target,
+    pub(crate) fill: String,
+}
+
+/// A file of an explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FileKind {
+    Table,
+    Map,
+    Mask,
+}
+
+impl Explanation {
+    pub(crate) fn new(study: &Study, regions: Supervoxels, parts: Parts) -> Self {
+        let Parts { scores, results, by_sequence, outputs, target, fill } = parts;
+        let by_sequence = on_one_scale(by_sequence);
+        Self { regions, results, scores, by_sequence, outputs, target, fill, frame: study.frame.clone() }
+    }
+
+    /// Returns the target's logit for the unperturbed scan.
+    pub fn logit(&self) -> f64 {
+        self.target.logit(&self.outputs)
+    }
+
+    /// Returns the target's probability for the unperturbed scan.
+    pub fn probability(&self) -> f64 {
+        self.target.probability(self.logit())
+    }
+
+    /// Returns the name of what replaced regions.
+    pub fn fill(&self) -> &str {
+        &self.fill
+    }
+
+    /// Returns the result of a method, if it was computed.
+    pub fn result(&self, method: Method) -> Option<&MethodResult> {
+        self.results.iter().find(|result| result.method == method)
+    }
+
+    /// Computes a method's relevance map on the scan's own grid and affine, 0 outside the crop.
+    ///
+    /// # Errors
+    /// Returns [`Error::Volume`] if the result is of another grid.
+    pub fn scan_map(&self, result: &MethodResult) -> Result<Volume<f32>, Error> {
+        Ok(self.frame.to_scan(result.map.voxels.view())?)
+    }
+
+    /// Computes a method's mask on the scan's own grid and affine: 1 inside, 0 outside.
+    ///
+    /// # Errors
+    /// As [`Explanation::scan_map`].
+    pub fn scan_mask(&self, result: &MethodResult) -> Result<Volume<u32>, Error> {
+        Ok(self.frame.to_scan(result.mask.mapv(u32::from).view())?)
+    }
+
+    /// Returns the names of the files that [`Explanation::write`] writes for these methods and sequences.
+    pub fn file_names(methods: &[Method], sequences: &[String]) -> Vec<String> {
+        let methods = methods.iter().flat_map(|method| {
+            [FileKind::Map, FileKind::Mask, FileKind::Table].map(|kind| method_file(*method, kind))
+        });
+        let sequences = sequences
+            .iter()
+            .flat_map(|name| [FileKind::Map, FileKind::Table].map(|kind| sequence_file(name, kind)));
+        methods.chain(sequences).collect()
+    }
+
+    /// Writes `METHOD.nii.gz` (relevance 0..100), `METHOD-mask.nii.gz` and `METHOD.csv` of each method into a folder, which
+    /// is created if needed; volumes are on the scan's grid. With scores by sequence also `perturb-SEQUENCE.csv` and
+    /// `perturb-SEQUENCE.nii.gz`. Each file is renamed into place when it is complete.
+    ///
+    /// # Errors
+    /// Returns [`Error::Volume`] if a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        self.write_files(folder, &method_file, &sequence_file)
+    }
+
+    /// Writes the same files under names of BIDS derivatives, `sub-ID_desc-METHOD_map.nii.gz` and
+    /// `sub-ID_desc-METHOD_mask.nii.gz`, with `sidecar` as the JSON beside the maps. `case` becomes the subject unless it
+    /// is a BIDS name itself.
+    ///
+    /// BIDS: Gorgolewski et al., Scientific Data 3:160044, 2016, doi:10.1038/sdata.2016.44.
+    ///
+    /// # Errors
+    /// As [`Explanation::write`].
+    pub fn write_bids(&self, folder: &Path, case: &str, sidecar: &serde_json::Value) -> Result<(), Error> {
+        let prefix = bids_prefix(case);
+        let name = |of: &str, kind: FileKind| {
+            let suffix = match kind {
+                FileKind::Table => "scores.csv",
+                FileKind::Map => "map.nii.gz",
+                FileKind::Mask => "mask.nii.gz",
+            };
+            format!("{prefix}_desc-{}_{suffix}", alphanumeric(of))
+        };
+        self.write_files(folder, &|method, kind| name(method.name(), kind), &|sequence, kind| {
+            name(&format!("{}{sequence}", Method::Perturb), kind)
+        })?;
+        for result in &self.results {
+            let mut sidecar = sidecar.clone();
+            sidecar["Method"] = result.method.name().into();
+            sidecar["MaskThreshold"] =
+                serde_json::json!({ "rule": result.rule.name(), "relevance": result.threshold });
+            let path = folder.join(format!("{prefix}_desc-{}_map.json", alphanumeric(result.method.name())));
+            atomic::write(&path, format!("{sidecar:#}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn write_files(
+        &self,
+        folder: &Path,
+        of_method: &dyn Fn(Method, FileKind) -> String,
+        of_sequence: &dyn Fn(&str, FileKind) -> String,
+    ) -> Result<(), Error> {
+        atomic::create_folder(folder)?;
+        let description = |method: Method| {
+            let text = match method.cam() {
+                Some(_) => format!("{method}, output {}", self.target.output),
+                None => format!("{method}, fill {}, output {}", self.fill, self.target.output),
+            };
+            nifti::Description::relevance(&text)
+        };
+        for result in &self.results {
+            let path = |kind| folder.join(of_method(result.method, kind));
+            let table = match (&self.scores, result.method) {
+                (Some(scores), Method::Perturb) => scores.to_csv(),
+                _ => result.to_csv(),
+            };
+            atomic::write(&path(FileKind::Table), table.as_bytes())?;
+            nifti::write_map(&path(FileKind::Map), &self.scan_map(result)?, &description(result.method))?;
+            nifti::write_labels(&path(FileKind::Mask), &self.scan_mask(result)?)?;
+        }
+        for (sequence, scores) in &self.by_sequence {
+            let path = |kind| folder.join(of_sequence(sequence, kind));
+            atomic::write(&path(FileKind::Table), scores.to_csv().as_bytes())?;
+            let map = self.frame.to_scan(scores.map(&self.regions)?.voxels.view())?;
+            nifti::write_map(&path(FileKind::Map), &map, &description(Method::Perturb))?;
+        }
+        Ok(())
+    }
+}
+
+fn method_file(method: Method, kind: FileKind) -> String {
+    match kind {
+        FileKind::Table => format!("{method}.csv"),
+        FileKind::Map => format!("{method}.nii.gz"),
+        FileKind::Mask => format!("{method}-mask.nii.gz"),
+    }
+}
+
+fn sequence_file(sequence: &str, kind: FileKind) -> String {
+    let method = Method::Perturb;
+    match kind {
+        FileKind::Table => format!("{method}-{sequence}.csv"),
+        FileKind::Map => format!("{method}-{sequence}.nii.gz"),
+        FileKind::Mask => format!("{method}-{sequence}-mask.nii.gz"),
+    }
+}
+
+/// Entities of a BIDS name: those of the case if it is one (`sub-01_ses-2`), else `sub-` and its letters and digits.
+fn bids_prefix(case: &str) -> String {
+    let is_entity = |part: &str| {
+        let key = ["sub-", "ses-"].iter().find_map(|key| part.strip_prefix(key));
+        key.is_some_and(|label| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric()))
+    };
+    if case.starts_with("sub-") && case.split('_').all(is_entity) {
+        return case.to_owned();
+    }
+    match alphanumeric(case).as_str() {
+        "" => "sub-case".to_owned(),
+        label => format!("sub-{label}"),
+    }
+}
+
+fn alphanumeric(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
+/// Scales the relevance of all tables by their common minimum and maximum of |Δp|.
+fn on_one_scale(mut tables: Vec<(String, RegionScores)>) -> Vec<(String, RegionScores)> {
+    let rows = || tables.iter().flat_map(|(_, table)| &table.rows);
+    let changes: Vec<f64> = rows().map(|row| row.delta_p.abs()).collect();
+    let mut scaled = scale_to_100(&changes).unwrap_or_else(|| vec![0.0; changes.len()]).into_iter();
+    for (_, table) in &mut tables {
+        table.rows.iter_mut().zip(&mut scaled).for_each(|(row, relevance)| row.relevance = relevance);
+        table.flat = table.rows.iter().all(|row| row.relevance == 0.0);
+    }
+    tables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bids_names_have_alphanumeric_labels() {
+        for (case, prefix) in [
+            ("sub-01_ses-2", "sub-01_ses-2"),
+            ("sub-01", "sub-01"),
+            ("sub-01_T1w", "sub-sub01T1w"),
+            ("Brats18_TCIA01_201_1", "sub-Brats18TCIA012011"),
+            ("__", "sub-case"),
+        ] {
+            assert_eq!(bids_prefix(case), prefix);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The result of one method.
+
+use std::fmt::Write;
+
+use ndarray::{Array3, ArrayView3};
+use relevox_eval::{LabelFree, MapValues, RegionOverlap};
+use relevox_relevance::{Attribution, Inputs, RelevanceMap, Sign, mean_by_region};
+use slic3d::Supervoxels;
+
+use crate::{Error, MaskRule, Method};
+
+/// What one method found, on the network's grid.
+#[derive(Clone, Debug)]
+pub struct MethodResult {
+    /// The method.
+    pub method: Method,
+    /// A signed value for each region: above 0 where it is evidence for the target, in units of the logit (of the
+    /// probability, by perturbation). Of a map by voxel, the mean of its relevance.
+    pub attribution: Attribution,
+    /// Relevance of each region, 0 to 100. Of a map by voxel, the mean over the region.
+    pub relevance: Vec<f64>,
+    /// Relevance of each voxel, 0 to 100.
+    pub map: RelevanceMap,
+    /// How the threshold was found.
+    pub rule: LabelFree,
+    /// Relevance from which voxels are in the mask; `None` if all values are equal.
+    pub threshold: Option<f64>,
+    /// Voxels of at least this relevance, without small connected components.
+    pub mask: Array3<bool>,
+}
+
+impl MethodResult {
+    /// Columns of the table that [`MethodResult::to_csv`] returns.
+    pub const COLUMNS: [&'static str; 4] = ["region", "voxels", "value", "relevance"];
+
+    /// Creates the result of values by region.
+    pub(crate) fn of_regions(
+        method: Method,
+        regions: &Supervoxels,
+        attribution: Attribution,
+        (rule, brain): (&MaskRule, ArrayView3<'_, bool>),
+    ) -> Result<Self, Error> {
+        let relevance = attribution.relevance(Sign::Magnitude);
+        let map = RelevanceMap::paint(regions, &relevance)?;
+        let inside = RegionOverlap::count(regions.labels(), regions.ids(), regions.background(), brain)?;
+        let values = MapValues::by_region(&relevance, inside.inside());
+        Self::with_mask(method, attribution, relevance, map, &values, rule)
+    }
+
+    /// Creates the result of a map by voxel.
+    pub(crate) fn of_voxels(
+        method: Method,
+        inputs: &Inputs<'_>,
+        map: RelevanceMap,
+        (rule, brain): (&MaskRule, ArrayView3<'_, bool>),
+    ) -> Result<Self, Error> {
+        let relevance = mean_by_region(inputs.regions, map.voxels.view())?;
+        let attribution =
+            Attribution::new(inputs.baseline, inputs.regions, inputs.target, relevance.clone())?;
+        let values = MapValues::by_voxel(&map.voxels, brain.iter());
+        Self::with_mask(method, attribution, relevance, map, &values, rule)
+    }
+
+    fn with_mask(
+        method: Method,
+        attribution: Attribution,
+        relevance: Vec<f64>,
+        map: RelevanceMap,
+        values: &MapValues,
+        rule: &MaskRule,
+    ) -> Result<Self, Error> {
+        let threshold = values.threshold(rule.threshold)?;
+        let mask = map.mask(threshold, rule.smallest_component);
+        Ok(Self { method, attribution, relevance, map, rule: rule.threshold, threshold, mask })
+    }
+
+    /// Returns the indices of the regions, the most relevant first; equally relevant ones in the order of their ids.
+    pub fn ranking(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.relevance.len()).collect();
+        order.sort_by(|&a, &b| self.relevance[b].total_cmp(&self.relevance[a]));
+        order
+    }
+
+    /// Returns values and relevance by region as CSV with the columns [`MethodResult::COLUMNS`], floats in the shortest decimal
+    /// form that reads back exactly.
+    pub fn to_csv(&self) -> String {
+        let mut table = Self::COLUMNS.join(",") + "\n";
+        let Attribution { ids, voxels, values, .. } = &self.attribution;
+        for (((id, voxels), value), relevance) in ids.iter().zip(voxels).zip(values).zip(&self.relevance) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(table, "{id},{voxels},{value},{relevance}");
+        }
+        table
+    }
+}

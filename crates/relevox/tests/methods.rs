@@ -1,0 +1,242 @@
+//! `explain` by several methods, and of several cases: maps, masks, tables and `explanation.json`.
+
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
+mod harness;
+
+use std::fs;
+use std::path::PathBuf;
+
+use harness::untrained::{SHAPE, Untrained, image};
+use harness::{cohort, files, refuse, relevox, stderr, succeed};
+use ndarray::{Array3, Axis};
+use relevox::models::checkpoint::{self, WeightsHints};
+use relevox::relevance::Target;
+use relevox::relevance::gradcam::{Class, LastStage};
+use relevox::slic3d::Supervoxels;
+use relevox::volume::nifti;
+use relevox::volume::npy::ArrayFile;
+use relevox_models::candle_core::Device;
+use serde_json::Value;
+
+const METHODS: [&str; 8] =
+    ["diffused", "perturb", "lime", "kernel-shap", "rise", "occlusion", "gradcam", "gradcam-pp"];
+
+fn document(folder: PathBuf) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("explanation.json")).unwrap()).unwrap()
+}
+
+/// Columns of a table, by name.
+fn column(path: PathBuf, name: &str) -> Vec<f64> {
+    let mut table = csv::Reader::from_path(path).unwrap();
+    let at = table.headers().unwrap().iter().position(|header| header == name).unwrap();
+    table.records().map(|row| row.unwrap()[at].parse().unwrap()).collect()
+}
+
+#[test]
+fn every_method_writes_a_map_a_mask_and_a_table() {
+    let untrained = Untrained::new(2);
+    let (result, said) = untrained.explained(
+        "x.npy",
+        &["--method", &METHODS.join(","), "--samples", "40", "--regions", "8", "--target", "1"],
+    );
+    assert!(!said.contains("methods: diffused"), "the default is not announced: {said}");
+    let document = document(untrained.path("out"));
+    let regions = document["regions"].as_array().unwrap();
+    assert_eq!(regions.len() as u64, result["regions"].as_u64().unwrap());
+    for method in METHODS {
+        let of = |suffix: &str| untrained.path(&format!("out/{method}{suffix}"));
+        let map = nifti::read(&of(".nii.gz")).unwrap().voxels;
+        let largest = map.iter().copied().fold(0.0, f32::max);
+        assert_eq!((map.shape(), largest), (&SHAPE[1..], 100.0), "{method}");
+        assert_eq!(
+            ArrayFile::parse(of(".npy").to_str().unwrap()).read().unwrap().values,
+            map.clone().into_dyn()
+        );
+        let described = &result["methods"][method];
+        let threshold = described["threshold"].as_f64().unwrap() as f32;
+        let mask = nifti::read_labels(&of("-mask.nii.gz")).unwrap().voxels;
+        // Only small components may be missing.
+        assert!(mask.iter().zip(&map).all(|(&inside, &value)| inside == 0 || value >= threshold), "{method}");
+        let marked = mask.iter().filter(|inside| **inside == 1).count() as u64;
+        assert!(marked > 0 && marked == described["mask_voxels"].as_u64().unwrap(), "{method}");
+        assert_eq!(described["threshold_rule"], "otsu_volume");
+        let relevance = column(of(".csv"), "relevance");
+        for region in regions {
+            let id = region["region"].as_u64().unwrap() as f64;
+            let row = column(of(".csv"), "region").iter().position(|found| *found == id).unwrap();
+            let stated = region["relevance"][method].as_f64().unwrap();
+            assert!((stated - relevance[row]).abs() < 1e-9, "{method}");
+        }
+    }
+    // By the main method, which is the first.
+    let relevance = |region: &Value| region["relevance"]["diffused"].as_f64().unwrap();
+    assert!(regions.windows(2).all(|pair| relevance(&pair[0]) >= relevance(&pair[1])));
+    assert_eq!(regions[0]["rank"], 1);
+    let volume: f64 = regions.iter().map(|region| region["volume_ml"].as_f64().unwrap()).sum();
+    let brain = image().map_axis(Axis(0), |values| values.iter().any(|value| *value != 0.0));
+    let inside = brain.iter().filter(|inside| **inside).count();
+    assert!((volume - inside as f64 / 1000.0).abs() < 1e-9, "regions cover the brain alone: {volume}");
+}
+
+#[test]
+fn the_default_says_what_it_chose() {
+    let untrained = Untrained::new(1);
+    let (result, said) = untrained.explained("x.npy", &["--regions", "8"]);
+    for part in ["diffused relevance", "mean over the brain", "8 regions of channel0 within the brain"] {
+        assert!(said.contains(part), "{said}");
+        let assumed = result["assumed"].as_array().unwrap();
+        assert!(assumed.iter().any(|line| line.as_str().unwrap().contains(part)), "{assumed:?}");
+    }
+    assert_eq!(result["fill"], "mean");
+    let written: Vec<String> =
+        files(&untrained.path("out")).keys().map(|path| path.to_str().unwrap().to_owned()).collect();
+    let by_method = ["diffused", "perturb"]
+        .map(|method| ["-mask.nii.gz", ".csv", ".nii.gz", ".npy"].map(|suffix| format!("{method}{suffix}")));
+    let mut expected = [by_method.concat(), vec!["explanation.json".to_owned()]].concat();
+    expected.sort();
+    assert_eq!(written, expected);
+}
+
+/// The oracle: the library's Grad-CAM of the same network.
+#[test]
+fn grad_cam_is_of_the_network_itself() {
+    let untrained = Untrained::new(2);
+    untrained.explained("x.npy", &["--method", "gradcam", "--regions", "8", "--target", "1"]);
+    let map = nifti::read(&untrained.path("out/gradcam.nii.gz")).unwrap().voxels;
+    let network =
+        checkpoint::load_resnet(&untrained.path("model.safetensors"), &WeightsHints::default(), &Device::Cpu)
+            .unwrap()
+            .network;
+    let target = Target::softmax(1);
+    let stage = LastStage::new(&network, image().view(), &target, Class::Predicted, &Device::Cpu).unwrap();
+    let expected = stage.grad_cam().unwrap();
+    let off = map.iter().zip(&expected.voxels).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-2, "{off} of 100");
+    assert!(!untrained.path("out/perturb.csv").exists());
+}
+
+#[test]
+fn methods_that_cannot_be_computed_are_refused() {
+    let untrained = Untrained::new(1);
+    let refused = |more: &[&str], parts: &[&str]| refuse(untrained.explain("x.npy", more), parts);
+    refused(&["--method", "lime,perturb,lime"], &["--method", "lime twice"]);
+    refused(&["--fill", "learned=absent.safetensors"], &["--fill learned=absent.safetensors"]);
+    let program = format!("{} 2", env!("CARGO_BIN_EXE_relevox"));
+    assert!(!untrained.path("out").exists(), "something was left behind");
+    let output =
+        relevox(&["explain", "--tensor", "x.npy", "--command", &program, "--method", "shap", "--out", "o"])
+            .output()
+            .unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("shap") && said.contains("kernel-shap"), "{said}");
+}
+
+#[test]
+fn a_single_region_is_said_to_have_no_rank() {
+    let untrained = Untrained::new(1);
+    let [_, z, y, x] = SHAPE;
+    let labels = Array3::<u32>::ones((z, y, x));
+    assert_eq!(Supervoxels::from_labels(labels.clone(), None).unwrap().len(), 1);
+    relevox::volume::npy::write(
+        &untrained.path("one.npy"),
+        labels.mapv(|label| label as f32).view().into_dyn(),
+    )
+    .unwrap();
+    let (result, said) =
+        untrained.explained("x.npy", &["--labels", &untrained.text("one.npy"), "--method", "perturb"]);
+    assert!(said.contains("there is one region"), "{said}");
+    assert_eq!(result["methods"]["perturb"]["flat"], true);
+    assert!(result["methods"]["perturb"]["threshold"].is_null());
+}
+
+/// A cohort, and an untrained network of its four sequences with a contract.
+struct Cases {
+    untrained: Untrained,
+    cases: Vec<PathBuf>,
+}
+
+impl Cases {
+    fn new() -> Self {
+        let untrained = Untrained::of_channels(4);
+        cohort(&untrained.path("cohort"), 3);
+        let contract = "channels = [\"t1\", \"t1ce\", \"t2\", \"flair\"]\norientation = \"LPS\"\naxes = \"zyx\"\n\
+            intensity = \"minmax\"\ncrop = [16, 20, 16]\n[output]\nkind = \"logit\"\n";
+        fs::write(untrained.path("model.input.toml"), contract).unwrap();
+        let mut cases: Vec<PathBuf> = ["HGG", "LGG"]
+            .iter()
+            .flat_map(|grade| fs::read_dir(untrained.path("cohort").join(grade)).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        cases.sort_by_key(|case| case.file_name().unwrap().to_owned());
+        Self { untrained, cases }
+    }
+
+    fn explain(&self, scans: &[&str], more: &[&str]) -> std::process::Command {
+        let (model, out) = (self.untrained.text("model.safetensors"), self.untrained.text("out"));
+        let to = ["explain", "--model", &model, "--out", &out, "--regions", "6"];
+        relevox(&[&to[..], scans, more].concat())
+    }
+
+    fn ids(&self) -> Vec<&str> {
+        self.cases.iter().map(|case| case.file_name().unwrap().to_str().unwrap()).collect()
+    }
+
+    fn paths(&self) -> Vec<&str> {
+        self.cases.iter().map(|case| case.to_str().unwrap()).collect()
+    }
+}
+
+fn printed(output: &std::process::Output) -> Value {
+    serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn several_cases_have_the_results_of_each_and_are_resumed() {
+    let cases = Cases::new();
+    let first = printed(&succeed(cases.explain(&cases.paths()[..2], &[])));
+    assert_eq!(
+        (&first["explained"], &first["skipped"]),
+        (&serde_json::json!(cases.ids()[..2]), &serde_json::json!([]))
+    );
+    let several = files(&cases.untrained.path("out"));
+    // The oracle: the case on its own.
+    succeed(relevox(&[
+        "explain",
+        cases.paths()[1],
+        "--model",
+        &cases.untrained.text("model.safetensors"),
+        "--out",
+        &cases.untrained.text("single"),
+        "--regions",
+        "6",
+    ]));
+    for (name, bytes) in files(&cases.untrained.path("single")) {
+        if name.extension().is_some_and(|extension| extension != "json") {
+            assert_eq!(several[&PathBuf::from(cases.ids()[1]).join(&name)], bytes, "{}", name.display());
+        }
+    }
+    let cohort = cases.untrained.text("cohort");
+    let again = printed(&succeed(cases.explain(&["--cohort", &cohort], &[])));
+    assert_eq!(again["skipped"], serde_json::json!(cases.ids()[..2]));
+    assert_eq!(again["explained"], serde_json::json!(cases.ids()[2..]));
+    // Other options are another request.
+    let other = printed(&succeed(cases.explain(&["--cohort", &cohort], &["--method", "perturb"])));
+    assert_eq!(other["explained"], serde_json::json!(cases.ids()));
+}
+
+#[test]
+fn a_case_that_cannot_be_read_does_not_stop_the_others() {
+    let cases = Cases::new();
+    let scan = cases.cases[0].join(format!("{}_t2.nii.gz", cases.ids()[0]));
+    fs::write(&scan, b"not a scan").unwrap();
+    let output = cases.explain(&cases.paths(), &[]).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.lines().last().unwrap().contains("1 of 3 cases failed"), "{said}");
+    let result = printed(&output);
+    assert_eq!(result["explained"], serde_json::json!(cases.ids()[1..]));
+    assert_eq!(result["failed"][0]["case"], cases.ids()[0]);
+    refuse(cases.explain(&[cases.paths()[1], cases.paths()[1]], &[]), &["each once", cases.ids()[1]]);
+}
