@@ -4,5 +4,6 @@ mod error;
 pub mod figures;
 pub mod page;
 pub mod tables;
+pub mod viewer;
 
 pub use error::Error;

@@ -40,4 +40,5 @@ pub use preprocess::{Preprocess, ValidPreprocess};
 pub use scan_file::ScanFile;
 pub use spacing::Spacing;
 pub use study::Study;
+pub use turn::Turn;
 pub use volume::Volume;

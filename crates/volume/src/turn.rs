@@ -6,16 +6,26 @@ use crate::{Geometry, Orientation};
 
 /// A permutation and flips of array axes: axis `i` of the turned array is axis `source[i]` of the stored one, reversed
 /// if `reversed[i]`. Axes are those of arrays, `z, y, x`.
+///
+/// ```
+/// use relevox_volume::{Geometry, Orientation, Turn};
+///
+/// let ras = Geometry::from_affine([2, 3, 4], [[1.0, 0., 0., 0.], [0., 1.0, 0., 0.], [0., 0., 5.0, 0.]]);
+/// let turn = Turn::of(&ras, Orientation::LPS);
+/// assert_eq!((turn.source(), turn.reversed()), ([0, 1, 2], [false, true, true]));
+/// assert_eq!(turn.geometry(&ras).axis_codes().to_string(), "LPS");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn {
+pub struct Turn {
     source: [usize; 3],
     reversed: [bool; 3],
 }
 
 impl Turn {
+    /// The turn that changes nothing.
     pub const IDENTITY: Self = Self { source: [0, 1, 2], reversed: [false; 3] };
 
-    /// The turn of a grid to an orientation.
+    /// Determines the turn of a grid to an orientation; of an oblique grid, from its nearest codes.
     pub fn of(scan: &Geometry, to: Orientation) -> Self {
         let Orientation::Codes(to) = to else { return Self::IDENTITY };
         let from = scan.axis_codes();
@@ -29,6 +39,17 @@ impl Turn {
         Self { source, reversed }
     }
 
+    /// Axis of the stored array for each axis of the turned one, both `z, y, x`.
+    pub fn source(&self) -> [usize; 3] {
+        self.source
+    }
+
+    /// Whether each axis of the turned array runs against its stored axis, `z, y, x`.
+    pub fn reversed(&self) -> [bool; 3] {
+        self.reversed
+    }
+
+    /// Returns whether the turn changes nothing.
     pub fn is_identity(&self) -> bool {
         *self == Self::IDENTITY
     }
@@ -57,7 +78,7 @@ impl Turn {
         self.source.map(|axis| stored[axis])
     }
 
-    /// Grid of the turned array. The voxels keep their positions.
+    /// Returns the grid of the turned array. The voxels keep their positions.
     pub fn geometry(&self, scan: &Geometry) -> Geometry {
         if self.is_identity() {
             return scan.clone();

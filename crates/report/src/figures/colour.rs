@@ -6,21 +6,21 @@
 
 /// Red, green, blue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rgb(pub u8, pub u8, pub u8);
+pub(crate) struct Rgb(pub u8, pub u8, pub u8);
 
-pub(super) const WHITE: Rgb = Rgb(255, 255, 255);
+pub(crate) const WHITE: Rgb = Rgb(255, 255, 255);
 pub(super) const BLACK: Rgb = Rgb(0, 0, 0);
 pub(super) const INK: Rgb = Rgb(34, 34, 38);
 pub(super) const FAINT_INK: Rgb = Rgb(104, 104, 112);
 pub(super) const RULE: Rgb = Rgb(223, 223, 228);
-pub(super) const BLUE: Rgb = Rgb(0, 114, 178);
-pub(super) const VERMILION: Rgb = Rgb(213, 94, 0);
+pub(crate) const BLUE: Rgb = Rgb(0, 114, 178);
+pub(crate) const VERMILION: Rgb = Rgb(213, 94, 0);
 pub(super) const GREEN: Rgb = Rgb(0, 158, 115);
 pub(super) const GREY: Rgb = Rgb(150, 150, 158);
 /// The expert's outline: distinct from every colour of the scale and from grey.
-pub(super) const OUTLINE: Rgb = Rgb(64, 224, 208);
+pub(crate) const OUTLINE: Rgb = Rgb(64, 224, 208);
 /// Supervoxel borders on a scan.
-pub(super) const BORDER: Rgb = Rgb(255, 200, 60);
+pub(crate) const BORDER: Rgb = Rgb(255, 200, 60);
 
 const INFERNO: [[u8; 3]; 17] = [
     [0, 0, 4],
@@ -44,7 +44,7 @@ const INFERNO: [[u8; 3]; 17] = [
 
 impl Rgb {
     /// Blends another colour over this one, 0 (none of it) to 1 (only it).
-    pub(super) fn under(self, over: Rgb, share: f32) -> Rgb {
+    pub(crate) fn under(self, over: Rgb, share: f32) -> Rgb {
         let mix = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * share).round() as u8;
         Rgb(mix(self.0, over.0), mix(self.1, over.1), mix(self.2, over.2))
     }
@@ -57,7 +57,7 @@ pub(super) fn grey(value: f32) -> Rgb {
 }
 
 /// Colour of the map's scale, 0 to 1.
-pub(super) fn heat(value: f32) -> Rgb {
+pub(crate) fn heat(value: f32) -> Rgb {
     let at = value.clamp(0.0, 1.0) * (INFERNO.len() - 1) as f32;
     let low = (at as usize).min(INFERNO.len() - 2);
     let [a, b] = [low, low + 1].map(|index| Rgb(INFERNO[index][0], INFERNO[index][1], INFERNO[index][2]));

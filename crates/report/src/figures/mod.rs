@@ -16,7 +16,7 @@
 
 mod axes;
 mod canvas;
-mod colour;
+pub(crate) mod colour;
 mod comparison;
 mod convergence;
 mod epochs;
