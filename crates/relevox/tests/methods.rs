@@ -93,7 +93,9 @@ fn the_default_says_what_it_chose() {
         files(&untrained.path("out")).keys().map(|path| path.to_str().unwrap().to_owned()).collect();
     let by_method = ["diffused", "perturb"]
         .map(|method| ["-mask.nii.gz", ".csv", ".nii.gz", ".npy"].map(|suffix| format!("{method}{suffix}")));
-    let mut expected = [by_method.concat(), vec!["explanation.json".to_owned()]].concat();
+    let mut expected =
+        [by_method.concat(), ["explanation.json", "index.html", "overview.png"].map(str::to_owned).to_vec()]
+            .concat();
     expected.sort();
     assert_eq!(written, expected);
 }

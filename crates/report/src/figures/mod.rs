@@ -10,6 +10,7 @@
 //! | `roc.png` | the ROC curve: [`Roc`] | section B |
 //! | `training.png` | losses, accuracy and AUC by epoch: [`training`] | |
 //! | `convergence.png` | convergence of explainers that sample: [`convergence`] | |
+//! | `overview.png` | the most relevant regions of an explanation in three planes: [`Overview`] | |
 //!
 //! Slices are drawn with the grid's spacing and in radiological orientation: anterior up, the patient's right on the
 //! left.
@@ -22,6 +23,7 @@ mod convergence;
 mod epochs;
 mod lettering;
 mod methods;
+mod overview;
 mod panel;
 mod pipeline;
 mod plane;
@@ -32,6 +34,7 @@ pub use comparison::{Comparison, ComparisonCase, ComparisonMap};
 pub use convergence::{Convergence, convergence};
 pub use epochs::{EpochMap, Epochs, FocusPoint};
 pub use methods::methods;
+pub use overview::{Overview, OverviewRegion};
 pub use pipeline::Pipeline;
 pub use plane::{View, widest_slice};
 pub use roc::Roc;

@@ -61,8 +61,8 @@ pub struct ExplainArgs {
     /// against a wrong contract.
     #[arg(long, value_delimiter = ',', value_name = "A,B,…", allow_hyphen_values = true)]
     pub expect: Option<Vec<f64>>,
-    /// Output folder. For each method METHOD.nii.gz (relevance, 0 to 100), METHOD-mask.nii.gz and METHOD.csv (by region), and
-    /// explanation.json.
+    /// Output folder. For each method METHOD.nii.gz (relevance, 0 to 100), METHOD-mask.nii.gz and METHOD.csv (by region);
+    /// overview.png, index.html (a page to look into, in any browser) and explanation.json.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// The methods and their settings.
@@ -127,8 +127,14 @@ pub struct ExplainArgs {
     /// perturb-SEQUENCE.csv and perturb-SEQUENCE.nii.gz on a common scale, and prints each sequence's mean |Δlogit|.
     #[arg(long)]
     pub by_sequence: bool,
+    /// Sequence in overview.png, and the first of index.html [default: that of the regions].
+    #[arg(long, value_name = "S")]
+    pub png_sequence: Option<String>,
+    /// Writes neither overview.png nor index.html.
+    #[arg(long)]
+    pub no_pictures: bool,
     /// Names the outputs as BIDS derivatives, sub-ID_desc-METHOD_map.nii.gz, each with a JSON file that states method, weights
-    /// and contract.
+    /// and contract; without pictures.
     #[arg(long)]
     pub bids_derivatives: bool,
     /// Runs a full forward pass per region instead of incremental inference.

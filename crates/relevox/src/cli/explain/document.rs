@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context;
-use ndarray::Zip;
 use relevox_experiment::run::{hash_file, replace};
+use relevox_report::viewer::{RegionExtent, region_extents};
 use relevox_volume::Study;
 use relevox_volume::npy::ArrayFile;
 use serde_json::{Map, Value, json};
@@ -27,6 +27,7 @@ pub(super) fn document(
     args: &ExplainArgs,
     subject: &Subject,
     explanation: &Explanation,
+    extents: &[RegionExtent],
     result: &Value,
 ) -> anyhow::Result<Value> {
     let mut document = result.clone();
@@ -35,7 +36,7 @@ pub(super) fn document(
     document["case"] = json!(subject.study.case);
     document["model"] = json!(model_files(args)?);
     document["scans"] = json!(input_files(args, subject)?);
-    document["regions"] = regions(&subject.study, explanation).into();
+    document["regions"] = regions(explanation, extents).into();
     Ok(document)
 }
 
@@ -75,23 +76,21 @@ fn hashed(path: &Path) -> anyhow::Result<Value> {
 }
 
 /// Describes each region, the most relevant of the main method first.
-fn regions(study: &Study, explanation: &Explanation) -> Vec<Value> {
+fn regions(explanation: &Explanation, extents: &[RegionExtent]) -> Vec<Value> {
     let Some(main) = explanation.results.first() else { return Vec::new() };
-    let centroids = centroids(study, &explanation.regions);
-    let ml_per_voxel = study.frame.geometry().spacing_mm.iter().product::<f64>() / 1000.0;
     let describe = |(rank, region): (usize, usize)| {
-        let voxels = explanation.regions.voxel_counts()[region];
+        let extent = &extents[region];
         let of = |values: &dyn Fn(&crate::MethodResult) -> f64| {
             let by_method =
                 explanation.results.iter().map(|one| (one.method.name().to_owned(), json!(values(one))));
             by_method.collect::<Map<_, _>>()
         };
         let mut described = json!({
-            "region": explanation.regions.ids()[region],
+            "region": extent.id,
             "rank": rank + 1,
-            "voxels": voxels,
-            "volume_ml": voxels as f64 * ml_per_voxel,
-            "centroid_mm": centroids[region],
+            "voxels": extent.voxels,
+            "volume_ml": extent.ml,
+            "centroid_mm": extent.centroid_mm,
             "relevance": of(&|result| result.relevance[region]),
             "value": of(&|result| result.attribution.values[region]),
         });
@@ -104,22 +103,11 @@ fn regions(study: &Study, explanation: &Explanation) -> Vec<Value> {
     main.ranking().into_iter().enumerate().map(describe).collect()
 }
 
-/// Computes the centre of mass of each region in the scanner's coordinates, `[x, y, z]` in mm.
-pub(super) fn centroids(study: &Study, regions: &Supervoxels) -> Vec<[f64; 3]> {
-    let mut sums = vec![[0.0; 3]; regions.len()];
-    Zip::indexed(regions.labels()).for_each(|(z, y, x), &label| {
-        if Some(label) == regions.background() {
-            return;
-        }
-        if let Some(region) = regions.index_of(label) {
-            for (sum, at) in sums[region].iter_mut().zip([z, y, x]) {
-                *sum += at as f64;
-            }
-        }
-    });
-    let geometry = study.frame.geometry();
-    let means = sums.iter().zip(regions.voxel_counts());
-    means.map(|(sum, &voxels)| geometry.world(sum.map(|sum| sum / voxels.max(1) as f64))).collect()
+/// Computes where each region of a partition lies, in the order of its ids.
+pub(super) fn extents(study: &Study, regions: &Supervoxels) -> Vec<RegionExtent> {
+    let mut extents = region_extents(regions.labels(), &study.frame.geometry());
+    extents.retain(|extent| Some(extent.id) != regions.background());
+    extents
 }
 
 /// Adds a key to the document in a folder.

@@ -9,6 +9,7 @@ mod methods;
 mod notes;
 mod one;
 mod options;
+mod pictures;
 mod regions;
 mod result;
 mod scans;
@@ -27,7 +28,7 @@ use one::Work;
 pub use args::ExplainArgs;
 
 /// Explains cases or a tensor. For each method writes `METHOD.nii.gz`, `METHOD-mask.nii.gz` and `METHOD.csv` (of a tensor
-/// also `METHOD.npy`), and `explanation.json`. Prints one JSON object: of one case with `logit` and `probability` (of a
+/// also `METHOD.npy`), `overview.png`, `index.html` and `explanation.json`. Prints one JSON object: of one case with `logit` and `probability` (of a
 /// plain value, `value`), `logits`, `target`, `methods`, `regions`, `seconds`, `assumed` and `warnings`; of several with the
 /// numbers of `explained`, `skipped` and `failed` cases.
 ///

@@ -7,7 +7,8 @@ use anyhow::Context;
 use relevox_experiment::device::DeviceOptions;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
-use relevox_experiment::progress::Progress;
+use relevox_experiment::progress::{Progress, print_status};
+use relevox_experiment::run::replace;
 use relevox_perturb::FillKind;
 use relevox_relevance::{Classifier, Target};
 use relevox_volume::{OutputTarget, npy};
@@ -17,6 +18,7 @@ use super::super::library_error::of_command;
 use super::args::ExplainArgs;
 use super::methods::{FillOption, LoadedFill};
 use super::notes::Notes;
+use super::pictures::Pictures;
 use super::subject::Subject;
 use super::{document, expect, files, regions, result};
 use crate::{Error, ExplainOptions, Explanation, Method, Regions, explain};
@@ -97,7 +99,15 @@ impl<'a> Work<'a> {
             check_repeated(first, &explanation.outputs, &mut notes);
         }
         let result = result::result(args, model, &explanation, seconds, &notes);
-        let document = document::document(args, &subject, &explanation, &result)?;
+        let extents = document::extents(study, &explanation.regions);
+        let document = document::document(args, &subject, &explanation, &extents, &result)?;
+        let pictures = Pictures { args, subject: &subject, explanation: &explanation, extents: &extents };
+        let pictures = match args.no_pictures || args.bids_derivatives {
+            true => None,
+            false => {
+                Some([(files::OVERVIEW, pictures.overview()?), (files::PAGE, pictures.page()?.into_bytes())])
+            }
+        };
         match files {
             Some(files) if args.bids_derivatives => {
                 let sidecar = result::sidecar(args, files, &result)?;
@@ -108,8 +118,15 @@ impl<'a> Work<'a> {
         if files.is_none() {
             write_arrays(out, &explanation)?;
         }
-        if !args.bids_derivatives {
-            document::write(out, &document)?;
+        if args.bids_derivatives {
+            return Ok(result);
+        }
+        for (name, bytes) in pictures.iter().flatten() {
+            replace(&out.join(name), bytes)?;
+        }
+        document::write(out, &document)?;
+        if pictures.is_some() && self.shows_regions {
+            print_status(format!("{}: open it in a browser", out.join(files::PAGE).display()));
         }
         Ok(result)
     }
