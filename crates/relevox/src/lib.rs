@@ -9,6 +9,7 @@ mod explain;
 mod explanation;
 mod model;
 mod regions;
+mod runtime;
 
 pub use command::{CommandClassifier, CommandError};
 pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
@@ -17,6 +18,7 @@ pub use explain::{ExplainOptions, explain};
 pub use explanation::Explanation;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
 pub use regions::{DEFAULT_COMPACTNESS, Regions, SlicRegions};
+pub use runtime::{Runtime, RuntimeError};
 
 pub use relevox_eval as eval;
 pub use relevox_grid as grid;
