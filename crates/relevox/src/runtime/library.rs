@@ -94,7 +94,10 @@ fn find() -> Result<PathBuf, RuntimeError> {
     }
     let searched = match &asked[..] {
         [] => format!("{VARIABLE} is not set, and there is no Python on PATH"),
-        asked => format!("{VARIABLE} is not set, and {} has no package onnxruntime", asked.join(" or ")),
+        asked => format!(
+            "{VARIABLE} is not set, and {} has no package onnxruntime 1.19 or newer",
+            asked.join(" or ")
+        ),
     };
     Err(RuntimeError::NotFound { searched })
 }
