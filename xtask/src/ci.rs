@@ -100,6 +100,11 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
     if !spelling {
         print_status("ci: but the SPELLING WAS NOT CHECKED: `typos` is not installed");
     }
+    if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+        print_status(
+            "ci: ORT_DYLIB_PATH is not set: ONNX RUNTIME WAS NOT TESTED unless the Python on PATH has the package onnxruntime",
+        );
+    }
     if std::env::var_os("RELEVOX_REAL_DATA").is_none() {
         print_status(
             "ci: but NO REAL SCAN was read: RELEVOX_REAL_DATA is not set, and the tests on real scans were skipped",

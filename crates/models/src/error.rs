@@ -173,3 +173,15 @@ pub enum Error {
     #[error("{0}")]
     Example(Box<dyn std::error::Error + Send + Sync>),
 }
+
+impl Error {
+    /// Returns the [`Error::UnsupportedOperator`] that this error is, in a file or not. Another runtime may run such a network;
+    /// no other error is one that it could help with.
+    pub fn unsupported_operator(&self) -> Option<&Self> {
+        match self {
+            Self::UnsupportedOperator { .. } => Some(self),
+            Self::InFile { source, .. } => source.unsupported_operator(),
+            _ => None,
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Errors of the facade.
 
 use crate::command::CommandError;
+use crate::runtime::RuntimeError;
 
 /// Why a case could not be explained.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,27 @@ pub enum Error {
     /// An external program that classifies.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// ONNX Runtime, which the options ask for.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A network has an operator that Relevox does not have, and ONNX Runtime cannot compute it.
+    #[error("{operator}; {runtime}")]
+    Unsupported {
+        /// The operator and its node.
+        operator: Box<relevox_models::Error>,
+        /// Why ONNX Runtime cannot compute the network.
+        runtime: Box<RuntimeError>,
+    },
+    /// A name that is not in its table.
+    #[error("{what}: expected {expected}, found {found}")]
+    UnknownName {
+        /// What was to be chosen.
+        what: &'static str,
+        /// The names there are.
+        expected: String,
+        /// The given name.
+        found: String,
+    },
     /// A setting is out of range, or contradicts the weights.
     #[error("{setting}: expected {expected}, found {found}")]
     InvalidSetting {

@@ -10,6 +10,7 @@ mod explanation;
 mod method;
 mod model;
 mod regions;
+mod runtime;
 
 pub use command::{CommandClassifier, CommandError};
 pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
@@ -19,6 +20,7 @@ pub use explanation::{Explanation, MethodResult};
 pub use method::Method;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
 pub use regions::{DEFAULT_COMPACTNESS, Regions, SlicRegions};
+pub use runtime::{Runtime, RuntimeError};
 
 pub use relevox_eval as eval;
 pub use relevox_grid as grid;

@@ -1,4 +1,4 @@
-//! Networks in ONNX files.
+//! Networks in ONNX files, and what other runtimes read of them.
 
 use relevox_models::onnx;
 
@@ -29,6 +29,14 @@ pub(super) fn read(input: &[u8]) -> Result<Read, String> {
         true => Ok(vec![0; 64]),
         false => panic!("asked for {location:?}"),
     };
+    let others = [
+        onnx::read_header(input, &mut external).err(),
+        onnx::external_files(input).err(),
+        onnx::with_output(input, "logits").err(),
+    ];
+    if let Some(error) = others.into_iter().flatten().find(|error| error.to_string().contains('\n')) {
+        return Err(format!("an error of several lines: {error:?}"));
+    }
     match onnx::read(input, None, &mut external) {
         Ok(network) => match network.graph.sizes([12; 3]) {
             Err(error) if error.to_string().contains('\n') => {

@@ -24,7 +24,7 @@ mod zip;
 
 pub use architecture::{Activation, WeightsHints};
 pub use classifier::{LoadedGraph, load_graph};
-pub use onnx::load_onnx;
+pub use onnx::{OnnxFiles, load_onnx, read_onnx, read_onnx_header};
 
 use crate::{Error, Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, frozen};
 use architecture::Problem;

@@ -18,6 +18,25 @@ pub(super) enum Fault {
     Whole(Error),
 }
 
+impl Fault {
+    /// Returns the error of a node of this name and operator.
+    pub(super) fn at(self, name: &str, operator: &str) -> Error {
+        let place = format!("{name} ({operator})");
+        match self {
+            Self::Whole(error) => error,
+            Self::Unsupported(why) => {
+                Error::UnsupportedOperator { node: name.to_owned(), operator: operator.to_owned(), why }
+            }
+            Self::Invalid { expected, found } => Error::Onnx { place, expected, found },
+            Self::Size => Error::Onnx {
+                place,
+                expected: "the size of the images, on which its result depends".to_owned(),
+                found: "dynamic axes and no size".to_owned(),
+            },
+        }
+    }
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Whole(error)

@@ -1,7 +1,10 @@
 //! The last activation of a network, which a graph leaves out so that it returns logits.
 
+use std::collections::HashMap;
+
 use super::dims::Dim;
-use super::fault::{Fault, unsupported};
+use super::fault::{Fault, invalid, unsupported};
+use super::model::{Node, Port, is_standard};
 use super::state::{Item, State};
 use crate::graph::{Activation, Form, Operation, Value};
 
@@ -21,7 +24,7 @@ pub(super) fn logits<'a>(
 ) -> Result<(Value, Option<LastActivation>), Fault> {
     let (tracked, mut last) = match item {
         Item::Softmax(tracked) => (tracked, Some(LastActivation::Softmax)),
-        Item::Constant(_) => return unsupported("an output that does not depend on the image"),
+        Item::Constant(_) => return invalid("an output that depends on the image", "a constant"),
         item => (state.materialise(item)?, None),
     };
     let is_output = match state.form(&tracked) {
@@ -46,4 +49,39 @@ pub(super) fn logits<'a>(
         last = Some(LastActivation::Sigmoid);
     }
     Ok((value, last))
+}
+
+/// Returns the name of the value before the last activation of an output, and that activation, as [`logits`] finds it in
+/// networks that graphs describe. `nodes` are those that the output depends on.
+pub(super) fn before_last<'a>(
+    nodes: &[&Node<'a>],
+    output: &Port<'a>,
+    opset: i64,
+) -> (&'a str, Option<LastActivation>) {
+    let made: HashMap<&str, &Node<'a>> =
+        nodes.iter().filter_map(|node| Some((*node.outputs.first()?, *node))).collect();
+    let mut name = output.name;
+    let mut rank = output.shape.as_ref().map(Vec::len);
+    while let Some((node, input)) = made.get(name).and_then(|node| Some((node, node.input(0)?))) {
+        if !is_standard(node.domain) {
+            break;
+        }
+        match node.operator {
+            "Identity" | "Dropout" => {}
+            // The axes that they change are not counted here.
+            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => rank = None,
+            "Sigmoid" => return (input, Some(LastActivation::Sigmoid)),
+            "Softmax" | "LogSoftmax" => {
+                let axis = node.int("axis", if opset >= 13 { -1 } else { 1 });
+                let is_classes = axis == 1 || rank.is_some_and(|rank| axis + rank as i64 == 1);
+                if is_classes {
+                    return (input, Some(LastActivation::Softmax));
+                }
+                break;
+            }
+            _ => break,
+        }
+        name = input;
+    }
+    (output.name, None)
 }

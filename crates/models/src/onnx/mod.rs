@@ -22,7 +22,8 @@
 //! | Softmax, LogSoftmax, Sigmoid at the very end | left out, and returned as [`Onnx::last`] |
 //!
 //! Any other operator, and any of these in a form that a graph cannot describe, is refused with
-//! [`Error::UnsupportedOperator`], so that another runtime can take over.
+//! [`Error::UnsupportedOperator`], so that another runtime can take over: [`read_header`] reads what it needs to know,
+//! [`with_output`] leaves out the last activation, and [`external_files`] names the files with weights.
 //!
 //! Operations whose form depends on the size of the images (`Reshape` to numbers, `auto_pad`, `ceil_mode`) are read for
 //! the size that the file states or the caller gives. The first axis is the batch; each image is computed separately.
@@ -31,30 +32,32 @@ mod dims;
 mod external;
 mod fault;
 mod fold;
+mod header;
 mod last;
 mod lower;
 mod model;
 mod order;
+mod output;
 mod shape;
 mod state;
 mod tensor;
+mod unfaithful;
 mod wire;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-pub use external::is_inside_folder;
+pub use external::{external_files, is_inside_folder};
+pub use header::{Header, read_header};
 pub use last::LastActivation;
+pub use output::with_output;
 
 use crate::Error;
 use crate::graph::Graph;
 use fault::{Fault, on_one_line};
-use model::{Model, Network, Node, Port};
+use model::{Model, Network, Node};
 use state::{Item, State};
-use tensor::{Kind, Tensor};
 
-/// The versions of the operator set that are read.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=23;
 /// Most voxels of an image along an axis.
 const LARGEST_SIZE: usize = 1 << 16;
 
@@ -92,24 +95,23 @@ pub fn read(
     external: &mut dyn FnMut(&str) -> Result<Vec<u8>, Error>,
 ) -> Result<Onnx, Error> {
     let model = Model::read(bytes)?;
-    let image = image(&model)?.clone();
-    let output = output(&model.graph)?.name;
-    let (batch, shape) = stated(&image)?;
+    let image = header::image(&model)?.clone();
+    let output = header::output(&model.graph)?.name;
+    let (batch, shape) = header::stated(&image)?;
     let files = external::read(&model, external)?;
-    let mut model = model;
-    for (name, tensor) in model.tensors_mut() {
-        let located = tensor.locate_in(|location| files.get(location).map(Vec::as_slice));
-        located.map_err(|fault| at(fault, &on_one_line(name), "external data", &Images::Any))?;
-    }
+    let model = external::locate(model, &files)?;
     let order = order::order(&model.graph.nodes, output)?;
+    let needed: Vec<&Node<'_>> = order.iter().map(|&at| &model.graph.nodes[at]).collect();
+    unfaithful::check(&needed, &header::constants(&model.graph))?;
     let images = Images::of(shape, size)?;
     let channels = match shape[0] {
         Some(channels) => channels,
-        None => channels_of_weights(&model.graph, image.name)?,
+        None => header::channels_of_weights(&model.graph, image.name)?,
     };
     let Model { opset, metadata, graph: Network { nodes, constants, .. } } = model;
     let size_of_files = files.values().fold(bytes.len(), |sum, file| sum.saturating_add(file.len()));
-    let mut state = State::new(image.name, channels, batch, images.known(), opset, size_of_files);
+    let mut state =
+        State::new(image.name, channels, batch.unwrap_or(1), images.known(), opset, size_of_files);
     for (name, tensor) in constants {
         let defined = state.define(name, Item::Constant(Rc::new(tensor)));
         defined.map_err(|fault| at(fault, &on_one_line(name), "initializer", &images))?;
@@ -121,11 +123,7 @@ pub fn read(
             .map_err(|fault| at(fault, &node.title(), &on_one_line(node.operator), &images))?;
     }
     let Some(item) = state.item(output).cloned() else {
-        return Err(Error::Onnx {
-            place: format!("output {}", on_one_line(output)),
-            expected: "a node that computes it".to_owned(),
-            found: "none".to_owned(),
-        });
+        return Err(header::uncomputed(output));
     };
     let (value, last) =
         last::logits(&mut state, item).map_err(|fault| at(fault, &on_one_line(output), "output", &images))?;
@@ -147,15 +145,6 @@ fn define<'a>(state: &mut State<'a>, node: &Node<'a>, item: Item<'a>) -> Result<
         }
     }
     Ok(())
-}
-
-/// Returns the sizes `[c, z, y, x]` of the image as an ONNX file states them; those of dynamic axes are `None`.
-///
-/// # Errors
-/// Returns [`Error::Onnx`] if the content is damaged or has no single input `[n, c, z, y, x]`.
-pub fn shape(bytes: &[u8]) -> Result<[Option<usize>; 4], Error> {
-    let model = Model::read(bytes)?;
-    Ok(stated(image(&model)?)?.1)
 }
 
 /// The size of the images that a network is read for.
@@ -214,110 +203,16 @@ impl Images {
 
 /// Returns the error of a node.
 fn at(fault: Fault, name: &str, operator: &str, images: &Images) -> Error {
-    let place = format!("{name} ({operator})");
-    match fault {
-        Fault::Whole(error) => error,
-        Fault::Unsupported(why) => {
-            Error::UnsupportedOperator { node: name.to_owned(), operator: operator.to_owned(), why }
-        }
-        Fault::Invalid { expected, found } => Error::Onnx { place, expected, found },
-        Fault::Size => match images {
-            Images::Other { stated, given } => {
-                let stated: Vec<String> = stated
-                    .iter()
-                    .map(|size| size.map_or("any".to_owned(), |size| size.to_string()))
-                    .collect();
-                let expected =
-                    format!("images of [{}] voxels, on which its result depends", stated.join(", "));
-                Error::Onnx { place, expected, found: format!("{given:?}") }
+    match (fault, images) {
+        (Fault::Size, Images::Other { stated, given }) => {
+            let stated: Vec<String> =
+                stated.iter().map(|size| size.map_or("any".to_owned(), |size| size.to_string())).collect();
+            Error::Onnx {
+                place: format!("{name} ({operator})"),
+                expected: format!("images of [{}] voxels, on which its result depends", stated.join(", ")),
+                found: format!("{given:?}"),
             }
-            _ => Error::Onnx {
-                place,
-                expected: "the size of the images, on which its result depends".to_owned(),
-                found: "dynamic axes and no size".to_owned(),
-            },
-        },
-    }
-}
-
-/// Returns the single input of a network of a version that is read.
-fn image<'m, 'a>(model: &'m Model<'a>) -> Result<&'m Port<'a>, Error> {
-    if !OPSETS.contains(&model.opset) {
-        return Err(Error::Onnx {
-            place: "operator set".to_owned(),
-            expected: format!("version {} to {}", OPSETS.start(), OPSETS.end()),
-            found: model.opset.to_string(),
-        });
-    }
-    let images = model.graph.images();
-    match images[..] {
-        [image] => Ok(image),
-        _ => Err(Error::Onnx {
-            place: "graph".to_owned(),
-            expected: "one input, the image".to_owned(),
-            found: names(images.iter().map(|port| port.name)),
-        }),
-    }
-}
-
-fn output<'m, 'a>(network: &'m Network<'a>) -> Result<&'m Port<'a>, Error> {
-    match &network.outputs[..] {
-        [output] => Ok(output),
-        outputs => Err(Error::Onnx {
-            place: "graph".to_owned(),
-            expected: "one output".to_owned(),
-            found: names(outputs.iter().map(|port| port.name)),
-        }),
-    }
-}
-
-fn names<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
-    const MOST: usize = 8;
-    let count = names.len();
-    let mut listed: Vec<String> = names.take(MOST).map(on_one_line).collect();
-    if count > MOST {
-        listed.push("…".to_owned());
-    }
-    if count == 0 { "none".to_owned() } else { format!("{count}: {}", listed.join(", ")) }
-}
-
-/// Returns the images of a batch and the sizes `[c, z, y, x]` that the input states.
-fn stated(image: &Port<'_>) -> Result<(usize, [Option<usize>; 4]), Error> {
-    let refuse = |expected: &str, found: String| {
-        Err(Error::Onnx {
-            place: format!("input {}", on_one_line(image.name)),
-            expected: expected.to_owned(),
-            found,
-        })
-    };
-    match Kind::of(image.kind) {
-        Ok(kind) if kind.is_float() => {}
-        Ok(kind) => return refuse("floating-point numbers", kind.name().to_owned()),
-        Err(found) => return refuse("floating-point numbers", found),
-    }
-    match image.shape.as_deref() {
-        Some(&[batch, channels, z, y, x]) => Ok((batch.unwrap_or(1), [channels, z, y, x])),
-        Some(shape) => {
-            let sizes: Vec<String> =
-                shape.iter().map(|size| size.map_or("?".to_owned(), |size| size.to_string())).collect();
-            refuse("a shape [n, c, z, y, x]", format!("[{}]", sizes.join(", ")))
         }
-        None => refuse("a shape [n, c, z, y, x]", "none".to_owned()),
+        (fault, _) => fault.at(name, operator),
     }
-}
-
-/// Returns the number of channels that the first convolution of an image has weights for.
-fn channels_of_weights(network: &Network<'_>, image: &str) -> Result<usize, Error> {
-    let constants: HashMap<&str, &Tensor<'_>> =
-        network.constants.iter().map(|(name, tensor)| (*name, tensor)).collect();
-    let weights = network.nodes.iter().find_map(|node| {
-        let is_first = node.operator == "Conv" && node.input(0) == Some(image);
-        let tensor = constants.get(node.input(1).filter(|_| is_first)?)?;
-        tensor.shape.get(1)?.checked_mul(usize::try_from(node.int("group", 1)).ok()?)
-    });
-    weights.filter(|&channels| channels > 0).ok_or_else(|| Error::Onnx {
-        place: format!("input {}", on_one_line(image)),
-        expected: "a number of channels".to_owned(),
-        found: "a dynamic axis, and no convolution of the input".to_owned(),
-    })
 }

@@ -17,6 +17,9 @@ pub(super) enum Field<'a> {
     Fixed32([u8; 4]),
 }
 
+/// A field with its number and its bytes as stored.
+pub(super) type Stored<'a> = (u64, Field<'a>, &'a [u8]);
+
 impl Field<'_> {
     /// Returns what kind of value this is, for messages.
     fn describe(&self) -> String {
@@ -63,6 +66,13 @@ impl<'a> Message<'a> {
             0 => Err(self.error("a field number of at least 1", "0".to_owned())),
             number => Ok(Some((number, field))),
         }
+    }
+
+    /// Returns the next field with its number and its bytes as stored, or `None` at the end.
+    pub(super) fn next_stored(&mut self) -> Result<Option<Stored<'a>>, Error> {
+        let before = self.bytes;
+        let Some((number, field)) = self.next()? else { return Ok(None) };
+        Ok(Some((number, field, &before[..before.len() - self.bytes.len()])))
     }
 
     /// Returns the bytes of a field that is a message, a text or packed numbers.
@@ -168,6 +178,18 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Appends a field that is a message or a text.
+pub(super) fn write_bytes(into: &mut Vec<u8>, number: u64, bytes: &[u8]) {
+    for mut varint in [number << 3 | 2, bytes.len() as u64] {
+        while varint >= 0x80 {
+            into.push(varint as u8 | 0x80);
+            varint >>= 7;
+        }
+        into.push(varint as u8);
+    }
+    into.extend(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +209,21 @@ mod tests {
         let expected =
             vec![(1, Field::Varint(150)), (2, Field::Bytes(b"hi")), (3, Field::Fixed32(1_f32.to_le_bytes()))];
         assert_eq!(fields(&bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn written_and_stored_fields_are_read_again() {
+        let content = vec![7; 300];
+        let mut bytes = vec![];
+        write_bytes(&mut bytes, 1, b"hi");
+        write_bytes(&mut bytes, 25, &content);
+        assert_eq!(fields(&bytes).unwrap(), [(1, Field::Bytes(b"hi")), (25, Field::Bytes(&content))]);
+        let mut message = Message::new(&bytes, "test");
+        let mut copy: Vec<u8> = vec![];
+        while let Some((_, _, stored)) = message.next_stored().unwrap() {
+            copy.extend(stored);
+        }
+        assert_eq!(copy, bytes);
     }
 
     #[test]

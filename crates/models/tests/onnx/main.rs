@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod build;
+mod header;
 mod hostile;
 mod interpreter;
 mod networks;

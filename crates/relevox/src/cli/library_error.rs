@@ -2,7 +2,7 @@
 
 use relevox_experiment::failure::{invalid_input, with_help};
 
-use crate::{CommandError, Error};
+use crate::{CommandError, Error, RuntimeError};
 
 /// Converts an error of the library, so that the exit code and the options' names are those of the command.
 pub(super) fn of_command(error: Error) -> anyhow::Error {
@@ -13,11 +13,14 @@ pub(super) fn of_command(error: Error) -> anyhow::Error {
         Error::Volume(error) => error.into(),
         Error::Model(error) => error.into(),
         Error::Fill(error) => error.into(),
-        Error::Relevance(relevox_relevance::Error::BlackBox(error)) if error.is::<CommandError>() => {
+        Error::Relevance(relevox_relevance::Error::BlackBox(error))
+            if error.is::<CommandError>() || error.is::<RuntimeError>() =>
+        {
             invalid_input(error)
         }
         Error::Relevance(error) => error.into(),
         Error::Command(error) => invalid_input(error),
+        Error::Runtime(_) | Error::Unsupported { .. } | Error::UnknownName { .. } => invalid_input(error),
         Error::Supervoxels(error) => error.into(),
         Error::Eval(error) => error.into(),
         Error::Contract { example: Some(ref example), .. } => {

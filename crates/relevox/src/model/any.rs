@@ -12,6 +12,10 @@ impl AnyClassifier {
         Self(Box::new(classifier))
     }
 
+    pub(crate) fn of_box(classifier: Box<dyn Classifier + Send>) -> Self {
+        Self(classifier)
+    }
+
     /// Returns the classifier of images `[c, z, y, x]` whose tensor has its axes in this order.
     pub(crate) fn with_axes(self, axes: AxisOrder) -> Self {
         match axes {

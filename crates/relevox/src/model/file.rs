@@ -5,12 +5,13 @@ use std::path::Path;
 use super::loaded::{Loaded, Placement};
 use super::options::ModelOptions;
 use super::{onnx, weights};
-use crate::{ContractKeys, Error};
+use crate::{ContractKeys, Error, Runtime};
 
 /// Loads a network by the kind of its file, each of which has a module of its own. `contract` tells what the file does not.
 ///
 /// # Errors
-/// As [`weights::load`] or, of a file named `.onnx`, [`onnx::load`].
+/// As [`weights::load`] or, of a file named `.onnx`, [`onnx::load`]; [`Error::InvalidSetting`] if the options ask for ONNX
+/// Runtime for any other file.
 pub(super) fn load(
     path: &Path,
     contract: Option<&ContractKeys>,
@@ -19,6 +20,14 @@ pub(super) fn load(
 ) -> Result<Loaded, Error> {
     if is_onnx(path) {
         return onnx::load(path, contract, options, placement);
+    }
+    if options.runtime == Runtime::OnnxRuntime {
+        let expected = format!("{} or {}, of a file that is not ONNX", Runtime::Auto, Runtime::Relevox);
+        return Err(Error::setting(
+            "runtime",
+            expected,
+            format!("{}, with {}", options.runtime, path.display()),
+        ));
     }
     weights::load(path, contract, options, placement)
 }

@@ -5,7 +5,7 @@ use relevox_models::graph::tensor::TensorGraph;
 use relevox_relevance::NetworkClassifier;
 
 use super::any::AnyClassifier;
-use super::loaded::{Loaded, Placement};
+use super::loaded::{Loaded, Placement, RELEVOX};
 use super::options::ModelOptions;
 use crate::Error;
 
@@ -29,5 +29,5 @@ pub(super) fn loaded(
     let (channels, outputs) = (graph.channels(), graph.form(graph.output()).channels());
     let engine = placement.engine(TensorGraph::new(graph, placement.device)?, options)?;
     let classifier = AnyClassifier::new(NetworkClassifier::of_engine(engine)?);
-    Ok(Loaded { classifier, channels, outputs, stored: None, kind: None, notes })
+    Ok(Loaded { classifier, channels, outputs, stored: None, kind: None, runtime: RELEVOX.to_owned(), notes })
 }

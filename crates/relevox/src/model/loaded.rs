@@ -8,6 +8,9 @@ use super::any::AnyClassifier;
 use super::options::ModelOptions;
 use crate::{ContractKeys, Error};
 
+/// The runtime of networks that this workspace computes.
+pub(super) const RELEVOX: &str = "relevox";
+
 /// A network from a file.
 pub(super) struct Loaded {
     pub(super) classifier: AnyClassifier,
@@ -19,6 +22,8 @@ pub(super) struct Loaded {
     pub(super) stored: Option<Result<ContractKeys, Error>>,
     /// Meaning of the outputs that the file itself states.
     pub(super) kind: Option<OutputKind>,
+    /// What computes the network, with its version unless it is [`RELEVOX`].
+    pub(super) runtime: String,
     /// What was assumed or changed, one line each.
     pub(super) notes: Vec<String>,
 }

@@ -46,7 +46,9 @@ impl Model {
     /// # Errors
     /// Returns [`Error::Model`] if a file cannot be read or its weights do not fit the network, [`Error::Contract`] if the
     /// contract is missing or a key is wrong, and [`Error::InvalidSetting`] if an option is out of range or contradicts a
-    /// file, if there is no file, or if the files were trained on different inputs.
+    /// file, if there is no file, or if the files were trained on different inputs. Returns [`Error::Unsupported`] if the network
+    /// of an ONNX file has an operator that neither Relevox nor ONNX Runtime computes, and [`Error::Runtime`] if the options
+    /// ask for ONNX Runtime and it fails.
     pub fn load_with<P: AsRef<Path>>(
         weights: &[P],
         device: &Device,
@@ -55,11 +57,13 @@ impl Model {
         let mut members = Vec::with_capacity(weights.len());
         let mut shared: Option<(Contract, PathBuf)> = None;
         let mut assumed = Vec::new();
+        let mut runtimes = Vec::new();
         let placement = Placement { device, networks: weights.len() };
         for path in weights.iter().map(AsRef::as_ref) {
             let given = keys::given(options, path)?;
-            let Loaded { classifier, channels, outputs, stored, notes, .. } =
+            let Loaded { classifier, channels, outputs, stored, runtime, notes, .. } =
                 file::load(path, given.as_ref(), options, placement)?;
+            runtimes.push(runtime);
             let (keys, source) = match (given, stored) {
                 (Some(keys), _) => {
                     let source = format!("contract of the input from {}", keys.name());
@@ -91,7 +95,7 @@ impl Model {
         let Some((contract, _)) = shared else {
             return Err(Error::setting("weights", "at least one file", "none"));
         };
-        Self::of_members(members, contract, assumed)
+        Self::of_members(members, contract, assumed, runtimes)
     }
 
     /// Creates the model of any classifier, whose tensors have the axes of the contract.
@@ -100,17 +104,18 @@ impl Model {
     /// Returns [`Error::Volume`] if a value of the contract is out of range, or its output does not fit the classifier.
     pub fn new(classifier: impl Classifier + Send + 'static, contract: Contract) -> Result<Self, Error> {
         let member = AnyClassifier::new(classifier).with_axes(contract.input.axes);
-        Self::of_members(vec![member], contract, Vec::new())
+        Self::of_members(vec![member], contract, Vec::new(), Vec::new())
     }
 
     fn of_members(
         members: Vec<AnyClassifier>,
         contract: Contract,
         assumed: Vec<String>,
+        runtimes: Vec<String>,
     ) -> Result<Self, Error> {
         let Contract { input, regions, .. } = contract;
         let input = input.check()?;
-        let network = TensorModel::known(members, input.output().clone(), assumed)?;
+        let network = TensorModel::known(members, input.output().clone(), assumed, runtimes)?;
         Ok(Self { network, input, regions })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ContractKeys;
+use crate::{ContractKeys, Runtime};
 
 /// Called with the new batch size when a batch did not fit into a GPU's memory.
 pub type OnSmallerBatches = Arc<dyn Fn(usize) + Send + Sync>;
@@ -32,6 +32,8 @@ pub struct ModelOptions {
     /// Size of the network's images `[z, y, x]`, in the network's own order of the axes, for ONNX files that leave it open.
     /// Without it the contract's crop is taken.
     pub image_size: Option<[usize; 3]>,
+    /// What computes the networks of ONNX files. Weights of other files take [`Runtime::Auto`] or [`Runtime::Relevox`].
+    pub runtime: Runtime,
     /// Runs a full forward pass per region instead of incremental inference.
     pub dense: bool,
     /// Memory limit in bytes, shared by all networks, for cached activations and the patches processed together.

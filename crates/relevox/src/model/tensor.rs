@@ -22,6 +22,7 @@ pub struct TensorModel {
     output: Output,
     channels: Option<Vec<String>>,
     assumed: Vec<String>,
+    runtimes: Vec<String>,
 }
 
 impl TensorModel {
@@ -32,7 +33,8 @@ impl TensorModel {
     /// # Errors
     /// Returns [`Error::Model`] if a file cannot be read or its weights do not fit a network, [`Error::Contract`] if a key
     /// is wrong, [`Error::Volume`] if the meaning of the outputs does not fit the network, and [`Error::InvalidSetting`] if
-    /// an option contradicts a file, if there is no file, or if the files' contracts differ.
+    /// an option contradicts a file, if there is no file, or if the files' contracts differ; of ONNX files also
+    /// [`Error::Unsupported`] and [`Error::Runtime`], as [`Model::load_with`](crate::Model::load_with).
     pub fn load_with<P: AsRef<Path>>(
         weights: &[P],
         device: &Device,
@@ -41,14 +43,16 @@ impl TensorModel {
         let mut members = Vec::with_capacity(weights.len());
         let mut shared: Option<(Meaning, &Path)> = None;
         let mut assumed = Vec::new();
+        let mut runtimes = Vec::new();
         let placement = Placement { device, networks: weights.len() };
         for path in weights.iter().map(AsRef::as_ref) {
             // Without keys, weights that do not tell their stem are refused for that alone.
             let given = keys::given(options, path)?;
             let known = given.clone().unwrap_or_else(|| ContractKeys::empty(path.display().to_string()));
             let known = replaced(known, options)?;
-            let Loaded { classifier, stored, kind, notes, .. } =
+            let Loaded { classifier, stored, kind, runtime, notes, .. } =
                 file::load(path, Some(&known), options, placement)?;
+            runtimes.push(runtime);
             let mut meaning = Meaning::of(&known, given.is_some())?;
             meaning.kind = kind;
             assumed.extend(notes);
@@ -68,7 +72,7 @@ impl TensorModel {
         let Some((meaning, _)) = shared else {
             return Err(Error::setting("weights", "at least one file", "none"));
         };
-        Self::of_members(members, meaning, options, assumed)
+        Ok(Self { runtimes, ..Self::of_members(members, meaning, options, assumed)? })
     }
 
     /// Creates the model of any classifier; the options tell the meaning of its outputs.
@@ -111,7 +115,7 @@ impl TensorModel {
         });
         output.check()?;
         output.index(None, classifier.outputs())?;
-        Ok(Self { classifier, output, channels, assumed })
+        Ok(Self { classifier, output, channels, assumed, runtimes: Vec::new() })
     }
 
     /// Creates the model of members whose outputs are known to mean this.
@@ -119,10 +123,11 @@ impl TensorModel {
         members: Vec<AnyClassifier>,
         output: Output,
         assumed: Vec<String>,
+        runtimes: Vec<String>,
     ) -> Result<Self, Error> {
         let classifier = Ensemble::new(members)?;
         output.index(None, classifier.outputs())?;
-        Ok(Self { classifier, output, channels: None, assumed })
+        Ok(Self { classifier, output, channels: None, assumed, runtimes })
     }
 
     /// Returns the meaning of the outputs.
@@ -138,6 +143,11 @@ impl TensorModel {
     /// Lists what was assumed about the network, one line each.
     pub fn assumed(&self) -> &[String] {
         &self.assumed
+    }
+
+    /// Returns what computes each network: `relevox`, or `onnxruntime` with its version. Empty if the classifier is no file.
+    pub fn runtimes(&self) -> &[String] {
+        &self.runtimes
     }
 
     /// Returns the name of an output's class, or its index if no names are known.

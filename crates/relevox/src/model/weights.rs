@@ -10,7 +10,7 @@ use relevox_volume::Preprocess;
 use super::any::AnyClassifier;
 use super::graph;
 use super::keys;
-use super::loaded::{Loaded, Placement};
+use super::loaded::{Loaded, Placement, RELEVOX};
 use super::options::ModelOptions;
 use crate::contract::{NetworkKeys, StemStride};
 use crate::{ContractKeys, Error};
@@ -48,7 +48,8 @@ pub(super) fn load(
     let engine = placement.engine(trained.network, options)?;
     let classifier = AnyClassifier::new(NetworkClassifier::from(engine));
     let stored = stored.map(|stored| contract_of_metadata(path, &stored));
-    Ok(Loaded { classifier, channels: in_channels, outputs, stored, kind: None, notes: Vec::new() })
+    let runtime = RELEVOX.to_owned();
+    Ok(Loaded { classifier, channels: in_channels, outputs, stored, kind: None, runtime, notes: Vec::new() })
 }
 
 /// Reads the contract in a checkpoint's metadata.

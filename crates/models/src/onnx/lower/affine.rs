@@ -51,10 +51,7 @@ pub(super) fn per_channel(
     let is_broadcast = |axis: usize, size: usize| size == 1 || axis == 1;
     let lead = rank - constant.shape.len();
     if !constant.shape.iter().enumerate().all(|(axis, &size)| is_broadcast(axis + lead, size)) {
-        return refuse(
-            "its values differ by voxel (an exporter that traces stores activations of its example image where a \
-             network reads `.data`)",
-        );
+        return refuse("its values differ by voxel");
     }
     state.charge(constant.memory())?;
     let values = constant.floats()?;
@@ -76,7 +73,7 @@ pub(super) fn per_channel(
 /// `BatchNormalization` with the statistics of the training.
 pub(super) fn batch_norm<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>, Fault> {
     if node.int("training_mode", 0) != 0 {
-        return unsupported("a batch normalisation in training mode; export the network in evaluation mode");
+        return invalid("a network in evaluation mode", "a batch normalisation in training mode");
     }
     let input = state.value(node, 0)?;
     let channels = state.form(&input).channels();

@@ -16,7 +16,7 @@ mod window;
 
 use std::rc::Rc;
 
-use super::fault::{Fault, unsupported};
+use super::fault::{Fault, invalid, unsupported};
 use super::fold;
 use super::model::{Node, is_standard};
 use super::state::{Item, State};
@@ -74,7 +74,7 @@ pub(super) fn lower<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'
 fn dropout<'a>(state: &mut State<'a>, node: &Node<'a>) -> Result<Item<'a>, Fault> {
     match state.optional_constant(node, 2)? {
         Some(training) if !training.is_zero() => {
-            unsupported("a dropout in training mode; export the network in evaluation mode")
+            invalid("a network in evaluation mode", "a dropout in training mode")
         }
         _ => state.input(node, 0),
     }

@@ -8,6 +8,7 @@ use relevox_volume::OutputKind;
 
 use super::super::scans::ScansArgs;
 use super::methods::MethodArgs;
+use crate::Runtime;
 
 /// Explains cases: computes relevance maps and masks on the scans' own grids, tables, pictures and a page to look into.
 ///
@@ -39,6 +40,10 @@ pub struct ExplainArgs {
         conflicts_with_all = ["depth", "stem_stride", "max_pool", "width", "dense", "memory"]
     )]
     pub command: Option<String>,
+    /// What computes the network of an ONNX file: relevox, onnxruntime (every region is a whole forward pass), or auto: relevox,
+    /// and ONNX Runtime for networks with operators that Relevox does not have. docs/RUNTIME.md tells how its library is found.
+    #[arg(long, value_name = "auto|relevox|onnxruntime", default_value = "auto", conflicts_with = "command")]
+    pub runtime: Runtime,
     /// Time limit of --command for each batch, the first of which includes its start.
     #[arg(
         long,

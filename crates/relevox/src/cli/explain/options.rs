@@ -30,6 +30,7 @@ pub(super) fn model_options(args: &ExplainArgs) -> anyhow::Result<ModelOptions> 
         crop: crop.transpose()?,
         downsample: args.downsample,
         image_size: None,
+        runtime: args.runtime,
         dense: args.dense,
         memory_bytes: args.memory.map(|mebibytes| (mebibytes as usize) << 20),
         on_smaller_batches: Some(Arc::from(notice)),

@@ -50,6 +50,11 @@ pub(super) fn result(
         result["logit"] = json!(explanation.logit());
         result["probability"] = json!(explanation.probability());
     }
+    let mut runtimes = model.network().runtimes().to_vec();
+    runtimes.dedup();
+    if !runtimes.is_empty() {
+        result["runtime"] = json!(runtimes.join(", "));
+    }
     match (model.input(), &args.tensor) {
         (Some(input), _) => result["input"] = json!(input.settings()),
         (None, tensor) => {
