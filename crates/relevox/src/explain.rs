@@ -147,14 +147,28 @@ pub fn explain(
     let baseline = classifier.baseline(study.image.view())?;
     let ExplainOptions { target, progress, .. } = options;
     let inputs = Inputs { baseline: &*baseline, regions: &regions, fill, target };
+    // These need no perturbed scan: what cannot be computed is refused at once.
+    let cams: Vec<MethodResult> = options
+        .methods
+        .iter()
+        .filter_map(|&method| Some((method, method.cam()?)))
+        .map(|(method, cam)| {
+            let map = baseline.class_activation(target, cam)?;
+            MethodResult::of_voxels(method, &inputs, map, (&options.mask, study.brain.view()))
+        })
+        .collect::<Result<_, Error>>()?;
     let scores = match options.methods.iter().any(|method| method.uses_scores()) {
         true => Some(score(&*baseline, &regions, fill, target, *progress)?),
         false => None,
     };
     let mut results = Vec::with_capacity(options.methods.len());
-    for &method in &options.methods {
+    for &method in options.methods.iter().filter(|method| method.is_by_region()) {
         results.push(result(method, &inputs, scores.as_ref(), study, options)?);
     }
+    results.extend(cams);
+    results.sort_by_key(|result: &MethodResult| {
+        options.methods.iter().position(|method| *method == result.method)
+    });
     let by_sequence = match options.by_sequence {
         true => {
             let tables = score_channels(&*baseline, &regions, fill, target, *progress)?;
@@ -179,7 +193,7 @@ fn check_methods(methods: &[Method]) -> Result<(), Error> {
     }
 }
 
-/// Computes one method's result.
+/// Computes the result of a method with regions.
 fn result(
     method: Method,
     inputs: &Inputs<'_>,
@@ -190,10 +204,6 @@ fn result(
     let ExplainOptions { settings, progress, mask, target, .. } = options;
     let to_mask = (mask, study.brain.view());
     let with = |explainer: &dyn Explainer| explainer.explain(inputs, *progress);
-    if let Some(cam) = method.cam() {
-        let map = inputs.baseline.class_activation(target, cam)?;
-        return MethodResult::of_voxels(method, inputs, map, to_mask);
-    }
     let attribution = match (method, scores) {
         (Method::Perturb, Some(scores)) => scores.attribution(ScoreKind::DeltaP, target),
         (Method::Diffused, Some(scores)) => diffused(inputs, scores, settings.diffusion)?,
