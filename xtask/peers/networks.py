@@ -47,6 +47,35 @@ def mednext_encoder(channels, size):
     return Encoder(nn.Sequential(net.stem, *pairs, net.bottleneck), 32 * 16)
 
 
+class SwinEncoder(nn.Module):
+    """The encoder of MONAI's SwinUNETR, a global mean and a linear layer."""
+
+    def __init__(self, channels, features=24):
+        super().__init__()
+        self.swin = nets.SwinUNETR(in_channels=channels, out_channels=2, feature_size=features).swinViT
+        self.head = nn.Linear(features * 16, 2)
+
+    def forward(self, x):
+        return self.head(self.swin(x, True)[-1].mean((2, 3, 4)))
+
+
+class FirstOutput(nn.Module):
+    """A network of which only the first output is used."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x)[0]
+
+
+def vit(channels, size):
+    return FirstOutput(nets.ViT(
+        in_channels=channels, img_size=size, patch_size=(16,) * 3, hidden_size=384, mlp_dim=1536, num_layers=12, num_heads=6,
+        classification=True, num_classes=2, post_activation=None, spatial_dims=3))
+
+
 def video(name):
     def make(channels, size):
         net = getattr(torchvision.models.video, name)(weights=None, num_classes=2)
@@ -80,6 +109,8 @@ NETWORKS = {
     "Classifier": lambda c, s: nets.Classifier((c, *s), 2, (16, 32, 64, 128), (2, 2, 2, 2)),
     "nnU-Net encoder": nnunet_encoder,
     "MedNeXt-S encoder": mednext_encoder,
+    "ViT": vit,
+    "Swin encoder": lambda c, s: SwinEncoder(c),
 }
 
 

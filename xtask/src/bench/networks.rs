@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use ndarray::{Array4, s};
+use ndarray::{Array4, ArrayView4, Axis, s};
 use relevox_models::{checkpoint, plan::Plan};
 use relevox_perturb::{ConstantFill, Fill};
 use relevox_relevance::{Classifier, NetworkClassifier, region_logits, silent};
@@ -20,6 +20,7 @@ use super::scan::{T2, load, operations, segment, write_labels};
 use super::slic::case_folder;
 use crate::cli::NetworksBenchArgs;
 use relevox::cli::print_result;
+use relevox::{ModelOptions, TensorModel};
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
@@ -45,6 +46,9 @@ const NETWORKS: [&str; 14] = [
     "nnU-Net encoder",
     "MedNeXt-S encoder",
 ];
+
+/// Networks with operators that ONNX Runtime computes: their outputs are compared, not their times.
+const BY_RUNTIME: [&str; 2] = ["ViT", "Swin encoder"];
 
 /// Runs all cases and updates the samples and the page.
 ///
@@ -99,7 +103,10 @@ fn cases(peer_regions: usize) -> Vec<Case> {
         size: [size; 3],
         peer_regions,
     };
-    let forward = NETWORKS.iter().flat_map(|name| ["legacy", "dynamo"].map(|by| case(name, by, 4, 64, None)));
+    let forward = NETWORKS
+        .iter()
+        .chain(&BY_RUNTIME)
+        .flat_map(|name| ["legacy", "dynamo"].map(|by| case(name, by, 4, 64, None)));
     let maps = [
         case("DenseNet121", "legacy", 4, 128, Some(usize::MAX)),
         case("DenseNet121", "legacy", 1, 96, Some(usize::MAX)),
@@ -128,26 +135,22 @@ fn compare(
     let needs = "torch, torchvision, monai, captum, onnx and onnxruntime";
     let mut peer = Peer::start(&args.peers, root, "networks.py", &request, needs)?;
 
-    let network = checkpoint::load_onnx(&shared.join("model.onnx"), Some(case.size))?;
+    let model = shared.join("model.onnx");
+    if BY_RUNTIME.contains(&case.name.as_str()) {
+        let ours = by_runtime(&model, image.view())?;
+        let difference = difference(&ours, &floats(&shared.join("outputs.f32"))?)?;
+        let compared = Compared { load: load_average(), difference, ..Compared::of(case) };
+        return Ok((compared, peer.versions.clone()));
+    }
+    let network = checkpoint::load_onnx(&model, Some(case.size))?;
     let plan = Plan::new(&network.graph)?;
     let ([z, y, x], channels) = (case.size, case.channels);
     let forward = || -> anyhow::Result<Vec<f32>> {
         let values = image.as_slice().context("expected an image in C order")?;
         Ok(plan.forward(values, [1, channels, z, y, x])?)
     };
-    let (ours, theirs) = (forward()?, floats(&shared.join("outputs.f32"))?);
-    anyhow::ensure!(ours.len() == theirs.len(), "{} outputs, the peer has {}", ours.len(), theirs.len());
-    let off =
-        |(ours, theirs): (&f32, &f32)| f64::from((ours - theirs).abs()) / f64::from(theirs.abs()).max(1.0);
-    let mut compared = Compared {
-        load: load_average(),
-        difference: ours.iter().zip(&theirs).map(off).fold(0.0, f64::max),
-        ours_seconds: Vec::new(),
-        torch_seconds: Vec::new(),
-        onnxruntime_seconds: Vec::new(),
-        map: None,
-        case,
-    };
+    let difference = difference(&forward()?, &floats(&shared.join("outputs.f32"))?)?;
+    let mut compared = Compared { load: load_average(), difference, ..Compared::of(case) };
     // Both exports of a network are the same plan: one is timed.
     let samples = if compared.case.exporter == "legacy" { args.samples } else { 0 };
     for _ in 0..samples {
@@ -161,6 +164,27 @@ fn compare(
         compared.map = Some(map(args, shared, &mut peer, &study, image, &regions, ours, most)?);
     }
     Ok((compared, peer.versions.clone()))
+}
+
+/// Computes the outputs of a network that Relevox itself cannot run.
+fn by_runtime(model: &Path, image: ArrayView4<'_, f32>) -> anyhow::Result<Vec<f32>> {
+    let (_, z, y, x) = image.dim();
+    let options = ModelOptions { image_size: Some([z, y, x]), ..ModelOptions::default() };
+    let network = TensorModel::load_with(&[model], &relevox_models::device("cpu")?, &options)?;
+    anyhow::ensure!(
+        network.runtimes().iter().any(|runtime| runtime.starts_with("onnxruntime")),
+        "{}: expected a network that ONNX Runtime computes",
+        model.display()
+    );
+    Ok(network.logits(image.insert_axis(Axis(0)))?.into_raw_vec_and_offset().0)
+}
+
+/// Largest difference of an output from the peer's, relative to the output or to 1.
+fn difference(ours: &[f32], theirs: &[f32]) -> anyhow::Result<f64> {
+    anyhow::ensure!(ours.len() == theirs.len(), "{} outputs, the peer has {}", ours.len(), theirs.len());
+    let off =
+        |(ours, theirs): (&f32, &f32)| f64::from((ours - theirs).abs()) / f64::from(theirs.abs()).max(1.0);
+    Ok(ours.iter().zip(theirs).map(off).fold(0.0, f64::max))
 }
 
 #[allow(clippy::too_many_arguments, reason = "both sides of a comparison")]

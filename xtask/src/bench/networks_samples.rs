@@ -27,6 +27,21 @@ pub(super) struct Compared {
     pub(super) map: Option<Map>,
 }
 
+impl Compared {
+    /// Creates a case without samples.
+    pub(super) fn of(case: Case) -> Self {
+        Self {
+            case,
+            load: None,
+            difference: 0.0,
+            ours_seconds: Vec::new(),
+            torch_seconds: Vec::new(),
+            onnxruntime_seconds: Vec::new(),
+            map: None,
+        }
+    }
+}
+
 /// A relevance map with its samples.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Map {

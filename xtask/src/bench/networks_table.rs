@@ -20,7 +20,7 @@ pub(super) fn name(case: &Case) -> String {
 pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     let (machine, versions) = (&result["machine"], &result["versions"]);
     let mut section = format!(
-        "## Networks from ONNX files\n\n`cargo xtask bench networks --peers PYTHON`, {} threads of {}, compared with PyTorch {}, ONNX Runtime {} and Captum {}: networks of MONAI {} and torchvision {} with seeded weights, exported by both of PyTorch's exporters (`legacy` traces, `dynamo` exports programs; the plan is the same), on a real case ({}). Medians, and ratios of the medians. The difference is the largest of an output from PyTorch's, relative to the output or to 1.\n\n\
+        "## Networks from ONNX files\n\n`cargo xtask bench networks --peers PYTHON`, {} threads of {}, compared with PyTorch {}, ONNX Runtime {} and Captum {}: networks of MONAI {} and torchvision {} with seeded weights, exported by both of PyTorch's exporters (`legacy` traces, `dynamo` exports programs; the plan is the same), on a real case ({}). Medians, and ratios of the medians. The difference is the largest of an output from PyTorch's, relative to the output or to 1. Networks without times are the other export, or run by ONNX Runtime (ViT, Swin encoder).\n\n\
          | network | difference | seconds | PyTorch | ours / PyTorch | ONNX Runtime | ours / ONNX Runtime |\n|---|---|---|---|---|---|---|\n",
         result["threads"],
         text(machine, "processor"),

@@ -12,7 +12,7 @@ pub const CONFIG: &str = "run.toml";
 pub(super) const LOCK: &str = ".lock";
 
 /// Artefacts directly in a run's folder, which `--fresh` removes.
-pub(crate) const ARTEFACTS: [&str; 21] = [
+pub(crate) const ARTEFACTS: [&str; 22] = [
     "manifest.json",
     "phantom",
     "cohort.csv",
@@ -30,6 +30,7 @@ pub(crate) const ARTEFACTS: [&str; 21] = [
     "faithfulness",
     "tables",
     "figures",
+    "pages",
     "cases.json",
     "summary.json",
     "spread.json",

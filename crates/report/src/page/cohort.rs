@@ -32,7 +32,7 @@ pub(super) fn section(report: &Report<'_>, paper: &Paper) -> Markup {
         @if !report.cases.is_empty() {
             details {
                 summary { "Test cases (" (report.cases.len()) ")" }
-                (cases(report.cases))
+                (cases(report.cases, report.pages))
                 p {
                     "Oracle Dice by method; a dash for cases without an expert segmentation. The other thresholds are \
                      in " code { "tables/cases.csv" } "."
@@ -61,7 +61,7 @@ fn splits(cohort: &CohortSummary, paper: &Paper) -> Vec<Vec<Cell>> {
     ]
 }
 
-fn cases(cases: &[CaseRow]) -> Markup {
+fn cases(cases: &[CaseRow], pages: &[(String, String)]) -> Markup {
     let methods: Vec<Method> = Method::ALL
         .into_iter()
         .filter(|method| cases.iter().any(|case| case.dice.contains_key(method)))
@@ -71,7 +71,10 @@ fn cases(cases: &[CaseRow]) -> Markup {
     heads.push("flat maps");
     let rows = cases.iter().map(|case| {
         let mut cells = vec![
-            Cell::head(&case.case),
+            match pages.iter().find(|(name, _)| *name == case.case) {
+                Some((name, page)) => Cell::Link(name.clone(), page.clone()),
+                None => Cell::head(&case.case),
+            },
             Cell::Words(case.split.clone()),
             Cell::Count(usize::from(case.positive)),
             Cell::Plain(Some(case.probability)),

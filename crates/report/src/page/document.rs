@@ -3,12 +3,13 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::report::Report;
-use super::{classifier, cohort, grid, localisation, maps, overview, ranks, reading};
+use super::{classifier, cohort, glance, grid, localisation, maps, overview, ranks, reading};
 use crate::error::Error;
 use crate::tables::Paper;
 
 /// Anchor and name of each section in the navigation.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
+    ("glance", "At a glance"),
     ("paper", "Compared with the paper"),
     ("localisation", "Localisation"),
     ("maps", "Maps"),
@@ -39,6 +40,7 @@ impl Report<'_> {
                 }
                 body {
                     (header(self))
+                    (glance::section(self))
                     (overview::section(self, &paper))
                     (localisation::section(self))
                     (maps::section(self))

@@ -6,7 +6,7 @@ use super::figure::figure;
 use super::report::{FigureKind, Report};
 use crate::tables::wording::with_interval;
 
-/// Figures 1 and 2, and one case under every method.
+/// Figures 1 and 2.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     html! {
         h2 #maps { "Relevance maps" }
@@ -18,6 +18,16 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
              supervoxel’s relevance is the change in probability. Vermilion: the supervoxel that is replaced here. \
              Turquoise: the expert’s outline, which is not used.",
         ))
+        @if !report.pages.is_empty() {
+            p {
+                "To look into: "
+                @for (at, (case, page)) in report.pages.iter().enumerate() {
+                    @if at > 0 { ", " }
+                    a href=(page) { (case) }
+                }
+                "."
+            }
+        }
         (figure(
             report,
             FigureKind::Comparison,
@@ -26,13 +36,10 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
              0–100 within each case. Axial slices in radiological orientation: anterior up, the patient’s right on \
              the left.",
         ))
-        (figure(
-            report,
-            FigureKind::Explainers,
-            "One case under every method.",
-            "The same slice on the same scale, 0–100 within each map. The oracle Dice is computed on the whole volume. \
-             The brightness control and the untrained network have not learned the grades.",
-        ))
+        p {
+            "The " a href="#glance" { "summary" } " shows one case under every method. The brightness control and the \
+             untrained network have not learned the grades."
+        }
     }
 }
 

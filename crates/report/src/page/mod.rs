@@ -4,6 +4,7 @@ mod classifier;
 mod cohort;
 mod document;
 mod figure;
+mod glance;
 mod grid;
 mod localisation;
 mod maps;

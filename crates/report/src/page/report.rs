@@ -73,6 +73,8 @@ pub struct Report<'a> {
     pub cases: &'a [CaseRow],
     /// Figures; a section without its figure is shorter.
     pub figures: &'a [Figure],
+    /// Names of cases with the paths of their pages, relative to the report.
+    pub pages: &'a [(String, String)],
     /// Text of `run.toml`.
     pub config: &'a str,
     /// Name and value of further facts: version, revision, seed, source of the cohort.

@@ -11,6 +11,8 @@ pub(super) enum Cell {
     Words(String),
     /// Header of a row.
     Head(String),
+    /// Header of a row that links to a page.
+    Link(String, String),
     /// A number with its interval.
     Number(Number),
     /// As [`Cell::Number`], with four decimals.
@@ -42,6 +44,7 @@ impl Render for Cell {
         match self {
             Self::Words(words) => html! { td.words { (words) } },
             Self::Head(words) => html! { th scope="row" { (words) } },
+            Self::Link(words, page) => html! { th scope="row" { a href=(page) { (words) } } },
             Self::Number(value) => html! { td { (number(value, 2)) } },
             Self::Fine(value) => html! { td { (number(value, 4)) } },
             Self::WithPaper(value) => html! { td { (with_paper(value)) } },
@@ -52,11 +55,14 @@ impl Render for Cell {
     }
 }
 
+/// Columns up to which a table fits the page with intervals on one line.
+const NARROW: usize = 6;
+
 /// A table with headers of columns and rows.
 pub(super) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Markup {
     html! {
         div.scroll {
-            table {
+            table.wide[heads.len() > NARROW] {
                 thead {
                     tr {
                         @for (index, head) in heads.iter().enumerate() {

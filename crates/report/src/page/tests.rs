@@ -14,6 +14,7 @@ fn page(synthetic: bool) -> String {
         summary: &summary,
         cases: &cases,
         figures: &figures,
+        pages: &[(cases[0].case.clone(), "pages/first.html".to_owned())],
         config: "# a & b\nseed = 1\nname = \"</pre><script>\"\n",
         facts: &[("version".to_owned(), "1 < 2".to_owned())],
     };
@@ -23,7 +24,9 @@ fn page(synthetic: bool) -> String {
 #[test]
 fn every_table_and_figure_is_on_the_page() {
     let page = page(true);
+    assert_eq!(page.matches("href=\"pages/first.html\"").count(), 2);
     for id in [
+        "glance",
         "paper",
         "localisation",
         "maps",

@@ -59,14 +59,14 @@ pub fn draw_all(results: &Results<'_>) -> Drawn {
 }
 
 /// Returns the methods with a map of a case.
-fn available(results: &Results<'_>, row: &CaseRow) -> anyhow::Result<BTreeSet<Method>> {
+pub(super) fn available(results: &Results<'_>, row: &CaseRow) -> anyhow::Result<BTreeSet<Method>> {
     let session = results.session;
     let explained = explain::cases(session)?.contains(&row.case);
     Ok(of_case(session, explained).into_iter().collect())
 }
 
 /// Selects the first positive and the last negative cases.
-fn select<'a>(results: &'a Results<'_>) -> Vec<&'a CaseRow> {
+pub(super) fn select<'a>(results: &'a Results<'_>) -> Vec<&'a CaseRow> {
     let (all, count) = (results.tumour_cases(), results.session.config.evaluate.figure_cases);
     // Positive cases come first, negative cases last.
     let front = count.div_ceil(2).min(all.len());

@@ -3,6 +3,7 @@
 mod comparison;
 mod convergence;
 mod epochs;
+mod pages;
 mod pipeline;
 mod results;
 mod roc;

@@ -1,4 +1,4 @@
-//! The stage: figures and the report.
+//! The stage: figures, pages of cases, and the report.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use relevox_report::figures;
 use relevox_report::page::{Figure, FigureKind, Report};
 
 use super::results::{Drawn, Results};
-use super::{comparison, convergence, epochs, pipeline, roc};
+use super::{comparison, convergence, epochs, pages, pipeline, roc};
 use crate::config::PHANTOM;
 use crate::progress::Progress;
 use crate::run::{Inputs, replace};
@@ -18,7 +18,7 @@ use crate::stages::work::Work;
 /// Artefact with the report.
 pub const REPORT: &str = "report.html";
 
-/// Draws the figures that are not current, and writes the report.
+/// Draws the figures and makes the pages that are not current, and writes the report.
 ///
 /// # Errors
 /// Returns an error if an artefact can't be read or written.
@@ -45,9 +45,10 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
         }
         progress.advance(1);
     }
+    let pages = pages::make(&results, &inputs, &mut work)?;
     let config = session.config.to_toml()?;
     let inputs = inputs.setting("config", &config);
-    let html = |path: &std::path::Path| replace(path, page(&results, &drawn, &config)?.as_bytes());
+    let html = |path: &std::path::Path| replace(path, page(&results, &drawn, &pages, &config)?.as_bytes());
     work.count(session.run.make(REPORT, &inputs, html)?);
     Ok(work)
 }
@@ -67,7 +68,12 @@ fn draw(kind: FigureKind, results: &Results<'_>) -> Drawn {
     }
 }
 
-fn page(results: &Results<'_>, figures: &[Figure], config: &str) -> anyhow::Result<String> {
+fn page(
+    results: &Results<'_>,
+    figures: &[Figure],
+    pages: &[(String, String)],
+    config: &str,
+) -> anyhow::Result<String> {
     let session = results.session;
     let source = &session.config.cohort.source;
     let facts = [
@@ -83,6 +89,7 @@ fn page(results: &Results<'_>, figures: &[Figure], config: &str) -> anyhow::Resu
         summary: &results.summary,
         cases: &results.cases,
         figures,
+        pages,
         config,
         facts: &facts.map(|(name, value)| (name.to_owned(), value)),
     };

@@ -1,0 +1,124 @@
+//! A page to look into for each case of the comparison figure.
+
+use std::fs;
+
+use anyhow::Context;
+use relevox_report::tables::{CaseRow, Method, MethodKind, Threshold, wording};
+use relevox_report::viewer::{Image, Outline, Overlay, OverlayThreshold, RegionRow, Regions, Viewer};
+use slic3d::Supervoxels;
+
+use super::comparison::{available, select};
+use super::results::Results;
+use crate::run::{Inputs, replace};
+use crate::stages::maps::{self, NetworkMap};
+use crate::stages::scores::read_csv;
+use crate::stages::threshold::values_of;
+use crate::stages::work::Work;
+
+/// Folder of the pages in a run.
+const FOLDER: &str = "pages";
+
+/// Makes the pages that are not current. Returns the name of each case with the path of its page, relative to the report.
+///
+/// # Errors
+/// Returns an error if an artefact can't be read or written.
+pub fn make(
+    results: &Results<'_>,
+    inputs: &Inputs,
+    work: &mut Work,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let session = results.session;
+    let mut made = Vec::new();
+    for row in select(results) {
+        let artefact = format!("{FOLDER}/{}.html", row.case);
+        if session.run.is_current(&artefact, inputs) {
+            work.count(false);
+        } else {
+            let html = page(results, row).with_context(|| format!("making {artefact}"))?;
+            work.count(session.run.make(&artefact, inputs, |path| replace(path, html.as_bytes()))?);
+        }
+        made.push((row.case.clone(), artefact));
+    }
+    // Pages of cases that are no longer selected.
+    let folder = session.run.path(FOLDER);
+    if folder.is_dir() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let artefact = format!("{FOLDER}/{}", entry?.file_name().to_string_lossy());
+            if artefact.ends_with(".html") && !made.iter().any(|(_, page)| *page == artefact) {
+                session.run.discard(&artefact)?;
+            }
+        }
+    }
+    Ok(made)
+}
+
+/// The page of a case on the network's grid.
+fn page(results: &Results<'_>, row: &CaseRow) -> anyhow::Result<String> {
+    let (session, partition) = (results.session, &results.partition);
+    let study = session.scans.study(&row.case)?;
+    let regions = partition.regions(session, &row.case)?;
+    let grid = study.frame.geometry();
+    let methods = available(results, row)?;
+    let maps: Vec<(Method, NetworkMap)> = methods
+        .iter()
+        .map(|&method| Ok((method, maps::load(session, &study, &regions, partition, method)?)))
+        .collect::<anyhow::Result<_>>()?;
+    let rule = session.config.evaluate.mask;
+    let mut overlays = Vec::with_capacity(maps.len());
+    for (method, map) in &maps {
+        let values = values_of(&map.voxels, &study, &regions, map.relevance.as_deref())?;
+        let threshold = values
+            .threshold(rule)?
+            .map(|value| OverlayThreshold { value, rule: Threshold::from(rule).label().to_owned() });
+        let range = Some([0.0, 100.0]);
+        overlays.push(Overlay { range, threshold, ..Overlay::new(method.label(), map.voxels.view()) });
+    }
+    let class = if row.positive { "positive" } else { "negative" };
+    let sequence = &partition.sequence;
+    let mut images: Vec<Image<'_>> = study
+        .channel_names()
+        .iter()
+        .zip(study.image.outer_iter())
+        .map(|(name, voxels)| Image { name: name.clone(), voxels })
+        .collect();
+    images.sort_by_key(|image| image.name != *sequence);
+    let facts = [
+        ("Class", class.to_owned()),
+        ("Probability of the positive class", wording::decimal(row.probability)),
+        ("Supervoxels", format!("{} of {}", regions.len(), wording::sequence(sequence))),
+    ];
+    let viewer = Viewer {
+        title: study.case.clone(),
+        images,
+        overlays,
+        regions: regions_of(results, row, &regions, &methods)?,
+        outline: study
+            .tumour
+            .as_ref()
+            .map(|tumour| Outline { name: "expert".to_owned(), voxels: tumour.view() }),
+        facts: facts.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        ..Viewer::on(&grid)
+    };
+    Ok(viewer.to_html()?)
+}
+
+/// The regions with the scores of the first fill, if there is one.
+fn regions_of<'a>(
+    results: &Results<'_>,
+    row: &CaseRow,
+    regions: &'a Supervoxels,
+    methods: &std::collections::BTreeSet<Method>,
+) -> anyhow::Result<Option<Regions<'a>>> {
+    let Some(&fill) = methods.iter().find(|method| method.kind() == MethodKind::Fill) else {
+        return Ok(None);
+    };
+    let (session, partition) = (results.session, &results.partition);
+    let scores = read_csv(&session.run.path(&partition.scores_file(&row.case, fill)))?;
+    let mut order: Vec<usize> = (0..scores.rows.len()).collect();
+    order.sort_by(|&a, &b| scores.rows[b].relevance.total_cmp(&scores.rows[a].relevance));
+    let rows = order.into_iter().enumerate().map(|(at, region)| {
+        let row = &scores.rows[region];
+        RegionRow { id: row.id, rank: at + 1, delta_p: Some(row.delta_p), delta_logit: Some(row.delta_logit) }
+    });
+    Ok(Some(Regions { labels: regions.labels(), rows: rows.collect() }))
+}
