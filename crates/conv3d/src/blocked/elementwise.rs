@@ -1,5 +1,6 @@
 //! Functions of single voxels: sums, products and gates of two layers, then `scale · x + shift` and an activation.
 
+use super::function::Function;
 use super::job::{Job, Residual};
 use super::lanes::Lanes;
 use super::rectifier::Rectifier;
@@ -24,9 +25,6 @@ pub enum Combine {
     Gate,
 }
 
-/// A function of a channel's values.
-pub type Scalar = Box<dyn Fn(usize, f32) -> f32 + Send + Sync>;
-
 /// `activation(scale · (x ∘ y) + shift)`, by channel.
 pub struct Elementwise {
     isa: Isa,
@@ -34,8 +32,10 @@ pub struct Elementwise {
     /// Factor and summand of each lane.
     affine: Option<[Vec<f32>; 2]>,
     rectifier: Rectifier,
-    /// Function of channel and value that is applied last.
-    scalar: Option<Scalar>,
+    /// Factor of negative values of each lane.
+    slopes: Option<Vec<f32>>,
+    /// Applied last.
+    function: Option<Function>,
     lanes: Lanes,
 }
 
@@ -57,7 +57,8 @@ impl Elementwise {
             combine,
             affine: None,
             rectifier: Rectifier::None,
-            scalar: None,
+            slopes: None,
+            function: None,
             lanes: lanes.clone(),
         }
     }
@@ -81,10 +82,21 @@ impl Elementwise {
         self
     }
 
-    /// Sets a function of channel and value that is applied last.
+    /// Sets an activation that multiplies negative values by a factor of each lane.
+    ///
+    /// # Panics
+    /// Panics if there are not as many as lanes.
     #[must_use]
-    pub fn scalar(mut self, scalar: Scalar) -> Elementwise {
-        self.scalar = Some(scalar);
+    pub fn leaky(mut self, slopes: Vec<f32>) -> Elementwise {
+        assert!(slopes.len() == self.lanes.channels.len(), "{} slopes", slopes.len());
+        self.slopes = Some(slopes);
+        self
+    }
+
+    /// Sets a smooth activation.
+    #[must_use]
+    pub fn function(mut self, function: Function) -> Elementwise {
+        self.function = Some(function);
         self
     }
 
@@ -183,6 +195,8 @@ impl Kernel for Plane<'_> {
                     let affine = affine.map(|[scale, shift]| {
                         (V::load(scale[parameter..].as_ptr()), V::load(shift[parameter..].as_ptr()))
                     });
+                    let zero = V::splat(0.0);
+                    let slopes = of.slopes.as_ref().map(|slopes| V::load(slopes[parameter..].as_ptr()));
                     for voxel in 0..self.x.len() {
                         let mut value = V::load(from.add(voxel * BLOCK + lane));
                         if let Some((second, step)) = second {
@@ -195,23 +209,33 @@ impl Kernel for Plane<'_> {
                         if let Some((scale, shift)) = affine {
                             value = shift.fma(value, scale);
                         }
-                        of.rectifier.apply(value).store(self.shared.at(to + voxel * BLOCK + lane));
+                        value = match slopes {
+                            Some(slopes) => zero.max(value).fma(zero.min(value), slopes),
+                            None => of.rectifier.apply(value),
+                        };
+                        value.store(self.shared.at(to + voxel * BLOCK + lane));
                     }
                 }
             }
             // SAFETY: the rows of this plane of this block are this task's alone.
             unsafe {
-                if let Some(scalar) = &of.scalar {
-                    for at in 0..len {
-                        let value = self.shared.at(to + at);
-                        if let Some(channel) = of.lanes.channels[block * BLOCK + at % BLOCK] {
-                            *value = scalar(channel, *value);
-                        }
+                if let Some(function) = of.function {
+                    let row = std::slice::from_raw_parts_mut(self.shared.at(to), len);
+                    function.apply(row);
+                    if !function.keeps_zero() {
+                        clear_padding(row, &of.lanes.channels[block * BLOCK..][..BLOCK]);
                     }
                 }
                 close_row(output, self.shared, block, [z, y], [self.x.start, self.x.end]);
             }
         }
+    }
+}
+
+/// Sets the lanes of a row that belong to no channel to 0.
+fn clear_padding(row: &mut [f32], channels: &[Option<usize>]) {
+    for (lane, _) in channels.iter().enumerate().filter(|(_, channel)| channel.is_none()) {
+        row[lane..].iter_mut().step_by(BLOCK).for_each(|value| *value = 0.0);
     }
 }
 

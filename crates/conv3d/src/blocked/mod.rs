@@ -7,7 +7,7 @@
 //!
 //! - [`window`], [`lanes`]: the memory layout; [`image`]: conversion from and to dense images; [`job`]: a box of one image;
 //! - [`conv`]: direct convolution; [`winograd`]: convolution with fewer multiplications; [`depthwise`]; [`pool`];
-//! - [`elementwise`]: sums, gates and activations; [`reduce`]: what reads a whole layer.
+//! - [`elementwise`]: sums, gates and activations ([`function`]); [`reduce`]: what reads a whole layer.
 //!
 //! # Two direct kernels
 //! [`conv`] and the dense kernel behind [`conv3d`](crate::conv3d) are both direct convolutions, for different inputs. This
@@ -34,6 +34,7 @@
 pub mod conv;
 pub mod depthwise;
 pub mod elementwise;
+pub mod function;
 pub mod image;
 pub mod job;
 pub mod lanes;

@@ -27,6 +27,15 @@ use spans::{Layout, Part, Unit};
 /// Multiply-adds per task: a few milliseconds, so that threads finish at about the same time.
 const TASK_PRODUCTS: usize = 1 << 25;
 
+/// Share of a block up to which its empty lanes are skipped: beyond it, a span of all taps along x is faster.
+const FEW: usize = BLOCK / 2;
+
+/// Returns the number of values of a voxel that need to be read.
+fn filled(lanes: &Lanes) -> usize {
+    let used = lanes.channels.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    if lanes.pitch == BLOCK && lanes.blocks() == 1 && used <= FEW { used } else { lanes.pitch }
+}
+
 /// A convolution with packed weights.
 #[derive(Debug)]
 pub struct Convolution {
@@ -79,6 +88,7 @@ impl Convolution {
             spread: Spread::NONE,
             in_blocks,
             pitch,
+            filled: filled(lanes),
             out_blocks,
             group,
         };

@@ -22,6 +22,8 @@ pub(super) struct Layout {
     pub(super) spread: Spread,
     pub(super) in_blocks: usize,
     pub(super) pitch: usize,
+    /// Values of a voxel that are read: all of the pitch, or those up to the last channel of a single block with few.
+    pub(super) filled: usize,
     pub(super) out_blocks: usize,
     /// Blocks of outputs per tile.
     pub(super) group: usize,
@@ -165,7 +167,7 @@ impl<'a> View<'a> {
 }
 
 /// Inputs and weights of a unit's pass: a span per input block and row of taps inside the layer; per tap if taps along x
-/// are apart.
+/// are apart, or if not all values of a voxel are read.
 #[derive(Default)]
 pub(super) struct Spans {
     pub(super) weights: Vec<*const f32>,
@@ -188,13 +190,13 @@ impl Spans {
     ) {
         self.weights.clear();
         self.inputs.clear();
-        let Layout { taps, dilation, pitch, .. } = *of.layout;
+        let Layout { taps, dilation, pitch, filled, .. } = *of.layout;
         let ConvGeometry { kernel: [kz, ky, kx], stride, padding } = taps;
         let weights = of.weights_of(group);
         let (window, values) = of.parts[unit.part].input;
         let by_tap = pitch * of.layout.blocks_of(group).1 * BLOCK;
-        let (together, apart) = if dilation[2] == 1 { (kx, 1) } else { (1, kx) };
-        self.steps = together * pitch;
+        let (together, apart) = if dilation[2] == 1 && filled == pitch { (kx, 1) } else { (1, kx) };
+        self.steps = together * filled;
         self.stride = stride[2] * pitch;
         let first = |axis: usize, at: usize| (at * stride[axis]) as isize - padding[axis] as isize;
         let x = first(2, unit.x.0);
