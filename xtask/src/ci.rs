@@ -1,5 +1,5 @@
 //! `cargo xtask ci`: everything that must pass, cheapest checks first; `--cuda`: the checks of the CUDA build that need no
-//! GPU.
+//! GPU; `--browser`: the viewer page in a browser.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,7 +17,48 @@ use relevox_experiment::progress::print_status;
 /// Returns an error that names the failed check.
 pub fn run(args: CiArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
-    if args.cuda { cuda(root) } else { default_build(root) }
+    match (args.cuda, args.browser) {
+        (true, _) => cuda(root),
+        (_, true) => browser(root),
+        _ => default_build(root),
+    }
+}
+
+/// Checks the types of the page's script and tests the page in a browser.
+fn browser(root: &Path) -> anyhow::Result<()> {
+    for program in ["chromium", "chromedriver"] {
+        if !succeeds(root, program, &["--version"]) {
+            return Err(invalid_input(format!(
+                "ci --browser: expected {program} on PATH, found none: on Debian, install chromium and chromium-driver"
+            )));
+        }
+    }
+    let typed = succeeds(root, "tsc", &["--version"]);
+    if typed {
+        let folder = "crates/report/src/viewer/js";
+        let options = "--noEmit --allowJs --checkJs --strict --target es2022 --lib es2023,dom,dom.iterable";
+        let mut arguments: Vec<&str> = options.split(' ').collect();
+        let files = std::fs::read_dir(root.join(folder)).with_context(|| format!("reading {folder}"))?;
+        let names = files.map(|file| Ok(format!("{folder}/{}", file?.file_name().to_string_lossy())));
+        let mut names = names.collect::<anyhow::Result<Vec<String>>>()?;
+        // It is written for browsers that are too old for the rest.
+        names.retain(|name| !name.ends_with("/browser.js"));
+        names.sort();
+        arguments.extend(names.iter().map(String::as_str));
+        command(root, "tsc", &arguments)?;
+    }
+    // The whole workspace, so that dependencies have the features with which they are already built.
+    let selected = ["--workspace", "--features", "relevox-browser-tests/browser", "--test", "viewer"];
+    let clippy = [&["clippy"], &selected[..], &["--", "-D", "warnings"]].concat();
+    for check in [clippy, [&["test"], &selected[..]].concat()] {
+        interrupt::check()?;
+        command(root, "cargo", &check)?;
+    }
+    print_status("ci: the page passed in the browser");
+    if !typed {
+        print_status("ci: but the TYPES OF ITS SCRIPT WERE NOT CHECKED: `tsc` is not installed");
+    }
+    Ok(())
 }
 
 /// Lints and links the CUDA build without running it, in its own target folder so that the default build stays valid.
@@ -79,6 +120,8 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
             "xtask",
             "--exclude",
             "relevox-tests",
+            "--exclude",
+            "relevox-browser-tests",
             "--no-verify",
             "--allow-dirty",
         ],

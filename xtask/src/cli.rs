@@ -44,6 +44,9 @@ pub struct CiArgs {
     /// Lints and links the CUDA build instead, without running it (see docs/DEVICES.md for a toolkit).
     #[arg(long)]
     pub cuda: bool,
+    /// Tests the viewer page in a browser instead; needs chromium and chromedriver.
+    #[arg(long, conflicts_with = "cuda")]
+    pub browser: bool,
 }
 
 /// Arguments of `device-check`.

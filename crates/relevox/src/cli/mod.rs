@@ -1,6 +1,7 @@
 //! The command line of the program `relevox`, which `cargo xtask` nests.
 
 mod explain;
+mod grids;
 mod inspect;
 mod labels;
 mod library_error;
@@ -9,6 +10,7 @@ mod run_args;
 mod scans;
 mod slic;
 mod table;
+mod view;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
 pub use run_args::RunArgs;
 pub use slic::SlicArgs;
+pub use view::ViewArgs;
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
@@ -72,6 +75,11 @@ pub enum Command {
     /// beside the weights, or in the file of --input. Weights without one are refused, with an example. What weights do not
     /// tell (stem stride, max pool) is the contract's table `network`.
     Explain(Box<ExplainArgs>),
+    /// Opens the page of an explanation in a browser, or makes one from scans and a map on one grid.
+    ///
+    /// `view DIR` opens DIR/index.html. `view SCAN… MAP -o OUT.html` writes a page that shows the map over the scans; the
+    /// files can have any orientation but must share their grid. Pages hold their data and connect to no network.
+    View(ViewArgs),
 }
 
 impl Command {
@@ -93,6 +101,7 @@ impl Command {
             Self::Slic(args) => options.require_cpu("slic").and_then(|()| slic::run(&args)),
             Self::Inspect(args) => options.require_cpu("inspect").and_then(|()| inspect::run(&args)),
             Self::Explain(args) => explain::run(&args, options),
+            Self::View(args) => options.require_cpu("view").and_then(|()| view::run(&args)),
         }
     }
 }

@@ -12,6 +12,7 @@ use relevox_volume::{ScanFile, Volume, nifti};
 use serde_json::json;
 use slic3d::{Sigma, Slic};
 
+use super::grids::{on_grid_of, read_scan};
 use super::output::refuse_overwriting;
 use super::print_result;
 use crate::DEFAULT_COMPACTNESS;
@@ -92,7 +93,7 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
     let inputs: Vec<PathBuf> = inputs.map(|path| ScanFile::parse(&path.to_string_lossy()).path).collect();
     refuse_overwriting(&args.output, inputs.iter().map(PathBuf::as_path))?;
     check_output(&args.output)?;
-    let volume = read(&args.input)?;
+    let volume = read_scan(&args.input)?;
     let image = channels(args, &volume)?;
     let mask = read_mask(args, &volume, &image)?;
     let slic = parameters(args, &volume)?;
@@ -132,7 +133,7 @@ fn check_output(output: &Path) -> anyhow::Result<()> {
 fn channels(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Array4<f32>> {
     let mut image = volume.voxels.clone().insert_axis(Axis(0));
     for path in &args.channel {
-        let channel = on_grid(args, volume, path, "a channel")?;
+        let channel = on_grid_of(path, "a channel", volume, &args.input)?.voxels;
         image.append(Axis(0), channel.view().insert_axis(Axis(0)))?;
     }
     Ok(image)
@@ -143,35 +144,7 @@ fn read_mask(args: &SlicArgs, volume: &Volume, image: &Array4<f32>) -> anyhow::R
         let inside = || image.map_axis(Axis(0), |values| values.iter().any(|&value| value != 0.0));
         return Ok(args.masked.then(inside));
     };
-    Ok(Some(on_grid(args, volume, path, "a mask")?.mapv(|value| value != 0.0)))
-}
-
-/// Reads a volume, of a 4D file as FILE#0; NaN outside the brain is 0.
-fn read(path: &Path) -> anyhow::Result<Volume> {
-    let file = ScanFile::parse(&path.to_string_lossy());
-    let mut volume = file.read()?;
-    volume.clear_background_nan(&file.to_string())?;
-    Ok(volume)
-}
-
-/// Reads a volume that must be on the grid of the first.
-fn on_grid(args: &SlicArgs, volume: &Volume, path: &Path, what: &str) -> anyhow::Result<Array3<f32>> {
-    let other = read(path)?;
-    if !other.geometry.same_grid(&volume.geometry) {
-        return Err(invalid_input(format!(
-            "{}: expected {what} on the grid of {}, {}, found {}",
-            path.display(),
-            args.input.display(),
-            grid(volume),
-            grid(&other)
-        )));
-    }
-    Ok(other.voxels)
-}
-
-fn grid(volume: &Volume) -> String {
-    let [z, y, x] = volume.geometry.shape;
-    format!("{x} x {y} x {z} voxels starting at {:.3?} mm", volume.geometry.world([0.0; 3]))
+    Ok(Some(on_grid_of(path, "a mask", volume, &args.input)?.voxels.mapv(|value| value != 0.0)))
 }
 
 fn parameters(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Slic> {

@@ -133,22 +133,24 @@ fn controls(viewer: &Viewer<'_>) -> Markup {
                     }
                     label {
                         span { "Opacity " output #opacity-text {} }
-                        input #opacity type="range" min="0" max="1" step="0.01" value="0.7";
+                        input #opacity type="range" min="0" max="1" step="0.01" value="0.6";
                     }
                 }
                 div.group.threshold {
                     label.wide {
                         span { "Threshold " output #threshold-text {} }
-                        canvas #scale width="256" height="1" aria-hidden="true" {}
-                        input #threshold type="range" step="any";
+                        span.scale {
+                            output #scale-low {}
+                            canvas #scale width="256" height="1" aria-hidden="true" {}
+                            output #scale-high {}
+                            input #threshold type="range" step="any";
+                        }
                     }
                     div.line {
-                        button #mask-toggle.toggle type="button" aria-pressed="true" title="Show the mask (M)" { "Mask" }
+                        button #mask-toggle.toggle type="button" aria-pressed="true" title="Show the mask (M)" { i.swatch.mask {} "Mask" }
                         button #threshold-reset type="button" { "Reset" }
                         @if viewer.outline.is_some() {
-                            button #outline-toggle.toggle type="button" aria-pressed="true" title="Show the expert’s outline (E)" {
-                                "Outline"
-                            }
+                            button #outline-toggle.toggle type="button" aria-pressed="true" title="Show the expert’s outline (E)" { i.swatch.outline {} "Outline" }
                         }
                         output #mask-text {}
                     }

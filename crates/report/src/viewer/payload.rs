@@ -1,5 +1,7 @@
 //! The page's data: a JSON object, and compressed volumes.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ndarray::{Array3, ArrayView3};
@@ -8,7 +10,7 @@ use serde::Serialize;
 
 use super::background::{Crop, Foreground, background};
 use super::compress::{Compressed, compress};
-use super::content::{Outline, Regions, Viewer};
+use super::content::{Outline, RegionRow, Regions, Viewer};
 use super::overlay::{Stored, StoredOverlay, in_mask};
 use super::palette::Palette;
 use super::quantise::{Levels, Range};
@@ -231,8 +233,9 @@ impl Packer {
         };
         let byte = |n: usize| stored.iter().map(|index| index.to_le_bytes()[n]).collect::<Vec<u8>>();
         let volume = self.add(&(0..bytes).map(byte).collect::<Vec<_>>())?;
+        let by_id: BTreeMap<u32, &RegionRow> = regions.rows.iter().map(|row| (row.id, row)).collect();
         let row = |extent: &RegionExtent| {
-            let scores = regions.rows.iter().find(|row| row.id == extent.id);
+            let scores = by_id.get(&extent.id);
             RegionData {
                 id: extent.id,
                 rank: scores.map(|row| row.rank),

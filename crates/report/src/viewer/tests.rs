@@ -185,7 +185,7 @@ fn image(voxels: &Array3<f32>) -> Image<'_> {
 }
 
 #[test]
-fn oblique_and_unknown_orientations_are_stated() {
+fn oblique_grids_are_stated() {
     let voxels = Array3::from_shape_fn([4, 5, 6], |(z, y, x)| (z + y + x) as f32);
     let (sin, cos) = 20.0_f64.to_radians().sin_cos();
     let oblique = Geometry::from_affine(

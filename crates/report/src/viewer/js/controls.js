@@ -91,8 +91,11 @@ function connectThreshold(state) {
     slider.min = String(overlay.range[0]);
     slider.max = String(overlay.range[1]);
     slider.value = String(threshold);
+    const step = (overlay.range[1] - overlay.range[0]) / 100;
+    byId("scale-low").textContent = withStep(overlay.range[0], step);
+    byId("scale-high").textContent = withStep(overlay.range[1], step);
     const rule = threshold === overlay.threshold ? (overlay.rule ? ` (${overlay.rule})` : "") : " (by hand)";
-    text.textContent = `${withStep(threshold, (overlay.range[1] - overlay.range[0]) / 1000)}${rule}`;
+    text.textContent = `${withStep(threshold, step / 10)}${rule}`;
     const mask = measure(payload, overlay, maskTable(overlay, overlayValues[view.overlay], threshold));
     const dice = mask.dice === null ? "" : ` · Dice ${mask.dice.toFixed(3)} with ${payload.outline?.name}`;
     measured.textContent = `${millilitres(mask.ml)} ml${dice}`;

@@ -30,7 +30,7 @@ function initialView({ payload, grid }) {
     overlay: 0,
     windows: payload.images.map((image) => image.window),
     palettes: payload.overlays.map((overlay) => (overlay.range[0] < 0 ? "blue-red" : "heat")),
-    opacity: 0.7,
+    opacity: 0.6,
     thresholds: payload.overlays.map((overlay) => overlay.threshold),
     showOverlay: true,
     showMask: true,
