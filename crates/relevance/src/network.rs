@@ -87,7 +87,6 @@ impl From<Engine<ResNet3d>> for NetworkClassifier {
 impl<N: Network> Classifier for NetworkClassifier<N>
 where
     Engine<N>: Sync,
-    engine::Baseline<N>: Send + Sync,
 {
     fn outputs(&self) -> usize {
         self.outputs
@@ -112,13 +111,12 @@ where
 struct NetworkBaseline<'a, N: Network> {
     engine: &'a Engine<N>,
     image: ImageView<'a>,
-    cached: Arc<engine::Baseline<N>>,
+    cached: Arc<engine::Baseline>,
 }
 
 impl<N: Network> Baseline for NetworkBaseline<'_, N>
 where
     Engine<N>: Sync,
-    engine::Baseline<N>: Send + Sync,
 {
     fn image(&self) -> ImageView<'_> {
         self.image
