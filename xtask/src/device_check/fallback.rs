@@ -69,13 +69,14 @@ pub(super) fn run(checks: &Checks, device: &Device) -> anyhow::Result<()> {
     checks.part(what, count(&|| windows(dense.clone(), device), what, 2 * kernels(&parameters)))
 }
 
-/// A small DenseNet.
+/// A small DenseNet with one output.
 pub(super) fn dense_network() -> DenseNetConfig {
     DenseNetConfig {
         in_channels: SHAPE[0],
         init_features: 8,
         growth_rate: 4,
         block_config: vec![3, 4, 2],
+        outputs: 1,
         ..DenseNetConfig::default()
     }
 }

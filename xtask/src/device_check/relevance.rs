@@ -115,7 +115,7 @@ fn changes_agree(
         let off = distance(&found.original, &expected.original, largest);
         checks.off(&format!("{what}, {name}: logit"), off, allowed)?;
         let off = distance(&moves(&found), &expected_moves, LARGE);
-        let regions = found.perturbed.len();
+        let regions = expected_moves.len();
         checks.off(&format!("{what}, {name}: changes of it by {regions} regions"), off, allowed)?;
         let same = found.changed == expected.changed;
         checks.note(&format!("{what}, {name}: voxels changed"), json!(same), same)
