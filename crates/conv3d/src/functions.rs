@@ -167,6 +167,20 @@ pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     compose::add_relu(a, b)
 }
 
+/// Computes `max(x, 0)`. A NaN stays a NaN, and the gradient at 0 is 0, as PyTorch's.
+///
+/// # Shapes
+/// `x` may have any shape; the result has the same.
+///
+/// # Errors
+/// Returns an error if a tensor operation fails.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    if on_host(&[x]) {
+        return norm::relu(x);
+    }
+    compose::relu(x)
+}
+
 /// Returns whether the CPU kernels support these tensors.
 fn on_host(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)

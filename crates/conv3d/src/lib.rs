@@ -21,7 +21,7 @@ pub use candle_core;
 pub use error::Error;
 pub use functions::{
     add_relu, avg_pool3d, batch_norm_eval, batch_norm_train, conv_transpose3d, conv3d, global_avg_pool3d,
-    max_pool3d, upsample3d,
+    max_pool3d, relu, upsample3d,
 };
 pub use geometry::ConvGeometry;
 pub use memory::{TOO_LARGE, is_exhausted};

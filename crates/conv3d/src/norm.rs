@@ -1,10 +1,12 @@
-//! Batch normalisation with ReLU, and the sum of two tensors with ReLU, for the CPU: parallel, with as few passes over
+//! Batch normalisation with ReLU, the sum of two tensors with ReLU, and ReLU, for the CPU: parallel, with as few passes over
 //! memory as possible.
 //!
 //! The sums of a channel are computed by one task, in float64 and in a fixed order, so that results do not depend on the
 //! threads.
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
+};
 use rayon::prelude::*;
 use std::ops::Deref;
 
@@ -47,6 +49,11 @@ pub(super) fn batch_norm_eval(
 /// [`super::add_relu`] for float32 on the CPU.
 pub(super) fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.contiguous()?.apply_op2(&b.contiguous()?, AddRelu)
+}
+
+/// [`super::relu`] for float32 on the CPU.
+pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Relu)
 }
 
 /// A batch as rows of voxels: row r belongs to channel r mod `channels`.
@@ -285,19 +292,49 @@ impl CustomOp2 for AddRelu {
         y: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let gradient = gradient.contiguous()?;
-        let [y_guard, gradient_guard] = [y, &gradient].map(Tensor::storage_and_layout);
-        let (y_values, gradient) = (host(&y_guard)?, host(&gradient_guard)?);
-        let mut passed = vec![0.0; gradient.len()];
-        let from = y_values.par_chunks(TASK).zip(gradient.par_chunks(TASK));
-        passed.par_chunks_mut(TASK).zip(from).for_each(|(passed, (y, gradient))| {
-            for (passed, (&y, &gradient)) in passed.iter_mut().zip(y.iter().zip(gradient)) {
-                *passed = if y <= 0.0 { 0.0 } else { gradient };
-            }
-        });
-        let passed = Tensor::from_vec(passed, y.shape(), y.device())?;
+        let passed = behind_relu(y, gradient)?;
         Ok((Some(passed.clone()), Some(passed)))
     }
+}
+
+/// `max(x, 0)`.
+struct Relu;
+
+impl CustomOp1 for Relu {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = values(x, layout)?;
+        let mut y = vec![0.0; x.len()];
+        y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| {
+            for (y, &x) in y.iter_mut().zip(x) {
+                // Unlike `max`, this propagates a NaN.
+                *y = if x < 0.0 { 0.0 } else { x };
+            }
+        });
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        behind_relu(y, gradient).map(Some)
+    }
+}
+
+/// Returns the gradient of a ReLU's input from that of its output `y`.
+fn behind_relu(y: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    let gradient = gradient.contiguous()?;
+    let [y_guard, gradient_guard] = [y, &gradient].map(Tensor::storage_and_layout);
+    let (y_values, gradient) = (host(&y_guard)?, host(&gradient_guard)?);
+    let mut passed = vec![0.0; gradient.len()];
+    let from = y_values.par_chunks(TASK).zip(gradient.par_chunks(TASK));
+    passed.par_chunks_mut(TASK).zip(from).for_each(|(passed, (y, gradient))| {
+        for (passed, (&y, &gradient)) in passed.iter_mut().zip(y.iter().zip(gradient)) {
+            *passed = if y <= 0.0 { 0.0 } else { gradient };
+        }
+    });
+    Tensor::from_vec(passed, y.shape(), y.device())
 }
 
 /// Returns the values of a contiguous float32 tensor on the CPU.

@@ -88,7 +88,6 @@ impl From<Engine<ResNet3d>> for NetworkClassifier {
 impl<N: Network> Classifier for NetworkClassifier<N>
 where
     Engine<N>: Sync,
-    engine::Baseline<N>: Send + Sync,
 {
     fn outputs(&self) -> usize {
         self.outputs
@@ -113,13 +112,12 @@ where
 struct NetworkBaseline<'a, N: Network> {
     engine: &'a Engine<N>,
     image: ImageView<'a>,
-    cached: Arc<engine::Baseline<N>>,
+    cached: Arc<engine::Baseline>,
 }
 
 impl<N: Network> Baseline for NetworkBaseline<'_, N>
 where
     Engine<N>: Sync,
-    engine::Baseline<N>: Send + Sync,
 {
     fn image(&self) -> ImageView<'_> {
         self.image
@@ -146,7 +144,7 @@ where
     }
 
     fn class_activation(&self, target: &Target, cam: Cam) -> Result<RelevanceMap, Error> {
-        let graph = self.engine.network().graph()?;
+        let graph = self.engine.network().description()?;
         let device = self.engine.device();
         let stage = LastStage::of_graph(&graph, self.image, target, Class::Predicted, device)?;
         match cam {

@@ -244,6 +244,7 @@ fn others() -> Vec<Case> {
             Box::new(|t| conv3d::add_relu(&t[0], &t[1])),
             Box::new(|t| compose::add_relu(&t[0], &t[1])),
         ),
+        case("relu", &[x], Box::new(|t| conv3d::relu(&t[0])), Box::new(|t| compose::relu(&t[0]))),
     ];
     let modes = [
         ("nearest", Mode::Nearest),

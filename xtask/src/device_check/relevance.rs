@@ -2,7 +2,8 @@
 
 use ndarray::{Array4, Axis};
 use relevox_models::candle_core::Device;
-use relevox_models::engine::Engine;
+use relevox_models::engine::{Engine, Network};
+use relevox_models::graph::tensor::TensorGraph;
 use relevox_models::{Parameters, Precision, ResNet3d, ResNetConfig, UNet3d, UNetConfig};
 use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::{ConstantFill, Fill, FillKind};
@@ -12,6 +13,7 @@ use serde_json::json;
 use slic3d::{Slic, Supervoxels};
 
 use super::checks::{Checks, distance};
+use super::fallback::dense_network;
 use super::tolerance::Allowed;
 
 /// A change of a logit that is large compared with the rounding of float32.
@@ -60,36 +62,68 @@ pub(super) fn run(checks: &Checks, device: &Device, precision: Precision) -> any
     let brain = image.index_axis(Axis(0), 0).mapv(|value| value > 0.0);
     let fill = ConstantFill::new(FillKind::Max, image.view(), brain.view())?;
     let config = ResNetConfig { depth: 18, width: 8, ..ResNetConfig::default() };
-    let score = |engine: Engine<ResNet3d>| -> anyhow::Result<RegionLogits> {
-        let classifier = NetworkClassifier::from(engine);
+    let scored = |classifier: &dyn Classifier| -> anyhow::Result<RegionLogits> {
         Ok(region_logits(&*classifier.baseline(image.view())?, &regions, &fill, &silent)?)
     };
-    let on = |device: &Device| -> anyhow::Result<Engine<ResNet3d>> {
-        Ok(Engine::new(network(&config, device)?, device.clone())?)
+    let resnet = |device: &Device, way: Way| -> anyhow::Result<RegionLogits> {
+        let engine = Engine::new(network(&config, device)?, device.clone())?;
+        scored(&NetworkClassifier::from(way.set(engine)?))
     };
-    let expected = score(on(&Device::Cpu)?.dense(true))?;
+    changes_agree(checks, device, precision, "phantom", resnet)?;
+    let dense = |device: &Device, way: Way| -> anyhow::Result<RegionLogits> {
+        let graph = dense_network().graph(Parameters::seeded(2, device).frozen_builder())?;
+        let engine = Engine::new(TensorGraph::new(graph, device)?, device.clone())?;
+        scored(&NetworkClassifier::of_engine(way.set(engine)?)?)
+    };
+    changes_agree(checks, device, precision, "phantom, DenseNet", dense)?;
+    filled(checks, device, precision, &image, &regions)
+}
+
+/// How an engine computes patches.
+#[derive(Clone, Copy)]
+struct Way {
+    dense: bool,
+    compiled: bool,
+}
+
+impl Way {
+    fn set<N: Network>(self, engine: Engine<N>) -> anyhow::Result<Engine<N>> {
+        Ok(engine.compiled(self.compiled)?.dense(self.dense))
+    }
+}
+
+/// Compares the changes of a logit by the regions of a phantom.
+fn changes_agree(
+    checks: &Checks,
+    device: &Device,
+    precision: Precision,
+    what: &str,
+    score: impl Fn(&Device, Way) -> anyhow::Result<RegionLogits>,
+) -> anyhow::Result<()> {
+    let expected = score(&Device::Cpu, Way { dense: true, compiled: true })?;
     // Change of the logit by each region.
     let moves = |logits: &RegionLogits| -> Vec<f32> {
         logits.perturbed.iter().map(|logit| logit - logits.original[0]).collect()
     };
     let expected_moves = moves(&expected);
     let largest = expected_moves.iter().fold(0.0, |most: f64, by| most.max(f64::from(by.abs())));
-    checks.note("phantom: the largest change of a logit", json!(largest), largest > LARGE)?;
+    checks.note(&format!("{what}: the largest change of a logit"), json!(largest), largest > LARGE)?;
     let allowed = Allowed::at(precision).network;
     let compare = |name: &str, dense: bool| -> anyhow::Result<()> {
         // The CPU uses the same path as a GPU.
-        let found = score(on(device)?.compiled(false)?.dense(dense))?;
+        let found = score(device, Way { dense, compiled: false })?;
         let off = distance(&found.original, &expected.original, largest);
-        checks.off(&format!("phantom, {name}: logit"), off, allowed)?;
+        checks.off(&format!("{what}, {name}: logit"), off, allowed)?;
         let off = distance(&moves(&found), &expected_moves, LARGE);
-        checks.off(&format!("phantom, {name}: changes of it by {} regions", regions.len()), off, allowed)?;
+        let regions = expected_moves.len();
+        checks.off(&format!("{what}, {name}: changes of it by {regions} regions"), off, allowed)?;
         let same = found.changed == expected.changed;
-        checks.note(&format!("phantom, {name}: voxels changed"), json!(same), same)
+        checks.note(&format!("{what}, {name}: voxels changed"), json!(same), same)
     };
     for (name, dense) in WAYS {
-        checks.part(&format!("phantom, {name}"), compare(name, dense))?;
+        checks.part(&format!("{what}, {name}"), compare(name, dense))?;
     }
-    filled(checks, device, precision, &image, &regions)
+    Ok(())
 }
 
 /// Compares a U-Net's fill of the regions.

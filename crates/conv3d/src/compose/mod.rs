@@ -16,7 +16,7 @@ use candle_core::{Device, Result, Tensor};
 pub(super) use conv::add_bias;
 pub use conv::{conv3d, conv3d_by_taps};
 pub use conv_transpose::conv_transpose3d;
-pub use norm::{add_relu, batch_norm_eval, batch_norm_train};
+pub use norm::{add_relu, batch_norm_eval, batch_norm_train, relu};
 pub use pool::{avg_pool3d, global_avg_pool3d, max_pool3d};
 pub use upsample::upsample3d;
 

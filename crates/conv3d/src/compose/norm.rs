@@ -54,6 +54,17 @@ pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     rectified((a + b)?, true)
 }
 
+/// `max(x, 0)`. A NaN stays a NaN.
+///
+/// # Shapes
+/// The result has the shape of `x`.
+///
+/// # Errors
+/// Returns candle's error if an operation fails.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    rectified(x.clone(), true)
+}
+
 /// Applies a ReLU whose gradient at 0 is 0, as PyTorch's; candle's own has gradient 1 there.
 fn rectified(y: Tensor, relu: bool) -> Result<Tensor> {
     if !relu {

@@ -87,3 +87,18 @@ fn arguments_without_variables_get_no_gradient() {
     assert!(gradients.get(&image).is_some());
     assert!(gradients.get(&weight).is_none());
 }
+
+#[test]
+fn relu_agrees_with_its_composition() {
+    // The ramp has zeros, whose gradient is 0.
+    let x = Var::from_tensor(&ramp(&[2, 3, 4, 2, 5], 7)).unwrap();
+    let run = |relu: fn(&Tensor) -> Result<Tensor>| {
+        let y = relu(&x.as_tensor().transpose(2, 4).unwrap()).unwrap();
+        let gradients = (&y * ramp(y.dims(), 13)).unwrap().sum_all().unwrap().backward().unwrap();
+        [y, gradients.get(&x).unwrap().clone()].map(|x| x.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+    };
+    assert_eq!(run(crate::relu), run(compose::relu));
+    let nan = Tensor::new(&[f32::NAN, -1.0, 2.0], &Device::Cpu).unwrap();
+    let y = crate::relu(&nan).unwrap().to_vec1::<f32>().unwrap();
+    assert!(y[0].is_nan() && y[1..] == [0.0, 2.0]);
+}

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::Array4;
 
-use super::network::Network;
 use crate::Error;
 use crate::plan::{self, Plan};
+use crate::windows::GraphCache;
 
 /// Outputs and cached activations of one image, from which an [`Engine`](super::Engine) computes its patches. Threads
 /// may share it.
-pub struct Baseline<N: Network> {
-    pub(super) layers: Layers<N>,
+pub struct Baseline {
+    pub(super) layers: Layers,
     pub(super) outputs: Vec<f32>,
     pub(super) shape: [usize; 4],
     /// Whether the image is all zeros.
@@ -19,14 +19,14 @@ pub struct Baseline<N: Network> {
 }
 
 /// Activations of an image, or the image itself where patches take whole passes.
-pub(super) enum Layers<N: Network> {
+pub(super) enum Layers {
     Plan(Box<plan::Cache>),
-    Windows(Box<N::Layers>),
+    Windows(Box<GraphCache>),
     Image(Array4<f32>),
 }
 
-impl<N: Network> Baseline<N> {
-    /// Returns the outputs for the image itself: a classifier's `[k]`; nothing for a U-Net.
+impl Baseline {
+    /// Returns the outputs for the image itself: a classifier's `[k]`; nothing for a network that returns a map.
     pub fn outputs(&self) -> &[f32] {
         &self.outputs
     }
@@ -42,28 +42,23 @@ impl<N: Network> Baseline<N> {
             && match (&self.layers, plan) {
                 (Layers::Plan(cache), Some(plan)) => plan.is_of(cache, image, shape),
                 (Layers::Plan(_), None) => false,
-                (Layers::Windows(layers), _) => N::is_of(layers, image, shape),
+                (Layers::Windows(layers), _) => layers.is_of(image, shape),
                 (Layers::Image(own), _) => own.as_slice() == Some(image),
             }
     }
 }
 
 /// The latest baseline.
-pub(super) struct Cache<N: Network>(Mutex<Option<Arc<Baseline<N>>>>);
+#[derive(Default)]
+pub(super) struct Cache(Mutex<Option<Arc<Baseline>>>);
 
-impl<N: Network> Default for Cache<N> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<N: Network> Cache<N> {
+impl Cache {
     /// Returns the cached baseline if `is_this` holds of it, or computes and caches another.
     pub(super) fn get_or_compute(
         &self,
-        is_this: impl Fn(&Baseline<N>) -> bool,
-        compute: impl FnOnce() -> Result<Baseline<N>, Error>,
-    ) -> Result<Arc<Baseline<N>>, Error> {
+        is_this: impl Fn(&Baseline) -> bool,
+        compute: impl FnOnce() -> Result<Baseline, Error>,
+    ) -> Result<Arc<Baseline>, Error> {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(baseline) = latest.as_ref().filter(|baseline| is_this(baseline)) {
             return Ok(Arc::clone(baseline));

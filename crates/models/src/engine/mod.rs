@@ -28,16 +28,16 @@ mod network;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{Device, Tensor};
 use ndarray::{Array5, ArrayView4, ArrayView5, Axis, s};
-use relevox_grid::Patch;
+use relevox_grid::{Box3, Patch};
 
 use crate::Error;
 use crate::memory::{self, Fitting, Notice, is_exhausted};
 use crate::plan::{self, Plan};
-use crate::windows;
+use crate::windows::{self, GraphWindows};
 pub use baseline::Baseline;
 use baseline::{Cache, Layers};
 pub use network::Network;
@@ -55,7 +55,8 @@ const IMAGES: usize = 16;
 pub struct Engine<N: Network> {
     network: N,
     plan: Option<Plan>,
-    windows: N::Windows,
+    /// Made at the first baseline that has no plan.
+    windows: OnceLock<GraphWindows>,
     device: Device,
     memory: usize,
     dense: bool,
@@ -63,22 +64,22 @@ pub struct Engine<N: Network> {
     images: Fitting,
     /// The same for patches, each of which takes far less.
     patches: Fitting,
-    cache: Cache<N>,
+    cache: Cache,
 }
 
 impl<N: Network> Engine<N> {
-    /// Creates the engine of a network whose parameters are on `device`. A plan compiled for the CPU copies them.
+    /// Creates the engine of a network whose parameters are on `device`. A plan compiled for the CPU copies them now,
+    /// windows at the first baseline.
     ///
     /// # Errors
     /// Returns [`Error::Candle`] if a parameter cannot be read.
     pub fn new(network: N, device: Device) -> Result<Self, Error> {
-        let plan = device.is_cpu().then(|| network.plan()).transpose()?;
+        let plan = device.is_cpu().then(|| plan(&network)).transpose()?;
         let memory = if device.is_cpu() { plan::MEMORY } else { memory::ON_GPU };
-        let windows = network.windows(&device);
         Ok(Self {
             network,
             plan,
-            windows,
+            windows: OnceLock::new(),
             device,
             memory,
             dense: false,
@@ -111,7 +112,7 @@ impl<N: Network> Engine<N> {
     /// # Errors
     /// Returns [`Error::Candle`] if a parameter cannot be read.
     pub fn compiled(mut self, compiled: bool) -> Result<Self, Error> {
-        self.plan = (compiled && self.device.is_cpu()).then(|| self.network.plan()).transpose()?;
+        self.plan = (compiled && self.device.is_cpu()).then(|| plan(&self.network)).transpose()?;
         self.cache.clear();
         Ok(self)
     }
@@ -147,8 +148,7 @@ impl<N: Network> Engine<N> {
         match (self.dense, &self.plan) {
             (true, _) => self.images_at_once(shape),
             (false, Some(_)) => TOGETHER,
-            (false, None) if N::HAS_WINDOWS => FOR_WINDOWS,
-            (false, None) => self.images_at_once(shape),
+            (false, None) => FOR_WINDOWS,
         }
     }
 
@@ -183,11 +183,10 @@ impl<N: Network> Engine<N> {
     ///
     /// # Errors
     /// As [`Engine::forward`].
-    pub fn baseline(&self, image: ArrayView4<'_, f32>) -> Result<Arc<Baseline<N>>, Error> {
+    pub fn baseline(&self, image: ArrayView4<'_, f32>) -> Result<Arc<Baseline>, Error> {
         let image = image.as_standard_layout();
         let (values, shape) = (image.as_slice().unwrap_or_default(), image.dim().into());
-        let is_this =
-            |cached: &Baseline<N>| !cached.is_zero && cached.is_of(self.plan.as_ref(), values, shape);
+        let is_this = |cached: &Baseline| !cached.is_zero && cached.is_of(self.plan.as_ref(), values, shape);
         self.cache.get_or_compute(is_this, || self.compute(image.view(), false))
     }
 
@@ -195,25 +194,29 @@ impl<N: Network> Engine<N> {
     ///
     /// # Errors
     /// As [`Engine::forward`].
-    pub fn baseline_of_zeros(&self, shape: [usize; 4]) -> Result<Arc<Baseline<N>>, Error> {
-        let is_this = |cached: &Baseline<N>| cached.is_zero && cached.shape() == shape;
+    pub fn baseline_of_zeros(&self, shape: [usize; 4]) -> Result<Arc<Baseline>, Error> {
+        let is_this = |cached: &Baseline| cached.is_zero && cached.shape() == shape;
         self.cache.get_or_compute(is_this, || self.compute(ndarray::Array4::zeros(shape).view(), true))
     }
 
     /// Computes the outputs of the baseline's image under each patch, each patch on its own.
     ///
-    /// A classifier returns its outputs `[k]` for each patch; a U-Net its values `[out, dz, dy, dx]` in the patch's box, in C order.
+    /// A classifier returns its outputs `[k]` for each patch; a network that returns a map, as a U-Net, its values
+    /// `[out, dz, dy, dx]` in the patch's box, in C order.
     ///
     /// # Errors
     /// Returns [`Error::Batch`] if a patch does not fit the image, and as [`Engine::forward`].
     ///
     /// # Panics
     /// If an engine of another architecture computed the baseline.
-    pub fn patched(&self, baseline: &Baseline<N>, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
+    pub fn patched(&self, baseline: &Baseline, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
         match (&baseline.layers, &self.plan) {
-            (Layers::Plan(cache), Some(plan)) => N::by_plan(plan, cache, patches),
+            (Layers::Plan(cache), Some(plan)) if self.network.is_classifier() => {
+                plan.patched_outputs(cache, patches)
+            }
+            (Layers::Plan(cache), Some(plan)) => plan.patched_values(cache, patches),
             (Layers::Windows(cache), _) => {
-                N::by_windows(&self.windows, cache, patches, self.memory, &self.patches)
+                self.windows()?.patched(cache, patches, self.memory, &self.patches)
             }
             (Layers::Image(image), _) => self.by_whole_passes(image.view(), patches),
             (Layers::Plan(_), None) => Err(Error::Batch {
@@ -223,13 +226,22 @@ impl<N: Network> Engine<N> {
         }
     }
 
-    fn compute(&self, image: ArrayView4<'_, f32>, is_zero: bool) -> Result<Baseline<N>, Error> {
+    fn compute(&self, image: ArrayView4<'_, f32>, is_zero: bool) -> Result<Baseline, Error> {
         let shape: [usize; 4] = image.dim().into();
         let values = image.as_slice().unwrap_or_default();
+        let size = [shape[1], shape[2], shape[3]];
+        if !self.network.is_classifier() && self.network.map_size(size)? != size {
+            return Err(Error::Batch {
+                expected: format!("a network that returns a map of its image's size, {size:?}"),
+                found: format!("one of {:?}", self.network.map_size(size)?),
+            });
+        }
         let (layers, outputs) = match &self.plan {
-            plan if self.dense || (plan.is_none() && !N::HAS_WINDOWS) => {
-                let outputs =
-                    if N::IS_CLASSIFIER { self.forward(image.insert_axis(Axis(0)))? } else { Vec::new() };
+            _ if self.dense => {
+                let outputs = match self.network.is_classifier() {
+                    true => self.forward(image.insert_axis(Axis(0)))?,
+                    false => Vec::new(),
+                };
                 (Layers::Image(image.to_owned()), outputs)
             }
             Some(plan) => {
@@ -238,12 +250,22 @@ impl<N: Network> Engine<N> {
                 (Layers::Plan(Box::new(cache)), outputs)
             }
             None => {
-                let cache = N::cache(&self.windows, values, shape)?;
-                let outputs = N::outputs(&cache).to_vec();
+                let cache = self.windows()?.cache(values, shape)?;
+                let outputs = cache.outputs().to_vec();
                 (Layers::Windows(Box::new(cache)), outputs)
             }
         };
         Ok(Baseline { layers, outputs, shape, is_zero })
+    }
+
+    /// Returns the network prepared for windows.
+    fn windows(&self) -> Result<&GraphWindows, Error> {
+        if let Some(windows) = self.windows.get() {
+            return Ok(windows);
+        }
+        let graph = self.network.description()?.into_owned();
+        let windows = GraphWindows::new(graph, &self.device)?.padded_to(self.network.multiple());
+        Ok(self.windows.get_or_init(|| windows))
     }
 
     fn by_whole_passes(&self, image: ArrayView4<'_, f32>, patches: &[Patch]) -> Result<Vec<Vec<f32>>, Error> {
@@ -261,9 +283,31 @@ impl<N: Network> Engine<N> {
             let values = self.forward(batch.view())?;
             let each = values.len() / together.len();
             let of_images = values.chunks(each.max(1)).zip(together);
-            outputs
-                .extend(of_images.map(|(values, patch)| N::of_whole_pass(values, [z, y, x], patch.bounds())));
+            outputs.extend(of_images.map(|(values, patch)| match self.network.is_classifier() {
+                true => values.to_vec(),
+                false => inside(values, [z, y, x], patch.bounds()),
+            }));
         }
         Ok(outputs)
     }
+}
+
+/// Compiles a network for the CPU.
+fn plan<N: Network>(network: &N) -> Result<Plan, Error> {
+    Plan::padded(&*network.description()?, network.multiple())
+}
+
+/// Copies the values of a box out of a map of `size` voxels.
+fn inside(map: &[f32], size: [usize; 3], bounds: Box3) -> Vec<f32> {
+    let voxels = size.iter().product::<usize>().max(1);
+    let mut values = Vec::with_capacity(map.len() / voxels * bounds.voxels());
+    for channel in map.chunks_exact(voxels) {
+        for z in bounds.range(0) {
+            for y in bounds.range(1) {
+                let row = (z * size[1] + y) * size[2];
+                values.extend_from_slice(&channel[row + bounds.start[2]..row + bounds.end[2]]);
+            }
+        }
+    }
+    values
 }

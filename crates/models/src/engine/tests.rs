@@ -4,7 +4,9 @@ use ndarray::{Array4, ArrayView4, Axis};
 use relevox_grid::Box3;
 
 use super::*;
-use crate::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig};
+use crate::graph::Value;
+use crate::graph::tensor::TensorGraph;
+use crate::{DenseNetConfig, Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig};
 
 fn resnet() -> Engine<ResNet3d> {
     let config = ResNetConfig { depth: 10, width: 4, outputs: 3, ..ResNetConfig::default() };
@@ -81,6 +83,42 @@ fn a_u_net_s_ways_agree_and_give_the_boxes_values() {
     }
 }
 
+/// A small network of dense blocks, or of the maps of its first block.
+fn dense_network(classifier: bool) -> Engine<TensorGraph> {
+    let config = DenseNetConfig {
+        in_channels: 4,
+        init_features: 6,
+        growth_rate: 3,
+        block_config: vec![2, 3],
+        outputs: 3,
+        ..DenseNetConfig::default()
+    };
+    let graph = config.graph(Parameters::seeded(3, &Device::Cpu).builder()).unwrap();
+    let graph = if classifier { graph } else { graph.until(Value::of_node(0)) };
+    Engine::new(TensorGraph::new(graph, &Device::Cpu).unwrap(), Device::Cpu).unwrap()
+}
+
+#[test]
+fn a_graph_s_ways_agree() {
+    let image = image();
+    let whole = patched(&dense_network(true).dense(true), image.view());
+    let windows = || dense_network(true).compiled(false).unwrap();
+    for engine in [dense_network(true), windows(), windows().memory(1)] {
+        close(&patched(&engine, image.view()).concat(), &whole.concat());
+    }
+    let own = dense_network(true).forward(image.view().insert_axis(Axis(0))).unwrap();
+    close(windows().baseline(image.view()).unwrap().outputs(), &own);
+}
+
+#[test]
+fn a_map_of_another_size_is_refused() {
+    // The first convolution halves the size.
+    for engine in [dense_network(false), dense_network(false).compiled(false).unwrap()] {
+        assert!(matches!(engine.baseline(image().view()), Err(Error::Batch { .. })));
+        assert!(matches!(engine.dense(true).baseline(image().view()), Err(Error::Batch { .. })));
+    }
+}
+
 #[test]
 fn the_latest_baseline_is_cached() {
     fn check<N: Network>(engine: Engine<N>) {
@@ -98,6 +136,7 @@ fn the_latest_baseline_is_cached() {
     check(resnet());
     check(resnet().dense(true));
     check(unet().compiled(false).unwrap());
+    check(dense_network(true).compiled(false).unwrap());
 }
 
 #[test]

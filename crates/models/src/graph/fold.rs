@@ -1,16 +1,22 @@
 //! Affine functions as a part of the operation before them.
 
-use super::{Graph, Linear, Norm, Operation, Value};
+use super::{Conv, Graph, Linear, Norm, Operation, Value};
 
 impl Graph {
     /// Returns the same network without affine functions that follow a normalisation, a fully connected layer or another
     /// affine function whose result nothing else reads, or that change nothing.
     pub fn fold_affine(self) -> Self {
         // A chain that changes nothing is known as such once it is one function.
-        self.fold_once().fold_once()
+        self.fold_once(false).fold_once(false)
     }
 
-    fn fold_once(self) -> Self {
+    /// Returns the same network as [`Graph::fold_affine`], where affine functions are also a part of the weights of the
+    /// convolution before them. Rounding differs.
+    pub(crate) fn fold_into_convolutions(self) -> Self {
+        self.fold_once(true).fold_once(true)
+    }
+
+    fn fold_once(self, convolutions: bool) -> Self {
         let mut readers = vec![0_usize; self.nodes.len() + 1];
         readers[self.output.0] += 1;
         self.nodes.iter().flat_map(|node| &node.inputs).for_each(|input| readers[input.0] += 1);
@@ -31,7 +37,7 @@ impl Graph {
                 let before = input.0.checked_sub(1).filter(|_| left[input.0] == 1);
                 let before: Option<&mut super::Node> = before.and_then(|before| nodes.get_mut(before));
                 if let Some(before) = before
-                    && compose(&mut before.operation, scale, shift)
+                    && compose(&mut before.operation, scale, shift, convolutions)
                 {
                     left[input.0] = readers;
                     place.push(input);
@@ -48,7 +54,7 @@ impl Graph {
 }
 
 /// Applies `scale · x + shift` to the result of an operation, and returns whether that was possible.
-fn compose(operation: &mut Operation, scale: &[f32], shift: &[f32]) -> bool {
+fn compose(operation: &mut Operation, scale: &[f32], shift: &[f32], convolutions: bool) -> bool {
     let apply = |factors: &mut [f32], summands: &mut [f32]| {
         for (channel, (factor, summand)) in factors.iter_mut().zip(summands).enumerate() {
             let by = f64::from(scale[channel]);
@@ -56,19 +62,29 @@ fn compose(operation: &mut Operation, scale: &[f32], shift: &[f32]) -> bool {
             *summand = (by * f64::from(*summand) + f64::from(shift[channel])) as f32;
         }
     };
+    let factors = |bias: &mut [f32]| {
+        let mut ones = vec![1.0; bias.len()];
+        apply(&mut ones, bias);
+        ones
+    };
     match operation {
         Operation::Affine { scale, shift } | Operation::Norm(Norm { scale, shift, .. }) => {
             apply(scale, shift);
             true
         }
         Operation::Linear(Linear { weights, bias }) => {
-            let mut ones = vec![1.0; bias.len()];
-            apply(&mut ones, bias);
-            let inputs = weights.len() / bias.len().max(1);
-            for (row, factor) in weights.chunks_mut(inputs.max(1)).zip(ones) {
-                if factor != 1.0 {
-                    row.iter_mut().for_each(|weight| *weight *= factor);
-                }
+            by_row(weights, &factors(bias));
+            true
+        }
+        Operation::Conv(Conv { weights, bias, .. }) if convolutions => {
+            by_row(weights, &factors(bias));
+            true
+        }
+        Operation::ConvTranspose(conv) if convolutions => {
+            let taps = conv.kernel.iter().product::<usize>();
+            let factors = factors(&mut conv.bias);
+            for weights in conv.weights.chunks_mut((taps * factors.len()).max(1)) {
+                by_row(weights, &factors);
             }
             true
         }
@@ -76,10 +92,23 @@ fn compose(operation: &mut Operation, scale: &[f32], shift: &[f32]) -> bool {
     }
 }
 
+/// Multiplies each of as many equal rows as there are factors.
+fn by_row(weights: &mut [f32], factors: &[f32]) {
+    let row = weights.len() / factors.len().max(1);
+    for (row, &factor) in weights.chunks_mut(row.max(1)).zip(factors) {
+        if factor != 1.0 {
+            row.iter_mut().for_each(|weight| *weight *= factor);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Activation, Builder};
+    use super::super::random::{self, Draw};
+    use super::super::tensor::TensorGraph;
+    use super::super::{Activation, Builder, ConvTranspose};
     use super::*;
+    use candle_core::{Device, Tensor};
 
     fn affine(scale: f32, shift: f32) -> Operation {
         Operation::Affine { scale: vec![scale; 2], shift: vec![shift; 2] }
@@ -119,6 +148,43 @@ mod tests {
         let graph = builder.finish(relu).fold_affine();
         assert_eq!(graph.nodes().len(), 4);
         assert_eq!(graph.nodes()[0].operation, affine(2.0, 1.0));
+    }
+
+    #[test]
+    fn convolutions_take_their_norm_where_they_may() {
+        let (graph, size) = graph_of_convolutions();
+        assert_eq!(graph.clone().fold_affine().nodes().len(), 4);
+        let folded = graph.clone().fold_into_convolutions();
+        assert_eq!(folded.nodes().len(), 2);
+        let image = random::images(3, 1, 2, size);
+        let image = Tensor::from_vec(image, (1, 2, size[0], size[1], size[2]), &Device::Cpu).unwrap();
+        let [found, expected] = [folded, graph].map(|graph| {
+            let y = TensorGraph::new(graph, &Device::Cpu).unwrap().forward(&image).unwrap();
+            y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        });
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{found}, {expected}");
+        }
+    }
+
+    /// A convolution and a transposed one, each with a norm.
+    fn graph_of_convolutions() -> (Graph, [usize; 3]) {
+        let mut draw = Draw::new(5);
+        let conv = Conv { groups: 2, ..Conv::new(draw.values(6 * 8, 1.0), draw.values(6, 1.0), [2; 3]) };
+        let transposed = ConvTranspose {
+            weights: draw.values(6 * 3 * 27, 0.3),
+            bias: draw.values(3, 1.0),
+            kernel: [3; 3],
+            stride: [2; 3],
+            padding: [1; 3].into(),
+            output_padding: [1; 3],
+        };
+        let mut builder = Builder::new(2);
+        let at = builder.add("conv", Operation::Conv(conv), &[Value::IMAGE]).unwrap();
+        let at = builder.add("norm", draw.affine(6), &[at]).unwrap();
+        let at = builder.add("up", Operation::ConvTranspose(transposed), &[at]).unwrap();
+        let at = builder.add("norm", draw.affine(3), &[at]).unwrap();
+        (builder.finish(at), [4, 5, 3])
     }
 
     #[test]

@@ -122,6 +122,18 @@ impl Graph {
         matches!(self.form(self.output), Form::Vector(_))
     }
 
+    /// Returns the graph without the weights of its convolutions, which [`Graph::sizes`] does not read.
+    pub(crate) fn without_convolution_weights(mut self) -> Self {
+        for node in &mut self.nodes {
+            match &mut node.operation {
+                Operation::Conv(Conv { weights, .. })
+                | Operation::ConvTranspose(ConvTranspose { weights, .. }) => *weights = Vec::new(),
+                _ => {}
+            }
+        }
+        self
+    }
+
     /// Returns the first operation that makes a map depend on every voxel of the image: a gate, or a normalisation by the
     /// image's own statistics. Up to there a change is followed incrementally.
     pub fn first_global(&self) -> Option<&Node> {

@@ -61,7 +61,15 @@ impl Plan {
     /// # Errors
     /// Returns [`Error::Graph`] if the network has an operation that the compiler does not support.
     pub fn new(graph: &Graph) -> Result<Plan, Error> {
-        Ok(Plan::of(compile(graph, Algorithms::best(), 1)?))
+        Plan::padded(graph, 1)
+    }
+
+    /// Compiles a network whose images are padded at their far ends to a multiple of `multiple` voxels.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub(crate) fn padded(graph: &Graph, multiple: usize) -> Result<Plan, Error> {
+        Ok(Plan::of(compile(graph, Algorithms::best(), multiple)?))
     }
 
     /// Compiles a classifier in evaluation mode, with its parameters as they are now.
@@ -77,7 +85,7 @@ impl Plan {
     /// # Errors
     /// Returns [`Error::Candle`] if its parameters can't be read.
     pub fn unet(network: &UNet3d) -> Result<Plan, Error> {
-        Ok(Plan::of(compile(&network.graph()?, Algorithms::best(), network.multiple())?))
+        Plan::padded(&network.graph()?, network.multiple())
     }
 
     fn of(program: Program) -> Plan {

@@ -9,8 +9,6 @@ use relevox_grid::{Box3, Patch};
 
 /// Largest number of patches per batch.
 pub const TOGETHER: usize = 32;
-/// Voxels on each side of a box that are computed with it.
-const AROUND: usize = 4;
 
 /// An image on the host.
 pub(super) struct Image {
@@ -91,13 +89,14 @@ impl Image {
 
     /// Uploads windows of the image with each patch pasted in.
     pub(super) fn upload(&self, patches: &[&Patch], device: &Device) -> TensorResult<Changed> {
-        let place = Place::around(patches.iter().map(|patch| patch.bounds()).collect(), self.size());
+        let boxes: Vec<Box3> = patches.iter().map(|patch| patch.bounds()).collect();
+        let place = Place::around(&boxes, self.size());
         let size = place.size;
         let channels = self.shape[0];
         let [_, height, width] = self.size();
         let voxels = self.size().iter().product::<usize>();
         let mut values = Vec::with_capacity(patches.len() * channels * size.iter().product::<usize>());
-        for ((patch, bounds), start) in patches.iter().zip(&place.boxes).zip(&place.starts) {
+        for ((patch, bounds), start) in patches.iter().zip(&boxes).zip(&place.starts) {
             let [planes, rows, columns] = patch.bounds().size();
             let changed = patch.as_slice();
             for channel in 0..channels {
@@ -123,24 +122,22 @@ impl Image {
 }
 
 /// Memory for patches that are computed at once.
-pub(super) struct Room {
+pub(super) struct Room<F> {
     /// Available bytes.
     pub memory: usize,
-    /// Bytes per voxel of a window of the image.
-    pub by_voxel: usize,
+    /// Returns the bytes that a patch of a size takes.
+    pub bytes: F,
 }
 
-impl Room {
-    /// Returns whether `count` windows around boxes of at most this size fit. One always does.
+impl<F: Fn([usize; 3]) -> usize> Room<F> {
+    /// Returns whether `count` patches of at most this size fit. One always does.
     fn has(&self, count: usize, longest: [usize; 3]) -> bool {
-        // The layers hold about this margin around a box.
-        let voxels = longest.map(|size| size + 2 * AROUND).iter().product::<usize>();
-        count == 1 || count * voxels * self.by_voxel <= self.memory
+        count == 1 || count.saturating_mul((self.bytes)(longest)) <= self.memory
     }
 }
 
 /// Boxes of like size, in groups that there is room for.
-fn groups(sizes: &[[usize; 3]], room: &Room) -> Vec<Vec<usize>> {
+fn groups(sizes: &[[usize; 3]], room: &Room<impl Fn([usize; 3]) -> usize>) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|&index| (sizes[index].iter().product::<usize>(), index));
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -169,7 +166,7 @@ fn groups(sizes: &[[usize; 3]], room: &Room) -> Vec<Vec<usize>> {
 /// returns the results in the order of the patches.
 pub(super) fn grouped<T>(
     patches: &[Patch],
-    room: &Room,
+    room: &Room<impl Fn([usize; 3]) -> usize>,
     fitting: &Fitting,
     compute: impl Fn(&[&Patch]) -> TensorResult<Vec<T>>,
 ) -> Result<Vec<T>, Error> {
@@ -203,14 +200,15 @@ mod tests {
             all.sort_unstable();
             all
         };
-        let plenty = groups(&sizes, &Room { memory: usize::MAX, by_voxel: 1 });
+        let bytes = |size: [usize; 3]| size.map(|size| size + 8).iter().product::<usize>() * 10;
+        let plenty = groups(&sizes, &Room { memory: usize::MAX, bytes });
         assert_eq!(plenty, [vec![1, 4, 3, 0, 2, 5]]);
         // Three are filled up to four.
-        let small = groups(&sizes, &Room { memory: 4 * 16 * 16 * 17 * 10, by_voxel: 10 });
+        let small = groups(&sizes, &Room { memory: 4 * 16 * 16 * 17 * 10, bytes });
         assert_eq!(small, [vec![1, 4, 3], vec![0], vec![2], vec![5]]);
         assert_eq!(all(&small), [0, 1, 2, 3, 4, 5]);
         let many = vec![sizes[1]; 70];
-        let many = groups(&many, &Room { memory: usize::MAX, by_voxel: 1 });
+        let many = groups(&many, &Room { memory: usize::MAX, bytes });
         assert_eq!(many.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32, 6]);
     }
 

@@ -10,7 +10,7 @@ use candle_core::{Result, Tensor};
 /// `[n, c, …]` to the same.
 pub(super) fn apply(x: &Tensor, activation: &Activation, slopes: Option<&Tensor>) -> Result<Tensor> {
     match *activation {
-        Activation::Relu => at_least(x, 0.0),
+        Activation::Relu => conv3d::relu(x),
         Activation::LeakyRelu(slope) => positive_or(x, &x.affine(f64::from(slope), 0.0)?),
         Activation::PRelu(_) => match slopes {
             Some(slopes) => positive_or(x, &x.broadcast_mul(&by_channel(slopes, x.rank())?)?),

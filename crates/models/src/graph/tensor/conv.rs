@@ -10,7 +10,7 @@ use conv3d::{Conv3dParams, ConvTranspose3dParams};
 ///
 /// # Shapes
 /// `x [n, i, z, y, x]`, `weight [o, i / groups, kz, ky, kx]`, `bias [o]`.
-pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: &Tensor, conv: &Conv) -> Result<Tensor> {
+pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Result<Tensor> {
     let Conv { stride, dilation, padding, groups, .. } = *conv;
     if groups > 1 && weight.dim(1)? == 1 {
         return depthwise(&pad(x, padding, 0.0)?, weight, bias, conv);
@@ -20,22 +20,22 @@ pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: &Tensor, conv: &Conv) -> R
     let padding = if is_even { padding.before } else { [0; 3] };
     let params = Conv3dParams { stride, padding, dilation };
     if groups == 1 {
-        return conv3d::conv3d(&x, weight, Some(bias), params);
+        return conv3d::conv3d(&x, weight, bias, params);
     }
     let (inputs, outputs) = (weight.dim(1)?, weight.dim(0)? / groups);
     let group = |group: usize| {
         let x = x.narrow(1, group * inputs, inputs)?.contiguous()?;
         let weight = weight.narrow(0, group * outputs, outputs)?.contiguous()?;
-        let bias = bias.narrow(0, group * outputs, outputs)?.contiguous()?;
-        conv3d::conv3d(&x, &weight, Some(&bias), params)
+        let bias = bias.map(|bias| bias.narrow(0, group * outputs, outputs)?.contiguous()).transpose()?;
+        conv3d::conv3d(&x, &weight, bias.as_ref(), params)
     };
     Tensor::cat(&(0..groups).map(group).collect::<Result<Vec<_>>>()?, 1)
 }
 
 /// Computes a convolution of groups of one input each, of a padded input: a sum over taps of products by channel.
-fn depthwise(padded: &Tensor, weight: &Tensor, bias: &Tensor, conv: &Conv) -> Result<Tensor> {
+fn depthwise(padded: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Result<Tensor> {
     let (_, channels, z, y, x) = padded.dims5()?;
-    let outputs = bias.elem_count();
+    let outputs = weight.dim(0)?;
     let repeated = match outputs / channels {
         1 => padded.clone(),
         // Output o reads input o / multiple.
@@ -61,7 +61,10 @@ fn depthwise(padded: &Tensor, weight: &Tensor, bias: &Tensor, conv: &Conv) -> Re
             .index_select(&Tensor::from_vec::<_, u32>(places, windows[axis], x.device())?, axis + 2)
     };
     let shape = [padded.dim(0)?, outputs, windows[0], windows[1], windows[2]];
-    let mut sum = by_channel(bias, 5)?.broadcast_as(&shape)?.contiguous()?;
+    let mut sum = match bias {
+        Some(bias) => by_channel(bias, 5)?.broadcast_as(&shape)?.contiguous()?,
+        None => Tensor::zeros(&shape, padded.dtype(), padded.device())?,
+    };
     for z in 0..conv.kernel[0] {
         let planes = along(&repeated, 0, z)?;
         for y in 0..conv.kernel[1] {

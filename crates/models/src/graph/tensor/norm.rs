@@ -11,14 +11,16 @@ pub(super) fn by_channel(vector: &Tensor, rank: usize) -> Result<Tensor> {
     vector.reshape(shape)
 }
 
-/// Computes `scale · x + shift` by channel.
-pub(super) fn affine(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
-    if x.rank() != 5 {
-        return x.broadcast_mul(&by_channel(scale, x.rank())?)?.broadcast_add(&by_channel(shift, x.rank())?);
+/// Computes `scale · x + shift` by channel, then a ReLU if `relu`.
+pub(super) fn affine(x: &Tensor, scale: &Tensor, shift: &Tensor, relu: bool) -> Result<Tensor> {
+    if x.rank() == 5 && x.device().is_cpu() {
+        // One pass over memory.
+        let norm = BatchNorm { gamma: scale, beta: shift, epsilon: 0.0, relu };
+        return conv3d::batch_norm_eval(x, &scale.zeros_like()?, &scale.ones_like()?, norm);
     }
-    // One pass over memory on the CPU.
-    let norm = BatchNorm { gamma: scale, beta: shift, epsilon: 0.0, relu: false };
-    conv3d::batch_norm_eval(x, &scale.zeros_like()?, &scale.ones_like()?, norm)
+    let [scale, shift] = [by_channel(scale, x.rank())?, by_channel(shift, x.rank())?];
+    let y = x.broadcast_mul(&scale)?.broadcast_add(&shift)?;
+    if relu { conv3d::relu(&y) } else { Ok(y) }
 }
 
 /// Normalises groups of channels by their own mean and variance.
@@ -31,5 +33,5 @@ pub(super) fn normalise(x: &Tensor, norm: &Norm, scale: &Tensor, shift: &Tensor)
         (Tensor::ones(groups, x.dtype(), x.device())?, Tensor::zeros(groups, x.dtype(), x.device())?);
     let plain = BatchNorm { gamma: &gamma, beta: &beta, epsilon: norm.epsilon, relu: false };
     let (normalised, _, _) = conv3d::batch_norm_train(&grouped, plain)?;
-    affine(&normalised.reshape(x.shape())?, scale, shift)
+    affine(&normalised.reshape(x.shape())?, scale, shift, false)
 }
