@@ -23,7 +23,8 @@ const RIGHT_BUTTON: u64 = 2;
 pub struct Browser {
     runtime: Runtime,
     client: Option<Client>,
-    driver: Child,
+    /// Stopped after the session is closed.
+    _driver: Driver,
     folder: TempDir,
 }
 
@@ -45,7 +46,7 @@ impl Browser {
     /// Starts chromedriver and a browser.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (driver, port) = start_driver();
+        let driver = Driver::start();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let profile = folder.path().join("profile");
         let capabilities = json!({
@@ -59,10 +60,10 @@ impl Browser {
         let Value::Object(capabilities) = capabilities else { unreachable!() };
         let client = runtime.block_on(async {
             let mut builder = ClientBuilder::new(HttpConnector::new());
-            builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await
+            builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{}", driver.port)).await
         });
         let client = client.unwrap_or_else(|error| panic!("chromedriver could not start chromium: {error}"));
-        let browser = Self { runtime, client: Some(client), driver, folder };
+        let browser = Self { runtime, client: Some(client), _driver: driver, folder };
         // The browser's own first page makes requests.
         browser.runtime.block_on(browser.client().goto("about:blank")).unwrap();
         browser
@@ -219,8 +220,6 @@ impl Drop for Browser {
         if let Some(client) = self.client.take() {
             let _ = self.runtime.block_on(client.close());
         }
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
     }
 }
 
@@ -228,23 +227,37 @@ fn move_to(x: f64, y: f64) -> PointerAction {
     PointerAction::MoveTo { duration: None, x, y }
 }
 
-/// Starts chromedriver on a free port.
-fn start_driver() -> (Child, u16) {
-    let mut driver = Command::new("chromedriver")
-        .arg("--port=0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap_or_else(|error| {
+/// A running chromedriver.
+struct Driver {
+    process: Child,
+    port: u16,
+}
+
+impl Driver {
+    /// Starts chromedriver on a free port.
+    fn start() -> Self {
+        let process =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let process = process.unwrap_or_else(|error| {
             panic!("expected chromium and chromedriver (Debian: chromium, chromium-driver): {error}")
         });
-    let mut said = String::new();
-    for line in BufReader::new(driver.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        if let Some((_, port)) = line.split_once("started successfully on port ") {
-            return (driver, port.trim_end_matches('.').parse().unwrap());
+        let mut driver = Self { process, port: 0 };
+        let mut said = String::new();
+        for line in BufReader::new(driver.process.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                driver.port = port.trim_end_matches('.').parse().unwrap();
+                return driver;
+            }
+            said += &line;
         }
-        said += &line;
+        panic!("expected chromedriver to name its port, found {said}");
     }
-    panic!("expected chromedriver to name its port, found {said}");
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

@@ -135,8 +135,7 @@ fn names(paths: &[&Path]) -> (String, Vec<String>) {
     let shared = |end: &usize| {
         others.iter().all(|name| name.get(..=*end) == first.get(..=*end) && name.len() > end + 1)
     };
-    let cut =
-        first.char_indices().filter(|(_, c)| matches!(c, '_' | '-')).map(|(at, _)| at).filter(shared).last();
+    let cut = first.char_indices().filter(|(_, c)| matches!(c, '_' | '-')).map(|(at, _)| at).rfind(shared);
     match cut.filter(|cut| first.len() > cut + 1) {
         Some(cut) => (first[..cut].to_owned(), names.iter().map(|name| name[cut + 1..].to_owned()).collect()),
         None => (String::new(), names),

@@ -46,18 +46,14 @@ function traceContour(context, width, height, inside, left, top) {
  * @param {CanvasRenderingContext2D} context
  * @param {string} colour
  * @param {number} width in canvas pixels
- * @param {number[]} dash
  */
-function strokeContour(context, colour, width, dash) {
+function strokeContour(context, colour, width) {
   context.lineJoin = "round";
   context.lineCap = "round";
-  context.setLineDash([]);
   context.strokeStyle = "rgba(0, 0, 0, 0.55)";
   context.lineWidth = width * 2;
   context.stroke();
-  context.setLineDash(dash);
   context.strokeStyle = colour;
   context.lineWidth = width;
   context.stroke();
-  context.setLineDash([]);
 }

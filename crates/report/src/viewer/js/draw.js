@@ -20,6 +20,9 @@ class PlaneCanvas {
     this.figure = figure;
     this.canvas = /** @type {HTMLCanvasElement} */ (figure.querySelector("canvas"));
     this.layer = document.createElement("canvas");
+    /** The plane without crosshair and letters, which is drawn again only if something in it changes. */
+    this.picture = document.createElement("canvas");
+    this.drawn = "";
     this.shape = this.data.grid.shape;
     new ResizeObserver(() => {
       const ratio = window.devicePixelRatio || 1;
@@ -55,13 +58,43 @@ class PlaneCanvas {
 
   /** @param {View} view */
   draw(view) {
-    const { data, canvas } = this;
-    const { payload } = data;
+    const { canvas, picture } = this;
+    const shown = this.shown(view);
+    if (shown !== this.drawn) {
+      picture.width = canvas.width;
+      picture.height = canvas.height;
+      this.drawPicture(context2d(picture), view);
+      this.drawn = shown;
+    }
     const context = context2d(canvas);
+    context.drawImage(picture, 0, 0);
+    if (view.showCrosshair) this.crosshair(context, view.at);
+    if (this.data.grid.oriented) this.letters(context);
+  }
+
+  /**
+   * Everything that the picture depends on.
+   * @param {View} view
+   */
+  shown(view) {
+    const { image, overlay } = view;
+    return JSON.stringify([
+      [this.canvas.width, this.canvas.height, this.data.decoded.size, view.at[this.plane.through]],
+      [image, view.windows[image], view.showOutline, this.highlighted(view)],
+      [overlay, view.palettes[overlay], view.opacity, view.showOverlay, view.showMask, view.thresholds[overlay]],
+    ]);
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {View} view
+   */
+  drawPicture(context, view) {
+    const { data } = this;
+    const { payload } = data;
     const slice = new Slice(data.grid, this.plane, view.at);
-    context.globalAlpha = 1;
     context.fillStyle = "#000";
-    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     const image = payload.images[view.image];
     const scan = data.voxels(image?.volume);
     if (image && scan) {
@@ -77,16 +110,24 @@ class PlaneCanvas {
       }
       if (view.showMask) {
         const mask = maskTable(overlay, values, view.thresholds[view.overlay]);
-        this.contour(context, slice, (offset) => mask[levels[offset]] === 1, MASK_COLOUR, []);
+        this.contour(context, slice, (offset) => mask[levels[offset]] === 1, MASK_COLOUR);
       }
     }
     const outline = data.voxels(payload.outline?.volume);
     if (outline && view.showOutline) {
-      this.contour(context, slice, (offset) => outline[offset] === 1, OUTLINE_COLOUR, []);
+      this.contour(context, slice, (offset) => outline[offset] === 1, OUTLINE_COLOUR);
     }
-    this.region(context, slice, view);
-    if (view.showCrosshair) this.crosshair(context, view.at);
-    if (data.grid.oriented) this.letters(context);
+    const region = this.highlighted(view);
+    const regions = data.voxels(payload.regions?.volume);
+    if (regions && region >= 0) this.contour(context, slice, (offset) => regions[offset] === region, REGION_COLOUR);
+  }
+
+  /**
+   * Index of the region that is outlined: that under the pointer, else the selected one; or -1.
+   * @param {View} view
+   */
+  highlighted(view) {
+    return view.pointed ? this.data.regionAt(view.pointed) : view.selected;
   }
 
   /**
@@ -108,9 +149,8 @@ class PlaneCanvas {
    * @param {Slice} slice
    * @param {(offset: number) => boolean} inside
    * @param {string} colour
-   * @param {number[]} dash
    */
-  contour(context, slice, inside, colour, dash) {
+  contour(context, slice, inside, colour) {
     const [across, down] = this.scale();
     const pixel = window.devicePixelRatio || 1;
     traceContour(
@@ -121,20 +161,7 @@ class PlaneCanvas {
       (column) => column * across,
       (row) => row * down,
     );
-    strokeContour(context, colour, 1.25 * pixel, dash.map((length) => length * pixel));
-  }
-
-  /**
-   * Outlines the region under the pointer, else the selected one.
-   * @param {CanvasRenderingContext2D} context
-   * @param {Slice} slice
-   * @param {View} view
-   */
-  region(context, slice, view) {
-    const regions = this.data.voxels(this.data.payload.regions?.volume);
-    const index = view.pointed ? this.data.regionAt(view.pointed) : view.selected;
-    if (!regions || index < 0) return;
-    this.contour(context, slice, (offset) => regions[offset] === index, REGION_COLOUR, []);
+    strokeContour(context, colour, 1.25 * pixel);
   }
 
   /**
