@@ -55,7 +55,7 @@ const IMAGES: usize = 16;
 pub struct Engine<N: Network> {
     network: N,
     plan: Option<Plan>,
-    /// Made at the first baseline that has no plan.
+    /// Made when they are first used, where there is no plan.
     windows: OnceLock<GraphWindows>,
     device: Device,
     memory: usize,
@@ -68,8 +68,8 @@ pub struct Engine<N: Network> {
 }
 
 impl<N: Network> Engine<N> {
-    /// Creates the engine of a network whose parameters are on `device`. A plan compiled for the CPU copies them now,
-    /// windows at the first baseline.
+    /// Creates the engine of a network whose parameters are on `device`. A plan compiled for the CPU copies them now;
+    /// elsewhere they are copied at the first use.
     ///
     /// # Errors
     /// Returns [`Error::Candle`] if a parameter cannot be read.
@@ -106,8 +106,8 @@ impl<N: Network> Engine<N> {
         self
     }
 
-    /// Sets whether a compiled plan is used on the CPU (default `true`). Without it candle's forward passes and windows
-    /// are, as on a GPU.
+    /// Sets whether a compiled plan is used on the CPU (default `true`). Without it tensor operations on whole images and
+    /// windows are, as on a GPU.
     ///
     /// # Errors
     /// Returns [`Error::Candle`] if a parameter cannot be read.
@@ -166,13 +166,14 @@ impl<N: Network> Engine<N> {
             let images = batch.as_standard_layout();
             return plan.forward(images.as_slice().unwrap_or_default(), batch.dim().into());
         }
+        let windows = self.windows()?;
         let exhausted = |error: &Error| matches!(error, Error::Candle(error) if is_exhausted(error));
         let passes = self.images.run(batch.dim().0, exhausted, |range| {
             let images = batch.slice(s![range, .., .., .., ..]);
             let shape: [usize; 5] = images.dim().into();
             let images =
                 Tensor::from_vec(images.iter().copied().collect::<Vec<f32>>(), &shape, &self.device)?;
-            let outputs = self.network.forward(&images)?.detach().flatten_all()?.to_vec1::<f32>()?;
+            let outputs = windows.forward(&images)?.flatten_all()?.to_vec1::<f32>()?;
             Ok(outputs.chunks(outputs.len() / shape[0].max(1)).map(<[f32]>::to_vec).collect())
         })?;
         Ok(passes.concat())

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use candle_core::{Result as TensorResult, Tensor};
-
 use crate::graph::Graph;
 use crate::graph::tensor::TensorGraph;
 use crate::{Error, ResNet3d, UNet3d};
@@ -30,10 +28,6 @@ pub trait Network: Sized + private::Sealed {
         1
     }
 
-    /// Computes whole images in evaluation mode.
-    #[doc(hidden)]
-    fn forward(&self, images: &Tensor) -> TensorResult<Tensor>;
-
     /// Estimates the bytes that a whole image `[c, z, y, x]` takes in a forward pass.
     #[doc(hidden)]
     fn image_bytes(&self, shape: [usize; 4]) -> usize;
@@ -56,10 +50,6 @@ impl Network for ResNet3d {
         true
     }
 
-    fn forward(&self, images: &Tensor) -> TensorResult<Tensor> {
-        self.forward_t(images, false)
-    }
-
     fn image_bytes(&self, shape: [usize; 4]) -> usize {
         // The first stage is the largest: with stride 2 and 64 channels it is twice as large as four sequences, and an
         // operation holds its input, its output and a rearranged copy.
@@ -80,10 +70,6 @@ impl Network for UNet3d {
         UNet3d::multiple(self)
     }
 
-    fn forward(&self, images: &Tensor) -> TensorResult<Tensor> {
-        self.forward_t(images, false)
-    }
-
     fn image_bytes(&self, [_, z, y, x]: [usize; 4]) -> usize {
         // The first level of 16 channels, its skip connection, and an operation's input, output and rearranged copy.
         16 * 6 * z * y * x * size_of::<f32>()
@@ -102,10 +88,6 @@ impl Network for TensorGraph {
     fn map_size(&self, size: [usize; 3]) -> Result<[usize; 3], Error> {
         let shapes = self.graph().sizes(size)?;
         Ok(shapes[self.graph().output().index()][1..].try_into().unwrap_or(size))
-    }
-
-    fn forward(&self, images: &Tensor) -> TensorResult<Tensor> {
-        TensorGraph::forward(self, images)
     }
 
     fn image_bytes(&self, [_, z, y, x]: [usize; 4]) -> usize {

@@ -108,21 +108,72 @@ impl GraphWindows {
                 found: format!("one of {output:?}"),
             });
         }
-        let (cached, outputs) = self.whole(image.tensor(&self.device)?)?;
+        let Program { traits, of_image, .. } = &self.program;
+        let mut cached: Vec<Option<Layer>> = traits.iter().map(|_| None).collect();
+        let result = self.whole(
+            image.tensor(&self.device)?,
+            |step| of_image[step],
+            |value, values| {
+                cached[value] = traits[value].is_cached.then(|| Layer::new(values)).transpose()?;
+                Ok(())
+            },
+        )?;
+        let outputs = match result.filter(|_| self.graph.is_classifier()) {
+            Some(outputs) => outputs.flatten_all()?.to_vec1::<f32>()?,
+            None => Vec::new(),
+        };
         Ok(GraphCache { image, size, layers: Layers { cached, sizes }, outputs })
     }
 
-    /// Computes a whole image; returns the layers that windows are cut from, and a classifier's outputs.
-    fn whole(&self, image: Tensor) -> TensorResult<(Vec<Option<Layer>>, Vec<f32>)> {
-        let Program { steps, traits, output, of_image } = &self.program;
-        let mut cached: Vec<Option<Layer>> = traits.iter().map(|_| None).collect();
-        let mut values: Vec<Option<Tensor>> = vec![None; traits.len()];
-        let layer = |value: usize, values: &Tensor| -> TensorResult<Option<Layer>> {
-            traits[value].is_cached.then(|| Layer::new(values)).transpose()
+    /// Computes whole images, with the kernels of [`GraphWindows::cache`].
+    ///
+    /// # Shapes
+    /// `[n, c, z, y, x]` to `[n, k]` of a classifier, otherwise to `[n, c', z', y', x']`; if images are padded, the map is
+    /// cut to their size.
+    ///
+    /// # Errors
+    /// Returns an error if the network does not take images of this shape (see [`Graph::sizes`]), or if a tensor operation
+    /// fails: images must be float32 and on the network's device.
+    pub fn forward(&self, images: &Tensor) -> TensorResult<Tensor> {
+        let (_, channels, z, y, x) = images.dims5()?;
+        if channels != self.graph.channels() || images.elem_count() == 0 {
+            bail!(
+                "network: expected images [n, {}, z, y, x], found {:?}",
+                self.graph.channels(),
+                images.dims()
+            )
+        }
+        let size = [z, y, x];
+        let padded = size.map(|size| size.next_multiple_of(self.multiple));
+        self.graph.sizes(padded).map_err(candle_core::Error::wrap)?;
+        let mut images = images.clone();
+        for axis in 0..3 {
+            images = images.pad_with_zeros(axis + 2, 0, padded[axis] - size[axis])?;
+        }
+        let Some(mut result) = self.whole(images, |_| true, |_, _| Ok(()))? else {
+            bail!("network: it has no result")
         };
-        cached[0] = layer(0, &image)?;
-        values[0] = Some(image);
-        for (at, step) in steps.iter().enumerate().filter(|(at, _)| of_image[*at]) {
+        if padded != size && !self.graph.is_classifier() {
+            for (axis, size) in size.into_iter().enumerate() {
+                result = result.narrow(axis + 2, 0, size)?;
+            }
+        }
+        result.contiguous()
+    }
+
+    /// Computes those steps of whole images for which `of` holds, calls `seen` with each value, and returns the result if it
+    /// is among them.
+    fn whole(
+        &self,
+        images: Tensor,
+        of: impl Fn(usize) -> bool,
+        mut seen: impl FnMut(usize, &Tensor) -> TensorResult<()>,
+    ) -> TensorResult<Option<Tensor>> {
+        let Program { steps, traits, output, .. } = &self.program;
+        let mut values: Vec<Option<Tensor>> = vec![None; traits.len()];
+        seen(0, &images)?;
+        values[0] = Some(images);
+        for (at, step) in steps.iter().enumerate().filter(|(at, _)| of(*at)) {
             let inputs = step.inputs.iter().map(|&input| match &values[input] {
                 Some(value) => Ok(value.clone()),
                 None => bail!("windows: value {input} is read before it is computed"),
@@ -132,16 +183,13 @@ impl GraphWindows {
                 inputs = vec![joined(inputs)?];
             }
             let result = step.kernel.compute(&inputs)?.detach();
-            drop(inputs);
             for &input in step.inputs.iter().filter(|&&input| traits[input].last_use == Some(at)) {
                 values[input] = None;
             }
-            cached[step.output] = layer(step.output, &result)?;
+            seen(step.output, &result)?;
             values[step.output] = Some(result);
         }
-        let outputs = values[*output].take().filter(|_| traits[*output].is_vector);
-        let outputs = outputs.map(|outputs| outputs.flatten_all()?.to_vec1::<f32>()).transpose()?;
-        Ok((cached, outputs.unwrap_or_default()))
+        Ok(values[*output].take())
     }
 
     /// Computes the result of the image with each patch pasted in, separately: the outputs `[k]` of a classifier, or the

@@ -306,3 +306,32 @@ fn a_small_patch_takes_a_small_part_of_a_large_image() {
     let cached = program.traits.iter().filter(|traits| traits.is_cached).count();
     assert_eq!(cached, 1 + 2 + 8 + 8);
 }
+
+#[test]
+fn memory_counts_what_a_patch_reaches() {
+    let bytes = |has_norm: bool, size: usize| {
+        let mut network = Network(Builder::new(1));
+        let mut at = network.conv(Value::IMAGE, 4, 3, |conv| conv);
+        if has_norm {
+            at = network.norm(at, 4);
+        }
+        let graph = network.head(at).fold_into_convolutions();
+        let program = Program::new(&graph, &Device::Cpu).unwrap();
+        let sizes = [vec![[32; 3]; if has_norm { 3 } else { 2 }], vec![[0; 3]; 2]].concat();
+        program.bytes(&sizes, Box3::new([4; 3], [4 + size; 3]))
+    };
+    // The mean reads the whole layer of four channels; a norm returns one, too.
+    let layer = 4 * 32 * 32 * 32 * size_of::<f32>();
+    assert!(bytes(false, 2) > 2 * layer && bytes(false, 2) < bytes(false, 20));
+    assert!(bytes(true, 2) > 4 * layer);
+    // A full batch of patches of 24³ fits the default memory.
+    let zeros = VarBuilder::zeros(candle_core::DType::F32, &Device::Cpu);
+    let graph = ResNet3d::new(&ResNetConfig::default(), zeros).unwrap().graph().unwrap();
+    let graph = graph.fold_into_convolutions();
+    let program = Program::new(&graph, &Device::Cpu).unwrap();
+    let shapes = graph.sizes([128; 3]).unwrap();
+    let sizes: Vec<[usize; 3]> =
+        shapes.iter().map(|shape| shape[1..].try_into().unwrap_or_default()).collect();
+    let bytes = program.bytes(&sizes, Box3::new([52; 3], [76; 3]));
+    assert!((1 << 22..ON_GPU / TOGETHER).contains(&bytes), "{bytes}");
+}

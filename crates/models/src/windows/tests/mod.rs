@@ -56,7 +56,10 @@ fn agree(config: &ResNetConfig, size: [usize; 3], boxes: &[Share]) {
         let image = Tensor::from_vec(image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
         network.forward_t(&image, false).unwrap().to_vec2::<f32>().unwrap().remove(0)
     };
-    // Rounding differs: norms are folded into convolutions.
+    let image_tensor =
+        Tensor::from_slice(&image, (1, shape[0], size[0], size[1], size[2]), &Device::Cpu).unwrap();
+    assert_eq!(cache.outputs(), windows.forward(&image_tensor).unwrap().to_vec2::<f32>().unwrap()[0]);
+    // The network's own rounding differs: norms are folded into convolutions here.
     for (found, expected) in cache.outputs().iter().zip(whole(image.clone())) {
         assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{found}, whole {expected}");
     }
@@ -103,6 +106,11 @@ fn unets_agree(levels: usize, size: [usize; 3], boxes: &[Share]) {
         own.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     let before = whole(image.clone());
+    let image_tensor = Tensor::from_slice(&image, (1, 2, size[0], size[1], size[2]), &Device::Cpu).unwrap();
+    let forward = windows.forward(&image_tensor).unwrap();
+    assert_eq!(forward.dims(), before.dims());
+    let off = (forward - &before).unwrap().abs().unwrap().flatten_all().unwrap();
+    assert!(off.max(0).unwrap().to_scalar::<f32>().unwrap() <= 1e-5);
     let mut moved = 0f32;
     for (found, patch) in found.iter().zip(&patches) {
         let expected = own(&whole(after(&image, shape, patch)), patch);
