@@ -1,5 +1,5 @@
 //! `cargo xtask ci`: everything that must pass, cheapest checks first; `--cuda`: the checks of the CUDA build that need no
-//! GPU.
+//! GPU; `--python`: the Python package.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::cli::CiArgs;
+use crate::python;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
@@ -15,8 +16,11 @@ use relevox_experiment::progress::print_status;
 ///
 /// # Errors
 /// Returns an error that names the failed check.
-pub fn run(args: CiArgs) -> anyhow::Result<()> {
+pub fn run(args: &CiArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
+    if args.python {
+        return python::check(root, args.peers.as_deref());
+    }
     if args.cuda { cuda(root) } else { default_build(root) }
 }
 
@@ -79,6 +83,8 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
             "xtask",
             "--exclude",
             "relevox-tests",
+            "--exclude",
+            "relevox-python",
             "--no-verify",
             "--allow-dirty",
         ],
