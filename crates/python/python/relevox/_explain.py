@@ -102,6 +102,8 @@ def explain(
     else:
         filled = to_float32(fill, "fill").ravel().tolist() * (len(array) if np.ndim(to_numpy(fill)) == 0 else 1)
     methods = [method] if isinstance(method, str) else list(method)
+    if not methods:
+        raise ValueError("method: expected at least one, found none")
     if isinstance(target, (bool, float)):
         raise TypeError(f"target: expected an index or a name, found {target!r}")
     request = {
