@@ -23,7 +23,8 @@ def to_numpy(values: Any) -> NDArray[Any]:
             tensor = tensor.as_tensor()
         if tensor.dtype is sys.modules["torch"].bfloat16:
             tensor = tensor.float()
-        return tensor.resolve_conj().resolve_neg().numpy()
+        array: NDArray[Any] = tensor.resolve_conj().resolve_neg().numpy()
+        return array
     return np.asarray(values)
 
 

@@ -95,7 +95,7 @@ def _call(module: torch.nn.Module, batch: Array) -> Any:
 def _export(module: torch.nn.Module, image: Array, expected: Array, dynamo: bool) -> Classifier | str:
     """Returns the classifier of an exported module, or the reason why there is none."""
     # Older releases have one exporter.
-    choice = {"dynamo": dynamo} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    choice: dict[str, Any] = {"dynamo": dynamo} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     exporter = "torch.onnx.export" + (f" (dynamo={dynamo})" if choice else "")
     with tempfile.TemporaryDirectory(prefix="relevox-") as folder:
         path = Path(folder) / "network.onnx"
