@@ -6,8 +6,6 @@ import html
 import json
 import os
 import sys
-import tempfile
-import webbrowser
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -187,6 +185,9 @@ class Explanation:
 
     def show(self, height: int = 720) -> None:
         """Shows the page: in a notebook below the cell, else in a browser."""
+        import tempfile
+        import webbrowser
+
         shell = sys.modules.get("IPython")
         if shell is not None and shell.get_ipython() is not None:
             from IPython.display import HTML, display
@@ -205,6 +206,8 @@ class Explanation:
         ``overview.png``, ``index.html`` and ``explanation.json``. Without an affine, volumes have voxels of 1 mm, and the image's
         axes i, j, k are their z, y, x.
         """
+        import io
+
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         for method in self.methods:
@@ -214,10 +217,9 @@ class Explanation:
                 place / f"{method}-mask.nii.gz", method, "mask", self._affine, cut, SMALLEST_COMPONENT
             )
             _replace(place / f"{method}.csv", one._csv().encode())
-            with tempfile.TemporaryFile() as file:
-                np.save(file, one.map)
-                file.seek(0)
-                _replace(place / f"{method}.npy", file.read())
+            array = io.BytesIO()
+            np.save(array, one.map)
+            _replace(place / f"{method}.npy", array.getvalue())
         _replace(place / "overview.png", self.overview())
         _replace(place / "index.html", self.to_html().encode())
         _replace(place / "explanation.json", (json.dumps(self._document(), indent=2) + "\n").encode())
@@ -273,12 +275,10 @@ def _share(smallest_component: float) -> float:
 
 def _replace(path: Path, content: bytes) -> None:
     """Writes a file under a temporary name, and renames it when it is complete."""
-    file, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(file, "wb") as stream:
-            stream.write(content)
-        os.chmod(temporary, 0o644)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
