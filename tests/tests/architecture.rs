@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows between crates: who may use whom.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("relevox-grid", &[]),
     ("relevox-volume", &["relevox-grid"]),
     ("slic3d", &[]),
@@ -45,6 +45,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "slic3d",
         ],
     ),
+    ("relevox-python", &["relevox", "relevox-report"]),
 ];
 
 const MOST_LINES: usize = 500;

@@ -1,5 +1,5 @@
 //! `cargo xtask ci`: everything that must pass, cheapest checks first; `--cuda`: the checks of the CUDA build that need no
-//! GPU; `--browser`: the viewer page in a browser.
+//! GPU; `--browser`: the viewer page in a browser; `--python`: the Python package.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::cli::CiArgs;
+use crate::python;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
@@ -15,11 +16,12 @@ use relevox_experiment::progress::print_status;
 ///
 /// # Errors
 /// Returns an error that names the failed check.
-pub fn run(args: CiArgs) -> anyhow::Result<()> {
+pub fn run(args: &CiArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
-    match (args.cuda, args.browser) {
-        (true, _) => cuda(root),
-        (_, true) => browser(root),
+    match (args.cuda, args.browser, args.python) {
+        (true, ..) => cuda(root),
+        (_, true, _) => browser(root),
+        (.., true) => python::check(root, args.peers.as_deref()),
         _ => default_build(root),
     }
 }
@@ -122,6 +124,8 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
             "relevox-tests",
             "--exclude",
             "relevox-browser-tests",
+            "--exclude",
+            "relevox-python",
             "--no-verify",
             "--allow-dirty",
         ],

@@ -39,7 +39,7 @@ pub enum Command {
 }
 
 /// Arguments of `ci`.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct CiArgs {
     /// Lints and links the CUDA build instead, without running it (see docs/DEVICES.md for a toolkit).
     #[arg(long)]
@@ -47,6 +47,12 @@ pub struct CiArgs {
     /// Tests the viewer page in a browser instead; needs chromium and chromedriver.
     #[arg(long, conflicts_with = "cuda")]
     pub browser: bool,
+    /// Builds and tests the Python package instead (docs/PYTHON.md).
+    #[arg(long, conflicts_with = "cuda")]
+    pub python: bool,
+    /// An interpreter with PyTorch, Captum and MONAI, for the Python package's tests of networks.
+    #[arg(long, value_name = "PYTHON", requires = "python")]
+    pub peers: Option<PathBuf>,
 }
 
 /// Arguments of `device-check`.

@@ -5,6 +5,7 @@ mod ci;
 mod cli;
 mod device_check;
 mod page;
+mod python;
 mod results;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ fn run(command: Command, options: &DeviceOptions) -> anyhow::Result<()> {
         Command::Relevox(command) => command.run(options),
         Command::Results(args) => options.require_cpu("results").and_then(|()| results::run(&args)),
         Command::Bench(what) => options.require_cpu("bench").and_then(|()| bench::run(&what)),
-        Command::Ci(args) => options.require_cpu("ci").and_then(|()| ci::run(args)),
+        Command::Ci(args) => options.require_cpu("ci").and_then(|()| ci::run(&args)),
         Command::DeviceCheck(args) => device_check::run(args, options),
     }
 }

@@ -36,6 +36,21 @@ impl Geometry {
         Self::from_orientation(shape, Orientation::from_rows(world_from_voxel))
     }
 
+    /// Creates a grid of voxels whose axes have no known direction, such as that of a network's input.
+    ///
+    /// ```
+    /// use relevox_volume::Geometry;
+    ///
+    /// let grid = Geometry::unoriented([4, 5, 6], [3.0, 1.0, 1.0]);
+    /// assert!(!grid.has_orientation());
+    /// assert_eq!(grid.spacing_mm, [3.0, 1.0, 1.0]);
+    /// ```
+    pub fn unoriented(shape: [usize; 3], spacing_mm: [f64; 3]) -> Self {
+        let [dz, dy, dx] = spacing_mm;
+        let rows = [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, dz, 0.0]];
+        Self::from_orientation(shape, Orientation { sform_code: 0, ..Orientation::from_rows(rows) })
+    }
+
     /// Returns the directions in which the stored x, y and z axes point; of an oblique grid, the nearest.
     pub fn axis_codes(&self) -> AxisCodes {
         AxisCodes::of(&self.world_from_voxel)
