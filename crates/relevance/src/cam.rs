@@ -9,3 +9,30 @@ named! {
         GradCamPlusPlus = "gradcam-pp", "Grad-CAM++";
     }
 }
+
+/// The side of the target whose evidence is mapped.
+///
+/// A target with logit `l` has `l` for itself and `−l` for its opposite, so that their maps are the two halves that the
+/// ReLU separates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The predicted class (the target if `l ≥ 0`): Grad-CAM's own choice.
+    #[default]
+    Predicted,
+    /// The target, whatever is predicted.
+    Positive,
+    /// The target's opposite, whatever is predicted.
+    Negative,
+}
+
+impl Class {
+    /// Returns the side that a logit predicts; one that does not depend on the prediction as it is.
+    #[must_use]
+    pub fn of_logit(self, logit: f64) -> Self {
+        match self {
+            Self::Predicted if logit >= 0.0 => Self::Positive,
+            Self::Predicted => Self::Negative,
+            fixed => fixed,
+        }
+    }
+}

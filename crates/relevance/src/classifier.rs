@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Array5, ArrayView5, Axis};
 use relevox_perturb::{ImageView, Patch};
 
-use crate::{Cam, Error, RelevanceMap, Target};
+use crate::{Cam, Class, Error, RelevanceMap, Target};
 
 /// Any 3D image classifier.
 ///
@@ -74,8 +74,8 @@ pub trait Baseline: Sync {
     /// Returns the number of whole images worth computing in one call.
     fn whole_batch_size(&self) -> usize;
 
-    /// Computes the map of the predicted side of a target (the target itself if its logit is at least 0, otherwise its
-    /// opposite) from the last feature map of a network. By default an error: a black box has none.
+    /// Computes the map of one side of a target from the last feature map of a network. By default an error: a black box
+    /// has none.
     ///
     /// # Shapes
     /// The map is `[z, y, x]`, as the scan.
@@ -83,8 +83,8 @@ pub trait Baseline: Sync {
     /// # Errors
     /// Returns [`Error::InvalidSetting`] if the classifier is not a network that ends in a global mean and linear layers, and
     /// [`Error::OutOfRange`] if it does not have the target.
-    fn class_activation(&self, target: &Target, cam: Cam) -> Result<RelevanceMap, Error> {
-        let _ = target;
+    fn class_activation(&self, target: &Target, class: Class, cam: Cam) -> Result<RelevanceMap, Error> {
+        let _ = (target, class);
         Err(Error::setting(
             "method",
             "a network, whose feature maps are known",

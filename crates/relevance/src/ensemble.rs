@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView5, Axis, aview1};
 use relevox_perturb::{ImageView, Patch};
 
 use crate::classifier::{checked, unperturbed};
-use crate::{Baseline, Cam, Classifier, Error, RelevanceMap, Target};
+use crate::{Baseline, Cam, Class, Classifier, Error, RelevanceMap, Target};
 
 /// Classifiers that differ by chance only (seeds of training), as one whose outputs are the means of theirs.
 ///
@@ -123,12 +123,14 @@ impl Baseline for EnsembleBaseline<'_> {
         self.members.iter().map(|member| member.whole_batch_size()).min().unwrap_or(1)
     }
 
-    /// Returns the mean of the members' maps.
-    fn class_activation(&self, target: &Target, cam: Cam) -> Result<RelevanceMap, Error> {
+    /// Returns the mean of the members' maps, all for the side that the ensemble predicts.
+    fn class_activation(&self, target: &Target, class: Class, cam: Cam) -> Result<RelevanceMap, Error> {
+        target.check(self.logits.len())?;
+        let class = class.of_logit(target.logit(&self.logits));
         match &self.members[..] {
-            [single] => single.class_activation(target, cam),
+            [single] => single.class_activation(target, class, cam),
             members => {
-                let maps = members.iter().map(|member| member.class_activation(target, cam));
+                let maps = members.iter().map(|member| member.class_activation(target, class, cam));
                 RelevanceMap::average(&maps.collect::<Result<Vec<_>, _>>()?)
             }
         }

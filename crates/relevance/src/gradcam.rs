@@ -14,34 +14,10 @@ use relevox_models::graph::tensor::TensorGraph;
 use relevox_models::plan::Plan;
 use relevox_perturb::ImageView;
 
-use crate::network::upload_one;
+use crate::upload::upload_one;
 use crate::{Error, Link, RelevanceMap, Target};
 
-/// The side of the target whose evidence is mapped.
-///
-/// A target with logit `l` has `l` for itself and `−l` for its opposite, so that their maps are the two halves that the
-/// ReLU separates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// The predicted class (the target if `l ≥ 0`): Grad-CAM's own choice.
-    #[default]
-    Predicted,
-    /// The target, whatever is predicted.
-    Positive,
-    /// The target's opposite, whatever is predicted.
-    Negative,
-}
-
-impl Class {
-    /// The factor of the logit.
-    fn sign(self, logit: f64) -> f64 {
-        match self {
-            Self::Predicted if logit >= 0.0 => 1.0,
-            Self::Predicted | Self::Negative => -1.0,
-            Self::Positive => 1.0,
-        }
-    }
-}
+pub use crate::cam::Class;
 
 /// The last feature map of a network for an image: its channels, and the gradient of a class's logit by them.
 pub struct LastStage {
@@ -119,7 +95,10 @@ impl LastStage {
         let features = Var::from_tensor(features)?;
         let outputs = head(features.as_tensor())?.squeeze(0)?;
         let logit = target_logit(&outputs, target)?;
-        let sign = class.sign(f64::from(logit.to_scalar::<f32>()?));
+        let sign = match class.of_logit(f64::from(logit.to_scalar::<f32>()?)) {
+            Class::Negative => -1.0,
+            _ => 1.0,
+        };
         let gradients = (logit * sign)?.backward()?;
         let gradient = match gradients.get(features.as_tensor()) {
             Some(gradient) => gradient.detach(),

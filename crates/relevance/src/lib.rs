@@ -36,9 +36,11 @@ mod reversed;
 mod rise;
 mod scores;
 mod target;
+#[cfg(feature = "candle")]
+mod upload;
 
 pub use attribution::Attribution;
-pub use cam::Cam;
+pub use cam::{Cam, Class};
 pub use classifier::{Baseline, Classifier, DenseBaseline, FromFn, from_fn};
 pub use coalition::Coalitions;
 pub use components::remove_small_components;

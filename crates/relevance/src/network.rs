@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use ndarray::{Array2, ArrayView5};
 use relevox_models::engine::{self, Engine, Network};
 use relevox_models::graph::Graph;
@@ -11,8 +11,8 @@ use relevox_models::{Error as NetworkError, ResNet3d};
 use relevox_perturb::{ImageView, Patch};
 
 use crate::classifier::{checked, unperturbed};
-use crate::gradcam::{Class, LastStage};
-use crate::{Baseline, Cam, Classifier, Error, RelevanceMap, Target};
+use crate::gradcam::LastStage;
+use crate::{Baseline, Cam, Class, Classifier, Error, RelevanceMap, Target};
 
 /// A network in evaluation mode, on the CPU or a GPU: a residual network, or any graph as a [`TensorGraph`].
 ///
@@ -143,10 +143,10 @@ where
         self.engine.images_at_once(self.image.dim().into())
     }
 
-    fn class_activation(&self, target: &Target, cam: Cam) -> Result<RelevanceMap, Error> {
+    fn class_activation(&self, target: &Target, class: Class, cam: Cam) -> Result<RelevanceMap, Error> {
         let graph = self.engine.network().description()?;
         let device = self.engine.device();
-        let stage = LastStage::of_graph(&graph, self.image, target, Class::Predicted, device)?;
+        let stage = LastStage::of_graph(&graph, self.image, target, class, device)?;
         match cam {
             Cam::GradCam => stage.grad_cam(),
             Cam::GradCamPlusPlus => stage.grad_cam_pp(),
@@ -162,10 +162,4 @@ fn rows(values: Vec<f32>, outputs: usize) -> Result<Array2<f32>, Error> {
         expected: vec![images, outputs],
         found: vec![found],
     })
-}
-
-/// Copies an image to the device, as a batch of one.
-pub(crate) fn upload_one(image: ImageView<'_>, device: &Device) -> Result<Tensor, Error> {
-    let (c, z, y, x) = image.dim();
-    Ok(Tensor::from_vec(image.iter().copied().collect::<Vec<f32>>(), (1, c, z, y, x), device)?)
 }

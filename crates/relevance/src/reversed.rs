@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView4, ArrayView5};
 use relevox_perturb::{Box3, ImageView, Patch};
 
-use crate::{Baseline, Cam, Classifier, Error, RelevanceMap, Target};
+use crate::{Baseline, Cam, Class, Classifier, Error, RelevanceMap, Target};
 
 /// A classifier of images `[c, x, y, z]`, such as a network trained on what MONAI's `LoadImage` returns, as one of images
 /// `[c, z, y, x]`.
@@ -106,8 +106,8 @@ impl Baseline for ReversedBaseline<'_> {
         self.inner.whole_batch_size()
     }
 
-    fn class_activation(&self, target: &Target, cam: Cam) -> Result<RelevanceMap, Error> {
-        let RelevanceMap { voxels, flat } = self.inner.class_activation(target, cam)?;
+    fn class_activation(&self, target: &Target, class: Class, cam: Cam) -> Result<RelevanceMap, Error> {
+        let RelevanceMap { voxels, flat } = self.inner.class_activation(target, class, cam)?;
         Ok(RelevanceMap { voxels: voxels.reversed_axes().as_standard_layout().into_owned(), flat })
     }
 }

@@ -1,15 +1,14 @@
 //! From a classifier and a case to an explanation.
 
-use relevox_eval::LabelFree;
 use relevox_perturb::{ConstantFill, Fill, FillKind};
 use relevox_relevance::{
-    Attribution, Classifier, Diffusion, Explainer, Inputs, Lime, Occlusion, Progress, RegionGraph,
+    Attribution, Class, Classifier, Diffusion, Explainer, Inputs, Lime, Occlusion, Progress, RegionGraph,
     RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
 };
 use relevox_volume::Study;
 
 use crate::explanation::{MethodResult, Parts};
-use crate::{Error, Explanation, Method, Regions, SlicRegions};
+use crate::{Error, Explanation, MaskRule, Method, Regions, SlicRegions};
 
 /// What replaces a region.
 #[derive(Clone, Copy)]
@@ -41,21 +40,6 @@ impl Default for MethodSettings {
             rise: Rise::default(),
             occlusion: Occlusion::default(),
         }
-    }
-}
-
-/// From a map to a mask.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MaskRule {
-    /// The threshold, found from the map alone.
-    pub threshold: LabelFree,
-    /// Connected components with less than this share of the largest one's voxels are removed, 0 to 1.
-    pub smallest_component: f64,
-}
-
-impl Default for MaskRule {
-    fn default() -> Self {
-        Self { threshold: LabelFree::OtsuVolume, smallest_component: 0.1 }
     }
 }
 
@@ -153,7 +137,7 @@ pub fn explain(
         .iter()
         .filter_map(|&method| Some((method, method.cam()?)))
         .map(|(method, cam)| {
-            let map = baseline.class_activation(target, cam)?;
+            let map = baseline.class_activation(target, Class::Predicted, cam)?;
             MethodResult::of_voxels(method, &inputs, map, (&options.mask, study.brain.view()))
         })
         .collect::<Result<_, Error>>()?;

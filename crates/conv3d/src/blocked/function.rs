@@ -58,11 +58,11 @@ impl Function {
             Function::Elu(alpha) => each!(|x| if x > 0.0 { x } else { alpha * exp_minus_one(x) }),
             Function::Sigmoid => each!(sigmoid),
             Function::HardSigmoid { alpha, beta } => each!(|x: f32| (alpha * x + beta).clamp(0.0, 1.0)),
-            Function::Silu => each!(|x| x * sigmoid(x)),
+            Function::Silu => each!(|x| above(x) * sigmoid(x)),
             Function::HardSwish => each!(|x: f32| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
             Function::Mish => each!(mish),
             Function::Gelu => each!(|x| x * normal(x)),
-            Function::GeluTanh => each!(|x| x * sigmoid(GELU_TANH * (x + 0.044_715 * x * x * x))),
+            Function::GeluTanh => each!(gelu_tanh),
             Function::Tanh => each!(tanh),
             Function::Softplus => each!(softplus),
             Function::Clip { low, high } => each!(|x| if x < low {
@@ -131,9 +131,22 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// Limits `x` from below where its factor is 0 but for rounding, so that their product is.
+#[inline(always)]
+fn above(x: f32) -> f32 {
+    if x < -100.0 { -100.0 } else { x }
+}
+
+#[inline(always)]
+fn gelu_tanh(x: f32) -> f32 {
+    let x = above(x);
+    x * sigmoid(GELU_TANH * (x + 0.044_715 * x * x * x))
+}
+
 /// `tanh(log(1 + e))` is `e (e + 2) / (e (e + 2) + 2)` of `e = exp x`; beyond 20 it is 1.
 #[inline(always)]
 fn mish(x: f32) -> f32 {
+    let x = above(x);
     let e = exp(if x > 20.0 { 20.0 } else { x });
     let n = e * (e + 2.0);
     x * (n / (n + 2.0))

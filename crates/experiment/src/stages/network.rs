@@ -124,7 +124,16 @@ mod tests {
     const SHAPE: (usize, usize, usize, usize) = (2, 20, 24, 20);
 
     fn of(seeds: &[u64]) -> Network {
-        let config = ResNetConfig { depth: 10, in_channels: 2, width: 2, ..ResNetConfig::default() };
+        // Without strides in the stem, so that the last feature map has several voxels.
+        let (stem_stride, max_pool) = ([1; 3], false);
+        let config = ResNetConfig {
+            depth: 10,
+            in_channels: 2,
+            width: 2,
+            stem_stride,
+            max_pool,
+            ..ResNetConfig::default()
+        };
         let network = |seed: &u64| {
             let parameters = Parameters::seeded(*seed, &Device::Cpu);
             let network = ResNet3d::new(&config, parameters.frozen_builder()).unwrap();

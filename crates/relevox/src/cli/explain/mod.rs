@@ -16,6 +16,7 @@ mod scans;
 mod several;
 mod subject;
 mod tensor;
+mod work;
 
 use relevox_experiment::device::DeviceOptions;
 use relevox_experiment::run::check_writable;
@@ -23,7 +24,7 @@ use relevox_experiment::run::check_writable;
 use super::output::refuse_inside;
 use super::print_result;
 use notes::Notes;
-use one::Work;
+use work::Work;
 
 pub use args::ExplainArgs;
 
@@ -45,13 +46,16 @@ pub fn run(args: &ExplainArgs, device: &DeviceOptions) -> anyhow::Result<()> {
     let mut notes = Notes::default();
     let work = Work::load(args, device, &mut notes)?;
     let result = match &args.tensor {
-        Some(tensor) => work.explain(tensor::open(&work, tensor, device, &mut notes)?, &args.out, notes)?,
+        Some(tensor) => {
+            let subject = tensor::open(&work, tensor, device, &mut notes)?;
+            one::explain(&work, subject, &args.out, notes)?
+        }
         None if args.scans.are_several() => several::explain(&work, device, notes)?,
         None => {
             let scans = scans::Scans::load(&work, device, &mut notes)?;
             let mut cases = args.scans.files(scans.preprocess().sequences())?;
             let case = cases.swap_remove(0);
-            work.explain(scans.open(&work, case, &args.out, &mut notes)?, &args.out, notes)?
+            one::explain(&work, scans.open(&work, case, &args.out, &mut notes)?, &args.out, notes)?
         }
     };
     print_result(&result)

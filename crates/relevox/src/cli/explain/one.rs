@@ -4,148 +4,105 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use relevox_experiment::device::DeviceOptions;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_experiment::run::replace;
-use relevox_perturb::FillKind;
 use relevox_relevance::{Classifier, Target};
 use relevox_volume::{OutputTarget, npy};
 use serde_json::Value;
 
 use super::super::library_error::of_command;
 use super::args::ExplainArgs;
-use super::methods::{FillOption, LoadedFill};
 use super::notes::Notes;
 use super::pictures::Pictures;
 use super::subject::Subject;
+use super::work::Work;
 use super::{document, expect, files, regions, result};
-use crate::{Error, ExplainOptions, Explanation, Method, Regions, explain};
+use crate::{Error, ExplainOptions, Explanation, Regions};
 
 /// Largest difference between two answers of a program to the same input, relative to the largest output.
 const REPEATED: f32 = 1e-3;
 
-/// What all subjects of a call have in common.
-pub(super) struct Work<'a> {
-    pub(super) args: &'a ExplainArgs,
-    pub(super) methods: Vec<Method>,
-    fill: LoadedFill,
-    /// Whether progress is shown by region.
-    pub(super) shows_regions: bool,
-}
-
-impl<'a> Work<'a> {
-    /// Loads what is the same for all subjects.
-    ///
-    /// # Errors
-    /// Returns an error that names the option.
-    pub(super) fn load(
-        args: &'a ExplainArgs,
-        device: &DeviceOptions,
-        notes: &mut Notes,
-    ) -> anyhow::Result<Self> {
-        let methods = args.methods.methods(notes);
-        if let Some((_, twice)) =
-            methods.iter().enumerate().find(|(at, method)| methods[..*at].contains(method))
-        {
-            return Err(invalid_input(format!("--method: expected each method once, found {twice} twice")));
-        }
-        let fill = args.methods.load_fill(&device.open()?, notes)?;
-        Ok(Self { args, methods, fill, shows_regions: !args.scans.are_several() })
+/// Explains a subject and writes its files into a folder. Returns the result for stdout.
+///
+/// # Errors
+/// Returns an error if the classifier fails, options do not fit the subject, or a file cannot be written.
+pub(super) fn explain(
+    work: &Work<'_>,
+    subject: Subject,
+    out: &Path,
+    mut notes: Notes,
+) -> anyhow::Result<Value> {
+    let Work { args, methods, .. } = work;
+    let Subject { model, study, files, first } = &subject;
+    let network = model.network();
+    let named = || named(args, &subject);
+    let regions = regions::of(args, &subject, &mut notes)?;
+    if let Some(expected) = &args.expect {
+        let baseline = network.baseline(study.image.view());
+        let baseline = baseline.map_err(|error| of_command(error.into())).with_context(named)?;
+        expect::check(expected, baseline.logits())?;
     }
-
-    /// Explains a subject and writes its files into a folder. Returns the result for stdout.
-    ///
-    /// # Errors
-    /// Returns an error if the classifier fails, options do not fit the subject, or a file cannot be written.
-    pub(super) fn explain(&self, subject: Subject, out: &Path, mut notes: Notes) -> anyhow::Result<Value> {
-        let Self { args, methods, .. } = self;
-        let Subject { model, study, files, first } = &subject;
-        let network = model.network();
-        let named = || named(args, &subject);
-        let regions = regions::of(args, &subject, &mut notes)?;
-        if let Some(expected) = &args.expect {
-            let baseline = network.baseline(study.image.view());
-            let baseline = baseline.map_err(|error| of_command(error.into())).with_context(named)?;
-            expect::check(expected, baseline.logits())?;
-        }
-        let target = target(args, &subject, &mut notes)?;
-        self.check_fill(&subject)?;
-        let mut options = ExplainOptions {
-            regions: Regions::Given(regions),
-            methods: methods.clone(),
-            settings: args.methods.settings(),
-            fill: self.fill.source(),
-            target,
-            by_sequence: args.by_sequence,
-            mask: args.methods.rule(),
-            progress: &|_| interrupt::flow(),
-        };
-        let Regions::Given(partition) = &options.regions else { anyhow::bail!("expected a partition") };
-        let steps = options.steps(partition.len(), study).map_err(of_command)?;
-        let bar = self.shows_regions.then(|| Progress::start("explain", steps, "steps"));
-        let advance = |done: usize| {
-            bar.iter().for_each(|bar| bar.advance(done));
-            interrupt::flow()
-        };
-        options.progress = &advance;
-        let start = Instant::now();
-        let explanation = explain(network, study, &options).map_err(of_command).with_context(named)?;
-        let seconds = start.elapsed().as_secs_f64();
-        drop(bar);
-        warn_of_flat_maps(&explanation, &mut notes);
-        if let Some(first) = first {
-            check_repeated(first, &explanation.outputs, &mut notes);
-        }
-        let result = result::result(args, model, &explanation, seconds, &notes);
-        let extents = document::extents(study, &explanation.regions);
-        let document = document::document(args, &subject, &explanation, &extents, &result)?;
-        let pictures = Pictures { args, subject: &subject, explanation: &explanation, extents: &extents };
-        let pictures = match args.no_pictures || args.bids_derivatives {
-            true => None,
-            false => {
-                Some([(files::OVERVIEW, pictures.overview()?), (files::PAGE, pictures.page()?.into_bytes())])
-            }
-        };
-        match files {
-            Some(files) if args.bids_derivatives => {
-                let sidecar = result::sidecar(args, files, &result)?;
-                explanation.write_bids(out, &study.case, &sidecar).map_err(of_command)?;
-            }
-            _ => explanation.write(out).map_err(of_command)?,
-        }
-        if files.is_none() {
-            write_arrays(out, &explanation)?;
-        }
-        if args.bids_derivatives {
-            return Ok(result);
-        }
-        for (name, bytes) in pictures.iter().flatten() {
-            replace(&out.join(name), bytes)?;
-        }
-        document::write(out, &document)?;
-        if pictures.is_some() && self.shows_regions {
-            print_status(format!("{}: open it in a browser", out.join(files::PAGE).display()));
-        }
-        Ok(result)
+    let target = target(args, &subject, &mut notes)?;
+    work.check_fill(study)?;
+    let mut options = ExplainOptions {
+        regions: Regions::Given(regions),
+        methods: methods.clone(),
+        settings: args.methods.settings(),
+        fill: work.fill(),
+        target,
+        by_sequence: args.by_sequence,
+        mask: args.methods.rule(),
+        progress: &|_| interrupt::flow(),
+    };
+    let Regions::Given(partition) = &options.regions else { anyhow::bail!("expected a partition") };
+    let steps = options.steps(partition.len(), study).map_err(of_command)?;
+    let bar = work.shows_regions.then(|| Progress::start("explain", steps, "steps"));
+    let advance = |done: usize| {
+        bar.iter().for_each(|bar| bar.advance(done));
+        interrupt::flow()
+    };
+    options.progress = &advance;
+    let start = Instant::now();
+    let explanation = crate::explain(network, study, &options).map_err(of_command).with_context(named)?;
+    let seconds = start.elapsed().as_secs_f64();
+    drop(bar);
+    warn_of_flat_maps(&explanation, &mut notes);
+    if let Some(first) = first {
+        check_repeated(first, &explanation.outputs, &mut notes);
     }
-
-    /// Validates that a learned fill gets what it is trained on.
-    fn check_fill(&self, subject: &Subject) -> anyhow::Result<()> {
-        let LoadedFill::Learned(_) = &self.fill else { return Ok(()) };
-        match subject.study.image.iter().find(|value| !(0.0..=1.0).contains(*value)) {
-            Some(value) => Err(invalid_input(format!(
-                "--fill learned: expected intensities from 0 to 1, which its U-Net is trained on, found {value}"
-            ))),
-            None => Ok(()),
+    let result = result::result(args, model, &explanation, seconds, &notes);
+    let extents = document::extents(study, &explanation.regions);
+    let document = document::document(args, &subject, &explanation, &extents, &result)?;
+    let pictures = Pictures { args, subject: &subject, explanation: &explanation, extents: &extents };
+    let pictures = match args.no_pictures || args.bids_derivatives {
+        true => None,
+        false => {
+            Some([(files::OVERVIEW, pictures.overview()?), (files::PAGE, pictures.page()?.into_bytes())])
         }
+    };
+    match files {
+        Some(files) if args.bids_derivatives => {
+            let sidecar = result::sidecar(args, files, &result)?;
+            explanation.write_bids(out, &study.case, &sidecar).map_err(of_command)?;
+        }
+        _ => explanation.write(out).map_err(of_command)?,
     }
-
-    /// Returns whether values of the brain alone are used.
-    pub(super) fn uses_brain(&self) -> bool {
-        !matches!(&self.args.methods.fill, Some(FillOption::Constant(FillKind::Blank)))
+    if files.is_none() {
+        write_arrays(out, &explanation)?;
     }
+    if args.bids_derivatives {
+        return Ok(result);
+    }
+    for (name, bytes) in pictures.iter().flatten() {
+        replace(&out.join(name), bytes)?;
+    }
+    document::write(out, &document)?;
+    if pictures.is_some() && work.shows_regions {
+        print_status(format!("{}: open it in a browser", out.join(files::PAGE).display()));
+    }
+    Ok(result)
 }
 
 /// Names what is explained, and by what, for errors.

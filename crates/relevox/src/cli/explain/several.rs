@@ -15,8 +15,9 @@ use super::args::ExplainArgs;
 use super::document;
 use super::methods::FillOption;
 use super::notes::Notes;
-use super::one::Work;
+use super::one;
 use super::scans::Scans;
+use super::work::Work;
 use crate::cli::print_result;
 use crate::cli::scans::ScansArgs;
 
@@ -48,7 +49,7 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
             _ => {
                 let mut own = notes.clone();
                 let done = scans.open(work, case, &folder, &mut own).and_then(|subject| {
-                    work.explain(subject, &folder, own)?;
+                    one::explain(work, subject, &folder, own)?;
                     document::add(&folder, REQUEST, json!(request))
                 });
                 match done {

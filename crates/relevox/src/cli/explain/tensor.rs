@@ -13,9 +13,9 @@ use super::super::output::refuse_overwriting;
 use super::external;
 use super::files;
 use super::notes::Notes;
-use super::one::Work;
 use super::options::model_options;
 use super::subject::{AnyModel, Subject};
+use super::work::Work;
 use crate::{ModelOptions, TensorModel};
 
 /// Voxels that an axis of a NIfTI volume can have.
