@@ -86,11 +86,6 @@ impl Network {
     fn first(&self) -> Option<Vec<f32>> {
         self.first.clone()
     }
-
-    /// Name of an output's class.
-    fn class_name(&self, output: usize) -> String {
-        self.model.class(output)
-    }
 }
 
 impl Network {
