@@ -84,7 +84,7 @@ impl Function {
 }
 
 /// `2 · sqrt(2 / π)`: `0.5 · (1 + tanh u)` is `sigmoid(2u)`.
-const GELU_TANH: f32 = 1.595_769_1;
+const GELU_TANH: f32 = 1.595_769;
 
 /// The power of two nearest to `exp x` and the rest `r` of `x = n · ln 2 + r`, |r| ≤ ln 2 / 2. Results beyond the range of
 /// normal numbers are those at its ends.
@@ -93,7 +93,7 @@ fn split(x: f32) -> (f32, f32) {
     // Adding 1.5 · 2^23 rounds to an integer, which is then in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first with few digits.
-    const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     let x = if x < -87.0 { -87.0 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
     let sum = x * LOG2_E + ROUND;
@@ -105,7 +105,7 @@ fn split(x: f32) -> (f32, f32) {
 /// `exp r − 1` of a small `r`: the polynomial of Cephes' `expf` (S. L. Moshier, <https://netlib.org/cephes/>).
 #[inline(always)]
 fn small(r: f32) -> f32 {
-    const P: [f32; 6] = [1.987_569_15e-4, 1.398_199_95e-3, 8.333_451_9e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
+    const P: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
     let mut p = P[0];
     for coefficient in &P[1..] {
         p = p * r + coefficient;

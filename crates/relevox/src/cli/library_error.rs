@@ -18,6 +18,9 @@ pub(super) fn of_command(error: Error) -> anyhow::Error {
         {
             invalid_input(error)
         }
+        Error::Relevance(relevox_relevance::Error::InvalidSetting { setting: "method", expected, found }) => {
+            invalid_input(format!("--method: expected {expected}, found {found}"))
+        }
         Error::Relevance(error) => error.into(),
         Error::Command(error) => invalid_input(error),
         Error::Runtime(_) | Error::Unsupported { .. } | Error::UnknownName { .. } => invalid_input(error),
