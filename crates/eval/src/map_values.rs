@@ -1,4 +1,4 @@
-//! What a label-free threshold of a relevance map is found from.
+//! Input of label-free thresholds: the values of a relevance map and their volumes.
 
 use crate::error::Error;
 use crate::label_free::LabelFree;

@@ -1,4 +1,4 @@
-//! What a file states about a network, whatever its operators are.
+//! The header of a file: inputs, outputs and metadata of any network, including those with unsupported operators.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,14 +14,14 @@ use crate::Error;
 /// The versions of the operator set that are read.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=23;
 
-/// What an ONNX file states about its network, for a runtime that computes operators which a graph does not have.
+/// Header of an ONNX file, for runtimes that compute operators that [`Graph`](crate::graph::Graph) does not support.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
     /// Version of the operator set.
     pub opset: i64,
     /// Name of the input.
     pub input: String,
-    /// Whether the input is of single precision.
+    /// `true` if the input has single precision.
     pub is_single: bool,
     /// Images of a batch, or `None` if the axis is dynamic.
     pub batch: Option<usize>,

@@ -33,7 +33,7 @@ pub(super) struct Patched<'a> {
     pub starts: &'a [[isize; 3]],
     /// Voxels of the layer by axis.
     pub layer: [usize; 3],
-    /// What voxels outside the layer read as.
+    /// Value of padding voxels outside the layer.
     pub outside: f32,
 }
 

@@ -13,12 +13,12 @@ pub(super) struct Step {
     /// The operation on everything that its outputs read, without padding; `None` if that is the output.
     pub unpadded: Option<Kernel>,
     pub reach: Reach,
-    /// What voxels outside a layer read as.
+    /// Value of padding voxels outside a layer.
     pub outside: f32,
     /// Values that it reads. Several inputs of [`Reach::Window`] are concatenated along the channels.
     pub inputs: Vec<usize>,
     pub output: usize,
-    /// Whether the result is a vector by image, and not a map.
+    /// `true` if the result is one vector per image, `false` if it is a map.
     pub is_vector: bool,
 }
 
@@ -29,7 +29,7 @@ impl Step {
     }
 }
 
-/// What is known of a value of a graph whatever the size of the image.
+/// Properties of a value of a graph that do not depend on the size of the image.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traits {
     /// Channels of a map, or length of a vector.
@@ -39,7 +39,7 @@ pub(super) struct Traits {
     pub last_use: Option<usize>,
     /// The value whose windows it is computed in, because only that value's step reads it, voxel by voxel.
     pub joins: Option<usize>,
-    /// Whether it depends on every voxel of the image.
+    /// `true` if it depends on every voxel of the image.
     pub is_global: bool,
     /// Whether windows of it are cut.
     pub is_cached: bool,

@@ -44,7 +44,7 @@ impl RuntimeClassifier {
     ///
     /// # Errors
     /// Returns [`RuntimeError::Network`] if the runtime refuses the network, and [`RuntimeError::Unfit`] if the images have
-    /// another size than the file states, or the network is no classifier of images of single precision.
+    /// another size than the file states, or the network is not a classifier of single-precision images.
     pub(super) fn new(
         environment: &Environment,
         files: &OnnxFiles,

@@ -12,7 +12,7 @@ pub(crate) struct Kernel {
     operation: Operation,
     /// The parameters, shaped as the operation uses them.
     parameters: Vec<Tensor>,
-    /// Whether a ReLU follows.
+    /// `true` to apply a ReLU to the result.
     relu: bool,
 }
 
