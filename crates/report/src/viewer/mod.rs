@@ -20,7 +20,7 @@
 //!     ..Viewer::on(&grid)
 //! };
 //! let page = viewer.to_html()?;
-//! assert!(page.starts_with("<!DOCTYPE html>") && !page.contains("http"));
+//! assert!(page.starts_with("<!DOCTYPE html>") && !page.contains("http://") && !page.contains("https://"));
 //! # Ok::<(), relevox_report::Error>(())
 //! ```
 
