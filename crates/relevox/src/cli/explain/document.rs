@@ -36,6 +36,9 @@ pub(super) fn document(
     document["case"] = json!(subject.study.case);
     document["model"] = json!(model_files(args)?);
     document["scans"] = json!(input_files(args, subject)?);
+    if let Some(outline) = &subject.outline {
+        document["outline"]["sha256"] = json!(hash_file(outline.file.path())?);
+    }
     document["regions"] = regions(explanation, extents).into();
     Ok(document)
 }

@@ -86,7 +86,6 @@ impl Pictures<'_> {
                 label if Some(label) == background => OUTSIDE,
                 label => label,
             });
-        let expert = self.expert(grid)?;
         let viewer = Viewer {
             title: study.case.clone(),
             images: scans
@@ -95,9 +94,10 @@ impl Pictures<'_> {
                 .collect(),
             overlays: maps.iter().map(|(result, map)| overlay(result, map.voxels.view())).collect(),
             regions: Some(Regions { labels: labels.view(), rows: self.rows()? }),
-            outline: expert
+            outline: subject
+                .outline
                 .as_ref()
-                .map(|voxels| Outline { name: "expert".to_owned(), voxels: voxels.view() }),
+                .map(|expert| Outline { name: "expert".to_owned(), voxels: expert.voxels.view() }),
             facts: self.facts()?,
             ..Viewer::on(grid)
         };
@@ -129,14 +129,6 @@ impl Pictures<'_> {
         let first = self.sequence()?;
         scans.sort_by_key(|(name, _)| *name != first);
         Ok(scans)
-    }
-
-    /// The expert's segmentation on the scan's grid, if the case has one.
-    fn expert(&self, grid: &Geometry) -> anyhow::Result<Option<Array3<bool>>> {
-        let segmentation = self.subject.files.as_ref().and_then(|files| files.segmentation.as_ref());
-        let Some(file) = segmentation else { return Ok(None) };
-        let labels = file.read_labels()?;
-        Ok(labels.geometry.same_grid(grid).then(|| labels.voxels.mapv(|label| label > 0)))
     }
 
     /// The sequence below maps: that of the option, else that of the regions, else the first.
@@ -212,6 +204,13 @@ impl Pictures<'_> {
         }
         facts.push(("Regions", explanation.regions.len().to_string()));
         facts.push(("Fill", explanation.fill().to_owned()));
+        if let Some(outline) = &self.subject.outline {
+            let name = outline.file.path().file_name().unwrap_or_default().to_string_lossy();
+            facts.push((
+                "Expert’s outline",
+                format!("{name}: compared with masks; no relevance depends on it"),
+            ));
+        }
         facts.push(("Relevox", env!("CARGO_PKG_VERSION").to_owned()));
         Ok(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }

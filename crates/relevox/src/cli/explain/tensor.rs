@@ -66,7 +66,7 @@ pub(super) fn open(
     if has_background && (work.uses_brain() || (args.labels.is_none() && args.masked.unwrap_or(true))) {
         notes.assume("voxels that are 0 in every channel count as background".to_owned());
     }
-    Ok(Subject { model: AnyModel::Tensor(model), study, files: None, first })
+    Ok(Subject { model: AnyModel::Tensor(model), study, files: None, outline: None, first })
 }
 
 /// Reads a tensor `[c, z, y, x]` or `[1, c, z, y, x]`.
