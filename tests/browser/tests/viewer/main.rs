@@ -8,6 +8,8 @@ mod screen;
 
 use browser::Browser;
 use phantom::{Phantom, SHAPE, block, id, is_outlined, middle, relevance, scan_value, smooth, voxels};
+use relevox_report::viewer::Viewer;
+use relevox_volume::Geometry;
 use screen::{PLANES, Screen};
 use serde_json::Value;
 
@@ -218,6 +220,20 @@ fn the_list_of_regions_is_sorted_and_jumps() {
     assert_eq!(block(screen.crosshair()), 3);
     assert!(browser.text("#readout-region").starts_with(&format!("Region {}:", rows[3].id)));
     assert_eq!(browser.text("#regions tr.selected td:nth-child(2)"), rows[3].id.to_string());
+}
+
+/// Directions and positions that the file does not state are not shown.
+#[test]
+fn a_file_without_orientation_has_no_letters_and_no_millimetres() {
+    let (phantom, grid) = (Phantom::lps(), Geometry::unoriented(SHAPE, phantom::SPACING));
+    let browser = Browser::start();
+    browser.open(&Viewer { grid: &grid, ..phantom.viewer() }.to_html().unwrap());
+    let screen = Screen::new(&browser);
+    screen.centre_on(middle([1, 1, 1]));
+    assert!(browser.text("#readout-where").contains("voxel "));
+    assert!(!browser.text("#readout-where").contains("mm"), "{}", browser.text("#readout-where"));
+    assert_eq!(browser.text("[data-plane=axial] figcaption b"), "Along z");
+    browser.screenshot("unoriented");
 }
 
 #[test]

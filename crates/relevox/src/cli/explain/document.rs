@@ -39,7 +39,8 @@ pub(super) fn document(
     if let Some(outline) = &subject.outline {
         document["outline"]["sha256"] = json!(hash_file(outline.file.path())?);
     }
-    document["regions"] = regions(explanation, extents).into();
+    let oriented = subject.study.frame.scan().has_orientation();
+    document["regions"] = regions(explanation, extents, oriented).into();
     Ok(document)
 }
 
@@ -78,8 +79,9 @@ fn hashed(path: &Path) -> anyhow::Result<Value> {
     Ok(json!({ "file": path, "sha256": hash_file(path)? }))
 }
 
-/// Describes each region, the most relevant of the main method first.
-fn regions(explanation: &Explanation, extents: &[RegionExtent]) -> Vec<Value> {
+/// Describes each region, the most relevant of the main method first. Without an orientation, a position in millimetres is
+/// not known.
+fn regions(explanation: &Explanation, extents: &[RegionExtent], oriented: bool) -> Vec<Value> {
     let Some(main) = explanation.results.first() else { return Vec::new() };
     let describe = |(rank, region): (usize, usize)| {
         let extent = &extents[region];
@@ -93,7 +95,8 @@ fn regions(explanation: &Explanation, extents: &[RegionExtent]) -> Vec<Value> {
             "rank": rank + 1,
             "voxels": extent.voxels,
             "volume_ml": extent.ml,
-            "centroid_mm": extent.centroid_mm,
+            "centroid_mm": oriented.then_some(extent.centroid_mm),
+            "centre_voxel": extent.centre,
             "relevance": of(&|result| result.relevance[region]),
             "value": of(&|result| result.attribution.values[region]),
         });

@@ -52,7 +52,7 @@ impl Pictures<'_> {
             title: &study.case,
             about: &format!("{}. {}{fill}", self.answer(), main.method.label()),
             grid: &grid,
-            oriented: subject.files.is_some() && study.frame.scan().has_orientation(),
+            oriented: study.frame.scan().has_orientation(),
             scan: image,
             scan_name: &sequence,
             map: main.map.voxels.view(),
@@ -204,6 +204,9 @@ impl Pictures<'_> {
         }
         facts.push(("Regions", explanation.regions.len().to_string()));
         facts.push(("Fill", explanation.fill().to_owned()));
+        if self.subject.files.is_none() {
+            facts.push(("Voxels", "of unknown size; 1000 are counted as a millilitre".to_owned()));
+        }
         if let Some(outline) = &self.subject.outline {
             let name = outline.file.path().file_name().unwrap_or_default().to_string_lossy();
             facts.push((

@@ -56,8 +56,8 @@ pub(super) fn open(
     model.assumed().iter().for_each(|line| notes.assume(line.clone()));
     notes.assume(format!("{file}: taken as the network's input as it is, with the network's own axes"));
     notes.assume(
-        "volumes (.nii.gz) have the identity affine, their axes x, y, z are the tensor's last, third and second of \
-         [c, z, y, x]"
+        "volumes (.nii.gz) state no orientation, voxels of 1 mm; their axes x, y, z are the tensor's last, third and second \
+         of [c, z, y, x]"
             .to_owned(),
     );
     let channels = channel_names(&model, &image, &file)?;
