@@ -5,6 +5,7 @@ use ndarray::{Array3, ArrayView3};
 use relevox_experiment::failure::invalid_input;
 use relevox_relevance::Link;
 use relevox_report::figures::{Overview, OverviewRegion};
+use relevox_report::tables::wording::{change, probability, significant};
 use relevox_report::viewer::{
     Image, Outline, Overlay, OverlayThreshold, RegionExtent, RegionRow, Regions, Viewer,
 };
@@ -153,7 +154,10 @@ impl Pictures<'_> {
         let class = subject.model.network().class(target.output);
         match target.link {
             Link::Value => format!("{class} = {:.4}", explanation.logit()),
-            _ => format!("{class}: p = {:.3}", explanation.probability()),
+            _ => match probability(explanation.probability()) {
+                bounded if bounded.starts_with('>') => format!("{class}: p {bounded}"),
+                p => format!("{class}: p = {p}"),
+            },
         }
     }
 
@@ -163,11 +167,11 @@ impl Pictures<'_> {
         let changes = self.explanation.scores.as_ref().map(|scores| {
             let row = &scores.rows[region];
             match self.explanation.target.link {
-                Link::Value => format!("Δ {}, ", signed(row.delta_logit)),
-                _ => format!("Δp {}, Δlogit {}, ", signed(row.delta_p), signed(row.delta_logit)),
+                Link::Value => format!("Δ {}, ", change(row.delta_logit, 3)),
+                _ => format!("Δp {}, Δlogit {}, ", change(row.delta_p, 3), change(row.delta_logit, 2)),
             }
         });
-        format!("relevance {relevance:.0}, {}{ml:.1} ml", changes.unwrap_or_default())
+        format!("relevance {relevance:.0}, {}{} ml", changes.unwrap_or_default(), significant(ml, 1))
     }
 
     fn rows(&self) -> anyhow::Result<Vec<RegionRow>> {
@@ -219,30 +223,10 @@ impl Pictures<'_> {
     }
 }
 
-/// Formats a change with its sign: three decimals, or two digits of a smaller one.
-fn signed(change: f64) -> String {
-    let text = if change == 0.0 || change.abs() >= 5e-4 {
-        format!("{change:+.3}")
-    } else {
-        format!("{change:+.1e}")
-    };
-    text.replace('-', "−")
-}
-
 fn overlay<'a>(result: &MethodResult, voxels: ArrayView3<'a, f32>) -> Overlay<'a> {
     let threshold = result.threshold.map(|value| {
         let threshold = relevox_report::tables::Threshold::from(result.rule);
         OverlayThreshold { value, rule: threshold.label().to_owned() }
     });
     Overlay { range: Some([0.0, 100.0]), threshold, ..Overlay::new(result.method.label(), voxels) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_changes_keep_their_digits() {
-        assert_eq!([0.25, -0.1234, 0.0, -0.000_012].map(signed), ["+0.250", "−0.123", "+0.000", "−1.2e−5"]);
-    }
 }
