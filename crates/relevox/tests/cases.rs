@@ -89,6 +89,54 @@ fn several_cases_have_the_results_of_each_and_are_resumed() {
 }
 
 #[test]
+fn bids_derivatives_are_resumed() {
+    let cases = Cases::new();
+    // A BIDS data set: the first two cases, renamed.
+    let mut folders = Vec::new();
+    for (at, case) in cases.cases.iter().take(2).enumerate() {
+        let subject = format!("sub-0{}", at + 1);
+        let folder = cases.untrained.path(&format!("bids/{subject}/anat"));
+        fs::create_dir_all(&folder).unwrap();
+        let names = [
+            ("t1", "T1w"),
+            ("t1ce", "ce-gd_T1w"),
+            ("t2", "T2w"),
+            ("flair", "FLAIR"),
+            ("seg", "label-tumor_mask"),
+        ];
+        for (from, to) in names {
+            let from = case.join(format!("{}_{from}.nii.gz", cases.ids()[at]));
+            fs::copy(from, folder.join(format!("{subject}_{to}.nii.gz"))).unwrap();
+        }
+        folders.push(cases.untrained.text(&format!("bids/{subject}")));
+    }
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let ids = serde_json::json!(["sub-01", "sub-02"]);
+    let none = serde_json::json!([]);
+    let run = || printed(&succeed(cases.explain(&folders, &["--bids-derivatives"])));
+    let first = run();
+    assert_eq!((&first["explained"], &first["skipped"]), (&ids, &none));
+    let out = cases.untrained.path("out");
+    let sidecar = out.join("sub-01/sub-01_desc-diffused_map.json");
+    let described: Value = serde_json::from_slice(&fs::read(&sidecar).unwrap()).unwrap();
+    assert!(described["Result"]["methods"]["diffused"]["mask_dice"].is_f64(), "{described}");
+    let written = files(&out);
+    let again = run();
+    assert_eq!((&again["explained"], &again["skipped"]), (&none, &ids));
+    assert_eq!(files(&out), written);
+    // Interrupted before the last file of a case.
+    fs::remove_file(out.join("sub-02/sub-02_desc-perturb_map.json")).unwrap();
+    assert_eq!(run()["explained"], serde_json::json!(["sub-02"]));
+    // Changed since.
+    fs::copy(
+        cases.untrained.path("bids/sub-02/anat/sub-02_label-tumor_mask.nii.gz"),
+        cases.untrained.path("bids/sub-01/anat/sub-01_label-tumor_mask.nii.gz"),
+    )
+    .unwrap();
+    assert_eq!(run()["explained"], serde_json::json!(["sub-01"]));
+}
+
+#[test]
 fn a_case_that_cannot_be_read_does_not_stop_the_others() {
     let cases = Cases::new();
     let scan = cases.cases[0].join(format!("{}_t2.nii.gz", cases.ids()[0]));

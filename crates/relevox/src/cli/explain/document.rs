@@ -1,6 +1,6 @@
 //! `explanation.json`: everything that a program may want to know about an explanation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use relevox_experiment::run::{hash_file, replace};
@@ -13,7 +13,8 @@ use slic3d::Supervoxels;
 use super::args::ExplainArgs;
 use super::files;
 use super::subject::Subject;
-use crate::Explanation;
+use super::work::Work;
+use crate::{Explanation, Method};
 
 /// Version of the format.
 const FORMAT: u32 = 1;
@@ -116,23 +117,47 @@ pub(super) fn extents(study: &Study, regions: &Supervoxels) -> Vec<RegionExtent>
     extents
 }
 
-/// Adds a key to the document in a folder.
+/// Returns the files in a folder that state what a case was computed from: `explanation.json`, or under BIDS names the JSON
+/// files of the maps. They are written last.
+pub(super) fn paths(work: &Work<'_>, folder: &Path, case: &str) -> Vec<PathBuf> {
+    match work.args.bids_derivatives {
+        false => vec![folder.join(files::DOCUMENT)],
+        true => {
+            let sidecar = |method: &Method| folder.join(Explanation::bids_sidecar(case, *method));
+            work.methods.iter().map(sidecar).collect()
+        }
+    }
+}
+
+/// Removes a document, if there is one.
 ///
 /// # Errors
-/// Returns an error if the document cannot be read or written. Does nothing if there is none.
-pub(super) fn add(folder: &Path, key: &str, value: Value) -> anyhow::Result<()> {
-    let Some(mut document) = read(folder)? else { return Ok(()) };
-    document[key] = value;
-    write(folder, &document)
+/// Returns an error if it cannot be removed.
+pub(super) fn discard(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Adds a key to a document.
+///
+/// # Errors
+/// Returns an error if the document cannot be read or written.
+pub(super) fn add(path: &Path, key: &str, value: &Value) -> anyhow::Result<()> {
+    let mut document = read(path)?.with_context(|| format!("{}: expected a document", path.display()))?;
+    document[key] = value.clone();
+    replace(path, format!("{document:#}\n").as_bytes())
 }
 
 /// Reads a document that an earlier call wrote; `None` if there is none.
 ///
 /// # Errors
 /// Returns an error if the file exists and is not JSON.
-pub(super) fn read(folder: &Path) -> anyhow::Result<Option<Value>> {
-    let path = folder.join(files::DOCUMENT);
-    match std::fs::read(&path) {
+pub(super) fn read(path: &Path) -> anyhow::Result<Option<Value>> {
+    match std::fs::read(path) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| path.display().to_string()),

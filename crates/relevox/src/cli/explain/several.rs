@@ -44,14 +44,20 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
         interrupt::check()?;
         let id = case.id.clone();
         let folder = args.out.join(folder_name(&id));
-        let request = request(&options, &case)?;
-        match document::read(&folder) {
-            Ok(Some(earlier)) if earlier[REQUEST] == json!(request) => skipped.push(id),
-            _ => {
+        let request = json!(request(&options, &case)?);
+        let documents = document::paths(work, &folder, &id);
+        let is_done = |path: &PathBuf| {
+            document::read(path).ok().flatten().is_some_and(|earlier| earlier[REQUEST] == request)
+        };
+        match documents.iter().all(is_done) {
+            true => skipped.push(id),
+            false => {
                 let mut own = notes.clone();
                 let done = scans.open(work, case, &folder, &mut own).and_then(|subject| {
+                    // An interruption must not leave documents of an earlier request next to new maps.
+                    documents.iter().try_for_each(|path| document::discard(path))?;
                     one::explain(work, subject, &folder, own)?;
-                    document::add(&folder, REQUEST, json!(request))
+                    documents.iter().try_for_each(|path| document::add(path, REQUEST, &request))
                 });
                 match done {
                     Ok(()) => explained.push(id),
