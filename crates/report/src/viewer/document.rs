@@ -8,6 +8,7 @@ use super::payload::Payload;
 use super::script::{BROWSER_CHECK, script};
 use super::statement::statements;
 use crate::error::Error;
+use crate::theme::THEME;
 
 /// Forbids the browser any connection: everything is in the file.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
@@ -56,7 +57,7 @@ impl Viewer<'_> {
                     meta http-equiv="Content-Security-Policy" content=(POLICY);
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (self.title) " · Relevox" }
-                    style { (PreEscaped(include_str!("viewer.css"))) }
+                    style { (PreEscaped(THEME)) (PreEscaped(include_str!("viewer.css"))) }
                 }
                 body {
                     (header(self))
