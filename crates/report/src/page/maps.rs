@@ -36,10 +36,14 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
              0–100 within each case. Axial slices in radiological orientation: anterior up, the patient’s right on \
              the left.",
         ))
-        p {
-            "The " a href="#glance" { "summary" } " shows one case under every method. The brightness control and the \
-             untrained network have not learned the grades."
-        }
+        (figure(
+            report,
+            FigureKind::Explainers,
+            "One test case under every method.",
+            "The same slice on the same scale, 0–100 within each map; turquoise: the expert’s outline. The oracle Dice \
+             is computed on the whole volume. The brightness control and the untrained network have not learned the \
+             grades.",
+        ))
     }
 }
 

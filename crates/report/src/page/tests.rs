@@ -67,7 +67,7 @@ fn every_number_is_on_the_page_with_the_papers() {
     let (page, summary) = (page(true), sample::summary());
     let shown = |number: &crate::tables::Number| match number.mean {
         Some(mean) => format!("<b>{}</b>", crate::tables::wording::decimal(mean)),
-        None => "– <small>one class &lt;only&gt;</small>".to_owned(),
+        None => "– <small class=\"why\">one class &lt;only&gt;</small>".to_owned(),
     };
     for dice in summary.dice.values() {
         assert!(page.contains(&shown(&dice.oracle)));
