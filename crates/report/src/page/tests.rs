@@ -25,6 +25,7 @@ fn page(synthetic: bool) -> String {
 fn every_table_and_figure_is_on_the_page() {
     let page = page(true);
     assert_eq!(page.matches("href=\"pages/first.html\"").count(), 2);
+    assert!(page.contains("for 1 of the 2 test cases"));
     for id in [
         "glance",
         "paper",
