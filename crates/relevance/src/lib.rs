@@ -16,6 +16,7 @@ mod ensemble;
 mod error;
 mod explainer;
 mod faithfulness;
+mod features;
 #[cfg(feature = "candle")]
 pub mod gradcam;
 #[cfg(feature = "candle")]
@@ -28,6 +29,7 @@ mod network;
 mod occlusion;
 mod one_channel;
 mod perturbation;
+mod pooled;
 mod probability;
 mod progress;
 mod region_logits;
@@ -50,6 +52,7 @@ pub use ensemble::Ensemble;
 pub use error::Error;
 pub use explainer::{Explainer, Inputs};
 pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
+pub use features::region_features;
 pub use lime::{Lime, ValidLime, Weighting};
 pub use map::{RelevanceMap, mean_by_region};
 #[cfg(feature = "candle")]
@@ -57,6 +60,7 @@ pub use network::NetworkClassifier;
 pub use occlusion::{Occlusion, ValidOcclusion};
 pub use one_channel::{OneChannel, score_channels};
 pub use perturbation::Perturbation;
+pub use pooled::{PooledCase, Pooling, ValidPooling};
 pub use probability::{sigmoid, sigmoid_difference};
 pub use progress::{Progress, silent};
 pub use region_logits::{RegionLogits, region_logits};
