@@ -21,6 +21,7 @@ mod faithfulness;
 pub mod gradcam;
 #[cfg(feature = "candle")]
 mod gradcam_pp;
+mod hierarchical;
 mod lime;
 mod linear;
 mod map;
@@ -52,6 +53,7 @@ pub use ensemble::Ensemble;
 pub use error::Error;
 pub use explainer::{Explainer, Inputs};
 pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
+pub use hierarchical::{Hierarchical, ValidHierarchical};
 pub use lime::{Lime, ValidLime, Weighting};
 pub use map::{RelevanceMap, mean_by_region};
 #[cfg(feature = "candle")]
