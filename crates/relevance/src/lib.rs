@@ -25,6 +25,7 @@ mod hierarchical;
 mod lime;
 mod linear;
 mod map;
+mod minimal_sets;
 #[cfg(feature = "candle")]
 mod network;
 mod occlusion;
@@ -56,6 +57,7 @@ pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
 pub use hierarchical::{Hierarchical, ValidHierarchical};
 pub use lime::{Lime, ValidLime, Weighting};
 pub use map::{RelevanceMap, mean_by_region};
+pub use minimal_sets::{Answer, MinimalSets, RegionSet, ValidMinimalSets, necessary, sufficient};
 #[cfg(feature = "candle")]
 pub use network::NetworkClassifier;
 pub use occlusion::{Occlusion, ValidOcclusion};
