@@ -16,8 +16,11 @@
 //! budget is evidence for and evidence against that cancel in a node, and a small region in a node that was never opened,
 //! whose value is spread over the node's volume.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeSet, BinaryHeap};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
@@ -37,10 +40,12 @@ const EXPLORING: usize = 4;
 /// `2ⁿ − 1` on one that adds a region at a time. Evaluations beyond that are not made.
 ///
 /// Within the budget the node with the largest expected gain is opened next: the mean effect of the contexts in which it
-/// is still closed, over `(1 + k)^1.5` after `k` contexts, in the context in which it has the largest effect. One of four
-/// openings goes to the largest node that was never opened, in which evidence may cancel. What a node is worth in other contexts is divided between its children as in those asked, or, if it was never opened, among its
-/// regions by the number of voxels that the fill changes. The values add up to the logit of the scan less that of the
-/// scan with every region replaced, whatever the budget.
+/// is still closed, over `(1 + k)^1.5` after `k` contexts. The first context of a node is drawn in proportion to its
+/// effect, so that an AND or an OR is seen where it shows; the others are drawn evenly, so that they stand for all. One of
+/// four openings goes to the largest node that was never opened, in which evidence may cancel. What a node is worth in
+/// other contexts is divided between its children as in those asked, or, if it was never opened, among its regions by the
+/// number of voxels that the fill changes. The values add up to the logit of the scan less that of the scan with every
+/// region replaced, whatever the budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
@@ -50,11 +55,13 @@ pub struct Hierarchical {
     /// Ends the search once the largest expected gain is below this share of the difference between the scan's logit and
     /// that of the scan with every region replaced; at least 0, and with 0 the budget is spent.
     pub tolerance: f64,
+    /// Seed of the contexts, which matters as long as the budget does not cover all of them.
+    pub seed: u64,
 }
 
 impl Default for Hierarchical {
     fn default() -> Self {
-        Self { evaluations: 1000, tolerance: 0.0 }
+        Self { evaluations: 1000, tolerance: 0.0, seed: 0 }
     }
 }
 
@@ -108,7 +115,7 @@ impl ValidHierarchical {
             });
         }
         let coalitions = Coalitions::new(baseline, regions, fill, target)?;
-        let mut search = Search::new(&coalitions, tree);
+        let mut search = Search::new(&coalitions, tree, self.0.seed);
         let Some(root) = search.top else {
             return Attribution::new(baseline, regions, target, vec![0.0; regions.len()]);
         };
@@ -147,28 +154,6 @@ struct Question {
     with: f64,
 }
 
-/// The larger effect first, then the earlier context.
-impl Ord for Question {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let effects = self.effect.abs().total_cmp(&other.effect.abs());
-        effects.then_with(|| other.context.cmp(&self.context))
-    }
-}
-
-impl PartialOrd for Question {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Question {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Question {}
-
 /// What is known of a node.
 #[derive(Clone, Debug, Default)]
 struct Node {
@@ -176,7 +161,7 @@ struct Node {
     branches: Option<[usize; 2]>,
     /// Number of voxels that the fill changes.
     volume: usize,
-    waiting: BinaryHeap<Question>,
+    waiting: Vec<Question>,
     /// Sum of the absolute effects of the questions that wait.
     stake: f64,
     /// Number of contexts it is known in, and in how many of them it was opened.
@@ -193,6 +178,26 @@ type Place = (u64, usize, Reverse<usize>);
 impl Node {
     fn gain(&self) -> f64 {
         self.stake.max(0.0) / self.contexts as f64 / (1.0 + self.opened as f64).powf(1.5)
+    }
+
+    /// Takes a question: the first in proportion to its effect, the others evenly.
+    fn draw(&mut self, rng: &mut ChaCha8Rng) -> Option<Question> {
+        let total: f64 = self.waiting.iter().map(|question| question.effect.abs()).sum();
+        let drawn = match self.waiting.len() {
+            0 => return None,
+            _ if self.opened == 0 && total > 0.0 => {
+                let mut at = rng.random::<f64>() * total;
+                self.waiting.iter().position(|question| {
+                    at -= question.effect.abs();
+                    at < 0.0
+                })
+            }
+            waiting => Some(rng.random_range(0..waiting)),
+        };
+        let question = self.waiting.swap_remove(drawn.unwrap_or(0));
+        self.stake -= question.effect.abs();
+        self.opened += 1;
+        Some(question)
     }
 
     fn place(&self, index: usize) -> Option<Place> {
@@ -216,10 +221,11 @@ struct Search<'a> {
     replaced: Vec<bool>,
     /// Number of evaluations so far.
     asked: usize,
+    rng: ChaCha8Rng,
 }
 
 impl<'a> Search<'a> {
-    fn new(coalitions: &'a Coalitions<'a>, tree: &'a RegionTree) -> Self {
+    fn new(coalitions: &'a Coalitions<'a>, tree: &'a RegionTree, seed: u64) -> Self {
         let changed = coalitions.changed();
         let mut nodes = vec![Node::default(); tree.len()];
         // The lowest node with the same players: what the fill does not change is passed over.
@@ -249,6 +255,7 @@ impl<'a> Search<'a> {
             closed: BTreeSet::new(),
             replaced: changed.iter().map(|&voxels| voxels == 0).collect(),
             asked: 0,
+            rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
 
@@ -285,9 +292,7 @@ impl<'a> Search<'a> {
                 self.queue.remove(&place);
             }
             self.closed.remove(&(node.volume, Reverse(index)));
-            let Some(question) = node.waiting.pop() else { continue };
-            node.stake -= question.effect.abs();
-            node.opened += 1;
+            let Some(question) = node.draw(&mut self.rng) else { continue };
             self.queue.extend(node.place(index));
             taken.push((index, question));
         }

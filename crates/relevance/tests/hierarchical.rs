@@ -264,7 +264,7 @@ fn evidence_that_cancels_is_found_once_the_budget_reaches_it() {
 fn a_tolerance_ends_the_search_early() {
     let game = Game::equal(32, |kept| count(kept, 4..6) as f32 + 0.001 * count(kept, 0..32) as f32);
     let with = |tolerance: f64| {
-        let settings = Hierarchical { evaluations: 600, tolerance }.check().unwrap();
+        let settings = Hierarchical { evaluations: 600, tolerance, seed: 0 }.check().unwrap();
         let found = game.explain_with(|inputs| settings.explain_tree(inputs, &balanced(32), &silent));
         (found.unwrap().values, game.seen())
     };
@@ -276,16 +276,17 @@ fn a_tolerance_ends_the_search_early() {
 }
 
 #[test]
-fn the_batch_size_changes_nothing_and_progress_counts_evaluations() {
+fn a_seed_decides_the_batch_size_does_not_and_progress_counts_evaluations() {
     let logit = |kept: &[bool]| {
         let sum: usize = (0..24).filter(|&region| kept[region]).map(|region| region * region % 7).sum();
         (sum as f32 / 10.0).sin()
     };
-    let run = |batch: usize, progress: Progress<'_>| {
+    let run_with = |batch: usize, seed: u64, progress: Progress<'_>| {
         let game = Game { batch, ..Game::equal(24, logit) };
-        let settings = Hierarchical { evaluations: 101, ..Hierarchical::default() };
+        let settings = Hierarchical { evaluations: 101, seed, ..Hierarchical::default() };
         game.explain_with(|inputs| settings.explain(inputs, progress))
     };
+    let run = |batch, progress: Progress<'_>| run_with(batch, 3, progress);
     let told = AtomicUsize::new(0);
     let count = |n| {
         told.fetch_add(n, Ordering::Relaxed);
@@ -295,6 +296,7 @@ fn the_batch_size_changes_nothing_and_progress_counts_evaluations() {
     assert_eq!(told.into_inner(), 101);
     assert_eq!(run(7, &silent).unwrap(), found);
     assert_eq!(run(64, &silent).unwrap(), found);
+    assert_ne!(run_with(7, 4, &silent).unwrap(), found);
     let samples: Vec<usize> = found.convergence.iter().map(|step| step.samples).collect();
     assert!(samples.len() > 3 && samples.is_sorted() && samples.last() == Some(&101), "{samples:?}");
     assert!(matches!(run(7, &|_| ControlFlow::Break(())), Err(Error::Cancelled)));

@@ -73,7 +73,7 @@ fn explainers() -> Vec<(&'static str, Box<dyn Explainer>)> {
         ("perturbation, probability", Box::new(Perturbation { score: ScoreKind::DeltaP, channel: None })),
         ("one channel", Box::new(Perturbation { score: ScoreKind::DeltaLogit, channel: Some(1) })),
         ("diffused", Box::new(Diffusion { score: ScoreKind::DeltaLogit, ..Diffusion::default() })),
-        ("hierarchical", Box::new(Hierarchical { evaluations: 60, tolerance: 0.0 })),
+        ("hierarchical", Box::new(Hierarchical { evaluations: 60, ..Hierarchical::default() })),
         ("LIME", Box::new(lime(Weighting::Lime))),
         ("KernelSHAP", Box::new(lime(Weighting::KernelShap))),
         ("RISE, regions", Box::new(rise(Masks::Regions))),
