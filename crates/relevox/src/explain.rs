@@ -2,8 +2,8 @@
 
 use relevox_perturb::{ConstantFill, Fill, FillKind};
 use relevox_relevance::{
-    Attribution, Class, Classifier, Diffusion, Explainer, Inputs, Lime, Occlusion, Progress, RegionGraph,
-    RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
+    Attribution, Class, Classifier, Diffusion, Explainer, Hierarchical, Inputs, Lime, Occlusion, Progress,
+    RegionGraph, RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
 };
 use relevox_volume::Study;
 
@@ -26,6 +26,8 @@ pub struct MethodSettings {
     pub diffusion: Diffusion,
     /// LIME and, with its own weighting, KernelSHAP.
     pub lime: Lime,
+    /// Hierarchical relevance.
+    pub hierarchical: Hierarchical,
     /// RISE.
     pub rise: Rise,
     /// Occlusion.
@@ -37,6 +39,7 @@ impl Default for MethodSettings {
         Self {
             diffusion: Diffusion { score: ScoreKind::DeltaLogit, ..Diffusion::default() },
             lime: Lime::default(),
+            hierarchical: Hierarchical::default(),
             rise: Rise::default(),
             occlusion: Occlusion::default(),
         }
@@ -80,12 +83,13 @@ impl Default for ExplainOptions<'_> {
 }
 
 impl ExplainOptions<'_> {
-    /// Returns the number of steps (regions, coalitions, masks and boxes) of an explanation, for progress.
+    /// Returns the number of steps (regions, coalitions, masks and boxes) of an explanation, for progress. Hierarchical
+    /// relevance may need fewer than its budget.
     ///
     /// # Errors
     /// Returns [`Error::Relevance`] if a setting of a method is out of range.
     pub fn steps(&self, regions: usize, study: &Study) -> Result<usize, Error> {
-        let MethodSettings { lime, rise, occlusion, .. } = &self.settings;
+        let MethodSettings { lime, hierarchical, rise, occlusion, .. } = &self.settings;
         let mut steps = if self.methods.iter().any(|method| method.uses_scores()) { regions } else { 0 };
         if self.by_sequence {
             steps += regions * study.channel_names().len();
@@ -93,6 +97,7 @@ impl ExplainOptions<'_> {
         for method in &self.methods {
             steps += match method {
                 Method::Lime | Method::KernelShap => lime.samples,
+                Method::Hierarchical => hierarchical.evaluations,
                 Method::Rise => rise.samples,
                 Method::Occlusion => fitting(*occlusion, study).check()?.boxes(study.frame.shape()),
                 Method::Diffused | Method::Perturb | Method::GradCam | Method::GradCamPlusPlus => 0,
@@ -194,6 +199,7 @@ fn result(
         (Method::KernelShap, _) => {
             with(&Lime { weighting: Weighting::KernelShap, ..settings.lime }.check()?)?
         }
+        (Method::Hierarchical, _) => with(&settings.hierarchical.check()?)?,
         (Method::Rise, _) => with(&settings.rise.check()?)?,
         (Method::Occlusion, _) => with(&fitting(settings.occlusion, study).check()?)?,
         _ => with(&Lime { weighting: Weighting::Lime, ..settings.lime }.check()?)?,

@@ -19,8 +19,17 @@ use relevox::volume::npy::ArrayFile;
 use relevox_models::candle_core::Device;
 use serde_json::Value;
 
-const METHODS: [&str; 8] =
-    ["diffused", "perturb", "lime", "kernel-shap", "rise", "occlusion", "gradcam", "gradcam-pp"];
+const METHODS: [&str; 9] = [
+    "diffused",
+    "perturb",
+    "lime",
+    "kernel-shap",
+    "hierarchical",
+    "rise",
+    "occlusion",
+    "gradcam",
+    "gradcam-pp",
+];
 
 fn document(folder: PathBuf) -> Value {
     serde_json::from_slice(&fs::read(folder.join("explanation.json")).unwrap()).unwrap()

@@ -64,14 +64,14 @@ def explain(
     fill : "mean", "blank", "min", "max", a number or one for each channel
         What replaces a region: a statistic of the mask, 0 (``blank``), or a value.
     method : str or several
-        ``diffused``, ``perturb``, ``lime``, ``kernel-shap``, ``rise``, ``occlusion``, ``gradcam``, ``gradcam-pp``; the main one
-        first.
+        ``diffused``, ``perturb``, ``lime``, ``kernel-shap``, ``hierarchical``, ``rise``, ``occlusion``, ``gradcam``,
+        ``gradcam-pp``; the main one first.
     mask : array of bool, [i, j, k]
         Voxels that supervoxels and fills are computed from, such as the brain. By default those that are not 0 in every channel.
     batch_size : int
         Number of images for which a function is called at once.
     samples, seed : int
-        Number of samples of ``lime``, ``kernel-shap`` and ``rise``, and their seed.
+        Number of samples of ``lime``, ``kernel-shap`` and ``rise`` or evaluations of ``hierarchical``, and their seed.
     affine : array, (4, 4)
         From indices (i, j, k) to millimetres, as in nibabel, for NIfTI files and pictures.
     channel_names, name
