@@ -1,4 +1,4 @@
-//! `explain` by several methods, and of several cases: maps, masks, tables and `explanation.json`.
+//! `explain` by several methods: maps, masks, tables and `explanation.json`.
 
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::untrained::{SHAPE, Untrained, image};
-use harness::{cohort, files, refuse, relevox, stderr, succeed};
+use harness::{files, refuse, relevox, stderr};
 use ndarray::{Array3, Axis};
 use relevox::models::checkpoint::{self, WeightsHints};
 use relevox::relevance::Target;
@@ -160,94 +160,4 @@ fn a_single_region_is_said_to_have_no_rank() {
     assert!(said.contains("there is one region"), "{said}");
     assert_eq!(result["methods"]["perturb"]["flat"], true);
     assert!(result["methods"]["perturb"]["threshold"].is_null());
-}
-
-/// A cohort, and an untrained network of its four sequences with a contract.
-struct Cases {
-    untrained: Untrained,
-    cases: Vec<PathBuf>,
-}
-
-impl Cases {
-    fn new() -> Self {
-        let untrained = Untrained::of_channels(4);
-        cohort(&untrained.path("cohort"), 3);
-        let contract = "channels = [\"t1\", \"t1ce\", \"t2\", \"flair\"]\norientation = \"LPS\"\naxes = \"zyx\"\n\
-            intensity = \"minmax\"\ncrop = [16, 20, 16]\n[output]\nkind = \"logit\"\n";
-        fs::write(untrained.path("model.input.toml"), contract).unwrap();
-        let mut cases: Vec<PathBuf> = ["HGG", "LGG"]
-            .iter()
-            .flat_map(|grade| fs::read_dir(untrained.path("cohort").join(grade)).unwrap())
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        cases.sort_by_key(|case| case.file_name().unwrap().to_owned());
-        Self { untrained, cases }
-    }
-
-    fn explain(&self, scans: &[&str], more: &[&str]) -> std::process::Command {
-        let (model, out) = (self.untrained.text("model.safetensors"), self.untrained.text("out"));
-        let to = ["explain", "--model", &model, "--out", &out, "--regions", "6"];
-        relevox(&[&to[..], scans, more].concat())
-    }
-
-    fn ids(&self) -> Vec<&str> {
-        self.cases.iter().map(|case| case.file_name().unwrap().to_str().unwrap()).collect()
-    }
-
-    fn paths(&self) -> Vec<&str> {
-        self.cases.iter().map(|case| case.to_str().unwrap()).collect()
-    }
-}
-
-fn printed(output: &std::process::Output) -> Value {
-    serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().unwrap()).unwrap()
-}
-
-#[test]
-fn several_cases_have_the_results_of_each_and_are_resumed() {
-    let cases = Cases::new();
-    let first = printed(&succeed(cases.explain(&cases.paths()[..2], &[])));
-    assert_eq!(
-        (&first["explained"], &first["skipped"]),
-        (&serde_json::json!(cases.ids()[..2]), &serde_json::json!([]))
-    );
-    let several = files(&cases.untrained.path("out"));
-    // The oracle: the case on its own.
-    succeed(relevox(&[
-        "explain",
-        cases.paths()[1],
-        "--model",
-        &cases.untrained.text("model.safetensors"),
-        "--out",
-        &cases.untrained.text("single"),
-        "--regions",
-        "6",
-    ]));
-    for (name, bytes) in files(&cases.untrained.path("single")) {
-        if name.extension().is_some_and(|extension| extension != "json") {
-            assert_eq!(several[&PathBuf::from(cases.ids()[1]).join(&name)], bytes, "{}", name.display());
-        }
-    }
-    let cohort = cases.untrained.text("cohort");
-    let again = printed(&succeed(cases.explain(&["--cohort", &cohort], &[])));
-    assert_eq!(again["skipped"], serde_json::json!(cases.ids()[..2]));
-    assert_eq!(again["explained"], serde_json::json!(cases.ids()[2..]));
-    // Other options are another request.
-    let other = printed(&succeed(cases.explain(&["--cohort", &cohort], &["--method", "perturb"])));
-    assert_eq!(other["explained"], serde_json::json!(cases.ids()));
-}
-
-#[test]
-fn a_case_that_cannot_be_read_does_not_stop_the_others() {
-    let cases = Cases::new();
-    let scan = cases.cases[0].join(format!("{}_t2.nii.gz", cases.ids()[0]));
-    fs::write(&scan, b"not a scan").unwrap();
-    let output = cases.explain(&cases.paths(), &[]).output().unwrap();
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.lines().last().unwrap().contains("1 of 3 cases failed"), "{said}");
-    let result = printed(&output);
-    assert_eq!(result["explained"], serde_json::json!(cases.ids()[1..]));
-    assert_eq!(result["failed"][0]["case"], cases.ids()[0]);
-    refuse(cases.explain(&[cases.paths()[1], cases.paths()[1]], &[]), &["each once", cases.ids()[1]]);
 }

@@ -34,13 +34,22 @@ fn a_tensor_is_explained_as_it_is() {
     close(&result["logit"], f64::from(outputs(&untrained)[0]));
     assert_eq!(result["tensor"], untrained.text("x.npy"));
     assert!(result["input"].is_null());
-    assert!(said.contains("as it is") && said.contains("identity affine"), "{said}");
+    assert!(said.contains("as it is") && said.contains("state no orientation"), "{said}");
     assert!(said.contains("regions of channel0") && said.contains("--output"), "{said}");
     let map = ArrayFile::parse(&untrained.text("out/perturb.npy")).read().unwrap();
     assert_eq!((map.values.shape(), map.dtype.as_str()), (&SHAPE[1..], "<f4"));
     let volume = nifti::read(&untrained.path("out/perturb.nii.gz")).unwrap();
     assert_eq!(map.values, volume.voxels.into_dyn());
-    assert_eq!(volume.geometry.world([1.0, 2.0, 3.0]), [3.0, 2.0, 1.0]);
+    assert!(!volume.geometry.has_orientation() && volume.geometry.spacing_mm == [1.0; 3]);
+    let page = fs::read_to_string(untrained.path("out/index.html")).unwrap();
+    for part in ["\"oriented\":false", "does not state its orientation", "Along z", "of unknown size"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let document: Value =
+        serde_json::from_slice(&fs::read(untrained.path("out/explanation.json")).unwrap()).unwrap();
+    let region = &document["regions"][0];
+    assert!(region["centroid_mm"].is_null(), "{region}");
+    assert!(region["centre_voxel"].as_array().unwrap().len() == 3, "{region}");
     let largest = map.values.iter().copied().fold(0.0, f32::max);
     assert_eq!(largest, 100.0);
     assert_eq!(untrained.scores().lines().count() as u64, 1 + result["regions"].as_u64().unwrap());

@@ -4,6 +4,7 @@ mod error;
 pub mod figures;
 pub mod page;
 pub mod tables;
+mod theme;
 pub mod viewer;
 
 pub use error::Error;

@@ -108,8 +108,8 @@ impl Study {
         Ok(Study { case: files.id.clone(), image, brain, tumour, frame, preparation, channels })
     }
 
-    /// Creates a study from a network's input that another program has preprocessed, `[c, z, y, x]`. Its grid has the
-    /// identity affine; voxels that are not 0 in some channel count as brain.
+    /// Creates a study from a network's input that another program has preprocessed, `[c, z, y, x]`. Its grid states no
+    /// orientation ([`Geometry::unoriented`], 1 mm); voxels that are not 0 in some channel count as brain.
     ///
     /// # Errors
     /// Returns [`Error::NonFinite`] if a value is NaN or infinite, [`Error::ShapeMismatch`] if there is another number of
@@ -126,9 +126,7 @@ impl Study {
         if let Some(((c, z, y, x), &value)) = image.indexed_iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::NonFinite { what: format!("{case}: element {:?}", [c, z, y, x]), value });
         }
-        let identity =
-            std::array::from_fn(|row| std::array::from_fn(|column| f64::from(u8::from(row == column))));
-        let frame = Frame::whole(Geometry::from_affine([z, y, x], identity))?;
+        let frame = Frame::whole(Geometry::unoriented([z, y, x], [1.0; 3]))?;
         let brain = image.map_axis(Axis(0), |values| values.iter().any(|&value| value != 0.0));
         Ok(Study { case, image, brain, tumour: None, frame, preparation: Preparation::none(), channels })
     }

@@ -3,7 +3,7 @@
 use ndarray::Array3;
 
 use crate::foreground::clear_background_nan;
-use crate::{Error, Geometry};
+use crate::{Error, Geometry, Orientation, Turn};
 
 /// A 3D array of voxels with the grid that it lies on.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,30 @@ pub struct Volume<T = f32> {
     pub voxels: Array3<T>,
     /// The grid; has the array's shape.
     pub geometry: Geometry,
+}
+
+impl<T: Copy> Volume<T> {
+    /// Returns the voxels in the stored order of another grid, if they lie where its voxels do: the axes may be permuted
+    /// and flipped.
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// use relevox_volume::{Geometry, Volume};
+    ///
+    /// let grid = Geometry::from_affine([1, 1, 2], [[1.0, 0., 0., 0.], [0., 1.0, 0., 0.], [0., 0., 1.0, 0.]]);
+    /// let flipped = Geometry::from_affine([1, 1, 2], [[-1.0, 0., 0., 1.0], [0., 1.0, 0., 0.], [0., 0., 1.0, 0.]]);
+    /// let labels = Volume { voxels: Array3::from_shape_fn([1, 1, 2], |(.., x)| x), geometry: flipped };
+    /// assert_eq!(labels.on_grid(&grid).unwrap().as_slice(), Some(&[1, 0][..]));
+    /// assert_eq!(labels.on_grid(&Geometry::axis_aligned([1, 1, 3], [1.0; 3])), None);
+    /// ```
+    pub fn on_grid(&self, grid: &Geometry) -> Option<Array3<T>> {
+        if self.geometry.same_grid(grid) {
+            return Some(self.voxels.clone());
+        }
+        let turn = Turn::of(&self.geometry, Orientation::Codes(grid.axis_codes()));
+        let turned = || turn.apply(self.voxels.view()).as_standard_layout().into_owned();
+        turn.geometry(&self.geometry).same_grid(grid).then(turned)
+    }
 }
 
 impl Volume {

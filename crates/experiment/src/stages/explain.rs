@@ -7,7 +7,7 @@ use anyhow::Context;
 use relevox_models::engine::Engine;
 use relevox_models::{Parameters, ResNet3d};
 use relevox_relevance::{
-    Attribution, Classifier, Explainer, NetworkClassifier, Perturbation, RelevanceMap, ScoreKind, Sign,
+    Attribution, Cam, Classifier, Explainer, NetworkClassifier, Perturbation, RelevanceMap, ScoreKind, Sign,
     Target,
 };
 use relevox_report::tables::{Method, MethodKind};
@@ -17,7 +17,7 @@ use slic3d::Supervoxels;
 use super::explained::{self, Explained};
 use super::grid;
 use super::methods::map_file;
-use super::network::{Cam, Network, network_config};
+use super::network::{Network, network_config};
 use super::partition::Partition;
 use super::scores::{ScoreRequest, Scorer, constant_fill, read_csv};
 use super::session::Session;
@@ -112,7 +112,7 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                     let study = session.scans.study(case)?;
                     let map = match method {
                         Method::Partitions => average_map(session, case)?,
-                        _ => network.grad_cam(study.image.view(), Cam::PlusPlus)?,
+                        _ => network.grad_cam(study.image.view(), Cam::GradCamPlusPlus)?,
                     };
                     let description = nifti::Description::relevance(method.name());
                     Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)

@@ -6,14 +6,14 @@
 use anyhow::Context;
 use ndarray::Array3;
 use relevox_eval::MapValues;
-use relevox_relevance::{RelevanceMap, remove_small_components};
+use relevox_relevance::{Cam, RelevanceMap, remove_small_components};
 use relevox_report::tables::Method;
 use relevox_volume::{Study, nifti};
 use slic3d::Supervoxels;
 
 use super::explain;
 use super::methods::{self, map_file, mask_file, of_case};
-use super::network::{Cam, Network};
+use super::network::Network;
 use super::partition::Partition;
 use super::session::Session;
 use super::threshold::values_of;
@@ -84,7 +84,7 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
                 let inputs = gradcam_inputs(session, case, &network.hash)?;
                 work.count(session.run.make(&map, &inputs, |path| {
                     let study = session.scans.study(case)?;
-                    let map = network.grad_cam(study.image.view(), Cam::Plain)?;
+                    let map = network.grad_cam(study.image.view(), Cam::GradCam)?;
                     let description = nifti::Description::relevance(method.name());
                     Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
                 })?);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use relevox_experiment::failure::invalid_input;
-use relevox_volume::{CaseFiles, Cohort, ScanFile};
+use relevox_volume::{CaseFiles, Cohort, Outline, ScanFile};
 
 use super::library_error::of_command;
 use crate::ContractKeys;
@@ -23,6 +23,14 @@ pub struct ScansArgs {
     /// One sequence as a file, in place of a case; once for each. Volumes of a 4D file are counted from 0: t1=FILE#0.
     #[arg(long, value_name = "NAME=FILE")]
     pub scan: Vec<String>,
+    /// Expert's segmentation of the case's tumour, on the scan's voxels in any orientation; all labels above 0 count. The masks
+    /// are compared with it, and the page shows it; no relevance depends on it [default: the one that is named after the
+    /// case (X_seg.nii.gz), in its folder, its BIDS derivatives or its dataset.json].
+    #[arg(long, value_name = "SEG.nii.gz", conflicts_with_all = ["tensor", "cohort", "no_outline"])]
+    pub outline: Option<String>,
+    /// Leaves out the expert's segmentation.
+    #[arg(long, conflicts_with = "tensor")]
+    pub no_outline: bool,
 }
 
 impl ScansArgs {
@@ -31,24 +39,71 @@ impl ScansArgs {
         self.cases.len() > 1 || self.cohort.is_some()
     }
 
-    /// Finds the files of these sequences of each case.
+    /// Finds the files of these sequences of each case, and the expert's segmentation. `warn` is told why a case has none
+    /// although there are files that resemble one.
     ///
     /// # Errors
     /// Returns an error that names what is missing, ambiguous or unknown, or an identifier that two cases share.
-    pub fn files(&self, sequences: &[String]) -> anyhow::Result<Vec<CaseFiles>> {
-        let files: Vec<CaseFiles> = match &self.cohort {
+    pub fn files(
+        &self,
+        sequences: &[String],
+        warn: &mut dyn FnMut(String),
+    ) -> anyhow::Result<Vec<CaseFiles>> {
+        if self.outline.is_some() && self.are_several() {
+            let found = self.cases.len();
+            return Err(invalid_input(format!("--outline: expected one case, found {found}")));
+        }
+        let mut files: Vec<CaseFiles> = match &self.cohort {
             Some(cohort) => {
                 let cohort = Cohort::open(cohort, sequences)?;
+                if let Some(first) = cohort.left_out.first() {
+                    let (count, case, reason) = (cohort.left_out.len(), &first.case, &first.reason);
+                    warn(format!("{count} cases of the cohort are left out, the first is {case}: {reason}"));
+                }
                 cohort.cases.into_iter().map(|case| case.files).collect()
             }
             None if self.cases.is_empty() => vec![self.given(sequences)?],
-            None => self.cases.iter().map(|case| in_case(case, sequences)).collect::<anyhow::Result<_>>()?,
+            None => {
+                let mut find = |case: &PathBuf| self.in_case(case, sequences, warn);
+                self.cases.iter().map(&mut find).collect::<anyhow::Result<_>>()?
+            }
         };
+        if let (Some(outline), [only]) = (&self.outline, files.as_mut_slice()) {
+            only.segmentation = Some(ScanFile::parse(outline));
+        }
+        if self.no_outline {
+            files.iter_mut().for_each(|case| case.segmentation = None);
+        }
         let mut ids = BTreeSet::new();
         match files.iter().find(|case| !ids.insert(case.id.as_str())) {
             Some(case) => Err(invalid_input(format!("cases: expected each once, found {} again", case.id))),
             None => Ok(files),
         }
+    }
+
+    fn in_case(
+        &self,
+        case: &Path,
+        sequences: &[String],
+        warn: &mut dyn FnMut(String),
+    ) -> anyhow::Result<CaseFiles> {
+        let mut files = match case.is_dir() {
+            true => CaseFiles::in_folder(case, sequences)?,
+            false => CaseFiles::in_4d_file(case, sequences)?,
+        };
+        if self.outline.is_none() && !self.no_outline {
+            match CaseFiles::outline_of(case, sequences)? {
+                Outline::Found(file) => files.segmentation = Some(file),
+                Outline::Absent => {}
+                Outline::Unnamed(reason) | Outline::Unusable(reason) => {
+                    warn(format!(
+                        "case {}: no outline to compare with: {reason}; name one with --outline",
+                        files.id
+                    ));
+                }
+            }
+        }
+        Ok(files)
     }
 
     fn given(&self, sequences: &[String]) -> anyhow::Result<CaseFiles> {
@@ -80,13 +135,6 @@ impl ScansArgs {
         });
         Ok(CaseFiles { id: id.unwrap_or_default(), sequences: files, segmentation: None })
     }
-}
-
-fn in_case(case: &Path, sequences: &[String]) -> anyhow::Result<CaseFiles> {
-    Ok(match case.is_dir() {
-        true => CaseFiles::in_folder(case, sequences)?,
-        false => CaseFiles::in_4d_file(case, sequences)?,
-    })
 }
 
 /// Reads a contract.

@@ -140,10 +140,15 @@ impl Explanation {
             sidecar["Method"] = result.method.name().into();
             sidecar["MaskThreshold"] =
                 serde_json::json!({ "rule": result.rule.name(), "relevance": result.threshold });
-            let path = folder.join(format!("{prefix}_desc-{}_map.json", alphanumeric(result.method.name())));
+            let path = folder.join(Self::bids_sidecar(case, result.method));
             atomic::write(&path, format!("{sidecar:#}\n").as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Returns the name of the JSON file that [`Explanation::write_bids`] writes for a method after all other files.
+    pub fn bids_sidecar(case: &str, method: Method) -> String {
+        format!("{}_desc-{}_map.json", bids_prefix(case), alphanumeric(method.name()))
     }
 
     fn write_files(

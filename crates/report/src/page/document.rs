@@ -6,6 +6,7 @@ use super::report::Report;
 use super::{classifier, cohort, glance, grid, localisation, maps, overview, ranks, reading};
 use crate::error::Error;
 use crate::tables::Paper;
+use crate::theme::THEME;
 
 /// Anchor and name of each section in the navigation.
 const SECTIONS: [(&str, &str); 11] = [
@@ -36,7 +37,7 @@ impl Report<'_> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { "Relevox: " (self.run) }
-                    style { (PreEscaped(include_str!("style.css"))) }
+                    style { (PreEscaped(THEME)) (PreEscaped(include_str!("style.css"))) }
                 }
                 body {
                     (header(self))

@@ -19,6 +19,38 @@ pub fn decimals(value: f64, places: usize) -> String {
     }
 }
 
+/// Below this, decimals are hard to count and an exponent is written.
+const SMALLEST_DECIMAL: f64 = 1e-4;
+
+/// Formats with the given number of decimals, and more if they would leave fewer than two significant digits: `0.31`,
+/// `0.0012`, `1.2e−5`. The viewer page does the same.
+pub fn significant(value: f64, places: usize) -> String {
+    let size = value.abs();
+    if size == 0.0 {
+        return "0".to_owned();
+    }
+    if size < SMALLEST_DECIMAL {
+        return format!("{value:.1e}").replace('-', "−");
+    }
+    let needed = usize::try_from(1 - size.log10().floor() as i64).unwrap_or(0);
+    decimals(value, places.max(needed))
+}
+
+/// Formats a change with its sign, as [`significant`].
+pub fn change(value: f64, places: usize) -> String {
+    let sign = if value > 0.0 { "+" } else { "" };
+    format!("{sign}{}", significant(value, places))
+}
+
+/// Formats a probability with three decimals; one near 0 or 1, but not equal to it, keeps a digit that tells.
+pub fn probability(p: f64) -> String {
+    match p {
+        p if p > 0.9995 && p < 1.0 => "> 0.999".to_owned(),
+        p if p > 0.0 && p < 0.01 => significant(p, 3),
+        p => decimals(p, 3),
+    }
+}
+
 /// Formats a mean and its interval, as `0.41 [0.35, 0.47]`; a missing number is a dash.
 pub fn with_interval(number: &Number) -> String {
     interval(number, 2)
@@ -72,6 +104,18 @@ mod tests {
         assert_eq!(decimal(-0.001), "0.00");
         assert_eq!(decimals(-12.0, 0), "−12");
         assert_eq!(with_interval(&Number::none("one class", None)), "–");
+    }
+
+    #[test]
+    fn small_changes_keep_two_digits() {
+        let found =
+            [0.25, -0.1234, 0.0, 0.0123, -0.001_23, 0.000_456, -0.000_012, 12.0].map(|v| change(v, 3));
+        let expected = ["+0.250", "−0.123", "0", "+0.012", "−0.0012", "+0.00046", "−1.2e−5", "+12.000"];
+        assert_eq!(found, expected);
+        assert_eq!(
+            [0.0, 0.93, 0.0021, 1e-7, 0.9999, 1.0].map(probability),
+            ["0.000", "0.930", "0.0021", "1.0e−7", "> 0.999", "1.000"]
+        );
     }
 
     #[test]

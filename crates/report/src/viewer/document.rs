@@ -8,6 +8,7 @@ use super::payload::Payload;
 use super::script::{BROWSER_CHECK, script};
 use super::statement::statements;
 use crate::error::Error;
+use crate::theme::THEME;
 
 /// Forbids the browser any connection: everything is in the file.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
@@ -16,6 +17,9 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 
 /// Name, label, and the axes of a plane across and down the screen, as indices into `[z, y, x]`.
 const PLANES: [(&str, &str, [usize; 2]); 3] =
     [("axial", "Axial", [2, 1]), ("coronal", "Coronal", [2, 0]), ("sagittal", "Sagittal", [1, 0])];
+
+/// Labels of the planes of a grid whose directions are not known.
+const UNORIENTED: [&str; 3] = ["Along z", "Along y", "Along x"];
 
 const KEYS: [(&str, &str); 14] = [
     ("click, drag", "move the crosshair"),
@@ -53,7 +57,7 @@ impl Viewer<'_> {
                     meta http-equiv="Content-Security-Policy" content=(POLICY);
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (self.title) " · Relevox" }
-                    style { (PreEscaped(include_str!("viewer.css"))) }
+                    style { (PreEscaped(THEME)) (PreEscaped(include_str!("viewer.css"))) }
                 }
                 body {
                     (header(self))
@@ -167,7 +171,8 @@ fn planes(payload: &Payload) -> Markup {
     let ratio = total / mm(0).max(mm(1));
     html! {
         section #planes aria-label="Planes" style=(format!("--ratio: {ratio:.4}")) {
-            @for (name, label, [across, down]) in PLANES {
+            @for ((name, label, [across, down]), unoriented) in PLANES.into_iter().zip(UNORIENTED) {
+                @let label = if grid.oriented { label } else { unoriented };
                 @let size = format!("--across: {:.3}; --down: {:.3}", mm(across), mm(down));
                 figure.plane data-plane=(name) style=(size) {
                     figcaption { b { (label) } " " output.slice {} }

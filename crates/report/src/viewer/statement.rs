@@ -20,8 +20,8 @@ fn orientation(grid: &Grid) -> Vec<String> {
     let mut lines = Vec::new();
     if !grid.oriented {
         lines.push(
-            "The file does not state its orientation. Directions are assumed (x to the patient’s right, y to the front, z \
-             up) and may be wrong: no letters are shown."
+            "The file does not state its orientation. Planes are turned as if x pointed to the patient’s right, y to the \
+             front and z up, which may be wrong: there are no letters and no positions in millimetres."
                 .to_owned(),
         );
     } else {

@@ -52,11 +52,15 @@ pub(super) fn assemble(search: Search, names: &SequenceNames) -> Result<Cohort, 
         }
         let segmentation = match folder::segmentation(&found.scans, &case_names, names, &loose, &mut used) {
             Outline::Found(file) => Some(file),
-            Outline::Absent(_) if bids => {
+            Outline::Absent | Outline::Unnamed(_) if bids => {
                 without_outline.push(found.id.clone());
                 None
             }
-            Outline::Absent(reason) | Outline::Unusable(reason) => {
+            Outline::Absent => {
+                lacks.push("no segmentation".to_owned());
+                None
+            }
+            Outline::Unnamed(reason) | Outline::Unusable(reason) => {
                 lacks.push(reason);
                 None
             }
@@ -152,7 +156,7 @@ pub(super) fn is_usable(id: &str) -> bool {
 }
 
 /// The subject of a BIDS case, else the case.
-fn subject(id: &str) -> &str {
+pub(super) fn subject(id: &str) -> &str {
     if id.starts_with("sub-") { patient(id) } else { id }
 }
 

@@ -144,14 +144,16 @@ fn common_start(a: &str, b: &str) -> String {
         .to_owned()
 }
 
-/// What a search for a case's segmentation finds.
-#[derive(Debug)]
-pub(super) enum Outline {
-    /// The segmentation of the tumour.
+/// What a search for an expert's segmentation of a case's tumour finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outline {
+    /// The segmentation.
     Found(ScanFile),
-    /// None; the reason names the files that resemble one.
-    Absent(String),
-    /// Several, or a file that is absent.
+    /// None, and no file that resembles one.
+    Absent,
+    /// None that is named as this case's tumour; the reason names the files that resemble one.
+    Unnamed(String),
+    /// Several, or a link to a file that is absent; the reason names them.
     Unusable(String),
 }
 
@@ -190,14 +192,13 @@ pub(super) fn segmentation<'a>(
                 .map(|scan| scan.name.as_str())
                 .collect();
             let verb = if similar.len() == 1 { "is" } else { "are" };
-            Outline::Absent(if similar.is_empty() {
-                "no segmentation".to_owned()
-            } else {
-                let similar = name_list(similar.into_iter());
-                format!(
-                    "no segmentation: {similar} {verb} not named as this case's tumour (X_seg, X_tumor_mask)"
-                )
-            })
+            if similar.is_empty() {
+                return Outline::Absent;
+            }
+            let similar = name_list(similar.into_iter());
+            Outline::Unnamed(format!(
+                "no segmentation: {similar} {verb} not named as this case's tumour (X_seg, X_tumor_mask)"
+            ))
         }
         [(_, scan)] if !scan.path.exists() => Outline::Unusable(format!("{}: {BROKEN_LINK}", scan.name)),
         [(_, scan)] => Outline::Found(ScanFile::from(scan.path.clone())),

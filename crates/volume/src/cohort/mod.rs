@@ -25,6 +25,7 @@ mod walk;
 pub use case::{CaseFiles, CohortCase};
 pub(crate) use columns::COLUMNS;
 pub use columns::INFORMATION_COLUMNS;
+pub use folder::Outline;
 pub use left_out::LeftOut;
 pub use list::Cohort;
 pub use split::Split;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::case::CaseFiles;
-use super::case_id::{case_id, whole};
+use super::case_id::{case_id, is_subject, whole};
+use super::folder::{CaseNames, Loose, Outline};
 use super::msd::DataSet;
 use super::scans::{self, Scan, file_name};
 use super::sequence_names::SequenceNames;
@@ -13,10 +14,18 @@ use crate::Error;
 
 const ONE_CASE: &str = "the folder of one case";
 
+/// Where the files of a single case are.
+enum Located {
+    /// Files by sequence in a folder, and scans elsewhere below the folder that was given.
+    Scans { folder: PathBuf, id: String, scans: Vec<Scan>, loose: Loose },
+    /// A 4D file and the data set that describes it.
+    DataSet { data_set: DataSet, path: PathBuf },
+}
+
 impl CaseFiles {
     /// Lists the files of the sequences in the folder of one case, in any of the layouts of [`Cohort::open`]: the folder
     /// of the files itself, the folder of a BIDS subject or session, or a folder with one 4D file that is described by a
-    /// `dataset.json` there or above. The segmentation is not listed.
+    /// `dataset.json` there or above. The segmentation is not listed; see [`CaseFiles::outline_of`].
     ///
     /// # Errors
     /// - [`Error::Io`] if the folder cannot be read.
@@ -27,50 +36,28 @@ impl CaseFiles {
     /// [`Cohort::open`]: crate::Cohort::open
     pub fn in_folder(folder: &Path, sequences: &[String]) -> Result<CaseFiles, Error> {
         let names = SequenceNames::new(sequences);
-        let listing = scans::list(folder)?;
-        if listing.scans.iter().any(|scan| names.of_file(&scan.stem).is_some()) {
-            return from_scans(folder, case_id(folder), &listing.scans, &names);
+        locate(folder, sequences, &names)?.files(&names)
+    }
+
+    /// Finds the expert's segmentation of the tumour of the case that [`CaseFiles::in_folder`] lists, or
+    /// [`CaseFiles::in_4d_file`] if the path is a file, by the names that [`Cohort::open`] knows.
+    ///
+    /// # Errors
+    /// As those functions, except that no sequence needs to be complete.
+    ///
+    /// [`Cohort::open`]: crate::Cohort::open
+    pub fn outline_of(case: &Path, sequences: &[String]) -> Result<Outline, Error> {
+        let names = SequenceNames::new(sequences);
+        if case.is_dir() {
+            return Ok(locate(case, sequences, &names)?.outline(&names));
         }
-        if let [only] = listing.scans.as_slice()
-            && let Some(data_set) = DataSet::of_file(&only.path)?
-        {
-            return from_data_set(&data_set, &only.path, &names);
-        }
-        let search = walk::search(folder, &names)?;
-        match search.cases.as_slice() {
-            [case] if search.data_sets.is_empty() => {
-                return from_scans(&case.folder, case.id.clone(), &case.scans, &names);
-            }
-            _ => {}
-        }
-        if let Some((example, cases)) = several(folder, &search, &names) {
-            return Err(Error::Format {
-                path: folder.to_owned(),
-                expected: ONE_CASE,
-                found: format!("{cases} cases; give one of them, such as {}", example.display()),
-            });
-        }
-        let scans: Vec<Scan> = if listing.scans.is_empty() {
-            search.unknown.into_iter().next().map(|found| found.scans).unwrap_or_default()
-        } else {
-            listing.scans
-        };
-        let mut lacks = Vec::new();
-        folder::select(&scans, &names, &mut lacks);
-        if scans.is_empty() {
-            let reason = search.left_out.first().map(|left_out| left_out.reason.clone());
-            lacks = vec![reason.map_or_else(|| assemble::describe_empty(folder), Ok)?];
-        }
-        if let [only] = scans.as_slice() {
-            let first = sequences.first().map_or("t1", String::as_str);
-            let path = only.path.display();
-            lacks.push(format!("if it is a 4D file, give each channel as --scan {first}={path}#0"));
-        }
-        Err(Error::IncompleteCase { path: folder.to_owned(), found: lacks.join("; ") })
+        let data_set = DataSet::of_file(case)?;
+        let located = data_set.map(|data_set| Located::DataSet { data_set, path: case.to_owned() });
+        Ok(located.map_or(Outline::Absent, |found| found.outline(&names)))
     }
 
     /// Lists the volumes of the sequences in a 4D file, by the names of channels in the `dataset.json` of its folder or of
-    /// one of the three above. The segmentation is not listed.
+    /// one of the three above. The segmentation is not listed; see [`CaseFiles::outline_of`].
     ///
     /// # Errors
     /// - [`Error::Io`] or [`Error::Format`] if the `dataset.json` cannot be read.
@@ -80,7 +67,7 @@ impl CaseFiles {
         let names = SequenceNames::new(sequences);
         path.metadata().map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })?;
         match DataSet::of_file(path)? {
-            Some(data_set) => from_data_set(&data_set, path, &names),
+            Some(data_set) => Located::DataSet { data_set, path: path.to_owned() }.files(&names),
             None => {
                 let first = sequences.first().map_or("t1", String::as_str);
                 Err(Error::Format {
@@ -93,24 +80,92 @@ impl CaseFiles {
     }
 }
 
-fn from_scans(folder: &Path, id: String, scans: &[Scan], names: &SequenceNames) -> Result<CaseFiles, Error> {
+/// Finds the one case in a folder or below it.
+fn locate(folder: &Path, sequences: &[String], names: &SequenceNames) -> Result<Located, Error> {
+    let listing = scans::list(folder)?;
+    if listing.scans.iter().any(|scan| names.of_file(&scan.stem).is_some()) {
+        let (folder, id) = (folder.to_owned(), case_id(folder));
+        return Ok(Located::Scans { folder, id, scans: listing.scans, loose: Loose::new() });
+    }
+    if let [only] = listing.scans.as_slice()
+        && let Some(data_set) = DataSet::of_file(&only.path)?
+    {
+        return Ok(Located::DataSet { data_set, path: only.path.clone() });
+    }
+    let mut search = walk::search(folder, names)?;
+    if search.cases.len() == 1 && search.data_sets.is_empty() {
+        let case = search.cases.remove(0);
+        let (folder, id, scans) = (case.folder, case.id, case.scans);
+        return Ok(Located::Scans { folder, id, scans, loose: search.loose });
+    }
+    if let Some((example, cases)) = several(folder, &search, names) {
+        return Err(Error::Format {
+            path: folder.to_owned(),
+            expected: ONE_CASE,
+            found: format!("{cases} cases; give one of them, such as {}", example.display()),
+        });
+    }
+    let scans: Vec<Scan> = if listing.scans.is_empty() {
+        search.unknown.into_iter().next().map(|found| found.scans).unwrap_or_default()
+    } else {
+        listing.scans
+    };
     let mut lacks = Vec::new();
-    let sequences = folder::select(scans, names, &mut lacks);
-    if lacks.is_empty() {
-        return Ok(CaseFiles { id, sequences, segmentation: None });
+    folder::select(&scans, names, &mut lacks);
+    if scans.is_empty() {
+        let reason = search.left_out.first().map(|left_out| left_out.reason.clone());
+        lacks = vec![reason.map_or_else(|| assemble::describe_empty(folder), Ok)?];
+    }
+    if let [only] = scans.as_slice() {
+        let first = sequences.first().map_or("t1", String::as_str);
+        let path = only.path.display();
+        lacks.push(format!("if it is a 4D file, give each channel as --scan {first}={path}#0"));
     }
     Err(Error::IncompleteCase { path: folder.to_owned(), found: lacks.join("; ") })
 }
 
-fn from_data_set(data_set: &DataSet, path: &Path, names: &SequenceNames) -> Result<CaseFiles, Error> {
-    let mut lacks = Vec::new();
-    let sequences = data_set.select(path, names, &mut lacks);
-    if lacks.is_empty() {
-        let name = file_name(&whole(path));
-        let id = scans::stem(&name).unwrap_or(&name).to_owned();
-        return Ok(CaseFiles { id, sequences, segmentation: None });
+impl Located {
+    /// Lists the files of the sequences.
+    fn files(&self, names: &SequenceNames) -> Result<CaseFiles, Error> {
+        let mut lacks = Vec::new();
+        let (path, id, sequences) = match self {
+            Self::Scans { folder, id, scans, .. } => {
+                (folder, id.clone(), folder::select(scans, names, &mut lacks))
+            }
+            Self::DataSet { data_set, path } => {
+                let name = file_name(&whole(path));
+                let id = scans::stem(&name).unwrap_or(&name).to_owned();
+                (path, id, data_set.select(path, names, &mut lacks))
+            }
+        };
+        if lacks.is_empty() {
+            return Ok(CaseFiles { id, sequences, segmentation: None });
+        }
+        Err(Error::IncompleteCase { path: path.clone(), found: lacks.join("; ") })
     }
-    Err(Error::IncompleteCase { path: path.to_owned(), found: lacks.join("; ") })
+
+    /// Finds the segmentation.
+    fn outline(&self, names: &SequenceNames) -> Outline {
+        match self {
+            Self::Scans { folder, id, scans, loose } => {
+                let case = CaseNames::new(id, scans, names);
+                let find = |loose| folder::segmentation(scans, &case, names, loose, &mut Vec::new());
+                let subject = assemble::subject(id);
+                match find(loose) {
+                    Outline::Absent | Outline::Unnamed(_) if is_subject(subject) => {
+                        find(&walk::derivatives_of(folder, subject))
+                    }
+                    found => found,
+                }
+            }
+            Self::DataSet { data_set, path } => {
+                let file = whole(path);
+                let listed = data_set.cases(names).into_iter().find(|case| whole(&case.image) == file);
+                let label = listed.and_then(|case| case.segmentation);
+                label.map_or(Outline::Absent, Outline::Found)
+            }
+        }
+    }
 }
 
 /// An example of the cases below a folder, and their number, if there are several.

@@ -81,6 +81,29 @@ pub(super) fn search(root: &Path, names: &SequenceNames) -> Result<Search, Error
     Ok(found)
 }
 
+/// Collects the scans of a BIDS subject in the folders of results next to the subject's own: `derivatives/sub-01` and
+/// `derivatives/PIPELINE/sub-01`.
+pub(super) fn derivatives_of(case: &Path, subject: &str) -> folder::Loose {
+    let names = SequenceNames::new(&[]);
+    let mut walk = Walk { names: &names, found: Search::default(), above: Vec::new() };
+    let own = whole(case);
+    let Some(data_set) = own.ancestors().find(|folder| file_name(folder) == subject).and_then(Path::parent)
+    else {
+        return walk.found.loose;
+    };
+    let raw = Some(data_set).filter(|folder| file_name(folder) == RAW).and_then(Path::parent);
+    for results in NOT_CASES.iter().flat_map(|name| {
+        let places = [Some(data_set), raw];
+        places.into_iter().flatten().map(|folder| folder.join(name)).collect::<Vec<_>>()
+    }) {
+        let pipelines = scans::list(&results).map(|listing| listing.folders).unwrap_or_default();
+        for folder in [results].into_iter().chain(pipelines) {
+            walk.collect_loose(&folder.join(subject), 0);
+        }
+    }
+    walk.found.loose
+}
+
 struct Walk<'a> {
     names: &'a SequenceNames,
     found: Search,

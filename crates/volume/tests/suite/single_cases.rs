@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use relevox_volume::{CaseFiles, Cohort};
+use relevox_volume::{CaseFiles, Cohort, Outline};
 
 use crate::scans::{brats_sequences, touch};
 
@@ -45,6 +45,39 @@ fn folders_of_bids() {
     }
     refused(&root.path().join("sub-02"), &["one case", "2 cases", "ses-1"]);
     refused(root.path(), &["one case", "3 cases", "sub-01"]);
+}
+
+/// The segmentation of each layout, which the sequences do not list.
+#[test]
+fn outlines_are_found_by_their_names() {
+    let root = tempfile::tempdir().unwrap();
+    for sequence in ["t1", "t1ce", "t2", "flair"] {
+        touch(root.path(), &[&format!("a/a_{sequence}.nii.gz")]);
+    }
+    for end in SEQUENCES {
+        touch(root.path(), &[&format!("bids/sub-01/anat/sub-01_{end}.nii.gz")]);
+        touch(root.path(), &[&format!("bids/sub-02/anat/sub-02_{end}.nii.gz")]);
+    }
+    let of = |case: &str| CaseFiles::outline_of(&root.path().join(case), &brats_sequences()).unwrap();
+    let found = |case: &str, file: &str| assert_eq!(of(case), Outline::Found(root.path().join(file).into()));
+    assert_eq!(of("a"), Outline::Absent);
+    touch(root.path(), &["a/a_mask.nii.gz"]);
+    assert!(matches!(of("a"), Outline::Unnamed(reason) if reason.contains("a_mask.nii.gz is not named")));
+    touch(root.path(), &["a/a_seg.nii.gz"]);
+    found("a", "a/a_seg.nii.gz");
+    assert_eq!(case(&root.path().join("a")).segmentation, None);
+    touch(root.path(), &["a/a_tumor_mask.nii.gz"]);
+    assert!(matches!(of("a"), Outline::Unusable(reason) if reason.contains("more than one")));
+
+    assert_eq!(of("bids/sub-01"), Outline::Absent);
+    let drawn = "bids/derivatives/manual/sub-01/anat/sub-01_label-tumor_mask.nii.gz";
+    touch(root.path(), &[drawn]);
+    for folder in ["bids/sub-01", "bids/sub-01/anat"] {
+        found(folder, drawn);
+    }
+    assert_eq!(of("bids/sub-02"), Outline::Absent);
+    touch(root.path(), &["bids/sub-02/anat/sub-02_seg.nii.gz"]);
+    found("bids/sub-02", "bids/sub-02/anat/sub-02_seg.nii.gz");
 }
 
 #[test]

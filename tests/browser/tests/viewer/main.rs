@@ -8,6 +8,8 @@ mod screen;
 
 use browser::Browser;
 use phantom::{Phantom, SHAPE, block, id, is_outlined, middle, relevance, scan_value, smooth, voxels};
+use relevox_report::viewer::Viewer;
+use relevox_volume::Geometry;
 use screen::{PLANES, Screen};
 use serde_json::Value;
 
@@ -218,6 +220,44 @@ fn the_list_of_regions_is_sorted_and_jumps() {
     assert_eq!(block(screen.crosshair()), 3);
     assert!(browser.text("#readout-region").starts_with(&format!("Region {}:", rows[3].id)));
     assert_eq!(browser.text("#regions tr.selected td:nth-child(2)"), rows[3].id.to_string());
+}
+
+/// Zeros and small changes are told apart.
+#[test]
+fn small_changes_keep_their_digits() {
+    let phantom = Phantom::lps();
+    let mut viewer = phantom.viewer();
+    let regions = viewer.regions.as_mut().unwrap();
+    let changes = [(0.25, -1.5), (-0.001_23, 0.0312), (0.000_456, -0.004), (-0.000_012, 0.0), (0.0, 12.0)];
+    for (row, (delta_p, delta_logit)) in regions.rows.iter_mut().zip(changes) {
+        (row.delta_p, row.delta_logit) = (Some(delta_p), Some(delta_logit));
+    }
+    let ids: Vec<u32> = regions.rows.iter().take(changes.len()).map(|row| row.id).collect();
+    let browser = Browser::start();
+    browser.open(&viewer.to_html().unwrap());
+    let cells = |id: u32| {
+        let script = format!(
+            "return [...document.querySelectorAll('#regions tbody tr')].map((row) => [...row.cells].map((cell) => \
+             cell.textContent)).find((cells) => cells[1] === '{id}').slice(2, 4).join(' ')"
+        );
+        browser.script(&script).as_str().unwrap().to_owned()
+    };
+    let expected = ["+0.250 −1.50", "−0.0012 +0.031", "+0.00046 −0.0040", "−1.2e−5 0", "0 +12.00"];
+    assert_eq!(ids.into_iter().map(cells).collect::<Vec<_>>(), expected);
+}
+
+/// Directions and positions that the file does not state are not shown.
+#[test]
+fn a_file_without_orientation_has_no_letters_and_no_millimetres() {
+    let (phantom, grid) = (Phantom::lps(), Geometry::unoriented(SHAPE, phantom::SPACING));
+    let browser = Browser::start();
+    browser.open(&Viewer { grid: &grid, ..phantom.viewer() }.to_html().unwrap());
+    let screen = Screen::new(&browser);
+    screen.centre_on(middle([1, 1, 1]));
+    assert!(browser.text("#readout-where").contains("voxel "));
+    assert!(!browser.text("#readout-where").contains("mm"), "{}", browser.text("#readout-where"));
+    assert_eq!(browser.text("[data-plane=axial] figcaption b"), "Along z");
+    browser.screenshot("unoriented");
 }
 
 #[test]

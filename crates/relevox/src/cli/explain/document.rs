@@ -1,6 +1,6 @@
 //! `explanation.json`: everything that a program may want to know about an explanation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use relevox_experiment::run::{hash_file, replace};
@@ -13,7 +13,8 @@ use slic3d::Supervoxels;
 use super::args::ExplainArgs;
 use super::files;
 use super::subject::Subject;
-use crate::Explanation;
+use super::work::Work;
+use crate::{Explanation, Method};
 
 /// Version of the format.
 const FORMAT: u32 = 1;
@@ -36,7 +37,11 @@ pub(super) fn document(
     document["case"] = json!(subject.study.case);
     document["model"] = json!(model_files(args)?);
     document["scans"] = json!(input_files(args, subject)?);
-    document["regions"] = regions(explanation, extents).into();
+    if let Some(outline) = &subject.outline {
+        document["outline"]["sha256"] = json!(hash_file(outline.file.path())?);
+    }
+    let oriented = subject.study.frame.scan().has_orientation();
+    document["regions"] = regions(explanation, extents, oriented).into();
     Ok(document)
 }
 
@@ -75,8 +80,9 @@ fn hashed(path: &Path) -> anyhow::Result<Value> {
     Ok(json!({ "file": path, "sha256": hash_file(path)? }))
 }
 
-/// Describes each region, the most relevant of the main method first.
-fn regions(explanation: &Explanation, extents: &[RegionExtent]) -> Vec<Value> {
+/// Describes each region, the most relevant of the main method first. Without an orientation, a position in millimetres is
+/// not known.
+fn regions(explanation: &Explanation, extents: &[RegionExtent], oriented: bool) -> Vec<Value> {
     let Some(main) = explanation.results.first() else { return Vec::new() };
     let describe = |(rank, region): (usize, usize)| {
         let extent = &extents[region];
@@ -90,7 +96,8 @@ fn regions(explanation: &Explanation, extents: &[RegionExtent]) -> Vec<Value> {
             "rank": rank + 1,
             "voxels": extent.voxels,
             "volume_ml": extent.ml,
-            "centroid_mm": extent.centroid_mm,
+            "centroid_mm": oriented.then_some(extent.centroid_mm),
+            "centre_voxel": extent.centre,
             "relevance": of(&|result| result.relevance[region]),
             "value": of(&|result| result.attribution.values[region]),
         });
@@ -110,23 +117,47 @@ pub(super) fn extents(study: &Study, regions: &Supervoxels) -> Vec<RegionExtent>
     extents
 }
 
-/// Adds a key to the document in a folder.
+/// Returns the files in a folder that state what a case was computed from: `explanation.json`, or under BIDS names the JSON
+/// files of the maps. They are written last.
+pub(super) fn paths(work: &Work<'_>, folder: &Path, case: &str) -> Vec<PathBuf> {
+    match work.args.bids_derivatives {
+        false => vec![folder.join(files::DOCUMENT)],
+        true => {
+            let sidecar = |method: &Method| folder.join(Explanation::bids_sidecar(case, *method));
+            work.methods.iter().map(sidecar).collect()
+        }
+    }
+}
+
+/// Removes a document, if there is one.
 ///
 /// # Errors
-/// Returns an error if the document cannot be read or written. Does nothing if there is none.
-pub(super) fn add(folder: &Path, key: &str, value: Value) -> anyhow::Result<()> {
-    let Some(mut document) = read(folder)? else { return Ok(()) };
-    document[key] = value;
-    write(folder, &document)
+/// Returns an error if it cannot be removed.
+pub(super) fn discard(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Adds a key to a document.
+///
+/// # Errors
+/// Returns an error if the document cannot be read or written.
+pub(super) fn add(path: &Path, key: &str, value: &Value) -> anyhow::Result<()> {
+    let mut document = read(path)?.with_context(|| format!("{}: expected a document", path.display()))?;
+    document[key] = value.clone();
+    replace(path, format!("{document:#}\n").as_bytes())
 }
 
 /// Reads a document that an earlier call wrote; `None` if there is none.
 ///
 /// # Errors
 /// Returns an error if the file exists and is not JSON.
-pub(super) fn read(folder: &Path) -> anyhow::Result<Option<Value>> {
-    let path = folder.join(files::DOCUMENT);
-    match std::fs::read(&path) {
+pub(super) fn read(path: &Path) -> anyhow::Result<Option<Value>> {
+    match std::fs::read(path) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| path.display().to_string()),

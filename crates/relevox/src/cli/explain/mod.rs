@@ -9,6 +9,7 @@ mod methods;
 mod notes;
 mod one;
 mod options;
+mod outline;
 mod pictures;
 mod regions;
 mod result;
@@ -53,7 +54,8 @@ pub fn run(args: &ExplainArgs, device: &DeviceOptions) -> anyhow::Result<()> {
         None if args.scans.are_several() => several::explain(&work, device, notes)?,
         None => {
             let scans = scans::Scans::load(&work, device, &mut notes)?;
-            let mut cases = args.scans.files(scans.preprocess().sequences())?;
+            let sequences = scans.preprocess().sequences();
+            let mut cases = args.scans.files(sequences, &mut |line| notes.warn(line))?;
             let case = cases.swap_remove(0);
             one::explain(&work, scans.open(&work, case, &args.out, &mut notes)?, &args.out, notes)?
         }

@@ -35,7 +35,7 @@ pub(super) fn explain(
     mut notes: Notes,
 ) -> anyhow::Result<Value> {
     let Work { args, methods, .. } = work;
-    let Subject { model, study, files, first } = &subject;
+    let Subject { model, study, files, first, .. } = &subject;
     let network = model.network();
     let named = || named(args, &subject);
     let regions = regions::of(args, &subject, &mut notes)?;
@@ -72,7 +72,7 @@ pub(super) fn explain(
     if let Some(first) = first {
         check_repeated(first, &explanation.outputs, &mut notes);
     }
-    let result = result::result(args, model, &explanation, seconds, &notes);
+    let result = result::result(args, &subject, &explanation, seconds, &notes)?;
     let extents = document::extents(study, &explanation.regions);
     let document = document::document(args, &subject, &explanation, &extents, &result)?;
     let pictures = Pictures { args, subject: &subject, explanation: &explanation, extents: &extents };

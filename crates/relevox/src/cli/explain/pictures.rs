@@ -5,6 +5,7 @@ use ndarray::{Array3, ArrayView3};
 use relevox_experiment::failure::invalid_input;
 use relevox_relevance::Link;
 use relevox_report::figures::{Overview, OverviewRegion};
+use relevox_report::tables::wording::{change, probability, significant};
 use relevox_report::viewer::{
     Image, Outline, Overlay, OverlayThreshold, RegionExtent, RegionRow, Regions, Viewer,
 };
@@ -52,7 +53,7 @@ impl Pictures<'_> {
             title: &study.case,
             about: &format!("{}. {}{fill}", self.answer(), main.method.label()),
             grid: &grid,
-            oriented: subject.files.is_some() && study.frame.scan().has_orientation(),
+            oriented: study.frame.scan().has_orientation(),
             scan: image,
             scan_name: &sequence,
             map: main.map.voxels.view(),
@@ -86,7 +87,6 @@ impl Pictures<'_> {
                 label if Some(label) == background => OUTSIDE,
                 label => label,
             });
-        let expert = self.expert(grid)?;
         let viewer = Viewer {
             title: study.case.clone(),
             images: scans
@@ -95,9 +95,10 @@ impl Pictures<'_> {
                 .collect(),
             overlays: maps.iter().map(|(result, map)| overlay(result, map.voxels.view())).collect(),
             regions: Some(Regions { labels: labels.view(), rows: self.rows()? }),
-            outline: expert
+            outline: subject
+                .outline
                 .as_ref()
-                .map(|voxels| Outline { name: "expert".to_owned(), voxels: voxels.view() }),
+                .map(|expert| Outline { name: "expert".to_owned(), voxels: expert.voxels.view() }),
             facts: self.facts()?,
             ..Viewer::on(grid)
         };
@@ -131,14 +132,6 @@ impl Pictures<'_> {
         Ok(scans)
     }
 
-    /// The expert's segmentation on the scan's grid, if the case has one.
-    fn expert(&self, grid: &Geometry) -> anyhow::Result<Option<Array3<bool>>> {
-        let segmentation = self.subject.files.as_ref().and_then(|files| files.segmentation.as_ref());
-        let Some(file) = segmentation else { return Ok(None) };
-        let labels = file.read_labels()?;
-        Ok(labels.geometry.same_grid(grid).then(|| labels.voxels.mapv(|label| label > 0)))
-    }
-
     /// The sequence below maps: that of the option, else that of the regions, else the first.
     fn sequence(&self) -> anyhow::Result<String> {
         let names = self.subject.study.channel_names();
@@ -161,7 +154,10 @@ impl Pictures<'_> {
         let class = subject.model.network().class(target.output);
         match target.link {
             Link::Value => format!("{class} = {:.4}", explanation.logit()),
-            _ => format!("{class}: p = {:.3}", explanation.probability()),
+            _ => match probability(explanation.probability()) {
+                bounded if bounded.starts_with('>') => format!("{class}: p {bounded}"),
+                p => format!("{class}: p = {p}"),
+            },
         }
     }
 
@@ -171,11 +167,11 @@ impl Pictures<'_> {
         let changes = self.explanation.scores.as_ref().map(|scores| {
             let row = &scores.rows[region];
             match self.explanation.target.link {
-                Link::Value => format!("Δ {}, ", signed(row.delta_logit)),
-                _ => format!("Δp {}, Δlogit {}, ", signed(row.delta_p), signed(row.delta_logit)),
+                Link::Value => format!("Δ {}, ", change(row.delta_logit, 3)),
+                _ => format!("Δp {}, Δlogit {}, ", change(row.delta_p, 3), change(row.delta_logit, 2)),
             }
         });
-        format!("relevance {relevance:.0}, {}{ml:.1} ml", changes.unwrap_or_default())
+        format!("relevance {relevance:.0}, {}{} ml", changes.unwrap_or_default(), significant(ml, 1))
     }
 
     fn rows(&self) -> anyhow::Result<Vec<RegionRow>> {
@@ -212,19 +208,19 @@ impl Pictures<'_> {
         }
         facts.push(("Regions", explanation.regions.len().to_string()));
         facts.push(("Fill", explanation.fill().to_owned()));
+        if self.subject.files.is_none() {
+            facts.push(("Voxels", "of unknown size; 1000 are counted as a millilitre".to_owned()));
+        }
+        if let Some(outline) = &self.subject.outline {
+            let name = outline.file.path().file_name().unwrap_or_default().to_string_lossy();
+            facts.push((
+                "Expert’s outline",
+                format!("{name}: compared with masks; no relevance depends on it"),
+            ));
+        }
         facts.push(("Relevox", env!("CARGO_PKG_VERSION").to_owned()));
         Ok(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
-}
-
-/// Formats a change with its sign: three decimals, or two digits of a smaller one.
-fn signed(change: f64) -> String {
-    let text = if change == 0.0 || change.abs() >= 5e-4 {
-        format!("{change:+.3}")
-    } else {
-        format!("{change:+.1e}")
-    };
-    text.replace('-', "−")
 }
 
 fn overlay<'a>(result: &MethodResult, voxels: ArrayView3<'a, f32>) -> Overlay<'a> {
@@ -233,14 +229,4 @@ fn overlay<'a>(result: &MethodResult, voxels: ArrayView3<'a, f32>) -> Overlay<'a
         OverlayThreshold { value, rule: threshold.label().to_owned() }
     });
     Overlay { range: Some([0.0, 100.0]), threshold, ..Overlay::new(result.method.label(), voxels) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_changes_keep_their_digits() {
-        assert_eq!([0.25, -0.1234, 0.0, -0.000_012].map(signed), ["+0.250", "−0.123", "+0.000", "−1.2e−5"]);
-    }
 }

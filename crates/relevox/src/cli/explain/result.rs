@@ -7,33 +7,40 @@ use serde_json::{Map, Value, json};
 
 use super::args::ExplainArgs;
 use super::notes::Notes;
-use super::subject::AnyModel;
+use super::subject::Subject;
 use crate::Explanation;
 
 /// Describes the explanation for programs. A plain value has no probability: its key is `value`.
+///
+/// # Errors
+/// Returns an error if a mask cannot be compared with the expert's outline.
 pub(super) fn result(
     args: &ExplainArgs,
-    model: &AnyModel,
+    subject: &Subject,
     explanation: &Explanation,
     seconds: f64,
     notes: &Notes,
-) -> Value {
+) -> anyhow::Result<Value> {
+    let Subject { model, outline, .. } = subject;
     let target = explanation.target;
     let output = model.network().output();
     let methods = explanation.results.iter().map(|result| {
         let voxels = result.mask.iter().filter(|inside| **inside).count();
-        let described = json!({
+        let mut described = json!({
             "flat": result.map.flat,
             "threshold": result.threshold,
             "threshold_rule": result.rule.name(),
             "mask_voxels": voxels,
         });
-        (result.method.name().to_owned(), described)
+        if let Some(outline) = outline {
+            described["mask_dice"] = json!(outline.dice(explanation, result)?);
+        }
+        Ok((result.method.name().to_owned(), described))
     });
     let mut result = json!({
         "regions": explanation.regions.len(),
         "seconds": seconds,
-        "methods": methods.collect::<Map<_, _>>(),
+        "methods": methods.collect::<anyhow::Result<Map<_, _>>>()?,
         "fill": explanation.fill(),
         "logits": explanation.outputs,
         "target": {
@@ -49,6 +56,9 @@ pub(super) fn result(
     } else {
         result["logit"] = json!(explanation.logit());
         result["probability"] = json!(explanation.probability());
+    }
+    if let Some(outline) = outline {
+        result["outline"] = outline.described();
     }
     let mut runtimes = model.network().runtimes().to_vec();
     runtimes.dedup();
@@ -72,7 +82,7 @@ pub(super) fn result(
         });
         result["sequences"] = means.collect::<Map<_, _>>().into();
     }
-    result
+    Ok(result)
 }
 
 /// What produced a map, for the file beside it.

@@ -13,6 +13,7 @@ use super::external;
 use super::files;
 use super::notes::Notes;
 use super::options::model_options;
+use super::outline::ExpertOutline;
 use super::subject::{AnyModel, Subject};
 use super::work::Work;
 use crate::{Contract, Model};
@@ -74,7 +75,9 @@ impl Scans {
         for output in files::names(&work.methods) {
             refuse_overwriting(&out.join(output), files.paths())?;
         }
-        let study = Study::load(&files, self.preprocess()).map_err(|error| of_command(error.into()))?;
+        // The classifier's side never sees the outline.
+        let scans = CaseFiles { segmentation: None, ..files.clone() };
+        let study = Study::load(&scans, self.preprocess()).map_err(|error| of_command(error.into()))?;
         let (model, first) = match self {
             Self::Network(model) => (Arc::clone(model), None),
             Self::Command { contract, input } => {
@@ -85,7 +88,8 @@ impl Scans {
             }
         };
         notes.prepared(&study);
-        Ok(Subject { model: AnyModel::Scans(model), study, files: Some(files), first })
+        let outline = ExpertOutline::of(&files, &study, work.args.scans.outline.is_some(), notes)?;
+        Ok(Subject { model: AnyModel::Scans(model), study, files: Some(files), outline, first })
     }
 }
 

@@ -33,7 +33,8 @@ const REQUEST: &str = "request";
 pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes) -> anyhow::Result<Value> {
     let args = work.args;
     let scans = Scans::load(work, device, &mut notes)?;
-    let cases = args.scans.files(scans.preprocess().sequences())?;
+    let sequences = scans.preprocess().sequences();
+    let cases = args.scans.files(sequences, &mut |line| print_status(format!("warning: {line}")))?;
     let options = options_key(args, &scans)?;
     let progress = Progress::start("explain", cases.len(), "cases");
     let start = Instant::now();
@@ -43,14 +44,20 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
         interrupt::check()?;
         let id = case.id.clone();
         let folder = args.out.join(folder_name(&id));
-        let request = request(&options, &case)?;
-        match document::read(&folder) {
-            Ok(Some(earlier)) if earlier[REQUEST] == json!(request) => skipped.push(id),
-            _ => {
+        let request = json!(request(&options, &case)?);
+        let documents = document::paths(work, &folder, &id);
+        let is_done = |path: &PathBuf| {
+            document::read(path).ok().flatten().is_some_and(|earlier| earlier[REQUEST] == request)
+        };
+        match documents.iter().all(is_done) {
+            true => skipped.push(id),
+            false => {
                 let mut own = notes.clone();
                 let done = scans.open(work, case, &folder, &mut own).and_then(|subject| {
+                    // An interruption must not leave documents of an earlier request next to new maps.
+                    documents.iter().try_for_each(|path| document::discard(path))?;
                     one::explain(work, subject, &folder, own)?;
-                    document::add(&folder, REQUEST, json!(request))
+                    documents.iter().try_for_each(|path| document::add(path, REQUEST, &request))
                 });
                 match done {
                     Ok(()) => explained.push(id),
@@ -110,9 +117,10 @@ fn options_key(args: &ExplainArgs, scans: &Scans) -> anyhow::Result<String> {
 /// Identifies what a case is computed from.
 fn request(options: &str, case: &CaseFiles) -> anyhow::Result<String> {
     let mut text = options.to_owned();
-    for (_, file) in &case.sequences {
+    let outline = case.segmentation.iter().map(|file| ("outline", file));
+    for (name, file) in case.sequences.iter().map(|(name, file)| (name.as_str(), file)).chain(outline) {
         // A file that cannot be read is reported when the case is.
-        text += &format!("{:?}", file.volume);
+        text += &format!("{name} {:?}", file.volume);
         text += &hash_file(file.path()).unwrap_or_default();
     }
     Ok(hash_bytes(text.as_bytes()))

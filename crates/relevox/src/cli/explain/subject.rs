@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use relevox_volume::{CaseFiles, Study, ValidInput};
 
+use super::outline::ExpertOutline;
 use crate::{Model, SlicRegions, TensorModel};
 
 /// A classifier, with a contract of its input unless it was given a tensor.
@@ -44,6 +45,8 @@ pub(super) struct Subject {
     pub(super) study: Study,
     /// Files of the scans; of a tensor none.
     pub(super) files: Option<CaseFiles>,
+    /// The expert's outline; none without one.
+    pub(super) outline: Option<ExpertOutline>,
     /// Outputs of an external program for the study, the first time it was asked.
     pub(super) first: Option<Vec<f32>>,
 }

@@ -56,8 +56,8 @@ pub(super) fn open(
     model.assumed().iter().for_each(|line| notes.assume(line.clone()));
     notes.assume(format!("{file}: taken as the network's input as it is, with the network's own axes"));
     notes.assume(
-        "volumes (.nii.gz) have the identity affine, their axes x, y, z are the tensor's last, third and second of \
-         [c, z, y, x]"
+        "volumes (.nii.gz) state no orientation, voxels of 1 mm; their axes x, y, z are the tensor's last, third and second \
+         of [c, z, y, x]"
             .to_owned(),
     );
     let channels = channel_names(&model, &image, &file)?;
@@ -66,7 +66,7 @@ pub(super) fn open(
     if has_background && (work.uses_brain() || (args.labels.is_none() && args.masked.unwrap_or(true))) {
         notes.assume("voxels that are 0 in every channel count as background".to_owned());
     }
-    Ok(Subject { model: AnyModel::Tensor(model), study, files: None, first })
+    Ok(Subject { model: AnyModel::Tensor(model), study, files: None, outline: None, first })
 }
 
 /// Reads a tensor `[c, z, y, x]` or `[1, c, z, y, x]`.

@@ -91,7 +91,7 @@ function connectThreshold(state) {
     slider.min = String(overlay.range[0]);
     slider.max = String(overlay.range[1]);
     slider.value = String(threshold);
-    const step = (overlay.range[1] - overlay.range[0]) / 100;
+    const step = rangeStep(overlay);
     byId("scale-low").textContent = withStep(overlay.range[0], step);
     byId("scale-high").textContent = withStep(overlay.range[1], step);
     const rule = threshold === overlay.threshold ? (overlay.rule ? ` (${overlay.rule})` : "") : " (by hand)";

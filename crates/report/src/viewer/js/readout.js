@@ -17,13 +17,16 @@ function connectReadout(state) {
 }
 
 /**
+ * The voxel in the file, and its position if the file states one.
  * @param {Grid} grid
  * @param {Zyx} at
  * @param {boolean} pointed
  */
 function whereText(grid, at, pointed) {
+  const voxel = `${pointed ? "Pointer" : "Crosshair"}: voxel ${fileVoxel(grid, at).join(", ")}`;
+  if (!grid.oriented) return voxel;
   const mm = worldOf(grid, at).map((value) => plain(value, 1));
-  return `${pointed ? "Pointer" : "Crosshair"}: voxel ${fileVoxel(grid, at).join(", ")} · ${mm.join(", ")} mm`;
+  return `${voxel} · ${mm.join(", ")} mm`;
 }
 
 /**

@@ -5,7 +5,7 @@
  * @typedef {object} Column
  * @property {(view: View) => string} head
  * @property {(row: RegionRow, index: number, view: View) => number | null} value
- * @property {(value: number | null) => string} text
+ * @property {(value: number | null, view: View) => string} text
  * @property {boolean} descending whether the largest value comes first
  */
 
@@ -36,7 +36,7 @@ function columnsOf({ payload }) {
     columns.push({
       head: (view) => payload.overlays[view.overlay].label,
       value: (_, index, view) => payload.overlays[view.overlay].means[index],
-      text: (value) => plain(value ?? 0, 1),
+      text: (value, view) => withStep(value ?? 0, rangeStep(payload.overlays[view.overlay]) / 10),
       descending: true,
     });
   }
@@ -94,7 +94,7 @@ function connectTable(state) {
       row.tabIndex = 0;
       for (const column of columns) {
         const cell = document.createElement("td");
-        cell.textContent = column.text(column.value(regions.rows[index], index, view));
+        cell.textContent = column.text(column.value(regions.rows[index], index, view), view);
         row.append(cell);
       }
       return row;

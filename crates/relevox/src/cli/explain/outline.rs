@@ -1,0 +1,95 @@
+//! The expert's outline of a case: masks are compared with it. No relevance is computed from it.
+
+use ndarray::Array3;
+use relevox_eval::dice;
+use relevox_experiment::failure::invalid_input;
+use relevox_experiment::progress::print_status;
+use relevox_volume::preparation::percent;
+use relevox_volume::{CaseFiles, ScanFile, Study};
+use serde_json::{Value, json};
+
+use super::super::library_error::of_command;
+use super::notes::Notes;
+use crate::{Explanation, MethodResult};
+
+/// An expert's segmentation of a case's tumour.
+pub(super) struct ExpertOutline {
+    pub(super) file: ScanFile,
+    /// Whether each voxel `[z, y, x]` of the scan's grid has a label above 0.
+    pub(super) voxels: Array3<bool>,
+    ml: f64,
+    /// Share of it outside the network's crop; 0 if it is empty.
+    outside_crop: f64,
+}
+
+impl ExpertOutline {
+    /// Reads the segmentation of a case, if it has one, and says so. One that was found, not `requested`, is left out with a
+    /// warning if it cannot be used.
+    ///
+    /// # Errors
+    /// Returns an input error if the requested file cannot be read, or lies on another grid.
+    pub(super) fn of(
+        files: &CaseFiles,
+        study: &Study,
+        requested: bool,
+        notes: &mut Notes,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(file) = &files.segmentation else { return Ok(None) };
+        match Self::read(file, study) {
+            Ok(outline) => {
+                let Self { ml, outside_crop, .. } = &outline;
+                let outside = match outside_crop {
+                    0.0 => String::new(),
+                    share => format!(", {} of it outside the crop", percent(*share)),
+                };
+                print_status(format!(
+                    "outline: {file}, {ml:.1} ml{outside}: masks are compared with it, no relevance depends on it"
+                ));
+                Ok(Some(outline))
+            }
+            Err(error) if requested => Err(error.context("--outline")),
+            Err(error) => {
+                notes.warn(format!("case {}: no outline to compare with: {error:#}", study.case));
+                Ok(None)
+            }
+        }
+    }
+
+    fn read(file: &ScanFile, study: &Study) -> anyhow::Result<Self> {
+        let labels = file.read_labels()?;
+        let grid = study.frame.scan();
+        let found = labels.geometry.shape;
+        let Some(voxels) = labels.on_grid(grid) else {
+            let [expected, found] = [grid.shape, found].map(|[z, y, x]| format!("{x} x {y} x {z}"));
+            return Err(invalid_input(format!(
+                "{file}: expected the grid of the scan, {expected} voxels (x, y, z), found another, {found} voxels"
+            )));
+        };
+        let voxels = voxels.mapv(|label| label > 0);
+        let seen = study.frame.to_scan(Array3::from_elem(study.frame.shape(), true).view())?.voxels;
+        let all = voxels.iter().filter(|inside| **inside).count();
+        let outside = voxels.iter().zip(&seen).filter(|(inside, seen)| **inside && !**seen).count();
+        let ml = all as f64 * grid.spacing_mm.iter().product::<f64>() / 1000.0;
+        Ok(Self { file: file.clone(), voxels, ml, outside_crop: outside as f64 / all.max(1) as f64 })
+    }
+
+    /// Describes the outline for programs.
+    pub(super) fn described(&self) -> Value {
+        json!({
+            "file": self.file.path,
+            "volume": self.file.volume,
+            "volume_ml": self.ml,
+            "outside_crop": self.outside_crop,
+            "used_for": "comparison only",
+        })
+    }
+
+    /// Computes the Dice coefficient of a method's mask, as it is written, on the whole scan.
+    ///
+    /// # Errors
+    /// Returns an error if the result is of another grid.
+    pub(super) fn dice(&self, explanation: &Explanation, result: &MethodResult) -> anyhow::Result<f64> {
+        let mask = explanation.scan_mask(result).map_err(of_command)?.voxels.mapv(|inside| inside > 0);
+        Ok(dice(mask.view(), self.voxels.view())?)
+    }
+}

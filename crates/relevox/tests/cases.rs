@@ -1,0 +1,231 @@
+//! `explain` of cases: several in one call, resumed, and the expert's outline.
+
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
+mod harness;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::untrained::Untrained;
+use harness::{cohort, files, refuse, relevox, stderr, succeed};
+use relevox::eval::dice;
+use relevox::volume::{Orientation, Turn, Volume, nifti};
+use serde_json::Value;
+
+/// A cohort, and an untrained network of its four sequences with a contract.
+struct Cases {
+    untrained: Untrained,
+    cases: Vec<PathBuf>,
+}
+
+impl Cases {
+    fn new() -> Self {
+        let untrained = Untrained::of_channels(4);
+        cohort(&untrained.path("cohort"), 3);
+        let contract = "channels = [\"t1\", \"t1ce\", \"t2\", \"flair\"]\norientation = \"LPS\"\naxes = \"zyx\"\n\
+            intensity = \"minmax\"\ncrop = [16, 20, 16]\n[output]\nkind = \"logit\"\n";
+        fs::write(untrained.path("model.input.toml"), contract).unwrap();
+        let mut cases: Vec<PathBuf> = ["HGG", "LGG"]
+            .iter()
+            .flat_map(|grade| fs::read_dir(untrained.path("cohort").join(grade)).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        cases.sort_by_key(|case| case.file_name().unwrap().to_owned());
+        Self { untrained, cases }
+    }
+
+    fn explain(&self, scans: &[&str], more: &[&str]) -> std::process::Command {
+        let (model, out) = (self.untrained.text("model.safetensors"), self.untrained.text("out"));
+        let to = ["explain", "--model", &model, "--out", &out, "--regions", "6"];
+        relevox(&[&to[..], scans, more].concat())
+    }
+
+    fn ids(&self) -> Vec<&str> {
+        self.cases.iter().map(|case| case.file_name().unwrap().to_str().unwrap()).collect()
+    }
+
+    fn paths(&self) -> Vec<&str> {
+        self.cases.iter().map(|case| case.to_str().unwrap()).collect()
+    }
+}
+
+fn printed(output: &std::process::Output) -> Value {
+    serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn several_cases_have_the_results_of_each_and_are_resumed() {
+    let cases = Cases::new();
+    let first = printed(&succeed(cases.explain(&cases.paths()[..2], &[])));
+    assert_eq!(
+        (&first["explained"], &first["skipped"]),
+        (&serde_json::json!(cases.ids()[..2]), &serde_json::json!([]))
+    );
+    let several = files(&cases.untrained.path("out"));
+    // The oracle: the case on its own.
+    succeed(relevox(&[
+        "explain",
+        cases.paths()[1],
+        "--model",
+        &cases.untrained.text("model.safetensors"),
+        "--out",
+        &cases.untrained.text("single"),
+        "--regions",
+        "6",
+    ]));
+    for (name, bytes) in files(&cases.untrained.path("single")) {
+        if name.extension().is_some_and(|extension| extension != "json") {
+            assert_eq!(several[&PathBuf::from(cases.ids()[1]).join(&name)], bytes, "{}", name.display());
+        }
+    }
+    let cohort = cases.untrained.text("cohort");
+    let again = printed(&succeed(cases.explain(&["--cohort", &cohort], &[])));
+    assert_eq!(again["skipped"], serde_json::json!(cases.ids()[..2]));
+    assert_eq!(again["explained"], serde_json::json!(cases.ids()[2..]));
+    // Other options are another request.
+    let other = printed(&succeed(cases.explain(&["--cohort", &cohort], &["--method", "perturb"])));
+    assert_eq!(other["explained"], serde_json::json!(cases.ids()));
+}
+
+#[test]
+fn bids_derivatives_are_resumed() {
+    let cases = Cases::new();
+    // A BIDS data set: the first two cases, renamed.
+    let mut folders = Vec::new();
+    for (at, case) in cases.cases.iter().take(2).enumerate() {
+        let subject = format!("sub-0{}", at + 1);
+        let folder = cases.untrained.path(&format!("bids/{subject}/anat"));
+        fs::create_dir_all(&folder).unwrap();
+        let names = [
+            ("t1", "T1w"),
+            ("t1ce", "ce-gd_T1w"),
+            ("t2", "T2w"),
+            ("flair", "FLAIR"),
+            ("seg", "label-tumor_mask"),
+        ];
+        for (from, to) in names {
+            let from = case.join(format!("{}_{from}.nii.gz", cases.ids()[at]));
+            fs::copy(from, folder.join(format!("{subject}_{to}.nii.gz"))).unwrap();
+        }
+        folders.push(cases.untrained.text(&format!("bids/{subject}")));
+    }
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let ids = serde_json::json!(["sub-01", "sub-02"]);
+    let none = serde_json::json!([]);
+    let run = || printed(&succeed(cases.explain(&folders, &["--bids-derivatives"])));
+    let first = run();
+    assert_eq!((&first["explained"], &first["skipped"]), (&ids, &none));
+    let out = cases.untrained.path("out");
+    let sidecar = out.join("sub-01/sub-01_desc-diffused_map.json");
+    let described: Value = serde_json::from_slice(&fs::read(&sidecar).unwrap()).unwrap();
+    assert!(described["Result"]["methods"]["diffused"]["mask_dice"].is_f64(), "{described}");
+    let written = files(&out);
+    let again = run();
+    assert_eq!((&again["explained"], &again["skipped"]), (&none, &ids));
+    assert_eq!(files(&out), written);
+    // Interrupted before the last file of a case.
+    fs::remove_file(out.join("sub-02/sub-02_desc-perturb_map.json")).unwrap();
+    assert_eq!(run()["explained"], serde_json::json!(["sub-02"]));
+    // Changed since.
+    fs::copy(
+        cases.untrained.path("bids/sub-02/anat/sub-02_label-tumor_mask.nii.gz"),
+        cases.untrained.path("bids/sub-01/anat/sub-01_label-tumor_mask.nii.gz"),
+    )
+    .unwrap();
+    assert_eq!(run()["explained"], serde_json::json!(["sub-01"]));
+}
+
+#[test]
+fn a_case_that_cannot_be_read_does_not_stop_the_others() {
+    let cases = Cases::new();
+    let scan = cases.cases[0].join(format!("{}_t2.nii.gz", cases.ids()[0]));
+    fs::write(&scan, b"not a scan").unwrap();
+    let output = cases.explain(&cases.paths(), &[]).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.lines().last().unwrap().contains("1 of 3 cases failed"), "{said}");
+    let result = printed(&output);
+    assert_eq!(result["explained"], serde_json::json!(cases.ids()[1..]));
+    assert_eq!(result["failed"][0]["case"], cases.ids()[0]);
+    refuse(cases.explain(&[cases.paths()[1], cases.paths()[1]], &[]), &["each once", cases.ids()[1]]);
+}
+
+fn document(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("explanation.json")).unwrap()).unwrap()
+}
+
+/// Returns the files without those that mention the outline.
+fn maps_and_tables(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let of =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "gz" || extension == "csv");
+    files(folder).into_iter().filter(|(path, _)| of(path)).collect()
+}
+
+#[test]
+fn masks_are_compared_with_the_outline_and_nothing_depends_on_it() {
+    let cases = Cases::new();
+    let out = cases.untrained.path("out");
+    let case = cases.paths()[0];
+    let output = succeed(cases.explain(&[case], &[]));
+    assert!(stderr(&output).contains("_seg.nii.gz, "), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no relevance depends on it"), "{}", stderr(&output));
+    let with = document(&out);
+    let segmentation = cases.cases[0].join(format!("{}_seg.nii.gz", cases.ids()[0]));
+    assert_eq!(with["outline"]["file"], segmentation.to_str().unwrap());
+    assert_eq!(with["outline"]["sha256"].as_str().unwrap().len(), 64);
+    let truth = nifti::read_labels(&segmentation).unwrap();
+    let expert = truth.voxels.mapv(|label| label > 0);
+    assert!(expert.iter().any(|inside| *inside));
+    for method in ["diffused", "perturb"] {
+        let mask = nifti::read_labels(&out.join(format!("{method}-mask.nii.gz"))).unwrap();
+        let expected = dice(mask.voxels.mapv(|label| label > 0).view(), expert.view()).unwrap();
+        let stated = with["methods"][method]["mask_dice"].as_f64().unwrap();
+        assert!((stated - expected).abs() < 1e-12, "{method}: {stated}, expected {expected}");
+    }
+    let page = fs::read_to_string(out.join("index.html")).unwrap();
+    let voxels = expert.iter().filter(|inside| **inside).count();
+    assert!(page.contains("id=\"outline-toggle\"") && page.contains(&format!("\"voxels\":{voxels}}}")));
+    let maps = maps_and_tables(&out);
+
+    succeed(cases.explain(&[case], &["--no-outline"]));
+    let without = document(&out);
+    assert!(without["outline"].is_null() && without["methods"]["perturb"].get("mask_dice").is_none());
+    assert!(!fs::read_to_string(out.join("index.html")).unwrap().contains("id=\"outline-toggle\""));
+    assert_eq!(maps_and_tables(&out), maps, "maps depend on the outline");
+
+    // The same outline in another orientation, by name.
+    let turn = Turn::of(&truth.geometry, "RAS".parse::<Orientation>().unwrap());
+    let turned = Volume {
+        voxels: turn.apply(truth.voxels.view()).as_standard_layout().into_owned(),
+        geometry: turn.geometry(&truth.geometry),
+    };
+    let named = cases.untrained.text("drawn.nii.gz");
+    nifti::write_labels(Path::new(&named), &turned).unwrap();
+    fs::remove_file(&segmentation).unwrap();
+    succeed(cases.explain(&[case], &["--outline", &named]));
+    assert_eq!(document(&out)["methods"], with["methods"]);
+    assert_eq!(maps_and_tables(&out), maps);
+}
+
+#[test]
+fn an_outline_that_cannot_be_used_is_said() {
+    let cases = Cases::new();
+    let (case, id) = (cases.paths()[0], cases.ids()[0]);
+    let other = Volume {
+        voxels: ndarray::Array3::<u32>::ones((3, 4, 5)),
+        geometry: relevox::volume::Geometry::axis_aligned([3, 4, 5], [8.0; 3]),
+    };
+    let segmentation = cases.cases[0].join(format!("{id}_seg.nii.gz"));
+    nifti::write_labels(&segmentation, &other).unwrap();
+    let said = stderr(&succeed(cases.explain(&[case], &[])));
+    assert!(said.contains("warning: ") && said.contains("expected the grid of the scan"), "{said}");
+    assert!(document(&cases.untrained.path("out"))["outline"].is_null());
+    let named = segmentation.to_str().unwrap();
+    refuse(cases.explain(&[case], &["--outline", named]), &["--outline", "16 x 20 x 16", "5 x 4 x 3"]);
+    refuse(cases.explain(&[case], &["--outline", "absent.nii.gz"]), &["--outline", "absent.nii.gz"]);
+    refuse(cases.explain(&cases.paths(), &["--outline", named]), &["--outline", "one case", "3"]);
+    fs::rename(&segmentation, cases.cases[0].join(format!("{id}_mask.nii.gz"))).unwrap();
+    let said = stderr(&succeed(cases.explain(&[case], &[])));
+    assert!(said.contains("_mask.nii.gz is not named") && said.contains("--outline"), "{said}");
+}
