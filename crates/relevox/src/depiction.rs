@@ -11,7 +11,7 @@ use relevox_report::viewer::{
 };
 use relevox_volume::Geometry;
 
-use crate::{Explanation, MethodResult};
+use crate::{Explanation, MethodResult, RegionSets};
 
 /// Regions that the overview outlines.
 const OUTLINED: usize = 5;
@@ -173,6 +173,18 @@ impl Depiction<'_> {
         facts.extend(further);
         facts.push(("Regions", explanation.regions.len().to_string()));
         facts.push(("Fill", explanation.fill().to_owned()));
+        for (name, set) in explanation.sets.iter().flat_map(RegionSets::named) {
+            let ids = set.regions.iter().map(|&region| explanation.regions.ids()[region].to_string());
+            let ids = ids.collect::<Vec<_>>().join(", ");
+            let output = match explanation.target.link {
+                Link::Value => format!("{:.4}", set.logit),
+                _ => format!("p = {}", probability(explanation.target.probability(set.logit))),
+            };
+            facts.push(match name {
+                "necessary" => ("Necessary regions", format!("{ids}: without them {output}")),
+                _ => ("Sufficient regions", format!("{ids}: with them alone {output}")),
+            });
+        }
         facts.push(("Relevox", env!("CARGO_PKG_VERSION").to_owned()));
         facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }

@@ -2,12 +2,12 @@
 
 use relevox_perturb::{ConstantFill, Fill, FillKind};
 use relevox_relevance::{
-    Attribution, Class, Classifier, Diffusion, Explainer, Hierarchical, Inputs, Lime, Occlusion, Progress,
-    RegionGraph, RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
+    Attribution, Class, Classifier, Diffusion, Explainer, Hierarchical, Inputs, Lime, MinimalSets, Occlusion,
+    Progress, RegionGraph, RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
 };
 use relevox_volume::Study;
 
-use crate::explanation::{MethodResult, Parts};
+use crate::explanation::{MethodResult, Parts, RegionSets};
 use crate::{Error, Explanation, MaskRule, Method, Regions, SlicRegions};
 
 /// What replaces a region.
@@ -61,6 +61,8 @@ pub struct ExplainOptions<'a> {
     pub target: Target,
     /// Whether each sequence is also perturbed on its own (default: no).
     pub by_sequence: bool,
+    /// Also finds minimal sets of regions that keep or change this answer (default: no).
+    pub sets: Option<MinimalSets>,
     /// How masks are made of maps.
     pub mask: MaskRule,
     /// Called with the number of steps finished since the last call, of [`ExplainOptions::steps`]; it can cancel the work.
@@ -76,6 +78,7 @@ impl Default for ExplainOptions<'_> {
             fill: FillSource::Constant(FillKind::Mean),
             target: Target::default(),
             by_sequence: false,
+            sets: None,
             mask: MaskRule::default(),
             progress: &silent,
         }
@@ -115,7 +118,7 @@ impl ExplainOptions<'_> {
 ///
 /// # Errors
 /// Returns the errors of [`Regions::of`], [`Error::Fill`] if a constant fill has no value or the brain mask is empty,
-/// [`Error::InvalidSetting`] if there is no method or one twice, and [`Error::Relevance`] if a setting is out of range, the
+/// [`Error::InvalidSetting`] if there is no method or one twice, or minimal sets are requested without a method by region, and [`Error::Relevance`] if a setting is out of range, the
 /// classifier fails, returns NaN or infinity, does not have the target or the feature maps that a method needs, or
 /// `progress` cancels.
 pub fn explain(
@@ -165,9 +168,13 @@ pub fn explain(
         }
         false => Vec::new(),
     };
+    let sets = match options.sets {
+        Some(settings) => Some(RegionSets::find(settings, &results, &inputs, *progress)?),
+        None => None,
+    };
     let outputs = baseline.logits().to_vec();
     let parts =
-        Parts { scores, results, by_sequence, outputs, target: *target, fill: fill.name().to_owned() };
+        Parts { scores, results, by_sequence, sets, outputs, target: *target, fill: fill.name().to_owned() };
     drop(baseline);
     Ok(Explanation::new(study, regions, parts))
 }

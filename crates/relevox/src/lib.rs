@@ -21,7 +21,7 @@ pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
 pub use depiction::{Depiction, OverviewVolumes, PageVolumes};
 pub use error::Error;
 pub use explain::{ExplainOptions, FillSource, MethodSettings, explain};
-pub use explanation::{Explanation, MethodResult};
+pub use explanation::{Explanation, MethodResult, RegionSets};
 pub use mask_rule::MaskRule;
 pub use method::Method;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
