@@ -45,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "slic3d",
         ],
     ),
-    ("relevox-python", &["relevox", "relevox-report"]),
+    ("relevox-python", &["relevox"]),
 ];
 
 const MOST_LINES: usize = 500;

@@ -16,7 +16,7 @@ use crate::stages::scores::{self, Scorer};
 use crate::stages::session::Session;
 use crate::stages::work::run_stage;
 use crate::stages::{
-    diffuse, evaluate, explain, faithfulness, focus, grid, leftovers, maps, phantom, report, train,
+    diffuse, evaluate, explain, faithfulness, focus, grid, leftovers, maps, phantom, pool, report, train,
 };
 
 /// Artefacts that a command requires.
@@ -175,6 +175,7 @@ pub fn score_all(session: &Session, network: &Network, partition: &Partition) ->
     let run = &session.run;
     run_stage(run, "score", || Ok((scores::run(session, &scorer, partition)?, ())))?;
     run_stage(run, "diffuse", || Ok((diffuse::run(session, partition)?, ())))?;
+    run_stage(run, "pool", || Ok((pool::run(session, network, partition)?, ())))?;
     run_stage(run, "explain", || Ok((explain::run(session, network, partition)?, ())))?;
     run_stage(run, "focus", || Ok((focus::run(session, partition)?, ())))?;
     run_stage(run, "maps", || Ok((maps::run(session, network, partition)?, ())))?;

@@ -101,9 +101,10 @@ fn regions(request: &Request<'_>, study: &Study, masked: bool) -> PyResult<Regio
 
 fn settings(samples: Option<usize>, seed: u64) -> MethodSettings {
     let mut settings = MethodSettings::default();
-    (settings.lime.seed, settings.rise.seed) = (seed, seed);
+    (settings.lime.seed, settings.hierarchical.seed, settings.rise.seed) = (seed, seed, seed);
     if let Some(samples) = samples {
         (settings.lime.samples, settings.rise.samples) = (samples, samples);
+        settings.hierarchical.evaluations = samples;
     }
     settings
 }

@@ -10,10 +10,10 @@ use relevox::eval::{LabelFree, MapValues, RegionOverlap};
 use relevox::relevance::{Link, remove_small_components};
 use relevox::volume::nifti::{self, Description};
 use relevox::volume::{Study, Volume};
-use relevox::{Explanation, Method, MethodResult};
+use relevox::{Depiction, Explanation, Method, MethodResult};
 
 use crate::failure::{exception, invalid};
-use crate::page::{self, Subject};
+use crate::page::Subject;
 use crate::place::{Affine, Place};
 
 /// An explanation with what it explains.
@@ -191,7 +191,7 @@ impl Explained {
     /// The page, as HTML.
     fn page(&self, py: Python<'_>, title: &str, affine: Option<Affine>, main: &str) -> PyResult<String> {
         let subject = self.subject(title, affine, main)?;
-        py.detach(|| page::html(subject)).map_err(invalid)
+        py.detach(|| subject.page()).map_err(invalid)
     }
 
     /// Slices through the most relevant region, as PNG.
@@ -203,7 +203,7 @@ impl Explained {
         main: &str,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let subject = self.subject(title, affine, main)?;
-        let png = py.detach(|| page::overview(subject)).map_err(invalid)?;
+        let png = py.detach(|| subject.overview()).map_err(invalid)?;
         Ok(PyBytes::new(py, &png))
     }
 }
@@ -211,8 +211,8 @@ impl Explained {
 impl Explained {
     fn subject<'a>(&'a self, title: &'a str, affine: Option<Affine>, main: &str) -> PyResult<Subject<'a>> {
         let Self { explanation, study, class, .. } = self;
-        let (main, place) = (self.result(main)?, Place::of(affine));
-        Ok(Subject { title, explanation, study, class, main, place })
+        let depiction = Depiction { title, explanation, main: self.result(main)?, class };
+        Ok(Subject::new(depiction, study, Place::of(affine)))
     }
 
     fn result(&self, method: &str) -> PyResult<&MethodResult> {

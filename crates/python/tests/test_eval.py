@@ -77,3 +77,5 @@ def test_curves_start_and_end_at_the_whole_and_the_replaced_image(blob_model, bl
     assert np.array_equal(again.logits, removed.logits)
     with pytest.raises(ValueError, match="relevance"):
         measures.deletion(blob_model, blob_image, labels, [1.0, 2.0], **settings)
+    with pytest.raises(TypeError, match="masks"):
+        measures.insertion(blob_model, blob_image, labels, truth, masks=None)

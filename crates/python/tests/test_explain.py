@@ -97,7 +97,7 @@ def test_several_methods_share_their_passes(blob_model, blob_image):
         explanation["lime"]
 
 
-@pytest.mark.parametrize("method", ["lime", "kernel-shap", "rise", "occlusion"])
+@pytest.mark.parametrize("method", ["lime", "kernel-shap", "hierarchical", "rise", "occlusion"])
 def test_other_methods_find_the_box(blob_model, blob_image, method):
     explanation = explain(blob_model, blob_image, method=method, samples=300, seed=3)
     box = np.zeros(blob_image.shape[1:], bool)

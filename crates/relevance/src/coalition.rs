@@ -23,7 +23,8 @@ pub struct Coalitions<'a> {
     replaced: Array4<f32>,
     region_of: Array3<u32>,
     players: Vec<usize>,
-    regions: usize,
+    /// Number of voxels that the fill changes, by region.
+    changed: Vec<usize>,
 }
 
 impl<'a> Coalitions<'a> {
@@ -45,13 +46,11 @@ impl<'a> Coalitions<'a> {
         let labels = regions.labels();
         let region_of = labels.mapv(|id| regions.index_of(id).map_or(NO_REGION, |region| region as u32));
         let mut replaced = image.to_owned();
-        let mut players = Vec::new();
+        let mut changed = vec![0; regions.len()];
         let all: Vec<usize> = (0..regions.len()).collect();
         for asked in all.chunks(TOGETHER) {
             for (patch, &region) in patches(fill, image, regions, asked)?.into_iter().zip(asked) {
-                if check_patch(fill.name(), image, &patch)? > 0 {
-                    players.push(region);
-                }
+                changed[region] = check_patch(fill.name(), image, &patch)?;
                 let [z, y, x] = patch.bounds().start;
                 for ((channel, vz, vy, vx), &value) in patch.values().indexed_iter() {
                     let voxel = [z + vz, y + vy, x + vx];
@@ -61,7 +60,8 @@ impl<'a> Coalitions<'a> {
                 }
             }
         }
-        Ok(Self { baseline, target: *target, replaced, region_of, players, regions: regions.len() })
+        let players = (0..regions.len()).filter(|&region| changed[region] > 0).collect();
+        Ok(Self { baseline, target: *target, replaced, region_of, players, changed })
     }
 
     /// Returns the regions that the fill changes, ascending: the others have no effect.
@@ -71,7 +71,22 @@ impl<'a> Coalitions<'a> {
 
     /// Returns the number of regions of the partition.
     pub fn regions(&self) -> usize {
-        self.regions
+        self.changed.len()
+    }
+
+    /// Returns the number of voxels that the fill changes, by region.
+    pub(crate) fn changed(&self) -> &[usize] {
+        &self.changed
+    }
+
+    /// Returns the explained output.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Returns whether a coalition has to be computed: it lacks a region that the fill changes.
+    pub(crate) fn is_changed(&self, kept: &[bool]) -> bool {
+        self.players.iter().any(|&player| !kept[player])
     }
 
     /// Returns the number of mixtures worth computing together.
@@ -89,15 +104,23 @@ impl<'a> Coalitions<'a> {
     /// Returns [`Error::ShapeMismatch`] if a coalition has another number of regions, [`Error::NonFinite`] if a logit is
     /// NaN or infinite, and the classifier's own error.
     pub fn logits(&self, coalitions: &[Vec<bool>]) -> Result<Vec<f64>, Error> {
-        if let Some(odd) = coalitions.iter().find(|kept| kept.len() != self.regions) {
+        Ok(self.outputs(coalitions)?.iter().map(|outputs| self.target.logit(outputs)).collect())
+    }
+
+    /// Computes all outputs for each coalition, `[k]` each.
+    ///
+    /// # Errors
+    /// As [`Coalitions::logits`].
+    pub(crate) fn outputs(&self, coalitions: &[Vec<bool>]) -> Result<Vec<Vec<f32>>, Error> {
+        if let Some(odd) = coalitions.iter().find(|kept| kept.len() != self.regions()) {
             return Err(Error::ShapeMismatch {
                 what: "the regions of a coalition",
-                expected: vec![self.regions],
+                expected: vec![self.regions()],
                 found: vec![odd.len()],
             });
         }
-        let changed = |kept: &[bool]| self.players.iter().any(|&player| !kept[player]);
-        let asked: Vec<usize> = (0..coalitions.len()).filter(|&index| changed(&coalitions[index])).collect();
+        let asked: Vec<usize> =
+            (0..coalitions.len()).filter(|&index| self.is_changed(&coalitions[index])).collect();
         let found = self.compute(&asked, |index, mut input| {
             let kept = &coalitions[index];
             for (mut to, from) in input.axis_iter_mut(Axis(0)).zip(self.replaced.axis_iter(Axis(0))) {
@@ -108,9 +131,9 @@ impl<'a> Coalitions<'a> {
                 });
             }
         })?;
-        let mut logits = vec![self.target.logit(self.baseline.logits()); coalitions.len()];
-        asked.into_iter().zip(found).for_each(|(index, logit)| logits[index] = logit);
-        Ok(logits)
+        let mut outputs = vec![self.baseline.logits().to_vec(); coalitions.len()];
+        asked.into_iter().zip(found).for_each(|(index, found)| outputs[index] = found);
+        Ok(outputs)
     }
 
     /// Computes the target's logit for mixtures that weight the scan by a mask from 0 to 1, and the replaced scan by the
@@ -123,18 +146,19 @@ impl<'a> Coalitions<'a> {
     /// As [`Coalitions::logits`].
     pub(crate) fn mixed(&self, masks: &[Array3<f32>]) -> Result<Vec<f64>, Error> {
         let all: Vec<usize> = (0..masks.len()).collect();
-        self.compute(&all, |index, mut input| {
+        let outputs = self.compute(&all, |index, mut input| {
             for (mut to, from) in input.axis_iter_mut(Axis(0)).zip(self.replaced.axis_iter(Axis(0))) {
                 Zip::from(&mut to).and(from).and(&masks[index]).for_each(|to, &from, &share| {
                     *to = *to * share + from * (1.0 - share);
                 });
             }
-        })
+        })?;
+        Ok(outputs.iter().map(|outputs| self.target.logit(outputs)).collect())
     }
 
     /// Computes the mean of a mask over each region.
     pub(crate) fn mean_by_region(&self, mask: &Array3<f32>, voxel_counts: &[usize]) -> Vec<f64> {
-        let mut sums = vec![0.0; self.regions];
+        let mut sums = vec![0.0; self.regions()];
         Zip::from(mask).and(&self.region_of).for_each(|&value, &region| {
             if region != NO_REGION {
                 sums[region as usize] += f64::from(value);
@@ -143,12 +167,12 @@ impl<'a> Coalitions<'a> {
         sums.iter().zip(voxel_counts).map(|(sum, &voxels)| sum / voxels as f64).collect()
     }
 
-    /// Computes the inputs of some indices, each the scan after `change`.
+    /// Computes the outputs of some indices, each of the scan after `change`.
     fn compute(
         &self,
         indices: &[usize],
         change: impl Fn(usize, ArrayViewMut4<'_, f32>),
-    ) -> Result<Vec<f64>, Error> {
+    ) -> Result<Vec<Vec<f32>>, Error> {
         let image = self.baseline.image();
         let (c, z, y, x) = image.dim();
         let mut found = Vec::with_capacity(indices.len());
@@ -161,7 +185,7 @@ impl<'a> Coalitions<'a> {
             let shape = [together.len(), self.baseline.logits().len()];
             let name = |row: usize| format!("coalition {}", together[row]);
             let logits = checked(self.baseline.whole(batch.view())?, shape, name)?;
-            found.extend(logits.rows().into_iter().map(|row| self.target.logit(&row.to_vec())));
+            found.extend(logits.rows().into_iter().map(|row| row.to_vec()));
         }
         Ok(found)
     }

@@ -9,12 +9,11 @@
 //! Where one region at a time shows nothing (either of two regions is enough, or a saturated sum), there is nothing to
 //! diffuse. A single region unlike its neighbours keeps its score; a single one among its like is taken for noise.
 
-use std::collections::BTreeMap;
-
 use ndarray::Axis;
 use relevox_perturb::ImageView;
 use slic3d::Supervoxels;
 
+use crate::borders::faces;
 use crate::explainer::{Explainer, Inputs};
 use crate::region_logits::check_grid;
 use crate::scores::{ScoreKind, score};
@@ -195,27 +194,6 @@ impl RegionGraph {
         }
         result
     }
-}
-
-/// Counts the voxel faces between each pair of regions, the lower index first.
-fn faces(regions: &Supervoxels) -> BTreeMap<(usize, usize), usize> {
-    let labels = regions.labels();
-    let (depth, height, width) = labels.dim();
-    let mut by_ids: BTreeMap<(u32, u32), usize> = BTreeMap::new();
-    for ((z, y, x), &here) in labels.indexed_iter() {
-        let ahead = [
-            (x + 1 < width).then(|| labels[[z, y, x + 1]]),
-            (y + 1 < height).then(|| labels[[z, y + 1, x]]),
-            (z + 1 < depth).then(|| labels[[z + 1, y, x]]),
-        ];
-        for there in ahead.into_iter().flatten().filter(|&there| there != here) {
-            *by_ids.entry((here.min(there), here.max(there))).or_default() += 1;
-        }
-    }
-    let indexed = by_ids
-        .into_iter()
-        .filter_map(|((a, b), count)| Some(((regions.index_of(a)?, regions.index_of(b)?), count)));
-    indexed.collect()
 }
 
 /// Returns the median of the distances that are not 0; 1 if there are none.

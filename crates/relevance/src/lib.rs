@@ -6,6 +6,7 @@ mod checked;
 mod named;
 
 mod attribution;
+mod borders;
 mod cam;
 mod classifier;
 mod coalition;
@@ -16,21 +17,26 @@ mod ensemble;
 mod error;
 mod explainer;
 mod faithfulness;
+mod features;
 #[cfg(feature = "candle")]
 pub mod gradcam;
 #[cfg(feature = "candle")]
 mod gradcam_pp;
+mod hierarchical;
 mod lime;
 mod linear;
 mod map;
+mod minimal_sets;
 #[cfg(feature = "candle")]
 mod network;
 mod occlusion;
 mod one_channel;
 mod perturbation;
+mod pooled;
 mod probability;
 mod progress;
 mod region_logits;
+mod region_tree;
 mod relevance;
 mod reversed;
 mod rise;
@@ -50,16 +56,21 @@ pub use ensemble::Ensemble;
 pub use error::Error;
 pub use explainer::{Explainer, Inputs};
 pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
+pub use features::region_features;
+pub use hierarchical::{Hierarchical, ValidHierarchical};
 pub use lime::{Lime, ValidLime, Weighting};
 pub use map::{RelevanceMap, mean_by_region};
+pub use minimal_sets::{Answer, MinimalSets, RegionSet, ValidMinimalSets, necessary, sufficient};
 #[cfg(feature = "candle")]
 pub use network::NetworkClassifier;
 pub use occlusion::{Occlusion, ValidOcclusion};
 pub use one_channel::{OneChannel, score_channels};
 pub use perturbation::Perturbation;
+pub use pooled::{PooledCase, Pooling, ValidPooling};
 pub use probability::{sigmoid, sigmoid_difference};
 pub use progress::{Progress, silent};
 pub use region_logits::{RegionLogits, region_logits};
+pub use region_tree::RegionTree;
 pub use relevance::{Sign, relevance, scale_to_100};
 pub use relevox_perturb::{Box3, Patch};
 pub use reversed::ReversedAxes;

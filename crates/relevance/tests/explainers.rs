@@ -9,10 +9,10 @@ use ndarray::{Array2, Array3, Array4, ArrayView5, s};
 use proptest::prelude::*;
 use relevox_perturb::{ConstantFill, Fill, ImageView};
 use relevox_relevance::{
-    Attribution, Border, Classifier, Coalitions, Diffusion, Error, Explainer, Inputs, Lime, Masks, Occlusion,
-    OneChannel, Perturbation, Progress, RegionGraph, RelevanceMap, Rise, ScoreKind, Sign, Target,
-    ValidDiffusion, Weighting, deletion, insertion, mean_by_region, random_ablations, score, score_channels,
-    silent,
+    Attribution, Border, Classifier, Coalitions, Diffusion, Error, Explainer, Hierarchical, Inputs, Lime,
+    Masks, Occlusion, OneChannel, Perturbation, Progress, RegionGraph, RelevanceMap, Rise, ScoreKind, Sign,
+    Target, ValidDiffusion, Weighting, deletion, insertion, mean_by_region, random_ablations, score,
+    score_channels, silent,
 };
 use slic3d::Supervoxels;
 
@@ -148,6 +148,14 @@ fn rise_finds_all_three() {
     finds(&masked(&saturated(), Masks::Regions, 8000), 0.5, 0.5, 0.09);
     let last = masked(&sum(), Masks::Regions, 8000).convergence.last().copied().unwrap();
     assert!(last.change < 0.05, "{last:?}");
+}
+
+#[test]
+fn hierarchical_relevance_finds_all_three() {
+    let run = |classifier: &dyn Classifier| explain(&Hierarchical::default(), classifier);
+    finds(&run(&sum()), 3.0, 1.0, 1e-5);
+    finds(&run(&and()), 1.0, 1.0, 1e-6);
+    finds(&run(&saturated()), 1.0, 1.0, 1e-6);
 }
 
 #[test]
@@ -346,7 +354,8 @@ fn seeds_batches_and_stopping() {
     explain_with(&boxes, &and(), &count).unwrap();
     assert_eq!(told.into_inner(), boxes.boxes([SHAPE.0, SHAPE.1, SHAPE.2]));
     let stop = |_| ControlFlow::Break(());
-    let all: [&dyn Explainer; 5] = [
+    let all: [&dyn Explainer; 6] = [
+        &Hierarchical::default(),
         &Lime::default(),
         &Rise::default(),
         &Perturbation::default(),

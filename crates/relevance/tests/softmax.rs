@@ -4,9 +4,9 @@
 use ndarray::{Array2, Array3, Array4, ArrayView5, Axis, s};
 use relevox_perturb::ConstantFill;
 use relevox_relevance::{
-    Classifier, Coalitions, Diffusion, Ensemble, Error, Explainer, Inputs, Lime, Masks, Occlusion,
-    Perturbation, Rise, ScoreKind, Target, Weighting, deletion, from_fn, insertion, random_ablations,
-    score_channels, silent,
+    Classifier, Coalitions, Diffusion, Ensemble, Error, Explainer, Hierarchical, Inputs, Lime, Masks,
+    Occlusion, Perturbation, Rise, ScoreKind, Target, Weighting, deletion, from_fn, insertion,
+    random_ablations, score_channels, silent,
 };
 use slic3d::Supervoxels;
 
@@ -73,6 +73,7 @@ fn explainers() -> Vec<(&'static str, Box<dyn Explainer>)> {
         ("perturbation, probability", Box::new(Perturbation { score: ScoreKind::DeltaP, channel: None })),
         ("one channel", Box::new(Perturbation { score: ScoreKind::DeltaLogit, channel: Some(1) })),
         ("diffused", Box::new(Diffusion { score: ScoreKind::DeltaLogit, ..Diffusion::default() })),
+        ("hierarchical", Box::new(Hierarchical { evaluations: 60, ..Hierarchical::default() })),
         ("LIME", Box::new(lime(Weighting::Lime))),
         ("KernelSHAP", Box::new(lime(Weighting::KernelShap))),
         ("RISE, regions", Box::new(rise(Masks::Regions))),

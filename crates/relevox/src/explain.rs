@@ -2,12 +2,12 @@
 
 use relevox_perturb::{ConstantFill, Fill, FillKind};
 use relevox_relevance::{
-    Attribution, Class, Classifier, Diffusion, Explainer, Inputs, Lime, Occlusion, Progress, RegionGraph,
-    RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
+    Attribution, Class, Classifier, Diffusion, Explainer, Hierarchical, Inputs, Lime, MinimalSets, Occlusion,
+    Progress, RegionGraph, RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
 };
 use relevox_volume::Study;
 
-use crate::explanation::{MethodResult, Parts};
+use crate::explanation::{MethodResult, Parts, RegionSets};
 use crate::{Error, Explanation, MaskRule, Method, Regions, SlicRegions};
 
 /// What replaces a region.
@@ -26,6 +26,8 @@ pub struct MethodSettings {
     pub diffusion: Diffusion,
     /// LIME and, with its own weighting, KernelSHAP.
     pub lime: Lime,
+    /// Hierarchical relevance.
+    pub hierarchical: Hierarchical,
     /// RISE.
     pub rise: Rise,
     /// Occlusion.
@@ -37,6 +39,7 @@ impl Default for MethodSettings {
         Self {
             diffusion: Diffusion { score: ScoreKind::DeltaLogit, ..Diffusion::default() },
             lime: Lime::default(),
+            hierarchical: Hierarchical::default(),
             rise: Rise::default(),
             occlusion: Occlusion::default(),
         }
@@ -58,6 +61,8 @@ pub struct ExplainOptions<'a> {
     pub target: Target,
     /// Whether each sequence is also perturbed on its own (default: no).
     pub by_sequence: bool,
+    /// Also finds minimal sets of regions that keep or change this answer (default: no).
+    pub sets: Option<MinimalSets>,
     /// How masks are made of maps.
     pub mask: MaskRule,
     /// Called with the number of steps finished since the last call, of [`ExplainOptions::steps`]; it can cancel the work.
@@ -73,6 +78,7 @@ impl Default for ExplainOptions<'_> {
             fill: FillSource::Constant(FillKind::Mean),
             target: Target::default(),
             by_sequence: false,
+            sets: None,
             mask: MaskRule::default(),
             progress: &silent,
         }
@@ -80,12 +86,13 @@ impl Default for ExplainOptions<'_> {
 }
 
 impl ExplainOptions<'_> {
-    /// Returns the number of steps (regions, coalitions, masks and boxes) of an explanation, for progress.
+    /// Returns the number of steps (regions, coalitions, masks and boxes) of an explanation, for progress. Hierarchical
+    /// relevance may need fewer than its budget.
     ///
     /// # Errors
     /// Returns [`Error::Relevance`] if a setting of a method is out of range.
     pub fn steps(&self, regions: usize, study: &Study) -> Result<usize, Error> {
-        let MethodSettings { lime, rise, occlusion, .. } = &self.settings;
+        let MethodSettings { lime, hierarchical, rise, occlusion, .. } = &self.settings;
         let mut steps = if self.methods.iter().any(|method| method.uses_scores()) { regions } else { 0 };
         if self.by_sequence {
             steps += regions * study.channel_names().len();
@@ -93,6 +100,7 @@ impl ExplainOptions<'_> {
         for method in &self.methods {
             steps += match method {
                 Method::Lime | Method::KernelShap => lime.samples,
+                Method::Hierarchical => hierarchical.evaluations,
                 Method::Rise => rise.samples,
                 Method::Occlusion => fitting(*occlusion, study).check()?.boxes(study.frame.shape()),
                 Method::Diffused | Method::Perturb | Method::GradCam | Method::GradCamPlusPlus => 0,
@@ -110,7 +118,7 @@ impl ExplainOptions<'_> {
 ///
 /// # Errors
 /// Returns the errors of [`Regions::of`], [`Error::Fill`] if a constant fill has no value or the brain mask is empty,
-/// [`Error::InvalidSetting`] if there is no method or one twice, and [`Error::Relevance`] if a setting is out of range, the
+/// [`Error::InvalidSetting`] if there is no method or one twice, or minimal sets are requested without a method by region, and [`Error::Relevance`] if a setting is out of range, the
 /// classifier fails, returns NaN or infinity, does not have the target or the feature maps that a method needs, or
 /// `progress` cancels.
 pub fn explain(
@@ -160,9 +168,13 @@ pub fn explain(
         }
         false => Vec::new(),
     };
+    let sets = match options.sets {
+        Some(settings) => Some(RegionSets::find(settings, &results, &inputs, *progress)?),
+        None => None,
+    };
     let outputs = baseline.logits().to_vec();
     let parts =
-        Parts { scores, results, by_sequence, outputs, target: *target, fill: fill.name().to_owned() };
+        Parts { scores, results, by_sequence, sets, outputs, target: *target, fill: fill.name().to_owned() };
     drop(baseline);
     Ok(Explanation::new(study, regions, parts))
 }
@@ -194,6 +206,7 @@ fn result(
         (Method::KernelShap, _) => {
             with(&Lime { weighting: Weighting::KernelShap, ..settings.lime }.check()?)?
         }
+        (Method::Hierarchical, _) => with(&settings.hierarchical.check()?)?,
         (Method::Rise, _) => with(&settings.rise.check()?)?,
         (Method::Occlusion, _) => with(&fitting(settings.occlusion, study).check()?)?,
         _ => with(&Lime { weighting: Weighting::Lime, ..settings.lime }.check()?)?,

@@ -4,6 +4,8 @@
 pub mod cli;
 mod command;
 mod contract;
+#[cfg(feature = "pictures")]
+mod depiction;
 mod error;
 mod explain;
 mod explanation;
@@ -15,9 +17,11 @@ mod runtime;
 
 pub use command::{CommandClassifier, CommandError};
 pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
+#[cfg(feature = "pictures")]
+pub use depiction::{Depiction, OverviewVolumes, PageVolumes};
 pub use error::Error;
 pub use explain::{ExplainOptions, FillSource, MethodSettings, explain};
-pub use explanation::{Explanation, MethodResult};
+pub use explanation::{Explanation, MethodResult, RegionSets};
 pub use mask_rule::MaskRule;
 pub use method::Method;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
@@ -29,5 +33,7 @@ pub use relevox_grid as grid;
 pub use relevox_models as models;
 pub use relevox_perturb as perturb;
 pub use relevox_relevance as relevance;
+#[cfg(feature = "pictures")]
+pub use relevox_report as report;
 pub use relevox_volume as volume;
 pub use slic3d;

@@ -21,6 +21,8 @@ pub enum Method {
     Lime,
     /// Shapley values of regions, estimated by KernelSHAP.
     KernelShap,
+    /// Shapley values along a tree of regions, large nodes first ([`Hierarchical`](relevox_relevance::Hierarchical)).
+    Hierarchical,
     /// The mean output under random masks ([`Rise`](relevox_relevance::Rise)).
     Rise,
     /// The change when a sliding box is replaced ([`Occlusion`](relevox_relevance::Occlusion)).
@@ -33,11 +35,12 @@ pub enum Method {
 
 impl Method {
     /// All methods.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Diffused,
         Self::Perturb,
         Self::Lime,
         Self::KernelShap,
+        Self::Hierarchical,
         Self::Rise,
         Self::Occlusion,
         Self::GradCam,
@@ -51,6 +54,7 @@ impl Method {
             Self::Perturb => "perturb",
             Self::Lime => "lime",
             Self::KernelShap => "kernel-shap",
+            Self::Hierarchical => "hierarchical",
             Self::Rise => "rise",
             Self::Occlusion => "occlusion",
             Self::GradCam => "gradcam",
@@ -65,6 +69,7 @@ impl Method {
             Self::Perturb => "Perturbation",
             Self::Lime => "LIME",
             Self::KernelShap => "KernelSHAP",
+            Self::Hierarchical => "Hierarchical",
             Self::Rise => "RISE",
             Self::Occlusion => "Occlusion",
             Self::GradCam => "Grad-CAM",

@@ -11,16 +11,26 @@ use harness::untrained::{SHAPE, Untrained, image};
 use harness::{files, refuse, relevox, stderr};
 use ndarray::{Array3, Axis};
 use relevox::models::checkpoint::{self, WeightsHints};
-use relevox::relevance::Target;
 use relevox::relevance::gradcam::{Class, LastStage};
+use relevox::relevance::{Classifier, NetworkClassifier, Target};
 use relevox::slic3d::Supervoxels;
 use relevox::volume::nifti;
 use relevox::volume::npy::ArrayFile;
 use relevox_models::candle_core::Device;
+use relevox_models::engine::Engine;
 use serde_json::Value;
 
-const METHODS: [&str; 8] =
-    ["diffused", "perturb", "lime", "kernel-shap", "rise", "occlusion", "gradcam", "gradcam-pp"];
+const METHODS: [&str; 9] = [
+    "diffused",
+    "perturb",
+    "lime",
+    "kernel-shap",
+    "hierarchical",
+    "rise",
+    "occlusion",
+    "gradcam",
+    "gradcam-pp",
+];
 
 fn document(folder: PathBuf) -> Value {
     serde_json::from_slice(&fs::read(folder.join("explanation.json")).unwrap()).unwrap()
@@ -98,6 +108,49 @@ fn the_default_says_what_it_chose() {
             .concat();
     expected.sort();
     assert_eq!(written, expected);
+}
+
+/// The oracle: the network's own answer to the tensor with the set's voxels kept, or blanked.
+#[test]
+fn minimal_sets_keep_and_change_the_answer() {
+    let untrained = Untrained::new(2);
+    let share = 0.5;
+    let (result, _) =
+        untrained.explained("x.npy", &["--sets=0.5", "--fill", "blank", "--regions", "8", "--target", "1"]);
+    let network =
+        checkpoint::load_resnet(&untrained.path("model.safetensors"), &WeightsHints::default(), &Device::Cpu)
+            .unwrap()
+            .network;
+    let classifier: NetworkClassifier = Engine::new(network, Device::Cpu).unwrap().into();
+    let target = Target::softmax(1);
+    let logit = |inside: &dyn Fn([usize; 3]) -> bool| {
+        let mut kept = image();
+        kept.indexed_iter_mut()
+            .filter(|((_, z, y, x), _)| !inside([*z, *y, *x]))
+            .for_each(|(_, value)| *value = 0.0);
+        let outputs = classifier.logits(kept.view().insert_axis(Axis(0))).unwrap();
+        target.logit(&outputs.into_iter().collect::<Vec<f32>>())
+    };
+    let (whole, none) = (logit(&|_| true), logit(&|_| false));
+    let keeps = |logit: f64| (logit - none) / (whole - none) >= share;
+    for (name, kept) in [("sufficient", true), ("necessary", false)] {
+        let described = &result["sets"][name];
+        let mask = nifti::read_labels(&untrained.path(&format!("out/{name}.nii.gz"))).unwrap().voxels;
+        let found = logit(&|voxel| (mask[voxel] == 1) == kept);
+        let stated = described["logit"].as_f64().unwrap();
+        assert!((found - stated).abs() < 1e-4, "{name}: {found} {stated}");
+        assert_eq!(keeps(found), kept, "{name}");
+        let ids = described["regions"].as_array().unwrap();
+        assert!(!ids.is_empty() && ids.len() < 8 && described["evaluations"].as_u64().unwrap() > 0, "{name}");
+    }
+    assert_eq!(result["sets"]["answer"]["share"], share);
+    let page = fs::read_to_string(untrained.path("out/index.html")).unwrap();
+    assert!(page.contains("Sufficient regions") && page.contains("Necessary regions"));
+    refuse(
+        untrained.explain("x.npy", &["--sets", "--method", "gradcam"]),
+        &["sets", "a method by region", "gradcam"],
+    );
+    refuse(untrained.explain("x.npy", &["--sets=2"]), &["--sets", "above 0 and at most 1"]);
 }
 
 /// The oracle: the library's Grad-CAM of the same network.

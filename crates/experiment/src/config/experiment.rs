@@ -13,6 +13,7 @@ use super::evaluate::EvaluateConfig;
 use super::explainers::{DiffuseConfig, ExplainConfig};
 use super::networks::{ClassifierConfig, FillConfig};
 use super::partitions::{GridConfig, RegionsConfig};
+use super::pool::PoolConfig;
 use super::values::{distinct, section};
 
 /// Effective configuration of a run, as stored in `run.toml`. [`Config::check`] validates it.
@@ -41,6 +42,8 @@ pub struct Config {
     pub grid: GridConfig,
     /// Diffusion of scores over similar neighbouring regions.
     pub diffuse: DiffuseConfig,
+    /// Relevance pooled over cases and averaged over partitions.
+    pub pool: PoolConfig,
     /// Additional explainers.
     pub explain: ExplainConfig,
     /// Evaluation of scores and maps.
@@ -78,6 +81,7 @@ impl Config {
         self.regions.check(&sequences, voxels)?;
         self.grid.check(&self.regions, &sequences, voxels)?;
         self.diffuse.check()?;
+        self.pool.check(&self.regions, &sequences, voxels, &self.evaluate, &self.diffuse)?;
         self.explain.check()?;
         self.evaluate.check(&sequences)?;
         check_range(preprocess.intensity(), &augment, &self.evaluate.fills)?;

@@ -130,7 +130,7 @@ impl ExplainConfig {
 }
 
 /// Converts the error of an explainer's settings to one that names the key.
-fn setting<T>(checked: Result<T, Error>, key: impl Fn(&str) -> String) -> anyhow::Result<T> {
+pub(super) fn setting<T>(checked: Result<T, Error>, key: impl Fn(&str) -> String) -> anyhow::Result<T> {
     checked.map_err(|error| match error {
         Error::InvalidSetting { setting, expected, found } => {
             invalid_input(format!("config: {}: expected {expected}, found {found}", key(setting)))

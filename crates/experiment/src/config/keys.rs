@@ -6,8 +6,8 @@ use toml::{Table, Value};
 
 /// Keys whose value may be a table. A layer replaces such a value as a whole.
 const TABLES: [&str; 1] = ["preprocess.intensity"];
-/// Keys whose value is text or an array.
-const TEXT_OR_ARRAY: [&str; 1] = ["preprocess.spacing_mm"];
+/// Keys whose value is text, or something else: an array, a number.
+const TEXT_OR_OTHER: [&str; 2] = ["preprocess.spacing_mm", "classifier.positive_weight"];
 
 /// Returns the settings of a table by dotted key.
 pub fn flatten(table: &Table) -> BTreeMap<String, Value> {
@@ -30,7 +30,7 @@ fn collect(prefix: &str, table: &Table, flat: &mut BTreeMap<String, Value>) {
 
 /// Returns whether the value of a key is text only, from its default.
 pub fn is_text(key: &str, default: Option<&Value>) -> bool {
-    default.is_some_and(Value::is_str) && !TEXT_OR_ARRAY.contains(&key)
+    default.is_some_and(Value::is_str) && !TEXT_OR_OTHER.contains(&key)
 }
 
 /// Sets a dotted key in a table. Returns false if one of its parents is not a section.

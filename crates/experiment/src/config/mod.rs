@@ -13,6 +13,8 @@ mod keys;
 mod layers;
 mod networks;
 mod partitions;
+mod pool;
+mod positive_weight;
 mod profiles;
 mod values;
 
@@ -24,4 +26,6 @@ pub use explainers::{DiffuseConfig, ExplainConfig};
 pub use layers::{Layers, Resolved, Source};
 pub use networks::{ClassifierConfig, EpochSelection, FillConfig};
 pub use partitions::{GridConfig, RegionsConfig, Select};
+pub use pool::{POOLED, PoolConfig, PoolPartition};
+pub use positive_weight::PositiveWeight;
 pub use profiles::Profile;

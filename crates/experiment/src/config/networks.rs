@@ -6,6 +6,7 @@ use relevox_models::{ResNetConfig, Shortcut, UNetConfig};
 use relevox_perturb::learned::train::FillConfig as FillTraining;
 use serde::{Deserialize, Serialize};
 
+use super::positive_weight::PositiveWeight;
 use super::values::{one_of, section, within};
 
 /// The classifier and its training.
@@ -31,7 +32,7 @@ pub struct ClassifierConfig {
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Weight of a positive scan in the loss; a negative scan has weight 1.
-    pub positive_weight: f64,
+    pub positive_weight: PositiveWeight,
     /// Selection of the epoch whose weights are used.
     pub keep: EpochSelection,
     /// Number of networks in the ensemble, whose logits are averaged.
@@ -73,7 +74,8 @@ impl ClassifierConfig {
         section("classifier", self.network(1).check())?;
         one_of("classifier.stem_stride", &self.stem_stride, &[1, 2])?;
         within("classifier.weight_decay", self.weight_decay, 0.0..=1.0)?;
-        section("classifier", self.training(0).check())?;
+        let given = if let PositiveWeight::Given(weight) = self.positive_weight { weight } else { 1.0 };
+        section("classifier", self.training(0, given).check())?;
         within("classifier.networks", self.networks, 1..=100)
     }
 
@@ -91,8 +93,8 @@ impl ClassifierConfig {
     }
 
     /// Returns the settings of the training of one network.
-    pub fn training(&self, seed: u64) -> TrainConfig {
-        let Self { epochs, batch, learning_rate, schedule, weight_decay, positive_weight, .. } = *self;
+    pub fn training(&self, seed: u64, positive_weight: f64) -> TrainConfig {
+        let Self { epochs, batch, learning_rate, schedule, weight_decay, .. } = *self;
         let adam = AdamConfig { weight_decay, ..AdamConfig::default() };
         TrainConfig { epochs, batch, learning_rate, schedule, adam, positive_weight, seed }
     }

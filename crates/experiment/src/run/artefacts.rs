@@ -12,7 +12,7 @@ pub const CONFIG: &str = "run.toml";
 pub(super) const LOCK: &str = ".lock";
 
 /// Artefacts directly in a run's folder, which `--fresh` removes.
-pub(crate) const ARTEFACTS: [&str; 22] = [
+pub(crate) const ARTEFACTS: [&str; 23] = [
     "manifest.json",
     "phantom",
     "cohort.csv",
@@ -25,6 +25,7 @@ pub(crate) const ARTEFACTS: [&str; 22] = [
     "regions",
     "scores",
     "diffusion.json",
+    "pooled",
     "explained",
     "maps",
     "faithfulness",

@@ -205,38 +205,51 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
         interrupt::check()?;
         let case = case.id();
         if let Some(chosen) = &chosen {
-            let made = inputs(session, partition, case, chosen)?;
-            work.count(session.run.make(
-                &explained::file(partition, case, Method::Diffused),
-                &made,
-                |path| {
-                    let (study, regions) = load(session, partition, case)?;
-                    let scores = read_csv(&session.run.path(&partition.scores_file(case, chosen.fill)))?;
-                    let graph = chosen.graph(&study, &regions)?;
-                    let values = graph.diffuse(&chosen.raw(&scores), &chosen.smoothing()?)?;
-                    let relevance = chosen.relevance(&values);
-                    explained::write(path, &regions, &Explained { values, relevance })
-                },
-            )?);
+            work.count(diffuse(session, partition, case, chosen)?);
         }
         if !session.config.evaluate.intensity.is_empty() {
-            let made = intensity_inputs(session, partition, case)?;
-            work.count(session.run.make(
-                &explained::file(partition, case, Method::Intensity),
-                &made,
-                |path| {
-                    let (study, regions) = load(session, partition, case)?;
-                    let channel = study.channel_index(&session.config.evaluate.intensity)?;
-                    let values = regions.mean_features(study.image.view())?.column(channel).to_vec();
-                    // Of z-scored sequences, negative means are the darkest, not the brightest after the highest.
-                    let relevance = scale_to_100(&values).unwrap_or_else(|| vec![0.0; values.len()]);
-                    explained::write(path, &regions, &Explained { values, relevance })
-                },
-            )?);
+            work.count(intensity(session, partition, case)?);
         }
         progress.advance(1);
     }
     Ok(work)
+}
+
+/// Diffuses the scores of a case unless they are current, and returns true if they were made.
+///
+/// # Errors
+/// Returns an error if scores or labels can't be read.
+pub fn diffuse(
+    session: &Session,
+    partition: &Partition,
+    case: &str,
+    chosen: &Setting,
+) -> anyhow::Result<bool> {
+    let made = inputs(session, partition, case, chosen)?;
+    session.run.make(&explained::file(partition, case, Method::Diffused), &made, |path| {
+        let (study, regions) = load(session, partition, case)?;
+        let scores = read_csv(&session.run.path(&partition.scores_file(case, chosen.fill)))?;
+        let graph = chosen.graph(&study, &regions)?;
+        let values = graph.diffuse(&chosen.raw(&scores), &chosen.smoothing()?)?;
+        let relevance = chosen.relevance(&values);
+        explained::write(path, &regions, &Explained { values, relevance })
+    })
+}
+
+/// Computes the intensity control of a case unless it is current, and returns true if it was made.
+///
+/// # Errors
+/// Returns an error if the scan or the labels can't be read.
+pub fn intensity(session: &Session, partition: &Partition, case: &str) -> anyhow::Result<bool> {
+    let made = intensity_inputs(session, partition, case)?;
+    session.run.make(&explained::file(partition, case, Method::Intensity), &made, |path| {
+        let (study, regions) = load(session, partition, case)?;
+        let channel = study.channel_index(&session.config.evaluate.intensity)?;
+        let values = regions.mean_features(study.image.view())?.column(channel).to_vec();
+        // Of z-scored sequences, negative means are the darkest, not the brightest after the highest.
+        let relevance = scale_to_100(&values).unwrap_or_else(|| vec![0.0; values.len()]);
+        explained::write(path, &regions, &Explained { values, relevance })
+    })
 }
 
 fn load(

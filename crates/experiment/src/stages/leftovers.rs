@@ -12,10 +12,10 @@ use super::methods::{map_file, mask_file, of_case, table_file};
 use super::partition::Partition;
 use super::scores::fill_record;
 use super::session::Session;
-use super::{explain, faithfulness, focus, grid, learned, train};
+use super::{diffuse, explain, faithfulness, focus, grid, learned, pool, train};
 use crate::run::SIDECAR;
 
-const FOLDERS: [&str; 6] = ["regions", "scores", "explained", "maps", "faithfulness", "focus"];
+const FOLDERS: [&str; 7] = ["regions", "scores", "pooled", "explained", "maps", "faithfulness", "focus"];
 
 /// Removes unused regions, scores and maps.
 ///
@@ -61,6 +61,12 @@ fn used(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<Pat
             add(partition.regions_file(case));
             add(partition.scores_file(case, config.explain.fill));
         }
+    }
+    if !config.pool.methods.is_empty() {
+        let chosen = diffuse::read(session)?.chosen;
+        pool::artefacts(session, partition, &chosen).into_iter().for_each(|artefact| {
+            add(artefact);
+        });
     }
     for case in faithfulness::cases(session)? {
         add(faithfulness::file(partition, &case));

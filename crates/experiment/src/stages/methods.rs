@@ -28,6 +28,7 @@ pub fn of_every_case(session: &Session) -> Vec<Method> {
     if !config.evaluate.intensity.is_empty() {
         methods.push(Method::Intensity);
     }
+    methods.extend(&config.pool.methods);
     methods
 }
 

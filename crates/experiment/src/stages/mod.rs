@@ -17,6 +17,7 @@ pub mod methods;
 pub mod network;
 pub mod partition;
 pub mod phantom;
+pub mod pool;
 pub mod predict;
 pub mod predictions;
 pub mod report;

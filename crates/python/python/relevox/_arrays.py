@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: What replaces a region: the name of a statistic, a number, or one for each channel.
+Fill = str | float | Sequence[float]
 
 
 def is_tensor(values: Any) -> bool:
@@ -68,6 +72,21 @@ def to_image(image: Any) -> NDArray[np.float32]:
     if 0 in array.shape:
         raise ValueError(f"image: expected at least one voxel, found the shape {array.shape}")
     return array
+
+
+def to_fill(fill: Fill, channels: int) -> str | list[float]:
+    """Returns the name of a fill, or its value by channel; one number serves all channels."""
+    if isinstance(fill, str):
+        return fill
+    values = to_float32(fill, "fill")
+    return values.ravel().tolist() * (channels if values.ndim == 0 else 1)
+
+
+def to_target(target: int | str | None) -> str | None:
+    """Returns the index or the name of an output as text."""
+    if isinstance(target, (bool, float)):
+        raise TypeError(f"target: expected an index or a name, found {target!r}")
+    return None if target is None else str(target)
 
 
 def to_volume(values: NDArray[Any], shape: tuple[int, ...], what: str) -> NDArray[Any]:

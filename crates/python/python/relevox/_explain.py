@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import _relevox
-from ._arrays import affine_of, to_float32, to_image, to_integers, to_mask, to_numpy, to_volume
+from ._arrays import Fill, affine_of, to_fill, to_image, to_integers, to_mask, to_numpy, to_target, to_volume
 from ._explanation import Explanation
 from ._models import classifier_of, name_of
 from ._progress import Progress
-
-Fill = str | float | Sequence[float]
 
 
 def explain(
@@ -64,14 +62,14 @@ def explain(
     fill : "mean", "blank", "min", "max", a number or one for each channel
         What replaces a region: a statistic of the mask, 0 (``blank``), or a value.
     method : str or several
-        ``diffused``, ``perturb``, ``lime``, ``kernel-shap``, ``rise``, ``occlusion``, ``gradcam``, ``gradcam-pp``; the main one
-        first.
+        ``diffused``, ``perturb``, ``lime``, ``kernel-shap``, ``hierarchical``, ``rise``, ``occlusion``, ``gradcam``,
+        ``gradcam-pp``; the main one first.
     mask : array of bool, [i, j, k]
         Voxels that supervoxels and fills are computed from, such as the brain. By default those that are not 0 in every channel.
     batch_size : int
         Number of images for which a function is called at once.
     samples, seed : int
-        Number of samples of ``lime``, ``kernel-shap`` and ``rise``, and their seed.
+        Number of samples of ``lime``, ``kernel-shap`` and ``rise`` or evaluations of ``hierarchical``, and their seed.
     affine : array, (4, 4)
         From indices (i, j, k) to millimetres, as in nibabel, for NIfTI files and pictures.
     channel_names, name
@@ -97,15 +95,9 @@ def explain(
     names = [f"channel{at}" for at in range(len(array))] if channel_names is None else [str(one) for one in channel_names]
     if len(names) != len(array):
         raise ValueError(f"channel_names: expected {len(array)}, found {len(names)}")
-    if isinstance(fill, str):
-        filled: str | list[float] = fill
-    else:
-        filled = to_float32(fill, "fill").ravel().tolist() * (len(array) if np.ndim(to_numpy(fill)) == 0 else 1)
     methods = [method] if isinstance(method, str) else list(method)
     if not methods:
         raise ValueError("method: expected at least one, found none")
-    if isinstance(target, (bool, float)):
-        raise TypeError(f"target: expected an index or a name, found {target!r}")
     request = {
         "name": name_of(model) if name is None else name,
         "labels": None if labels is None else to_volume(to_integers(labels, "labels"), shape, "labels"),
@@ -114,9 +106,9 @@ def explain(
         "compactness": compactness,
         "channel": channel,
         "channel_names": names,
-        "target": None if target is None else str(target),
+        "target": to_target(target),
         "activation": activation,
-        "fill": filled,
+        "fill": to_fill(fill, len(array)),
         "methods": methods,
         "samples": samples,
         "seed": seed,

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _relevox
-from ._arrays import to_float32, to_image, to_integers, to_mask, to_numpy, to_volume
+from ._arrays import Fill, to_fill, to_float32, to_image, to_integers, to_mask, to_numpy, to_target, to_volume
 from ._models import classifier_of
+
+if sys.version_info >= (3, 11):
+    from typing import Unpack
+elif TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = [
     "Curve",
+    "CurveSettings",
     "Oracle",
     "activation_precision",
     "deletion",
@@ -45,6 +52,23 @@ class Curve(NamedTuple):
     probabilities: NDArray[np.float64]
     #: Mean of the probability over the curve: the area under it.
     area: float
+
+
+class CurveSettings(TypedDict, total=False):
+    """Keywords of :func:`deletion` and :func:`insertion`, with the defaults that they have in :func:`relevox.explain`."""
+
+    #: Label of voxels in no region.
+    background: int | None
+    #: The output, or the name of its class; by default the predicted one.
+    target: int | str | None
+    #: How outputs become probabilities: ``softmax``, ``sigmoid`` or ``value``.
+    activation: str | None
+    #: What replaces a region.
+    fill: Fill
+    #: Voxels that fills are computed from, ``[i, j, k]``.
+    mask: Any
+    #: Number of images for which a function is called at once.
+    batch_size: int | None
 
 
 def dice(a: Any, b: Any) -> float:
@@ -104,62 +128,38 @@ def hausdorff95(a: Any, b: Any, spacing: Sequence[float] = (1.0, 1.0, 1.0)) -> f
 
 
 def deletion(
-    model: Any,
-    image: Any,
-    labels: Any,
-    relevance: Any,
-    *,
-    background: int | None = None,
-    target: int | str | None = None,
-    activation: str | None = None,
-    fill: str | float | Sequence[float] = "mean",
-    mask: Any = None,
-    points: int = 20,
-    batch_size: int | None = None,
+    model: Any, image: Any, labels: Any, relevance: Any, *, points: int = 20, **settings: Unpack[CurveSettings]
 ) -> Curve:
     """Computes the target's output as regions are removed, the most relevant first; a low area is good.
 
     Parameters
     ----------
-    model, image, labels, background, target, activation, fill, mask, batch_size
+    model, image, labels
         As of :func:`relevox.explain`.
     relevance : array
         By region in the order of the labels, or a map ``[i, j, k]`` whose means over the regions are taken.
     points : int
         Number of steps after the whole image.
+    **settings
+        ``background``, ``target``, ``activation``, ``fill``, ``mask`` and ``batch_size``, as of :func:`relevox.explain`.
 
     References
     ----------
     V. Petsiuk, A. Das and K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
     doi:10.48550/arXiv.1806.07421.
     """
-    return _curve(
-        model, image, labels, relevance, background, target, activation, fill, mask, points, batch_size, restored=False
-    )
+    return _curve(model, image, labels, relevance, points, restored=False, **settings)
 
 
 def insertion(
-    model: Any,
-    image: Any,
-    labels: Any,
-    relevance: Any,
-    *,
-    background: int | None = None,
-    target: int | str | None = None,
-    activation: str | None = None,
-    fill: str | float | Sequence[float] = "mean",
-    mask: Any = None,
-    points: int = 20,
-    batch_size: int | None = None,
+    model: Any, image: Any, labels: Any, relevance: Any, *, points: int = 20, **settings: Unpack[CurveSettings]
 ) -> Curve:
     """Computes the target's output as regions are restored, the most relevant first; a high area is good.
 
     As :func:`deletion`, from an image of which all regions are replaced. Without a target, it is the class that the model
     predicts for the whole image.
     """
-    return _curve(
-        model, image, labels, relevance, background, target, activation, fill, mask, points, batch_size, restored=True
-    )
+    return _curve(model, image, labels, relevance, points, restored=True, **settings)
 
 
 def _curve(
@@ -167,34 +167,28 @@ def _curve(
     image: Any,
     labels: Any,
     relevance: Any,
-    background: int | None,
-    target: int | str | None,
-    activation: str | None,
-    fill: str | float | Sequence[float],
-    mask: Any,
     points: int,
-    batch_size: int | None,
     *,
     restored: bool,
+    background: int | None = None,
+    target: int | str | None = None,
+    activation: str | None = None,
+    fill: Fill = "mean",
+    mask: Any = None,
+    batch_size: int | None = None,
 ) -> Curve:
     array = to_image(image)
     shape = array.shape[1:]
     partition = to_volume(to_integers(labels, "labels"), shape, "labels")
-    inside = (array != 0).any(axis=0) if mask is None else to_volume(to_mask(mask, "mask"), shape, "mask")
-    if isinstance(fill, str):
-        filled: str | list[float] = fill
-    else:
-        filled = to_float32(fill, "fill").ravel().tolist() * (len(array) if np.ndim(to_numpy(fill)) == 0 else 1)
     regions = {
         "labels": partition,
         "background": background,
-        "fill": filled,
-        "mask": inside,
+        "fill": to_fill(fill, len(array)),
+        "mask": (array != 0).any(axis=0) if mask is None else to_volume(to_mask(mask, "mask"), shape, "mask"),
         "relevance": _by_region(to_numpy(relevance), partition, background).tolist(),
     }
     network = classifier_of(model, array, image, batch_size).network
-    chosen = None if target is None else str(target)
-    found = _relevox.curve(network, array, regions, restored, points, chosen, activation)
+    found = _relevox.curve(network, array, regions, restored, points, to_target(target), activation)
     shares, logits, probabilities = (np.array(column) for column in found)
     return Curve(shares, logits, probabilities, _relevox.area(shares.tolist(), probabilities.tolist()))
 

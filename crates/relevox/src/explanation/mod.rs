@@ -1,6 +1,7 @@
 //! The result of explaining a case.
 
 mod result;
+mod sets;
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use slic3d::Supervoxels;
 use crate::{Error, Method};
 
 pub use result::MethodResult;
+pub use sets::RegionSets;
 
 /// What each method found about a case, and the maps, masks and tables that follow from it.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Explanation {
     /// Scores with one sequence replaced, in the order of the sequences; `relevance` is on one scale for all of them. Empty
     /// unless requested.
     pub by_sequence: Vec<(String, RegionScores)>,
+    /// Minimal sets of regions, if requested.
+    pub sets: Option<RegionSets>,
     /// The scan's own outputs, `[k]`.
     pub outputs: Vec<f32>,
     /// The explained output.
@@ -37,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) scores: Option<RegionScores>,
     pub(crate) results: Vec<MethodResult>,
     pub(crate) by_sequence: Vec<(String, RegionScores)>,
+    pub(crate) sets: Option<RegionSets>,
     pub(crate) outputs: Vec<f32>,
     pub(crate) target: Target,
     pub(crate) fill: String,
@@ -52,9 +57,10 @@ enum FileKind {
 
 impl Explanation {
     pub(crate) fn new(study: &Study, regions: Supervoxels, parts: Parts) -> Self {
-        let Parts { scores, results, by_sequence, outputs, target, fill } = parts;
+        let Parts { scores, results, by_sequence, sets, outputs, target, fill } = parts;
         let by_sequence = on_one_scale(by_sequence);
-        Self { regions, results, scores, by_sequence, outputs, target, fill, frame: study.frame.clone() }
+        let frame = study.frame.clone();
+        Self { regions, results, scores, by_sequence, sets, outputs, target, fill, frame }
     }
 
     /// Returns the target's logit for the unperturbed scan.
@@ -93,7 +99,7 @@ impl Explanation {
         Ok(self.frame.to_scan(result.mask.mapv(u32::from).view())?)
     }
 
-    /// Returns the names of the files that [`Explanation::write`] writes for these methods and sequences.
+    /// Returns the names of the files that [`Explanation::write`] may write for these methods and sequences.
     pub fn file_names(methods: &[Method], sequences: &[String]) -> Vec<String> {
         let methods = methods.iter().flat_map(|method| {
             [FileKind::Map, FileKind::Mask, FileKind::Table].map(|kind| method_file(*method, kind))
@@ -101,17 +107,17 @@ impl Explanation {
         let sequences = sequences
             .iter()
             .flat_map(|name| [FileKind::Map, FileKind::Table].map(|kind| sequence_file(name, kind)));
-        methods.chain(sequences).collect()
+        methods.chain(sequences).chain(RegionSets::NAMES.map(set_file)).collect()
     }
 
     /// Writes `METHOD.nii.gz` (relevance 0..100), `METHOD-mask.nii.gz` and `METHOD.csv` of each method into a folder, which
     /// is created if needed; volumes are on the scan's grid. With scores by sequence also `perturb-SEQUENCE.csv` and
-    /// `perturb-SEQUENCE.nii.gz`. Each file is renamed into place when it is complete.
+    /// `perturb-SEQUENCE.nii.gz`, with minimal sets also `sufficient.nii.gz` and `necessary.nii.gz` (1 inside, 0 outside). Each file is renamed into place when it is complete.
     ///
     /// # Errors
     /// Returns [`Error::Volume`] if a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        self.write_files(folder, &method_file, &sequence_file)
+        self.write_files(folder, &method_file, &sequence_file, &set_file)
     }
 
     /// Writes the same files under names of BIDS derivatives, `sub-ID_desc-METHOD_map.nii.gz` and
@@ -132,9 +138,12 @@ impl Explanation {
             };
             format!("{prefix}_desc-{}_{suffix}", alphanumeric(of))
         };
-        self.write_files(folder, &|method, kind| name(method.name(), kind), &|sequence, kind| {
-            name(&format!("{}{sequence}", Method::Perturb), kind)
-        })?;
+        self.write_files(
+            folder,
+            &|method, kind| name(method.name(), kind),
+            &|sequence, kind| name(&format!("{}{sequence}", Method::Perturb), kind),
+            &|set| name(set, FileKind::Mask),
+        )?;
         for result in &self.results {
             let mut sidecar = sidecar.clone();
             sidecar["Method"] = result.method.name().into();
@@ -156,6 +165,7 @@ impl Explanation {
         folder: &Path,
         of_method: &dyn Fn(Method, FileKind) -> String,
         of_sequence: &dyn Fn(&str, FileKind) -> String,
+        of_set: &dyn Fn(&str) -> String,
     ) -> Result<(), Error> {
         atomic::create_folder(folder)?;
         let description = |method: Method| {
@@ -181,6 +191,10 @@ impl Explanation {
             let map = self.frame.to_scan(scores.map(&self.regions)?.voxels.view())?;
             nifti::write_map(&path(FileKind::Map), &map, &description(Method::Perturb))?;
         }
+        for (name, set) in self.sets.iter().flat_map(RegionSets::named) {
+            let mask = self.frame.to_scan(set.mask(&self.regions).mapv(u32::from).view())?;
+            nifti::write_labels(&folder.join(of_set(name)), &mask)?;
+        }
         Ok(())
     }
 }
@@ -191,6 +205,10 @@ fn method_file(method: Method, kind: FileKind) -> String {
         FileKind::Map => format!("{method}.nii.gz"),
         FileKind::Mask => format!("{method}-mask.nii.gz"),
     }
+}
+
+fn set_file(name: &str) -> String {
+    format!("{name}.nii.gz")
 }
 
 fn sequence_file(sequence: &str, kind: FileKind) -> String {

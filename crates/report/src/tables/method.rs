@@ -32,6 +32,12 @@ pub enum Method {
     Mean,
     /// Perturbation scores diffused over similar neighbouring regions.
     Diffused,
+    /// Diffused relevance that other cases give to regions of the same appearance.
+    Pooled,
+    /// Mean map of several partitions' diffused relevance.
+    Averaged,
+    /// Mean map of several partitions' diffused and pooled relevance.
+    AveragedPooled,
     /// LIME or KernelSHAP on regions.
     Lime,
     /// RISE.
@@ -50,6 +56,10 @@ pub enum Method {
     Random,
     /// Control: shuffled region scores, diffused.
     RandomDiffused,
+    /// Control: shuffled region scores, diffused and pooled.
+    PooledRandom,
+    /// Control: mean intensity of each region, pooled.
+    PooledIntensity,
     /// Control: region scores of an untrained network.
     RandomWeights,
     /// Best Dice that any choice of regions can reach.
@@ -66,6 +76,9 @@ by_name! {
         Max = "max", "Max", Fill;
         Mean = "mean", "Mean", Fill;
         Diffused = "diffused", "Diffused", Regions;
+        Pooled = "pooled", "Pooled over cases", Regions;
+        Averaged = "averaged", "Diffused, partitions averaged", Voxels;
+        AveragedPooled = "averaged_pooled", "Diffused and pooled, averaged", Voxels;
         Lime = "lime", "LIME", Regions;
         Rise = "rise", "RISE", Regions;
         Occlusion = "occlusion", "Occlusion", Regions;
@@ -75,6 +88,8 @@ by_name! {
         Intensity = "intensity", "Brightness control", Regions;
         Random = "random", "Random control", Shuffled;
         RandomDiffused = "random_diffused", "Random, diffused", Shuffled;
+        PooledRandom = "pooled_random", "Random, pooled", Regions;
+        PooledIntensity = "pooled_intensity", "Brightness, pooled", Regions;
         RandomWeights = "random_weights", "Untrained network", Regions;
         Ceiling = "ceiling", "Supervoxel ceiling", Bound;
     }

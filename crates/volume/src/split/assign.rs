@@ -53,6 +53,36 @@ pub fn assign(cohort: &mut Cohort, sizes: &ValidSizes, seed: u64) -> Result<(), 
     Ok(())
 }
 
+/// Moves some training patients to the validation split, stratified by class and in a seeded order, where every case has a
+/// split and none is for validation, as in manifests that know only training and test cases.
+///
+/// `share` is the part of the training cases that is moved, above 0 and below 1: at least one case, as closely as whole
+/// patients allow, and at least one patient stays. Returns the number of moved cases; 0 if there is nothing to do.
+pub fn draw_validation(cohort: &mut Cohort, share: f64, seed: u64) -> usize {
+    let has = |split| cohort.cases.iter().any(|case| case.split == Some(split));
+    if has(Split::Validation) || !has(Split::Train) || cohort.cases.iter().any(|case| case.split.is_none()) {
+        return 0;
+    }
+    let is_train = |members: &Vec<usize>| cohort.cases[members[0]].split == Some(Split::Train);
+    let groups: Vec<Vec<usize>> = cohort.groups().into_values().filter(is_train).collect();
+    let training: Vec<usize> = groups.iter().flatten().copied().collect();
+    if groups.len() < 2 {
+        return 0;
+    }
+    let moved = ((share * training.len() as f64).round() as usize).clamp(1, training.len() - 1);
+    let mut parts = Parts {
+        quotas: quotas(&[training.len() - moved, moved], classes(cohort, &training)),
+        sizes: vec![[0; 2]; 2],
+    };
+    let drawn = parts.distribute(cohort, groups, seed);
+    let drawn: Vec<usize> =
+        drawn.into_iter().filter(|(_, part)| *part == 1).flat_map(|(members, _)| members).collect();
+    for &member in &drawn {
+        cohort.cases[member].split = Some(Split::Validation);
+    }
+    drawn.len()
+}
+
 /// Divides the cases into folds for a cross-validation, stratified and without dividing a patient. Returns the fold of
 /// each case, from 0; `folds` of 0 counts as 1.
 pub fn folds(cohort: &Cohort, folds: usize, seed: u64) -> Vec<usize> {

@@ -3,5 +3,5 @@
 mod assign;
 mod sizes;
 
-pub use assign::{assign, draw, folds};
+pub use assign::{assign, draw, draw_validation, folds};
 pub use sizes::{Counts, Fractions, Sizes, ValidSizes};

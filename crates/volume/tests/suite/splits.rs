@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use relevox_volume::split::{Counts, Fractions, Sizes, assign, draw, folds};
+use relevox_volume::split::{Counts, Fractions, Sizes, assign, draw, draw_validation, folds};
 use relevox_volume::{CaseFiles, Cohort, CohortCase, Split};
 
 /// Creates a cohort of (patient, label) pairs.
@@ -66,6 +66,38 @@ fn given_splits_are_preserved_and_extended_to_their_patients() {
     let before = cases.clone();
     assign(&mut cases, &PAPER.check().unwrap(), 3).unwrap();
     assert_eq!(cases, before);
+}
+
+#[test]
+fn training_patients_become_validation_where_a_manifest_has_none() {
+    // Two cases a patient: 20 training patients, every fourth negative, and 5 for testing.
+    let mut cases = cohort((0..50).map(|i| (i / 2, i / 2 % 4 != 0)));
+    for (i, case) in cases.cases.iter_mut().enumerate() {
+        case.split = Some(if i < 40 { Split::Train } else { Split::Test });
+    }
+    let given = cases.clone();
+    assert_eq!(draw_validation(&mut cases, 0.2, 5), 8);
+    assert_eq!((counted(&cases, true), counted(&cases, false)), ([24, 6, 8], [8, 2, 2]));
+    for (before, after) in given.cases.iter().zip(&cases.cases) {
+        let moved = (before.split, after.split) == (Some(Split::Train), Some(Split::Validation));
+        assert!(moved || before == after);
+    }
+    for pair in cases.cases.chunks(2) {
+        assert_eq!(pair[0].split, pair[1].split);
+    }
+    let mut other = given.clone();
+    draw_validation(&mut other, 0.2, 6);
+    assert_ne!(other, cases);
+
+    // A cohort with validation cases is left as it is, and so is one with a single training patient.
+    let before = cases.clone();
+    assert_eq!(draw_validation(&mut cases, 0.2, 5), 0);
+    assert_eq!(cases, before);
+    let mut single = cohort([(0, true), (0, false), (1, true)]);
+    for (i, case) in single.cases.iter_mut().enumerate() {
+        case.split = Some(if i < 2 { Split::Train } else { Split::Test });
+    }
+    assert_eq!(draw_validation(&mut single, 0.5, 5), 0);
 }
 
 #[test]

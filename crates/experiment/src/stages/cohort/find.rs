@@ -29,7 +29,7 @@ impl Scans {
             PHANTOM => (root.join(PHANTOM), Unusable::Refuse),
             path => (PathBuf::from(path), unusable),
         };
-        let Cohort { cases, mut left_out, notes } = Cohort::open(&source, &config.preprocess.sequences)?;
+        let Cohort { cases, mut left_out, mut notes } = Cohort::open(&source, &config.preprocess.sequences)?;
         let listed = cases.len() + left_out.len();
         let mut inspector = Inspector::new(config, root, &cases);
         let mut usable = cases;
@@ -47,6 +47,7 @@ impl Scans {
             }
         };
         let cohort = assign(config, drawn, &source)?;
+        notes.extend(cohort.notes);
         check_splits(&cohort.cases, &left_out)?;
         Ok(Self::new(config, cohort.cases, left_out, notes, inspector))
     }
@@ -93,8 +94,18 @@ fn assign(config: &ValidConfig, mut cohort: Cohort, source: &Path) -> anyhow::Re
             });
         }
     }
-    split::assign(&mut cohort, config.split_sizes(), stream_seed(config.seed, "split"))
+    let seed = stream_seed(config.seed, "split");
+    split::assign(&mut cohort, config.split_sizes(), seed)
         .with_context(|| format!("{}: cohort.train, cohort.validation and cohort.test", source.display()))?;
+    let training = cohort.of(Split::Train).count();
+    let share = settings.validation / (settings.train + settings.validation);
+    let moved = if share > 0.0 { split::draw_validation(&mut cohort, share, seed) } else { 0 };
+    if moved > 0 {
+        cohort.notes.push(format!(
+            "no case is marked for validation: {moved} of {training} training cases were drawn for it, by cohort.train and \
+             cohort.validation"
+        ));
+    }
     Ok(cohort)
 }
 

@@ -6,8 +6,9 @@ use relevox_eval::{Bootstrap, paired_permutation_test};
 
 use super::cases::{CaseDice, MethodDice};
 use relevox_report::tables::Method::{
-    Blank, Diffused, GradCam, GradCamPlusPlus, Intensity, Learned, Lime, Mean, Min, Occlusion, Partitions,
-    Random, RandomDiffused, RandomWeights, Rise,
+    Averaged, AveragedPooled, Blank, Diffused, GradCam, GradCamPlusPlus, Intensity, Learned, Lime, Mean, Min,
+    Occlusion, Partitions, Pooled, PooledIntensity, PooledRandom, Random, RandomDiffused, RandomWeights,
+    Rise,
 };
 use relevox_report::tables::{
     Better, Difference, Measure, MeasureDifference, Method, MethodKind, Number, Threshold,
@@ -26,6 +27,12 @@ pub fn of(found: &[CaseDice], bootstrap: Bootstrap) -> Vec<Difference> {
     for over in [Blank, Min, Mean, Intensity, RandomDiffused] {
         let thresholds = [Threshold::Oracle, Threshold::Otsu, Threshold::OtsuVolume];
         all.extend(thresholds.map(|dice| (Diffused, over, dice)));
+    }
+    for method in [Pooled, Averaged, AveragedPooled] {
+        for over in [Blank, Diffused, Intensity, PooledRandom, PooledIntensity] {
+            let thresholds = [Threshold::Oracle, Threshold::Otsu, Threshold::OtsuVolume, Threshold::Mixture];
+            all.extend(thresholds.map(|dice| (method, over, dice)));
+        }
     }
     for method in [Lime, Rise, Occlusion, Partitions, GradCamPlusPlus] {
         all.push((method, Blank, Threshold::Oracle));
@@ -58,7 +65,7 @@ pub fn of_measures(found: &[CaseDice], bootstrap: Bootstrap) -> Vec<MeasureDiffe
     let measures: BTreeSet<Measure> =
         methods.clone().flat_map(|(_, of)| of.measures.keys()).copied().collect();
     let methods: BTreeSet<Method> = methods.map(|(method, _)| *method).collect();
-    let controls = [Random, RandomDiffused, RandomWeights];
+    let controls = [Random, RandomDiffused, PooledRandom, RandomWeights];
     let with_random =
         methods.into_iter().filter(|method| !controls.contains(method)).map(|method| (method, Random));
     let others = [

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use relevox_report::tables::{Method, MethodKind};
 
+use crate::config::POOLED;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, hash_bytes};
@@ -13,7 +14,7 @@ use crate::stages::scores::ScoreRequest;
 use crate::stages::session::Session;
 use crate::stages::train::weights::{epoch_hash, selected_hash};
 use crate::stages::{
-    cohort, diffuse, explain, explained, faithfulness, focus, grid, maps, predict, shortcut, train,
+    cohort, diffuse, explain, explained, faithfulness, focus, grid, maps, pool, predict, shortcut, train,
 };
 
 /// Lists every artefact that the evaluation reads, with its content hash.
@@ -67,6 +68,9 @@ fn all_artefacts(session: &Session, partition: &Partition) -> anyhow::Result<Vec
             if method.kind() == MethodKind::Regions {
                 let file = explained::file(partition, case, method);
                 let inputs = match (&chosen, method) {
+                    (_, method) if POOLED.contains(&method) => {
+                        pool::inputs(session, partition, case, method)?
+                    }
                     (Some(chosen), Method::Diffused) => diffuse::inputs(session, partition, case, chosen)?,
                     (_, Method::Intensity) => diffuse::intensity_inputs(session, partition, case)?,
                     _ => explain::inputs(session, partition, case, method, &classifier)?,
@@ -76,6 +80,7 @@ fn all_artefacts(session: &Session, partition: &Partition) -> anyhow::Result<Vec
             }
             let inputs = match methods::map_inputs(method, session, partition, case)? {
                 Some(inputs) => inputs,
+                None if POOLED.contains(&method) => pool::map_inputs(session, partition, case, method)?,
                 None if method == Method::GradCam => maps::gradcam_inputs(session, case, &classifier)?,
                 None => explain::inputs(session, partition, case, method, &classifier)?,
             };

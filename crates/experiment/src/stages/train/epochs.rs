@@ -24,7 +24,9 @@ pub(super) fn train_member(session: &Session, member: &Member) -> anyhow::Result
     let (run, config) = (&session.run, &session.config);
     let images = |split| Images::new(&session.scans, split, config, member);
     let (train, validation) = (images(Split::Train), images(Split::Validation));
-    let settings = config.classifier.training(member.seed(config));
+    let positive = session.scans.split(Split::Train).filter(|case| case.label).count();
+    let weight = config.classifier.positive_weight.of(train.len() - positive, positive);
+    let settings = config.classifier.training(member.seed(config), weight);
     let (last, history) = (run.path(&member.last()), run.path(&member.history()));
     if let Some(folder) = last.parent() {
         fs::create_dir_all(folder).context("creating the classifier's folder")?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use relevox_relevance::Answer;
 use relevox_volume::OutputKind;
 
 use super::super::scans::ScansArgs;
@@ -132,6 +133,18 @@ pub struct ExplainArgs {
     /// perturb-SEQUENCE.csv and perturb-SEQUENCE.nii.gz on a common scale, and prints each sequence's mean |Δlogit|.
     #[arg(long)]
     pub by_sequence: bool,
+    /// Also finds minimal sets of regions along the first method's ranking, and writes them as sufficient.nii.gz (kept alone,
+    /// they keep the answer) and necessary.nii.gz (replaced, they change it). The answer is whether the class is predicted or,
+    /// with a SHARE, that its logit keeps at least this share of its distance from the scan without any region.
+    #[arg(
+        long,
+        value_name = "SHARE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "predicted",
+        value_parser = answer
+    )]
+    pub sets: Option<Answer>,
     /// Sequence in overview.png, and the first of index.html [default: that of the regions].
     #[arg(long, value_name = "S")]
     pub png_sequence: Option<String>,
@@ -149,6 +162,14 @@ pub struct ExplainArgs {
     /// batch of whole scans [default: 8192]. Layers that do not fit are recomputed around each region.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub memory: Option<u32>,
+}
+
+fn answer(text: &str) -> Result<Answer, String> {
+    if text == "predicted" {
+        return Ok(Answer::Predicted);
+    }
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.map(Answer::Share).ok_or_else(|| "expected a share above 0 and at most 1, or predicted".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -8,7 +8,7 @@ use relevox_eval::LabelFree;
 use relevox_models::candle_core::Device;
 use relevox_perturb::FillKind;
 use relevox_perturb::learned::LearnedFill;
-use relevox_relevance::{Lime, Rise};
+use relevox_relevance::{Hierarchical, Lime, Rise};
 
 use super::notes::Notes;
 use crate::{FillSource, MaskRule, Method, MethodSettings};
@@ -16,18 +16,19 @@ use crate::{FillSource, MaskRule, Method, MethodSettings};
 /// Options of the methods.
 #[derive(Clone, Debug, Args)]
 pub struct MethodArgs {
-    /// Methods, the main one first: diffused, perturb, lime, kernel-shap, rise, occlusion, gradcam, gradcam-pp
-    /// [default: diffused,perturb].
+    /// Methods, the main one first: diffused, perturb, lime, kernel-shap, hierarchical, rise, occlusion, gradcam,
+    /// gradcam-pp [default: diffused,perturb].
     #[arg(long, value_delimiter = ',', value_name = "A,B,…", value_parser = method)]
     pub method: Vec<Method>,
     /// Fill that replaces a region: blank, min, max, mean (of the brain) or, by a trained U-Net, learned=U.safetensors
     /// [default: mean].
     #[arg(long, value_parser = fill)]
     pub fill: Option<FillOption>,
-    /// Number of coalitions of lime and kernel-shap [default: 1000] and of masks of rise [default: 4000].
+    /// Number of coalitions of lime and kernel-shap [default: 1000], of evaluations of hierarchical [default: 1000], and of
+    /// masks of rise [default: 4000].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub samples: Option<u32>,
-    /// Seed of lime, kernel-shap and rise.
+    /// Seed of lime, kernel-shap, hierarchical and rise.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Threshold of masks, found without labels: otsu, otsu_volume (regions weighted by their volume of brain) or mixture.
@@ -86,8 +87,10 @@ impl MethodArgs {
     pub(super) fn settings(&self) -> MethodSettings {
         let mut settings = MethodSettings::default();
         let samples = self.samples.map(|samples| samples as usize);
-        let (lime, rise) = (settings.lime, settings.rise);
+        let (lime, hierarchical, rise) = (settings.lime, settings.hierarchical, settings.rise);
         settings.lime = Lime { samples: samples.unwrap_or(lime.samples), seed: self.seed, ..lime };
+        let evaluations = samples.unwrap_or(hierarchical.evaluations);
+        settings.hierarchical = Hierarchical { evaluations, seed: self.seed, ..hierarchical };
         settings.rise = Rise { samples: samples.unwrap_or(rise.samples), seed: self.seed, ..rise };
         settings
     }

@@ -8,7 +8,7 @@ use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_experiment::run::replace;
-use relevox_relevance::{Classifier, Target};
+use relevox_relevance::{Classifier, MinimalSets, Target};
 use relevox_volume::{OutputTarget, npy};
 use serde_json::Value;
 
@@ -53,6 +53,7 @@ pub(super) fn explain(
         fill: work.fill(),
         target,
         by_sequence: args.by_sequence,
+        sets: args.sets.map(|answer| MinimalSets { answer }),
         mask: args.methods.rule(),
         progress: &|_| interrupt::flow(),
     };
@@ -69,6 +70,12 @@ pub(super) fn explain(
     let seconds = start.elapsed().as_secs_f64();
     drop(bar);
     warn_of_flat_maps(&explanation, &mut notes);
+    if explanation.sets.as_ref().is_some_and(|sets| sets.necessary.is_none()) {
+        notes.warn(
+            "--sets: the answer survives the replacement of every region: no set of regions decides it"
+                .to_owned(),
+        );
+    }
     if let Some(first) = first {
         check_repeated(first, &explanation.outputs, &mut notes);
     }

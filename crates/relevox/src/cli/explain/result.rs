@@ -1,14 +1,14 @@
 //! The result as JSON.
 
 use relevox_experiment::run::hash_file;
-use relevox_relevance::Link;
+use relevox_relevance::{Answer, Link, RegionSet};
 use relevox_volume::CaseFiles;
 use serde_json::{Map, Value, json};
 
 use super::args::ExplainArgs;
 use super::notes::Notes;
 use super::subject::Subject;
-use crate::Explanation;
+use crate::{Explanation, RegionSets};
 
 /// Describes the explanation for programs. A plain value has no probability: its key is `value`.
 ///
@@ -75,6 +75,9 @@ pub(super) fn result(
     if let Some(command) = &args.command {
         result["command"] = json!(command);
     }
+    if let Some(sets) = &explanation.sets {
+        result["sets"] = self::sets(explanation, sets);
+    }
     if !explanation.by_sequence.is_empty() {
         let means = explanation.by_sequence.iter().map(|(name, scores)| {
             let sum: f64 = scores.rows.iter().map(|row| row.delta_logit.abs()).sum();
@@ -83,6 +86,35 @@ pub(super) fn result(
         result["sequences"] = means.collect::<Map<_, _>>().into();
     }
     Ok(result)
+}
+
+/// Describes minimal sets: the ids of their regions, and the target's output with only the set kept (sufficient) or
+/// replaced (necessary).
+fn sets(explanation: &Explanation, sets: &RegionSets) -> Value {
+    let target = explanation.target;
+    let describe = |set: &RegionSet| {
+        let ids = explanation.regions.ids();
+        let mut described = json!({
+            "regions": set.regions.iter().map(|&region| ids[region]).collect::<Vec<_>>(),
+            "evaluations": set.evaluations,
+        });
+        if target.link == Link::Value {
+            described["value"] = json!(set.logit);
+        } else {
+            described["logit"] = json!(set.logit);
+            described["probability"] = json!(target.probability(set.logit));
+        }
+        described
+    };
+    let answer = match sets.settings.answer {
+        Answer::Predicted => json!("predicted"),
+        Answer::Share(share) => json!({ "share": share }),
+    };
+    json!({
+        "answer": answer,
+        "sufficient": describe(&sets.sufficient),
+        "necessary": sets.necessary.as_ref().map(describe),
+    })
 }
 
 /// What produced a map, for the file beside it.
