@@ -43,6 +43,8 @@ pub struct EvaluateConfig {
     pub focus_cases: usize,
     /// Test cases in Figure 2.
     pub figure_cases: usize,
+    /// Test cases with a page to look into, those of Figure 2 first; 0 takes all.
+    pub page_cases: usize,
 }
 
 impl EvaluateConfig {
@@ -62,6 +64,7 @@ impl EvaluateConfig {
         within("evaluate.cumulative", self.cumulative, 1..=50)?;
         within("evaluate.focus_epochs", self.focus_epochs, 0..=10_000)?;
         within("evaluate.focus_cases", self.focus_cases, 1..=10_000)?;
-        within("evaluate.figure_cases", self.figure_cases, 1..=100)
+        within("evaluate.figure_cases", self.figure_cases, 1..=100)?;
+        within("evaluate.page_cases", self.page_cases, 0..=100_000)
     }
 }

@@ -1,4 +1,4 @@
-//! A canvas to draw on, in pixels from its upper left corner.
+//! A canvas to draw on, in units from its upper left corner. A unit is a pixel, or more on a canvas that is drawn larger.
 
 use tiny_skia::{
     Color, FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, StrokeDash, Transform,
@@ -80,9 +80,16 @@ impl Pen {
     }
 }
 
+/// Pixels across the report's text column on a display with two pixels for each of CSS's.
+const PAGE: f32 = 2112.0;
+/// A figure is drawn at most this much larger, so that a narrow one's letters stay in proportion to the page's.
+const LARGEST_SCALE: f32 = 1.6;
+
 /// A canvas.
 pub(super) struct Canvas {
     pixmap: Pixmap,
+    /// Pixels by unit.
+    scale: f32,
 }
 
 fn paint(colour: Rgb) -> Paint<'static> {
@@ -93,16 +100,32 @@ fn paint(colour: Rgb) -> Paint<'static> {
 }
 
 impl Canvas {
-    /// A white canvas.
+    /// A white canvas of whole pixels.
     pub(super) fn new(width: u32, height: u32) -> Result<Self, Error> {
+        Self::scaled(width as f32, height as f32, 1.0)
+    }
+
+    /// A white canvas with as many pixels as a figure across the report's text column needs to be sharp.
+    pub(super) fn for_page(width: f32, height: f32) -> Result<Self, Error> {
+        Self::scaled(width, height, (PAGE / width).clamp(1.0, LARGEST_SCALE))
+    }
+
+    /// A white canvas with this many pixels by unit.
+    pub(super) fn scaled(width: f32, height: f32, scale: f32) -> Result<Self, Error> {
+        let [width, height] = [width, height].map(|units| (units.floor() * scale).round() as u32);
         let mut pixmap = Pixmap::new(width, height).ok_or(Error::FigureSize { width, height })?;
         pixmap.fill(Color::WHITE);
-        Ok(Self { pixmap })
+        Ok(Self { pixmap, scale })
+    }
+
+    fn pixels(&self) -> Transform {
+        Transform::from_scale(self.scale, self.scale)
     }
 
     pub(super) fn rect(&mut self, area: Area, colour: Rgb) {
         if let Some(rect) = Rect::from_xywh(area.x, area.y, area.width, area.height) {
-            self.pixmap.fill_rect(rect, &paint(colour), Transform::identity(), None);
+            let transform = self.pixels();
+            self.pixmap.fill_rect(rect, &paint(colour), transform, None);
         }
     }
 
@@ -115,11 +138,13 @@ impl Canvas {
             dash: pen.dash.and_then(|dash| StrokeDash::new(dash.to_vec(), 0.0)),
             ..Stroke::default()
         };
-        self.pixmap.stroke_path(&path, &paint(pen.colour), &stroke, Transform::identity(), None);
+        let transform = self.pixels();
+        self.pixmap.stroke_path(&path, &paint(pen.colour), &stroke, transform, None);
     }
 
     fn fill(&mut self, path: Option<Path>, colour: Rgb, transform: Transform) {
         if let Some(path) = path {
+            let transform = transform.post_concat(self.pixels());
             self.pixmap.fill_path(&path, &paint(colour), FillRule::Winding, transform, None);
         }
     }
@@ -209,8 +234,8 @@ impl Canvas {
     /// Fills each pixel of an area with `colour(x, y)` of its centre, from 0 to 1 across the area.
     pub(super) fn shade(&mut self, area: Area, colour: impl Fn(f32, f32) -> Rgb) {
         let (canvas_width, canvas_height) = (self.pixmap.width(), self.pixmap.height());
-        let (left, top) = (area.x.round() as u32, area.y.round() as u32);
-        let (right, bottom) = (area.right().round() as u32, area.bottom().round() as u32);
+        let [left, top, right, bottom] =
+            [area.x, area.y, area.right(), area.bottom()].map(|units| (units * self.scale).round() as u32);
         let data = self.pixmap.data_mut();
         for row in top..bottom.min(canvas_height) {
             for column in left..right.min(canvas_width) {

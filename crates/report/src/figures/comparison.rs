@@ -5,7 +5,7 @@ use ndarray::ArrayView3;
 use super::canvas::{Area, Canvas, Text};
 use super::colour::{FAINT_INK, INK, OUTLINE};
 use super::lettering::shorten;
-use super::panel::{Grain, Levels, Panel, colour_bar, fit, outline, sides};
+use super::panel::{Grain, Levels, Panel, PanelGrid, colour_bar, fit, outline, sides};
 use super::plane::View;
 use crate::error::Error;
 use crate::tables::wording::{self, decimal};
@@ -68,12 +68,10 @@ impl Comparison<'_> {
     pub fn png(&self) -> Result<Vec<u8>, Error> {
         let maps = self.cases.iter().map(|case| case.maps.len()).max().unwrap_or(0);
         let columns = self.sequences.len() + 1 + maps;
-        let place = |row: usize, column: usize| {
-            let (x, y) = (LEFT + column as f32 * (PANEL + GAP), TOP + row as f32 * (PANEL + BELOW));
-            Area::square(x, y, PANEL)
-        };
+        let panels = PanelGrid { left: LEFT, top: TOP, side: PANEL, gaps: [GAP, BELOW] };
+        let place = |row, column| panels.place(row, column);
         let end = place(self.cases.len(), columns);
-        let mut canvas = Canvas::new((end.x + 118.0) as u32, (end.y + 4.0) as u32)?;
+        let mut canvas = Canvas::for_page(end.x + 118.0, end.y + 4.0)?;
         let mut titles: Vec<&str> = self.sequences.iter().map(|name| wording::sequence(name)).collect();
         titles.push("Expert outline");
         if let Some(case) = self.cases.iter().max_by_key(|case| case.maps.len()) {
@@ -89,15 +87,11 @@ impl Comparison<'_> {
             case.name_row(&mut canvas, middle)?;
             case.draw(&mut canvas, self.sequences.len(), |column| place(row, column))?;
         }
-        let top = place(0, 0);
-        let bar = Area { x: end.x + 6.0, y: top.y, width: 18.0, height: PANEL };
-        colour_bar(&mut canvas, bar, "relevance", SIZE - 2.0)?;
+        colour_bar(&mut canvas, place(0, columns - 1), GAP + 6.0, SIZE - 2.0)?;
         canvas.png()
     }
 }
 
-/// Panels in a row of [`ComparisonCase::side_by_side`].
-const ACROSS: usize = 5;
 /// Space above such a panel for its title.
 const ABOVE: f32 = 40.0;
 
@@ -110,19 +104,18 @@ impl ComparisonCase<'_> {
         canvas.text_up(LEFT - 14.0, middle, &self.about, faint)
     }
 
-    /// Draws the expert's outline and every map on the same scale as a PNG file.
+    /// Draws the expert's outline and every map on the same scale as a PNG file, at most `across` (at least 1) side by side.
     ///
     /// # Errors
     /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
-    pub fn side_by_side(&self) -> Result<Vec<u8>, Error> {
-        let rows = (1 + self.maps.len()).div_ceil(ACROSS);
-        let place = |panel: usize| {
-            let x = LEFT + (panel % ACROSS) as f32 * (PANEL + 3.0 * GAP);
-            Area::square(x, ABOVE + (panel / ACROSS) as f32 * (PANEL + ABOVE + BELOW), PANEL)
-        };
-        let end = place(ACROSS - 1);
-        let height = place((rows - 1) * ACROSS).bottom() + BELOW;
-        let mut canvas = Canvas::new((end.x + PANEL + 124.0) as u32, height as u32)?;
+    pub fn side_by_side(&self, across: usize) -> Result<Vec<u8>, Error> {
+        let across = across.clamp(1, 1 + self.maps.len());
+        let rows = (1 + self.maps.len()).div_ceil(across);
+        let panels = PanelGrid { left: LEFT, top: ABOVE, side: PANEL, gaps: [3.0 * GAP, ABOVE + BELOW] };
+        let place = |panel| panels.place(panel / across, panel % across);
+        let end = place(across - 1);
+        let height = place((rows - 1) * across).bottom() + BELOW;
+        let mut canvas = Canvas::for_page(end.right() + 124.0, height)?;
         let (_, middle) = place(0).middle();
         self.name_row(&mut canvas, middle)?;
         let titles = std::iter::once("Expert outline").chain(self.maps.iter().map(|map| map.title));
@@ -132,8 +125,7 @@ impl ComparisonCase<'_> {
             canvas.text(middle, place(panel).y - 12.0, title, words)?;
         }
         self.draw_maps(&mut canvas, place)?;
-        let bar = Area { x: end.x + PANEL + 14.0, y: end.y, width: 18.0, height: PANEL };
-        colour_bar(&mut canvas, bar, "relevance", SIZE - 2.0)?;
+        colour_bar(&mut canvas, end, 14.0, SIZE - 2.0)?;
         canvas.png()
     }
 

@@ -23,7 +23,7 @@ const COLOURS: [Rgb; 3] = [BLUE, VERMILION, GREEN];
 /// # Errors
 /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
 pub fn convergence(all: &[Convergence]) -> Result<Vec<u8>, Error> {
-    let mut canvas = Canvas::new(1100, 560)?;
+    let mut canvas = Canvas::for_page(1100.0, 560.0)?;
     let steps = || all.iter().flat_map(|one| one.cases.iter().flatten());
     let chart = Chart {
         area: Area { x: 120.0, y: 60.0, width: 900.0, height: 400.0 },

@@ -6,7 +6,7 @@ use super::axes::{Axis, Chart, Series};
 use super::canvas::{Area, Canvas, Text};
 use super::colour::{FAINT_INK, GREEN, INK, OUTLINE};
 use super::lettering::shorten;
-use super::panel::{Grain, Levels, Panel, colour_bar, fit, outline, sides};
+use super::panel::{Grain, Levels, Panel, PanelGrid, colour_bar, fit, outline, sides};
 use super::plane::View;
 use super::training::{HistoryPoint, last_epoch, loss_axis, losses, mark_selected};
 use crate::error::Error;
@@ -72,13 +72,9 @@ impl Epochs<'_> {
         let room = (WIDTH - left - right + gap) / shown.len().max(1) as f32 - gap;
         let side = room.min(270.0);
         let top = 48.0;
-        let mut canvas = Canvas::new(WIDTH as u32, (top + side + 830.0) as u32)?;
-        self.maps_row(&mut canvas, &shown, |index| Area {
-            x: left + index as f32 * (side + gap),
-            y: top,
-            width: side,
-            height: side,
-        })?;
+        let mut canvas = Canvas::for_page(WIDTH, top + side + 830.0)?;
+        let panels = PanelGrid { left, top, side, gaps: [gap; 2] };
+        self.maps_row(&mut canvas, &shown, |index| panels.place(0, index))?;
 
         let x = Axis::epochs(last_epoch(self.history));
         let width = WIDTH - left - right;
@@ -153,8 +149,7 @@ impl Epochs<'_> {
         if let Some(last) = shown.len().checked_sub(1) {
             let last = place(last);
             let first = place(0);
-            let bar = Area { x: last.right() + 14.0, y: last.y, width: 18.0, height: last.height };
-            colour_bar(canvas, bar, "relevance", SIZE - 3.0)?;
+            colour_bar(canvas, last, 14.0, SIZE - 3.0)?;
             canvas.text_up(
                 first.x - 20.0,
                 first.middle().1,

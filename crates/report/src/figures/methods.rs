@@ -16,7 +16,7 @@ pub fn methods(summary: &Summary) -> Result<Vec<u8>, Error> {
     let rows = Summary::ordered(&summary.dice);
     let height = ROW * rows.len().max(1) as f32;
     let area = Area { x: 300.0, y: 64.0, width: 1040.0, height };
-    let mut canvas = Canvas::new(1400, (area.bottom() + 90.0) as u32)?;
+    let mut canvas = Canvas::for_page(1400.0, area.bottom() + 90.0)?;
     let numbers = rows
         .iter()
         .flat_map(|(_, dice)| [Some(&dice.oracle), dice.otsu.as_ref(), dice.validation_threshold.as_ref()]);

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `figure1.png` | the pipeline on one case: [`Pipeline`] | Figure 1 |
 //! | `figure2.png` | slices through the tumour with outline and maps: [`Comparison`] | Figure 2 |
+//! | `glance.png` | one case under the main methods: [`ComparisonCase::side_by_side`] | |
 //! | `explainers.png` | one case under every method: [`ComparisonCase::side_by_side`] | |
 //! | `figure3.png` | maps over epochs, with losses and focus: [`Epochs`] | Figure 3 |
 //! | `methods.png` | Dice of every method with intervals: [`methods`] | section C |

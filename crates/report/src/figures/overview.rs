@@ -5,7 +5,7 @@ use relevox_volume::{Geometry, Orientation, Turn};
 
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{FAINT_INK, INK, OUTLINE, WHITE};
-use super::panel::{Grain, Levels, Panel, colour_bar, fit, outline};
+use super::panel::{Grain, Levels, Panel, PanelGrid, colour_bar, fit, outline};
 use crate::error::Error;
 
 /// One of the most relevant regions.
@@ -65,6 +65,8 @@ const PLANES: [Plane; 3] = [
     Plane { name: "sagittal", across: 2, upside_down: true, letters: ["A", "P", "S", "I"] },
 ];
 
+/// Pixels by unit: the figure is about as wide as a slide.
+const SCALE: f32 = 1.56;
 const PANEL: f32 = 340.0;
 const GAP: f32 = 12.0;
 const LEFT: f32 = 44.0;
@@ -119,12 +121,11 @@ impl Overview<'_> {
             let at = self.centre[turn.source()[axis]];
             if turn.reversed()[axis] { grid.shape[axis] - 1 - at } else { at }
         });
-        let place = |row: usize, column: usize| {
-            Area::square(LEFT + column as f32 * (PANEL + GAP), TOP + row as f32 * (PANEL + GAP), PANEL)
-        };
+        let panels = PanelGrid { left: LEFT, top: TOP, side: PANEL, gaps: [GAP; 2] };
+        let place = |row, column| panels.place(row, column);
         let legend = place(2, 0).y + SIZE;
         let height = legend + LINE * self.regions.len() as f32 + 8.0;
-        let mut canvas = Canvas::new((place(0, 3).x + RIGHT) as u32, height as u32)?;
+        let mut canvas = Canvas::scaled(place(0, 3).x + RIGHT, height, SCALE)?;
         canvas.text(LEFT, 38.0, self.title, Text::new(SIZE + 6.0, INK).bold())?;
         canvas.text(LEFT, 70.0, self.about, Text::new(SIZE, INK))?;
         for (row, text) in [self.scan_name, "relevance"].into_iter().enumerate() {
@@ -149,9 +150,7 @@ impl Overview<'_> {
                 letters(&mut canvas, areas[0], plane.letters)?;
             }
         }
-        let top = place(1, 3);
-        let bar = Area { x: top.x + 6.0, y: top.y, width: 18.0, height: PANEL };
-        colour_bar(&mut canvas, bar, "relevance", SIZE - 4.0)?;
+        colour_bar(&mut canvas, place(1, 2), GAP + 6.0, SIZE - 4.0)?;
         for (line, region) in self.regions.iter().enumerate() {
             let y = legend + line as f32 * LINE + 8.0;
             canvas.text(LEFT, y, &region.rank.to_string(), Text::new(SIZE, INK).bold())?;

@@ -26,6 +26,27 @@ pub(super) struct Panel<'a> {
     pub map: Option<(&'a Array2<f32>, Grain)>,
 }
 
+/// Square panels in rows and columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PanelGrid {
+    /// Left edge of the first column.
+    pub left: f32,
+    /// Upper edge of the first row.
+    pub top: f32,
+    /// Side of a panel.
+    pub side: f32,
+    /// Space between columns and between rows.
+    pub gaps: [f32; 2],
+}
+
+impl PanelGrid {
+    pub(super) fn place(self, row: usize, column: usize) -> Area {
+        let [across, down] = self.gaps;
+        let x = self.left + column as f32 * (self.side + across);
+        Area::square(x, self.top + row as f32 * (self.side + down), self.side)
+    }
+}
+
 /// Largest area with the aspect ratio of a slice that fits into another, centred and on whole pixels.
 pub(super) fn fit(within: Area, size_mm: [f64; 2]) -> Area {
     let scale = (f64::from(within.width) / size_mm[0]).min(f64::from(within.height) / size_mm[1]);
@@ -35,9 +56,8 @@ pub(super) fn fit(within: Area, size_mm: [f64; 2]) -> Area {
 }
 
 impl Panel<'_> {
-    /// Draws the slice on black.
+    /// Draws the slice.
     pub(super) fn draw(&self, canvas: &mut Canvas, area: Area) {
-        canvas.rect(area, BLACK);
         canvas.shade(area, |x, y| {
             let scan =
                 grey((smooth(self.scan, x, y) - self.levels.black) / (self.levels.white - self.levels.black));
@@ -105,8 +125,9 @@ pub(super) fn sides(canvas: &mut Canvas, area: Area, view: &View, size: f32) -> 
     canvas.text_on_scan(area.right() - inset, y, right, Text::new(size, WHITE).end())
 }
 
-/// Draws the colour scale of maps, vertically, over mid-grey.
-pub(super) fn colour_bar(canvas: &mut Canvas, area: Area, label: &str, size: f32) -> Result<(), Error> {
+/// Draws the colour scale of relevance right of a panel, over mid-grey. It takes 100 to 130 units.
+pub(super) fn colour_bar(canvas: &mut Canvas, panel: Area, gap: f32, size: f32) -> Result<(), Error> {
+    let area = Area { x: panel.right() + gap, width: 18.0, ..panel };
     canvas.shade(area, |_, y| heat_over(grey(0.35), 1.0 - y));
     canvas.frame(area, Pen::new(1.0, FAINT_INK));
     for value in [0, 25, 50, 75, 100] {
@@ -114,7 +135,8 @@ pub(super) fn colour_bar(canvas: &mut Canvas, area: Area, label: &str, size: f32
         canvas.line(&[(area.right(), y), (area.right() + 6.0, y)], Pen::new(1.5, FAINT_INK));
         canvas.text(area.right() + 11.0, y + size * 0.35, &value.to_string(), Text::new(size, INK))?;
     }
-    canvas.text_up(area.right() + 11.0 + size * 3.1, area.middle().1, label, Text::new(size, INK).middle())
+    let style = Text::new(size, INK).middle();
+    canvas.text_up(area.right() + 11.0 + size * 3.1, area.middle().1, "relevance", style)
 }
 
 #[cfg(test)]

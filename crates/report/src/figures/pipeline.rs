@@ -5,7 +5,7 @@ use ndarray::ArrayView3;
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{BLUE, BORDER, FAINT_INK, GREY, INK, OUTLINE, RULE, Rgb, VERMILION};
 use super::lettering::shorten;
-use super::panel::{Grain, Levels, Panel, colour_bar, fit, outline, sides};
+use super::panel::{Grain, Levels, Panel, PanelGrid, colour_bar, fit, outline, sides};
 use super::plane::View;
 use crate::error::Error;
 use crate::tables::Method;
@@ -57,10 +57,11 @@ impl Pipeline<'_> {
     /// Returns [`Error::FigureSize`], [`Error::Font`] or [`Error::Png`] if the figure can't be drawn or encoded.
     pub fn png(&self) -> Result<Vec<u8>, Error> {
         let width = LEFT + 5.0 * PANEL + 4.0 * GAP + 112.0;
-        let mut canvas = Canvas::new(width as u32, 434)?;
+        let mut canvas = Canvas::for_page(width, 434.0)?;
         let shape = [0, 1, 2].map(|axis| self.scan.shape()[axis]);
         let size_mm = self.view.size_mm(shape);
-        let step = |index: usize| Area::square(LEFT + index as f32 * (PANEL + GAP), TOP, PANEL);
+        let panels = PanelGrid { left: LEFT, top: TOP, side: PANEL, gaps: [GAP; 2] };
+        let step = |index| panels.place(0, index);
         let sequence = wording::sequence(self.sequence);
         let words: [(String, String); 5] = [
             ("Scan".to_owned(), format!("{}, {sequence}", shorten(self.case))),
@@ -120,8 +121,8 @@ impl Pipeline<'_> {
                 Text::new(SIZE, FAINT_INK),
             )?;
         }
-        let bar = Area { x: step(4).right() + 16.0, y: area.y, width: 18.0, height: area.height };
-        colour_bar(&mut canvas, bar, "relevance", SIZE - 2.0)?;
+        let end = Area { y: area.y, height: area.height, ..step(4) };
+        colour_bar(&mut canvas, end, 16.0, SIZE - 2.0)?;
         canvas.png()
     }
 

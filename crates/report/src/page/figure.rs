@@ -18,12 +18,15 @@ pub(super) fn figure(report: &Report<'_>, kind: FigureKind, title: &str, caption
     }
 }
 
+/// Pixels of a figure for each of CSS's: displays with two are common, and print has more.
+const DENSITY: u32 = 2;
+
 /// An embedded image. With its size, the browser reserves the space before it decodes the image.
 fn image(png: &[u8], alt: &str) -> Markup {
     let size = size(png);
     html! {
         img alt=(alt) src={ "data:image/png;base64," (STANDARD.encode(png)) }
-            width=[size.map(|size| size[0])] height=[size.map(|size| size[1])];
+            width=[size.map(|size| size[0].div_ceil(DENSITY))] height=[size.map(|size| size[1].div_ceil(DENSITY))];
     }
 }
 
@@ -40,7 +43,7 @@ mod tests {
     #[test]
     fn an_image_is_embedded_with_its_size() {
         let text = image(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0\0\0\0\x02", "a \"b\"").into_string();
-        for part in ["alt=\"a &quot;b&quot;\"", "width=\"256\" height=\"2\"", "base64,iVBORw0KGgo"] {
+        for part in ["alt=\"a &quot;b&quot;\"", "width=\"128\" height=\"1\"", "base64,iVBORw0KGgo"] {
             assert!(text.contains(part), "{text}");
         }
     }

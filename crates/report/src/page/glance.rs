@@ -26,10 +26,10 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 (table(&["test split", "this run", "without labels", "paper"], rows(summary)))
                 (figure(
                     report,
-                    FigureKind::Explainers,
-                    "One test case under every method.",
-                    "The same slice on the same scale, 0–100 within each map; turquoise: the expert’s outline. The \
-                     oracle Dice is computed on the whole volume.",
+                    FigureKind::Glance,
+                    "One test case.",
+                    "Relevance from 0 to 100 within each map; turquoise: the expert’s outline. The oracle Dice is that \
+                     of the whole volume.",
                 ))
             }
             p.small {

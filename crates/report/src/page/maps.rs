@@ -6,6 +6,9 @@ use super::figure::figure;
 use super::report::{FigureKind, Report};
 use crate::tables::wording::with_interval;
 
+/// Above this number, links are folded.
+const MOST_LINKS: usize = 24;
+
 /// Figures 1 and 2.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     html! {
@@ -18,16 +21,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
              supervoxel’s relevance is the change in probability. Vermilion: the supervoxel that is replaced here. \
              Turquoise: the expert’s outline, which is not used.",
         ))
-        @if !report.pages.is_empty() {
-            p {
-                "To look into: "
-                @for (at, (case, page)) in report.pages.iter().enumerate() {
-                    @if at > 0 { ", " }
-                    a href=(page) { (case) }
-                }
-                "."
-            }
-        }
+        (pages(report))
         (figure(
             report,
             FigureKind::Comparison,
@@ -36,9 +30,34 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
              0–100 within each case. Axial slices in radiological orientation: anterior up, the patient’s right on \
              the left.",
         ))
-        p {
-            "The " a href="#glance" { "summary" } " shows one case under every method. The brightness control and the \
-             untrained network have not learned the grades."
+        (figure(
+            report,
+            FigureKind::Explainers,
+            "One test case under every method.",
+            "The same slice on the same scale, 0–100 within each map; turquoise: the expert’s outline. The oracle Dice \
+             is computed on the whole volume. The brightness control and the untrained network have not learned the \
+             grades.",
+        ))
+    }
+}
+
+/// Links to the pages of cases.
+fn pages(report: &Report<'_>) -> Markup {
+    let (pages, cases) = (report.pages.len(), report.cases.len());
+    let links = html! {
+        p.links {
+            @for (case, page) in report.pages {
+                a href=(page) { (case) } " "
+            }
+        }
+    };
+    html! {
+        @if pages > 0 {
+            p {
+                "A page to look into, with every map, threshold and region: for "
+                @if pages == cases { "each of the " (cases) } @else { (pages) " of the " (cases) } " test cases."
+            }
+            @if pages <= MOST_LINKS { (links) } @else { details { summary { "Pages of the cases" } (links) } }
         }
     }
 }

@@ -30,7 +30,10 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                      p-value of a paired permutation test is below 0.05. The p-values are not corrected for \
                      multiple comparisons: by chance, one in twenty is below 0.05."
                 }
-                (differences(summary))
+                details {
+                    summary { "All comparisons (" (summary.measure_differences.len()) ")" }
+                    (differences(summary))
+                }
             }
             (figure(
                 report,

@@ -9,6 +9,8 @@ pub enum FigureKind {
     Pipeline,
     /// Figure 2: slices with expert segmentation and maps.
     Comparison,
+    /// One case under the main methods.
+    Glance,
     /// One case under every method.
     Explainers,
     /// Figure 3: maps over epochs.
@@ -25,9 +27,10 @@ pub enum FigureKind {
 
 impl FigureKind {
     /// Every figure.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pipeline,
         Self::Comparison,
+        Self::Glance,
         Self::Explainers,
         Self::Epochs,
         Self::Methods,
@@ -41,6 +44,7 @@ impl FigureKind {
         match self {
             Self::Pipeline => "figure1.png",
             Self::Comparison => "figure2.png",
+            Self::Glance => "glance.png",
             Self::Explainers => "explainers.png",
             Self::Epochs => "figure3.png",
             Self::Methods => "methods.png",

@@ -106,7 +106,7 @@ fn number(value: &Number, places: usize) -> Markup {
     let written = |value: f64| wording::decimals(value, places);
     html! {
         @match (&value.why, value.mean) {
-            (Some(why), _) => { "– " small { (why) } },
+            (Some(why), _) => { "– " small.why { (why) } },
             (None, None) => { "–" },
             (None, Some(mean)) => {
                 b { (written(mean)) }

@@ -25,6 +25,7 @@ fn page(synthetic: bool) -> String {
 fn every_table_and_figure_is_on_the_page() {
     let page = page(true);
     assert_eq!(page.matches("href=\"pages/first.html\"").count(), 2);
+    assert!(page.contains("for 1 of the 2 test cases"));
     for id in [
         "glance",
         "paper",
@@ -67,7 +68,7 @@ fn every_number_is_on_the_page_with_the_papers() {
     let (page, summary) = (page(true), sample::summary());
     let shown = |number: &crate::tables::Number| match number.mean {
         Some(mean) => format!("<b>{}</b>", crate::tables::wording::decimal(mean)),
-        None => "– <small>one class &lt;only&gt;</small>".to_owned(),
+        None => "– <small class=\"why\">one class &lt;only&gt;</small>".to_owned(),
     };
     for dice in summary.dice.values() {
         assert!(page.contains(&shown(&dice.oracle)));

@@ -39,8 +39,20 @@ pub fn draw(results: &Results<'_>) -> Drawn {
     Ok(Some(figure.png()?))
 }
 
-/// Draws the first positive case with the most maps.
+/// Methods of the picture at the top of the report, if the run has them.
+const MAIN: [Method; 3] = [Method::Diffused, Method::Blank, Method::GradCam];
+
+/// Draws the first positive case with the most maps under every method.
 pub fn draw_all(results: &Results<'_>) -> Drawn {
+    draw_one(results, &Method::ALL, 5)
+}
+
+/// Draws the same case under the main methods.
+pub fn draw_main(results: &Results<'_>) -> Drawn {
+    draw_one(results, &MAIN, 2)
+}
+
+fn draw_one(results: &Results<'_>, methods: &[Method], across: usize) -> Drawn {
     let cases = results.tumour_cases();
     let mut counted = Vec::new();
     for row in cases {
@@ -51,11 +63,11 @@ pub fn draw_all(results: &Results<'_>) -> Drawn {
     else {
         return Ok(None);
     };
-    let shown = load(results, row, &Method::ALL)?;
+    let shown = load(results, row, methods)?;
     if shown.maps.is_empty() {
         return Ok(None);
     }
-    Ok(Some(self::row(results, &shown)?.side_by_side()?))
+    Ok(Some(self::row(results, &shown)?.side_by_side(across)?))
 }
 
 /// Returns the methods with a map of a case.

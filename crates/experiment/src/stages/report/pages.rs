@@ -1,4 +1,4 @@
-//! A page to look into for each case of the comparison figure.
+//! A page to look into for each test case.
 
 use std::fs;
 
@@ -9,6 +9,8 @@ use slic3d::Supervoxels;
 
 use super::comparison::{available, select};
 use super::results::Results;
+use crate::interrupt;
+use crate::progress::Progress;
 use crate::run::{Inputs, replace};
 use crate::stages::maps::{self, NetworkMap};
 use crate::stages::scores::read_csv;
@@ -29,7 +31,10 @@ pub fn make(
 ) -> anyhow::Result<Vec<(String, String)>> {
     let session = results.session;
     let mut made = Vec::new();
-    for row in select(results) {
+    let shown = shown(results);
+    let progress = Progress::start("report", shown.len(), "pages");
+    for row in shown {
+        interrupt::check()?;
         let artefact = format!("{FOLDER}/{}.html", row.case);
         if session.run.is_current(&artefact, inputs) {
             work.count(false);
@@ -38,6 +43,7 @@ pub fn make(
             work.count(session.run.make(&artefact, inputs, |path| replace(path, html.as_bytes()))?);
         }
         made.push((row.case.clone(), artefact));
+        progress.advance(1);
     }
     // Pages of cases that are no longer selected.
     let folder = session.run.path(FOLDER);
@@ -50,6 +56,21 @@ pub fn make(
         }
     }
     Ok(made)
+}
+
+/// Selects the test cases that have a page, in the order of their names.
+fn shown<'a>(results: &'a Results<'_>) -> Vec<&'a CaseRow> {
+    let most = match results.session.config.evaluate.page_cases {
+        0 => usize::MAX,
+        most => most,
+    };
+    let in_figure = select(results);
+    let is_in_figure = |row: &&CaseRow| in_figure.iter().any(|shown| shown.case == row.case);
+    let (mut shown, others): (Vec<&CaseRow>, Vec<&CaseRow>) = results.cases.iter().partition(is_in_figure);
+    shown.extend(others);
+    shown.truncate(most);
+    shown.sort_by(|a, b| a.case.cmp(&b.case));
+    shown
 }
 
 /// The page of a case on the network's grid.

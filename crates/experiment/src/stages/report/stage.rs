@@ -57,6 +57,7 @@ fn draw(kind: FigureKind, results: &Results<'_>) -> Drawn {
     match kind {
         FigureKind::Pipeline => pipeline::draw(results),
         FigureKind::Comparison => comparison::draw(results),
+        FigureKind::Glance => comparison::draw_main(results),
         FigureKind::Explainers => comparison::draw_all(results),
         FigureKind::Epochs => epochs::draw(results),
         FigureKind::Methods => Ok(Some(figures::methods(&results.summary)?)),
