@@ -77,11 +77,11 @@ impl Hierarchical {
     /// Returns [`Error::InvalidSetting`] with the first setting that is out of range.
     pub fn check(self) -> Result<ValidHierarchical, Error> {
         if self.evaluations == 0 {
-            return Err(Error::setting("hierarchical relevance: evaluations", "at least 1", 0));
+            return Err(Error::setting("hierarchical: evaluations", "at least 1", 0));
         }
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
             let expected = "a number of at least 0";
-            return Err(Error::setting("hierarchical relevance: tolerance", expected, self.tolerance));
+            return Err(Error::setting("hierarchical: tolerance", expected, self.tolerance));
         }
         Ok(ValidHierarchical(self))
     }

@@ -306,7 +306,7 @@ fn a_seed_decides_the_batch_size_does_not_and_progress_counts_evaluations() {
 fn settings_and_trees_that_do_not_fit_are_named() {
     let named = |settings: Hierarchical, setting: &str| {
         let found = settings.check().unwrap_err().to_string();
-        assert!(found.starts_with(&format!("hierarchical relevance: {setting}")), "{found}");
+        assert!(found.starts_with(&format!("hierarchical: {setting}")), "{found}");
     };
     named(Hierarchical { evaluations: 0, ..Hierarchical::default() }, "evaluations");
     named(Hierarchical { tolerance: -0.1, ..Hierarchical::default() }, "tolerance");

@@ -150,7 +150,12 @@ fn minimal_sets_keep_and_change_the_answer() {
         untrained.explain("x.npy", &["--sets", "--method", "gradcam"]),
         &["sets", "a method by region", "gradcam"],
     );
-    refuse(untrained.explain("x.npy", &["--sets=2"]), &["--sets", "above 0 and at most 1"]);
+    let output = untrained.explain("x.npy", &["--sets=2"]).output().unwrap();
+    let said = stderr(&output);
+    assert!(
+        output.status.code() == Some(2) && said.contains("expected a share above 0 and at most 1"),
+        "{said}"
+    );
 }
 
 /// The oracle: the library's Grad-CAM of the same network.

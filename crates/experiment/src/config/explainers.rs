@@ -1,6 +1,8 @@
 //! Configuration of diffused scores and of the additional explainers.
 
-use relevox_relevance::{Diffusion, Error, Lime, Masks, Occlusion, Rise, ScoreKind, Sign, Weighting};
+use relevox_relevance::{
+    Diffusion, Error, Hierarchical, Lime, Masks, Occlusion, Rise, ScoreKind, Sign, Weighting,
+};
 use relevox_report::tables::Method;
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +11,9 @@ use super::values::{distinct, non_empty, one_of, within};
 use crate::failure::invalid_input;
 
 /// Allowed values of `explain.methods`.
-const EXPLAINERS: [Method; 6] = [
+const EXPLAINERS: [Method; 7] = [
     Method::Lime,
+    Method::Hierarchical,
     Method::Rise,
     Method::GradCamPlusPlus,
     Method::Occlusion,
@@ -53,6 +56,8 @@ pub struct ExplainConfig {
     pub lime_weights: Weighting,
     /// Ridge penalty of LIME's regression.
     pub lime_ridge: f64,
+    /// Budget of evaluations of hierarchical relevance.
+    pub hierarchical_evaluations: usize,
     /// Number of RISE's masks.
     pub rise_samples: usize,
     /// Probability that a mask keeps a region or a cell.
@@ -98,6 +103,7 @@ impl ExplainConfig {
         one_of("explain.fill", &self.fill, &constant_fills())?;
         let key = |name: &str| format!("explain.{}", name.to_lowercase().replace(": ", "_"));
         setting(self.lime(0).check(), key)?;
+        setting(self.hierarchical(0).check(), key)?;
         within("explain.rise_cells", self.rise_cells, 0..=64)?;
         setting(self.rise(0).check(), key)?;
         let overlap = self.occlusion_overlap;
@@ -110,6 +116,11 @@ impl ExplainConfig {
     pub fn lime(&self, seed: u64) -> Lime {
         let (samples, ridge, weighting) = (self.lime_samples, self.lime_ridge, self.lime_weights);
         Lime { samples, seed, ridge, weighting, ..Lime::default() }
+    }
+
+    /// Returns the settings of hierarchical relevance.
+    pub fn hierarchical(&self, seed: u64) -> Hierarchical {
+        Hierarchical { evaluations: self.hierarchical_evaluations, seed, ..Hierarchical::default() }
     }
 
     /// Returns the settings of RISE.

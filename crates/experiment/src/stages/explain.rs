@@ -1,4 +1,4 @@
-//! Additional explainers of the selected partition, on a subset of the cases: LIME, RISE, occlusion, the scores of an
+//! Additional explainers of the selected partition, on a subset of the cases: LIME, hierarchical relevance, RISE, occlusion, the scores of an
 //! untrained network, Grad-CAM++, and the mean map of several partitions.
 
 use std::collections::BTreeSet;
@@ -64,6 +64,11 @@ pub fn inputs(
                 &serde_json::json!([config.lime_samples, config.lime_weights, config.lime_ridge]),
             )
         }
+        Method::Hierarchical => base
+            .file("labels", &labels()?)
+            .setting("seed", seed)
+            .setting("fill", &config.fill)
+            .setting("hierarchical", &config.hierarchical_evaluations),
         Method::Rise => base
             .file("labels", &labels()?)
             .setting("seed", seed)
@@ -155,6 +160,7 @@ fn attribute(
     let seed = stream_seed(session.config.seed, &format!("{method}/{}", study.case));
     let explainer: Box<dyn Explainer> = match method {
         Method::Lime => Box::new(config.lime(seed)),
+        Method::Hierarchical => Box::new(config.hierarchical(seed)),
         Method::Rise => Box::new(config.rise(seed)),
         Method::Occlusion => Box::new(config.occlusion(study.frame.shape())),
         _ => Box::new(Perturbation { score: ScoreKind::DeltaLogit, channel: None }),

@@ -40,6 +40,8 @@ pub enum Method {
     AveragedPooled,
     /// LIME or KernelSHAP on regions.
     Lime,
+    /// Shapley values along a tree of regions.
+    Hierarchical,
     /// RISE.
     Rise,
     /// Sliding-window occlusion.
@@ -80,6 +82,7 @@ by_name! {
         Averaged = "averaged", "Diffused, partitions averaged", Voxels;
         AveragedPooled = "averaged_pooled", "Diffused and pooled, averaged", Voxels;
         Lime = "lime", "LIME", Regions;
+        Hierarchical = "hierarchical", "Hierarchical", Regions;
         Rise = "rise", "RISE", Regions;
         Occlusion = "occlusion", "Occlusion", Regions;
         Partitions = "partitions", "Partitions averaged", Voxels;

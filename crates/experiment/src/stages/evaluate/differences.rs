@@ -6,9 +6,9 @@ use relevox_eval::{Bootstrap, paired_permutation_test};
 
 use super::cases::{CaseDice, MethodDice};
 use relevox_report::tables::Method::{
-    Averaged, AveragedPooled, Blank, Diffused, GradCam, GradCamPlusPlus, Intensity, Learned, Lime, Mean, Min,
-    Occlusion, Partitions, Pooled, PooledIntensity, PooledRandom, Random, RandomDiffused, RandomWeights,
-    Rise,
+    Averaged, AveragedPooled, Blank, Diffused, GradCam, GradCamPlusPlus, Hierarchical, Intensity, Learned,
+    Lime, Mean, Min, Occlusion, Partitions, Pooled, PooledIntensity, PooledRandom, Random, RandomDiffused,
+    RandomWeights, Rise,
 };
 use relevox_report::tables::{
     Better, Difference, Measure, MeasureDifference, Method, MethodKind, Number, Threshold,
@@ -34,7 +34,7 @@ pub fn of(found: &[CaseDice], bootstrap: Bootstrap) -> Vec<Difference> {
             all.extend(thresholds.map(|dice| (method, over, dice)));
         }
     }
-    for method in [Lime, Rise, Occlusion, Partitions, GradCamPlusPlus] {
+    for method in [Lime, Hierarchical, Rise, Occlusion, Partitions, GradCamPlusPlus] {
         all.push((method, Blank, Threshold::Oracle));
     }
     all.extend([Intensity, RandomWeights].map(|over| (Blank, over, Threshold::Oracle)));
