@@ -8,6 +8,7 @@
 //! | `explainers.png` | one case under every method: [`ComparisonCase::side_by_side`] | |
 //! | `figure3.png` | maps over epochs, with losses and focus: [`Epochs`] | Figure 3 |
 //! | `methods.png` | Dice of every method with intervals: [`methods`] | section C |
+//! | `ceiling.png` | the share of the regions' ceiling that each method reaches: [`ceiling`] | |
 //! | `roc.png` | the ROC curve: [`Roc`] | section B |
 //! | `training.png` | losses, accuracy and AUC by epoch: [`training`] | |
 //! | `convergence.png` | convergence of explainers that sample: [`convergence`] | |
@@ -18,6 +19,7 @@
 
 mod axes;
 mod canvas;
+mod ceiling;
 pub(crate) mod colour;
 mod comparison;
 mod convergence;
@@ -31,6 +33,7 @@ mod plane;
 mod roc;
 mod training;
 
+pub use ceiling::ceiling;
 pub use comparison::{Comparison, ComparisonCase, ComparisonMap};
 pub use convergence::{Convergence, convergence};
 pub use epochs::{EpochMap, Epochs, FocusPoint};

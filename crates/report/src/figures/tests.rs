@@ -5,7 +5,7 @@ use relevox_eval::roc_curve;
 use relevox_volume::Geometry;
 
 use super::*;
-use crate::tables::{Method, Number, sample};
+use crate::tables::{CeilingShare, Method, Number, sample};
 
 const SHAPE: [usize; 3] = [8, 30, 24];
 
@@ -162,6 +162,7 @@ fn figures_are_png_files_of_their_size_and_not_blank() {
         (draw_epochs(&scene, &correlation), across(1600, 1043)),
         (draw_roc(), (760, 740)),
         (training(&history(), Some(9)).unwrap(), (1500, 560)),
+        (ceiling(&shares()).unwrap(), across(1400, 64 + 2 * 64 + 90)),
         (methods(&summary).unwrap(), across(1400, 64 + Method::ALL.len() as u32 * 92 + 90)),
     ];
     for (index, (bytes, size)) in sizes.iter().enumerate() {
@@ -170,6 +171,11 @@ fn figures_are_png_files_of_their_size_and_not_blank() {
         assert!(colours > 50, "figure {index}: {colours} colours");
         assert!(bytes.len() < 1 << 20, "figure {index}: {} bytes", bytes.len());
     }
+}
+
+fn shares() -> [CeilingShare; 2] {
+    let share = |method, oracle, mask| CeilingShare { method, cases: 3, oracle, mask };
+    [share(Method::Diffused, 0.95, Some(0.8)), share(Method::GradCam, 0.15, None)]
 }
 
 #[test]
@@ -204,6 +210,10 @@ fn figures_without_content_are_drawn() {
     let mut summary = sample::summary();
     summary.dice.clear();
     inspect(&methods(&summary).unwrap());
+    inspect(&ceiling(&[]).unwrap());
+    let mut other = shares();
+    other[0].oracle = 1.2;
+    assert_ne!(ceiling(&shares()).unwrap(), ceiling(&other).unwrap());
     inspect(&training(&[], None).unwrap());
     let auc = Number::none("one class", None);
     inspect(&Roc { points: &[], auc: &auc, positive: 0, negative: 3 }.png().unwrap());

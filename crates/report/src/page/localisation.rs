@@ -22,6 +22,13 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             "Dice by method.",
             "Dots: means over the test cases; bars: 95 % bootstrap intervals; diamonds: the paper’s oracle Dice.",
         ))
+        (figure(
+            report,
+            FigureKind::Ceiling,
+            "Dice against the ceiling.",
+            "The sum of a method’s Dice over that of the best choice of the same regions, of the same test cases. A map by voxel \
+             is not bound to the regions.",
+        ))
         @if !summary.differences.is_empty() {
             h3 { "Paired comparisons" }
             p {

@@ -17,6 +17,8 @@ pub enum FigureKind {
     Epochs,
     /// Dice by method.
     Methods,
+    /// Dice by method, against the best choice of the same regions.
+    Ceiling,
     /// ROC curve.
     Roc,
     /// Training curves.
@@ -27,13 +29,14 @@ pub enum FigureKind {
 
 impl FigureKind {
     /// Every figure.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pipeline,
         Self::Comparison,
         Self::Glance,
         Self::Explainers,
         Self::Epochs,
         Self::Methods,
+        Self::Ceiling,
         Self::Roc,
         Self::Training,
         Self::Convergence,
@@ -48,6 +51,7 @@ impl FigureKind {
             Self::Explainers => "explainers.png",
             Self::Epochs => "figure3.png",
             Self::Methods => "methods.png",
+            Self::Ceiling => "ceiling.png",
             Self::Roc => "roc.png",
             Self::Training => "training.png",
             Self::Convergence => "convergence.png",

@@ -78,9 +78,9 @@ by_name! {
         Max = "max", "Max", Fill;
         Mean = "mean", "Mean", Fill;
         Diffused = "diffused", "Diffused", Regions;
-        Pooled = "pooled", "Pooled over cases", Regions;
-        Averaged = "averaged", "Diffused, partitions averaged", Voxels;
-        AveragedPooled = "averaged_pooled", "Diffused and pooled, averaged", Voxels;
+        Pooled = "pooled", "Pooled", Regions;
+        Averaged = "averaged", "Averaged", Voxels;
+        AveragedPooled = "averaged_pooled", "Averaged, pooled", Voxels;
         Lime = "lime", "LIME", Regions;
         Hierarchical = "hierarchical", "Hierarchical", Regions;
         Rise = "rise", "RISE", Regions;

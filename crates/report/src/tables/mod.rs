@@ -9,6 +9,7 @@ mod measure;
 mod method;
 mod number;
 mod paper;
+mod share;
 mod summary;
 mod terminal;
 mod threshold;
@@ -21,6 +22,7 @@ pub use measure::{Better, Measure};
 pub use method::{Method, MethodKind};
 pub use number::Number;
 pub use paper::{Paper, PaperClassifier, PaperCohort, PaperSelected};
+pub use share::{CeilingShare, ceiling_shares};
 pub use summary::{
     ClassifierSummary, CohortSummary, DiceSummary, Difference, DiffusionSummary, FillSummary, FocusSummary,
     FoldSummary, GridCell, LeftOut, MeasureDifference, Selected, Summary,

@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::Context;
 use relevox_report::figures;
 use relevox_report::page::{Figure, FigureKind, Report};
+use relevox_report::tables::ceiling_shares;
 
 use super::results::{Drawn, Results};
 use super::{comparison, convergence, epochs, pages, pipeline, roc};
@@ -61,12 +62,18 @@ fn draw(kind: FigureKind, results: &Results<'_>) -> Drawn {
         FigureKind::Explainers => comparison::draw_all(results),
         FigureKind::Epochs => epochs::draw(results),
         FigureKind::Methods => Ok(Some(figures::methods(&results.summary)?)),
+        FigureKind::Ceiling => ceiling(results),
         FigureKind::Roc => roc::draw(results),
         FigureKind::Convergence => convergence::draw(results),
         FigureKind::Training => {
             Ok(Some(figures::training(&results.points(), results.summary.classifier.epoch)?))
         }
     }
+}
+
+fn ceiling(results: &Results<'_>) -> Drawn {
+    let shares = ceiling_shares(&results.cases);
+    if shares.is_empty() { Ok(None) } else { Ok(Some(figures::ceiling(&shares)?)) }
 }
 
 fn page(
