@@ -103,7 +103,11 @@ impl ExplainOptions<'_> {
                 Method::Hierarchical => hierarchical.evaluations,
                 Method::Rise => rise.samples,
                 Method::Occlusion => fitting(*occlusion, study).check()?.boxes(study.frame.shape()),
-                Method::Diffused | Method::Perturb | Method::GradCam | Method::GradCamPlusPlus => 0,
+                Method::Diffused
+                | Method::Perturb
+                | Method::Pooled
+                | Method::GradCam
+                | Method::GradCamPlusPlus => 0,
             };
         }
         Ok(steps)
@@ -118,7 +122,7 @@ impl ExplainOptions<'_> {
 ///
 /// # Errors
 /// Returns the errors of [`Regions::of`], [`Error::Fill`] if a constant fill has no value or the brain mask is empty,
-/// [`Error::InvalidSetting`] if there is no method or one twice, or minimal sets are requested without a method by region, and [`Error::Relevance`] if a setting is out of range, the
+/// [`Error::InvalidSetting`] if there is no method, one twice, or [`Method::Pooled`], or minimal sets are requested without a method by region, and [`Error::Relevance`] if a setting is out of range, the
 /// classifier fails, returns NaN or infinity, does not have the target or the feature maps that a method needs, or
 /// `progress` cancels.
 pub fn explain(
@@ -182,6 +186,9 @@ pub fn explain(
 fn check_methods(methods: &[Method]) -> Result<(), Error> {
     if methods.is_empty() {
         return Err(Error::setting("method", "at least one", "none"));
+    }
+    if methods.contains(&Method::Pooled) {
+        return Err(Error::setting("method", "methods of a single case", Method::Pooled.name()));
     }
     match methods.iter().enumerate().find(|(at, method)| methods[..*at].contains(method)) {
         Some((_, twice)) => Err(Error::setting("method", "each method once", format!("{twice} twice"))),

@@ -23,6 +23,9 @@ pub enum Method {
     KernelShap,
     /// Shapley values along a tree of regions, large nodes first ([`Hierarchical`](relevox_relevance::Hierarchical)).
     Hierarchical,
+    /// The main method's relevance, learned from the appearance of regions and predicted for other patients' cases
+    /// ([`Pooling`](relevox_relevance::Pooling)): of several cases only.
+    Pooled,
     /// The mean output under random masks ([`Rise`](relevox_relevance::Rise)).
     Rise,
     /// The change when a sliding box is replaced ([`Occlusion`](relevox_relevance::Occlusion)).
@@ -35,12 +38,13 @@ pub enum Method {
 
 impl Method {
     /// All methods.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Diffused,
         Self::Perturb,
         Self::Lime,
         Self::KernelShap,
         Self::Hierarchical,
+        Self::Pooled,
         Self::Rise,
         Self::Occlusion,
         Self::GradCam,
@@ -55,6 +59,7 @@ impl Method {
             Self::Lime => "lime",
             Self::KernelShap => "kernel-shap",
             Self::Hierarchical => "hierarchical",
+            Self::Pooled => "pooled",
             Self::Rise => "rise",
             Self::Occlusion => "occlusion",
             Self::GradCam => "gradcam",
@@ -70,6 +75,7 @@ impl Method {
             Self::Lime => "LIME",
             Self::KernelShap => "KernelSHAP",
             Self::Hierarchical => "Hierarchical",
+            Self::Pooled => "Pooled relevance",
             Self::Rise => "RISE",
             Self::Occlusion => "Occlusion",
             Self::GradCam => "Grad-CAM",

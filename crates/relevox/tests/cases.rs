@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use harness::untrained::Untrained;
 use harness::{cohort, files, refuse, relevox, stderr, succeed};
 use relevox::eval::dice;
+use relevox::perturb::FillKind;
+use relevox::relevance::{PooledCase, Pooling, region_features, silent};
 use relevox::volume::{Orientation, Turn, Volume, nifti};
+use relevox::{ExplainOptions, FillSource, Method, Model, Regions, SlicRegions, explain, models};
 use serde_json::Value;
 
 /// A cohort, and an untrained network of its four sequences with a contract.
@@ -86,6 +89,63 @@ fn several_cases_have_the_results_of_each_and_are_resumed() {
     // Other options are another request.
     let other = printed(&succeed(cases.explain(&["--cohort", &cohort], &["--method", "perturb"])));
     assert_eq!(other["explained"], serde_json::json!(cases.ids()));
+}
+
+/// The oracle: the library's own results, pooled case by case.
+#[test]
+fn relevance_is_pooled_over_the_cases() {
+    let cases = Cases::new();
+    let cohort = cases.untrained.text("cohort");
+    let printed =
+        printed(&succeed(cases.explain(
+            &["--cohort", &cohort],
+            &["--method", "perturb,pooled", "--fill", "blank", "--seed", "3"],
+        )));
+    assert_eq!(printed["pooled"], serde_json::json!({ "from": "perturb", "cases": 3 }));
+    let model =
+        Model::load(&[cases.untrained.path("model.safetensors")], &models::device("cpu").unwrap()).unwrap();
+    let mut pool = Vec::new();
+    for case in &cases.cases {
+        let study = model.read_case(case).unwrap();
+        let regions = Regions::Slic(SlicRegions { count: 6, masked: true, ..SlicRegions::default() });
+        let options = ExplainOptions {
+            regions,
+            methods: vec![Method::Perturb],
+            fill: FillSource::Constant(FillKind::Blank),
+            ..ExplainOptions::default()
+        };
+        let found = explain(&model, &study, &options).unwrap();
+        pool.push(PooledCase {
+            group: study.case.clone(),
+            features: region_features(study.image.view(), study.brain.view(), &found.regions).unwrap(),
+            relevance: found.results[0].relevance.clone(),
+            weights: found.regions.voxel_counts().iter().map(|&voxels| voxels as f64).collect(),
+        });
+    }
+    let pooling = Pooling { seed: 3, ..Pooling::default() }.check().unwrap();
+    let expected = pooling.cross_fitted(&pool, &silent).unwrap();
+    for (id, expected) in cases.ids().iter().zip(expected) {
+        let folder = cases.untrained.path("out").join(id);
+        let mut table = csv::Reader::from_path(folder.join("pooled.csv")).unwrap();
+        let values: Vec<f64> = table.records().map(|row| row.unwrap()[2].parse().unwrap()).collect();
+        assert_eq!(values.len(), expected.len());
+        assert!(values.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9), "{values:?} {expected:?}");
+        let document: Value =
+            serde_json::from_slice(&fs::read(folder.join("explanation.json")).unwrap()).unwrap();
+        assert!(document["methods"]["pooled"]["mask_dice"].is_f64());
+        assert!(document["regions"][0]["relevance"]["pooled"].is_f64());
+        assert!(
+            nifti::read(&folder.join("pooled.nii.gz")).is_ok() && folder.join("pooled-mask.nii.gz").exists()
+        );
+    }
+    refuse(
+        cases.explain(&cases.paths()[..1], &["--method", "diffused,pooled"]),
+        &["--method pooled", "several cases"],
+    );
+    refuse(
+        cases.explain(&cases.paths()[..2], &["--method", "pooled"]),
+        &["--method pooled", "diffused,pooled"],
+    );
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn document(
 /// # Errors
 /// Returns an error if it cannot be written.
 pub(super) fn write(folder: &Path, document: &Value) -> anyhow::Result<()> {
-    replace(&folder.join(files::DOCUMENT), format!("{document:#}\n").as_bytes())
+    replace(&path(folder), format!("{document:#}\n").as_bytes())
 }
 
 /// Returns the weights with their content hashes.
@@ -121,12 +121,17 @@ pub(super) fn extents(study: &Study, regions: &Supervoxels) -> Vec<RegionExtent>
 /// files of the maps. They are written last.
 pub(super) fn paths(work: &Work<'_>, folder: &Path, case: &str) -> Vec<PathBuf> {
     match work.args.bids_derivatives {
-        false => vec![folder.join(files::DOCUMENT)],
+        false => vec![path(folder)],
         true => {
             let sidecar = |method: &Method| folder.join(Explanation::bids_sidecar(case, *method));
             work.methods.iter().map(sidecar).collect()
         }
     }
+}
+
+/// Path of the document in a folder.
+fn path(folder: &Path) -> PathBuf {
+    folder.join(files::DOCUMENT)
 }
 
 /// Removes a document, if there is one.

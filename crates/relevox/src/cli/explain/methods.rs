@@ -17,7 +17,7 @@ use crate::{FillSource, MaskRule, Method, MethodSettings};
 #[derive(Clone, Debug, Args)]
 pub struct MethodArgs {
     /// Methods, the main one first: diffused, perturb, lime, kernel-shap, hierarchical, rise, occlusion, gradcam,
-    /// gradcam-pp [default: diffused,perturb].
+    /// gradcam-pp; of several cases also pooled (the first method's relevance, learned from other patients' cases) [default: diffused,perturb].
     #[arg(long, value_delimiter = ',', value_name = "A,B,…", value_parser = method)]
     pub method: Vec<Method>,
     /// Fill that replaces a region: blank, min, max, mean (of the brain) or, by a trained U-Net, learned=U.safetensors

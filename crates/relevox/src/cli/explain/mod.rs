@@ -11,6 +11,7 @@ mod one;
 mod options;
 mod outline;
 mod pictures;
+mod pooled;
 mod regions;
 mod result;
 mod scans;

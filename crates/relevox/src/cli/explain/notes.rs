@@ -8,9 +8,22 @@ use relevox_volume::Study;
 pub(super) struct Notes {
     pub(super) assumed: Vec<String>,
     pub(super) warnings: Vec<String>,
+    quiet: bool,
 }
 
 impl Notes {
+    /// Notes of a case that was read before: nothing is printed again.
+    pub(super) fn quiet() -> Self {
+        Self { quiet: true, ..Self::default() }
+    }
+
+    /// Prints a line.
+    pub(super) fn say(&self, line: impl AsRef<str>) {
+        if !self.quiet {
+            print_status(line);
+        }
+    }
+
     /// Adds what was done to a case.
     pub(super) fn prepared(&mut self, study: &Study) {
         self.assume(format!("case {}: {}", study.case, study.preparation.summary()));
@@ -20,12 +33,12 @@ impl Notes {
     }
 
     pub(super) fn assume(&mut self, line: String) {
-        print_status(&line);
+        self.say(&line);
         self.assumed.push(line);
     }
 
     pub(super) fn warn(&mut self, line: String) {
-        print_status(format!("warning: {line}"));
+        self.say(format!("warning: {line}"));
         self.warnings.push(line);
     }
 }

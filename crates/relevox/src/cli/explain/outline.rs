@@ -3,7 +3,6 @@
 use ndarray::Array3;
 use relevox_eval::dice;
 use relevox_experiment::failure::invalid_input;
-use relevox_experiment::progress::print_status;
 use relevox_volume::preparation::percent;
 use relevox_volume::{CaseFiles, ScanFile, Study};
 use serde_json::{Value, json};
@@ -42,7 +41,7 @@ impl ExpertOutline {
                     0.0 => String::new(),
                     share => format!(", {} of it outside the crop", percent(*share)),
                 };
-                print_status(format!(
+                notes.say(format!(
                     "outline: {file}, {ml:.1} ml{outside}: masks are compared with it, no relevance depends on it"
                 ));
                 Ok(Some(outline))

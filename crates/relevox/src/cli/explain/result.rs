@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::args::ExplainArgs;
 use super::notes::Notes;
+use super::outline::ExpertOutline;
 use super::subject::Subject;
-use crate::{Explanation, RegionSets};
+use crate::{Explanation, MethodResult, RegionSets};
 
 /// Describes the explanation for programs. A plain value has no probability: its key is `value`.
 ///
@@ -24,19 +25,10 @@ pub(super) fn result(
     let Subject { model, outline, .. } = subject;
     let target = explanation.target;
     let output = model.network().output();
-    let methods = explanation.results.iter().map(|result| {
-        let voxels = result.mask.iter().filter(|inside| **inside).count();
-        let mut described = json!({
-            "flat": result.map.flat,
-            "threshold": result.threshold,
-            "threshold_rule": result.rule.name(),
-            "mask_voxels": voxels,
-        });
-        if let Some(outline) = outline {
-            described["mask_dice"] = json!(outline.dice(explanation, result)?);
-        }
-        Ok((result.method.name().to_owned(), described))
-    });
+    let methods = explanation
+        .results
+        .iter()
+        .map(|result| Ok((result.method.name().to_owned(), method(explanation, result, outline.as_ref())?)));
     let mut result = json!({
         "regions": explanation.regions.len(),
         "seconds": seconds,
@@ -115,6 +107,28 @@ fn sets(explanation: &Explanation, sets: &RegionSets) -> Value {
         "sufficient": describe(&sets.sufficient),
         "necessary": sets.necessary.as_ref().map(describe),
     })
+}
+
+/// Describes the map and the mask of a method.
+///
+/// # Errors
+/// Returns an error if the mask cannot be compared with the expert's outline.
+pub(super) fn method(
+    explanation: &Explanation,
+    result: &MethodResult,
+    outline: Option<&ExpertOutline>,
+) -> anyhow::Result<Value> {
+    let voxels = result.mask.iter().filter(|inside| **inside).count();
+    let mut described = json!({
+        "flat": result.map.flat,
+        "threshold": result.threshold,
+        "threshold_rule": result.rule.name(),
+        "mask_voxels": voxels,
+    });
+    if let Some(outline) = outline {
+        described["mask_dice"] = json!(outline.dice(explanation, result)?);
+    }
+    Ok(described)
 }
 
 /// What produced a map, for the file beside it.

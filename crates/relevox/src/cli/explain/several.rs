@@ -1,5 +1,6 @@
 //! Several cases in one call: one folder each, and those that are done are skipped.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use super::document;
 use super::methods::FillOption;
 use super::notes::Notes;
 use super::one;
+use super::pooled::{self, Member};
 use super::scans::Scans;
 use super::work::Work;
 use crate::cli::print_result;
@@ -40,17 +42,27 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
     let start = Instant::now();
     let (mut explained, mut skipped) = (Vec::new(), Vec::new());
     let mut failed: Vec<(String, String)> = Vec::new();
+    let groups = if work.pools { pooled::groups(work, &scans)? } else { BTreeMap::new() };
+    let mut members = Vec::new();
     for case in cases {
         interrupt::check()?;
         let id = case.id.clone();
         let folder = args.out.join(folder_name(&id));
         let request = json!(request(&options, &case)?);
         let documents = document::paths(work, &folder, &id);
+        let member = Member {
+            files: case.clone(),
+            folder: folder.clone(),
+            group: groups.get(&id).unwrap_or(&id).clone(),
+        };
         let is_done = |path: &PathBuf| {
             document::read(path).ok().flatten().is_some_and(|earlier| earlier[REQUEST] == request)
         };
         match documents.iter().all(is_done) {
-            true => skipped.push(id),
+            true => {
+                members.push(member);
+                skipped.push(id);
+            }
             false => {
                 let mut own = notes.clone();
                 let done = scans.open(work, case, &folder, &mut own).and_then(|subject| {
@@ -60,7 +72,10 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
                     documents.iter().try_for_each(|path| document::add(path, REQUEST, &request))
                 });
                 match done {
-                    Ok(()) => explained.push(id),
+                    Ok(()) => {
+                        members.push(member);
+                        explained.push(id);
+                    }
                     Err(error) if exit_status(&error) == ExitStatus::InvalidInput => {
                         print_status(format!("warning: case {id} left out: {}", message(&error)));
                         failed.push((id, message(&error)));
@@ -78,12 +93,23 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
             skipped.len()
         ));
     }
-    let result = json!({
+    let pooled = match work.pools {
+        true => {
+            let summary = pooled::summary(work.pooled_from()?, members.len());
+            pooled::run(work, &scans, members)?;
+            summary
+        }
+        false => Value::Null,
+    };
+    let mut result = json!({
         "explained": explained,
         "skipped": skipped,
         "failed": failed.iter().map(|(id, error)| json!({ "case": id, "error": error })).collect::<Vec<_>>(),
         "seconds": start.elapsed().as_secs_f64(),
     });
+    if !pooled.is_null() {
+        result["pooled"] = pooled;
+    }
     match failed.first() {
         None => Ok(result),
         Some((id, error)) => {

@@ -13,7 +13,10 @@ use crate::{FillSource, Method};
 /// What all subjects of a call have in common.
 pub(super) struct Work<'a> {
     pub(super) args: &'a ExplainArgs,
+    /// Methods of single cases.
     pub(super) methods: Vec<Method>,
+    /// Whether relevance is also pooled over the cases.
+    pub(super) pools: bool,
     fill: LoadedFill,
     /// Whether progress is shown by region.
     pub(super) shows_regions: bool,
@@ -29,14 +32,37 @@ impl<'a> Work<'a> {
         device: &DeviceOptions,
         notes: &mut Notes,
     ) -> anyhow::Result<Self> {
-        let methods = args.methods.methods(notes);
+        let mut methods = args.methods.methods(notes);
         if let Some((_, twice)) =
             methods.iter().enumerate().find(|(at, method)| methods[..*at].contains(method))
         {
             return Err(invalid_input(format!("--method: expected each method once, found {twice} twice")));
         }
+        let pools = methods.contains(&Method::Pooled);
+        methods.retain(|method| *method != Method::Pooled);
+        if pools && !args.scans.are_several() {
+            return Err(invalid_input(
+                "--method pooled: expected several cases, which it learns from, found one",
+            ));
+        }
         let fill = args.methods.load_fill(&device.open()?, notes)?;
-        Ok(Self { args, methods, fill, shows_regions: !args.scans.are_several() })
+        let work = Self { args, methods, pools, fill, shows_regions: !args.scans.are_several() };
+        if pools {
+            work.pooled_from()?;
+        }
+        Ok(work)
+    }
+
+    /// Returns the method whose relevance is pooled: the first by region.
+    ///
+    /// # Errors
+    /// Returns an input error if there is none.
+    pub(super) fn pooled_from(&self) -> anyhow::Result<Method> {
+        self.methods.iter().copied().find(|method| method.is_by_region()).ok_or_else(|| {
+            invalid_input(
+                "--method pooled: expected a method by region too, such as diffused,pooled, found none",
+            )
+        })
     }
 
     /// Returns the fill.
