@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from . import _relevox
 from ._arrays import is_tensor, to_integers, to_numpy
-from ._models import activated, classifier_of
+from ._classifier import activated
+from ._models import classifier_of
 from ._progress import Progress
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from . import _relevox
-from ._models import Classifier, activated, on_arrays, outputs_of
+from ._classifier import Classifier, activated, on_arrays, outputs_of
 
 Array = NDArray[np.float32]
 
