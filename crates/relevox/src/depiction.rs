@@ -11,7 +11,7 @@ use relevox_report::viewer::{
 };
 use relevox_volume::Geometry;
 
-use crate::{Explanation, MethodResult, RegionSets};
+use crate::{Explanation, Method, MethodResult, RegionSets};
 
 /// Regions that the overview outlines.
 const OUTLINED: usize = 5;
@@ -83,7 +83,7 @@ impl Depiction<'_> {
         let fill = if by_region { format!(", fill {}", explanation.fill()) } else { String::new() };
         let overview = Overview {
             title,
-            about: &format!("{}. {}{fill}", self.answer(), main.method.label()),
+            about: &format!("{}. {}{fill}{}", self.answer(), main.method.label(), self.about_changes()),
             grid,
             oriented,
             scan,
@@ -128,6 +128,15 @@ impl Depiction<'_> {
                 bounded if bounded.starts_with('>') => format!("{class}: p {bounded}"),
                 p => format!("{class}: p = {p}"),
             },
+        }
+    }
+
+    /// Says of which method the changes beside the regions are, where that is not the map's.
+    fn about_changes(&self) -> &'static str {
+        match self.main.method {
+            Method::Perturb => "",
+            _ if self.explanation.scores.is_none() => "",
+            _ => "; Δ: the region alone replaced",
         }
     }
 
@@ -180,6 +189,10 @@ impl Depiction<'_> {
                 Link::Value => format!("{:.4}", set.logit),
                 _ => format!("p = {}", probability(explanation.target.probability(set.logit))),
             };
+            if set.regions.is_empty() {
+                facts.push(("Sufficient regions", format!("none is needed: with all replaced {output}")));
+                continue;
+            }
             facts.push(match name {
                 "necessary" => ("Necessary regions", format!("{ids}: without them {output}")),
                 _ => ("Sufficient regions", format!("{ids}: with them alone {output}")),

@@ -208,7 +208,7 @@ fn a_case_that_cannot_be_read_does_not_stop_the_others() {
     let result = printed(&output);
     assert_eq!(result["explained"], serde_json::json!(cases.ids()[1..]));
     assert_eq!(result["failed"][0]["case"], cases.ids()[0]);
-    refuse(cases.explain(&[cases.paths()[1], cases.paths()[1]], &[]), &["each once", cases.ids()[1]]);
+    refuse(cases.explain(&[cases.paths()[1], cases.paths()[1]], &[]), &["different names", cases.ids()[1]]);
 }
 
 fn document(folder: &Path) -> Value {

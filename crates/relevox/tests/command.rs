@@ -33,7 +33,7 @@ fn shell(script: &str) -> String {
 /// Explains four regions.
 fn by_command(untrained: &Untrained, command: &str, more: &[&str]) -> std::process::Command {
     let [_, z, y, x] = SHAPE;
-    let labels = Array3::from_shape_fn((z, y, x), |(z, y, _)| (z / 10 * 2 + y / 12) as f32);
+    let labels = Array3::from_shape_fn((z, y, x), |(z, y, _)| (1 + z / 10 * 2 + y / 12) as f32);
     npy::write(&untrained.path("labels.npy"), labels.view().into_dyn()).unwrap();
     let labels = untrained.text("labels.npy");
     untrained.explain_by(&["--command", command], "x.npy", &[&["--labels", &labels], more].concat())

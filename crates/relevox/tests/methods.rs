@@ -14,8 +14,8 @@ use relevox::models::checkpoint::{self, WeightsHints};
 use relevox::relevance::gradcam::{Class, LastStage};
 use relevox::relevance::{Classifier, NetworkClassifier, Target};
 use relevox::slic3d::Supervoxels;
-use relevox::volume::nifti;
 use relevox::volume::npy::ArrayFile;
+use relevox::volume::{Geometry, Volume, nifti};
 use relevox_models::candle_core::Device;
 use relevox_models::engine::Engine;
 use serde_json::Value;
@@ -103,9 +103,11 @@ fn the_default_says_what_it_chose() {
         files(&untrained.path("out")).keys().map(|path| path.to_str().unwrap().to_owned()).collect();
     let by_method = ["diffused", "perturb"]
         .map(|method| ["-mask.nii.gz", ".csv", ".nii.gz", ".npy"].map(|suffix| format!("{method}{suffix}")));
-    let mut expected =
-        [by_method.concat(), ["explanation.json", "index.html", "overview.png"].map(str::to_owned).to_vec()]
-            .concat();
+    let mut expected = [
+        by_method.concat(),
+        ["explanation.json", "index.html", "overview.png", "regions.nii.gz"].map(str::to_owned).to_vec(),
+    ]
+    .concat();
     expected.sort();
     assert_eq!(written, expected);
 }
@@ -156,6 +158,47 @@ fn minimal_sets_keep_and_change_the_answer() {
         output.status.code() == Some(2) && said.contains("expected a share above 0 and at most 1"),
         "{said}"
     );
+}
+
+#[test]
+fn an_explanation_replaces_an_earlier_one() {
+    let untrained = Untrained::new(1);
+    untrained
+        .explained("x.npy", &["--regions", "8", "--method", "perturb,rise", "--samples", "8", "--sets=0.5"]);
+    fs::write(untrained.path("out/own.csv"), "a file of the user").unwrap();
+    assert!(untrained.path("out/rise.csv").exists() && untrained.path("out/sufficient.nii.gz").exists());
+    untrained.explained("x.npy", &["--regions", "6", "--method", "perturb", "--no-pictures"]);
+    let left: Vec<String> =
+        files(&untrained.path("out")).keys().map(|path| path.to_str().unwrap().to_owned()).collect();
+    let expected = [
+        "explanation.json",
+        "own.csv",
+        "perturb-mask.nii.gz",
+        "perturb.csv",
+        "perturb.nii.gz",
+        "perturb.npy",
+        "regions.nii.gz",
+    ];
+    assert_eq!(left, expected);
+}
+
+#[test]
+fn label_0_is_background_unless_it_is_said_to_be_a_region() {
+    let untrained = Untrained::new(1);
+    let labels = Array3::from_shape_fn((SHAPE[1], SHAPE[2], SHAPE[3]), |(z, _, _)| (z / 2) as u32);
+    let regions = 1 + *labels.iter().max().unwrap() as usize;
+    let geometry = Geometry::axis_aligned([SHAPE[1], SHAPE[2], SHAPE[3]], [1.0; 3]);
+    nifti::write_labels(&untrained.path("l.nii.gz"), &Volume { voxels: labels.clone(), geometry }).unwrap();
+    let path = untrained.text("l.nii.gz");
+    let (result, said) = untrained.explained("x.npy", &["--labels", &path]);
+    assert!(result["regions"] == regions - 1 && said.contains("label 0 is background"), "{said}");
+    let written = nifti::read_labels(&untrained.path("out/regions.nii.gz")).unwrap().voxels;
+    assert_eq!(written, labels);
+    let (result, said) = untrained.explained("x.npy", &["--labels", &path, "--background", "none"]);
+    assert!(result["regions"] == regions && !said.contains("label 0"), "{said}");
+    assert!(!untrained.path("out/regions.nii.gz").exists());
+    let (result, _) = untrained.explained("x.npy", &["--labels", &path, "--background", "1"]);
+    assert_eq!(result["regions"], regions - 1);
 }
 
 /// The oracle: the library's Grad-CAM of the same network.

@@ -80,7 +80,7 @@ pub enum Error {
         value: f32,
     },
     /// All voxels of a sequence have the same intensity.
-    #[error("case {case}: {path}: expected intensities that vary, found {value} throughout", path = path.display())]
+    #[error("case {case}: {path}: expected intensities that vary, found {value} throughout{clipped}", path = path.display())]
     Constant {
         /// Identifier of the case.
         case: String,
@@ -88,6 +88,8 @@ pub enum Error {
         path: PathBuf,
         /// The intensity, after clipping if the settings clip.
         value: f32,
+        /// Note on clipping, or nothing.
+        clipped: &'static str,
     },
     /// An array does not have the shape of its grid.
     #[error("{what}: expected shape {expected:?}, found {found:?}")]

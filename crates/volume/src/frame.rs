@@ -28,7 +28,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Creates the frame of a scan's centre crop. A crop of c voxels from n starts at floor((n − c) / 2).
+    /// Creates the frame of a scan's centre crop. A crop of c voxels from n starts at ⌊n/2⌋ − ⌊c/2⌋; of a smaller scan,
+    /// ⌊(c − n)/2⌋ voxels of padding come first, as with MONAI's `ResizeWithPadOrCrop`.
     ///
     /// # Errors
     /// Returns [`Error::InvalidSetting`] if the settings name an orientation and the scan does not state its own (see

@@ -28,7 +28,8 @@ pub(crate) struct AxisMap {
 }
 
 impl AxisMap {
-    /// Creates the map of a centre crop. A crop of c voxels from n starts at floor((n − c) / 2). `None` if the grid would
+    /// Creates the map of a centre crop. A crop of c voxels from n starts at ⌊n/2⌋ − ⌊c/2⌋; of a smaller scan,
+    /// ⌊(c − n)/2⌋ voxels of padding come first: MONAI's `ResizeWithPadOrCrop`. `None` if the grid would
     /// have no voxel or more than [`LARGEST_GRID`].
     pub fn centred(scan: usize, ratio: f64, crop: usize, downsample: usize) -> Option<Self> {
         let resampled = (ratio - 1.0).abs() >= SAME_SPACING;
@@ -37,7 +38,10 @@ impl AxisMap {
             return None;
         }
         let grid = if resampled { ((size - ROUNDING_VOXELS).ceil() as usize).max(1) } else { scan };
-        let start = (grid as isize - crop as isize).div_euclid(2);
+        let start = match crop.checked_sub(grid) {
+            Some(padding) => -((padding / 2) as isize),
+            None => (grid / 2 - crop / 2) as isize,
+        };
         Some(Self { scan, grid, ratio: if resampled { ratio } else { 1.0 }, start, crop, downsample })
     }
 

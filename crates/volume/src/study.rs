@@ -193,7 +193,9 @@ fn prepare(
 fn unscalable(case: &str, file: &ScanFile, reason: Unscalable, preprocess: &ValidPreprocess) -> Error {
     let (low, width, smallest, largest) = match reason {
         Unscalable::Constant(value) => {
-            return Error::Constant { case: case.to_owned(), path: file.path.clone(), value };
+            let clips = value == 0.0 && preprocess.settings().clip_negative;
+            let clipped = if clips { " after negative values were set to 0 (clip_negative)" } else { "" };
+            return Error::Constant { case: case.to_owned(), path: file.path.clone(), value, clipped };
         }
         Unscalable::Flattened { low, width, smallest, largest } => (low, width, smallest, largest),
     };

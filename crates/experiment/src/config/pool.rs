@@ -74,7 +74,9 @@ impl PoolConfig {
                 "config: pool.partitions: expected at least one partition to average with the selected one, found none",
             ));
         }
-        for (index, partition) in self.partitions.iter().enumerate() {
+        // Without methods the partitions are not used, and may be of sequences that the cohort lacks.
+        let used = if self.methods.is_empty() { &[][..] } else { &self.partitions };
+        for (index, partition) in used.iter().enumerate() {
             one_of("pool.partitions", &partition.sequence.as_str(), sequences)?;
             within("pool.partitions", partition.count, 1..=voxels)?;
             section("pool", regions.slic(partition.count, regions.compactness).check())?;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_volume::{
-    CaseFiles, Cohort, CohortCase, FileFacts, LabelFacts, Preparation, Preprocess, ScanFile, Study,
+    CaseFiles, Cohort, CohortCase, FileFacts, LabelFacts, Outline, Preparation, Preprocess, ScanFile, Study,
     ValidInput, inspect, inspect_labels,
 };
 use serde_json::{Value, json};
@@ -100,6 +100,11 @@ fn case_in(path: &Path, sequences: &[String]) -> Option<CaseFiles> {
             Some(case) => case.sequences.extend(found.sequences),
             None => case = Some(found),
         }
+    }
+    if let Some(case) = &mut case
+        && let Ok(Outline::Found(file)) = CaseFiles::outline_of(path, sequences)
+    {
+        case.segmentation = Some(file);
     }
     case
 }

@@ -1,28 +1,74 @@
 //! Regions from a label volume.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use relevox_experiment::failure::invalid_input;
 use relevox_volume::{Frame, nifti};
 use slic3d::Supervoxels;
 
-/// Reads regions and maps them to the network's grid; also returns what was assumed about their position.
+/// The label of voxels outside all regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// Every label is a region.
+    None,
+    /// Voxels of this label belong to no region.
+    Label(u32),
+}
+
+impl FromStr for Background {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            _ => text.parse().map(Self::Label).map_err(|_| "expected a label, or none".to_owned()),
+        }
+    }
+}
+
+impl Background {
+    /// Returns the background of labels: as given, else 0 if it occurs, which `say` is told.
+    pub(super) fn of<'a>(
+        given: Option<Self>,
+        mut labels: impl Iterator<Item = &'a u32>,
+        path: &Path,
+        say: &mut dyn FnMut(String),
+    ) -> Option<u32> {
+        match given {
+            Some(Self::None) => None,
+            Some(Self::Label(label)) => Some(label),
+            None if labels.any(|&label| label == 0) => {
+                say(format!(
+                    "{}: label 0 is background; with --background none it is a region",
+                    path.display()
+                ));
+                Some(0)
+            }
+            None => None,
+        }
+    }
+}
+
+/// Reads regions and maps them to the network's grid; `say` is told what is assumed about them.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or its labels do not overlap the crop.
 pub(super) fn read_labels(
     path: &Path,
-    background: Option<u32>,
+    background: Option<Background>,
     frame: &Frame,
-) -> anyhow::Result<(Supervoxels, Option<String>)> {
+    say: &mut dyn FnMut(String),
+) -> anyhow::Result<Supervoxels> {
     let volume = nifti::read_labels(path)?;
+    let background = Background::of(background, volume.voxels.iter(), path, say);
     let placed = volume.geometry.same_grid(&frame.geometry()) || volume.geometry.same_grid(frame.scan());
     if volume.geometry.shape == frame.shape() && !placed {
-        let assumed = format!(
+        say(format!(
             "{}: labels of the crop's shape at another position, taken as on the crop's grid",
             path.display()
-        );
-        return Ok((Supervoxels::from_labels(volume.voxels, background)?, Some(assumed)));
+        ));
+        return Ok(Supervoxels::from_labels(volume.voxels, background)?);
     }
     // Voxels that the labels do not reach belong to no region.
     let unused = volume.voxels.iter().max().and_then(|largest| largest.checked_add(1));
@@ -36,5 +82,5 @@ pub(super) fn read_labels(
         other => other.into(),
     })?;
     let reaches = labels.iter().any(|&label| label == outside);
-    Ok((Supervoxels::from_labels(labels, background.or(reaches.then_some(outside)))?, None))
+    Ok(Supervoxels::from_labels(labels, background.or(reaches.then_some(outside)))?)
 }

@@ -68,9 +68,9 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Segments a NIfTI volume into supervoxels; needs no run.
     Slic(SlicArgs),
-    /// Explains one case with given weights; needs no run.
+    /// Explains cases, or a tensor, with given weights; needs no run.
     ///
-    /// Scores the case's regions by perturbation and writes a relevance map on the scan's own grid. The network's input is
+    /// Writes relevance maps and masks on the scan's own grid, tables, a picture, and a page to look into. The network's input is
     /// described by a contract: in the checkpoint's metadata (of weights trained by this program), in MODEL.input.toml
     /// beside the weights, or in the file of --input. Weights without one are refused, with an example. What weights do not
     /// tell (stem stride, max pool) is the contract's table `network`.

@@ -76,7 +76,11 @@ impl ScansArgs {
         }
         let mut ids = BTreeSet::new();
         match files.iter().find(|case| !ids.insert(case.id.as_str())) {
-            Some(case) => Err(invalid_input(format!("cases: expected each once, found {} again", case.id))),
+            Some(case) => Err(invalid_input(format!(
+                "cases: expected folders of different names, which name the results, found {} again; explain them in separate \
+                 calls",
+                case.id
+            ))),
             None => Ok(files),
         }
     }

@@ -69,9 +69,9 @@ pub struct SlicArgs {
     /// Runs SLIC-zero: compactness adapts to each region.
     #[arg(long)]
     pub slic_zero: bool,
-    /// First label [default: 0, with a mask 1].
-    #[arg(long)]
-    pub start_label: Option<u32>,
+    /// First label; voxels outside a mask get 0, which `explain --labels` takes for background.
+    #[arg(long, default_value_t = 1)]
+    pub start_label: u32,
     /// Not in scikit-image: makes every region one 6-connected component.
     #[arg(long)]
     pub strict_connectivity: bool,
@@ -167,10 +167,7 @@ fn parameters(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Slic> {
         .physical_windows(args.physical_windows);
     let kernels = [&args.kernel_z, &args.kernel_y, &args.kernel_x].map(Vec::clone);
     let slic = if kernels.iter().all(Vec::is_empty) { slic } else { slic.smoothing_kernels(kernels) };
-    Ok(match args.start_label {
-        Some(label) => slic.start_label(label),
-        None => slic,
-    })
+    Ok(slic.start_label(args.start_label))
 }
 
 fn spacing(text: &str, volume: &Volume, path: &Path) -> anyhow::Result<[f64; 3]> {

@@ -36,6 +36,9 @@ pub struct Explanation {
     frame: Frame,
 }
 
+/// Name of the file with the regions' ids.
+const REGIONS: &str = "regions.nii.gz";
+
 /// What an explanation is made of.
 pub(crate) struct Parts {
     pub(crate) scores: Option<RegionScores>,
@@ -99,6 +102,19 @@ impl Explanation {
         Ok(self.frame.to_scan(result.mask.mapv(u32::from).view())?)
     }
 
+    /// Returns the regions' ids on the scan's own grid and affine, 0 outside; `None` if a region has the id 0.
+    ///
+    /// # Errors
+    /// As [`Explanation::scan_map`].
+    pub fn scan_regions(&self) -> Result<Option<Volume<u32>>, Error> {
+        if self.regions.ids().contains(&0) {
+            return Ok(None);
+        }
+        let background = self.regions.background();
+        let labels = self.regions.labels().mapv(|label| if Some(label) == background { 0 } else { label });
+        Ok(Some(self.frame.to_scan(labels.view())?))
+    }
+
     /// Returns the names of the files that [`Explanation::write`] may write for these methods and sequences.
     pub fn file_names(methods: &[Method], sequences: &[String]) -> Vec<String> {
         let methods = methods.iter().flat_map(|method| {
@@ -107,17 +123,22 @@ impl Explanation {
         let sequences = sequences
             .iter()
             .flat_map(|name| [FileKind::Map, FileKind::Table].map(|kind| sequence_file(name, kind)));
-        methods.chain(sequences).chain(RegionSets::NAMES.map(set_file)).collect()
+        methods.chain(sequences).chain(RegionSets::NAMES.map(set_file)).chain([REGIONS.to_owned()]).collect()
     }
 
     /// Writes `METHOD.nii.gz` (relevance 0..100), `METHOD-mask.nii.gz` and `METHOD.csv` of each method into a folder, which
     /// is created if needed; volumes are on the scan's grid. With scores by sequence also `perturb-SEQUENCE.csv` and
-    /// `perturb-SEQUENCE.nii.gz`, with minimal sets also `sufficient.nii.gz` and `necessary.nii.gz` (1 inside, 0 outside). Each file is renamed into place when it is complete.
+    /// `perturb-SEQUENCE.nii.gz`, with minimal sets also `sufficient.nii.gz` and `necessary.nii.gz` (1 inside, 0 outside). `regions.nii.gz` holds
+    /// the ids of the tables, 0 outside; it is not written if a region has the id 0. Each file is renamed into place when it is complete.
     ///
     /// # Errors
     /// Returns [`Error::Volume`] if a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        self.write_files(folder, &method_file, &sequence_file, &set_file)
+        self.write_files(folder, &method_file, &sequence_file, &set_file)?;
+        match self.scan_regions()? {
+            Some(regions) => Ok(nifti::write_labels(&folder.join(REGIONS), &regions)?),
+            None => Ok(()),
+        }
     }
 
     /// Writes the same files under names of BIDS derivatives, `sub-ID_desc-METHOD_map.nii.gz` and

@@ -49,8 +49,22 @@ pub(super) fn load(
     };
     let stored = stored(path, &onnx.metadata);
     let (kind, note) = left_out(path, onnx.last);
-    let loaded = graph::loaded(onnx.graph, note.into_iter().collect(), options, placement)?;
+    let notes = note.into_iter().chain(other_size(path, onnx.shape, size)).collect();
+    let loaded = graph::loaded(onnx.graph, notes, options, placement)?;
     Ok(Loaded { stored, kind, ..loaded })
+}
+
+/// Says if the images are of another size than the file states.
+fn other_size(path: &Path, shape: [Option<usize>; 4], given: Option<[usize; 3]>) -> Option<String> {
+    let [_, z, y, x] = shape;
+    let (stated, given) = ([z?, y?, x?], given?);
+    let [of, to] = [stated, given].map(|size| size.map(|n| n.to_string()).join("×"));
+    (stated != given).then(|| {
+        format!(
+            "{}: was exported for images of {of} voxels, in its order of the axes, and gets {to}",
+            path.display()
+        )
+    })
 }
 
 /// Loads a network into ONNX Runtime; `why` tells why it is used.

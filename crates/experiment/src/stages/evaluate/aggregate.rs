@@ -12,7 +12,7 @@ use crate::stages::predictions::Prediction;
 /// Computes the mean of some test cases with its interval.
 pub fn mean(bootstrap: Bootstrap, values: &[f64], paper: Option<f64>) -> Number {
     if values.is_empty() {
-        return Number::none("no test case has a segmentation with a tumour", paper);
+        return Number::none("no test case has a segmentation with a tumour inside the crop", paper);
     }
     Number::of(bootstrap.mean(values), paper)
 }
@@ -77,6 +77,9 @@ impl Aggregate<'_> {
     }
 
     fn mean(&self, values: &[f64], paper: Option<f64>) -> Number {
+        if values.is_empty() && !self.found.is_empty() {
+            return Number::none("not computed for this method", paper);
+        }
         mean(self.bootstrap, values, paper)
     }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use relevox_relevance::Answer;
 use relevox_volume::OutputKind;
 
+use super::super::labels::Background;
 use super::super::scans::ScansArgs;
 use super::methods::MethodArgs;
 use crate::Runtime;
@@ -30,7 +31,7 @@ pub struct ExplainArgs {
         visible_alias = "model",
         required_unless_present = "command",
         conflicts_with = "command",
-        value_name = "W.safetensors|W.pth"
+        value_name = "W.onnx|W.pth|W.safetensors"
     )]
     pub weights: Vec<PathBuf>,
     /// External program in place of weights, which classifies batches in files: docs/COMMAND.md describes the protocol. Split
@@ -92,9 +93,9 @@ pub struct ExplainArgs {
     /// nearest label is taken; of a tensor, an array or volume of its shape [default: computed by SLIC].
     #[arg(long, value_name = "L.nii.gz|L.npy")]
     pub labels: Option<PathBuf>,
-    /// Label of voxels outside all regions.
-    #[arg(long, requires = "labels")]
-    pub background: Option<u32>,
+    /// Label of voxels outside all regions, or none: every label is a region [default: 0].
+    #[arg(long, requires = "labels", value_name = "LABEL|none")]
+    pub background: Option<Background>,
     /// Sequence that SLIC segments [default: the contract's or the run's, else t2]; of a tensor, a channel by index or name
     /// [default: 0].
     #[arg(long, conflicts_with = "labels")]

@@ -1,5 +1,9 @@
 //! Names of the files that the command writes.
 
+use std::path::Path;
+
+use anyhow::Context;
+
 use crate::{Explanation, Method};
 
 /// Everything about the explanation, for programs.
@@ -19,6 +23,34 @@ pub(super) fn array(method: Method) -> String {
 /// The map of one sequence of a tensor.
 pub(super) fn array_of_sequence(sequence: &str) -> String {
     format!("{}-{sequence}.npy", Method::Perturb)
+}
+
+/// Removes the files of an earlier explanation from a folder, which a new one would otherwise stand among.
+///
+/// # Errors
+/// Returns an error that names the folder if a file cannot be removed.
+pub(super) fn discard_earlier(folder: &Path) -> anyhow::Result<()> {
+    if !folder.join(DOCUMENT).is_file() {
+        return Ok(());
+    }
+    let own = names(&Method::ALL);
+    let by_sequence = format!("{}-", Method::Perturb);
+    let is_own = |name: &str| {
+        let of_sequence = name.strip_prefix(&by_sequence);
+        let ends = [".csv", ".nii.gz", ".npy"];
+        own.iter().any(|own| own == name)
+            || of_sequence.is_some_and(|rest| ends.iter().any(|end| rest.ends_with(end)))
+    };
+    let remove = || {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() && entry.file_name().to_str().is_some_and(is_own) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    remove().with_context(|| format!("removing an earlier explanation from {}", folder.display()))
 }
 
 /// All files by method, without those by sequence.

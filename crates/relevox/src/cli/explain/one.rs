@@ -8,7 +8,8 @@ use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_experiment::run::replace;
-use relevox_relevance::{Classifier, MinimalSets, Target};
+use relevox_relevance::{Classifier, Link, MinimalSets, Target};
+use relevox_report::tables::wording::change;
 use relevox_volume::{OutputTarget, npy};
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ use super::work::Work;
 use super::{document, expect, files, regions, result};
 use crate::{Error, ExplainOptions, Explanation, Regions};
 
+/// Change of the probability below which a map says little.
+const SMALL_CHANGE: f64 = 0.01;
 /// Largest difference between two answers of a program to the same input, relative to the largest output.
 const REPEATED: f32 = 1e-3;
 
@@ -70,6 +73,7 @@ pub(super) fn explain(
     let seconds = start.elapsed().as_secs_f64();
     drop(bar);
     warn_of_flat_maps(&explanation, &mut notes);
+    say_small_changes(&explanation, &notes);
     if explanation.sets.as_ref().is_some_and(|sets| sets.necessary.is_none()) {
         notes.warn(
             "--sets: the answer survives the replacement of every region: no set of regions decides it"
@@ -82,13 +86,17 @@ pub(super) fn explain(
     let result = result::result(args, &subject, &explanation, seconds, &notes)?;
     let extents = document::extents(study, &explanation.regions);
     let document = document::document(args, &subject, &explanation, &extents, &result)?;
-    let pictures = Pictures { args, subject: &subject, explanation: &explanation, extents: &extents };
+    let pictures =
+        Pictures { args, subject: &subject, explanation: &explanation, extents: &extents, notes: &notes };
     let pictures = match args.no_pictures || args.bids_derivatives {
         true => None,
         false => {
             Some([(files::OVERVIEW, pictures.overview()?), (files::PAGE, pictures.page()?.into_bytes())])
         }
     };
+    if !args.bids_derivatives {
+        files::discard_earlier(out)?;
+    }
     match files {
         Some(files) if args.bids_derivatives => {
             let sidecar = result::sidecar(args, files, &result)?;
@@ -155,6 +163,20 @@ fn warn_of_flat_maps(explanation: &Explanation, notes: &mut Notes) {
             false => format!("all {regions} regions change the output equally"),
         };
         notes.warn(format!("{method}: {reason}: the relevance map is 0 everywhere"));
+    }
+}
+
+/// Says if no region matters much: relevance is relative to the largest change, however small.
+fn say_small_changes(explanation: &Explanation, notes: &Notes) {
+    let Some(scores) = explanation.scores.as_ref().filter(|_| explanation.target.link != Link::Value) else {
+        return;
+    };
+    let largest = scores.rows.iter().map(|row| row.delta_p.abs()).fold(0.0, f64::max);
+    if largest > 0.0 && largest < SMALL_CHANGE {
+        notes.say(format!(
+            "no region changes the probability by more than {}: a relevance of 100 is that much",
+            change(largest, 3).trim_start_matches('+')
+        ));
     }
 }
 

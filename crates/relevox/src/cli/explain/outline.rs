@@ -1,5 +1,7 @@
 //! The expert's outline of a case: masks are compared with it. No relevance is computed from it.
 
+use std::collections::BTreeSet;
+
 use ndarray::Array3;
 use relevox_eval::dice;
 use relevox_experiment::failure::invalid_input;
@@ -10,6 +12,9 @@ use serde_json::{Value, json};
 use super::super::library_error::of_command;
 use super::notes::Notes;
 use crate::{Explanation, MethodResult};
+
+/// Labels that a segmentation of a tumour may have; intensities have more values.
+const MOST_LABELS: usize = 64;
 
 /// An expert's segmentation of a case's tumour.
 pub(super) struct ExpertOutline {
@@ -64,6 +69,12 @@ impl ExpertOutline {
                 "{file}: expected the grid of the scan, {expected} voxels (x, y, z), found another, {found} voxels"
             )));
         };
+        let kinds = voxels.iter().collect::<BTreeSet<_>>().len();
+        if kinds > MOST_LABELS {
+            return Err(invalid_input(format!(
+                "{file}: expected a segmentation of at most {MOST_LABELS} labels, found {kinds} different values"
+            )));
+        }
         let voxels = voxels.mapv(|label| label > 0);
         let seen = study.frame.to_scan(Array3::from_elem(study.frame.shape(), true).view())?.voxels;
         let all = voxels.iter().filter(|inside| **inside).count();

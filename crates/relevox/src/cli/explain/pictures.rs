@@ -7,6 +7,7 @@ use relevox_report::viewer::{Image, Outline, RegionExtent};
 use relevox_volume::{Geometry, Volume};
 
 use super::args::ExplainArgs;
+use super::notes::Notes;
 use super::subject::Subject;
 use crate::{Depiction, Explanation, MethodResult, OverviewVolumes, PageVolumes};
 
@@ -20,6 +21,8 @@ pub(super) struct Pictures<'a> {
     pub(super) explanation: &'a Explanation,
     /// Extents of the regions on the network's grid, in the order of the partition.
     pub(super) extents: &'a [RegionExtent],
+    /// What was assumed, and what may be wrong.
+    pub(super) notes: &'a Notes,
 }
 
 impl Pictures<'_> {
@@ -114,6 +117,8 @@ impl Pictures<'_> {
                 format!("{name}: compared with masks; no relevance depends on it"),
             ));
         }
+        let warnings = self.notes.warnings.iter().map(|warning| ("Warning", warning.clone()));
+        facts.extend(warnings);
         facts
     }
 
@@ -151,6 +156,13 @@ impl Pictures<'_> {
         if let Some(name) = &self.args.png_sequence {
             let expected = || format!("--png-sequence: expected one of {}, found {name}", names.join(", "));
             return if known(name) { Ok(name.clone()) } else { Err(invalid_input(expected())) };
+        }
+        if self.subject.files.is_none() {
+            // Regions of a tensor are those of its first channel, unless the option selects another by name or index.
+            let index = self.args.sequence.as_deref().and_then(|text| text.parse::<usize>().ok());
+            let named = self.args.sequence.clone().filter(known);
+            let at = index.and_then(|index| names.get(index)).cloned();
+            return Ok(named.or(at).unwrap_or_else(|| names[0].clone()));
         }
         let of_regions = self.args.sequence.clone().filter(known);
         let of_contract = self.subject.model.regions().map(|regions| regions.sequence.clone());

@@ -1,11 +1,12 @@
 //! The regions of the study.
 
+use anyhow::Context;
 use ndarray::ArrayView3;
 use relevox_experiment::failure::invalid_input;
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
-use super::super::labels::read_labels;
+use super::super::labels::{Background, read_labels};
 use super::super::library_error::of_command;
 use super::args::ExplainArgs;
 use super::notes::Notes;
@@ -21,12 +22,15 @@ pub(super) fn of(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> an
     let Subject { model, study, .. } = subject;
     let regions = match (&args.labels, model) {
         (Some(path), AnyModel::Scans(_)) => {
-            let (labels, assumed) = read_labels(path, args.background, &study.frame)?;
-            assumed.into_iter().for_each(|line| notes.assume(line));
-            Regions::Given(labels)
+            let mut say = |line| notes.assume(line);
+            Regions::Given(read_labels(path, args.background, &study.frame, &mut say)?)
         }
         (Some(path), AnyModel::Tensor(_)) => {
-            Regions::Given(Supervoxels::from_labels(tensor::read_labels(path)?, args.background)?)
+            let labels = tensor::read_labels(path)?;
+            let mut say = |line| notes.assume(line);
+            let background = Background::of(args.background, labels.iter(), path, &mut say);
+            let regions = Supervoxels::from_labels(labels, background);
+            Regions::Given(regions.with_context(|| path.display().to_string())?)
         }
         (None, AnyModel::Scans(_)) => Regions::Slic(of_scans(args, subject, notes)),
         (None, AnyModel::Tensor(_)) => Regions::Slic(of_tensor(args, study, notes)?),

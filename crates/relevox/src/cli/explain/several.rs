@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::args::ExplainArgs;
 use super::document;
+use super::files;
 use super::methods::FillOption;
 use super::notes::Notes;
 use super::one;
@@ -67,6 +68,7 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
                 let mut own = notes.clone();
                 let done = scans.open(work, case, &folder, &mut own).and_then(|subject| {
                     // An interruption must not leave documents of an earlier request next to new maps.
+                    files::discard_earlier(&folder)?;
                     documents.iter().try_for_each(|path| document::discard(path))?;
                     one::explain(work, subject, &folder, own)?;
                     documents.iter().try_for_each(|path| document::add(path, REQUEST, &request))

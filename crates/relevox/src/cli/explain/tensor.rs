@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use ndarray::{Array4, Axis, Ix4, Ix5};
 use relevox_experiment::device::DeviceOptions;
 use relevox_experiment::failure::invalid_input;
@@ -44,7 +45,8 @@ pub(super) fn open(
             let (_, z, y, x) = image.dim();
             let options = ModelOptions { image_size: Some([z, y, x]), ..options };
             let model = TensorModel::load_with(&args.weights, &device.open()?, &options);
-            (model.map_err(of_command)?, image, None)
+            let taken = || format!("{file}, taken as [c, z, y, x] = {:?}", image.shape());
+            (model.map_err(of_command).with_context(taken)?, image, None)
         }
         Some(command) => {
             let image = read(&file, notes)?;

@@ -3,6 +3,7 @@
 mod opener;
 mod scores;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -164,7 +165,18 @@ fn read_regions(path: &Path, first: &Volume, first_path: &Path) -> anyhow::Resul
 
 fn region_rows(args: &ViewArgs, labels: &Array3<u32>, map: &Volume) -> anyhow::Result<Vec<RegionRow>> {
     match &args.scores {
-        Some(path) => scores::read(path),
+        Some(path) => {
+            let rows = scores::read(path)?;
+            let known: BTreeSet<u32> = labels.iter().copied().collect();
+            match rows.iter().find(|row| !known.contains(&row.id)) {
+                Some(row) => Err(invalid_input(format!(
+                    "{}: expected regions of --labels, found region {}, which no voxel has",
+                    path.display(),
+                    row.id
+                ))),
+                None => Ok(rows),
+            }
+        }
         None => Ok(scores::ranked_by_map(labels, &map.voxels)),
     }
 }
