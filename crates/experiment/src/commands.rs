@@ -119,7 +119,7 @@ pub fn regions(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
     make_regions(&session, &search::selected(&session)?)
 }
 
-/// Trains the learned fill.
+/// Trains the learned fills.
 ///
 /// # Errors
 /// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of

@@ -1,6 +1,6 @@
 //! The stages of a run in order, from the cohort to the report.
 
-use relevox_report::tables::{Method, terminal_table};
+use relevox_report::tables::terminal_table;
 
 use crate::config::{Config, PHANTOM};
 use crate::device::DeviceOptions;
@@ -119,9 +119,9 @@ pub fn trained_network(session: &Session) -> anyhow::Result<Network> {
     Network::selected(session)
 }
 
-/// Returns true if the configuration includes the learned fill.
+/// Returns true if the configuration includes a learned fill.
 fn wants_learned(session: &Session) -> bool {
-    session.config.evaluate.fills.contains(&Method::Learned)
+    !learned::variants(&session.config).is_empty()
 }
 
 /// Runs the grid search and prints the selected partition.
@@ -138,7 +138,7 @@ pub fn search_grid(session: &Session, network: &Network) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the partition of every case that is scored or trains the learned fill.
+/// Makes the partition of every case that is scored or trains the learned fills.
 ///
 /// # Errors
 /// Returns the error of the stage.
@@ -154,7 +154,7 @@ pub fn make_regions(session: &Session, partition: &Partition) -> anyhow::Result<
     })
 }
 
-/// Trains the learned fill.
+/// Trains the learned fills.
 ///
 /// # Errors
 /// Returns the error of the stage.

@@ -104,9 +104,9 @@ pub(super) fn check_range(
              {found}"
         )));
     }
-    if fills.contains(&Method::Learned) {
+    if let Some(learned) = fills.iter().find(|fill| fill.is_learned()) {
         return Err(invalid_input(format!(
-            "config: evaluate.fills: expected no \"learned\" with preprocess.intensity = {kind}, whose values are not within 0 to \
+            "config: evaluate.fills: expected no \"{learned}\" with preprocess.intensity = {kind}, whose values are not within 0 to \
              1 as the U-Net's are; select constant fills, such as --set 'evaluate.fills=[\"blank\",\"min\",\"max\",\"mean\"]'"
         )));
     }

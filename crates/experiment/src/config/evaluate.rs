@@ -11,10 +11,9 @@ pub(super) fn fills() -> Vec<Method> {
     Method::of_kind(MethodKind::Fill).collect()
 }
 
-/// Allowed values of every other list of fills: the learned fill is trained on the partition that the grid search
-/// selects.
+/// Allowed values of every other list of fills: learned fills are trained on the partition that the grid search selects.
 pub(super) fn constant_fills() -> Vec<Method> {
-    Method::of_kind(MethodKind::Fill).filter(|fill| *fill != Method::Learned).collect()
+    Method::of_kind(MethodKind::Fill).filter(|fill| !fill.is_learned()).collect()
 }
 
 /// Evaluation of scores and maps.

@@ -36,7 +36,7 @@ pub struct Config {
     pub augment: Augment,
     /// Supervoxels.
     pub regions: RegionsConfig,
-    /// The learned fill.
+    /// The learned fills.
     pub fill: FillConfig,
     /// Search over partitions and fills (Table 3).
     pub grid: GridConfig,

@@ -1,8 +1,9 @@
-//! Configuration of the classifier and of the learned fill.
+//! Configuration of the classifier and of the learned fills.
 
 use relevox_models::adam::AdamConfig;
 use relevox_models::train::{Schedule, TrainConfig};
 use relevox_models::{ResNetConfig, Shortcut, UNetConfig};
+use relevox_perturb::learned::Variant;
 use relevox_perturb::learned::train::FillConfig as FillTraining;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,7 @@ pub enum EpochSelection {
     Last,
 }
 
-/// The learned fill.
+/// The learned fills.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FillConfig {
@@ -67,6 +68,10 @@ pub struct FillConfig {
     pub epsilon: f64,
     /// Leaves regions that are 0 in all sequences unchanged.
     pub keep_air: bool,
+    /// Number of tissues that `learned_tissue` selects from.
+    pub tissues: usize,
+    /// Number of training cases in which `learned_control` puts the values.
+    pub control_cases: usize,
 }
 
 impl ClassifierConfig {
@@ -102,21 +107,26 @@ impl ClassifierConfig {
 
 impl FillConfig {
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        section("fill", self.network(1).check())?;
+        section("fill", self.network(1, Variant::Paper).check())?;
         within("fill.cases", self.cases, 1..=10_000)?;
         within("fill.passes", self.passes, 1..=10_000)?;
-        section("fill", self.training(0).check())?;
-        Ok(())
+        section("fill", self.training(0, Variant::Paper).check())?;
+        within("fill.tissues", self.tissues, 2..=64)?;
+        within("fill.control_cases", self.control_cases, 1..=1_000)
     }
 
-    /// Returns the configuration of the U-Net for a number of sequences.
-    pub fn network(&self, sequences: usize) -> UNetConfig {
-        UNetConfig { in_channels: sequences, out_channels: sequences, widths: self.widths.clone() }
+    /// Returns the configuration of a variant's U-Net for a number of sequences.
+    pub fn network(&self, sequences: usize, variant: Variant) -> UNetConfig {
+        let out_channels = match variant {
+            Variant::Paper | Variant::Signed => sequences,
+            Variant::Tissue => self.tissues,
+        };
+        UNetConfig { in_channels: sequences, out_channels, widths: self.widths.clone() }
     }
 
-    /// Returns the settings of the training.
-    pub fn training(&self, seed: u64) -> FillTraining {
+    /// Returns the settings of a variant's training.
+    pub fn training(&self, seed: u64, variant: Variant) -> FillTraining {
         let Self { passes, batch, learning_rate, epsilon, .. } = *self;
-        FillTraining { passes, batch, learning_rate, epsilon, seed, ..FillTraining::default() }
+        FillTraining { variant, passes, batch, learning_rate, epsilon, seed, ..FillTraining::default() }
     }
 }

@@ -12,7 +12,7 @@ pub const CONFIG: &str = "run.toml";
 pub(super) const LOCK: &str = ".lock";
 
 /// Artefacts directly in a run's folder, which `--fresh` removes.
-pub(crate) const ARTEFACTS: [&str; 23] = [
+pub(crate) const ARTEFACTS: [&str; 25] = [
     "manifest.json",
     "phantom",
     "cohort.csv",
@@ -20,6 +20,8 @@ pub(crate) const ARTEFACTS: [&str; 23] = [
     "inspected.csv",
     "classifier",
     "perturbation",
+    "perturbation_signed",
+    "perturbation_tissue",
     "focus",
     "grid.json",
     "regions",

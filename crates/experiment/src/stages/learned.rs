@@ -1,7 +1,8 @@
-//! The learned fill: a U-Net trained on the regions of a few training cases drawn at random, pass by pass.
+//! The learned fills: U-Nets trained on the regions of a few training cases drawn at random, pass by pass.
 //!
-//! Source: Rajapaksa and Khalvati (2022), section B.
+//! Source: Rajapaksa and Khalvati (2022), section B; the variants are ours ([`Variant`]).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
@@ -11,69 +12,151 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use relevox_models::checkpoint;
 use relevox_models::engine::Engine;
-use relevox_perturb::learned::LearnedFill;
 use relevox_perturb::learned::train::{FillCase, FillConfig, FillTrainer, PassRecord};
+use relevox_perturb::learned::{LearnedFill, Variant};
 use relevox_report::tables::Method;
 use relevox_volume::{Split, Study};
 use slic3d::Supervoxels;
 
+use super::control::{self, Control};
 use super::network::Network;
 use super::partition::Partition;
 use super::session::Session;
 use super::train::weights::selected_hash;
 use super::work::Work;
+use crate::config::Config;
 use crate::device::batch_size_notice;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, State, replace, stream_seed, unavailable};
 
-const FOLDER: &str = "perturbation";
-const WEIGHTS: &str = "perturbation/unet.safetensors";
-const LAST: &str = "perturbation/last.safetensors";
-const HISTORY: &str = "perturbation/history.csv";
+/// Returns the variant that a method replaces regions with; `None` for a method that is not a learned fill.
+fn variant_of(method: Method) -> Option<Variant> {
+    match method {
+        Method::Learned | Method::LearnedControl => Some(Variant::Paper),
+        Method::LearnedSigned => Some(Variant::Signed),
+        Method::LearnedTissue => Some(Variant::Tissue),
+        _ => None,
+    }
+}
 
-/// A trained fill, and the content hash of its weights.
+/// Returns the variants that the configuration uses.
+pub fn variants(config: &Config) -> Vec<Variant> {
+    let used = |variant: &Variant| {
+        config.evaluate.fills.iter().any(|method| variant_of(*method).as_ref() == Some(variant))
+    };
+    Variant::ALL.into_iter().filter(used).collect()
+}
+
+/// Artefacts of a variant.
+struct Files {
+    folder: &'static str,
+    weights: String,
+    last: String,
+    history: String,
+}
+
+impl Files {
+    fn of(variant: Variant) -> Self {
+        let folder = match variant {
+            Variant::Paper => "perturbation",
+            Variant::Signed => "perturbation_signed",
+            Variant::Tissue => "perturbation_tissue",
+        };
+        let file = |name| format!("{folder}/{name}");
+        Self {
+            folder,
+            weights: file("unet.safetensors"),
+            last: file("last.safetensors"),
+            history: file("history.csv"),
+        }
+    }
+}
+
+/// The trained fills that a configuration uses.
 pub struct Learned {
+    fills: Vec<(Variant, LearnedFill)>,
+    hashes: BTreeMap<Method, String>,
+    control: Option<Control>,
+}
+
+/// A trained fill as a method uses it.
+#[derive(Clone, Copy)]
+pub struct LearnedMethod<'a> {
     /// The fill.
-    pub fill: LearnedFill,
-    /// Content hash of the weights.
-    pub hash: String,
+    pub fill: &'a LearnedFill,
+    /// Hash of what determines the scores, apart from the case and the classifier.
+    pub hash: &'a str,
+    /// The cases in which the values are put as well, to subtract their effect.
+    pub control: Option<&'a Control>,
 }
 
 impl Learned {
-    /// Loads the fill.
+    /// Loads the fills.
     ///
     /// # Errors
-    /// Returns an error if the fill is not trained or was trained with other inputs.
+    /// Returns an error if a fill is not trained or was trained with other inputs.
     pub fn load(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Self> {
-        session.run.require(FOLDER, &inputs(session, &network.hash, partition)?, "perturb-train")?;
-        let trained = checkpoint::load_unet(&session.run.path(WEIGHTS), None, &session.device)?;
-        let engine = Engine::new(trained.network, session.device.clone())?;
-        let fill = LearnedFill::from(engine.on_smaller_batches(batch_size_notice("learned fill")));
-        Ok(Self { fill: fill.keep_air(session.config.fill.keep_air), hash: weights_hash(session)? })
+        let mut fills = Vec::new();
+        for variant in variants(&session.config) {
+            let files = Files::of(variant);
+            let inputs = inputs(session, &network.hash, partition, variant)?;
+            session.run.require(files.folder, &inputs, "perturb-train")?;
+            let trained = checkpoint::load_unet(&session.run.path(&files.weights), None, &session.device)?;
+            let engine = Engine::new(trained.network, session.device.clone())?;
+            let fill = LearnedFill::from(engine.on_smaller_batches(batch_size_notice("learned fill")));
+            fills.push((variant, fill.variant(variant).keep_air(session.config.fill.keep_air)));
+        }
+        let control = match session.config.evaluate.fills.contains(&Method::LearnedControl) {
+            true => Some(Control::load(session)?),
+            false => None,
+        };
+        Ok(Self { fills, hashes: method_hashes(session)?, control })
     }
 
-    /// Computes the content hash of the fill; `None` if the configuration does not use it.
+    /// Computes the hash of what determines the scores of each learned fill of the configuration.
     ///
     /// # Errors
-    /// Returns an error if the fill is not trained or was trained with other inputs.
-    pub fn hash_if_enabled(session: &Session, partition: &Partition) -> anyhow::Result<Option<String>> {
-        if !session.config.evaluate.fills.contains(&Method::Learned) {
-            return Ok(None);
+    /// Returns an error if a fill is not trained or was trained with other inputs.
+    pub fn hashes(session: &Session, partition: &Partition) -> anyhow::Result<BTreeMap<Method, String>> {
+        let variants = variants(&session.config);
+        if !variants.is_empty() {
+            let classifier = selected_hash(session)?;
+            for variant in variants {
+                let inputs = inputs(session, &classifier, partition, variant)?;
+                session.run.require(Files::of(variant).folder, &inputs, "perturb-train")?;
+            }
         }
-        let classifier = selected_hash(session)?;
-        session.run.require(FOLDER, &inputs(session, &classifier, partition)?, "perturb-train")?;
-        weights_hash(session).map(Some)
+        method_hashes(session)
+    }
+
+    /// Returns the fill of a method; `None` for a method that is not a learned fill of the configuration.
+    pub fn of(&self, method: Method) -> Option<LearnedMethod<'_>> {
+        let variant = variant_of(method)?;
+        let (_, fill) = self.fills.iter().find(|(of, _)| *of == variant)?;
+        let control = if method == Method::LearnedControl { self.control.as_ref() } else { None };
+        Some(LearnedMethod { fill, hash: self.hashes.get(&method)?, control })
     }
 }
 
-/// Computes a hash of what determines the fill's values: its weights, and whether it skips air.
-fn weights_hash(session: &Session) -> anyhow::Result<String> {
-    let weights = session.run.hash(WEIGHTS)?;
-    Ok(if session.config.fill.keep_air { format!("{weights} but for air") } else { weights })
+/// Computes a hash for each learned fill: of its weights, whether it skips air, and the cases of the control.
+fn method_hashes(session: &Session) -> anyhow::Result<BTreeMap<Method, String>> {
+    let mut hashes = BTreeMap::new();
+    for &method in &session.config.evaluate.fills {
+        let Some(variant) = variant_of(method) else { continue };
+        let mut hash = session.run.hash(&Files::of(variant).weights)?;
+        if session.config.fill.keep_air {
+            hash += " but for air";
+        }
+        if method == Method::LearnedControl {
+            hash += &format!(" less {}", control::hash(session)?);
+        }
+        hashes.insert(method, hash);
+    }
+    Ok(hashes)
 }
 
-/// Returns the training cases of the fill, drawn at random.
+/// Returns the training cases of the fills, drawn at random.
 pub fn cases(session: &Session) -> Vec<String> {
     let mut cases: Vec<String> = session.scans.split(Split::Train).map(|case| case.id().to_owned()).collect();
     cases.shuffle(&mut ChaCha8Rng::seed_from_u64(stream_seed(session.config.seed, "fill/cases")));
@@ -82,11 +165,16 @@ pub fn cases(session: &Session) -> Vec<String> {
     cases
 }
 
-fn settings(session: &Session) -> FillConfig {
-    session.config.fill.training(stream_seed(session.config.seed, "fill"))
+fn settings(session: &Session, variant: Variant) -> FillConfig {
+    session.config.fill.training(stream_seed(session.config.seed, "fill"), variant)
 }
 
-fn inputs(session: &Session, classifier: &str, partition: &Partition) -> anyhow::Result<Inputs> {
+fn inputs(
+    session: &Session,
+    classifier: &str,
+    partition: &Partition,
+    variant: Variant,
+) -> anyhow::Result<Inputs> {
     let mut training_cases = Vec::new();
     for case in cases(session) {
         let labels = session.run.hash(&partition.regions_file(&case)).map_err(|_| {
@@ -95,38 +183,61 @@ fn inputs(session: &Session, classifier: &str, partition: &Partition) -> anyhow:
         let scan = session.scans.inputs(&case)?.to_value();
         training_cases.push(serde_json::json!([case, scan, labels]));
     }
-    Ok(Inputs::new()
+    let inputs = Inputs::new()
         .file("classifier", classifier)
         .setting("cases", &training_cases)
         .setting("widths", &session.config.fill.widths)
-        .setting("fill", &settings(session)))
+        .setting("fill", &settings(session, variant));
+    Ok(match variant {
+        Variant::Paper | Variant::Signed => inputs,
+        Variant::Tissue => inputs.setting("tissues", &session.config.fill.tissues),
+    })
 }
 
-/// Trains the fill, resuming after the last completed pass.
+/// Trains the fills that the configuration uses, each resumed after its last completed pass.
 ///
 /// # Errors
 /// Returns an error if regions are missing, the loss is not finite, or a file can't be written.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
-    let run = &session.run;
-    let inputs = inputs(session, &network.hash, partition)?;
-    let state = run.state(FOLDER, &inputs);
+    let mut work = Work::default();
+    for variant in variants(&session.config) {
+        work = work + train(session, network, partition, variant)?;
+    }
+    Ok(work)
+}
+
+fn train(
+    session: &Session,
+    network: &Network,
+    partition: &Partition,
+    variant: Variant,
+) -> anyhow::Result<Work> {
+    let (run, files) = (&session.run, Files::of(variant));
+    let inputs = inputs(session, &network.hash, partition, variant)?;
+    let state = run.state(files.folder, &inputs);
     if state == State::Current {
         return Ok(Work { made: 0, current: 1 });
     }
     // Weights and history can be restored from the trainer's state.
-    let restorable = matches!(state, State::Incomplete(_)) && run.path(LAST).exists();
+    let restorable = matches!(state, State::Incomplete(_)) && run.path(&files.last).exists();
     if state != State::InProgress && !restorable {
-        run.discard(FOLDER)?;
+        run.discard(files.folder)?;
     }
-    run.begin(FOLDER, &inputs)?;
-    fs::create_dir_all(run.path(FOLDER)).context("creating the learned fill's folder")?;
-    run_passes(session, network, partition)?;
-    run.finish(FOLDER, &inputs, [WEIGHTS, HISTORY].map(str::to_owned).into())?;
+    run.begin(files.folder, &inputs)?;
+    fs::create_dir_all(run.path(files.folder)).context("creating the learned fill's folder")?;
+    run_passes(session, network, partition, variant)?;
+    run.finish(files.folder, &inputs, vec![files.weights, files.history])?;
     Ok(Work { made: 1, current: 0 })
 }
 
-fn run_passes(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<()> {
-    let (run, config, settings) = (&session.run, &session.config, settings(session));
+fn run_passes(
+    session: &Session,
+    network: &Network,
+    partition: &Partition,
+    variant: Variant,
+) -> anyhow::Result<()> {
+    let (run, config, settings) = (&session.run, &session.config, settings(session, variant));
+    let files = Files::of(variant);
     let loaded: Vec<(Arc<Study>, Supervoxels)> = cases(session)
         .iter()
         .map(|case| {
@@ -136,12 +247,12 @@ fn run_passes(session: &Session, network: &Network, partition: &Partition) -> an
         .collect::<anyhow::Result<_>>()?;
     let cases: Vec<FillCase<'_>> =
         loaded.iter().map(|(study, regions)| FillCase { image: study.image.view(), regions }).collect();
-    let last = run.path(LAST);
+    let last = run.path(&files.last);
     let mut trainer = if last.exists() {
         FillTrainer::resume(&last, &settings, &session.device)?
     } else {
         let sequences = config.preprocess.sequences.len();
-        let unet = config.fill.network(sequences);
+        let unet = config.fill.network(sequences, variant);
         let preprocess = serde_json::to_value(&config.preprocess)?;
         FillTrainer::new(&unet, &settings, preprocess, &session.device)?
     };
@@ -150,7 +261,7 @@ fn run_passes(session: &Session, network: &Network, partition: &Partition) -> an
         let mut progress: Option<Progress> = None;
         let record = trainer.run_pass(&|images| network.differentiable(images), &cases, &mut |step| {
             let progress = progress.get_or_insert_with(|| {
-                Progress::start(format!("fill {}/{}", step.pass, settings.passes), step.steps, "steps")
+                Progress::start(format!("{variant} {}/{}", step.pass, settings.passes), step.steps, "steps")
             });
             progress.advance(1);
             if step.together < batch {
@@ -168,13 +279,13 @@ fn run_passes(session: &Session, network: &Network, partition: &Partition) -> an
                 record.from_max
             ));
         }
-        trainer.save_weights(&run.path(WEIGHTS))?;
-        replace(&run.path(HISTORY), &history_csv(trainer.history())?)?;
+        trainer.save_weights(&run.path(&files.weights))?;
+        replace(&run.path(&files.history), &history_csv(trainer.history())?)?;
         // Written last, so that the files of every pass it contains exist.
         trainer.save_state(&last)?;
     }
-    trainer.save_weights(&run.path(WEIGHTS))?;
-    replace(&run.path(HISTORY), &history_csv(trainer.history())?)
+    trainer.save_weights(&run.path(&files.weights))?;
+    replace(&run.path(&files.history), &history_csv(trainer.history())?)
 }
 
 fn history_csv(history: &[PassRecord]) -> anyhow::Result<Vec<u8>> {

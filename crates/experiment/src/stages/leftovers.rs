@@ -46,7 +46,9 @@ fn used(session: &Session, partition: &Partition) -> anyhow::Result<BTreeSet<Pat
     for case in session.scored_cases() {
         let case = case.id();
         add(partition.regions_file(case));
-        add(fill_record::file(partition, case));
+        for fill in config.evaluate.fills.iter().filter(|fill| fill.is_learned()) {
+            add(fill_record::file(partition, case, *fill));
+        }
         for method in of_case(session, explained.contains(case)) {
             add(map_file(case, method));
             add(mask_file(case, method));

@@ -3,6 +3,7 @@
 //! [`mod@crate::run`] decides which artefacts are current and need not be made again.
 
 pub mod cohort;
+pub mod control;
 pub mod diffuse;
 pub mod evaluate;
 pub mod explain;

@@ -68,6 +68,9 @@ pub struct Metadata {
     /// Smallest probability of a positive prediction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision_threshold: Option<f64>,
+    /// What the network was trained for, in the caller's format.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub task: Value,
     /// State of the training, to resume from.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub state: Value,
@@ -76,7 +79,14 @@ pub struct Metadata {
 impl Metadata {
     /// Creates the metadata of untrained weights.
     pub fn new(network: Network, preprocess: Value) -> Self {
-        Self { network, preprocess, epoch: 0, decision_threshold: None, state: Value::Null }
+        Self {
+            network,
+            preprocess,
+            epoch: 0,
+            decision_threshold: None,
+            task: Value::Null,
+            state: Value::Null,
+        }
     }
 }
 

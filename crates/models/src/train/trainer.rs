@@ -153,7 +153,8 @@ impl<T: Trainable> Trainer<T> {
             }
             .into());
         }
-        let metadata = Metadata::new(metadata.network, metadata.preprocess);
+        let metadata =
+            Metadata { task: metadata.task, ..Metadata::new(metadata.network, metadata.preprocess) };
         let mut trainer = Self::start(metadata, config, device)?;
         trainer.adam.load(&tensors, state.steps).map_err(checkpoint::in_file(path))?;
         trainer.parameters.load(&checkpoint::weights(tensors)).map_err(checkpoint::in_file(path))?;

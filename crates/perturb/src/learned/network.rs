@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use ndarray::{ArrayViewMut4, s};
 use relevox_grid::{Box3, ImageView, Patch};
 use relevox_models::UNet3d;
 use relevox_models::engine::Engine;
 use slic3d::Supervoxels;
 
+use super::isolate::{is_air, isolated};
+use super::{Tissues, Variant};
 use crate::replace::{check_region, replace_region};
-use crate::{Error, Fill, FillKind, Result};
+use crate::{Error, Fill, Result};
 
 /// A fill whose values come from a U-Net in evaluation mode.
 ///
@@ -19,11 +20,12 @@ use crate::{Error, Fill, FillKind, Result};
 /// recomputed ([`relevox_models::engine`]). The values agree with those of whole forward passes within rounding.
 pub struct LearnedFill {
     engine: Engine<UNet3d>,
+    variant: Variant,
     keep_air: bool,
 }
 
 impl LearnedFill {
-    /// Creates the fill from a U-Net whose parameters are on `device`, with the engine's default options.
+    /// Creates the paper's fill from a U-Net whose parameters are on `device`, with the engine's default options.
     ///
     /// # Errors
     /// Returns [`Error::Network`] if a parameter cannot be read.
@@ -31,13 +33,22 @@ impl LearnedFill {
         Ok(Self::from(Engine::new(unet, device)?))
     }
 
-    /// Loads the U-Net from a checkpoint.
+    /// Loads the U-Net from a checkpoint, whose metadata states the variant; one that does not is the paper's.
     ///
     /// # Errors
-    /// Returns [`Error::Network`] if the file cannot be read, holds another network, or its weights do not fit.
+    /// Returns [`Error::Network`] if the file cannot be read, holds another network, or its weights do not fit, and
+    /// [`Error::UnknownName`] if it states an unknown variant.
     pub fn load(path: &Path, device: &Device) -> Result<Self, Error> {
         let trained = relevox_models::checkpoint::load_unet(path, None, device)?;
-        Self::new(trained.network, device.clone())
+        let variant = Variant::of(trained.metadata.as_ref())?;
+        Ok(Self::new(trained.network, device.clone())?.variant(variant))
+    }
+
+    /// Sets what the U-Net was trained for. Default: the paper's.
+    #[must_use]
+    pub fn variant(mut self, variant: Variant) -> Self {
+        self.variant = variant;
+        self
     }
 
     /// Sets whether a region of air (all voxels 0 in all channels) stays as it is. The U-Net sees nothing of such a
@@ -49,7 +60,7 @@ impl LearnedFill {
         self
     }
 
-    /// Returns the engine, for other options; `LearnedFill::from` makes it a fill again, one that does not keep air.
+    /// Returns the engine, for other options; `LearnedFill::from` makes it a fill again, the paper's, which does not keep air.
     pub fn into_engine(self) -> Engine<UNet3d> {
         self.engine
     }
@@ -75,34 +86,82 @@ impl LearnedFill {
             .collect::<Result<Vec<Patch>, Error>>()?;
         let nothing = self.engine.baseline_of_zeros(image.dim().into())?;
         let values = self.engine.patched(&nothing, &isolated)?;
-        let fill = |((values, patch), &region): ((Vec<f32>, &Patch), &usize)| {
-            let (bounds, [depth, height, width]) = (patch.bounds(), patch.bounds().size());
-            let expected = image.dim().0 * bounds.voxels();
-            if values.len() != expected {
-                return Err(Error::ShapeMismatch {
-                    what: "the U-Net's output",
-                    expected: vec![expected],
-                    found: vec![values.len()],
-                });
-            }
-            replace_region(self.name(), image, regions, region, |channel, voxel| {
-                let [z, y, x]: [usize; 3] = std::array::from_fn(|axis| voxel[axis] - bounds.start[axis]);
-                logistic(values[((channel * depth + z) * height + y) * width + x])
-            })
+        let tissues = match self.variant {
+            Variant::Tissue => Some(Tissues::of(image, regions)?),
+            Variant::Paper | Variant::Signed => None,
+        };
+        let fill = |((values, patch), &region): ((Vec<f32>, &Patch), &usize)| match &tissues {
+            Some(tissues) => self.of_tissue(image, regions, region, tissues, &values),
+            None => self.of_values(image, regions, region, patch, &values),
         };
         values.into_iter().zip(&isolated).zip(batch).map(fill).collect()
+    }
+
+    /// Replaces a region with the U-Net's values: `[c, z, y, x]` in the region's bounding box, before the sigmoid.
+    fn of_values(
+        &self,
+        image: ImageView<'_>,
+        regions: &Supervoxels,
+        region: usize,
+        isolated: &Patch,
+        values: &[f32],
+    ) -> Result<Patch, Error> {
+        let (bounds, [depth, height, width]) = (isolated.bounds(), isolated.bounds().size());
+        let expected = image.dim().0 * bounds.voxels();
+        if values.len() != expected {
+            return Err(Error::ShapeMismatch {
+                what: "the U-Net's output",
+                expected: vec![expected],
+                found: vec![values.len()],
+            });
+        }
+        replace_region(self.name(), image, regions, region, |channel, voxel| {
+            let [z, y, x]: [usize; 3] = std::array::from_fn(|axis| voxel[axis] - bounds.start[axis]);
+            logistic(values[((channel * depth + z) * height + y) * width + x])
+        })
+    }
+
+    /// Replaces a region with the tissue that has the largest mean logit over its voxels; `logits` are `[tissue, z, y, x]` in
+    /// the region's bounding box.
+    fn of_tissue(
+        &self,
+        image: ImageView<'_>,
+        regions: &Supervoxels,
+        region: usize,
+        tissues: &Tissues,
+        logits: &[f32],
+    ) -> Result<Patch, Error> {
+        let bounds = Box3::from(regions.bounds(region));
+        let [_, height, width] = bounds.size();
+        let positions: Vec<usize> = regions
+            .voxels(region)
+            .map(|voxel| {
+                let [z, y, x]: [usize; 3] = std::array::from_fn(|axis| voxel[axis] - bounds.start[axis]);
+                (z * height + y) * width + x
+            })
+            .collect();
+        let sums: Vec<f64> = logits
+            .chunks_exact(bounds.voxels())
+            .map(|logits| positions.iter().map(|&at| f64::from(logits[at])).sum())
+            .collect();
+        if let Some(channel) = sums.iter().position(|sum| !sum.is_finite()) {
+            return Err(Error::non_finite(self.name(), channel, sums[channel] as f32));
+        }
+        let best = (1..sums.len()).fold(0, |best, next| if sums[next] > sums[best] { next } else { best });
+        let values = tissues.others(region, sums.len())?.swap_remove(best);
+        replace_region(self.name(), image, regions, region, |channel, _| values[channel])
     }
 }
 
 impl From<Engine<UNet3d>> for LearnedFill {
     fn from(engine: Engine<UNet3d>) -> Self {
-        Self { engine, keep_air: false }
+        Self { engine, variant: Variant::Paper, keep_air: false }
     }
 }
 
 impl Fill for LearnedFill {
     fn name(&self) -> &str {
-        FillKind::Learned.name()
+        self.variant.name()
     }
 
     fn patches(&self, image: ImageView<'_>, regions: &Supervoxels, batch: &[usize]) -> Result<Vec<Patch>> {
@@ -121,43 +180,6 @@ impl Fill for LearnedFill {
             })
             .collect()
     }
-}
-
-/// Copies a region's bounding box, with zeros outside the region.
-fn isolated(image: ImageView<'_>, regions: &Supervoxels, region: usize) -> Result<Patch, Error> {
-    let bounds = Box3::from(regions.bounds(region));
-    let mut patch = Patch::copied(image, bounds)?;
-    let [z, y, x] = bounds.ranges();
-    let labels = regions.labels().slice_move(s![z, y, x]);
-    let id = regions.ids()[region];
-    for mut channel in patch.values_mut().outer_iter_mut() {
-        ndarray::Zip::from(&mut channel).and(&labels).for_each(|value, &label| {
-            if label != id {
-                *value = 0.0;
-            }
-        });
-    }
-    Ok(patch)
-}
-
-/// Copies a region's voxels into an image of zeros: the U-Net's input.
-pub(super) fn isolate(
-    image: ImageView<'_>,
-    regions: &Supervoxels,
-    region: usize,
-    mut into: ArrayViewMut4<'_, f32>,
-) {
-    for [z, y, x] in regions.voxels(region) {
-        for channel in 0..image.dim().0 {
-            into[[channel, z, y, x]] = image[[channel, z, y, x]];
-        }
-    }
-}
-
-/// Returns whether all voxels of the region are 0 in all channels.
-pub(super) fn is_air(image: ImageView<'_>, regions: &Supervoxels, region: usize) -> bool {
-    let channels = image.dim().0;
-    regions.voxels(region).all(|[z, y, x]| (0..channels).all(|channel| image[[channel, z, y, x]] == 0.0))
 }
 
 /// The logistic function as ½ (1 + tanh ½x), as training computes it.

@@ -56,7 +56,7 @@ pub enum Command {
     Grid(RunArgs),
     /// Computes the selected partition of each case.
     Regions(RunArgs),
-    /// Trains the learned fill on the selected partition.
+    /// Trains the learned fills on the selected partition.
     PerturbTrain(RunArgs),
     /// Scores the selected partition with every fill and explainer, and computes relevance maps and their faithfulness.
     Score(RunArgs),

@@ -160,7 +160,8 @@ fn fill_words(fill: Method) -> &'static str {
         Method::Min => "set to the minimum",
         Method::Max => "set to the maximum",
         Method::Mean => "set to the mean",
-        Method::Learned => "replaced by the U-Net",
+        Method::Learned | Method::LearnedSigned | Method::LearnedControl => "replaced by the U-Net",
+        Method::LearnedTissue => "set to another tissue",
         other => other.label(),
     }
 }

@@ -30,6 +30,12 @@ pub enum Method {
     Max,
     /// Perturbation with the sequence's mean.
     Mean,
+    /// Perturbation with the values of a U-Net that learned to take the predicted class away.
+    LearnedSigned,
+    /// Perturbation with intensities of the case's other regions, selected by a U-Net.
+    LearnedTissue,
+    /// Perturbation with the U-Net's fill, less the effect of the same values in other cases.
+    LearnedControl,
     /// Perturbation scores diffused over similar neighbouring regions.
     Diffused,
     /// Diffused relevance that other cases give to regions of the same appearance.
@@ -77,6 +83,9 @@ by_name! {
         Min = "min", "Min", Fill;
         Max = "max", "Max", Fill;
         Mean = "mean", "Mean", Fill;
+        LearnedSigned = "learned_signed", "Learned, signed", Fill;
+        LearnedTissue = "learned_tissue", "Learned, own tissue", Fill;
+        LearnedControl = "learned_control", "Learned, less control", Fill;
         Diffused = "diffused", "Diffused", Regions;
         Pooled = "pooled", "Pooled", Regions;
         Averaged = "averaged", "Averaged", Voxels;
@@ -102,6 +111,11 @@ impl Method {
     /// Methods of a kind, in the order of tables.
     pub fn of_kind(kind: MethodKind) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |method| method.kind() == kind)
+    }
+
+    /// Returns whether it is a fill that is trained.
+    pub fn is_learned(self) -> bool {
+        matches!(self, Self::Learned | Self::LearnedSigned | Self::LearnedTissue | Self::LearnedControl)
     }
 
     /// Position in tables and figures.

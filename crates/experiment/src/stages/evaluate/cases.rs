@@ -267,8 +267,11 @@ fn dice_of(
 
 /// Returns the scores that the random control shuffles: those of the blank fill, the paper's baseline, if they exist.
 fn scores_to_shuffle(maps: &BTreeMap<Method, Evidence>) -> Option<(Method, &[f64])> {
-    [Method::Blank, Method::Learned, Method::Max, Method::Min, Method::Mean]
+    let first = [Method::Blank, Method::Learned, Method::Max, Method::Min, Method::Mean];
+    let others = Method::of_kind(MethodKind::Fill).filter(|fill| !first.contains(fill));
+    first
         .into_iter()
+        .chain(others)
         .find_map(|method| Some((method, maps.get(&method)?.relevance.as_deref()?)))
 }
 

@@ -7,8 +7,8 @@ use relevox_eval::{Bootstrap, paired_permutation_test};
 use super::cases::{CaseDice, MethodDice};
 use relevox_report::tables::Method::{
     Averaged, AveragedPooled, Blank, Diffused, GradCam, GradCamPlusPlus, Hierarchical, Intensity, Learned,
-    Lime, Mean, Min, Occlusion, Partitions, Pooled, PooledIntensity, PooledRandom, Random, RandomDiffused,
-    RandomWeights, Rise,
+    LearnedControl, LearnedSigned, LearnedTissue, Lime, Mean, Min, Occlusion, Partitions, Pooled,
+    PooledIntensity, PooledRandom, Random, RandomDiffused, RandomWeights, Rise,
 };
 use relevox_report::tables::{
     Better, Difference, Measure, MeasureDifference, Method, MethodKind, Number, Threshold,
@@ -23,7 +23,12 @@ pub fn of(found: &[CaseDice], bootstrap: Bootstrap) -> Vec<Difference> {
     for fill in Method::of_kind(MethodKind::Fill) {
         all.extend([GradCam, Random].map(|over| (fill, over, Threshold::Oracle)));
     }
-    all.extend([Learned, Mean].map(|fill| (fill, Blank, Threshold::Oracle)));
+    all.push((Mean, Blank, Threshold::Oracle));
+    for fill in [Learned, LearnedSigned, LearnedTissue, LearnedControl] {
+        for over in [Blank, Mean, Learned].into_iter().filter(|over| *over != fill) {
+            all.extend([Threshold::Oracle, Threshold::Otsu].map(|dice| (fill, over, dice)));
+        }
+    }
     for over in [Blank, Min, Mean, Intensity, RandomDiffused] {
         let thresholds = [Threshold::Oracle, Threshold::Otsu, Threshold::OtsuVolume];
         all.extend(thresholds.map(|dice| (Diffused, over, dice)));

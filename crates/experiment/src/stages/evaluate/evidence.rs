@@ -32,7 +32,7 @@ fn all_artefacts(session: &Session, partition: &Partition) -> anyhow::Result<Vec
         found.push((artefact, hash));
         Ok(())
     };
-    let learned = Learned::hash_if_enabled(session, partition)?;
+    let learned = Learned::hashes(session, partition)?;
     let cases = session.scored_cases();
     let progress = Progress::start("evidence", cases.len(), "cases");
     for case in cases {
@@ -41,7 +41,7 @@ fn all_artefacts(session: &Session, partition: &Partition) -> anyhow::Result<Vec
         partition.require(session, case, "regions")?;
         add(partition.regions_file(case))?;
         for &fill in &session.config.evaluate.fills {
-            let weights = if fill == Method::Learned { learned.as_deref() } else { None };
+            let weights = learned.get(&fill).map(String::as_str);
             let file = partition.scores_file(case, fill);
             let inputs = ScoreRequest { case, partition, fill }.inputs(session, &classifier, weights)?;
             run.require(&file, &inputs, "score")?;

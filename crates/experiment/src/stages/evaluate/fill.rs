@@ -26,7 +26,7 @@ pub fn summary(
     }
     let distances: Vec<f64> = found
         .iter()
-        .map(|case| fill_record::mean_distance(session, partition, &case.case))
+        .map(|case| fill_record::mean_distance(session, partition, &case.case, Method::Learned))
         .collect::<anyhow::Result<_>>()?;
     let changes = |fill: &Method| -> Vec<f64> {
         found.iter().filter_map(|case| case.mean_abs_delta_p.get(fill).copied()).collect()

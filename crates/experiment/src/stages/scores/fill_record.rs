@@ -1,4 +1,4 @@
-//! Distances of the learned fill's values from those of `max`, recorded while regions are scored, in a CSV next to the
+//! Distances of a learned fill's values from those of `max`, recorded while regions are scored, in a CSV next to the
 //! scores.
 //!
 //! A U-Net whose sigmoid saturates at 1 is equivalent to the `max` fill.
@@ -100,9 +100,9 @@ impl Fill for RecordedFill<'_> {
     }
 }
 
-/// File with the record of a case.
-pub fn file(partition: &Partition, case: &str) -> String {
-    let scores = partition.scores_file(case, Method::Learned);
+/// File with the record of a case under a learned fill.
+pub fn file(partition: &Partition, case: &str, fill: Method) -> String {
+    let scores = partition.scores_file(case, fill);
     format!("{}{RECORD_SUFFIX}", scores.strip_suffix(".csv").unwrap_or(&scores))
 }
 
@@ -110,8 +110,13 @@ pub fn file(partition: &Partition, case: &str) -> String {
 ///
 /// # Errors
 /// Returns an error that names the file if it can't be read.
-pub fn mean_distance(session: &Session, partition: &Partition, case: &str) -> anyhow::Result<f64> {
-    let rows: Vec<Row> = table::read(&session.run.path(&file(partition, case)))?;
+pub fn mean_distance(
+    session: &Session,
+    partition: &Partition,
+    case: &str,
+    fill: Method,
+) -> anyhow::Result<f64> {
+    let rows: Vec<Row> = table::read(&session.run.path(&file(partition, case, fill)))?;
     let (mut sum, mut total) = (0.0, 0.0);
     for row in rows {
         if let Some(distance) = row.distance_from_max {

@@ -11,18 +11,19 @@ use super::fill_record::{self, RecordedFill};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{Inputs, replace};
+use crate::stages::control::Control;
 use crate::stages::learned::Learned;
 use crate::stages::partition::Partition;
 use crate::stages::session::Session;
 use crate::stages::work::Work;
 
-/// A classifier, the content hash of its weights, and the learned fill.
+/// A classifier, the content hash of its weights, and the learned fills.
 pub struct Scorer<'a> {
     /// The classifier.
     pub classifier: &'a dyn Classifier,
     /// Content hash of its weights.
     pub hash: &'a str,
-    /// The learned fill, if it is used.
+    /// The learned fills, if they are used.
     pub learned: Option<&'a Learned>,
 }
 
@@ -84,25 +85,25 @@ impl Scorer<'_> {
     pub fn make(&self, session: &Session, file: &str, request: ScoreRequest<'_>) -> anyhow::Result<bool> {
         interrupt::check()?;
         let ScoreRequest { case, partition, fill } = request;
-        let learned = if fill == Method::Learned { self.learned } else { None };
-        let inputs = request.inputs(session, self.hash, learned.map(|learned| learned.hash.as_str()))?;
+        let learned = self.learned.and_then(|learned| learned.of(fill));
+        let inputs = request.inputs(session, self.hash, learned.map(|learned| learned.hash))?;
         session.run.make_with(file, &inputs, |path| {
             let mut companions = Vec::new();
             let study = session.scans.study(case)?;
             let regions = partition.regions(session, case)?;
             let scores = match learned {
                 Some(learned) => {
-                    let recorded = RecordedFill::new(&learned.fill, &study, regions.len())
+                    let recorded = RecordedFill::new(learned.fill, &study, regions.len())
                         .with_context(|| describe_crop(&study))?;
-                    let scores = self.score(&study, &regions, &recorded)?;
-                    let record = fill_record::file(partition, case);
+                    let scores = self.score(&study, &regions, &recorded, learned.control)?;
+                    let record = fill_record::file(partition, case, fill);
                     replace(&session.run.path(&record), &recorded.to_csv(&regions)?)?;
                     companions.push(record);
                     scores
                 }
                 None => {
                     let fill = constant_fill(fill, &study)?;
-                    self.score(&study, &regions, &fill)?
+                    self.score(&study, &regions, &fill, None)?
                 }
             };
             replace(path, scores.to_csv().as_bytes())?;
@@ -110,10 +111,19 @@ impl Scorer<'_> {
         })
     }
 
-    fn score(&self, study: &Study, regions: &Supervoxels, fill: &dyn Fill) -> anyhow::Result<RegionScores> {
+    fn score(
+        &self,
+        study: &Study,
+        regions: &Supervoxels,
+        fill: &dyn Fill,
+        control: Option<&Control>,
+    ) -> anyhow::Result<RegionScores> {
         let scores = || -> Result<RegionScores, relevox_relevance::Error> {
             let baseline = self.classifier.baseline(study.image.view())?;
-            score(&*baseline, regions, fill, &Target::default(), &|_| interrupt::flow())
+            match control {
+                Some(control) => control.score(self.classifier, &*baseline, regions, fill),
+                None => score(&*baseline, regions, fill, &Target::default(), &|_| interrupt::flow()),
+            }
         };
         scores().with_context(|| format!("{}: scores under the fill {}", study.case, fill.name()))
     }

@@ -5,7 +5,8 @@ use ndarray::{Array5, Axis, s};
 use relevox_grid::ImageView;
 use slic3d::Supervoxels;
 
-use super::super::network::{is_air, isolate};
+use super::super::Tissues;
+use super::super::isolate::{is_air, isolate};
 use crate::{Error, check_region};
 
 /// A training scan: its image `[c, z, y, x]` and its partition.
@@ -82,10 +83,39 @@ impl Batch {
         Ok(Self { around: upload(around)?, isolated: upload(isolated)?, mask: upload(mask)? })
     }
 
-    /// Returns the scans with their regions replaced.
+    /// Mixes the tissues `[n, count, c]` of each region by the softmax of its mean logits: the U-Net's output `[n, count, z, y,
+    /// x]`, averaged over the region's voxels. Returns values `[n, c, 1, 1, 1]`.
+    pub fn mixed(&self, output: &Tensor, choices: &Tensor) -> Result<Tensor, Error> {
+        let voxels = self.mask.sum((2, 3, 4))?;
+        let logits = output.broadcast_mul(&self.mask)?.sum((2, 3, 4))?.broadcast_div(&voxels)?;
+        // The largest logit, a constant, is subtracted so that no exponential overflows.
+        let weights = logits.broadcast_sub(&logits.max_keepdim(1)?.detach())?.exp()?;
+        let weights = weights.broadcast_div(&weights.sum_keepdim(1)?)?;
+        let values = choices.broadcast_mul(&weights.unsqueeze(2)?)?.sum(1)?;
+        let (n, channels) = values.dims2()?;
+        Ok(values.reshape((n, channels, 1, 1, 1))?)
+    }
+
+    /// Returns the scans with their regions replaced by values `[n, c, z, y, x]`, or by one value per channel.
     pub fn filled(&self, values: &Tensor) -> Result<Tensor, Error> {
         Ok((values.broadcast_mul(&self.mask)? + &self.around)?)
     }
+}
+
+/// Returns the tissues that the U-Net selects from for each region, `[n, count, c]`; `tissues` are those of each case.
+pub(super) fn choices(
+    tissues: &[Tissues],
+    items: &[Item],
+    count: usize,
+    device: &Device,
+) -> Result<Tensor, Error> {
+    let choices: Vec<Vec<Vec<f32>>> = items
+        .iter()
+        .map(|item| tissues[item.case].others(item.region, count))
+        .collect::<Result<_, Error>>()?;
+    let channels = choices[0][0].len();
+    let values: Vec<f32> = choices.into_iter().flatten().flatten().collect();
+    Ok(Tensor::from_vec(values, (items.len(), count, channels), device)?)
 }
 
 /// Statistics of a fill's values.
@@ -138,4 +168,67 @@ pub(super) fn statistics(
             FillStatistics { from_max: distance / count as f64, saturated }
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Var;
+    use ndarray::{Array3, Array4};
+
+    use super::*;
+
+    /// Two regions of a scan of two channels, and three tissues for each.
+    fn batch() -> (Batch, Tensor) {
+        let image = Array4::from_shape_fn((2, 2, 2, 3), |(c, z, y, x)| (1 + c + z + 2 * y + x) as f32 / 8.0);
+        let labels = Array3::from_shape_fn((2, 2, 3), |(_, y, x)| u32::from(x > y));
+        let regions = Supervoxels::from_labels(labels, None).unwrap();
+        let cases = [FillCase { image: image.view(), regions: &regions }];
+        let items = [Item { case: 0, region: 0 }, Item { case: 0, region: 1 }];
+        let batch = Batch::new(&cases, &items, &Device::Cpu).unwrap();
+        let choices: Vec<f32> = (0..12).map(|i| ((5 * i) % 12) as f32 / 12.0).collect();
+        (batch, Tensor::from_vec(choices, (2, 3, 2), &Device::Cpu).unwrap())
+    }
+
+    fn output(at: Option<(usize, f32)>) -> Vec<f32> {
+        let mut output: Vec<f32> = (0..2 * 3 * 12).map(|i| ((7 * i) % 13) as f32 / 6.5 - 1.0).collect();
+        if let Some((index, by)) = at {
+            output[index] += by;
+        }
+        output
+    }
+
+    #[test]
+    fn tissues_are_mixed_by_the_mean_logits_of_the_regions_voxels() {
+        let (batch, choices) = batch();
+        let loss = |output: &Tensor| {
+            let mixed = batch.mixed(output, &choices).unwrap();
+            assert_eq!(mixed.dims(), [2, 2, 1, 1, 1]);
+            batch.filled(&mixed).unwrap().sqr().unwrap().sum_all().unwrap()
+        };
+        let var = Var::from_vec(output(None), (2, 3, 2, 2, 3), &Device::Cpu).unwrap();
+        let gradient = loss(var.as_tensor()).backward().unwrap().remove(var.as_tensor()).unwrap();
+        let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let at = |index: usize, by: f32| {
+            let output = Tensor::from_vec(output(Some((index, by))), (2, 3, 2, 2, 3), &Device::Cpu).unwrap();
+            loss(&output).to_scalar::<f32>().unwrap()
+        };
+        let inside = batch.mask.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (index, &found) in gradient.iter().enumerate() {
+            let slope = (at(index, 0.1) - at(index, -0.1)) / 0.2;
+            assert!((found - slope).abs() < 2e-3, "{index}: {found}, expected {slope}");
+            let is_inside = inside[index / 36 * 12 + index % 12] == 1.0;
+            assert!(is_inside || found == 0.0, "{index}: a voxel of another region counts");
+        }
+        assert!(gradient.iter().any(|slope| slope.abs() > 0.01), "{gradient:?}");
+    }
+
+    #[test]
+    fn a_large_logit_selects_one_tissue() {
+        let (batch, choices) = batch();
+        let output: Vec<f32> = (0..72).map(|i| if i / 12 % 3 == 2 { 1e4 } else { -1e4 }).collect();
+        let output = Tensor::from_vec(output, (2, 3, 2, 2, 3), &Device::Cpu).unwrap();
+        let mixed = batch.mixed(&output, &choices).unwrap().reshape((2, 2)).unwrap();
+        let expected = choices.narrow(1, 2, 1).unwrap().squeeze(1).unwrap();
+        assert_eq!(mixed.to_vec2::<f32>().unwrap(), expected.to_vec2::<f32>().unwrap());
+    }
 }

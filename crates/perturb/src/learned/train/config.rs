@@ -8,12 +8,16 @@ use rand_chacha::rand_core::SeedableRng;
 use relevox_models::adam::AdamConfig;
 use serde::{Deserialize, Serialize};
 
+use super::super::Variant;
 use crate::Error;
 
 /// Settings of the learned fill's training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FillConfig {
+    /// What the U-Net is trained for. Default: the paper's.
+    #[serde(skip_serializing_if = "Variant::is_paper")]
+    pub variant: Variant,
     /// Passes over all regions.
     pub passes: usize,
     /// Number of regions per step. The paper does not state it.
@@ -30,7 +34,15 @@ pub struct FillConfig {
 
 impl Default for FillConfig {
     fn default() -> Self {
-        Self { passes: 5, batch: 1, learning_rate: 1e-3, adam: AdamConfig::default(), epsilon: 1e-3, seed: 0 }
+        Self {
+            variant: Variant::Paper,
+            passes: 5,
+            batch: 1,
+            learning_rate: 1e-3,
+            adam: AdamConfig::default(),
+            epsilon: 1e-3,
+            seed: 0,
+        }
     }
 }
 

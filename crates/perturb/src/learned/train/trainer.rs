@@ -12,10 +12,10 @@ use relevox_models::{Parameters, UNet3d, UNetConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::LearnedFill;
-use super::super::loss::perturbation_loss;
+use super::super::loss::{perturbation_loss, signed_loss};
 use super::super::network::sigmoid;
-use super::batch::{Batch, items, statistics};
+use super::super::{LearnedFill, Tissues, Variant};
+use super::batch::{Batch, choices, items, statistics};
 use super::{FillCase, FillConfig};
 use crate::Error;
 
@@ -81,7 +81,15 @@ impl Trainable for FillTask {
                 found: format!("{network:?}"),
             });
         };
-        if network.in_channels != network.out_channels {
+        if config.variant == Variant::Tissue {
+            if network.out_channels < 2 {
+                return Err(Error::InvalidSetting {
+                    setting: "out_channels",
+                    expected: "at least 2: one for each tissue to choose from".to_owned(),
+                    found: network.out_channels.to_string(),
+                });
+            }
+        } else if network.in_channels != network.out_channels {
             return Err(Error::InvalidSetting {
                 setting: "out_channels",
                 expected: "as many as in_channels: one value per sequence".to_owned(),
@@ -126,14 +134,18 @@ impl FillTrainer {
     /// unchanged.
     ///
     /// # Errors
-    /// Returns [`Error::InvalidSetting`] if a setting is out of range or the U-Net does not return one value per sequence.
+    /// Returns [`Error::InvalidSetting`] if a setting is out of range or the U-Net does not return one value per sequence (or, to
+    /// choose a tissue, at least two).
     pub fn new(
         network: &UNetConfig,
         config: &FillConfig,
         preprocess: Value,
         device: &Device,
     ) -> Result<Self, Error> {
-        let metadata = Metadata::new(Network::Unet(network.clone()), preprocess);
+        let metadata = Metadata {
+            task: config.variant.task(),
+            ..Metadata::new(Network::Unet(network.clone()), preprocess)
+        };
         Trainer::start(metadata, config, device).map(Self)
     }
 
@@ -167,11 +179,17 @@ impl FillTrainer {
         let mut order = items(cases)?;
         config.shuffle(pass, &mut order);
         let device = self.parameters().device().clone();
-        let original = original(classifier, cases, &device)?;
+        let original = Original::of(classifier, cases, &device)?;
         let batches: Vec<Range<usize>> = (0..order.len())
             .step_by(config.batch)
             .map(|start| start..(start + config.batch).min(order.len()))
             .collect();
+        let tissues: Vec<Tissues> = match config.variant {
+            Variant::Tissue => {
+                cases.iter().map(|case| Tissues::of(case.image, case.regions)).collect::<Result<_, _>>()?
+            }
+            Variant::Paper | Variant::Signed => Vec::new(),
+        };
         let mut sums = Sums::default();
         self.0.steps(
             &batches,
@@ -180,22 +198,46 @@ impl FillTrainer {
             |task, items, part| {
                 let items = &items[part.range];
                 let batch = Batch::new(cases, items, &device)?;
-                let values = sigmoid(&task.unet.forward_t(&batch.isolated, true)?)?;
+                let output = task.unet.forward_t(&batch.isolated, true)?;
+                let values = match config.variant {
+                    Variant::Tissue => {
+                        let choices = choices(&tissues, items, output.dim(1)?, &device)?;
+                        batch.mixed(&output, &choices)?
+                    }
+                    Variant::Paper | Variant::Signed => sigmoid(&output)?,
+                };
                 let logits = classifier(&batch.filled(&values)?)?;
-                let original: Vec<f32> = items.iter().map(|item| original[item.case]).collect();
+                let of_items =
+                    |values: &[f32]| -> Vec<f32> { items.iter().map(|item| values[item.case]).collect() };
+                let original = Original {
+                    logits: of_items(&original.logits),
+                    probabilities: of_items(&original.probabilities),
+                };
                 let perturbed = sigmoid(&logits.detach())?.to_vec1::<f32>()?;
-                let delta_p =
-                    original.iter().zip(perturbed).map(|(p, q)| f64::from((p - q).abs())).sum::<f64>();
-                let original = Tensor::from_vec(original, items.len(), &device)?;
+                let delta_p = original
+                    .probabilities
+                    .iter()
+                    .zip(perturbed)
+                    .map(|(p, q)| f64::from((p - q).abs()))
+                    .sum::<f64>();
+                let constants = |values: Vec<f32>| Tensor::from_vec(values, items.len(), &device);
                 // The loss is a sum over regions, and so are its gradients.
-                let loss = perturbation_loss(&original, &logits, config.epsilon)?;
+                let loss = match config.variant {
+                    Variant::Paper => {
+                        perturbation_loss(&constants(original.probabilities)?, &logits, config.epsilon)?
+                    }
+                    Variant::Signed | Variant::Tissue => {
+                        signed_loss(&constants(original.logits)?, &logits, config.epsilon)?
+                    }
+                };
                 let mut found = Sums {
                     regions: items.len(),
                     loss: f64::from(loss.to_scalar::<f32>()?),
                     delta_p,
                     ..Sums::default()
                 };
-                for region in statistics(cases, items, &values.detach())? {
+                let values = values.detach().broadcast_as(batch.around.shape())?;
+                for region in statistics(cases, items, &values)? {
                     found.from_max += region.from_max;
                     found.saturated += f64::from(u8::from(region.saturated));
                 }
@@ -246,7 +288,8 @@ impl FillTrainer {
     /// Returns [`Error::Network`] if the network cannot be built.
     pub fn fill(&self) -> Result<LearnedFill, Error> {
         let unet = UNet3d::new(&self.0.task().network, self.parameters().frozen_builder())?;
-        LearnedFill::new(unet, self.parameters().device().clone())
+        let fill = LearnedFill::new(unet, self.parameters().device().clone())?;
+        Ok(fill.variant(self.0.config().variant))
     }
 
     /// Writes the weights, for [`LearnedFill::load`].
@@ -266,17 +309,26 @@ impl FillTrainer {
     }
 }
 
-/// Returns the probability of each unperturbed scan.
-fn original(classifier: Logits<'_>, cases: &[FillCase<'_>], device: &Device) -> Result<Vec<f32>, Error> {
-    let mut original = Vec::with_capacity(cases.len());
-    for case in cases {
-        let image = case.image.insert_axis(Axis(0));
-        let values: Vec<f32> = image.iter().copied().collect();
-        let image = Tensor::from_vec(values, image.dim(), device)?;
-        let logit = classifier(&image)?.detach();
-        original.extend(sigmoid(&logit)?.to_vec1::<f32>()?);
+/// The classifier's answers for the unperturbed scans.
+#[derive(Default)]
+struct Original {
+    logits: Vec<f32>,
+    probabilities: Vec<f32>,
+}
+
+impl Original {
+    fn of(classifier: Logits<'_>, cases: &[FillCase<'_>], device: &Device) -> Result<Self, Error> {
+        let mut original = Self::default();
+        for case in cases {
+            let image = case.image.insert_axis(Axis(0));
+            let values: Vec<f32> = image.iter().copied().collect();
+            let image = Tensor::from_vec(values, image.dim(), device)?;
+            let logit = classifier(&image)?.detach();
+            original.probabilities.extend(sigmoid(&logit)?.to_vec1::<f32>()?);
+            original.logits.extend(logit.to_vec1::<f32>()?);
+        }
+        Ok(original)
     }
-    Ok(original)
 }
 
 /// Sums over regions.
