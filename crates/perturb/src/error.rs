@@ -78,17 +78,6 @@ pub enum Error {
         /// Number of training cases.
         cases: usize,
     },
-    /// A region has no other tissue to take values from.
-    #[cfg(feature = "learned")]
-    #[error(
-        "fill {fill}: expected a region other than region {region} with a value other than 0, found none"
-    )]
-    NoTissue {
-        /// The fill's name.
-        fill: &'static str,
-        /// The region, counted from 0.
-        region: usize,
-    },
     /// The loss is NaN or infinite.
     #[cfg(feature = "learned")]
     #[error("learned fill: training diverged: the loss of pass {pass}, step {step} is {loss}")]

@@ -156,7 +156,7 @@ fn a_tissue_is_one_of_the_other_regions() {
         patch.apply(&mut after.view_mut()).unwrap();
         let first = regions.voxels(region).next().unwrap();
         let value = |[z, y, x]: [usize; 3]| [after[[0, z, y, x]], after[[1, z, y, x]]];
-        let choices = tissues.others(region, 3).unwrap();
+        let choices = tissues.others(region, 3);
         assert!(choices.iter().any(|choice| *choice == value(first)), "{:?} of {choices:?}", value(first));
         for ((z, y, x), &label) in regions.labels().indexed_iter() {
             match label == regions.ids()[region] {
@@ -239,9 +239,4 @@ fn what_does_not_fit_is_named() {
     checkpoint::save_parameters(&path, trainer.parameters(), &metadata).unwrap();
     let error = LearnedFill::load(&path, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("learned_tissue") && error.contains("`inpainting`"), "{error}");
-
-    let (image, alone) = (image(), Supervoxels::from_labels(Array3::zeros(SHAPE), None).unwrap());
-    let fill = self::trainer(Variant::Tissue, FillConfig::default()).fill().unwrap();
-    let error = fill.patch(image.view(), &alone, 0).unwrap_err();
-    assert!(matches!(error, Error::NoTissue { region: 0, .. }), "{error}");
 }

@@ -148,7 +148,7 @@ impl LearnedFill {
             return Err(Error::non_finite(self.name(), channel, sums[channel] as f32));
         }
         let best = (1..sums.len()).fold(0, |best, next| if sums[next] > sums[best] { next } else { best });
-        let values = tissues.others(region, sums.len())?.swap_remove(best);
+        let values = tissues.others(region, sums.len()).swap_remove(best);
         replace_region(self.name(), image, regions, region, |channel, _| values[channel])
     }
 }

@@ -8,7 +8,6 @@
 use relevox_grid::ImageView;
 use slic3d::Supervoxels;
 
-use super::Variant;
 use crate::Error;
 use crate::replace::check_region;
 
@@ -54,21 +53,23 @@ impl Tissues {
     }
 
     /// Returns `count` typical intensities of the regions other than `region`, one value per channel, from dark to bright:
-    /// the centres of their clusters, weighted by volume. With fewer regions than clusters some are equal.
+    /// the centres of their clusters, weighted by volume. With fewer regions than clusters some are equal. If all other regions are
+    /// air, all are the region's own mean: there is no other tissue.
     ///
-    /// # Errors
-    /// Returns [`Error::NoTissue`] if all other regions are air.
-    pub fn others(&self, region: usize, count: usize) -> Result<Vec<Vec<f32>>, Error> {
+    /// # Panics
+    /// If `region` is not an index into the partition.
+    pub fn others(&self, region: usize, count: usize) -> Vec<Vec<f32>> {
+        let in_float = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
         let mut others: Vec<&Region> = self.0.iter().collect();
         others.remove(region);
         others.retain(|other| other.voxels > 0.0);
         if others.is_empty() {
-            return Err(Error::NoTissue { fill: Variant::Tissue.name(), region });
+            return vec![in_float(&self.0[region].mean); count];
         }
         others.sort_by(|a, b| brightness(&a.mean).total_cmp(&brightness(&b.mean)));
         let mut centres = clusters(&others, quantiles(&others, count));
         centres.sort_by(|a, b| brightness(a).total_cmp(&brightness(b)));
-        Ok(centres.into_iter().map(|centre| centre.into_iter().map(|value| value as f32).collect()).collect())
+        centres.iter().map(|centre| in_float(centre)).collect()
     }
 }
 
@@ -148,9 +149,9 @@ mod tests {
             }
         };
         // Air takes no part, nor does the region itself.
-        close(tissues.others(6, 3).unwrap(), &[[0.2, 0.2], [0.5, 0.5], [0.9, 0.7]]);
-        close(tissues.others(0, 3).unwrap(), &[[0.2, 0.2], [0.5, 0.5], [1.0, 1.0]]);
-        close(tissues.others(0, 1).unwrap(), &[[0.48, 0.48]]);
+        close(tissues.others(6, 3), &[[0.2, 0.2], [0.5, 0.5], [0.9, 0.7]]);
+        close(tissues.others(0, 3), &[[0.2, 0.2], [0.5, 0.5], [1.0, 1.0]]);
+        close(tissues.others(0, 1), &[[0.48, 0.48]]);
     }
 
     #[test]
@@ -158,15 +159,14 @@ mod tests {
         let (mut image, regions) = row(&[[0.4, 0.6], [0.8, 0.8]]);
         image.slice_mut(ndarray::s![.., 0, 1, 0]).fill(0.0);
         let tissues = Tissues::of(image.view(), &regions).unwrap();
-        assert_eq!(tissues.others(1, 2).unwrap(), [[0.4, 0.6], [0.4, 0.6]]);
+        assert_eq!(tissues.others(1, 2), [[0.4, 0.6], [0.4, 0.6]]);
     }
 
     #[test]
-    fn a_region_without_others_is_refused() {
+    fn a_region_without_others_stays_much_as_it_is() {
         let (image, regions) = row(&[[0.4, 0.6], [0.0, 0.0]]);
         let tissues = Tissues::of(image.view(), &regions).unwrap();
-        assert!(tissues.others(1, 2).is_ok());
-        let error = tissues.others(0, 2).unwrap_err();
-        assert!(matches!(error, Error::NoTissue { region: 0, .. }), "{error}");
+        assert_eq!(tissues.others(1, 2), [[0.4, 0.6], [0.4, 0.6]]);
+        assert_eq!(tissues.others(0, 2), [[0.4, 0.6], [0.4, 0.6]]);
     }
 }

@@ -109,10 +109,8 @@ pub(super) fn choices(
     count: usize,
     device: &Device,
 ) -> Result<Tensor, Error> {
-    let choices: Vec<Vec<Vec<f32>>> = items
-        .iter()
-        .map(|item| tissues[item.case].others(item.region, count))
-        .collect::<Result<_, Error>>()?;
+    let choices: Vec<Vec<Vec<f32>>> =
+        items.iter().map(|item| tissues[item.case].others(item.region, count)).collect();
     let channels = choices[0][0].len();
     let values: Vec<f32> = choices.into_iter().flatten().flatten().collect();
     Ok(Tensor::from_vec(values, (items.len(), count, channels), device)?)
