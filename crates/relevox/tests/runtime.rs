@@ -257,7 +257,7 @@ struct Case(tempfile::TempDir);
 impl Case {
     fn new() -> Self {
         let case = Self(tempfile::tempdir().unwrap());
-        let labels = Array3::from_shape_fn((SIZE, SIZE, SIZE), |(z, y, _)| (z / 6 * 2 + y / 6) as f32);
+        let labels = Array3::from_shape_fn((SIZE, SIZE, SIZE), |(z, y, _)| (1 + z / 6 * 2 + y / 6) as f32);
         npy::write(&case.path("x.npy"), image(1, SIZE).view().into_dyn()).unwrap();
         npy::write(&case.path("labels.npy"), labels.view().into_dyn()).unwrap();
         case
