@@ -154,7 +154,7 @@ struct Question {
     with: f64,
 }
 
-/// What is known of a node.
+/// State of a node in the search.
 #[derive(Clone, Debug, Default)]
 struct Node {
     /// The two nodes that divide its players; `None` if it has fewer than two.

@@ -25,10 +25,10 @@ use crate::{Attribution, Error, Link, Progress, Target};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Answer {
-    /// Whether the target is predicted: with a sigmoid its logit is above 0, with a softmax its output is the largest.
+    /// The target is predicted: with a sigmoid its logit is above 0, with a softmax its output is the largest.
     #[default]
     Predicted,
-    /// Whether the target's logit is at least this share, above 0 and at most 1, of the way from the scan with every
+    /// The target's logit is at least this share, above 0 and at most 1, of the way from the scan with every
     /// region replaced to the scan as it is. For a plain value this is the only choice.
     Share(f64),
 }
@@ -115,7 +115,7 @@ pub fn sufficient(
 }
 
 /// Finds a minimal set of regions whose replacement changes the answer of the whole scan: if any one of its regions is
-/// kept, the answer stays. `None` if there is no such set to be found: the answer survives the replacement of every
+/// kept, the answer stays. `None` if there is no such set: the answer survives the replacement of every
 /// region.
 ///
 /// The search is that of [`sufficient`], on the regions that are replaced.
@@ -136,7 +136,7 @@ pub fn necessary(
     search.finish(found, Members::Replaced).map(Some)
 }
 
-/// What happens to the members of a set; the opposite happens to the other regions.
+/// Treatment of a set's members; the other regions get the opposite.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Members {
     Kept,
@@ -158,7 +158,7 @@ struct Search<'a> {
     /// The regions that the fill changes, evidence for the answer first.
     ranked: Vec<usize>,
     answer: Kept,
-    /// Whether the answer for the scan with every region replaced is another.
+    /// True if the answer changes when every region is replaced.
     ends_differ: bool,
     evaluations: usize,
 }

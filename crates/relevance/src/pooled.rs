@@ -15,14 +15,16 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView3, Zip};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use relevox_perturb::ImageView;
+use slic3d::Supervoxels;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
-use crate::{Error, Progress};
+use crate::{Error, Progress, region_features};
 
 /// Settings of pooled relevance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,6 +62,32 @@ pub struct PooledCase {
     pub relevance: Vec<f64>,
     /// Weight of each region, at least 0: its volume.
     pub weights: Vec<f64>,
+}
+
+impl PooledCase {
+    /// Describes the regions of a scan, each weighted by its number of brain voxels.
+    ///
+    /// # Shapes
+    /// `image` is `[c, z, y, x]`, `brain` and the partition `[z, y, x]`; `relevance` has one value per region.
+    ///
+    /// # Errors
+    /// As [`region_features`].
+    pub fn of(
+        group: String,
+        image: ImageView<'_>,
+        brain: ArrayView3<'_, bool>,
+        regions: &Supervoxels,
+        relevance: Vec<f64>,
+    ) -> Result<Self, Error> {
+        let features = region_features(image, brain, regions)?;
+        let mut weights = vec![0.0; regions.len()];
+        Zip::from(&brain).and(regions.labels()).for_each(|&inside, &id| {
+            if inside && let Some(region) = regions.index_of(id) {
+                weights[region] += 1.0;
+            }
+        });
+        Ok(Self { group, features, relevance, weights })
+    }
 }
 
 impl Pooling {

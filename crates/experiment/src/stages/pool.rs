@@ -9,7 +9,7 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use relevox_relevance::{PooledCase, RelevanceMap, region_features, scale_to_100};
+use relevox_relevance::{PooledCase, RelevanceMap, scale_to_100};
 use relevox_report::tables::{Method, MethodKind};
 use relevox_volume::{CohortCase, Split, nifti};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,6 @@ use super::partition::Partition;
 use super::scores::{ScoreRequest, Scorer, read_csv};
 use super::session::Session;
 use super::table;
-use super::threshold::brain_voxels;
 use super::work::Work;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -228,13 +227,16 @@ pub fn run(session: &Session, network: &Network, selected: &Partition) -> anyhow
                     .run
                     .make(&all, &made, |path| replace(path, &pool(session, &partition, method, &chosen)?))?,
             );
-            let mut values = None;
+            let mut by_case = None;
             for case in session.scored_cases() {
                 let case = case.id();
                 let made = inputs(session, &partition, case, method)?;
                 work.count(session.run.make(&explained::file(&partition, case, method), &made, |path| {
-                    let values = values.get_or_insert(read(session, &partition, method)?);
-                    let values = values.remove(case).with_context(|| format!("{all}: {case}"))?;
+                    let by_case = match &mut by_case {
+                        Some(by_case) => by_case,
+                        none => none.insert(read(session, &partition, method)?),
+                    };
+                    let values = by_case.remove(case).with_context(|| format!("{all}: {case}"))?;
                     let relevance = scale_to_100(&values).unwrap_or_else(|| vec![0.0; values.len()]);
                     let regions = partition.regions(session, case)?;
                     explained::write(path, &regions, &Explained { values, relevance })
@@ -311,13 +313,8 @@ fn pool(
             }
             _ => explained::read(&session.run.path(&own_file(partition, id, method, chosen)))?.relevance,
         };
-        let weights = brain_voxels(&regions, study.brain.view())?;
-        pooled.push(PooledCase {
-            group: case.group.clone(),
-            features: region_features(study.image.view(), study.brain.view(), &regions)?,
-            relevance,
-            weights: weights.into_iter().map(|voxels| voxels as f64).collect(),
-        });
+        let (image, brain) = (study.image.view(), study.brain.view());
+        pooled.push(PooledCase::of(case.group.clone(), image, brain, &regions, relevance)?);
         ids.push(regions.ids().to_vec());
     }
     let pooling = config.pool.pooling(stream_seed(config.seed, "pool")).check()?;

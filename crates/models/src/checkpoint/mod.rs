@@ -68,7 +68,7 @@ pub struct Metadata {
     /// Smallest probability of a positive prediction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision_threshold: Option<f64>,
-    /// What the network was trained for, in the caller's format.
+    /// The task that the network was trained for, in the caller's format.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub task: Value,
     /// State of the training, to resume from.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::Error;
 
-/// What a learned fill puts into a region, and what its U-Net is trained for.
+/// A kind of learned fill: the values that it puts into a region, and the objective of its training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Variant {

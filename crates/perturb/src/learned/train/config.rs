@@ -15,7 +15,7 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FillConfig {
-    /// What the U-Net is trained for. Default: the paper's.
+    /// The variant that the U-Net is trained as. Default: the paper's.
     #[serde(skip_serializing_if = "Variant::is_paper")]
     pub variant: Variant,
     /// Passes over all regions.

@@ -19,7 +19,7 @@ const MOST_LABELS: usize = 64;
 /// An expert's segmentation of a case's tumour.
 pub(super) struct ExpertOutline {
     pub(super) file: ScanFile,
-    /// Whether each voxel `[z, y, x]` of the scan's grid has a label above 0.
+    /// True where a voxel `[z, y, x]` of the scan's grid has a label above 0.
     pub(super) voxels: Array3<bool>,
     ml: f64,
     /// Share of it outside the network's crop; 0 if it is empty.

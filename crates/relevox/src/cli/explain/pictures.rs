@@ -21,7 +21,7 @@ pub(super) struct Pictures<'a> {
     pub(super) explanation: &'a Explanation,
     /// Extents of the regions on the network's grid, in the order of the partition.
     pub(super) extents: &'a [RegionExtent],
-    /// What was assumed, and what may be wrong.
+    /// Assumptions and warnings.
     pub(super) notes: &'a Notes,
 }
 

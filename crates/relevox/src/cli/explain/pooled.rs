@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use relevox_eval::RegionOverlap;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
-use relevox_relevance::{Attribution, PooledCase, Pooling, Sign, Target, region_features};
+use relevox_relevance::{Attribution, PooledCase, Pooling, Sign, Target};
 use relevox_volume::CaseFiles;
 use serde_json::{Value, json};
 use slic3d::Supervoxels;
@@ -95,18 +94,8 @@ fn case(
     let study = &subject.study;
     let path = member.folder.join(format!("{main}.csv"));
     let relevance = relevance(&path, partition).with_context(|| path.display().to_string())?;
-    let inside = RegionOverlap::count(
-        partition.labels(),
-        partition.ids(),
-        partition.background(),
-        study.brain.view(),
-    )?;
-    Ok(PooledCase {
-        group: member.group.clone(),
-        features: region_features(study.image.view(), study.brain.view(), partition)?,
-        relevance,
-        weights: inside.inside().iter().map(|&voxels| voxels as f64).collect(),
-    })
+    let (image, brain) = (study.image.view(), study.brain.view());
+    Ok(PooledCase::of(member.group.clone(), image, brain, partition, relevance)?)
 }
 
 /// Reads the relevance of regions from a method's table.
