@@ -1,6 +1,12 @@
-//! Random augmentation of training images: shifts, left-right flips and intensity changes.
+//! Random augmentation of training images: shifts, left-right flips, intensity changes and hidden boxes.
+//!
+//! Hiding is the Hide-and-Seek of K. K. Singh and Y. J. Lee, "Hide-and-Seek: Forcing a Network to be Meticulous for
+//! Weakly-Supervised Object and Action Localization", ICCV 2017, <https://doi.org/10.1109/ICCV.2017.381>, in 3D: a network that
+//! has seen scans with missing parts uses all of a finding, and does not respond to the fill itself.
 
-use ndarray::{Array4, ArrayView3, ArrayView4, ArrayViewMut3, Axis, s};
+use std::ops::Range;
+
+use ndarray::{Array4, ArrayView3, ArrayView4, ArrayViewMut3, Axis, Slice, s};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -8,6 +14,9 @@ use crate::Error;
 
 /// Largest shift, in voxels; no image is larger.
 const LARGEST_SHIFT: usize = 1024;
+
+/// Largest edge of a hidden box, in voxels.
+const LARGEST_BOX: usize = 1024;
 
 /// Settings of the augmentation, unchecked. The default changes nothing. [`Augment::check`] validates them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -23,12 +32,17 @@ pub struct Augment {
     pub flip: bool,
     /// Each channel is raised to the power exp(u) and scaled by 1 + v, with u and v uniform within ± this: 0 to 1.
     pub intensity: f32,
+    /// Probability with which each box of a randomly placed grid is hidden: 0 to 0.9. Its voxels are set to the mean of their
+    /// channel over the voxels that are not 0; voxels of 0 (air) remain 0.
+    pub hide: f32,
+    /// Edge length of these boxes, in voxels of the image: 1 to 1024 where `hide` is above 0.
+    pub hide_voxels: usize,
 }
 
 impl Augment {
     /// Returns whether the settings leave every image unchanged.
     pub fn is_off(&self) -> bool {
-        *self == Self::default()
+        self.shift_voxels == 0 && !self.flip && self.intensity == 0.0 && self.hide == 0.0
     }
 
     /// Validates the settings.
@@ -44,6 +58,12 @@ impl Augment {
         }
         if !(0.0..=1.0).contains(&self.intensity) {
             return invalid("intensity", "0 to 1", self.intensity.to_string());
+        }
+        if !(0.0..=0.9).contains(&self.hide) {
+            return invalid("hide", "0 to 0.9", self.hide.to_string());
+        }
+        if self.hide > 0.0 && !(1..=LARGEST_BOX).contains(&self.hide_voxels) {
+            return invalid("hide_voxels", "1 to 1024", self.hide_voxels.to_string());
         }
         Ok(ValidAugment(self))
     }
@@ -62,9 +82,9 @@ impl ValidAugment {
     /// Returns an augmented copy of an image with values in 0..1. Values stay in 0..1, and 0 stays exactly 0.
     ///
     /// # Shapes
-    /// `[c, z, y, x]` in and out. All channels are shifted and mirrored together; each has its own intensity change.
+    /// `[c, z, y, x]` in and out. All channels are shifted, mirrored and hidden together; each has its own intensity change.
     pub fn apply(&self, image: ArrayView4<f32>, rng: &mut ChaCha8Rng) -> Array4<f32> {
-        let Augment { shift_voxels, flip, intensity } = self.0;
+        let Augment { shift_voxels, flip, intensity, hide, hide_voxels } = self.0;
         let reach = i32::try_from(shift_voxels).unwrap_or(i32::MAX);
         let shift = [(); 3].map(|()| rng.random_range(-reach..=reach) as isize);
         let mirror = flip && rng.random_bool(0.5);
@@ -76,6 +96,9 @@ impl ValidAugment {
                 let gamma = rng.random_range(-intensity..=intensity).exp();
                 to.mapv_inplace(|v| if v == 0.0 { 0.0 } else { (v.powf(gamma) * scale).clamp(0.0, 1.0) });
             }
+        }
+        if hide > 0.0 {
+            hide_boxes(&mut augmented, hide, hide_voxels, rng);
         }
         augmented
     }
@@ -103,4 +126,40 @@ fn copy_shifted(from: ArrayView3<f32>, mut to: ArrayViewMut3<f32>, shift: [isize
         source(1),
         source(2)
     ]));
+}
+
+/// Hides each box of a grid with random origin with a probability.
+fn hide_boxes(image: &mut Array4<f32>, probability: f32, edge: usize, rng: &mut ChaCha8Rng) {
+    let means: Vec<f32> = image.outer_iter().map(mean_of_tissue).collect();
+    let (_, nz, ny, nx) = image.dim();
+    let [along_z, along_y, along_x] = [nz, ny, nx].map(|n| intervals(n, edge, rng.random_range(0..edge)));
+    for z in &along_z {
+        for y in &along_y {
+            for x in &along_x {
+                if !rng.random_bool(f64::from(probability)) {
+                    continue;
+                }
+                for (mut channel, &mean) in image.outer_iter_mut().zip(&means) {
+                    channel
+                        .slice_each_axis_mut(|axis| Slice::from([z, y, x][axis.axis.index()].clone()))
+                        .mapv_inplace(|value| if value == 0.0 { 0.0 } else { mean });
+                }
+            }
+        }
+    }
+}
+
+/// Mean over the voxels that are not 0; 0 if there are none.
+fn mean_of_tissue(channel: ArrayView3<f32>) -> f32 {
+    let (sum, count) = channel
+        .iter()
+        .filter(|&&value| value != 0.0)
+        .fold((0.0, 0_usize), |(sum, count), &value| (sum + f64::from(value), count + 1));
+    if count == 0 { 0.0 } else { (sum / count as f64) as f32 }
+}
+
+/// Divides `0..n` into intervals of `edge`, the first of which starts `offset` before 0.
+fn intervals(n: usize, edge: usize, offset: usize) -> Vec<Range<usize>> {
+    let starts = (0..n + offset).step_by(edge);
+    starts.map(|start| start.saturating_sub(offset)..(start + edge).saturating_sub(offset).min(n)).collect()
 }

@@ -87,7 +87,7 @@ pub(super) fn check_augment(augment: Augment, preprocess: &ValidPreprocess) -> a
 }
 
 /// Requires intensities within 0 to 1 where the augmentation or the learned fill assumes them. A gamma change is not defined
-/// for negative values, and the U-Net's outputs lie within 0 to 1.
+/// for negative values, hiding takes 0 for air, and the U-Net's outputs lie within 0 to 1.
 pub(super) fn check_range(
     intensity: Intensity,
     augment: &ValidAugment,
@@ -97,12 +97,14 @@ pub(super) fn check_range(
         return Ok(());
     }
     let kind = intensity.kind();
-    let found = augment.settings().intensity;
-    if found > 0.0 {
-        return Err(invalid_input(format!(
-            "config: augment.intensity: expected 0 with preprocess.intensity = {kind}, whose values are not within 0 to 1, found \
-             {found}"
-        )));
+    let Augment { intensity, hide, .. } = *augment.settings();
+    for (key, found) in [("intensity", intensity), ("hide", hide)] {
+        if found > 0.0 {
+            return Err(invalid_input(format!(
+                "config: augment.{key}: expected 0 with preprocess.intensity = {kind}, whose values are not within 0 to 1, found \
+                 {found}"
+            )));
+        }
     }
     if let Some(learned) = fills.iter().find(|fill| fill.is_learned()) {
         return Err(invalid_input(format!(

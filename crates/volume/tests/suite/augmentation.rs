@@ -1,4 +1,4 @@
-//! Augmentation preserves air, range and order of intensities, and the image itself when off.
+//! Augmentation preserves air and range, intensity changes preserve order, and settings that are off preserve the image.
 
 use ndarray::Array4;
 use proptest::prelude::*;
@@ -34,6 +34,16 @@ fn about_half_of_the_images_are_mirrored_along_x() {
     });
     let flips = flips.count();
     assert!((25..=75).contains(&flips), "{flips} of 100");
+}
+
+#[test]
+fn boxes_are_hidden_with_the_probability_that_was_set() {
+    let hidden = (0..200).map(|seed| {
+        let changed = apply(Augment { hide: 0.3, hide_voxels: 2, ..Augment::default() }, seed);
+        changed.iter().zip(&image()).filter(|(after, before)| after != before).count()
+    });
+    let share = hidden.sum::<usize>() as f64 / (200.0 * 2.0 * 4.0 * 5.0 * 6.0);
+    assert!((0.27..0.33).contains(&share), "{share}");
 }
 
 proptest! {
@@ -73,7 +83,32 @@ proptest! {
 
     #[test]
     fn the_same_seed_gives_the_same_image(seed in any::<u64>()) {
-        let augment = Augment { shift_voxels: 2, flip: true, intensity: 0.3 };
+        let augment = Augment { shift_voxels: 2, flip: true, intensity: 0.3, hide: 0.3, hide_voxels: 3 };
         prop_assert_eq!(apply(augment, seed), apply(augment, seed));
+    }
+
+    /// Hidden voxels form whole boxes of a grid, the same in both channels; all others, and air, are unchanged.
+    #[test]
+    fn boxes_are_hidden_whole_and_in_all_channels(seed in any::<u64>(), hide in 0.01_f32..0.9, edge in 1_usize..9) {
+        let augment = Augment { hide, hide_voxels: edge, ..Augment::default() };
+        let (original, changed) = (image(), apply(augment, seed));
+        let means: Vec<f32> = original.outer_iter().map(|channel| {
+            let tissue: Vec<f64> = channel.iter().filter(|&&v| v > 0.0).map(|&v| f64::from(v)).collect();
+            (tissue.iter().sum::<f64>() / tissue.len() as f64) as f32
+        }).collect();
+        let fits = |origin: [usize; 3]| {
+            let mut hidden_of = std::collections::HashMap::new();
+            original.indexed_iter().all(|((c, z, y, x), &before)| {
+                let after = changed[[c, z, y, x]];
+                if before == 0.0 {
+                    return after == 0.0;
+                }
+                let hidden = after == means[c] && before != means[c];
+                let cell = [z, y, x].iter().zip(origin).map(|(i, o)| (i + o) / edge).collect::<Vec<_>>();
+                (hidden || after == before) && *hidden_of.entry(cell).or_insert(hidden) == hidden
+            })
+        };
+        let mut origins = (0..edge).flat_map(|z| (0..edge).flat_map(move |y| (0..edge).map(move |x| [z, y, x])));
+        prop_assert!(origins.any(fits));
     }
 }

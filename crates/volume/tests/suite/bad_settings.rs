@@ -43,6 +43,12 @@ fn augmentation() {
     for intensity in [-0.1, 1.1, f32::NAN] {
         rejected(Augment { intensity, ..Augment::default() }.check(), "intensity");
     }
+    for hide in [-0.1, 0.95, f32::NAN] {
+        rejected(Augment { hide, hide_voxels: 4, ..Augment::default() }.check(), "hide");
+    }
+    for hide_voxels in [0, 1025] {
+        rejected(Augment { hide: 0.5, hide_voxels, ..Augment::default() }.check(), "hide_voxels");
+    }
 }
 
 #[test]
