@@ -69,7 +69,7 @@ fn a_tensor_and_a_scan_of_the_same_image_have_the_same_scores() {
     let contract = "channels = [\"t1\", \"t2\"]\norientation = \"stored\"\naxes = \"zyx\"\nintensity = \"none\"\n\
         crop = [20, 24, 28]\n[output]\nkind = \"logit\"\nclasses = [\"benign\", \"malignant\"]\n";
     fs::write(untrained.path("model.input.toml"), contract).unwrap();
-    for more in [&[][..], &["--by-sequence"], &["--fill", "mean"], &["--masked"]] {
+    for more in [&[][..], &["--by-sequence"], &["--fill", "mean"], &["--masked", "true"]] {
         let (model, out) = (untrained.text("model.safetensors"), untrained.text("out"));
         let to = ["explain", case.to_str().unwrap(), "--model", &model, "--out", &out, "--regions", "6"];
         succeed(relevox(&[&to[..], &["--sequence", "t2"], more].concat()));

@@ -38,6 +38,8 @@ pub struct ClassifierConfig {
     pub keep: EpochSelection,
     /// Number of networks in the ensemble, whose logits are averaged.
     pub networks: usize,
+    /// Trains on labels that are shuffled among the cases of a split, as a control.
+    pub shuffle_labels: bool,
 }
 
 /// Selection of the epoch whose weights are used.

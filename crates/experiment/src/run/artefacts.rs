@@ -40,6 +40,10 @@ pub(crate) const ARTEFACTS: [&str; 25] = [
     "report.html",
 ];
 
+/// Names of files without a sidecar: those that every command writes anew, and the state that only an interrupted training reads.
+pub(super) const WITHOUT_SIDECAR: [&str; 5] =
+    [CONFIG, LOCK, "manifest.json", "left_out.csv", "last.safetensors"];
+
 /// Names of the temporary files that are created directly in a run's folder.
 pub(super) fn temporary_names() -> impl Iterator<Item = String> {
     let names = ARTEFACTS.into_iter().chain([CONFIG]);

@@ -9,6 +9,8 @@ use super::hash::hash_file;
 use super::inputs::Inputs;
 use super::sidecar::{self, Sidecar, State, sidecar_path};
 use super::write::{remove_file, replace, write_error};
+use super::written::Written;
+use crate::failure::invalid_input;
 
 /// The folder of a run, locked against other commands.
 #[derive(Debug)]
@@ -36,19 +38,37 @@ impl Run {
     /// Computes the content hash of an artefact.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) if the artefact can't be read.
+    /// Returns an [`InputError`](crate::failure::InputError) if the artefact can't be read, or is not what was written.
     pub fn hash(&self, artefact: &str) -> anyhow::Result<String> {
-        hash_file(&self.path(artefact))
+        let path = self.path(artefact);
+        let hash = hash_file(&path)?;
+        let written = Sidecar::read(&self.root, artefact)
+            .and_then(|sidecar| sidecar.files.into_iter().find(|file| file.name == artefact));
+        if written.is_some_and(|written| written.sha256 != hash) {
+            return Err(invalid_input(format!(
+                "{}: was changed since it was made; remove it, and run the same command again",
+                path.display()
+            )));
+        }
+        Ok(hash)
     }
 
-    /// Returns the state of an artefact with respect to its inputs.
-    pub fn state(&self, artefact: &str, inputs: &Inputs) -> State {
-        sidecar::state(&self.root, artefact, inputs)
+    /// Returns the state of an artefact with respect to its inputs. Files that were changed since they were made are removed,
+    /// with a message.
+    ///
+    /// # Errors
+    /// Returns an error that names the file that can't be removed.
+    pub fn state(&self, artefact: &str, inputs: &Inputs) -> anyhow::Result<State> {
+        sidecar::remove_damaged(&self.root, artefact)?;
+        Ok(sidecar::state(&self.root, artefact, inputs))
     }
 
-    /// Returns true if an artefact exists and was made from these inputs.
-    pub fn is_current(&self, artefact: &str, inputs: &Inputs) -> bool {
-        sidecar::is_current(&self.root, artefact, inputs)
+    /// Returns true if an artefact is as it was made from these inputs. As [`Run::state`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Run::state`].
+    pub fn is_current(&self, artefact: &str, inputs: &Inputs) -> anyhow::Result<bool> {
+        Ok(self.state(artefact, inputs)? == State::Current)
     }
 
     /// Makes a file unless it is current, and returns true if it was made. `make` must write it atomically (see
@@ -76,7 +96,7 @@ impl Run {
         inputs: &Inputs,
         make: impl FnOnce(&Path) -> anyhow::Result<Vec<String>>,
     ) -> anyhow::Result<bool> {
-        if self.is_current(artefact, inputs) {
+        if self.is_current(artefact, inputs)? {
             return Ok(false);
         }
         // If the process is killed during `make`, the old sidecar must not describe the new file.
@@ -135,8 +155,15 @@ impl Run {
         inputs: &Inputs,
         companions: Vec<String>,
     ) -> anyhow::Result<()> {
-        let mut text =
-            serde_json::to_string_pretty(&Sidecar { complete, inputs: inputs.to_value(), companions })?;
+        let mut names = companions;
+        if complete && self.path(artefact).is_file() && !names.iter().any(|name| name == artefact) {
+            names.insert(0, artefact.to_owned());
+        }
+        let files = names
+            .into_iter()
+            .map(|name| Written::describe(&self.root, name))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut text = serde_json::to_string_pretty(&Sidecar { complete, inputs: inputs.to_value(), files })?;
         text.push('\n');
         replace(&sidecar_path(&self.root, artefact), text.as_bytes())
     }
@@ -187,6 +214,46 @@ mod tests {
         assert!(make().unwrap() && run.path("b.txt").exists());
     }
 
+    /// Writes to a file in place, as an editor or a failing disk does, later than its sidecar.
+    fn damage(path: &Path, bytes: &[u8]) {
+        fs::write(path, bytes).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
+        File::options().append(true).open(path).unwrap().set_modified(later).unwrap();
+    }
+
+    #[test]
+    fn damaged_files_are_made_again() {
+        let (_folder, run) = run();
+        let make = || run.make("a.txt", &inputs(1), |path| replace(path, b"scores")).unwrap();
+        make();
+        for damaged in [&b"sco"[..], b"", b"score5", b"scores and more"] {
+            damage(&run.path("a.txt"), damaged);
+            let error = run.require("a.txt", &inputs(1), "score").unwrap_err().to_string();
+            assert!(error.contains("incomplete, a.txt "), "{error}");
+            assert!(make(), "{damaged:?} was believed");
+            assert_eq!(fs::read(run.path("a.txt")).unwrap(), b"scores");
+            assert!(!make());
+        }
+        damage(&run.path("a.txt"), b"scores");
+        assert!(!make(), "a newer file of the same content is intact");
+    }
+
+    #[test]
+    fn a_change_that_leaves_size_and_time_is_noticed_where_the_file_is_an_input() {
+        let (_folder, run) = run();
+        run.make("a.txt", &inputs(1), |path| replace(path, b"scores")).unwrap();
+        let hash = run.hash("a.txt").unwrap();
+        assert_eq!(hash, super::super::hash_bytes(b"scores"));
+        let path = run.path("a.txt");
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, b"score5").unwrap();
+        File::options().append(true).open(&path).unwrap().set_modified(before).unwrap();
+        assert!(run.is_current("a.txt", &inputs(1)).unwrap());
+        let error = run.hash("a.txt").unwrap_err();
+        assert_eq!(exit_status(&error), ExitStatus::InvalidInput);
+        assert!(error.to_string().contains("was changed since it was made"), "{error}");
+    }
+
     #[test]
     fn failed_artefacts_have_no_sidecar() {
         let (_folder, run) = run();
@@ -197,7 +264,7 @@ mod tests {
         });
         assert!(half.is_err());
         // The file from the second inputs must not pass for one from the first.
-        assert_eq!(run.state("a.txt", &inputs(1)), State::Missing);
+        assert_eq!(run.state("a.txt", &inputs(1)).unwrap(), State::Missing);
     }
 
     #[test]
@@ -205,14 +272,17 @@ mod tests {
         let (_folder, run) = run();
         fs::create_dir(run.path("stage")).unwrap();
         run.begin("stage", &inputs(1)).unwrap();
-        assert_eq!(run.state("stage", &inputs(1)), State::InProgress);
+        assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::InProgress);
         fs::write(run.path("stage/log.csv"), b"x").unwrap();
         run.finish("stage", &inputs(1), vec!["stage/log.csv".to_owned()]).unwrap();
-        assert_eq!(run.state("stage", &inputs(1)), State::Current);
+        assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Current);
         fs::remove_file(run.path("stage/log.csv")).unwrap();
-        assert_eq!(run.state("stage", &inputs(1)), State::Incomplete("stage/log.csv".to_owned()));
+        assert_eq!(
+            run.state("stage", &inputs(1)).unwrap(),
+            State::Incomplete("stage/log.csv is missing".to_owned())
+        );
         run.discard("stage").unwrap();
-        assert_eq!(run.state("stage", &inputs(1)), State::Missing);
+        assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Missing);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The folder of a run: its artefacts, and the inputs each was made from.
 //!
 //! Every artefact has a sidecar, `ARTEFACT.made.json`, with its inputs: settings by value, files by content hash. An
-//! artefact is *current* if it exists and its sidecar lists the inputs that it would be made from now. Only this
-//! decides whether a command makes an artefact again, so an interrupted command resumes where it stopped. Sidecars
-//! contain no times: equal inputs give equal bytes.
+//! artefact is *current* if its sidecar lists the inputs that it would be made from now, and its files are as they were
+//! written: the sidecar has their sizes and hashes. Only this decides whether a command makes an artefact again, so an
+//! interrupted command resumes where it stopped. Sidecars contain no times: equal inputs give equal bytes.
 
 mod artefacts;
 mod folder;
@@ -14,7 +14,9 @@ mod inputs;
 mod manifest;
 mod open;
 mod sidecar;
+mod verify;
 mod write;
+mod written;
 
 #[cfg(test)]
 pub(crate) use artefacts::ARTEFACTS;
@@ -26,4 +28,5 @@ pub use inputs::Inputs;
 pub use manifest::StageTimer;
 pub use open::{CONFIG, OpenMode, RunSpec, Unusable};
 pub use sidecar::{SIDECAR, State, is_current, require, unavailable};
+pub use verify::{Verified, verify};
 pub use write::{check_writable, replace};

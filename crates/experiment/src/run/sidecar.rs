@@ -1,14 +1,18 @@
 //! Sidecars: the inputs that an artefact was made from, and whether they still apply.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::inputs::Inputs;
+use super::write::remove_file;
+use super::written::{Check, Written};
 use crate::failure::invalid_input;
 use crate::program;
+use crate::progress::print_status;
 
 /// Suffix of a sidecar's name, after that of its artefact.
 pub const SIDECAR: &str = ".made.json";
@@ -20,9 +24,15 @@ pub(super) struct Sidecar {
     pub complete: bool,
     /// Inputs of the artefact.
     pub inputs: Value,
-    /// Further files that belong to the artefact.
-    #[serde(rename = "beside", default, skip_serializing_if = "Vec::is_empty")]
-    pub companions: Vec<String>,
+    /// All files of the artefact as they were written; none while a stage is in progress.
+    pub files: Vec<Written>,
+}
+
+impl Sidecar {
+    /// Reads an artefact's sidecar; `None` if there is none, or none that can be read.
+    pub fn read(root: &Path, artefact: &str) -> Option<Self> {
+        serde_json::from_slice(&fs::read(sidecar_path(root, artefact)).ok()?).ok()
+    }
 }
 
 /// State of an artefact with respect to its current inputs.
@@ -30,7 +40,7 @@ pub(super) struct Sidecar {
 pub enum State {
     /// The artefact or its sidecar does not exist.
     Missing,
-    /// The artefact was made from the current inputs, but this file that belongs to it is missing.
+    /// The artefact was made from the current inputs, but one of its files is missing or was changed since; describes it.
     Incomplete(String),
     /// The stage was started with the current inputs and has not finished.
     InProgress,
@@ -40,10 +50,10 @@ pub enum State {
     Stale(String),
 }
 
-/// Returns the state of an artefact in a run folder.
+/// Returns the state of an artefact in a run folder. A file is taken for unchanged if it has its size and is not newer than
+/// the sidecar; a newer one is compared by its content.
 pub(super) fn state(root: &Path, artefact: &str, inputs: &Inputs) -> State {
-    let sidecar = fs::read(sidecar_path(root, artefact)).ok();
-    let Some(sidecar) = sidecar.and_then(|bytes| serde_json::from_slice::<Sidecar>(&bytes).ok()) else {
+    let Some(sidecar) = Sidecar::read(root, artefact) else {
         return State::Missing;
     };
     if let Some(difference) = inputs.difference(&sidecar.inputs) {
@@ -55,10 +65,49 @@ pub(super) fn state(root: &Path, artefact: &str, inputs: &Inputs) -> State {
     if !root.join(artefact).exists() {
         return State::Missing;
     }
-    match sidecar.companions.into_iter().find(|name| !root.join(name).exists()) {
-        Some(missing) => State::Incomplete(missing),
+    match first_damage(root, artefact, &sidecar) {
+        Some((file, found)) => State::Incomplete(format!("{} {found}", file.name)),
         None => State::Current,
     }
+}
+
+/// Finds the first file of an artefact that is missing or was changed since, with what was found.
+fn first_damage<'a>(root: &Path, artefact: &str, sidecar: &'a Sidecar) -> Option<(&'a Written, String)> {
+    let made = modified(&sidecar_path(root, artefact));
+    sidecar.files.iter().find_map(|file| Some((file, file.damage(root, Check::Quick { made })?)))
+}
+
+/// Removes the files of an artefact that were changed since they were made, with a message for each: they count as missing. If
+/// files are newer than the sidecar and unchanged, as in a copied folder, the sidecar becomes the newest, so that their content is
+/// not compared again.
+///
+/// # Errors
+/// Returns an error that names the file that can't be removed.
+pub(super) fn remove_damaged(root: &Path, artefact: &str) -> anyhow::Result<()> {
+    let Some(sidecar) = Sidecar::read(root, artefact) else {
+        return Ok(());
+    };
+    let path = sidecar_path(root, artefact);
+    let made = modified(&path);
+    for file in &sidecar.files {
+        let path = root.join(&file.name);
+        if let Some(found) = file.damage(root, Check::Quick { made })
+            && path.exists()
+        {
+            print_status(format!("{}: {found}; making it again", path.display()));
+            remove_file(&path)?;
+        }
+    }
+    if sidecar.files.iter().any(|file| modified(&root.join(&file.name)) > made) {
+        // Where this fails, contents are compared again next time.
+        let _ =
+            File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+    }
+    Ok(())
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
 /// Returns true if a run folder contains an artefact made from these inputs. Does not require the folder's lock.
@@ -76,7 +125,7 @@ pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> a
     let found = match state(root, artefact, inputs) {
         State::Current => return Ok(()),
         State::Missing => "not found".to_owned(),
-        State::Incomplete(missing) => format!("incomplete, {missing} is missing"),
+        State::Incomplete(damage) => format!("incomplete, {damage}"),
         State::InProgress => "not finished".to_owned(),
         State::Stale(difference) => format!("made from other inputs ({difference})"),
     };

@@ -214,7 +214,7 @@ fn train(
 ) -> anyhow::Result<Work> {
     let (run, files) = (&session.run, Files::of(variant));
     let inputs = inputs(session, &network.hash, partition, variant)?;
-    let state = run.state(files.folder, &inputs);
+    let state = run.state(files.folder, &inputs)?;
     if state == State::Current {
         return Ok(Work { made: 0, current: 1 });
     }

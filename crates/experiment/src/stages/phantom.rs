@@ -23,7 +23,7 @@ pub fn inputs(config: &Config) -> Inputs {
 /// Returns an error if a file can't be written.
 pub fn run(run: &Run, config: &ValidConfig) -> anyhow::Result<Work> {
     let inputs = inputs(config);
-    let state = run.state(PHANTOM, &inputs);
+    let state = run.state(PHANTOM, &inputs)?;
     if state == State::Current && is_complete(run.root(), config) {
         return Ok(Work { made: 0, current: config.phantom.cases });
     }
@@ -43,7 +43,7 @@ pub fn run(run: &Run, config: &ValidConfig) -> anyhow::Result<Work> {
         work.count(true);
         progress.advance(1);
     }
-    run.finish(PHANTOM, &inputs, Vec::new())?;
+    run.finish(PHANTOM, &inputs, files(run.root())?)?;
     Ok(work)
 }
 
@@ -67,6 +67,20 @@ fn is_complete(root: &Path, config: &Config) -> bool {
         cases.iter().filter_map(|case| fs::read_dir(case).ok()).map(|files| files.flatten().count()).sum()
     });
     scans == config.phantom.cases * (SEQUENCES.len() + 1)
+}
+
+/// Lists the files of all cases, relative to the run's folder.
+fn files(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for case in cases(&root.join(PHANTOM))? {
+        for file in fs::read_dir(case)? {
+            let path = file?.path();
+            let name: Vec<_> = path.strip_prefix(root)?.iter().map(|part| part.to_string_lossy()).collect();
+            files.push(name.join("/"));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Lists the folders of the cases.

@@ -10,6 +10,7 @@ mod run_args;
 mod scans;
 mod slic;
 mod table;
+mod verify;
 mod view;
 
 use std::io::Write;
@@ -27,6 +28,7 @@ pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
 pub use run_args::RunArgs;
 pub use slic::SlicArgs;
+pub use verify::VerifyArgs;
 pub use view::ViewArgs;
 
 /// Options of every command.
@@ -64,6 +66,10 @@ pub enum Command {
     Evaluate(RunArgs),
     /// Draws the figures and writes report.html.
     Report(RunArgs),
+    /// Compares the files of a run with what was written: lists files that are missing, were changed, or belong to no artefact.
+    ///
+    /// Every command compares sizes, and contents of files that are newer than their record; this compares all contents.
+    Verify(VerifyArgs),
     /// Describes scans, a case or a cohort, and what a network's contract would do with them; needs no network.
     Inspect(InspectArgs),
     /// Segments a NIfTI volume into supervoxels; needs no run.
@@ -98,6 +104,7 @@ impl Command {
             Self::Score(args) => commands::score(args.into(), options),
             Self::Evaluate(args) => commands::evaluate(args.into(), options),
             Self::Report(args) => commands::report(args.into(), options),
+            Self::Verify(args) => options.require_cpu("verify").and_then(|()| verify::run(&args)),
             Self::Slic(args) => options.require_cpu("slic").and_then(|()| slic::run(&args)),
             Self::Inspect(args) => options.require_cpu("inspect").and_then(|()| inspect::run(&args)),
             Self::Explain(args) => explain::run(&args, options),

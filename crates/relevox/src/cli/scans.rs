@@ -18,18 +18,18 @@ pub struct ScansArgs {
     #[arg(required_unless_present_any = ["scan", "tensor", "cohort"], conflicts_with_all = ["scan", "cohort"], value_name = "CASE")]
     pub cases: Vec<PathBuf>,
     /// All cases of a cohort, as reproduce's --cohort takes it: a folder of cases, or a CSV that lists them.
-    #[arg(long, value_name = "DIR|LIST.csv", conflicts_with = "scan")]
+    #[arg(help_heading = "Scans", long, value_name = "DIR|LIST.csv", conflicts_with = "scan")]
     pub cohort: Option<PathBuf>,
     /// One sequence as a file, in place of a case; once for each. Volumes of a 4D file are counted from 0: t1=FILE#0.
-    #[arg(long, value_name = "NAME=FILE")]
+    #[arg(help_heading = "Scans", long, value_name = "NAME=FILE")]
     pub scan: Vec<String>,
     /// Expert's segmentation of the case's tumour, on the scan's voxels in any orientation; all labels above 0 count. The masks
     /// are compared with it, and the page shows it; no relevance depends on it [default: the one that is named after the
     /// case (X_seg.nii.gz), in its folder, its BIDS derivatives or its dataset.json].
-    #[arg(long, value_name = "SEG.nii.gz", conflicts_with_all = ["tensor", "cohort", "no_outline"])]
+    #[arg(help_heading = "Scans", long, value_name = "SEG.nii.gz", conflicts_with_all = ["tensor", "cohort", "no_outline"])]
     pub outline: Option<String>,
     /// Leaves out the expert's segmentation.
-    #[arg(long, conflicts_with = "tensor")]
+    #[arg(help_heading = "Scans", long, conflicts_with = "tensor")]
     pub no_outline: bool,
 }
 

@@ -36,7 +36,7 @@ pub fn make(
     for row in shown {
         interrupt::check()?;
         let artefact = format!("{FOLDER}/{}.html", row.case);
-        if session.run.is_current(&artefact, inputs) {
+        if session.run.is_current(&artefact, inputs)? {
             work.count(false);
         } else {
             let html = page(results, row).with_context(|| format!("making {artefact}"))?;

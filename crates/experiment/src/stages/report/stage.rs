@@ -33,7 +33,7 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
     let (mut work, mut drawn) = (Work::default(), Vec::new());
     for kind in FigureKind::ALL {
         let artefact = format!("figures/{}", kind.file());
-        if session.run.is_current(&artefact, &inputs) {
+        if session.run.is_current(&artefact, &inputs)? {
             work.count(false);
         } else if let Some(png) = draw(kind, &results).with_context(|| format!("drawing {artefact}"))? {
             work.count(session.run.make(&artefact, &inputs, |path| replace(path, &png))?);

@@ -1,6 +1,7 @@
 //! Training and validation images.
 
 use rand::SeedableRng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use relevox_models::train::Examples;
 use relevox_volume::augment::ValidAugment;
@@ -15,6 +16,7 @@ use crate::stages::cohort::Scans;
 pub(super) struct Images<'a> {
     scans: &'a Scans,
     cases: Vec<&'a CohortCase>,
+    labels: Vec<bool>,
     augment: ValidAugment,
     seed: u64,
     stream: String,
@@ -22,9 +24,15 @@ pub(super) struct Images<'a> {
 
 impl<'a> Images<'a> {
     pub(super) fn new(scans: &'a Scans, split: Split, config: &ValidConfig, member: &Member) -> Self {
-        let cases = scans.split(split).collect();
+        let cases: Vec<_> = scans.split(split).collect();
+        let mut labels: Vec<bool> = cases.iter().map(|case| case.label).collect();
+        if config.classifier.shuffle_labels {
+            // The same for all networks of an ensemble.
+            let seed = stream_seed(config.seed, &format!("shuffled labels/{split}"));
+            labels.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        }
         let augment = *config.augment();
-        Self { scans, cases, augment, seed: config.seed, stream: member.stream("augment") }
+        Self { scans, cases, labels, augment, seed: config.seed, stream: member.stream("augment") }
     }
 }
 
@@ -40,7 +48,7 @@ impl Examples for Images<'_> {
     }
 
     fn label(&self, index: usize) -> bool {
-        self.cases[index].label
+        self.labels[index]
     }
 
     fn image(

@@ -47,7 +47,7 @@ pub fn require_started(root: &Path) -> anyhow::Result<()> {
 pub fn run(session: &Session) -> anyhow::Result<Work> {
     let (run, inputs) = (&session.run, inputs(session));
     let mut work = Work::default();
-    let state = run.state(FOLDER, &inputs);
+    let state = run.state(FOLDER, &inputs)?;
     if state == State::Current {
         work.count(false);
     } else {

@@ -27,6 +27,7 @@ pub struct ExplainArgs {
     pub scans: ScansArgs,
     /// Weights of the classifier. If repeated, the mean of the networks' logits is explained.
     #[arg(
+        help_heading = "Network",
         long,
         visible_alias = "model",
         required_unless_present = "command",
@@ -37,6 +38,7 @@ pub struct ExplainArgs {
     /// External program in place of weights, which classifies batches in files: docs/COMMAND.md describes the protocol. Split
     /// into words as by a shell, but run without one. Scans need the contract of --input.
     #[arg(
+        help_heading = "Network",
         long,
         value_name = "CMD",
         conflicts_with_all = ["depth", "stem_stride", "max_pool", "width", "dense", "memory"]
@@ -44,10 +46,17 @@ pub struct ExplainArgs {
     pub command: Option<String>,
     /// What computes the network of an ONNX file: relevox, onnxruntime (every region is a whole forward pass), or auto: relevox,
     /// and ONNX Runtime for networks with operators that Relevox does not have. docs/RUNTIME.md tells how its library is found.
-    #[arg(long, value_name = "auto|relevox|onnxruntime", default_value = "auto", conflicts_with = "command")]
+    #[arg(
+        help_heading = "Network",
+        long,
+        value_name = "auto|relevox|onnxruntime",
+        default_value = "auto",
+        conflicts_with = "command"
+    )]
     pub runtime: Runtime,
     /// Time limit of --command for each batch, the first of which includes its start.
     #[arg(
+        help_heading = "Network",
         long,
         value_name = "SECONDS",
         default_value = "600",
@@ -59,6 +68,7 @@ pub struct ExplainArgs {
     /// order of the axes. Nothing is assumed about its preprocessing. Of an archive of several arrays, FILE.npz#NAME. Also writes
     /// METHOD.npy.
     #[arg(
+        help_heading = "Scans",
         long,
         value_name = "X.npy|X.npz",
         conflicts_with_all = ["cases", "cohort", "scan", "crop", "downsample", "bids_derivatives"]
@@ -66,78 +76,85 @@ pub struct ExplainArgs {
     pub tensor: Option<String>,
     /// The network's outputs on the unperturbed scan or tensor, as your own program computes them. Others are refused: the guard
     /// against a wrong contract.
-    #[arg(long, value_delimiter = ',', value_name = "A,B,…", allow_hyphen_values = true)]
+    #[arg(
+        help_heading = "Network",
+        long,
+        value_delimiter = ',',
+        value_name = "A,B,…",
+        allow_hyphen_values = true
+    )]
     pub expect: Option<Vec<f64>>,
     /// Output folder. For each method METHOD.nii.gz (relevance, 0 to 100), METHOD-mask.nii.gz and METHOD.csv (by region);
     /// overview.png, index.html (a page to look into, in any browser) and explanation.json.
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = "Output", long, value_name = "DIR")]
     pub out: PathBuf,
     /// The methods and their settings.
     #[command(flatten)]
     pub methods: MethodArgs,
     /// Contract of the network's input [default: MODEL.input.toml beside the weights, else the checkpoint's metadata].
-    #[arg(long, value_name = "I.toml")]
+    #[arg(help_heading = "Network's input", long, value_name = "I.toml")]
     pub input: Option<PathBuf>,
     /// Replaces one key of the contract, e.g. intensity=zscore, orientation=RAS or network.stem_stride=1; may be
     /// repeated.
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(help_heading = "Network's input", long, value_name = "KEY=VALUE")]
     pub input_set: Vec<String>,
     /// Meaning of the outputs: logit, sigmoid, softmax or value, as the contract's output.kind [default: the contract's; of a
     /// tensor's network without one, logit or softmax].
-    #[arg(long, value_name = "KIND")]
+    #[arg(help_heading = "Network", long, value_name = "KIND")]
     pub output: Option<OutputKind>,
     /// Class to explain, by the contract's name or by index [default: the contract's target, else the predicted class].
-    #[arg(long, value_name = "CLASS")]
+    #[arg(help_heading = "Network", long, value_name = "CLASS")]
     pub target: Option<String>,
     /// Regions as a label volume in the scanner's coordinates: on the scan's grid, the crop's, or any other, of which the
     /// nearest label is taken; of a tensor, an array or volume of its shape [default: computed by SLIC].
-    #[arg(long, value_name = "L.nii.gz|L.npy")]
+    #[arg(help_heading = "Regions", long, value_name = "L.nii.gz|L.npy")]
     pub labels: Option<PathBuf>,
     /// Label of voxels outside all regions, or none: every label is a region [default: 0].
-    #[arg(long, requires = "labels", value_name = "LABEL|none")]
+    #[arg(help_heading = "Regions", long, requires = "labels", value_name = "LABEL|none")]
     pub background: Option<Background>,
     /// Sequence that SLIC segments [default: the contract's or the run's, else t2]; of a tensor, a channel by index or name
     /// [default: 0].
-    #[arg(long, conflicts_with = "labels")]
+    #[arg(help_heading = "Regions", long, conflicts_with = "labels")]
     pub sequence: Option<String>,
     /// Number of regions requested from SLIC [default: the contract's or the run's, else 100].
-    #[arg(long, conflicts_with = "labels")]
+    #[arg(help_heading = "Regions", long, conflicts_with = "labels")]
     pub regions: Option<usize>,
     /// SLIC's compactness: balances spatial proximity against intensity similarity; higher is more compact [default: the
     /// contract's or the run's, else 0.1].
-    #[arg(long, conflicts_with = "labels")]
+    #[arg(help_heading = "Regions", long, conflicts_with = "labels")]
     pub compactness: Option<f64>,
     /// Whether only the brain is segmented [default: the contract's or the run's, else true].
-    #[arg(long, conflicts_with = "labels", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(help_heading = "Regions", long, conflicts_with = "labels", value_name = "BOOL")]
     pub masked: Option<bool>,
     /// Depth of the network: 10, 18, 34, 50, 101, 152 or 200. Must agree with the weights.
-    #[arg(long)]
+    #[arg(help_heading = "Network", long)]
     pub depth: Option<usize>,
     /// Stride of the network's first convolution, as the contract's network.stem_stride: 1 for MONAI's resnet by default
     /// (conv1_t_stride), 2 for the paper's and MedicalNet's. Weights from elsewhere do not tell.
-    #[arg(long)]
+    #[arg(help_heading = "Network", long)]
     pub stem_stride: Option<usize>,
     /// Whether a max pool follows the first convolution, as the contract's network.max_pool: true for MONAI's resnet by
     /// default (no_max_pool=False). Weights from elsewhere do not tell.
-    #[arg(long, value_name = "BOOL")]
+    #[arg(help_heading = "Network", long, value_name = "BOOL")]
     pub max_pool: Option<bool>,
     /// Number of channels of the first residual stage. Must agree with the weights.
-    #[arg(long)]
+    #[arg(help_heading = "Network", long)]
     pub width: Option<usize>,
     /// Size of the centre crop in voxels, in the order of the contract's axes. Must agree with the contract.
-    #[arg(long, value_delimiter = ',', value_name = "Z,Y,X")]
+    #[arg(help_heading = "Network's input", long, value_delimiter = ',', value_name = "Z,Y,X")]
     pub crop: Option<Vec<usize>>,
     /// Downsampling factor. Must agree with the contract.
-    #[arg(long)]
+    #[arg(help_heading = "Network's input", long)]
     pub downsample: Option<usize>,
     /// Also perturbs one sequence at a time, to show which contrast a region's relevance is due to: writes
     /// perturb-SEQUENCE.csv and perturb-SEQUENCE.nii.gz on a common scale, and prints each sequence's mean |Δlogit|.
-    #[arg(long)]
+    #[arg(help_heading = "Explanation", long)]
     pub by_sequence: bool,
     /// Also finds minimal sets of regions along the first method's ranking, and writes them as sufficient.nii.gz (kept alone,
     /// they keep the answer) and necessary.nii.gz (replaced, they change it). The answer is whether the class is predicted or,
     /// with a SHARE, that its logit keeps at least this share of its distance from the scan without any region.
     #[arg(
+        help_heading = "Explanation",
         long,
         value_name = "SHARE",
         num_args = 0..=1,
@@ -147,21 +164,21 @@ pub struct ExplainArgs {
     )]
     pub sets: Option<Answer>,
     /// Sequence in overview.png, and the first of index.html [default: that of the regions].
-    #[arg(long, value_name = "S")]
+    #[arg(help_heading = "Output", long, value_name = "S")]
     pub png_sequence: Option<String>,
     /// Writes neither overview.png nor index.html.
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub no_pictures: bool,
     /// Names the outputs as BIDS derivatives, sub-ID_desc-METHOD_map.nii.gz, each with a JSON file that states method, weights
     /// and contract; without pictures.
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub bids_derivatives: bool,
     /// Runs a full forward pass per region instead of incremental inference.
-    #[arg(long)]
+    #[arg(help_heading = "Computation", long)]
     pub dense: bool,
     /// Memory limit in MiB for cached activations and the regions processed together [default: 1280]; on a GPU, for a
     /// batch of whole scans [default: 8192]. Layers that do not fit are recomputed around each region.
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = "Computation", long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub memory: Option<u32>,
 }
 

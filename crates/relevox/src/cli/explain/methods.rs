@@ -18,21 +18,21 @@ use crate::{FillSource, MaskRule, Method, MethodSettings};
 pub struct MethodArgs {
     /// Methods, the main one first: diffused, perturb, lime, kernel-shap, hierarchical, rise, occlusion, gradcam,
     /// gradcam-pp; of several cases also pooled (the first method's relevance, learned from other patients' cases) [default: diffused,perturb].
-    #[arg(long, value_delimiter = ',', value_name = "A,B,…", value_parser = method)]
+    #[arg(help_heading = "Explanation", long, value_delimiter = ',', value_name = "A,B,…", value_parser = method)]
     pub method: Vec<Method>,
     /// Fill that replaces a region: blank, min, max, mean (of the brain) or, by a trained U-Net, learned=U.safetensors
     /// [default: mean].
-    #[arg(long, value_parser = fill)]
+    #[arg(help_heading = "Explanation", long, value_parser = fill)]
     pub fill: Option<FillOption>,
     /// Number of coalitions of lime and kernel-shap [default: 1000], of evaluations of hierarchical [default: 1000], and of
     /// masks of rise [default: 4000].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(help_heading = "Explanation", long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub samples: Option<u32>,
     /// Seed of lime, kernel-shap, hierarchical and rise.
-    #[arg(long, default_value_t = 0)]
+    #[arg(help_heading = "Explanation", long, default_value_t = 0)]
     pub seed: u64,
     /// Threshold of masks, found without labels: otsu, otsu_volume (regions weighted by their volume of brain) or mixture.
-    #[arg(long, default_value = "otsu_volume", value_name = "RULE")]
+    #[arg(help_heading = "Explanation", long, default_value = "otsu_volume", value_name = "RULE")]
     pub mask: LabelFree,
 }
 
