@@ -37,12 +37,14 @@ pub struct Augment {
     pub hide: f32,
     /// Edge length of these boxes, in voxels of the image: 1 to 1024 where `hide` is above 0.
     pub hide_voxels: usize,
+    /// Number of empty images per training image, 0 to 1: see [`ValidAugment::empty`].
+    pub empty: f32,
 }
 
 impl Augment {
     /// Returns whether the settings leave every image unchanged.
     pub fn is_off(&self) -> bool {
-        self.shift_voxels == 0 && !self.flip && self.intensity == 0.0 && self.hide == 0.0
+        self.shift_voxels == 0 && !self.flip && self.intensity == 0.0 && self.hide == 0.0 && self.empty == 0.0
     }
 
     /// Validates the settings.
@@ -65,6 +67,9 @@ impl Augment {
         if self.hide > 0.0 && !(1..=LARGEST_BOX).contains(&self.hide_voxels) {
             return invalid("hide_voxels", "1 to 1024", self.hide_voxels.to_string());
         }
+        if !(0.0..=1.0).contains(&self.empty) {
+            return invalid("empty", "0 to 1", self.empty.to_string());
+        }
         Ok(ValidAugment(self))
     }
 }
@@ -84,7 +89,7 @@ impl ValidAugment {
     /// # Shapes
     /// `[c, z, y, x]` in and out. All channels are shifted, mirrored and hidden together; each has its own intensity change.
     pub fn apply(&self, image: ArrayView4<f32>, rng: &mut ChaCha8Rng) -> Array4<f32> {
-        let Augment { shift_voxels, flip, intensity, hide, hide_voxels } = self.0;
+        let Augment { shift_voxels, flip, intensity, hide, hide_voxels, .. } = self.0;
         let reach = i32::try_from(shift_voxels).unwrap_or(i32::MAX);
         let shift = [(); 3].map(|()| rng.random_range(-reach..=reach) as isize);
         let mirror = flip && rng.random_bool(0.5);
@@ -101,6 +106,22 @@ impl ValidAugment {
             hide_boxes(&mut augmented, hide, hide_voxels, rng);
         }
         augmented
+    }
+}
+
+impl ValidAugment {
+    /// Returns an augmented image without any finding: each channel is its mean where it is not 0. Where a label says whether a
+    /// finding is present, it is an example of none; a network that has seen no such image may take the fill itself for one.
+    ///
+    /// # Shapes
+    /// `[c, z, y, x]` in and out.
+    pub fn empty(&self, image: ArrayView4<f32>, rng: &mut ChaCha8Rng) -> Array4<f32> {
+        let mut empty = self.apply(image, rng);
+        for mut channel in empty.outer_iter_mut() {
+            let mean = mean_of_tissue(channel.view());
+            channel.mapv_inplace(|value| if value == 0.0 { 0.0 } else { mean });
+        }
+        empty
     }
 }
 

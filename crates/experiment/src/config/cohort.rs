@@ -97,8 +97,8 @@ pub(super) fn check_range(
         return Ok(());
     }
     let kind = intensity.kind();
-    let Augment { intensity, hide, .. } = *augment.settings();
-    for (key, found) in [("intensity", intensity), ("hide", hide)] {
+    let Augment { intensity, hide, empty, .. } = *augment.settings();
+    for (key, found) in [("intensity", intensity), ("hide", hide), ("empty", empty)] {
         if found > 0.0 {
             return Err(invalid_input(format!(
                 "config: augment.{key}: expected 0 with preprocess.intensity = {kind}, whose values are not within 0 to 1, found \

@@ -46,6 +46,24 @@ fn boxes_are_hidden_with_the_probability_that_was_set() {
     assert!((0.27..0.33).contains(&share), "{share}");
 }
 
+#[test]
+fn empty_images_have_one_value_where_there_is_tissue() {
+    let augment = Augment { shift_voxels: 2, intensity: 0.2, empty: 0.5, ..Augment::default() };
+    assert!(!augment.is_off());
+    for seed in 0..20 {
+        let empty = augment.check().unwrap().empty(image().view(), &mut ChaCha8Rng::seed_from_u64(seed));
+        let full = apply(augment, seed);
+        for (channel, of) in empty.outer_iter().zip(full.outer_iter()) {
+            let tissue: Vec<f64> = of.iter().filter(|&&v| v != 0.0).map(|&v| f64::from(v)).collect();
+            let mean = tissue.iter().sum::<f64>() / tissue.len() as f64;
+            for (&value, &before) in channel.iter().zip(of) {
+                let expected = if before == 0.0 { 0.0 } else { mean };
+                assert!((f64::from(value) - expected).abs() < 1e-6);
+            }
+        }
+    }
+}
+
 proptest! {
     /// Both channels are shifted together, by at most the set distance, and air fills the gap.
     #[test]
@@ -83,7 +101,7 @@ proptest! {
 
     #[test]
     fn the_same_seed_gives_the_same_image(seed in any::<u64>()) {
-        let augment = Augment { shift_voxels: 2, flip: true, intensity: 0.3, hide: 0.3, hide_voxels: 3 };
+        let augment = Augment { shift_voxels: 2, flip: true, intensity: 0.3, hide: 0.3, hide_voxels: 3, empty: 0.0 };
         prop_assert_eq!(apply(augment, seed), apply(augment, seed));
     }
 

@@ -46,6 +46,9 @@ fn augmentation() {
     for hide in [-0.1, 0.95, f32::NAN] {
         rejected(Augment { hide, hide_voxels: 4, ..Augment::default() }.check(), "hide");
     }
+    for empty in [-0.1, 1.1, f32::NAN] {
+        rejected(Augment { empty, ..Augment::default() }.check(), "empty");
+    }
     for hide_voxels in [0, 1025] {
         rejected(Augment { hide: 0.5, hide_voxels, ..Augment::default() }.check(), "hide_voxels");
     }

@@ -24,8 +24,12 @@ pub(super) fn train_member(session: &Session, member: &Member) -> anyhow::Result
     let (run, config) = (&session.run, &session.config);
     let images = |split| Images::new(&session.scans, split, config, member);
     let (train, validation) = (images(Split::Train), images(Split::Validation));
-    let positive = session.scans.split(Split::Train).filter(|case| case.label).count();
-    let weight = config.classifier.positive_weight.of(train.len() - positive, positive);
+    // Empty images are not counted: how often they occur does not say how often the finding does.
+    let (mut negative, mut positive) = (0, 0);
+    for case in session.scans.split(Split::Train) {
+        *if case.label { &mut positive } else { &mut negative } += 1;
+    }
+    let weight = config.classifier.positive_weight.of(negative, positive);
     let settings = config.classifier.training(member.seed(config), weight);
     let (last, history) = (run.path(&member.last()), run.path(&member.history()));
     if let Some(folder) = last.parent() {
