@@ -1,15 +1,18 @@
-//! The smallest and largest intensity in each tile, which bound the intensity term of a distance there.
+//! The smallest and largest intensity in each block of a tile, which bound the distances there.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::problem::Problem;
-use super::tiles::{TILE, pieces};
+use super::candidates::{TILE, pieces};
+use super::problem::{Problem, Window};
 
-/// The smallest and largest intensity of each channel over the voxels of each tile; none for a tile outside the mask.
+/// Size of a block along z, y and x: the voxels that share one list of candidates.
+pub(super) const BLOCK: [usize; 3] = [2, 4, TILE[2]];
+
+/// The smallest and largest intensity of each channel over the voxels of each block; none for a block outside the mask.
 pub(super) struct Ranges {
-    tiles: [usize; 3],
+    blocks: [usize; 3],
     channels: usize,
     ranges: Vec<[f32; 2]>,
     inside: Vec<bool>,
@@ -17,25 +20,25 @@ pub(super) struct Ranges {
 
 impl Ranges {
     pub(super) fn compute(problem: &Problem, channels: usize) -> Ranges {
-        let tiles = [0, 1, 2].map(|axis| problem.shape[axis].div_ceil(TILE[axis]));
+        let blocks = [0, 1, 2].map(|axis| problem.shape[axis].div_ceil(BLOCK[axis]));
         let [depth, height, width] = problem.shape;
-        let slabs: Vec<Range<usize>> = pieces(depth, TILE[0]).collect();
+        let slabs: Vec<Range<usize>> = pieces(depth, BLOCK[0]).collect();
         let found: Vec<(Vec<[f32; 2]>, Vec<bool>)> = slabs
             .into_par_iter()
             .map(|z| {
                 let mut ranges = Vec::new();
                 let mut inside = Vec::new();
-                for y in pieces(height, TILE[1]) {
-                    for x in pieces(width, TILE[2]) {
-                        let tile = [z.clone(), y.clone(), x];
+                for y in pieces(height, BLOCK[1]) {
+                    for x in pieces(width, BLOCK[2]) {
+                        let block = [z.clone(), y.clone(), x];
                         let mut any = problem.mask.is_none();
                         if let Some(mask) = problem.mask {
-                            for_each_row(problem.shape, &tile, |row| any |= mask[row].contains(&true));
+                            for_each_row(problem.shape, &block, |row| any |= mask[row].contains(&true));
                         }
                         for channel in 0..channels {
                             let first = channel * problem.voxels();
-                            let mut extremes = [[f32::INFINITY; TILE[2]], [f32::NEG_INFINITY; TILE[2]]];
-                            for_each_row(problem.shape, &tile, |row| {
+                            let mut extremes = [[f32::INFINITY; BLOCK[2]], [f32::NEG_INFINITY; BLOCK[2]]];
+                            for_each_row(problem.shape, &block, |row| {
                                 let mask = problem.mask.map(|mask| &mask[row.clone()]);
                                 extend_by_row(
                                     &mut extremes,
@@ -43,11 +46,7 @@ impl Ranges {
                                     mask,
                                 );
                             });
-                            let [low, high] = extremes;
-                            ranges.push([
-                                low.into_iter().fold(f32::INFINITY, f32::min),
-                                high.into_iter().fold(f32::NEG_INFINITY, f32::max),
-                            ]);
+                            ranges.push([least(&extremes[0]), -least(&extremes[1].map(|high| -high))]);
                         }
                         inside.push(any);
                     }
@@ -56,26 +55,59 @@ impl Ranges {
             })
             .collect();
         let (ranges, inside): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        Ranges { tiles, channels, ranges: ranges.concat(), inside: inside.concat() }
+        Ranges { blocks, channels, ranges: ranges.concat(), inside: inside.concat() }
     }
 
-    /// Returns the ranges of a tile, or `None` if it is outside the mask.
-    pub(super) fn get(&self, tile: &[Range<usize>; 3]) -> Option<&[[f32; 2]]> {
-        let [z, y, x] = [0, 1, 2].map(|axis| tile[axis].start / TILE[axis]);
-        let index = (z * self.tiles[1] + y) * self.tiles[2] + x;
+    /// Returns the ranges of the block that starts at this voxel, or `None` if it is outside the mask.
+    #[inline(always)]
+    pub(super) fn get(&self, [z, y, x]: [usize; 3]) -> Option<&[[f32; 2]]> {
+        let row = z / BLOCK[0] * self.blocks[1] + y / BLOCK[1];
+        let index = row * self.blocks[2] + x / BLOCK[2];
         self.inside[index].then(|| &self.ranges[index * self.channels..(index + 1) * self.channels])
+    }
+
+    /// Computes the ranges of a tile from those of its blocks; returns false if it is outside the mask.
+    #[inline(always)]
+    pub(super) fn join(&self, [z, y, x]: &Window, joined: &mut Vec<[f32; 2]>) -> bool {
+        joined.clear();
+        joined.resize(self.channels, [f32::INFINITY, f32::NEG_INFINITY]);
+        let mut any = false;
+        for z in z.clone().step_by(BLOCK[0]) {
+            for y in y.clone().step_by(BLOCK[1]) {
+                let Some(ranges) = self.get([z, y, x.start]) else { continue };
+                any = true;
+                for (joined, range) in joined.iter_mut().zip(ranges) {
+                    *joined = [joined[0].min(range[0]), joined[1].max(range[1])];
+                }
+            }
+        }
+        any
     }
 }
 
+/// Returns the smallest value of a row, halving it so that the comparisons vectorise.
+#[inline(always)]
+fn least(row: &[f32; BLOCK[2]]) -> f32 {
+    let mut row = *row;
+    let mut length = row.len();
+    while length > 1 {
+        length /= 2;
+        for i in 0..length {
+            row[i] = if row[i + length] < row[i] { row[i + length] } else { row[i] };
+        }
+    }
+    row[0]
+}
+
 /// Extends the smallest and largest value at each position along x by a row, where the mask sets it.
-fn extend_by_row([low, high]: &mut [[f32; TILE[2]]; 2], row: &[f32], mask: Option<&[bool]>) {
+fn extend_by_row([low, high]: &mut [[f32; BLOCK[2]]; 2], row: &[f32], mask: Option<&[bool]>) {
     let mut extend = |x: usize, value: f32, inside: bool| {
         low[x] = if inside & (value < low[x]) { value } else { low[x] };
         high[x] = if inside & (value > high[x]) { value } else { high[x] };
     };
-    match (row.first_chunk::<{ TILE[2] }>(), mask.map(|mask| mask.first_chunk::<{ TILE[2] }>())) {
-        (Some(row), None) => (0..TILE[2]).for_each(|x| extend(x, row[x], true)),
-        (Some(row), Some(Some(mask))) => (0..TILE[2]).for_each(|x| extend(x, row[x], mask[x])),
+    match (row.first_chunk::<{ BLOCK[2] }>(), mask.map(|mask| mask.first_chunk::<{ BLOCK[2] }>())) {
+        (Some(row), None) => (0..BLOCK[2]).for_each(|x| extend(x, row[x], true)),
+        (Some(row), Some(Some(mask))) => (0..BLOCK[2]).for_each(|x| extend(x, row[x], mask[x])),
         _ => {
             for (x, &value) in row.iter().enumerate() {
                 extend(x, value, mask.is_none_or(|mask| mask[x]));
@@ -84,12 +116,8 @@ fn extend_by_row([low, high]: &mut [[f32; TILE[2]]; 2], row: &[f32], mask: Optio
     }
 }
 
-/// Calls `each` with the range of voxels of every row of the tile.
-fn for_each_row(
-    [_, height, width]: [usize; 3],
-    [z, y, x]: &[Range<usize>; 3],
-    mut each: impl FnMut(Range<usize>),
-) {
+/// Calls `each` with the range of voxels of every row of the block.
+fn for_each_row([_, height, width]: [usize; 3], [z, y, x]: &Window, mut each: impl FnMut(Range<usize>)) {
     for z in z.clone() {
         for y in y.clone() {
             let row = (z * height + y) * width;

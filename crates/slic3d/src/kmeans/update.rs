@@ -24,10 +24,20 @@ pub(super) fn label_range(row: &[u32]) -> Range<u32> {
     first..end
 }
 
-#[derive(Clone)]
-struct Sum {
-    voxels: usize,
-    position: [f32; 3],
+/// Which means are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Means {
+    Position,
+    PositionAndColour,
+}
+
+/// Sums over the voxels of a group of clusters.
+struct Sums {
+    voxels: Vec<u32>,
+    /// Sum of the position along z, y and x and of the first channel, which are added by one instruction.
+    first: Vec<[f32; 4]>,
+    /// Sum of each other channel, cluster by cluster.
+    other: Vec<f32>,
 }
 
 /// Moves the clusters marked in `changed` and returns which of them moved; one without voxels becomes inactive.
@@ -37,38 +47,49 @@ pub(super) fn move_to_means(
     labels: &[u32],
     rows: &RowRanges,
     changed: &[bool],
+    means: Means,
 ) -> Vec<bool> {
     let channels = problem.channels;
     let mut moved = vec![false; clusters.len()];
     let groups = groups(changed);
-    let sums: Vec<(Vec<Sum>, Vec<f32>)> =
-        groups.par_iter().map(|group| sum_group(problem, labels, rows, changed, group)).collect();
-    for (group, (sums, colours)) in groups.into_iter().zip(sums) {
+    let sums: Vec<Sums> = groups
+        .par_iter()
+        .map(|group| match means {
+            Means::Position => sum_group::<false>(problem, labels, rows, changed, group),
+            Means::PositionAndColour => sum_group::<true>(problem, labels, rows, changed, group),
+        })
+        .collect();
+    for (group, sums) in groups.into_iter().zip(sums) {
         for (index, cluster) in group.enumerate().filter(|(_, cluster)| changed[*cluster]) {
-            let Sum { voxels, position } = sums[index].clone();
+            let voxels = sums.voxels[index];
             let was_active = std::mem::replace(&mut clusters.active[cluster], voxels > 0);
             moved[cluster] = was_active != (voxels > 0);
             if voxels == 0 {
                 continue;
             }
             let count = voxels as f32;
-            let position = position.map(|sum| sum / count);
-            moved[cluster] |= position != clusters.position[cluster];
-            clusters.position[cluster] = position;
-            let colours = &colours[index * channels..(index + 1) * channels];
-            for (colour, sum) in clusters.colour[cluster * channels..].iter_mut().zip(colours) {
-                moved[cluster] |= *colour != sum / count;
-                *colour = sum / count;
+            let [z, y, x, colour] = sums.first[index].map(|sum| sum / count);
+            moved[cluster] |= [z, y, x] != clusters.position[cluster];
+            clusters.position[cluster] = [z, y, x];
+            if means == Means::PositionAndColour {
+                let other =
+                    sums.other[index * (channels - 1)..][..channels - 1].iter().map(|sum| sum / count);
+                let colours = &mut clusters.colour[cluster * channels..][..channels];
+                for (old, new) in colours.iter_mut().zip(std::iter::once(colour).chain(other)) {
+                    moved[cluster] |= *old != new;
+                    *old = new;
+                }
             }
         }
     }
     moved
 }
 
-/// Groups the changed clusters by consecutive numbers, so that each group occurs in few rows.
+/// Groups the changed clusters by consecutive numbers, so that each group occurs in few rows; one group for each thread,
+/// since noisy labels are read once for each group.
 fn groups(changed: &[bool]) -> Vec<Range<usize>> {
     let changed: Vec<usize> = (0..changed.len()).filter(|&cluster| changed[cluster]).collect();
-    let size = changed.len().div_ceil(2 * rayon::current_num_threads()).max(1);
+    let size = changed.len().div_ceil(rayon::current_num_threads()).max(1);
     changed.chunks(size).map(|group| group[0]..group[group.len() - 1] + 1).collect()
 }
 
@@ -99,32 +120,129 @@ fn for_each_run(
     }
 }
 
-fn sum_group(
+/// Number of labels that are compared at once.
+const LANES: usize = 16;
+
+/// With more runs of equal labels than this among [`LANES`], each voxel is added by itself.
+const FEW_RUNS: u32 = 4;
+
+/// Returns one bit for each lane that ends a run of equal labels, the first lane lowest.
+#[inline(always)]
+fn run_ends(labels: &[u32; LANES]) -> u32 {
+    let ends = |lane: usize| u32::from(labels[lane] != labels[lane + 1]) << lane;
+    (0..LANES - 1).fold(1 << (LANES - 1), |bits, lane| bits | ends(lane))
+}
+
+fn sum_group<const COLOUR: bool>(
     problem: &Problem,
     labels: &[u32],
     rows: &RowRanges,
     changed: &[bool],
     group: &Range<usize>,
-) -> (Vec<Sum>, Vec<f32>) {
+) -> Sums {
     let [_, height, width] = problem.shape;
-    let channels = problem.channels;
-    let mut sums = vec![Sum { voxels: 0, position: [0.0; 3] }; group.len()];
-    let mut colours = vec![0.0; group.len() * channels];
-    for_each_run(problem, labels, rows, changed, group, |cluster, row, x| {
-        let index = cluster - group.start;
-        let sum = &mut sums[index];
-        sum.voxels += x.len();
-        add_equal(&mut sum.position[0], row / height, x.len());
-        add_equal(&mut sum.position[1], row % height, x.len());
-        add_ascending(&mut sum.position[2], x.clone());
-        for channel in 0..channels {
-            let first = channel * labels.len() + row * width;
-            let colour = &mut colours[index * channels + channel];
-            *colour =
-                problem.image[first + x.start..first + x.end].iter().fold(*colour, |sum, value| sum + value);
+    // All other labels are summed too, into slots that are dropped: a branch would be mispredicted where labels are
+    // noisy. There are several such slots, since additions to the same one wait for each other.
+    let spare = group.len() as u32;
+    let mut slots = vec![spare; changed.len() + 1];
+    for cluster in group.clone().filter(|&cluster| changed[cluster]) {
+        slots[cluster] = (cluster - group.start) as u32;
+    }
+    let length = group.len() + LANES;
+    let channels = if COLOUR { problem.channels } else { 1 };
+    let mut sums = Sums {
+        voxels: vec![0; length],
+        first: vec![[0.0; 4]; length],
+        other: vec![0.0; length * (channels - 1)],
+    };
+    for (row, range) in rows.iter().enumerate() {
+        if range.start as usize >= group.end || range.end as usize <= group.start {
+            continue;
         }
-    });
-    (sums, colours)
+        let at = [row / height, row % height];
+        let labels = &labels[row * width..(row + 1) * width];
+        for (chunk, labels) in labels.chunks(LANES).enumerate() {
+            let x = chunk * LANES;
+            let values = COLOUR.then(|| &problem.image[row * width + x..][..labels.len()]);
+            let slot = |label: u32| slots[(label as usize).min(slots.len() - 1)];
+            match <&[u32; LANES]>::try_from(labels) {
+                Ok(labels) if run_ends(labels).count_ones() > FEW_RUNS => {
+                    sums.add_each(labels.map(slot), spare, at, x, values);
+                }
+                whole => {
+                    let mut ends = whole.map_or(u32::MAX, run_ends);
+                    let mut start = 0;
+                    while start < labels.len() {
+                        let end = ends.trailing_zeros() as usize + 1;
+                        ends &= ends.wrapping_sub(1);
+                        let slot = slot(labels[start]);
+                        if slot != spare {
+                            sums.add_run(
+                                slot as usize,
+                                at,
+                                x + start..x + end,
+                                values.map(|v| &v[start..end]),
+                            );
+                        }
+                        start = end;
+                    }
+                }
+            }
+            for channel in 1..channels {
+                let first = channel * problem.voxels() + row * width + x;
+                let values = &problem.image[first..][..labels.len()];
+                for ((lane, &label), value) in (0..).zip(labels).zip(values) {
+                    let slot = slot(label);
+                    let slot = if slot == spare { slot + lane } else { slot };
+                    sums.other[slot as usize * (channels - 1) + channel - 1] += value;
+                }
+            }
+        }
+    }
+    sums
+}
+
+impl Sums {
+    /// Adds voxels `x` of row `[z, y]` to a cluster.
+    #[inline(always)]
+    fn add_run(&mut self, slot: usize, at: [usize; 2], x: Range<usize>, values: Option<&[f32]>) {
+        self.voxels[slot] += x.len() as u32;
+        let [z, y, position, colour] = &mut self.first[slot];
+        add_equal(z, at[0], x.len());
+        add_equal(y, at[1], x.len());
+        add_ascending(position, x);
+        if let Some(values) = values {
+            // Adding zeros changes nothing: background is not worth a chain of additions.
+            if values.iter().fold(0, |any, value| any | value.to_bits()) != 0 {
+                *colour = values.iter().fold(*colour, |sum, value| sum + value);
+            }
+        }
+    }
+
+    /// Adds each voxel from `x` of row `[z, y]` to the cluster of its slot.
+    #[inline(always)]
+    fn add_each(
+        &mut self,
+        slots: [u32; LANES],
+        spare: u32,
+        at: [usize; 2],
+        x: usize,
+        values: Option<&[f32]>,
+    ) {
+        let mut colours = [0.0; LANES];
+        if let Some(values) = values {
+            colours.copy_from_slice(values);
+        }
+        let mut point = [at[0] as f32, at[1] as f32, x as f32, 0.0];
+        for lane in 0..LANES {
+            let slot = slots[lane] + if slots[lane] == spare { lane as u32 } else { 0 };
+            point[3] = colours[lane];
+            self.voxels[slot as usize] += 1;
+            let sum = &mut self.first[slot as usize];
+            *sum = [sum[0] + point[0], sum[1] + point[1], sum[2] + point[2], sum[3] + point[3]];
+            point[2] += 1.0;
+        }
+    }
 }
 
 /// Adds `value` to the sum `times` times, rounding each time; a single addition if all of them are exact.

@@ -1,0 +1,94 @@
+//! Comparison of rows of a tile with its candidates, all voxels of a row at once.
+
+use super::candidates::Candidate;
+use super::lanes::{LANES, Lanes};
+use super::ranges::BLOCK;
+
+/// A tile whose voxels are assigned.
+pub(super) struct Tile<'a> {
+    pub(super) candidates: &'a [Candidate],
+    /// Mean intensities of all clusters.
+    pub(super) colour: &'a [f32],
+    /// Factor of the squared spatial distance.
+    pub(super) weight: f32,
+}
+
+/// Returns one row of a tile, padded with `fill` if the border of the image cuts the tile.
+#[inline(always)]
+pub(super) fn padded<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
+    match row.first_chunk() {
+        Some(row) => *row,
+        None => padded_short(row, fill),
+    }
+}
+
+/// Not inlined: the compiler would otherwise handle full rows lane by lane too.
+#[inline(never)]
+fn padded_short<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
+    std::array::from_fn(|i| row.get(i).copied().unwrap_or(fill))
+}
+
+/// Prefetches the same row of the next tile: a tile consists of many short rows, whose order the hardware prefetcher
+/// does not detect.
+#[inline(always)]
+pub(super) fn prefetch<T>(values: &[T], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(value) = values.get(at) {
+        // SAFETY: the reference is valid, and a prefetch reads nothing.
+        #[allow(unsafe_code, reason = "a hint without effect on values")]
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                std::ptr::from_ref(value).cast(),
+            );
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, at);
+}
+
+/// Returns the labels of `ROWS` adjacent rows of the tile, the first of which is at `[z, y]` in the tile.
+#[inline(always)]
+pub(super) fn nearest<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
+    tile: &Tile,
+    remaining: &[u32],
+    values: &[[[f32; LANES]; BLOCK[1]]],
+    [z, y]: [usize; 2],
+    old: [[u32; LANES]; ROWS],
+) -> [[u32; LANES]; ROWS] {
+    let mut best = [L::splat(f32::INFINITY); ROWS];
+    let mut nearest = old.map(|old| L::load_bits(&old));
+    let channels = if CHANNELS == usize::MAX { values.len() } else { CHANNELS };
+    let weight = L::splat(tile.weight);
+    for &index in remaining {
+        let candidate = &tile.candidates[index as usize];
+        let dx = L::load(&candidate.dx);
+        let cluster = L::splat_bits(candidate.cluster);
+        let colours = if CHANNELS > 1 {
+            &tile.colour[candidate.cluster as usize * channels..][..channels]
+        } else {
+            &[]
+        };
+        for row in 0..ROWS {
+            let near = candidate.dz[z] + candidate.dy[y + row];
+            let mut total = L::splat(near).add(dx).mul(weight);
+            if CHANNELS != 0 {
+                let mut difference = L::splat(0.0);
+                if CHANNELS == 1 {
+                    let offset = L::load(&values[0][row]).sub(L::splat(candidate.colour));
+                    difference = offset.mul(offset);
+                }
+                for (values, &colour) in values.iter().zip(colours) {
+                    let offset = L::load(&values[row]).sub(L::splat(colour));
+                    difference = difference.add(offset.mul(offset));
+                }
+                if ZERO {
+                    difference = difference.div(L::splat(candidate.max_colour));
+                }
+                total = total.add(difference);
+            }
+            nearest[row] = cluster.select(total.less(best[row]), nearest[row]);
+            best[row] = total.min(best[row]);
+        }
+    }
+    nearest.map(L::store_bits)
+}
