@@ -60,6 +60,12 @@ impl Contenders {
         self.absent.push(0.0);
     }
 
+    /// Returns the positions of a group along z, y and x.
+    #[inline(always)]
+    fn position<L: Lanes>(&self, group: usize) -> [L; 3] {
+        [lanes(&self.at[0], group), lanes(&self.at[1], group), lanes(&self.at[2], group)]
+    }
+
     /// Pads the arrays to whole groups with absent contenders.
     #[inline(always)]
     pub(super) fn pad(&mut self) {
@@ -150,19 +156,30 @@ pub(super) fn retain<L: Lanes, const CHANNELS: usize, const ZERO: bool>(
     let groups = contenders.absent.len() / LANES;
     let channels = if CHANNELS == usize::MAX { contenders.colour.len() } else { CHANNELS };
     let values = &extent.values[..channels];
-    let [z, y, x] = extent.voxels.map(|[first, last]| L::splat((first + last) * 0.5));
-    let [first, last] = extent.voxels[2].map(L::splat);
-    let half = extent.voxels.map(|[first, last]| (last - first) * 0.5);
-    let [kz, ky, kx] = metric.axes.map(L::splat);
-    let mut radius = (0..3).map(|axis| metric.axes[axis] * half[axis] * half[axis]).sum::<f32>();
-    radius += values.iter().map(|&value| half_width(value) * half_width(value)).sum::<f32>();
+    // No closures here and below: they are compiled without the instruction set unless they are inlined.
+    let (mut centre, mut half, mut radius) = ([L::splat(0.0); 3], [0.0; 3], 0.0);
+    let (mut factors, mut slopes) = ([L::splat(0.0); 3], [L::splat(0.0); 3]);
+    for axis in 0..3 {
+        let [first, last] = extent.voxels[axis];
+        centre[axis] = L::splat((first + last) * 0.5);
+        half[axis] = (last - first) * 0.5;
+        radius += metric.axes[axis] * half[axis] * half[axis];
+        factors[axis] = L::splat(metric.axes[axis]);
+        slopes[axis] = L::splat(2.0 * metric.axes[axis] * half[axis]);
+    }
+    for &range in values {
+        radius += half_width(range) * half_width(range);
+    }
+    let [z, y, x] = centre;
+    let [kz, ky, kx] = factors;
+    let [first, last] = [L::splat(extent.voxels[2][0]), L::splat(extent.voxels[2][1])];
     buffers.centre.resize(groups * LANES, 0.0);
     buffers.upper.resize(if ZERO { groups * LANES } else { 0 }, 0.0);
 
     let none = Least { distance: L::splat(f32::INFINITY), group: L::splat_bits(0) };
     let mut pivots = [none; 3];
     for group in 0..groups {
-        let [az, ay, ax] = [0, 1, 2].map(|axis| lanes::<L>(&contenders.at[axis], group));
+        let [az, ay, ax] = contenders.position::<L>(group);
         let partial = lanes::<L>(&contenders.partial, group);
         let plane = square(az.sub(z)).mul(kz).add(square(ay.sub(y)).mul(ky));
         let mut at_mid = plane.add(square(ax.sub(x)).mul(kx));
@@ -170,7 +187,8 @@ pub(super) fn retain<L: Lanes, const CHANNELS: usize, const ZERO: bool>(
         if ZERO {
             let [mut least, mut greatest] = [L::splat(0.0); 2];
             for (colour, range) in contenders.colour.iter().zip(values) {
-                let [below, above] = range.map(|value| lanes::<L>(colour, group).sub(L::splat(value)));
+                let colour = lanes::<L>(colour, group);
+                let [below, above] = [colour.sub(L::splat(range[0])), colour.sub(L::splat(range[1]))];
                 // Below the range both are negative, above it both are positive.
                 let outside = below.max(L::splat(0.0).sub(below)).min(above.max(L::splat(0.0).sub(above)));
                 let inside = L::splat(0.0).less(below.mul(L::splat(0.0).sub(above)));
@@ -199,12 +217,11 @@ pub(super) fn retain<L: Lanes, const CHANNELS: usize, const ZERO: bool>(
     }
 
     let slack = metric.slack;
-    let slopes = [0, 1, 2].map(|axis| L::splat(2.0 * metric.axes[axis] * half[axis]));
-    let pivots = pivots.map(|least| least.contender());
+    let pivots = [pivots[0].contender(), pivots[1].contender(), pivots[2].contender()];
     let distances = if ZERO { &buffers.upper } else { &buffers.centre };
     kept.clear();
     for group in 0..groups {
-        let at = [0, 1, 2].map(|axis| lanes::<L>(&contenders.at[axis], group));
+        let at = contenders.position::<L>(group);
         let centre = lanes::<L>(&buffers.centre, group).mul(L::splat(1.0 - slack));
         let mut lost = L::bits(L::splat(0.0).less(lanes(&contenders.absent, group)));
         for (rank, pivot) in pivots.iter().enumerate() {

@@ -10,8 +10,9 @@ use super::candidates::{CandidateSearch, SearchInput, TILE, pieces};
 use super::lanes::{LANES, Lanes};
 use super::problem::Window;
 use super::ranges::{BLOCK, Ranges};
-use super::rows::{Tile, nearest, padded, prefetch};
+use super::rows::{Tile, nearest, padded};
 use crate::labels::UNASSIGNED;
+use crate::prefetch::prefetch;
 
 /// Planes whose voxels one thread assigns, with its buffers.
 pub(super) struct Slab<'a> {
@@ -22,6 +23,8 @@ pub(super) struct Slab<'a> {
     pub(super) z: Range<usize>,
     /// Labels of these planes.
     pub(super) labels: &'a mut [u32],
+    /// For each block of these planes, the cluster to which all its voxels were assigned, or [`UNASSIGNED`].
+    pub(super) filled: &'a mut [u32],
     /// Set for clusters that gain or lose voxels.
     pub(super) changed: &'a [AtomicBool],
 }
@@ -52,7 +55,7 @@ impl Scratch {
 pub(super) fn assign<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
     slab: Slab,
 ) -> bool {
-    let Slab { input, ranges, search, scratch, z, labels, changed } = slab;
+    let Slab { input, ranges, search, scratch, z, labels, filled, changed } = slab;
     let [_, height, width] = input.problem.shape;
     let mut any = false;
     if !search.enter_slab(input, &z) {
@@ -75,9 +78,8 @@ pub(super) fn assign<L: Lanes, const CHANNELS: usize, const ZERO: bool, const RO
                         tile[0].start + z.start..tile[0].start + z.end,
                         tile[1].start + y.start..tile[1].start + y.end,
                     ];
-                    let Some(range) = ranges.get([block[0].start, block[1].start, tile[2].start]) else {
-                        continue;
-                    };
+                    let first = [block[0].start, block[1].start, tile[2].start];
+                    let Some(range) = ranges.get(first) else { continue };
                     if search.candidates.len() < FEW {
                         scratch.remaining.clear();
                         scratch.remaining.extend(0..search.candidates.len() as u32);
@@ -85,7 +87,19 @@ pub(super) fn assign<L: Lanes, const CHANNELS: usize, const ZERO: bool, const RO
                         let block = [&block[0], &block[1], &tile[2]];
                         search.enter_block::<L, CHANNELS, ZERO>(input, block, range, &mut scratch.remaining);
                     }
-                    let rows = Block { input, tile: &tile, search, z: z.clone(), y };
+                    let filled = &mut filled[ranges.index(first) - ranges.index([tile[0].start, 0, 0])];
+                    let only = match scratch.remaining[..] {
+                        [only] if search.candidates[only as usize].covers => {
+                            search.candidates[only as usize].cluster
+                        }
+                        _ => UNASSIGNED,
+                    };
+                    if only != UNASSIGNED && only == *filled {
+                        continue;
+                    }
+                    *filled = only;
+                    let mask = if ranges.whole(first) { None } else { input.problem.mask };
+                    let rows = Block { input, tile: &tile, search, z: z.clone(), y, only, mask };
                     any |= assign_block::<L, CHANNELS, ZERO, ROWS>(rows, scratch, labels, changed);
                 }
             }
@@ -102,6 +116,10 @@ struct Block<'a> {
     /// Planes and rows of the block, counted from those of the tile.
     z: Range<usize>,
     y: Range<usize>,
+    /// The cluster of all voxels of the block, or [`UNASSIGNED`] if it has to be found.
+    only: u32,
+    /// The mask, unless it sets all voxels of the block.
+    mask: Option<&'a [bool]>,
 }
 
 /// Assigns the voxels of the block; `labels` are those of the slab.
@@ -141,29 +159,29 @@ fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: us
     let [z_span, y_span, x] = block.tile;
     let row = (z * height + y_span.start + y) * width + x.start;
     let first = z_span.start * height * width + row;
-    let candidates = &block.search.candidates[..];
-    let old: [[u32; LANES]; ROWS] =
-        std::array::from_fn(|r| padded(&labels[row + r * width..][..x.len()], UNASSIGNED));
-    (0..ROWS).for_each(|r| prefetch(labels, row + (r + TILE[1]) * width));
-    let mut new = match scratch.remaining[..] {
-        [only] if candidates[only as usize].covers => [[candidates[only as usize].cluster; LANES]; ROWS],
-        _ => {
-            for (channel, values) in scratch.values.iter_mut().enumerate() {
-                for (r, values) in values[..ROWS].iter_mut().enumerate() {
-                    let first = channel * problem.voxels() + first + r * width;
-                    *values = padded(&problem.image[first..first + x.len()], 0.0);
-                    prefetch(problem.image, first + TILE[1] * width);
-                }
+    let mut old = [[UNASSIGNED; LANES]; ROWS];
+    for (r, old) in old.iter_mut().enumerate() {
+        *old = padded(&labels[row + r * width..][..x.len()], UNASSIGNED);
+        // A tile consists of many short rows: those of the next band are fetched.
+        prefetch(labels, row + (r + TILE[1]) * width);
+    }
+    let mut new = [[block.only; LANES]; ROWS];
+    if block.only == UNASSIGNED {
+        for (channel, values) in scratch.values.iter_mut().enumerate() {
+            for (r, values) in values[..ROWS].iter_mut().enumerate() {
+                let first = channel * problem.voxels() + first + r * width;
+                *values = padded(&problem.image[first..first + x.len()], 0.0);
+                prefetch(problem.image, first + TILE[1] * width);
             }
-            let tile = Tile {
-                candidates,
-                colour: &block.input.clusters.colour,
-                weight: block.input.problem.spatial_weight(),
-            };
-            nearest::<L, CHANNELS, ZERO, ROWS>(&tile, &scratch.remaining, &scratch.values, [z, y], old)
         }
-    };
-    if let Some(mask) = problem.mask {
+        let tile = Tile {
+            candidates: &block.search.candidates,
+            colour: &block.input.clusters.colour,
+            weight: block.input.problem.spatial_weight(),
+        };
+        new = nearest::<L, CHANNELS, ZERO, ROWS>(&tile, &scratch.remaining, &scratch.values, [z, y], old);
+    }
+    if let Some(mask) = block.mask {
         for (r, new) in new.iter_mut().enumerate() {
             let inside = padded(&mask[first + r * width..][..x.len()], false);
             for (label, inside) in new.iter_mut().zip(inside) {
@@ -173,31 +191,39 @@ fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: us
     }
     let mut any = false;
     for (r, (old, new)) in old.iter().zip(&new).enumerate() {
-        // In a tile cut by the border of the image, lanes outside may differ; they are not written.
-        if old.iter().zip(new).fold(0, |differ, (old, new)| differ | (old ^ new)) != 0 {
-            any |= write(&mut labels[row + r * width..][..x.len()], old, new, changed);
+        // In a tile cut by the border of the image, lanes outside are not written.
+        let differ = L::load_bits(old).differ(L::load_bits(new)) & !(u32::MAX << x.len());
+        if differ != 0 {
+            any = true;
+            write(&mut labels[row + r * width..][..x.len()], old, new, differ, changed);
         }
     }
     any
 }
 
-/// Writes the labels of one row and marks the clusters that gain or lose voxels; returns whether there are any.
+/// Writes the labels of one row and marks the clusters that gain or lose voxels: those of the lanes that `differ`.
 #[inline(always)]
-fn write(labels: &mut [u32], old: &[u32; LANES], new: &[u32; LANES], changed: &[AtomicBool]) -> bool {
-    let mut any = false;
-    for ((label, &old), &new) in labels.iter_mut().zip(old).zip(new) {
-        *label = new;
-        if old != new {
-            any = true;
-            for cluster in [old, new] {
-                // Reading first, since threads share the marks and most of them are set already.
-                if let Some(changed) = changed.get(cluster as usize)
-                    && !changed.load(Ordering::Relaxed)
-                {
-                    changed.store(true, Ordering::Relaxed);
-                }
+fn write(
+    labels: &mut [u32],
+    old: &[u32; LANES],
+    new: &[u32; LANES],
+    mut differ: u32,
+    changed: &[AtomicBool],
+) {
+    match labels.first_chunk_mut() {
+        Some(labels) => *labels = *new,
+        None => labels.copy_from_slice(&new[..labels.len()]),
+    }
+    while differ != 0 {
+        let lane = differ.trailing_zeros() as usize % LANES;
+        differ &= differ - 1;
+        for cluster in [old[lane], new[lane]] {
+            // Reading first, since threads share the marks and most of them are set already.
+            if let Some(changed) = changed.get(cluster as usize)
+                && !changed.load(Ordering::Relaxed)
+            {
+                changed.store(true, Ordering::Relaxed);
             }
         }
     }
-    any
 }

@@ -34,7 +34,9 @@ pub(super) trait Lanes: Copy {
     fn less(self, other: Self) -> Self::Mask;
     /// Returns `self` where the mask is set and `other` elsewhere.
     fn select(self, mask: Self::Mask, other: Self) -> Self;
-    /// Returns one bit for each lane, the first lane lowest.
+    /// Returns one bit for each lane whose bits differ, the first lane lowest.
+    fn differ(self, other: Self) -> u32;
+    /// Returns one bit for each lane of the mask, the first lane lowest.
     fn bits(mask: Self::Mask) -> u32;
 
     /// Returns the smallest value and its lane; values are not NaN.
@@ -63,7 +65,11 @@ pub(super) struct Portable([f32; LANES]);
 impl Portable {
     #[inline(always)]
     fn zip(self, other: Self, combine: impl Fn(f32, f32) -> f32) -> Self {
-        Portable(std::array::from_fn(|lane| combine(self.0[lane], other.0[lane])))
+        let mut values = self.0;
+        for lane in 0..LANES {
+            values[lane] = combine(values[lane], other.0[lane]);
+        }
+        Portable(values)
     }
 }
 
@@ -124,11 +130,27 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     fn less(self, other: Self) -> Self::Mask {
-        std::array::from_fn(|lane| self.0[lane] < other.0[lane])
+        let mut mask = [false; LANES];
+        for lane in 0..LANES {
+            mask[lane] = self.0[lane] < other.0[lane];
+        }
+        mask
     }
     #[inline(always)]
     fn select(self, mask: Self::Mask, other: Self) -> Self {
-        Portable(std::array::from_fn(|lane| if mask[lane] { self.0[lane] } else { other.0[lane] }))
+        let mut values = self.0;
+        for lane in 0..LANES {
+            values[lane] = if mask[lane] { values[lane] } else { other.0[lane] };
+        }
+        Portable(values)
+    }
+    #[inline(always)]
+    fn differ(self, other: Self) -> u32 {
+        let mut mask = [false; LANES];
+        for lane in 0..LANES {
+            mask[lane] = self.0[lane].to_bits() != other.0[lane].to_bits();
+        }
+        Self::bits(mask)
     }
     #[inline(always)]
     fn bits(mask: Self::Mask) -> u32 {

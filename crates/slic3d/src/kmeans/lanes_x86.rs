@@ -74,23 +74,43 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn abs(self) -> Self {
         // SAFETY: the processor has AVX2, as `Lanes` requires.
-        unsafe { Avx2(self.0.map(|half| _mm256_andnot_ps(_mm256_set1_ps(-0.0), half))) }
+        unsafe {
+            let sign = _mm256_set1_ps(-0.0);
+            Avx2([_mm256_andnot_ps(sign, self.0[0]), _mm256_andnot_ps(sign, self.0[1])])
+        }
     }
     #[inline(always)]
     fn less(self, other: Self) -> Self::Mask {
         // SAFETY: the processor has AVX2, as `Lanes` requires.
-        unsafe { [0, 1].map(|half| _mm256_cmp_ps::<_CMP_LT_OQ>(self.0[half], other.0[half])) }
+        unsafe {
+            let low = _mm256_cmp_ps::<_CMP_LT_OQ>(self.0[0], other.0[0]);
+            [low, _mm256_cmp_ps::<_CMP_LT_OQ>(self.0[1], other.0[1])]
+        }
     }
     #[inline(always)]
     fn select(self, mask: Self::Mask, other: Self) -> Self {
         // SAFETY: the processor has AVX2, as `Lanes` requires.
-        unsafe { Avx2([0, 1].map(|half| _mm256_blendv_ps(other.0[half], self.0[half], mask[half]))) }
+        unsafe {
+            let low = _mm256_blendv_ps(other.0[0], self.0[0], mask[0]);
+            Avx2([low, _mm256_blendv_ps(other.0[1], self.0[1], mask[1])])
+        }
+    }
+    #[inline(always)]
+    fn differ(self, other: Self) -> u32 {
+        // SAFETY: the processor has AVX2, as `Lanes` requires.
+        let equal = unsafe {
+            let (a, b) = (_mm256_castps_si256(self.0[0]), _mm256_castps_si256(other.0[0]));
+            let low = _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b));
+            let (a, b) = (_mm256_castps_si256(self.0[1]), _mm256_castps_si256(other.0[1]));
+            [low, _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b))]
+        };
+        !Self::bits(equal) & 0xffff
     }
     #[inline(always)]
     fn bits(mask: Self::Mask) -> u32 {
         // SAFETY: the processor has AVX2, as `Lanes` requires.
-        let [low, high] = unsafe { mask.map(|half| _mm256_movemask_ps(half).cast_unsigned()) };
-        low | high << 8
+        let (low, high) = unsafe { (_mm256_movemask_ps(mask[0]), _mm256_movemask_ps(mask[1])) };
+        low.cast_unsigned() | high.cast_unsigned() << 8
     }
 }
 
@@ -155,6 +175,14 @@ impl Lanes for Avx512 {
     fn select(self, mask: Self::Mask, other: Self) -> Self {
         // SAFETY: the processor has AVX-512, as `Lanes` requires.
         unsafe { Avx512(_mm512_mask_blend_ps(mask, other.0, self.0)) }
+    }
+    #[inline(always)]
+    fn differ(self, other: Self) -> u32 {
+        // SAFETY: the processor has AVX-512, as `Lanes` requires.
+        let differ = unsafe {
+            _mm512_cmpneq_epi32_mask(_mm512_castps_si512(self.0), _mm512_castps_si512(other.0))
+        };
+        u32::from(differ)
     }
     #[inline(always)]
     fn bits(mask: Self::Mask) -> u32 {

@@ -15,7 +15,15 @@ pub(super) struct Ranges {
     blocks: [usize; 3],
     channels: usize,
     ranges: Vec<[f32; 2]>,
-    inside: Vec<bool>,
+    inside: Vec<Inside>,
+}
+
+/// How much of a block the mask sets.
+#[derive(Clone, Copy, PartialEq)]
+enum Inside {
+    Nothing,
+    Something,
+    Everything,
 }
 
 impl Ranges {
@@ -23,7 +31,7 @@ impl Ranges {
         let blocks = [0, 1, 2].map(|axis| problem.shape[axis].div_ceil(BLOCK[axis]));
         let [depth, height, width] = problem.shape;
         let slabs: Vec<Range<usize>> = pieces(depth, BLOCK[0]).collect();
-        let found: Vec<(Vec<[f32; 2]>, Vec<bool>)> = slabs
+        let found: Vec<(Vec<[f32; 2]>, Vec<Inside>)> = slabs
             .into_par_iter()
             .map(|z| {
                 let mut ranges = Vec::new();
@@ -31,9 +39,13 @@ impl Ranges {
                 for y in pieces(height, BLOCK[1]) {
                     for x in pieces(width, BLOCK[2]) {
                         let block = [z.clone(), y.clone(), x];
-                        let mut any = problem.mask.is_none();
+                        let (mut any, mut all) = (problem.mask.is_none(), true);
                         if let Some(mask) = problem.mask {
-                            for_each_row(problem.shape, &block, |row| any |= mask[row].contains(&true));
+                            for_each_row(problem.shape, &block, |row| {
+                                let set: usize = mask[row.clone()].iter().map(|&set| usize::from(set)).sum();
+                                any |= set > 0;
+                                all &= set == row.len();
+                            });
                         }
                         for channel in 0..channels {
                             let first = channel * problem.voxels();
@@ -48,7 +60,11 @@ impl Ranges {
                             });
                             ranges.push([least(&extremes[0]), -least(&extremes[1].map(|high| -high))]);
                         }
-                        inside.push(any);
+                        inside.push(match (any, all) {
+                            (false, _) => Inside::Nothing,
+                            (true, false) => Inside::Something,
+                            (true, true) => Inside::Everything,
+                        });
                     }
                 }
                 (ranges, inside)
@@ -60,10 +76,27 @@ impl Ranges {
 
     /// Returns the ranges of the block that starts at this voxel, or `None` if it is outside the mask.
     #[inline(always)]
-    pub(super) fn get(&self, [z, y, x]: [usize; 3]) -> Option<&[[f32; 2]]> {
-        let row = z / BLOCK[0] * self.blocks[1] + y / BLOCK[1];
-        let index = row * self.blocks[2] + x / BLOCK[2];
-        self.inside[index].then(|| &self.ranges[index * self.channels..(index + 1) * self.channels])
+    pub(super) fn get(&self, first: [usize; 3]) -> Option<&[[f32; 2]]> {
+        let index = self.index(first);
+        let inside = self.inside[index] != Inside::Nothing;
+        inside.then(|| &self.ranges[index * self.channels..(index + 1) * self.channels])
+    }
+
+    /// Returns whether the mask, if there is one, sets all voxels of the block that starts at this voxel.
+    #[inline(always)]
+    pub(super) fn whole(&self, first: [usize; 3]) -> bool {
+        self.inside[self.index(first)] == Inside::Everything
+    }
+
+    /// Returns the index of the block that starts at this voxel, in row-major order.
+    #[inline(always)]
+    pub(super) fn index(&self, [z, y, x]: [usize; 3]) -> usize {
+        (z / BLOCK[0] * self.blocks[1] + y / BLOCK[1]) * self.blocks[2] + x / BLOCK[2]
+    }
+
+    /// Returns the number of blocks along z, y and x.
+    pub(super) fn blocks(&self) -> [usize; 3] {
+        self.blocks
     }
 
     /// Computes the ranges of a tile from those of its blocks; returns false if it is outside the mask.

@@ -28,24 +28,6 @@ fn padded_short<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
     std::array::from_fn(|i| row.get(i).copied().unwrap_or(fill))
 }
 
-/// Prefetches the same row of the next tile: a tile consists of many short rows, whose order the hardware prefetcher
-/// does not detect.
-#[inline(always)]
-pub(super) fn prefetch<T>(values: &[T], at: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(value) = values.get(at) {
-        // SAFETY: the reference is valid, and a prefetch reads nothing.
-        #[allow(unsafe_code, reason = "a hint without effect on values")]
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-                std::ptr::from_ref(value).cast(),
-            );
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (values, at);
-}
-
 /// Returns the labels of `ROWS` adjacent rows of the tile, the first of which is at `[z, y]` in the tile.
 #[inline(always)]
 pub(super) fn nearest<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
@@ -56,7 +38,10 @@ pub(super) fn nearest<L: Lanes, const CHANNELS: usize, const ZERO: bool, const R
     old: [[u32; LANES]; ROWS],
 ) -> [[u32; LANES]; ROWS] {
     let mut best = [L::splat(f32::INFINITY); ROWS];
-    let mut nearest = old.map(|old| L::load_bits(&old));
+    let mut nearest = [L::splat(0.0); ROWS];
+    for row in 0..ROWS {
+        nearest[row] = L::load_bits(&old[row]);
+    }
     let channels = if CHANNELS == usize::MAX { values.len() } else { CHANNELS };
     let weight = L::splat(tile.weight);
     for &index in remaining {
@@ -90,5 +75,9 @@ pub(super) fn nearest<L: Lanes, const CHANNELS: usize, const ZERO: bool, const R
             best[row] = total.min(best[row]);
         }
     }
-    nearest.map(L::store_bits)
+    let mut labels = old;
+    for row in 0..ROWS {
+        labels[row] = nearest[row].store_bits();
+    }
+    labels
 }

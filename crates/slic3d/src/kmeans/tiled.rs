@@ -12,7 +12,7 @@ use super::convergence::Convergence;
 use super::instructions::{Instructions, kernel};
 use super::kernel::{Scratch, Slab};
 use super::problem::{Problem, Window};
-use super::ranges::Ranges;
+use super::ranges::{BLOCK, Ranges};
 use super::update::{Means, label_range, move_to_means, update_max_colour};
 use crate::labels::UNASSIGNED;
 
@@ -30,6 +30,9 @@ pub(super) fn run(
     let kernel = kernel(channels, problem.slic_zero, instructions);
     let ranges = Ranges::compute(problem, channels);
     let mut labels = vec![UNASSIGNED; problem.voxels()];
+    let [deep, high, wide] = ranges.blocks();
+    let mut filled = vec![UNASSIGNED; deep * high * wide];
+    let filled_in_slab = TILE[0] / BLOCK[0] * high * wide;
     let mut rows = vec![0..0; depth * height];
     let mut max_colour = vec![1.0; clusters.len()];
     let mut moved = vec![true; clusters.len()];
@@ -53,12 +56,13 @@ pub(super) fn run(
             channels,
             metric: Metric::new(problem, channels),
         };
-        labels.par_chunks_mut(slab).zip(rows.par_chunks_mut(TILE[0] * height)).enumerate().for_each_init(
+        let slabs = labels.par_chunks_mut(slab).zip(filled.par_chunks_mut(filled_in_slab));
+        slabs.zip(rows.par_chunks_mut(TILE[0] * height)).enumerate().for_each_init(
             || (CandidateSearch::default(), Scratch::new(channels)),
-            |(search, scratch), (index, (labels, rows))| {
+            |(search, scratch), (index, ((labels, filled), rows))| {
                 let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
                 let slab =
-                    Slab { input: &input, ranges: &ranges, search, scratch, z, labels, changed: &changed };
+                    Slab { input: &input, ranges: &ranges, search, scratch, z, labels, filled, changed: &changed };
                 if kernel(slab) {
                     for (row, labels) in rows.iter_mut().zip(labels.chunks(width)) {
                         *row = label_range(labels);
