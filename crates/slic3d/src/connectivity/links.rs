@@ -16,19 +16,10 @@ const AHEAD: usize = 16;
 
 /// Computes the labels of [`super::plain::enforce`] if the maximum size is not below the minimum one.
 pub(super) fn enforce(labels: &[u32], shape: [usize; 3], limits: SizeLimits, buffer: Vec<u32>) -> Vec<u32> {
-    let plane = (shape[1] * shape[2]) as isize;
-    let width = shape[2] as isize;
-    let mut search = Search {
-        links: links(labels, shape),
-        offsets: [1, -1, width, -width, plane, -plane],
-        shape,
-        limits,
-        queue: Vec::new(),
-        new: buffer,
-        next: 0,
-    };
+    let mut search = Search::new(labels, shape, limits, buffer);
+    search.find_links();
     for (voxel, &label) in labels.iter().enumerate() {
-        if label != UNASSIGNED && search.new[voxel] == UNASSIGNED {
+        if label != UNASSIGNED {
             search.visit(voxel);
         }
     }
@@ -65,21 +56,75 @@ fn links(labels: &[u32], [depth, height, width]: [usize; 3]) -> Vec<u8> {
 }
 
 /// State of the pass, as in [`super::plain::Search`].
-struct Search {
+pub(super) struct Search<'a> {
+    labels: &'a [u32],
+    /// Links of all voxels, or empty if they are found when they are needed.
     links: Vec<u8>,
     /// Distance to each neighbour.
     offsets: [isize; NEIGHBOURS],
     shape: [usize; 3],
     limits: SizeLimits,
     queue: Vec<u32>,
-    new: Vec<u32>,
-    next: u32,
+    /// The new labels so far.
+    pub(super) new: Vec<u32>,
+    /// Label of the next component.
+    pub(super) next: u32,
 }
 
-impl Search {
-    /// Labels the component that starts at an unlabelled voxel.
-    fn visit(&mut self, first: usize) {
-        if self.links[first] == 0 && self.limits.min > 1 {
+impl<'a> Search<'a> {
+    /// Starts the pass; a maximum size below the minimum one is not supported.
+    pub(super) fn new(labels: &'a [u32], shape: [usize; 3], limits: SizeLimits, buffer: Vec<u32>) -> Self {
+        let (plane, width) = ((shape[1] * shape[2]) as isize, shape[2] as isize);
+        Search {
+            labels,
+            links: Vec::new(),
+            offsets: [1, -1, width, -width, plane, -plane],
+            shape,
+            limits,
+            queue: Vec::new(),
+            new: buffer,
+            next: 0,
+        }
+    }
+
+    /// Finds the links of all voxels, which pays if many of them are searched.
+    pub(super) fn find_links(&mut self) {
+        self.links = links(self.labels, self.shape);
+    }
+
+    #[inline(always)]
+    fn links_of(&self, voxel: usize) -> u8 {
+        match self.links.get(voxel) {
+            Some(&links) => links,
+            None => self.compare(voxel),
+        }
+    }
+
+    /// Finds the links of one voxel.
+    fn compare(&self, voxel: usize) -> u8 {
+        let exists = self.exists(voxel);
+        let linked = |neighbour: usize| {
+            let there = voxel.wrapping_add_signed(self.offsets[neighbour]);
+            exists[neighbour] && self.labels[there] == self.labels[voxel]
+        };
+        (0..NEIGHBOURS).fold(0, |links, neighbour| links | u8::from(linked(neighbour)) << neighbour)
+    }
+
+    /// Returns which neighbours are in the image.
+    fn exists(&self, voxel: usize) -> [bool; NEIGHBOURS] {
+        let [depth, height, width] = self.shape;
+        let (row, x) = (voxel / width, voxel % width);
+        let (z, y) = (row / height, row % height);
+        [x + 1 < width, x > 0, y + 1 < height, y > 0, z + 1 < depth, z > 0]
+    }
+
+    /// Labels the component that starts at a voxel of the mask, unless it is labelled already.
+    #[inline]
+    pub(super) fn visit(&mut self, first: usize) {
+        if self.new[first] != UNASSIGNED {
+            return;
+        }
+        if self.links_of(first) == 0 && self.limits.min > 1 {
             self.new[first] = self.next;
             self.new[first] = self.neighbour(first).unwrap_or(self.next);
             return;
@@ -118,6 +163,7 @@ impl Search {
     /// all six are written, those that change nothing included.
     #[inline(always)]
     fn visit_all(&mut self, visited: usize) {
+        let found = self.links_of(self.queue[visited] as usize);
         let Search { links, offsets, queue, new, next, .. } = self;
         let voxel = queue[visited] as usize;
         // Large components are searched along a front that does not fit into the cache.
@@ -127,12 +173,11 @@ impl Search {
                 prefetch(new, (ahead as usize).wrapping_add_signed(*offset));
             }
         }
-        let links = links[voxel];
         let mut length = queue.len();
         queue.resize(length + NEIGHBOURS, 0);
         for (bit, &offset) in offsets.iter().enumerate() {
             // A neighbour without a link is replaced by the voxel, which is labelled.
-            let linked = -isize::from(links >> bit & 1 == 1);
+            let linked = -isize::from(found >> bit & 1 == 1);
             let there = voxel.wrapping_add_signed(offset & linked);
             let label = new[there];
             queue[length] = there as u32;
@@ -145,7 +190,7 @@ impl Search {
     /// Visits the neighbours of a voxel in the queue until the component has its maximum size.
     fn visit_up_to_limit(&mut self, visited: usize) {
         let voxel = self.queue[visited] as usize;
-        let links = self.links[voxel];
+        let links = self.links_of(voxel);
         for neighbour in (0..NEIGHBOURS).filter(|bit| links >> bit & 1 == 1) {
             let there = voxel.wrapping_add_signed(self.offsets[neighbour]);
             if self.new[there] == UNASSIGNED {
@@ -160,10 +205,7 @@ impl Search {
 
     /// Returns the label of the last neighbour of a voxel that has another label than the next one.
     fn neighbour(&self, voxel: usize) -> Option<u32> {
-        let [depth, height, width] = self.shape;
-        let (row, x) = (voxel / width, voxel % width);
-        let (z, y) = (row / height, row % height);
-        let exists = [x + 1 < width, x > 0, y + 1 < height, y > 0, z + 1 < depth, z > 0];
+        let exists = self.exists(voxel);
         (0..NEIGHBOURS).rev().filter(|&neighbour| exists[neighbour]).find_map(|neighbour| {
             let label = self.new[voxel.wrapping_add_signed(self.offsets[neighbour])];
             (label != UNASSIGNED && label != self.next).then_some(label)

@@ -1,10 +1,10 @@
 //! The connectivity pass in linear time: components are unions of runs along x, and only those that are merged or cut
-//! are searched voxel by voxel.
+//! are searched voxel by voxel, along links.
 
 use std::ops::Range;
 
 use super::limits::SizeLimits;
-use super::plain::Search;
+use super::links::Search;
 use crate::labels::{UNASSIGNED, run_end};
 
 /// Runs of one label along x in row-major order, with the component of each.
@@ -18,6 +18,9 @@ struct Runs {
 }
 
 const NONE: u32 = u32::MAX;
+
+/// The links of all voxels are found if more than this fraction of them is searched.
+const MANY: usize = 20;
 
 impl Runs {
     /// Finds all runs, or returns `None` if they are too short to be worth it.
@@ -104,8 +107,8 @@ impl Runs {
     }
 }
 
-/// Computes the labels of [`super::plain::enforce`], for fewer than 2³² − 1 voxels. Returns the buffer if the labels
-/// are too noisy to profit from runs.
+/// Computes the labels of [`super::plain::enforce`] if the maximum size is not below the minimum one, for fewer than
+/// 2³² − 1 voxels. Returns the buffer if the labels are too noisy to profit from runs.
 pub(super) fn enforce(
     labels: &[u32],
     shape: [usize; 3],
@@ -127,11 +130,16 @@ pub(super) fn enforce(
         }
     }
     drop(last);
+    let normal = |size: usize| limits.min <= size && size <= limits.max;
+    let searched: usize = sizes.iter().map(|&size| size as usize).filter(|size| !normal(*size)).sum();
     let mut search = Search::new(labels, shape, limits, buffer);
+    if searched > labels.len() / MANY {
+        search.find_links();
+    }
     for run in 0..count {
         let component = runs.component[run] as usize;
         let size = sizes[component] as usize;
-        if size < limits.min || size > limits.max {
+        if !normal(size) {
             runs.voxels(run).for_each(|voxel| search.visit(voxel));
         } else if component == run {
             let mut at = run as u32;

@@ -162,6 +162,7 @@ impl CandidateSearch {
             *partial = if (low <= start) & (end <= high) { covers } else { f32::INFINITY };
         }
         let extent = extent([z, y, x], range);
+        self.kept.clear();
         retain::<L, CHANNELS, ZERO>(&self.band, &extent, &input.metric, &mut self.buffers, &mut self.kept);
         self.tile.clear(input.channels);
         self.candidates.clear();
@@ -183,16 +184,16 @@ impl CandidateSearch {
         true
     }
 
-    /// Fills `remaining` with the indices of the candidates that may be nearest to a voxel of this block of the tile.
+    /// Appends to `remaining` the indices of the candidates that may be nearest to a voxel of this block of the tile.
     #[inline(always)]
     pub(super) fn enter_block<L: Lanes, const CHANNELS: usize, const ZERO: bool>(
         &mut self,
         input: &SearchInput,
-        block: [&Range<usize>; 3],
+        [z, y, x]: &Window,
         range: &[[f32; 2]],
         remaining: &mut Vec<u32>,
     ) {
-        let extent = extent(block, range);
+        let extent = extent([z, y, x], range);
         retain::<L, CHANNELS, ZERO>(&self.tile, &extent, &input.metric, &mut self.buffers, remaining);
     }
 }

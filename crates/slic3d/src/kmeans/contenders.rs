@@ -140,7 +140,7 @@ impl<L: Lanes> Least<L> {
     }
 }
 
-/// Fills `kept` with the indices of the contenders that may be nearest to a voxel of the box.
+/// Appends to `kept` the indices of the contenders that may be nearest to a voxel of the box.
 ///
 /// Pivots are the nearest clusters at the centre of the box and at two opposite ends of its x and intensity axes, along
 /// which boxes are long. With SLIC-zero, the intensity term is not the same function for all clusters: it is replaced by
@@ -219,7 +219,6 @@ pub(super) fn retain<L: Lanes, const CHANNELS: usize, const ZERO: bool>(
     let slack = metric.slack;
     let pivots = [pivots[0].contender(), pivots[1].contender(), pivots[2].contender()];
     let distances = if ZERO { &buffers.upper } else { &buffers.centre };
-    kept.clear();
     for group in 0..groups {
         let at = contenders.position::<L>(group);
         let centre = lanes::<L>(&buffers.centre, group).mul(L::splat(1.0 - slack));

@@ -6,11 +6,11 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::candidates::{CandidateSearch, SearchInput, TILE, pieces};
+use super::candidates::{Candidate, CandidateSearch, SearchInput, TILE, pieces};
 use super::lanes::{LANES, Lanes};
 use super::problem::Window;
 use super::ranges::{BLOCK, Ranges};
-use super::rows::{Tile, nearest, padded};
+use super::rows::{Candidates, nearest, padded};
 use crate::labels::UNASSIGNED;
 use crate::prefetch::prefetch;
 
@@ -36,16 +36,44 @@ const FEW: usize = 4;
 pub(super) struct Scratch {
     /// Some rows of each channel.
     values: Vec<[[f32; LANES]; BLOCK[1]]>,
-    /// Indices of the candidates for a block of rows.
-    remaining: Vec<u32>,
     /// Intensities of a tile.
     range: Vec<[f32; 2]>,
+    /// The tile whose voxels are assigned, and the one after it, which is searched before.
+    tiles: [Tile; 2],
 }
 
 impl Scratch {
     pub(super) fn new(channels: usize) -> Scratch {
-        Scratch { values: vec![[[0.0; LANES]; BLOCK[1]]; channels], remaining: Vec::new(), range: Vec::new() }
+        Scratch {
+            values: vec![[[0.0; LANES]; BLOCK[1]]; channels],
+            range: Vec::new(),
+            tiles: [Tile::default(), Tile::default()],
+        }
     }
+}
+
+/// The result of the search for a tile.
+#[derive(Default)]
+struct Tile {
+    candidates: Vec<Candidate>,
+    /// Indices of the candidates of each block, one block after the other.
+    remaining: Vec<u32>,
+    /// The blocks whose labels may change.
+    blocks: Vec<Block>,
+}
+
+/// Rows of a tile.
+struct Block {
+    voxels: Window,
+    /// Planes and rows of the block, counted from those of the tile.
+    z: Range<usize>,
+    y: Range<usize>,
+    /// The cluster of all voxels of the block, or [`UNASSIGNED`] if it has to be found.
+    only: u32,
+    /// Candidates of the block, among the tile's.
+    remaining: Range<usize>,
+    /// Whether the mask, if there is one, sets all voxels of the block.
+    whole: bool,
 }
 
 /// Assigns each voxel of the slab to the nearest cluster in reach, the first of equally near ones, and returns whether
@@ -53,117 +81,144 @@ impl Scratch {
 /// that are compared at once.
 #[inline(always)]
 pub(super) fn assign<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
-    slab: Slab,
+    mut slab: Slab,
 ) -> bool {
-    let Slab { input, ranges, search, scratch, z, labels, filled, changed } = slab;
+    let input = slab.input;
+    let z = slab.z.clone();
     let [_, height, width] = input.problem.shape;
     let mut any = false;
-    if !search.enter_slab(input, &z) {
+    if !slab.search.enter_slab(input, &z) {
         return false;
     }
     for y in pieces(height, TILE[1]) {
-        if !search.enter_band(input, &y) {
+        if !slab.search.enter_band(input, &y) {
             continue;
         }
         for x in pieces(width, TILE[2]) {
             let tile = [z.clone(), y.clone(), x];
-            if !ranges.join(&tile, &mut scratch.range)
-                || !search.enter_tile::<L, CHANNELS, ZERO>(input, &tile, &scratch.range)
+            if !slab.ranges.join(&tile, &mut slab.scratch.range)
+                || !slab.search.enter_tile::<L, CHANNELS, ZERO>(input, &tile, &slab.scratch.range)
             {
                 continue;
             }
-            for z in pieces(tile[0].len(), BLOCK[0]) {
-                for y in pieces(tile[1].len(), BLOCK[1]) {
-                    let block = [
-                        tile[0].start + z.start..tile[0].start + z.end,
-                        tile[1].start + y.start..tile[1].start + y.end,
-                    ];
-                    let first = [block[0].start, block[1].start, tile[2].start];
-                    let Some(range) = ranges.get(first) else { continue };
-                    if search.candidates.len() < FEW {
-                        scratch.remaining.clear();
-                        scratch.remaining.extend(0..search.candidates.len() as u32);
-                    } else {
-                        let block = [&block[0], &block[1], &tile[2]];
-                        search.enter_block::<L, CHANNELS, ZERO>(input, block, range, &mut scratch.remaining);
+            search_blocks::<L, CHANNELS, ZERO>(&mut slab, &tile);
+            any |= assign_tile::<L, CHANNELS, ZERO, ROWS>(&mut slab);
+        }
+    }
+    any | assign_tile::<L, CHANNELS, ZERO, ROWS>(&mut slab)
+}
+
+/// Finds the candidates of all blocks of the tile whose labels may change, as the second of the buffered tiles, and
+/// prefetches these blocks: a tile consists of many short rows, whose order the hardware does not detect.
+#[inline(always)]
+fn search_blocks<L: Lanes, const CHANNELS: usize, const ZERO: bool>(slab: &mut Slab, tile: &Window) {
+    let Slab { input, ranges, search, scratch, labels, filled, .. } = slab;
+    let problem = input.problem;
+    let [_, height, width] = problem.shape;
+    let [z, y, x] = tile;
+    let channels = scratch.values.len();
+    let Tile { candidates, remaining, blocks } = &mut scratch.tiles[1];
+    remaining.clear();
+    blocks.clear();
+    std::mem::swap(candidates, &mut search.candidates);
+    for block_z in z.clone().step_by(BLOCK[0]) {
+        for block_y in y.clone().step_by(BLOCK[1]) {
+            let first = [block_z, block_y, x.start];
+            let Some(range) = ranges.get(first) else { continue };
+            let before = remaining.len();
+            let voxels =
+                [block_z..z.end.min(block_z + BLOCK[0]), block_y..y.end.min(block_y + BLOCK[1]), x.clone()];
+            if candidates.len() < FEW {
+                remaining.extend(0..candidates.len() as u32);
+            } else {
+                search.enter_block::<L, CHANNELS, ZERO>(input, &voxels, range, remaining);
+            }
+            let filled = &mut filled[ranges.index(first) - ranges.index([z.start, 0, 0])];
+            let only = match remaining[before..] {
+                [only] if candidates[only as usize].covers => candidates[only as usize].cluster,
+                _ => UNASSIGNED,
+            };
+            if only != UNASSIGNED && only == *filled {
+                remaining.truncate(before);
+                continue;
+            }
+            *filled = only;
+            for row in voxels[0].clone() {
+                for y in voxels[1].clone() {
+                    let row = (row * height + y) * width + x.start;
+                    prefetch(labels, row - z.start * height * width);
+                    for channel in 0..if only == UNASSIGNED { channels } else { 0 } {
+                        prefetch(problem.image, channel * problem.voxels() + row);
                     }
-                    let filled = &mut filled[ranges.index(first) - ranges.index([tile[0].start, 0, 0])];
-                    let only = match scratch.remaining[..] {
-                        [only] if search.candidates[only as usize].covers => {
-                            search.candidates[only as usize].cluster
-                        }
-                        _ => UNASSIGNED,
-                    };
-                    if only != UNASSIGNED && only == *filled {
-                        continue;
-                    }
-                    *filled = only;
-                    let mask = if ranges.whole(first) { None } else { input.problem.mask };
-                    let rows = Block { input, tile: &tile, search, z: z.clone(), y, only, mask };
-                    any |= assign_block::<L, CHANNELS, ZERO, ROWS>(rows, scratch, labels, changed);
                 }
             }
+            blocks.push(Block {
+                z: voxels[0].start - z.start..voxels[0].end - z.start,
+                y: voxels[1].start - y.start..voxels[1].end - y.start,
+                voxels,
+                only,
+                remaining: before..remaining.len(),
+                whole: ranges.whole(first),
+            });
         }
     }
-    any
 }
 
-/// Rows of a tile.
-struct Block<'a> {
-    input: &'a SearchInput<'a>,
-    tile: &'a Window,
-    search: &'a CandidateSearch,
-    /// Planes and rows of the block, counted from those of the tile.
-    z: Range<usize>,
-    y: Range<usize>,
-    /// The cluster of all voxels of the block, or [`UNASSIGNED`] if it has to be found.
-    only: u32,
-    /// The mask, unless it sets all voxels of the block.
-    mask: Option<&'a [bool]>,
-}
-
-/// Assigns the voxels of the block; `labels` are those of the slab.
+/// Assigns the voxels of the first of the buffered tiles, and replaces it by the second.
 #[inline(always)]
-fn assign_block<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
-    block: Block,
-    scratch: &mut Scratch,
-    labels: &mut [u32],
-    changed: &[AtomicBool],
+fn assign_tile<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
+    slab: &mut Slab,
 ) -> bool {
     let mut any = false;
-    for z in block.z.clone() {
-        let mut y = block.y.start;
-        while y + ROWS <= block.y.end {
-            any |= assign_rows::<L, CHANNELS, ZERO, ROWS>(&block, z, y, scratch, labels, changed);
-            y += ROWS;
+    for index in 0..slab.scratch.tiles[0].blocks.len() {
+        any |= assign_block::<L, CHANNELS, ZERO, ROWS>(slab, index);
+    }
+    slab.scratch.tiles[0].blocks.clear();
+    slab.scratch.tiles.swap(0, 1);
+    any
+}
+
+/// Assigns the voxels of a block of the first of the buffered tiles.
+#[inline(always)]
+fn assign_block<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
+    slab: &mut Slab,
+    index: usize,
+) -> bool {
+    let Block { z, y, .. } = &slab.scratch.tiles[0].blocks[index];
+    let (z, y) = (z.clone(), y.clone());
+    let mut any = false;
+    for z in z {
+        let mut row = y.start;
+        while row + ROWS <= y.end {
+            any |= assign_rows::<L, CHANNELS, ZERO, ROWS>(slab, index, z, row);
+            row += ROWS;
         }
-        for y in y..block.y.end {
-            any |= assign_rows::<L, CHANNELS, ZERO, 1>(&block, z, y, scratch, labels, changed);
+        for row in row..y.end {
+            any |= assign_rows::<L, CHANNELS, ZERO, 1>(slab, index, z, row);
         }
     }
     any
 }
 
-/// Assigns the voxels of `ROWS` rows.
+/// Assigns the voxels of `ROWS` rows of a block, from `[z, y]` in its tile.
 #[inline(always)]
 fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
-    block: &Block,
+    slab: &mut Slab,
+    index: usize,
     z: usize,
     y: usize,
-    scratch: &mut Scratch,
-    labels: &mut [u32],
-    changed: &[AtomicBool],
 ) -> bool {
-    let problem = block.input.problem;
+    let Slab { input, scratch, labels, changed, z: planes, .. } = slab;
+    let problem = input.problem;
     let [_, height, width] = problem.shape;
-    let [z_span, y_span, x] = block.tile;
-    let row = (z * height + y_span.start + y) * width + x.start;
-    let first = z_span.start * height * width + row;
+    let Tile { candidates, remaining, blocks } = &scratch.tiles[0];
+    let block = &blocks[index];
+    let [_, block_y, x] = &block.voxels;
+    let row = (z * height + block_y.start + y - block.y.start) * width + x.start;
+    let first = planes.start * height * width + row;
     let mut old = [[UNASSIGNED; LANES]; ROWS];
     for (r, old) in old.iter_mut().enumerate() {
         *old = padded(&labels[row + r * width..][..x.len()], UNASSIGNED);
-        // A tile consists of many short rows: those of the next band are fetched.
-        prefetch(labels, row + (r + TILE[1]) * width);
     }
     let mut new = [[block.only; LANES]; ROWS];
     if block.only == UNASSIGNED {
@@ -171,17 +226,19 @@ fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: us
             for (r, values) in values[..ROWS].iter_mut().enumerate() {
                 let first = channel * problem.voxels() + first + r * width;
                 *values = padded(&problem.image[first..first + x.len()], 0.0);
-                prefetch(problem.image, first + TILE[1] * width);
             }
         }
-        let tile = Tile {
-            candidates: &block.search.candidates,
-            colour: &block.input.clusters.colour,
-            weight: block.input.problem.spatial_weight(),
+        let candidates = Candidates {
+            all: candidates,
+            remaining: &remaining[block.remaining.clone()],
+            colour: &input.clusters.colour,
+            weight: problem.spatial_weight(),
         };
-        new = nearest::<L, CHANNELS, ZERO, ROWS>(&tile, &scratch.remaining, &scratch.values, [z, y], old);
+        new = nearest::<L, CHANNELS, ZERO, ROWS>(&candidates, &scratch.values, [z, y], old);
     }
-    if let Some(mask) = block.mask {
+    if let Some(mask) = problem.mask
+        && !block.whole
+    {
         for (r, new) in new.iter_mut().enumerate() {
             let inside = padded(&mask[first + r * width..][..x.len()], false);
             for (label, inside) in new.iter_mut().zip(inside) {

@@ -179,9 +179,8 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn differ(self, other: Self) -> u32 {
         // SAFETY: the processor has AVX-512, as `Lanes` requires.
-        let differ = unsafe {
-            _mm512_cmpneq_epi32_mask(_mm512_castps_si512(self.0), _mm512_castps_si512(other.0))
-        };
+        let differ =
+            unsafe { _mm512_cmpneq_epi32_mask(_mm512_castps_si512(self.0), _mm512_castps_si512(other.0)) };
         u32::from(differ)
     }
     #[inline(always)]

@@ -29,43 +29,26 @@ enum Inside {
 impl Ranges {
     pub(super) fn compute(problem: &Problem, channels: usize) -> Ranges {
         let blocks = [0, 1, 2].map(|axis| problem.shape[axis].div_ceil(BLOCK[axis]));
-        let [depth, height, width] = problem.shape;
+        let [depth, height, _] = problem.shape;
         let slabs: Vec<Range<usize>> = pieces(depth, BLOCK[0]).collect();
         let found: Vec<(Vec<[f32; 2]>, Vec<Inside>)> = slabs
             .into_par_iter()
             .map(|z| {
-                let mut ranges = Vec::new();
-                let mut inside = Vec::new();
+                let (mut ranges, mut inside) = (Vec::new(), Vec::new());
+                let mut extremes = Extremes::default();
                 for y in pieces(height, BLOCK[1]) {
-                    for x in pieces(width, BLOCK[2]) {
-                        let block = [z.clone(), y.clone(), x];
-                        let (mut any, mut all) = (problem.mask.is_none(), true);
-                        if let Some(mask) = problem.mask {
-                            for_each_row(problem.shape, &block, |row| {
-                                let set: usize = mask[row.clone()].iter().map(|&set| usize::from(set)).sum();
-                                any |= set > 0;
-                                all &= set == row.len();
-                            });
+                    let first = ranges.len();
+                    ranges.resize(first + blocks[2] * channels, [0.0; 2]);
+                    for channel in 0..channels {
+                        extremes.find(problem, channel, &z, &y);
+                        let rows = extremes.low.chunks(BLOCK[2]).zip(extremes.high.chunks(BLOCK[2]));
+                        for (x, (low, high)) in rows.enumerate() {
+                            let low = low.iter().copied().fold(f32::INFINITY, f32::min);
+                            let high = high.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                            ranges[first + x * channels + channel] = [low, high];
                         }
-                        for channel in 0..channels {
-                            let first = channel * problem.voxels();
-                            let mut extremes = [[f32::INFINITY; BLOCK[2]], [f32::NEG_INFINITY; BLOCK[2]]];
-                            for_each_row(problem.shape, &block, |row| {
-                                let mask = problem.mask.map(|mask| &mask[row.clone()]);
-                                extend_by_row(
-                                    &mut extremes,
-                                    &problem.image[first + row.start..first + row.end],
-                                    mask,
-                                );
-                            });
-                            ranges.push([least(&extremes[0]), -least(&extremes[1].map(|high| -high))]);
-                        }
-                        inside.push(match (any, all) {
-                            (false, _) => Inside::Nothing,
-                            (true, false) => Inside::Something,
-                            (true, true) => Inside::Everything,
-                        });
                     }
+                    inside.extend(extremes.inside(problem, &z, &y));
                 }
                 (ranges, inside)
             })
@@ -118,43 +101,80 @@ impl Ranges {
     }
 }
 
-/// Returns the smallest value of a row, halving it so that the comparisons vectorise.
-#[inline(always)]
-fn least(row: &[f32; BLOCK[2]]) -> f32 {
-    let mut row = *row;
-    let mut length = row.len();
-    while length > 1 {
-        length /= 2;
-        for i in 0..length {
-            row[i] = if row[i + length] < row[i] { row[i + length] } else { row[i] };
-        }
-    }
-    row[0]
+/// Extremes over some planes and rows at each position along x, which are found row by row, in the order of memory.
+#[derive(Default)]
+struct Extremes {
+    low: Vec<f32>,
+    high: Vec<f32>,
+    /// Number of voxels in the mask.
+    set: Vec<u8>,
 }
 
-/// Extends the smallest and largest value at each position along x by a row, where the mask sets it.
-fn extend_by_row([low, high]: &mut [[f32; BLOCK[2]]; 2], row: &[f32], mask: Option<&[bool]>) {
-    let mut extend = |x: usize, value: f32, inside: bool| {
-        low[x] = if inside & (value < low[x]) { value } else { low[x] };
-        high[x] = if inside & (value > high[x]) { value } else { high[x] };
-    };
-    match (row.first_chunk::<{ BLOCK[2] }>(), mask.map(|mask| mask.first_chunk::<{ BLOCK[2] }>())) {
-        (Some(row), None) => (0..BLOCK[2]).for_each(|x| extend(x, row[x], true)),
-        (Some(row), Some(Some(mask))) => (0..BLOCK[2]).for_each(|x| extend(x, row[x], mask[x])),
-        _ => {
-            for (x, &value) in row.iter().enumerate() {
-                extend(x, value, mask.is_none_or(|mask| mask[x]));
+impl Extremes {
+    /// Finds the smallest and the largest intensity in the mask.
+    fn find(&mut self, problem: &Problem, channel: usize, z: &Range<usize>, y: &Range<usize>) {
+        let width = problem.shape[2];
+        self.low.clear();
+        self.low.resize(width, f32::INFINITY);
+        self.high.clear();
+        self.high.resize(width, f32::NEG_INFINITY);
+        for_each_row(problem.shape, z, y, |row| {
+            let values = &problem.image[channel * problem.voxels() + row..][..width];
+            let extremes = self.low.iter_mut().zip(&mut self.high).zip(values);
+            match problem.mask {
+                None => extremes.for_each(|((low, high), &value)| {
+                    *low = if value < *low { value } else { *low };
+                    *high = if value > *high { value } else { *high };
+                }),
+                Some(mask) => {
+                    extremes.zip(&mask[row..row + width]).for_each(|(((low, high), &value), &inside)| {
+                        *low = if inside & (value < *low) { value } else { *low };
+                        *high = if inside & (value > *high) { value } else { *high };
+                    })
+                }
             }
+        });
+    }
+
+    /// Returns how much of each block of these planes and rows the mask sets.
+    fn inside(
+        &mut self,
+        problem: &Problem,
+        z: &Range<usize>,
+        y: &Range<usize>,
+    ) -> impl Iterator<Item = Inside> {
+        let width = problem.shape[2];
+        let all = (z.len() * y.len()) as u8;
+        self.set.clear();
+        self.set.resize(width, if problem.mask.is_none() { all } else { 0 });
+        if let Some(mask) = problem.mask {
+            for_each_row(problem.shape, z, y, |row| {
+                let row = &mask[row..row + width];
+                self.set.iter_mut().zip(row).for_each(|(set, &inside)| *set += u8::from(inside));
+            });
         }
+        self.set.chunks(BLOCK[2]).map(move |set| {
+            if set.iter().all(|&set| set == 0) {
+                Inside::Nothing
+            } else if set.iter().all(|&set| set == all) {
+                Inside::Everything
+            } else {
+                Inside::Something
+            }
+        })
     }
 }
 
-/// Calls `each` with the range of voxels of every row of the block.
-fn for_each_row([_, height, width]: [usize; 3], [z, y, x]: &Window, mut each: impl FnMut(Range<usize>)) {
+/// Calls `each` with the first voxel of every row.
+fn for_each_row(
+    [_, height, width]: [usize; 3],
+    z: &Range<usize>,
+    y: &Range<usize>,
+    mut each: impl FnMut(usize),
+) {
     for z in z.clone() {
         for y in y.clone() {
-            let row = (z * height + y) * width;
-            each(row + x.start..row + x.end);
+            each((z * height + y) * width);
         }
     }
 }

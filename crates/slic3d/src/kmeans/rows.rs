@@ -4,9 +4,12 @@ use super::candidates::Candidate;
 use super::lanes::{LANES, Lanes};
 use super::ranges::BLOCK;
 
-/// A tile whose voxels are assigned.
-pub(super) struct Tile<'a> {
-    pub(super) candidates: &'a [Candidate],
+/// Candidates of rows of a tile.
+pub(super) struct Candidates<'a> {
+    /// Candidates of the tile.
+    pub(super) all: &'a [Candidate],
+    /// Indices of those that may be nearest to a voxel of the rows.
+    pub(super) remaining: &'a [u32],
     /// Mean intensities of all clusters.
     pub(super) colour: &'a [f32],
     /// Factor of the squared spatial distance.
@@ -31,8 +34,7 @@ fn padded_short<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
 /// Returns the labels of `ROWS` adjacent rows of the tile, the first of which is at `[z, y]` in the tile.
 #[inline(always)]
 pub(super) fn nearest<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
-    tile: &Tile,
-    remaining: &[u32],
+    candidates: &Candidates,
     values: &[[[f32; LANES]; BLOCK[1]]],
     [z, y]: [usize; 2],
     old: [[u32; LANES]; ROWS],
@@ -43,13 +45,13 @@ pub(super) fn nearest<L: Lanes, const CHANNELS: usize, const ZERO: bool, const R
         nearest[row] = L::load_bits(&old[row]);
     }
     let channels = if CHANNELS == usize::MAX { values.len() } else { CHANNELS };
-    let weight = L::splat(tile.weight);
-    for &index in remaining {
-        let candidate = &tile.candidates[index as usize];
+    let weight = L::splat(candidates.weight);
+    for &index in candidates.remaining {
+        let candidate = &candidates.all[index as usize];
         let dx = L::load(&candidate.dx);
         let cluster = L::splat_bits(candidate.cluster);
         let colours = if CHANNELS > 1 {
-            &tile.colour[candidate.cluster as usize * channels..][..channels]
+            &candidates.colour[candidate.cluster as usize * channels..][..channels]
         } else {
             &[]
         };

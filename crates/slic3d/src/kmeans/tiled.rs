@@ -61,8 +61,16 @@ pub(super) fn run(
             || (CandidateSearch::default(), Scratch::new(channels)),
             |(search, scratch), (index, ((labels, filled), rows))| {
                 let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
-                let slab =
-                    Slab { input: &input, ranges: &ranges, search, scratch, z, labels, filled, changed: &changed };
+                let slab = Slab {
+                    input: &input,
+                    ranges: &ranges,
+                    search,
+                    scratch,
+                    z,
+                    labels,
+                    filled,
+                    changed: &changed,
+                };
                 if kernel(slab) {
                     for (row, labels) in rows.iter_mut().zip(labels.chunks(width)) {
                         *row = label_range(labels);
