@@ -66,8 +66,8 @@ impl Portable {
     #[inline(always)]
     fn zip(self, other: Self, combine: impl Fn(f32, f32) -> f32) -> Self {
         let mut values = self.0;
-        for lane in 0..LANES {
-            values[lane] = combine(values[lane], other.0[lane]);
+        for (value, other) in values.iter_mut().zip(other.0) {
+            *value = combine(*value, other);
         }
         Portable(values)
     }
@@ -131,24 +131,24 @@ impl Lanes for Portable {
     #[inline(always)]
     fn less(self, other: Self) -> Self::Mask {
         let mut mask = [false; LANES];
-        for lane in 0..LANES {
-            mask[lane] = self.0[lane] < other.0[lane];
+        for ((mask, value), other) in mask.iter_mut().zip(self.0).zip(other.0) {
+            *mask = value < other;
         }
         mask
     }
     #[inline(always)]
     fn select(self, mask: Self::Mask, other: Self) -> Self {
         let mut values = self.0;
-        for lane in 0..LANES {
-            values[lane] = if mask[lane] { values[lane] } else { other.0[lane] };
+        for ((value, set), other) in values.iter_mut().zip(mask).zip(other.0) {
+            *value = if set { *value } else { other };
         }
         Portable(values)
     }
     #[inline(always)]
     fn differ(self, other: Self) -> u32 {
         let mut mask = [false; LANES];
-        for lane in 0..LANES {
-            mask[lane] = self.0[lane].to_bits() != other.0[lane].to_bits();
+        for ((mask, value), other) in mask.iter_mut().zip(self.0).zip(other.0) {
+            *mask = value.to_bits() != other.to_bits();
         }
         Self::bits(mask)
     }

@@ -92,17 +92,15 @@ impl Seeds {
     /// rounding of all distances involved makes sure that the computed distances compare alike.
     #[inline(always)]
     fn candidates(&self, span: &Span, distances: &mut Vec<f64>, found: &mut Seeds) {
-        let (mut centre, mut extent, mut radius) = ([0.0; 3], [0.0; 3], 0.0);
-        for axis in 0..3 {
-            centre[axis] = (span.low[axis] + span.high[axis]) * 0.5;
-            extent[axis] = span.high[axis] - span.low[axis];
-            radius += extent[axis] * extent[axis] * 0.25;
-        }
+        let Span { low, high } = *span;
+        let centre = [(low[0] + high[0]) * 0.5, (low[1] + high[1]) * 0.5, (low[2] + high[2]) * 0.5];
+        let extent = [high[0] - low[0], high[1] - low[1], high[2] - low[2]];
+        let radius = (extent[0] * extent[0] + extent[1] * extent[1] + extent[2] * extent[2]) * 0.25;
         distances.clear();
         distances.resize(self.seed.len(), 0.0);
-        for axis in 0..3 {
-            for (&at, distance) in self.at[axis].iter().zip(&mut *distances) {
-                *distance += (at - centre[axis]) * (at - centre[axis]);
+        for (at, centre) in self.at.iter().zip(centre) {
+            for (&at, distance) in at.iter().zip(&mut *distances) {
+                *distance += (at - centre) * (at - centre);
             }
         }
         let least =
@@ -111,9 +109,9 @@ impl Seeds {
         let bound = least * (1.0 + MARGIN) + 2.0 * MARGIN * radius;
         let pivot = [self.at[0][pivot], self.at[1][pivot], self.at[2][pivot]];
         distances.iter_mut().for_each(|distance| *distance *= 1.0 - MARGIN);
-        for axis in 0..3 {
-            for (&at, distance) in self.at[axis].iter().zip(&mut *distances) {
-                *distance -= extent[axis] * (at - pivot[axis]).abs();
+        for ((at, pivot), extent) in self.at.iter().zip(pivot).zip(extent) {
+            for (&at, distance) in at.iter().zip(&mut *distances) {
+                *distance -= extent * (at - pivot).abs();
             }
         }
         found.seed.clear();
