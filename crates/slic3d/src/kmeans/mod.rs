@@ -18,6 +18,7 @@ mod plain;
 mod problem;
 mod ranges;
 mod rows;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod tiled;
