@@ -8,6 +8,7 @@ mod kmeans;
 mod labels;
 mod mask_seeds;
 mod pipeline;
+mod prefetch;
 mod random_state;
 mod report;
 mod rescale;

@@ -87,15 +87,19 @@ pub(crate) fn segment(
 
 /// Returns the number of labels below `count` that occur.
 fn distinct(labels: &[u32], count: usize) -> usize {
-    let mut seen = vec![false; count];
-    let mut last = UNASSIGNED;
-    for &label in labels {
-        if label != last && label != UNASSIGNED {
-            seen[label as usize] = true;
-        }
-        last = label;
-    }
-    seen.into_iter().filter(|&seen| seen).count()
+    let find = |labels: &[u32]| {
+        // The last entry is that of all unassigned voxels: labels may be noisy, and a branch mispredicted.
+        let mut seen = vec![false; count + 1];
+        labels.iter().for_each(|&label| seen[(label as usize).min(count)] = true);
+        seen
+    };
+    let join = |mut seen: Vec<bool>, other: Vec<bool>| {
+        seen.iter_mut().zip(other).for_each(|(seen, other)| *seen |= other);
+        seen
+    };
+    let pieces = labels.par_chunks(labels.len().div_ceil(rayon::current_num_threads()).max(1));
+    let seen = pieces.map(find).reduce(|| vec![false; count + 1], join);
+    seen[..count].iter().filter(|&&seen| seen).count()
 }
 
 /// Returns the voxels of a mask in row-major order.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use ndarray::{Array3, Axis};
+use ndarray::Array3;
 use relevox_volume::{CaseFiles, Preprocess, Study};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,17 +22,19 @@ use relevox_experiment::run::{Host, git_revision, load_average};
 /// Section of docs/PERFORMANCE.md.
 pub(super) const COMPARISON: Comparison = Comparison { name: "slic", section };
 
-/// Sequences that define the brain mask, and the index of the segmented one.
+/// The segmented sequences, which together define the brain mask.
 const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
-const SEGMENTED: usize = 2;
 const CROP: [usize; 3] = [128; 3];
-/// Whole BraTS scan.
+/// Whole BraTS scan, of which one sequence is segmented.
 const SCAN: [usize; 3] = [155, 240, 240];
-const COMPACTNESS: f64 = 10.0;
+const OF_SCAN: &str = "t2";
+const COMPACTNESS: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
+const REGIONS: [usize; 3] = [50, 250, 1000];
 
 /// A case: image and settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Case {
+    sequence: String,
     size: [usize; 3],
     regions: usize,
     masked: bool,
@@ -42,7 +44,11 @@ struct Case {
 impl Case {
     fn name(&self) -> String {
         let size = if self.size == SCAN { "240×240×155" } else { "128³" };
-        format!("{size}, {} regions{}", self.regions, if self.masked { ", masked" } else { "" })
+        let masked = if self.masked { ", masked" } else { "" };
+        format!(
+            "{}, {size}, {} regions, compactness {}{masked}",
+            self.sequence, self.regions, self.compactness
+        )
     }
 }
 
@@ -89,7 +95,7 @@ pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
         "threads": rayon::current_num_threads(),
         "revision": git_revision(),
         "versions": versions,
-        "scan": format!("{}, {}", folder.file_name().unwrap_or_default().display(), SEQUENCES[SEGMENTED]),
+        "scan": folder.file_name().unwrap_or_default().display().to_string(),
         "cases": compared,
     });
     let wrong: Vec<&str> =
@@ -102,21 +108,25 @@ pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Cases of the comparison.
+/// Cases of the comparison: a grid over all sequences of the crop, and the whole scan.
 fn cases() -> Vec<Case> {
-    let case = |size, regions, masked| Case { size, regions, masked, compactness: COMPACTNESS };
-    vec![
-        case(CROP, 50, false),
-        case(CROP, 100, false),
-        case(CROP, 250, false),
-        case(CROP, 1000, false),
-        case(SCAN, 100, false),
-        case(CROP, 50, true),
-        case(CROP, 100, true),
-        case(CROP, 250, true),
-        case(CROP, 1000, true),
-        case(SCAN, 100, true),
-    ]
+    let mut cases = Vec::new();
+    for masked in [false, true] {
+        let case = |sequence: &str, size, regions, compactness| Case {
+            sequence: sequence.to_owned(),
+            size,
+            regions,
+            masked,
+            compactness,
+        };
+        for sequence in SEQUENCES {
+            for compactness in COMPACTNESS {
+                cases.extend(REGIONS.map(|regions| case(sequence, CROP, regions, compactness)));
+            }
+        }
+        cases.extend([0.1, 10.0].map(|compactness| case(OF_SCAN, SCAN, 100, compactness)));
+    }
+    cases
 }
 
 /// Returns the named case, or the first in `RELEVOX_REAL_DATA`.
@@ -140,13 +150,13 @@ pub(super) fn case_folder(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
     folders.into_iter().next().ok_or_else(none)
 }
 
-/// Loads the centre of a scan, scaled to 0..1 as in the experiment, and its brain mask.
-fn load(folder: &Path, size: [usize; 3]) -> anyhow::Result<(Array3<f32>, Array3<bool>)> {
+/// Loads the centre of one sequence of a scan, scaled to 0..1 as in the experiment, and its brain mask.
+fn load(folder: &Path, sequence: &str, size: [usize; 3]) -> anyhow::Result<(Array3<f32>, Array3<bool>)> {
     let sequences: Vec<String> = SEQUENCES.map(str::to_owned).into();
     let files = CaseFiles::in_folder(folder, &sequences)?;
     let preprocess = Preprocess { sequences, crop: size, ..Preprocess::default() };
     let study = Study::load(&files, &preprocess.check()?)?;
-    let image = study.image.index_axis(Axis(0), SEGMENTED).as_standard_layout().into_owned();
+    let image = study.channel(sequence)?.as_standard_layout().into_owned();
     Ok((image, study.brain.as_standard_layout().into_owned()))
 }
 
@@ -158,7 +168,7 @@ fn compare(
 ) -> anyhow::Result<(Compared, Value)> {
     let name = case.name();
     print_status(format!("bench: {name}"));
-    let (image, brain) = load(folder, case.size)?;
+    let (image, brain) = load(folder, &case.sequence, case.size)?;
     let mask = case.masked.then(|| brain.view());
     let voxels = mask.map_or(image.len(), |mask| mask.iter().filter(|&&inside| inside).count());
     let shared = tempfile::tempdir().context("creating a folder to share with the peer")?;
@@ -208,7 +218,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
     let versions = &result["versions"];
     let mut section = format!(
         "## Supervoxels\n\n`cargo xtask bench slic --peers PYTHON`, {} threads of {}, compared with scikit-image {} and SimpleITK \
-         {}, on a real T2 scan ({}) at compactness {COMPACTNESS}; medians, and ratios of the medians. Masks are brain masks. Our labels are scikit-image's, compared in the same run; SimpleITK implements a different SLIC, without a mask and with 5 iterations instead of 10. Load is the load average during the measurement.\n\n\
+         {}, on a real scan ({}); medians, and ratios of the medians. Masks are brain masks. Our labels are scikit-image's, compared in the same run; SimpleITK implements a different SLIC, without a mask and with 5 iterations instead of 10. Load is the load average during the measurement.\n\n\
          | case | milliseconds | scikit-image | times | SimpleITK | times | voxels that differ | load |\n\
          |---|---|---|---|---|---|---|---|\n",
         result["threads"],
@@ -217,6 +227,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
         text(versions, "SimpleITK"),
         text(result, "scan"),
     );
+    let mut least = [(f64::INFINITY, String::new()), (f64::INFINITY, String::new())];
     for case in Vec::<Compared>::deserialize(&result["cases"])? {
         let [ours, scikit_image, simpleitk] =
             [&case.ours_seconds, &case.scikit_image_seconds, &case.simpleitk_seconds]
@@ -230,7 +241,16 @@ fn section(result: &Value) -> anyhow::Result<String> {
             simpleitk / ours,
             case.differing_voxels,
         );
+        for (least, peer) in least.iter_mut().zip([scikit_image, simpleitk]) {
+            if peer / ours < least.0 {
+                *least = (peer / ours, case.name.clone());
+            }
+        }
     }
+    let [(to_scikit_image, case), (to_simpleitk, other)] = least;
+    section += &format!(
+        "\nThe smallest ratios are {to_scikit_image:.1} to scikit-image ({case}) and {to_simpleitk:.1} to SimpleITK ({other}).\n"
+    );
     Ok(section)
 }
 
@@ -240,7 +260,8 @@ mod tests {
 
     #[test]
     fn the_table_holds_medians_and_their_ratios() {
-        let case = Case { size: SCAN, regions: 100, masked: true, compactness: COMPACTNESS };
+        let case =
+            Case { sequence: "t2".to_owned(), size: SCAN, regions: 100, masked: true, compactness: 0.1 };
         let compared = Compared {
             name: case.name(),
             case,
@@ -255,7 +276,11 @@ mod tests {
         let versions = json!({"scikit-image": "0.26.0", "SimpleITK": "2.5"});
         let section = section(&json!({"threads": 2, "versions": versions, "cases": [compared]})).unwrap();
         assert!(section.contains("compared with scikit-image 0.26.0 and SimpleITK 2.5"), "{section}");
-        let row = "| 240×240×155, 100 regions, masked | 20.0 | 500 | 25.0 | 100 | 5.0 | 0 | 1.5 |\n";
-        assert!(section.ends_with(row), "{section}");
+        let name = "t2, 240×240×155, 100 regions, compactness 0.1, masked";
+        let row = format!("| {name} | 20.0 | 500 | 25.0 | 100 | 5.0 | 0 | 1.5 |\n");
+        assert!(section.contains(&row), "{section}");
+        let least =
+            format!("The smallest ratios are 25.0 to scikit-image ({name}) and 5.0 to SimpleITK ({name}).\n");
+        assert!(section.ends_with(&least), "{section}");
     }
 }

@@ -5,6 +5,7 @@
 
 mod graph;
 mod limits;
+mod links;
 mod neighbours;
 mod plain;
 mod runs;
@@ -19,6 +20,9 @@ pub(crate) use strict::{Demand, enforce_strict};
 ///
 /// `buffer` becomes the result: it has the length of `labels` and all its voxels are unassigned.
 pub(crate) fn enforce(labels: &[u32], shape: [usize; 3], limits: SizeLimits, buffer: Vec<u32>) -> Vec<u32> {
+    if limits.max < limits.min {
+        return plain::enforce(labels, shape, limits, buffer);
+    }
     runs::enforce(labels, shape, limits, buffer)
-        .unwrap_or_else(|buffer| plain::enforce(labels, shape, limits, buffer))
+        .unwrap_or_else(|buffer| links::enforce(labels, shape, limits, buffer))
 }

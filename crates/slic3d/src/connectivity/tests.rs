@@ -1,16 +1,16 @@
-//! The pass by runs against the plain one, over random labels and limits.
+//! The passes by runs and by links against the plain one, over random labels and limits.
 
 use proptest::prelude::*;
 
 use super::limits::SizeLimits;
-use super::{plain, runs};
+use super::{links, plain, runs};
 use crate::labels::UNASSIGNED;
 use crate::synthetic::hash;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
-    fn runs_give_the_labels_of_the_plain_pass(
+    fn runs_and_links_give_the_labels_of_the_plain_pass(
         shape in [1_usize..7, 1_usize..12, 1_usize..50],
         min in 0_usize..30,
         max in 0_usize..200,
@@ -28,8 +28,11 @@ proptest! {
         let limits = SizeLimits { min, max };
         let buffer = || vec![UNASSIGNED; labels.len()];
         let expected = plain::enforce(&labels, shape, limits, buffer());
-        if let Ok(found) = runs::enforce(&labels, shape, limits, buffer()) {
-            prop_assert_eq!(found, expected);
+        if max >= min {
+            if let Ok(found) = runs::enforce(&labels, shape, limits, buffer()) {
+                prop_assert_eq!(&found, &expected);
+            }
+            prop_assert_eq!(links::enforce(&labels, shape, limits, buffer()), expected);
         }
     }
 }

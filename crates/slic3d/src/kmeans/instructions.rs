@@ -1,17 +1,20 @@
 //! The inner loop compiled for each instruction set, selected by the features of the processor.
 
 use super::kernel::{Slab, assign};
+use super::lanes::Portable;
+#[cfg(target_arch = "x86_64")]
+use super::lanes_x86::{Avx2, Avx512};
 
 /// [`assign`], compiled for one instruction set.
 pub(super) type Kernel = fn(Slab) -> bool;
 
 macro_rules! instantiate {
-    ($name:ident, $($feature:literal)?) => {
+    ($name:ident, $lanes:ty, $rows:literal, $($feature:literal)?) => {
         /// Returns the kernel for this number of channels.
         pub(super) fn $name(channels: usize, zero: bool) -> Kernel {
             $(#[target_feature(enable = $feature)])?
             fn inner<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
-                assign::<CHANNELS, ZERO>(slab)
+                assign::<$lanes, CHANNELS, ZERO, $rows>(slab)
             }
             fn outer<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
                 // SAFETY: `kernel` returns this function only if the processor has the feature.
@@ -32,19 +35,19 @@ macro_rules! instantiate {
 
 mod plain {
     use super::*;
-    instantiate!(kernel,);
+    instantiate!(kernel, Portable, 1,);
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use super::*;
-    instantiate!(kernel, "avx2");
+    instantiate!(kernel, Avx2, 2, "avx2");
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use super::*;
-    instantiate!(kernel, "avx512f,avx512vl,avx512dq,avx512bw");
+    instantiate!(kernel, Avx512, 4, "avx512f,avx512vl,avx512dq,avx512bw");
 }
 
 /// Instruction sets for which the kernel is compiled. On AArch64, `Plain` is NEON.

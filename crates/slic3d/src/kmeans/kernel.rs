@@ -1,5 +1,4 @@
-//! Assignment step of k-means: the inner loop over the tiles of a slab, comparing all voxels of a row with the tile's
-//! candidates at once.
+//! Assignment step of k-means: the loop over the tiles of a slab and their blocks of rows.
 //!
 //! One source is compiled for each instruction set. Lanes are independent and no operations are contracted, so that all
 //! instruction sets round alike.
@@ -7,12 +6,13 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::problem::{Problem, Window};
-use super::ranges::Ranges;
-use super::tiles::{Candidate, CandidateSearch, SearchInput, TILE, pieces};
+use super::candidates::{Candidate, CandidateSearch, SearchInput, TILE, pieces};
+use super::lanes::{LANES, Lanes};
+use super::problem::Window;
+use super::ranges::{BLOCK, Ranges};
+use super::rows::{Candidates, nearest, padded};
 use crate::labels::UNASSIGNED;
-
-const LANES: usize = TILE[2];
+use crate::prefetch::prefetch;
 
 /// Planes whose voxels one thread assigns, with its buffers.
 pub(super) struct Slab<'a> {
@@ -23,233 +23,264 @@ pub(super) struct Slab<'a> {
     pub(super) z: Range<usize>,
     /// Labels of these planes.
     pub(super) labels: &'a mut [u32],
+    /// For each block of these planes, the cluster to which all its voxels were assigned, or [`UNASSIGNED`].
+    pub(super) filled: &'a mut [u32],
     /// Set for clusters that gain or lose voxels.
     pub(super) changed: &'a [AtomicBool],
 }
 
-/// A tile whose voxels are assigned.
-struct Tile<'a> {
-    problem: &'a Problem<'a>,
-    candidates: &'a [Candidate],
-    /// Mean intensities of all clusters.
-    colour: &'a [f32],
-    weight: f32,
-    span: &'a Window,
-}
-
-/// Planes and rows of a block of a tile, to which the bounds are applied once more.
-const BLOCK: [usize; 2] = [2, 4];
 /// With fewer candidates than this, blocks are not bounded.
 const FEW: usize = 4;
 
 /// Buffers of one thread.
 pub(super) struct Scratch {
-    /// One row of each channel.
-    values: Vec<[f32; LANES]>,
-    /// Indices of the candidates for a block of rows.
-    remaining: Vec<u32>,
-    lower: Vec<f32>,
+    /// Some rows of each channel.
+    values: Vec<[[f32; LANES]; BLOCK[1]]>,
+    /// Intensities of a tile.
+    range: Vec<[f32; 2]>,
+    /// The tile whose voxels are assigned, and the one after it, which is searched before.
+    tiles: [Tile; 2],
 }
 
 impl Scratch {
     pub(super) fn new(channels: usize) -> Scratch {
-        Scratch { values: vec![[0.0; LANES]; channels], remaining: Vec::new(), lower: Vec::new() }
-    }
-}
-
-/// Returns one row of a tile, padded with `fill` if the border of the image cuts the tile.
-#[inline(always)]
-fn padded<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
-    match row.first_chunk() {
-        Some(row) => *row,
-        None => padded_short(row, fill),
-    }
-}
-
-/// Prefetches the same row of the next tile: a tile consists of many short rows, whose order the hardware prefetcher
-/// does not detect.
-#[inline(always)]
-fn prefetch<T>(values: &[T], at: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(value) = values.get(at) {
-        // SAFETY: the reference is valid, and a prefetch reads nothing.
-        #[allow(unsafe_code, reason = "a hint without effect on values")]
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-                std::ptr::from_ref(value).cast(),
-            );
+        Scratch {
+            values: vec![[[0.0; LANES]; BLOCK[1]]; channels],
+            range: Vec::new(),
+            tiles: [Tile::default(), Tile::default()],
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (values, at);
 }
 
-/// Not inlined: the compiler would otherwise handle full rows lane by lane too.
-#[inline(never)]
-fn padded_short<T: Copy>(row: &[T], fill: T) -> [T; LANES] {
-    std::array::from_fn(|i| row.get(i).copied().unwrap_or(fill))
+/// The result of the search for a tile.
+#[derive(Default)]
+struct Tile {
+    candidates: Vec<Candidate>,
+    /// Indices of the candidates of each block, one block after the other.
+    remaining: Vec<u32>,
+    /// The blocks whose labels may change.
+    blocks: Vec<Block>,
 }
 
-/// Fills `remaining` with the candidates that may be nearest to a voxel of these planes and rows of the tile.
-#[inline(always)]
-fn candidates_of_block(tile: &Tile, z: Range<usize>, y: Range<usize>, scratch: &mut Scratch) {
-    scratch.remaining.clear();
-    if tile.candidates.len() < FEW {
-        scratch.remaining.extend(0..tile.candidates.len() as u32);
-        return;
-    }
-    scratch.lower.clear();
-    let mut bound = f32::INFINITY;
-    for candidate in tile.candidates {
-        let (mut near, mut far) = ([f32::INFINITY; 2], [0.0_f32; 2]);
-        for (axis, offsets) in [&candidate.dz[z.clone()], &candidate.dy[y.clone()]].into_iter().enumerate() {
-            for &offset in offsets {
-                near[axis] = if offset < near[axis] { offset } else { near[axis] };
-                far[axis] = if offset > far[axis] { offset } else { far[axis] };
-            }
-        }
-        let [nearest, farthest] = candidate.dx_bounds;
-        let [least, greatest] = candidate.colour_bounds;
-        scratch.lower.push((near[0] + near[1] + nearest) * tile.weight + least);
-        let upper = (far[0] + far[1] + farthest) * tile.weight + greatest;
-        bound = if upper < bound { upper } else { bound };
-    }
-    let remaining = (0..).zip(&scratch.lower).filter(|(_, lower)| **lower <= bound);
-    scratch.remaining.extend(remaining.map(|(index, _)| index));
+/// Rows of a tile.
+struct Block {
+    voxels: Window,
+    /// Planes and rows of the block, counted from those of the tile.
+    z: Range<usize>,
+    y: Range<usize>,
+    /// The cluster of all voxels of the block, or [`UNASSIGNED`] if it has to be found.
+    only: u32,
+    /// Candidates of the block, among the tile's.
+    remaining: Range<usize>,
+    /// Whether the mask, if there is one, sets all voxels of the block.
+    whole: bool,
 }
 
 /// Assigns each voxel of the slab to the nearest cluster in reach, the first of equally near ones, and returns whether
-/// any label changed. `CHANNELS` is the number of channels, or `usize::MAX` for any number.
+/// any label changed. `CHANNELS` is the number of channels, or `usize::MAX` for any number; `ROWS` is the number of rows
+/// that are compared at once.
 #[inline(always)]
-pub(super) fn assign<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
-    let Slab { input, ranges, search, scratch, z, labels, changed } = slab;
+pub(super) fn assign<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
+    mut slab: Slab,
+) -> bool {
+    let input = slab.input;
+    let z = slab.z.clone();
     let [_, height, width] = input.problem.shape;
     let mut any = false;
-    if !search.enter_slab(input, &z) {
+    if !slab.search.enter_slab(input, &z) {
         return false;
     }
     for y in pieces(height, TILE[1]) {
-        if !search.enter_band(input, &y) {
+        if !slab.search.enter_band(input, &y) {
             continue;
         }
         for x in pieces(width, TILE[2]) {
-            let span = [z.clone(), y.clone(), x];
-            let Some(range) = ranges.get(&span) else { continue };
-            if search.enter_tile(input, &span, range) {
-                let tile = Tile {
-                    problem: input.problem,
-                    candidates: &search.candidates,
-                    colour: &input.clusters.colour,
-                    weight: input.problem.spatial_weight(),
-                    span: &span,
-                };
-                for z in pieces(z.len(), BLOCK[0]) {
-                    for y in pieces(y.len(), BLOCK[1]) {
-                        candidates_of_block(&tile, z.clone(), y.clone(), scratch);
-                        any |= block::<CHANNELS, ZERO>(&tile, z.clone(), y, scratch, labels, changed);
+            let tile = [z.clone(), y.clone(), x];
+            if !slab.ranges.join(&tile, &mut slab.scratch.range)
+                || !slab.search.enter_tile::<L, CHANNELS, ZERO>(input, &tile, &slab.scratch.range)
+            {
+                continue;
+            }
+            search_blocks::<L, CHANNELS, ZERO>(&mut slab, &tile);
+            any |= assign_tile::<L, CHANNELS, ZERO, ROWS>(&mut slab);
+        }
+    }
+    any | assign_tile::<L, CHANNELS, ZERO, ROWS>(&mut slab)
+}
+
+/// Finds the candidates of all blocks of the tile whose labels may change, as the second of the buffered tiles, and
+/// prefetches these blocks: a tile consists of many short rows, whose order the hardware does not detect.
+#[inline(always)]
+fn search_blocks<L: Lanes, const CHANNELS: usize, const ZERO: bool>(slab: &mut Slab, tile: &Window) {
+    let Slab { input, ranges, search, scratch, labels, filled, .. } = slab;
+    let problem = input.problem;
+    let [_, height, width] = problem.shape;
+    let [z, y, x] = tile;
+    let channels = scratch.values.len();
+    let Tile { candidates, remaining, blocks } = &mut scratch.tiles[1];
+    remaining.clear();
+    blocks.clear();
+    std::mem::swap(candidates, &mut search.candidates);
+    for block_z in z.clone().step_by(BLOCK[0]) {
+        for block_y in y.clone().step_by(BLOCK[1]) {
+            let first = [block_z, block_y, x.start];
+            let Some(range) = ranges.get(first) else { continue };
+            let before = remaining.len();
+            let voxels =
+                [block_z..z.end.min(block_z + BLOCK[0]), block_y..y.end.min(block_y + BLOCK[1]), x.clone()];
+            if candidates.len() < FEW {
+                remaining.extend(0..candidates.len() as u32);
+            } else {
+                search.enter_block::<L, CHANNELS, ZERO>(input, &voxels, range, remaining);
+            }
+            let filled = &mut filled[ranges.index(first) - ranges.index([z.start, 0, 0])];
+            let only = match remaining[before..] {
+                [only] if candidates[only as usize].covers => candidates[only as usize].cluster,
+                _ => UNASSIGNED,
+            };
+            if only != UNASSIGNED && only == *filled {
+                remaining.truncate(before);
+                continue;
+            }
+            *filled = only;
+            for row in voxels[0].clone() {
+                for y in voxels[1].clone() {
+                    let row = (row * height + y) * width + x.start;
+                    prefetch(labels, row - z.start * height * width);
+                    for channel in 0..if only == UNASSIGNED { channels } else { 0 } {
+                        prefetch(problem.image, channel * problem.voxels() + row);
                     }
                 }
             }
+            blocks.push(Block {
+                z: voxels[0].start - z.start..voxels[0].end - z.start,
+                y: voxels[1].start - y.start..voxels[1].end - y.start,
+                voxels,
+                only,
+                remaining: before..remaining.len(),
+                whole: ranges.whole(first),
+            });
         }
     }
+}
+
+/// Assigns the voxels of the first of the buffered tiles, and replaces it by the second.
+#[inline(always)]
+fn assign_tile<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
+    slab: &mut Slab,
+) -> bool {
+    let mut any = false;
+    for index in 0..slab.scratch.tiles[0].blocks.len() {
+        any |= assign_block::<L, CHANNELS, ZERO, ROWS>(slab, index);
+    }
+    slab.scratch.tiles[0].blocks.clear();
+    slab.scratch.tiles.swap(0, 1);
     any
 }
 
-/// Assigns the voxels of these planes and rows of the tile; `labels` are those of the slab.
+/// Assigns the voxels of a block of the first of the buffered tiles.
 #[inline(always)]
-fn block<const CHANNELS: usize, const ZERO: bool>(
-    tile: &Tile,
-    z: Range<usize>,
-    y: Range<usize>,
-    scratch: &mut Scratch,
-    labels: &mut [u32],
-    changed: &[AtomicBool],
+fn assign_block<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
+    slab: &mut Slab,
+    index: usize,
 ) -> bool {
-    let [_, height, width] = tile.problem.shape;
-    let [z_span, y_span, x] = tile.span;
-    let Scratch { values, remaining, .. } = scratch;
+    let Block { z, y, .. } = &slab.scratch.tiles[0].blocks[index];
+    let (z, y) = (z.clone(), y.clone());
     let mut any = false;
     for z in z {
-        for y in y.clone() {
-            let row = (z * height + y_span.start + y) * width;
-            let voxel = z_span.start * height * width + row + x.start;
-            for (channel, values) in values.iter_mut().enumerate() {
-                let first = channel * tile.problem.voxels() + voxel;
-                *values = padded(&tile.problem.image[first..first + x.len()], 0.0);
-                prefetch(tile.problem.image, first + LANES);
-            }
-            let first = row + x.start;
-            let old = padded(&labels[first..first + x.len()], UNASSIGNED);
-            prefetch(labels, first + LANES);
-            let mut new = match remaining[..] {
-                [only] if tile.candidates[only as usize].covers => {
-                    [tile.candidates[only as usize].cluster; LANES]
-                }
-                _ => nearest::<CHANNELS, ZERO>(tile, remaining, values, z, y, old),
-            };
-            if let Some(mask) = tile.problem.mask {
-                let inside = padded(&mask[voxel..voxel + x.len()], false);
-                for (label, inside) in new.iter_mut().zip(inside) {
-                    *label = if inside { *label } else { UNASSIGNED };
-                }
-            }
-            // In a tile cut by the border of the image, lanes outside may differ; they are not written.
-            if old.iter().zip(&new).fold(0, |differ, (old, new)| differ | (old ^ new)) != 0 {
-                let mut last = (UNASSIGNED, UNASSIGNED);
-                for ((label, &old), &new) in labels[first..first + x.len()].iter_mut().zip(&old).zip(&new) {
-                    *label = new;
-                    if old != new && (old, new) != last {
-                        last = (old, new);
-                        any = true;
-                        for cluster in [old, new].into_iter().filter(|&cluster| cluster != UNASSIGNED) {
-                            changed[cluster as usize].store(true, Ordering::Relaxed);
-                        }
-                    }
-                }
-            }
+        let mut row = y.start;
+        while row + ROWS <= y.end {
+            any |= assign_rows::<L, CHANNELS, ZERO, ROWS>(slab, index, z, row);
+            row += ROWS;
+        }
+        for row in row..y.end {
+            any |= assign_rows::<L, CHANNELS, ZERO, 1>(slab, index, z, row);
         }
     }
     any
 }
 
-/// Returns the labels of one row of the tile.
+/// Assigns the voxels of `ROWS` rows of a block, from `[z, y]` in its tile.
 #[inline(always)]
-fn nearest<const CHANNELS: usize, const ZERO: bool>(
-    tile: &Tile,
-    remaining: &[u32],
-    values: &[[f32; LANES]],
+fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
+    slab: &mut Slab,
+    index: usize,
     z: usize,
     y: usize,
-    old: [u32; LANES],
-) -> [u32; LANES] {
-    let mut best = [f32::INFINITY; LANES];
-    let mut nearest = old;
-    let channels = if CHANNELS == usize::MAX { values.len() } else { CHANNELS };
-    for &index in remaining {
-        let candidate = &tile.candidates[index as usize];
-        let near = candidate.dz[z] + candidate.dy[y];
-        let mut total = [0.0; LANES];
-        for (total, dx) in total.iter_mut().zip(&candidate.dx) {
-            *total = (near + dx) * tile.weight;
-        }
-        let mut difference = [0.0; LANES];
-        if CHANNELS != 0 {
-            let first = candidate.cluster as usize * channels;
-            for (values, &colour) in values[..channels].iter().zip(&tile.colour[first..first + channels]) {
-                for lane in 0..LANES {
-                    let t = values[lane] - colour;
-                    difference[lane] += t * t;
-                }
+) -> bool {
+    let Slab { input, scratch, labels, changed, z: planes, .. } = slab;
+    let problem = input.problem;
+    let [_, height, width] = problem.shape;
+    let Tile { candidates, remaining, blocks } = &scratch.tiles[0];
+    let block = &blocks[index];
+    let [_, block_y, x] = &block.voxels;
+    let row = (z * height + block_y.start + y - block.y.start) * width + x.start;
+    let first = planes.start * height * width + row;
+    let mut old = [[UNASSIGNED; LANES]; ROWS];
+    for (r, old) in old.iter_mut().enumerate() {
+        *old = padded(&labels[row + r * width..][..x.len()], UNASSIGNED);
+    }
+    let mut new = [[block.only; LANES]; ROWS];
+    if block.only == UNASSIGNED {
+        for (channel, values) in scratch.values.iter_mut().enumerate() {
+            for (r, values) in values[..ROWS].iter_mut().enumerate() {
+                let first = channel * problem.voxels() + first + r * width;
+                *values = padded(&problem.image[first..first + x.len()], 0.0);
             }
         }
-        for lane in 0..LANES {
-            total[lane] += if ZERO { difference[lane] / candidate.max_colour } else { difference[lane] };
-        }
-        for lane in 0..LANES {
-            let nearer = u32::from(best[lane] > total[lane]).wrapping_neg();
-            nearest[lane] = (candidate.cluster & nearer) | (nearest[lane] & !nearer);
-            best[lane] = if best[lane] > total[lane] { total[lane] } else { best[lane] };
+        let candidates = Candidates {
+            all: candidates,
+            remaining: &remaining[block.remaining.clone()],
+            colour: &input.clusters.colour,
+            weight: problem.spatial_weight(),
+        };
+        new = nearest::<L, CHANNELS, ZERO, ROWS>(&candidates, &scratch.values, [z, y], old);
+    }
+    if let Some(mask) = problem.mask
+        && !block.whole
+    {
+        for (r, new) in new.iter_mut().enumerate() {
+            let inside = padded(&mask[first + r * width..][..x.len()], false);
+            for (label, inside) in new.iter_mut().zip(inside) {
+                *label = if inside { *label } else { UNASSIGNED };
+            }
         }
     }
-    nearest
+    let mut any = false;
+    for (r, (old, new)) in old.iter().zip(&new).enumerate() {
+        // In a tile cut by the border of the image, lanes outside are not written.
+        let differ = L::load_bits(old).differ(L::load_bits(new)) & !(u32::MAX << x.len());
+        if differ != 0 {
+            any = true;
+            write(&mut labels[row + r * width..][..x.len()], old, new, differ, changed);
+        }
+    }
+    any
+}
+
+/// Writes the labels of one row and marks the clusters that gain or lose voxels: those of the lanes that `differ`.
+#[inline(always)]
+fn write(
+    labels: &mut [u32],
+    old: &[u32; LANES],
+    new: &[u32; LANES],
+    mut differ: u32,
+    changed: &[AtomicBool],
+) {
+    match labels.first_chunk_mut() {
+        Some(labels) => *labels = *new,
+        None => labels.copy_from_slice(&new[..labels.len()]),
+    }
+    while differ != 0 {
+        let lane = differ.trailing_zeros() as usize % LANES;
+        differ &= differ - 1;
+        for cluster in [old[lane], new[lane]] {
+            // Reading first, since threads share the marks and most of them are set already.
+            if let Some(changed) = changed.get(cluster as usize)
+                && !changed.load(Ordering::Relaxed)
+            {
+                changed.store(true, Ordering::Relaxed);
+            }
+        }
+    }
 }

@@ -4,18 +4,24 @@
 //! Achanta, R. et al., "SLIC superpixels compared to state-of-the-art superpixel methods", IEEE TPAMI 34, 2012,
 //! doi:10.1109/TPAMI.2012.120. Operations, their order and their precision are those of scikit-image 0.26.
 
+mod candidates;
 mod clusters;
+mod contenders;
 mod convergence;
 mod instructions;
 mod kernel;
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod lanes_x86;
 #[cfg(test)]
 mod plain;
 mod problem;
 mod ranges;
+mod rows;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod tiled;
-mod tiles;
 mod update;
 
 pub(crate) use clusters::Clusters;

@@ -1,4 +1,5 @@
-//! The tiled form against the plain one, over random shapes, images and settings.
+//! The tiled form against the plain one, over random shapes, images and settings: constant, smooth and noisy images,
+//! which decide nothing or everything.
 
 use proptest::prelude::*;
 
@@ -20,8 +21,11 @@ proptest! {
         shape in [1_usize..14, 1_usize..22, 1_usize..40],
         channels in 1_usize..6,
         regions in 1_usize..60,
-        ratio in prop_oneof![Just(0.1_f32), Just(1.0), Just(30.0)],
-        levels in prop_oneof![Just(2_u32), Just(9), Just(100_000)],
+        ratio in prop_oneof![
+            Just(1e-12_f32), Just(1e-3), Just(0.1), Just(1.0), Just(30.0), Just(1e3), Just(1e6), Just(1e12)
+        ],
+        levels in prop_oneof![Just(1_u32), Just(2), Just(9), Just(100_000)],
+        smooth in prop_oneof![Just(1_usize), Just(5), Just(37)],
         spacing in [0.3_f32..3.0, 0.3_f32..3.0, 0.3_f32..3.0],
         iterations in 1_usize..12,
         slic_zero: bool,
@@ -30,7 +34,8 @@ proptest! {
         seed: u32,
     ) {
         let voxels = shape.iter().product::<usize>();
-        let image = values(seed, voxels * channels, levels, ratio);
+        let image: Vec<f32> = values(seed, voxels * channels / smooth + 1, levels, ratio);
+        let image: Vec<f32> = (0..voxels * channels).map(|voxel| image[voxel / smooth]).collect();
         let mask: Vec<bool> = values(seed ^ 99, voxels, 8, 1.0).iter().map(|value| *value > 0.3).collect();
         let grid = regular_grid(shape, regions);
         let seeds = grid.points(shape);

@@ -5,14 +5,15 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
+use super::candidates::{CandidateSearch, SearchInput, TILE};
 use super::clusters::Clusters;
+use super::contenders::Metric;
 use super::convergence::Convergence;
 use super::instructions::{Instructions, kernel};
 use super::kernel::{Scratch, Slab};
 use super::problem::{Problem, Window};
-use super::ranges::Ranges;
-use super::tiles::{CandidateSearch, SearchInput, TILE};
-use super::update::{label_range, move_to_means, update_max_colour};
+use super::ranges::{BLOCK, Ranges};
+use super::update::{Means, label_range, move_to_means, update_max_colour};
 use crate::labels::UNASSIGNED;
 
 /// Runs all iterations, or stops when no cluster moves. With `by_position`, distances do not include intensities and
@@ -29,10 +30,14 @@ pub(super) fn run(
     let kernel = kernel(channels, problem.slic_zero, instructions);
     let ranges = Ranges::compute(problem, channels);
     let mut labels = vec![UNASSIGNED; problem.voxels()];
+    let [deep, high, wide] = ranges.blocks();
+    let mut filled = vec![UNASSIGNED; deep * high * wide];
+    let filled_in_slab = TILE[0] / BLOCK[0] * high * wide;
     let mut rows = vec![0..0; depth * height];
     let mut max_colour = vec![1.0; clusters.len()];
     let mut moved = vec![true; clusters.len()];
     let mut windows = problem.windows(clusters);
+    let mut convergence = Convergence { iterations: problem.iterations, converged: false };
     for iteration in 1..=problem.iterations {
         let before = std::mem::replace(&mut windows, problem.windows(clusters));
         let join = |(now, before): (&Window, &Window)| {
@@ -49,13 +54,23 @@ pub(super) fn run(
             max_colour: &max_colour,
             moved: &joined,
             channels,
+            metric: Metric::new(problem, channels),
         };
-        labels.par_chunks_mut(slab).zip(rows.par_chunks_mut(TILE[0] * height)).enumerate().for_each_init(
+        let slabs = labels.par_chunks_mut(slab).zip(filled.par_chunks_mut(filled_in_slab));
+        slabs.zip(rows.par_chunks_mut(TILE[0] * height)).enumerate().for_each_init(
             || (CandidateSearch::default(), Scratch::new(channels)),
-            |(search, scratch), (index, (labels, rows))| {
+            |(search, scratch), (index, ((labels, filled), rows))| {
                 let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
-                let slab =
-                    Slab { input: &input, ranges: &ranges, search, scratch, z, labels, changed: &changed };
+                let slab = Slab {
+                    input: &input,
+                    ranges: &ranges,
+                    search,
+                    scratch,
+                    z,
+                    labels,
+                    filled,
+                    changed: &changed,
+                };
                 if kernel(slab) {
                     for (row, labels) in rows.iter_mut().zip(labels.chunks(width)) {
                         *row = label_range(labels);
@@ -67,14 +82,21 @@ pub(super) fn run(
             break;
         }
         let changed: Vec<bool> = changed.into_iter().map(AtomicBool::into_inner).collect();
-        moved = move_to_means(problem, clusters, &labels, &rows, &changed);
-        if problem.slic_zero {
+        // Intensities do not influence positions: their means are computed once, at the end.
+        let means = if by_position { Means::Position } else { Means::PositionAndColour };
+        moved = move_to_means(problem, clusters, &labels, &rows, &changed, means);
+        if problem.slic_zero && !by_position {
             let affected: Vec<bool> = changed.iter().zip(&moved).map(|(a, b)| *a || *b).collect();
             update_max_colour(problem, clusters, &labels, &rows, &affected, &mut max_colour, &mut moved);
         }
         if !moved.contains(&true) {
-            return (labels, Convergence { iterations: iteration, converged: true });
+            convergence = Convergence { iterations: iteration, converged: true };
+            break;
         }
     }
-    (labels, Convergence { iterations: problem.iterations, converged: false })
+    if by_position {
+        let all = vec![true; clusters.len()];
+        move_to_means(problem, clusters, &labels, &rows, &all, Means::PositionAndColour);
+    }
+    (labels, convergence)
 }

@@ -9,10 +9,8 @@ use rayon::prelude::*;
 
 use super::clusters::Clusters;
 use super::problem::Problem;
+use super::sums::{Sums, sum_group};
 use crate::labels::run_end;
-
-/// Integers up to this one are exact in `f32`.
-const EXACT: f32 = 16_777_216.0;
 
 /// The range of labels in each row.
 pub(super) type RowRanges = [Range<u32>];
@@ -24,10 +22,11 @@ pub(super) fn label_range(row: &[u32]) -> Range<u32> {
     first..end
 }
 
-#[derive(Clone)]
-struct Sum {
-    voxels: usize,
-    position: [f32; 3],
+/// Which means are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Means {
+    Position,
+    PositionAndColour,
 }
 
 /// Moves the clusters marked in `changed` and returns which of them moved; one without voxels becomes inactive.
@@ -37,38 +36,49 @@ pub(super) fn move_to_means(
     labels: &[u32],
     rows: &RowRanges,
     changed: &[bool],
+    means: Means,
 ) -> Vec<bool> {
     let channels = problem.channels;
     let mut moved = vec![false; clusters.len()];
     let groups = groups(changed);
-    let sums: Vec<(Vec<Sum>, Vec<f32>)> =
-        groups.par_iter().map(|group| sum_group(problem, labels, rows, changed, group)).collect();
-    for (group, (sums, colours)) in groups.into_iter().zip(sums) {
+    let sums: Vec<Sums> = groups
+        .par_iter()
+        .map(|group| match means {
+            Means::Position => sum_group::<false>(problem, labels, rows, changed, group),
+            Means::PositionAndColour => sum_group::<true>(problem, labels, rows, changed, group),
+        })
+        .collect();
+    for (group, sums) in groups.into_iter().zip(sums) {
         for (index, cluster) in group.enumerate().filter(|(_, cluster)| changed[*cluster]) {
-            let Sum { voxels, position } = sums[index].clone();
+            let voxels = sums.voxels[index];
             let was_active = std::mem::replace(&mut clusters.active[cluster], voxels > 0);
             moved[cluster] = was_active != (voxels > 0);
             if voxels == 0 {
                 continue;
             }
             let count = voxels as f32;
-            let position = position.map(|sum| sum / count);
-            moved[cluster] |= position != clusters.position[cluster];
-            clusters.position[cluster] = position;
-            let colours = &colours[index * channels..(index + 1) * channels];
-            for (colour, sum) in clusters.colour[cluster * channels..].iter_mut().zip(colours) {
-                moved[cluster] |= *colour != sum / count;
-                *colour = sum / count;
+            let [z, y, x, colour] = sums.first[index].map(|sum| sum / count);
+            moved[cluster] |= [z, y, x] != clusters.position[cluster];
+            clusters.position[cluster] = [z, y, x];
+            if means == Means::PositionAndColour {
+                let other =
+                    sums.other[index * (channels - 1)..][..channels - 1].iter().map(|sum| sum / count);
+                let colours = &mut clusters.colour[cluster * channels..][..channels];
+                for (old, new) in colours.iter_mut().zip(std::iter::once(colour).chain(other)) {
+                    moved[cluster] |= *old != new;
+                    *old = new;
+                }
             }
         }
     }
     moved
 }
 
-/// Groups the changed clusters by consecutive numbers, so that each group occurs in few rows.
+/// Groups the changed clusters by consecutive numbers, so that each group occurs in few rows; one group for each thread,
+/// since noisy labels are read once for each group.
 fn groups(changed: &[bool]) -> Vec<Range<usize>> {
     let changed: Vec<usize> = (0..changed.len()).filter(|&cluster| changed[cluster]).collect();
-    let size = changed.len().div_ceil(2 * rayon::current_num_threads()).max(1);
+    let size = changed.len().div_ceil(rayon::current_num_threads()).max(1);
     changed.chunks(size).map(|group| group[0]..group[group.len() - 1] + 1).collect()
 }
 
@@ -95,58 +105,6 @@ fn for_each_run(
                 each(label as usize, row, start..end);
             }
             start = end;
-        }
-    }
-}
-
-fn sum_group(
-    problem: &Problem,
-    labels: &[u32],
-    rows: &RowRanges,
-    changed: &[bool],
-    group: &Range<usize>,
-) -> (Vec<Sum>, Vec<f32>) {
-    let [_, height, width] = problem.shape;
-    let channels = problem.channels;
-    let mut sums = vec![Sum { voxels: 0, position: [0.0; 3] }; group.len()];
-    let mut colours = vec![0.0; group.len() * channels];
-    for_each_run(problem, labels, rows, changed, group, |cluster, row, x| {
-        let index = cluster - group.start;
-        let sum = &mut sums[index];
-        sum.voxels += x.len();
-        add_equal(&mut sum.position[0], row / height, x.len());
-        add_equal(&mut sum.position[1], row % height, x.len());
-        add_ascending(&mut sum.position[2], x.clone());
-        for channel in 0..channels {
-            let first = channel * labels.len() + row * width;
-            let colour = &mut colours[index * channels + channel];
-            *colour =
-                problem.image[first + x.start..first + x.end].iter().fold(*colour, |sum, value| sum + value);
-        }
-    });
-    (sums, colours)
-}
-
-/// Adds `value` to the sum `times` times, rounding each time; a single addition if all of them are exact.
-fn add_equal(sum: &mut f32, value: usize, times: usize) {
-    let total = (value * times) as f32;
-    if *sum + total < EXACT && value * times < EXACT as usize {
-        *sum += total;
-    } else {
-        for _ in 0..times {
-            *sum += value as f32;
-        }
-    }
-}
-
-/// Adds each number of the range to the sum, rounding each time; a single addition if all of them are exact.
-fn add_ascending(sum: &mut f32, range: Range<usize>) {
-    let total = (range.start + range.end - 1) * range.len() / 2;
-    if *sum + (total as f32) < EXACT && total < EXACT as usize {
-        *sum += total as f32;
-    } else {
-        for value in range {
-            *sum += value as f32;
         }
     }
 }

@@ -8,6 +8,9 @@ const VOXELS: usize = EDGE * EDGE * EDGE;
 /// With at least this many points, distances are computed for all voxels of a brick at once.
 const MANY: usize = 16;
 
+/// Bound of the relative error of a comparison of two distances: 64 roundings.
+const MARGIN: f64 = 32.0 * f64::EPSILON;
+
 /// Sum of the coordinates of each seed's points, and their number. Coordinates are integers, so that sums are exact in
 /// any order.
 pub(super) type Sums = Vec<([f64; 3], u32)>;
@@ -28,6 +31,18 @@ pub(super) fn add_bricks(block: &BlockOfBricks, all: &Seeds, buffers: &mut Searc
         fn wide(block: &BlockOfBricks, all: &Seeds, buffers: &mut SearchBuffers, sums: &mut Sums) {
             add_bricks_portably(block, all, buffers, sums);
         }
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+        fn widest(block: &BlockOfBricks, all: &Seeds, buffers: &mut SearchBuffers, sums: &mut Sums) {
+            add_bricks_portably(block, all, buffers, sums);
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+        {
+            // SAFETY: the processor has the features.
+            #[expect(unsafe_code, reason = "the portable form, compiled for wider vectors")]
+            return unsafe { widest(block, all, buffers, sums) };
+        }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has the feature.
             #[expect(unsafe_code, reason = "the portable form, compiled for wider vectors")]
@@ -39,10 +54,10 @@ pub(super) fn add_bricks(block: &BlockOfBricks, all: &Seeds, buffers: &mut Searc
 
 #[inline(always)]
 fn add_bricks_portably(block: &BlockOfBricks, all: &Seeds, buffers: &mut SearchBuffers, sums: &mut Sums) {
-    let SearchBuffers { of_block, of_brick, bounds, nearest } = buffers;
-    all.candidates(block.span, bounds, of_block);
+    let SearchBuffers { of_block, of_brick, distances, nearest } = buffers;
+    all.candidates(block.span, distances, of_block);
     for brick in block.bricks {
-        of_block.candidates(&brick.span, bounds, of_brick);
+        of_block.candidates(&brick.span, distances, of_brick);
         if let [only] = of_brick.seed[..] {
             add(&mut sums[only as usize], brick.sum, brick.points.len() as u32);
         } else {
@@ -69,31 +84,40 @@ impl Seeds {
         self.at.iter_mut().zip(at).for_each(|(axis, at)| axis.push(at));
     }
 
-    /// Fills `found` with the seeds that may be nearest to a point of the box. Rounding is monotone, so that the
-    /// distances to the nearest and to the farthest corner bound all distances computed there.
+    /// Fills `found` with the seeds that may be nearest to a point of the box.
+    ///
+    /// The squared distance to a seed minus that to another one is an affine function of the point. Its minimum over the
+    /// box is the value at the centre less, for each axis, the extent times the offset between the seeds: where it is
+    /// positive for the seed nearest to the centre as the other one, the seed loses all points. A margin for the
+    /// rounding of all distances involved makes sure that the computed distances compare alike.
     #[inline(always)]
-    fn candidates(&self, span: &Span, bounds: &mut [Vec<f64>; 2], found: &mut Seeds) {
-        let [nearest, farthest] = bounds;
-        nearest.clear();
-        nearest.resize(self.seed.len(), 0.0);
-        farthest.clear();
-        farthest.resize(self.seed.len(), 0.0);
-        for axis in 0..3 {
-            let (low, high) = (span.low[axis], span.high[axis]);
-            for ((&at, nearest), farthest) in self.at[axis].iter().zip(&mut *nearest).zip(&mut *farthest) {
-                let (below, above) = (low - at, at - high);
-                let outside = if below > above { below } else { above };
-                let outside = if outside > 0.0 { outside } else { 0.0 };
-                let across = if at - low > high - at { at - low } else { high - at };
-                *nearest += outside * outside;
-                *farthest += across * across;
+    fn candidates(&self, span: &Span, distances: &mut Vec<f64>, found: &mut Seeds) {
+        let Span { low, high } = *span;
+        let centre = [(low[0] + high[0]) * 0.5, (low[1] + high[1]) * 0.5, (low[2] + high[2]) * 0.5];
+        let extent = [high[0] - low[0], high[1] - low[1], high[2] - low[2]];
+        let radius = (extent[0] * extent[0] + extent[1] * extent[1] + extent[2] * extent[2]) * 0.25;
+        distances.clear();
+        distances.resize(self.seed.len(), 0.0);
+        for (at, centre) in self.at.iter().zip(centre) {
+            for (&at, distance) in at.iter().zip(&mut *distances) {
+                *distance += (at - centre) * (at - centre);
             }
         }
-        let bound = farthest.iter().fold(f64::INFINITY, |bound, &far| if far < bound { far } else { bound });
+        let least =
+            distances.iter().fold(f64::INFINITY, |least, &other| if other < least { other } else { least });
+        let pivot = distances.iter().position(|&distance| distance == least).unwrap_or(0);
+        let bound = least * (1.0 + MARGIN) + 2.0 * MARGIN * radius;
+        let pivot = [self.at[0][pivot], self.at[1][pivot], self.at[2][pivot]];
+        distances.iter_mut().for_each(|distance| *distance *= 1.0 - MARGIN);
+        for ((at, pivot), extent) in self.at.iter().zip(pivot).zip(extent) {
+            for (&at, distance) in at.iter().zip(&mut *distances) {
+                *distance -= extent * (at - pivot).abs();
+            }
+        }
         found.seed.clear();
         found.at.iter_mut().for_each(Vec::clear);
-        for (index, _) in nearest.iter().enumerate().filter(|(_, near)| **near <= bound) {
-            found.push(self.seed[index], [0, 1, 2].map(|axis| self.at[axis][index]));
+        for (index, _) in distances.iter().enumerate().filter(|(_, distance)| **distance <= bound) {
+            found.push(self.seed[index], [self.at[0][index], self.at[1][index], self.at[2][index]]);
         }
     }
 }
@@ -103,7 +127,7 @@ impl Seeds {
 pub(super) struct SearchBuffers {
     of_block: Seeds,
     of_brick: Seeds,
-    bounds: [Vec<f64>; 2],
+    distances: Vec<f64>,
     nearest: Nearest,
 }
 
