@@ -2,8 +2,9 @@
 
 use relevox_perturb::{ConstantFill, Fill, FillKind};
 use relevox_relevance::{
-    Attribution, Class, Classifier, Diffusion, Explainer, Hierarchical, Inputs, Lime, MinimalSets, Occlusion,
-    Progress, RegionGraph, RegionScores, Rise, ScoreKind, Target, Weighting, score, score_channels, silent,
+    Attribution, Class, Classifier, Coalitions, Diffusion, Explainer, Hierarchical, Inputs, Lime,
+    MinimalSets, Occlusion, Progress, RegionGraph, RegionScores, Rise, ScoreKind, Target, Weighting, score,
+    score_channels, silent,
 };
 use relevox_volume::Study;
 
@@ -172,13 +173,22 @@ pub fn explain(
         }
         false => Vec::new(),
     };
+    // A learned fill would compute all of its patches again.
+    let replaces = options.methods.iter().any(|method| method.is_by_region());
+    let without_regions = match options.fill {
+        FillSource::Constant(_) if replaces => {
+            let coalitions = Coalitions::new(&*baseline, &regions, fill, target)?;
+            coalitions.logits(&[vec![false; regions.len()]])?.first().copied()
+        }
+        FillSource::Constant(_) | FillSource::Given(_) => None,
+    };
     let sets = match options.sets {
         Some(settings) => Some(RegionSets::find(settings, &results, &inputs, *progress)?),
         None => None,
     };
     let outputs = baseline.logits().to_vec();
-    let parts =
-        Parts { scores, results, by_sequence, sets, outputs, target: *target, fill: fill.name().to_owned() };
+    let fill = fill.name().to_owned();
+    let parts = Parts { scores, results, by_sequence, sets, outputs, without_regions, target: *target, fill };
     drop(baseline);
     Ok(Explanation::new(study, regions, parts))
 }

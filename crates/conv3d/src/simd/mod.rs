@@ -106,6 +106,19 @@ impl Isa {
         *BEST.get_or_init(|| Isa::available()[0])
     }
 
+    /// Returns its name. Sums are rounded in another order with each instruction set.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "NEON",
+            Set::Plain => "plain",
+        }
+    }
+
     /// Runs the kernel with this instruction set's vectors.
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {

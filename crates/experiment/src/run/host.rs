@@ -15,6 +15,8 @@ pub struct Host {
     processor: Option<String>,
     cores: usize,
     memory_gib: Option<f64>,
+    /// Instruction set of the convolutions: with another one, sums are rounded in another order, and training amplifies that.
+    instruction_set: &'static str,
 }
 
 impl Host {
@@ -28,6 +30,7 @@ impl Host {
             processor,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: memory_gib.map(|gib| (gib * 10.0).round() / 10.0),
+            instruction_set: relevox_models::conv3d::Isa::best().name(),
         }
     }
 }

@@ -18,6 +18,9 @@ use super::print_result;
 use crate::DEFAULT_COMPACTNESS;
 
 /// Segments a NIfTI volume into supervoxels, as scikit-image's `slic` does, with its defaults but for the compactness.
+///
+/// Intensities of any type are converted to float32: labels are those that scikit-image gives for float32 images. It computes images
+/// of other types in double precision, with labels that may differ.
 #[derive(Clone, Debug, Args)]
 pub struct SlicArgs {
     /// A 3D NIfTI volume; of a 4D file, FILE#0 to FILE#N.
@@ -107,6 +110,7 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
     nifti::write_labels(&args.output, &Volume { voxels: labels, geometry: volume.geometry })?;
     print_result(&json!({
         "labels": supervoxels.len(),
+        "precision": "float32",
         "seconds": seconds,
         "requested": report.requested,
         "seeds": report.seeds,

@@ -30,6 +30,9 @@ pub struct Explanation {
     pub sets: Option<RegionSets>,
     /// The scan's own outputs, `[k]`.
     pub outputs: Vec<f32>,
+    /// The target's logit with every region replaced by a constant fill, if a method replaced regions: what the classifier takes
+    /// the fill itself for.
+    pub without_regions: Option<f64>,
     /// The explained output.
     pub target: Target,
     fill: String,
@@ -46,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) by_sequence: Vec<(String, RegionScores)>,
     pub(crate) sets: Option<RegionSets>,
     pub(crate) outputs: Vec<f32>,
+    pub(crate) without_regions: Option<f64>,
     pub(crate) target: Target,
     pub(crate) fill: String,
 }
@@ -60,10 +64,10 @@ enum FileKind {
 
 impl Explanation {
     pub(crate) fn new(study: &Study, regions: Supervoxels, parts: Parts) -> Self {
-        let Parts { scores, results, by_sequence, sets, outputs, target, fill } = parts;
+        let Parts { scores, results, by_sequence, sets, outputs, without_regions, target, fill } = parts;
         let by_sequence = on_one_scale(by_sequence);
         let frame = study.frame.clone();
-        Self { regions, results, scores, by_sequence, sets, outputs, target, fill, frame }
+        Self { regions, results, scores, by_sequence, sets, outputs, without_regions, target, fill, frame }
     }
 
     /// Returns the target's logit for the unperturbed scan.

@@ -72,5 +72,6 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
     }
     let hash = selected_hash(session)?;
     work.count(predict::make(session, &hash)?);
+    work.count(predict::make_empty(session, &hash)?);
     Ok(work + shortcut::run(session)?)
 }

@@ -74,6 +74,7 @@ pub(super) fn explain(
     drop(bar);
     warn_of_flat_maps(&explanation, &mut notes);
     say_small_changes(&explanation, &notes);
+    say_without_regions(&explanation, &notes);
     if explanation.sets.as_ref().is_some_and(|sets| sets.necessary.is_none()) {
         notes.warn(
             "--sets: the answer survives the replacement of every region: no set of regions decides it"
@@ -178,6 +179,22 @@ fn say_small_changes(explanation: &Explanation, notes: &Notes) {
             change(largest, 3).trim_start_matches('+')
         ));
     }
+}
+
+/// Says what the classifier takes the fill itself for.
+fn say_without_regions(explanation: &Explanation, notes: &Notes) {
+    let Some(without) = explanation.without_regions else { return };
+    let (fill, logit) = (explanation.fill(), explanation.logit());
+    notes.say(match explanation.target.link {
+        Link::Value => {
+            format!("with every region replaced ({fill}), the output is {without:.3} instead of {logit:.3}")
+        }
+        Link::Sigmoid | Link::Softmax => format!(
+            "with every region replaced ({fill}), the logit is {without:.3} instead of {logit:.3}, the probability {:.3} instead of {:.3}",
+            explanation.target.probability(without),
+            explanation.probability()
+        ),
+    });
 }
 
 /// Warns if a program did not repeat its first answer.

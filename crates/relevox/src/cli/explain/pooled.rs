@@ -144,6 +144,7 @@ fn write(work: &Work<'_>, scans: &Scans, member: &Member, values: Vec<f64>) -> a
         by_sequence: Vec::new(),
         sets: None,
         outputs: Vec::new(),
+        without_regions: None,
         target,
         fill,
     };

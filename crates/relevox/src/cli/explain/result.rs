@@ -49,6 +49,14 @@ pub(super) fn result(
         result["logit"] = json!(explanation.logit());
         result["probability"] = json!(explanation.probability());
     }
+    if let Some(logit) = explanation.without_regions {
+        result["without_regions"] = match target.link {
+            Link::Value => json!({ "value": logit }),
+            Link::Sigmoid | Link::Softmax => {
+                json!({ "logit": logit, "probability": target.probability(logit) })
+            }
+        };
+    }
     if let Some(outline) = outline {
         result["outline"] = outline.described();
     }
