@@ -154,7 +154,7 @@ fn answers_that_are_not_repeated_are_said() {
     let rows = Array2::from_elem((4, 1), 0.1_f32);
     npy::write(&untrained.path("many.npy"), rows.view().into_dyn()).unwrap();
     let command = format!(
-        "sh -c 'n=0; for answer in {one} {two} {many}; do read -r line; logits=${{line##*\\\"logits\\\":\\\"}}; \
+        "sh -c 'n=0; for answer in {one} {two} {many} {one}; do read -r line; logits=${{line##*\\\"logits\\\":\\\"}}; \
          cp $answer \"${{logits%%\\\"*}}\"; echo ok; done'"
     );
     let output = succeed(by_command(&untrained, &command, &[]));

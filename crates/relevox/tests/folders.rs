@@ -127,7 +127,7 @@ fn deleted_artefacts_are_recreated() {
     fs::remove_file(out.join("tables/table2.csv")).unwrap();
     refuse(tiny("report", &out, &[]), &["tables/table2.csv is missing", "run `relevox evaluate` first"]);
     fs::remove_file(out.join(scan)).unwrap();
-    refuse(tiny("train", &out, &[]), &["a scan is missing", "run `relevox phantom` first"]);
+    refuse(tiny("train", &out, &[]), &["_t1.nii.gz is missing", "run `relevox phantom` first"]);
 }
 
 /// The lists of cases are those of the last command, also if no scan changed.

@@ -10,6 +10,7 @@ mod contenders;
 mod convergence;
 mod instructions;
 mod kernel;
+mod label_ranges;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod lanes_x86;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::label_ranges::RowRanges;
 use super::problem::Problem;
-use super::update::RowRanges;
 
 /// Integers up to this one are exact in `f32`.
 const EXACT: f32 = 16_777_216.0;

@@ -11,9 +11,10 @@ use super::contenders::Metric;
 use super::convergence::Convergence;
 use super::instructions::{Instructions, kernel};
 use super::kernel::{Scratch, Slab};
+use super::label_ranges::label_range;
 use super::problem::{Problem, Window};
 use super::ranges::{BLOCK, Ranges};
-use super::update::{Means, label_range, move_to_means, update_max_colour};
+use super::update::{Means, move_to_means, update_max_colour};
 use crate::labels::UNASSIGNED;
 
 /// Runs all iterations, or stops when no cluster moves. With `by_position`, distances do not include intensities and

@@ -8,19 +8,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::clusters::Clusters;
+use super::label_ranges::RowRanges;
 use super::problem::Problem;
 use super::sums::{Sums, sum_group};
 use crate::labels::run_end;
-
-/// The range of labels in each row.
-pub(super) type RowRanges = [Range<u32>];
-
-/// Returns the range of a row's labels, without unassigned voxels.
-pub(super) fn label_range(row: &[u32]) -> Range<u32> {
-    let first = row.iter().fold(u32::MAX, |least, &label| least.min(label));
-    let end = row.iter().fold(0, |most, &label| most.max(label.wrapping_add(1)));
-    first..end
-}
 
 /// Which means are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
