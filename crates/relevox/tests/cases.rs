@@ -180,6 +180,9 @@ fn bids_derivatives_are_resumed() {
     let sidecar = out.join("sub-01/sub-01_desc-diffused_map.json");
     let described: Value = serde_json::from_slice(&fs::read(&sidecar).unwrap()).unwrap();
     assert!(described["Result"]["methods"]["diffused"]["mask_dice"].is_f64(), "{described}");
+    let dataset: Value =
+        serde_json::from_slice(&fs::read(out.join("dataset_description.json")).unwrap()).unwrap();
+    assert_eq!(dataset["DatasetType"], "derivative");
     let written = files(&out);
     let again = run();
     assert_eq!((&again["explained"], &again["skipped"]), (&none, &ids));

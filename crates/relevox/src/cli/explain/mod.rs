@@ -20,8 +20,11 @@ mod subject;
 mod tensor;
 mod work;
 
+use std::path::Path;
+
 use relevox_experiment::device::DeviceOptions;
-use relevox_experiment::run::check_writable;
+use relevox_experiment::run::{check_writable, replace};
+use serde_json::json;
 
 use super::output::refuse_inside;
 use super::print_result;
@@ -61,5 +64,23 @@ pub fn run(args: &ExplainArgs, device: &DeviceOptions) -> anyhow::Result<()> {
             one::explain(&work, scans.open(&work, case, &args.out, &mut notes)?, &args.out, notes)?
         }
     };
+    if args.bids_derivatives {
+        describe_dataset(&args.out)?;
+    }
     print_result(&result)
+}
+
+/// Writes the description that BIDS requires of a folder of derivatives, unless it has one.
+fn describe_dataset(out: &Path) -> anyhow::Result<()> {
+    let path = out.join("dataset_description.json");
+    if path.exists() {
+        return Ok(());
+    }
+    let description = json!({
+        "Name": "Relevance maps",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{ "Name": "Relevox", "Version": env!("CARGO_PKG_VERSION") }],
+    });
+    replace(&path, format!("{description:#}\n").as_bytes())
 }
