@@ -249,7 +249,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
     }
     let [(to_scikit_image, case), (to_simpleitk, other)] = least;
     section += &format!(
-        "\nThe smallest ratios are {to_scikit_image:.1} to scikit-image ({case}) and {to_simpleitk:.1} to SimpleITK ({other}).\n"
+        "\nOf these cases, the smallest ratios are {to_scikit_image:.1} to scikit-image ({case}) and {to_simpleitk:.1} to SimpleITK ({other}).\n"
     );
     Ok(section)
 }
@@ -279,8 +279,9 @@ mod tests {
         let name = "t2, 240×240×155, 100 regions, compactness 0.1, masked";
         let row = format!("| {name} | 20.0 | 500 | 25.0 | 100 | 5.0 | 0 | 1.5 |\n");
         assert!(section.contains(&row), "{section}");
-        let least =
-            format!("The smallest ratios are 25.0 to scikit-image ({name}) and 5.0 to SimpleITK ({name}).\n");
+        let least = format!(
+            "Of these cases, the smallest ratios are 25.0 to scikit-image ({name}) and 5.0 to SimpleITK ({name}).\n"
+        );
         assert!(section.ends_with(&least), "{section}");
     }
 }
