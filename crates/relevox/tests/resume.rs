@@ -103,7 +103,7 @@ fn ctrl_c_exits_with_130_and_the_same_command_resumes() {
 fn ctrl_c_ends_slic_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let [scan, out] = ["scan.nii.gz", "out.nii.gz"].map(|name| folder.path().join(name));
-    let shape = [96; 3];
+    let shape = [192; 3];
     let voxels = ndarray::Array3::from_shape_fn(shape, |(z, y, x)| ((z * 7 + y * 5 + x * 3) % 17) as f32);
     let geometry = relevox_volume::Geometry::axis_aligned(shape, [1.0; 3]);
     relevox_volume::nifti::write(&scan, &relevox_volume::Volume { voxels, geometry }).unwrap();
