@@ -115,8 +115,7 @@ pub fn sufficient(
 }
 
 /// Finds a minimal set of regions whose replacement changes the answer of the whole scan: if any one of its regions is
-/// kept, the answer stays. `None` if there is no such set: the answer survives the replacement of every
-/// region.
+/// kept, the answer does not change. `None` if there is no such set: the answer is the same with every region replaced.
 ///
 /// The search is that of [`sufficient`], on the regions that are replaced.
 ///

@@ -23,8 +23,9 @@ struct Case {
     id: String,
     split: String,
     positive: bool,
-    /// Whether each voxel is tumour, and its region.
+    /// True where a voxel is tumour.
     tumour: Vec<bool>,
+    /// Region of each voxel.
     region: Vec<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! What training sees: labels or shuffled ones, empty and hidden scans; and the answers to empty scans.
+//! Controls of training: shuffled labels, and empty scans with the network's answers to them.
 
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 

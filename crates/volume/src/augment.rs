@@ -107,9 +107,7 @@ impl ValidAugment {
         }
         augmented
     }
-}
 
-impl ValidAugment {
     /// Returns an augmented image without any finding: each channel is its mean where it is not 0. Where a label says whether a
     /// finding is present, it is an example of none; a network that has seen no such image may take the fill itself for one.
     ///
@@ -117,9 +115,9 @@ impl ValidAugment {
     /// `[c, z, y, x]` in and out.
     pub fn empty(&self, image: ArrayView4<f32>, rng: &mut ChaCha8Rng) -> Array4<f32> {
         let mut empty = self.apply(image, rng);
-        for mut channel in empty.outer_iter_mut() {
+        for channel in empty.outer_iter_mut() {
             let mean = mean_of_tissue(channel.view());
-            channel.mapv_inplace(|value| if value == 0.0 { 0.0 } else { mean });
+            set_tissue(channel, mean);
         }
         empty
     }
@@ -161,9 +159,9 @@ fn hide_boxes(image: &mut Array4<f32>, probability: f32, edge: usize, rng: &mut 
                     continue;
                 }
                 for (mut channel, &mean) in image.outer_iter_mut().zip(&means) {
-                    channel
-                        .slice_each_axis_mut(|axis| Slice::from([z, y, x][axis.axis.index()].clone()))
-                        .mapv_inplace(|value| if value == 0.0 { 0.0 } else { mean });
+                    let hidden =
+                        channel.slice_each_axis_mut(|axis| Slice::from([z, y, x][axis.axis.index()].clone()));
+                    set_tissue(hidden, mean);
                 }
             }
         }
@@ -177,6 +175,11 @@ fn mean_of_tissue(channel: ArrayView3<f32>) -> f32 {
         .filter(|&&value| value != 0.0)
         .fold((0.0, 0_usize), |(sum, count), &value| (sum + f64::from(value), count + 1));
     if count == 0 { 0.0 } else { (sum / count as f64) as f32 }
+}
+
+/// Sets the voxels that are not 0.
+fn set_tissue(mut voxels: ArrayViewMut3<f32>, to: f32) {
+    voxels.mapv_inplace(|value| if value == 0.0 { 0.0 } else { to });
 }
 
 /// Divides `0..n` into intervals of `edge`, the first of which starts `offset` before 0.

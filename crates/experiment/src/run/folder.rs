@@ -59,8 +59,7 @@ impl Run {
     /// # Errors
     /// Returns an error that names the file that can't be removed.
     pub fn state(&self, artefact: &str, inputs: &Inputs) -> anyhow::Result<State> {
-        sidecar::remove_damaged(&self.root, artefact)?;
-        Ok(sidecar::state(&self.root, artefact, inputs))
+        sidecar::repair(&self.root, artefact, inputs)
     }
 
     /// Returns true if an artefact is as it was made from these inputs. As [`Run::state`] otherwise.

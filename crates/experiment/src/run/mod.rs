@@ -27,6 +27,6 @@ pub use host::{Host, available_memory, git_revision, load_average, peak_memory_m
 pub use inputs::Inputs;
 pub use manifest::StageTimer;
 pub use open::{CONFIG, OpenMode, RunSpec, Unusable};
-pub use sidecar::{SIDECAR, State, is_current, require, unavailable};
+pub use sidecar::{SIDECAR, State, require, unavailable};
 pub use verify::{Verified, verify};
 pub use write::{check_writable, replace};

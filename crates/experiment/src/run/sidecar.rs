@@ -53,66 +53,75 @@ pub enum State {
 /// Returns the state of an artefact in a run folder. A file is taken for unchanged if it has its size and is not newer than
 /// the sidecar; a newer one is compared by its content.
 pub(super) fn state(root: &Path, artefact: &str, inputs: &Inputs) -> State {
-    let Some(sidecar) = Sidecar::read(root, artefact) else {
-        return State::Missing;
-    };
-    if let Some(difference) = inputs.difference(&sidecar.inputs) {
-        return State::Stale(difference);
-    }
-    if !sidecar.complete {
-        return State::InProgress;
-    }
-    if !root.join(artefact).exists() {
-        return State::Missing;
-    }
-    match first_damage(root, artefact, &sidecar) {
-        Some((file, found)) => State::Incomplete(format!("{} {found}", file.name)),
-        None => State::Current,
-    }
+    examine(root, artefact, inputs).0
 }
 
-/// Finds the first file of an artefact that is missing or was changed since, with what was found.
-fn first_damage<'a>(root: &Path, artefact: &str, sidecar: &'a Sidecar) -> Option<(&'a Written, String)> {
-    let made = modified(&sidecar_path(root, artefact));
-    sidecar.files.iter().find_map(|file| Some((file, file.damage(root, Check::Quick { made })?)))
-}
-
-/// Removes the files of an artefact that were changed since they were made, with a message for each: they count as missing. If
-/// files are newer than the sidecar and unchanged, as in a copied folder, the sidecar becomes the newest, so that their content is
-/// not compared again.
+/// Returns the state of an artefact as [`state`] does, and removes the files that were changed since they were made, with a message
+/// for each: they then are missing. If files are newer than the sidecar and unchanged, as in a copied folder, the sidecar becomes
+/// the newest, so that their content is not compared again. Requires the folder's lock.
 ///
 /// # Errors
 /// Returns an error that names the file that can't be removed.
-pub(super) fn remove_damaged(root: &Path, artefact: &str) -> anyhow::Result<()> {
-    let Some(sidecar) = Sidecar::read(root, artefact) else {
-        return Ok(());
-    };
+pub(super) fn repair(root: &Path, artefact: &str, inputs: &Inputs) -> anyhow::Result<State> {
+    let (state, sidecar) = examine(root, artefact, inputs);
     let path = sidecar_path(root, artefact);
     let made = modified(&path);
-    for file in &sidecar.files {
-        let path = root.join(&file.name);
-        if let Some(found) = file.damage(root, Check::Quick { made })
-            && path.exists()
-        {
-            print_status(format!("{}: {found}; making it again", path.display()));
-            remove_file(&path)?;
+    match (&state, sidecar) {
+        (State::Incomplete(_), Some(sidecar)) => {
+            for (file, found) in damages(root, made, &sidecar) {
+                let path = root.join(&file.name);
+                if path.exists() {
+                    print_status(format!("{}: {found}; making it again", path.display()));
+                    remove_file(&path)?;
+                }
+            }
         }
+        (State::Current, Some(sidecar))
+            if sidecar.files.iter().any(|file| modified(&root.join(&file.name)) > made) =>
+        {
+            // Where this fails, contents are compared again next time.
+            let _ = File::options()
+                .append(true)
+                .open(&path)
+                .and_then(|file| file.set_modified(SystemTime::now()));
+        }
+        _ => {}
     }
-    if sidecar.files.iter().any(|file| modified(&root.join(&file.name)) > made) {
-        // Where this fails, contents are compared again next time.
-        let _ =
-            File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-    }
-    Ok(())
+    Ok(state)
+}
+
+/// Returns the state of an artefact with its sidecar, if it has one.
+fn examine(root: &Path, artefact: &str, inputs: &Inputs) -> (State, Option<Sidecar>) {
+    let Some(sidecar) = Sidecar::read(root, artefact) else {
+        return (State::Missing, None);
+    };
+    let state = if let Some(difference) = inputs.difference(&sidecar.inputs) {
+        State::Stale(difference)
+    } else if !sidecar.complete {
+        State::InProgress
+    } else if !root.join(artefact).exists() {
+        State::Missing
+    } else if let Some((file, found)) =
+        damages(root, modified(&sidecar_path(root, artefact)), &sidecar).next()
+    {
+        State::Incomplete(format!("{} {found}", file.name))
+    } else {
+        State::Current
+    };
+    (state, Some(sidecar))
+}
+
+/// Finds the files of an artefact that are missing or were changed since they were made, with what was found.
+fn damages<'a>(
+    root: &'a Path,
+    made: Option<SystemTime>,
+    sidecar: &'a Sidecar,
+) -> impl Iterator<Item = (&'a Written, String)> {
+    sidecar.files.iter().filter_map(move |file| Some((file, file.damage(root, Check::Quick { made })?)))
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
-}
-
-/// Returns true if a run folder contains an artefact made from these inputs. Does not require the folder's lock.
-pub fn is_current(root: &Path, artefact: &str, inputs: &Inputs) -> bool {
-    state(root, artefact, inputs) == State::Current
 }
 
 /// Requires a current artefact in a run folder. Does not require the folder's lock.

@@ -11,7 +11,7 @@ use super::sidecar::{SIDECAR, Sidecar};
 use super::written::Check;
 use crate::failure::invalid_input;
 
-/// What [`verify`] found. Paths start with the folder that was verified.
+/// Result of [`verify`]. Paths start with the folder that was verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
     /// Number of files that are as they were written.

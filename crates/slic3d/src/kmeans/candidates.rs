@@ -20,7 +20,7 @@ pub(super) struct Candidate {
     pub(super) max_colour: f32,
     /// Mean of the first channel.
     pub(super) colour: f32,
-    /// Whether its window contains the whole tile.
+    /// True if its window contains the whole tile.
     pub(super) covers: bool,
     /// Squared offset of the tile's voxels along each axis; infinite outside the window.
     pub(super) dz: [f32; TILE[0]],

@@ -72,7 +72,7 @@ struct Block {
     only: u32,
     /// Candidates of the block, among the tile's.
     remaining: Range<usize>,
-    /// Whether the mask, if there is one, sets all voxels of the block.
+    /// True if there is no mask, or it sets all voxels of the block.
     whole: bool,
 }
 
