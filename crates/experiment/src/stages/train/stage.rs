@@ -71,7 +71,5 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
         work.count(true);
     }
     let hash = selected_hash(session)?;
-    work.count(predict::make(session, &hash)?);
-    work.count(predict::make_empty(session, &hash)?);
-    Ok(work + shortcut::run(session)?)
+    Ok(work + predict::run(session, &hash)? + shortcut::run(session)?)
 }
