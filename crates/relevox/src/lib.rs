@@ -6,12 +6,14 @@ mod command;
 mod contract;
 #[cfg(feature = "pictures")]
 mod depiction;
+mod diffused;
 mod error;
 mod explain;
 mod explanation;
 mod mask_rule;
 mod method;
 mod model;
+mod pooled;
 mod regions;
 mod runtime;
 
@@ -25,6 +27,7 @@ pub use explanation::{Explanation, MethodResult, RegionSets};
 pub use mask_rule::MaskRule;
 pub use method::Method;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
+pub use pooled::{PoolMember, pool};
 pub use regions::{DEFAULT_COMPACTNESS, Regions, SlicRegions};
 pub use runtime::{Runtime, RuntimeError};
 

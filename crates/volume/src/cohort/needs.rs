@@ -1,0 +1,10 @@
+//! What a case must have to be listed.
+
+/// What a case must have besides its scans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// A class and, outside of BIDS and manifests, a segmentation: a case of an experiment.
+    Class,
+    /// Nothing: a case to be explained. Its label has no meaning.
+    Nothing,
+}
