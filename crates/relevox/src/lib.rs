@@ -20,7 +20,7 @@ mod runtime;
 pub use command::{CommandClassifier, CommandError};
 pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
 #[cfg(feature = "pictures")]
-pub use depiction::{Depiction, OverviewVolumes, PageVolumes};
+pub use depiction::{Depiction, OverviewVolumes, PageVolumes, add_to_page};
 pub use error::Error;
 pub use explain::{ExplainOptions, FillSource, MethodSettings, explain};
 pub use explanation::{Explanation, MethodResult, RegionSets};

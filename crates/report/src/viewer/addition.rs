@@ -59,7 +59,7 @@ struct Row {
 /// Returns [`Error::InvalidSetting`] if the page was not made by this version, has no regions, or has an outline but no overlay
 /// by region, and [`Error::Json`] if its data cannot be read.
 pub fn with_region_overlay(page: &str, overlay: &RegionOverlay<'_>) -> Result<String, Error> {
-    let json = between(page, "<script type=\"application/json\" id=\"data\">", "</script>")?;
+    let json = between(page, "<script id=\"data\" type=\"application/json\">", "</script>")?;
     let data: Data = serde_json::from_str(&page[json.clone()])?;
     let rows = data.regions.ok_or_else(|| lacks("regions"))?.rows;
     let inside = match data.outline {
