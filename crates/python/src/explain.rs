@@ -39,7 +39,7 @@ pub(crate) struct Request<'py> {
     mask: Option<PyReadonlyArray3<'py, bool>>,
 }
 
-/// Whether minimal sets of regions are found.
+/// The answer of minimal sets of regions, if they are requested.
 #[derive(FromPyObject)]
 enum SetsArgument {
     /// No, or those that decide whether the target is predicted.

@@ -227,7 +227,7 @@ fn check_methods(options: &ExplainOptions<'_>) -> Result<(), Error> {
     }
 }
 
-/// What the methods of one explanation share; scores and coalitions where a method uses them.
+/// Inputs that the methods of one explanation share; scores and coalitions where a method uses them.
 struct Shared<'a> {
     inputs: Inputs<'a>,
     scores: Option<&'a RegionScores>,

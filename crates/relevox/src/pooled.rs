@@ -8,7 +8,7 @@ use crate::{Error, Explanation, MaskRule, Method, MethodResult};
 /// A case whose relevance is pooled.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolMember<'a> {
-    /// What is known of the case.
+    /// The explanation of the case.
     pub explanation: &'a Explanation,
     /// The case, as it was explained.
     pub study: &'a Study,

@@ -26,7 +26,7 @@ pub struct RegionOverlay<'a> {
     pub threshold: Option<OverlayThreshold>,
 }
 
-/// What is read of a page's data.
+/// The part of a page's data that is read.
 #[derive(Deserialize)]
 struct Data {
     overlays: Vec<Known>,

@@ -1,6 +1,6 @@
-//! What a case must have to be listed.
+//! Requirements of cases in a list.
 
-/// What a case must have besides its scans.
+/// Requirements of a case besides its scans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
     /// A class and, outside of BIDS and manifests, a segmentation: a case of an experiment.
