@@ -13,6 +13,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::{Cli, Command};
 use relevox_experiment::device::DeviceOptions;
+use relevox_experiment::memory::Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     let parse = || {

@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use relevox::cli::{Command, GlobalArgs, start};
+use relevox_experiment::memory::Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// Shows where a 3D image classifier looks, and evaluates the result as a segmentation.
 ///
