@@ -7,6 +7,7 @@ mod device_check;
 mod page;
 mod python;
 mod results;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ fn run(command: Command, options: &DeviceOptions) -> anyhow::Result<()> {
         Command::Results(args) => options.require_cpu("results").and_then(|()| results::run(&args)),
         Command::Bench(what) => options.require_cpu("bench").and_then(|()| bench::run(&what)),
         Command::Ci(args) => options.require_cpu("ci").and_then(|()| ci::run(&args)),
+        Command::Torture(args) => options.require_cpu("torture").and_then(|()| torture::run(&args)),
         Command::DeviceCheck(args) => device_check::run(args, options),
     }
 }
