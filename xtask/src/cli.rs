@@ -36,6 +36,8 @@ pub enum Command {
     Ci(CiArgs),
     /// For developers: kills runs of all stages at random times, resumes them, and compares the result with an uninterrupted run.
     Torture(TortureArgs),
+    /// For developers: updates the list of licences that `relevox --licenses` prints.
+    Licenses,
     /// For developers: compares a device with the CPU (operations, training, relevance) and times it.
     DeviceCheck(DeviceCheckArgs),
 }

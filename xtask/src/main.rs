@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod cli;
 mod device_check;
+mod licenses;
 mod page;
 mod python;
 mod results;
@@ -34,6 +35,7 @@ fn run(command: Command, options: &DeviceOptions) -> anyhow::Result<()> {
         Command::Bench(what) => options.require_cpu("bench").and_then(|()| bench::run(&what)),
         Command::Ci(args) => options.require_cpu("ci").and_then(|()| ci::run(&args)),
         Command::Torture(args) => options.require_cpu("torture").and_then(|()| torture::run(&args)),
+        Command::Licenses => licenses::write(),
         Command::DeviceCheck(args) => device_check::run(args, options),
     }
 }
