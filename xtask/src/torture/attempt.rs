@@ -9,8 +9,19 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use relevox_experiment::interrupt;
 
+use super::printed::finished;
+
 /// Interval at which a process is polled: kills fall between any two system calls of it.
 const POLL: Duration = Duration::from_millis(1);
+
+/// Time of a kill.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kill {
+    /// Stage that must have ended; `None` for the start of the process.
+    pub after: Option<String>,
+    /// Time after that.
+    pub wait: Duration,
+}
 
 /// A run, and the keys that differ from the profile `smoke`.
 #[derive(Clone, Debug)]
@@ -39,11 +50,11 @@ pub enum End {
 }
 
 impl Attempt<'_> {
-    /// Starts this program on the run, and kills it (SIGKILL) after `wait`; without it, it runs to its end.
+    /// Starts this program on the run, and kills it (SIGKILL) at a time; without one, it runs to its end.
     ///
     /// # Errors
     /// Returns an error if the process can't be started, or if the user interrupts it.
-    pub fn run(&self, wait: Option<Duration>) -> anyhow::Result<End> {
+    pub fn run(&self, kill: Option<Kill>) -> anyhow::Result<End> {
         let log_file = self.out.with_extension("log");
         let log = File::create(&log_file).with_context(|| format!("creating {}", log_file.display()))?;
         let program = std::env::current_exe().context("finding this program")?;
@@ -56,13 +67,22 @@ impl Attempt<'_> {
             .stderr(log)
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
-        let start = Instant::now();
+        // Of the wait, once the stage before has ended.
+        let mut start: Option<Instant> = None;
         let status = loop {
             if let Some(status) = child.try_wait()? {
                 break Some(status);
             }
+            if let (Some(kill), None) = (&kill, start) {
+                let has_ended = match &kill.after {
+                    None => true,
+                    Some(stage) => finished(&fs::read_to_string(&log_file)?).contains(stage),
+                };
+                start = has_ended.then(Instant::now);
+            }
+            let is_due = matches!((&kill, start), (Some(kill), Some(start)) if start.elapsed() >= kill.wait);
             let interrupted = interrupt::check();
-            if interrupted.is_err() || wait.is_some_and(|wait| start.elapsed() >= wait) {
+            if interrupted.is_err() || is_due {
                 child.kill()?;
                 child.wait()?;
                 interrupted?;

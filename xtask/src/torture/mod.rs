@@ -2,17 +2,19 @@
 //! uninterrupted run.
 
 mod attempt;
+mod printed;
 mod stages;
 mod tree;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use relevox::cli::print_result;
+use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
 use serde_json::json;
 
@@ -44,12 +46,6 @@ const QUICK: [&str; 19] = [
     "evaluate.figure_cases=1",
 ];
 
-/// Longest wait before a kill, as a share of an uninterrupted run: several kills fall into each run.
-const LONGEST_WAIT: f64 = 0.1;
-/// Attempts after which the longest wait has doubled, so that a run is completed even if a part that cannot be resumed takes
-/// longer than the first.
-const DOUBLED_AFTER: f64 = 10.0;
-
 /// Kills runs until there were `kills` kills, completes each and compares it.
 ///
 /// # Errors
@@ -63,7 +59,7 @@ pub fn run(args: &TortureArgs) -> anyhow::Result<()> {
     };
     let start = Instant::now();
     let result = kill_runs(args, &settings, folder.path());
-    if result.is_err() {
+    if result.is_err() && interrupt::check().is_ok() {
         print_status(format!("torture: the runs remain in {}", folder.keep().display()));
     }
     let (kills, runs) = result?;
@@ -83,7 +79,7 @@ fn kill_runs(
     let start = Instant::now();
     let log = complete(&Attempt { out: whole.clone(), settings })?;
     let took = start.elapsed();
-    let (expected, order) = (Tree::read(&whole)?, stages::finished(&log));
+    let expected = Tree::read(&whole)?;
     print_status(format!(
         "torture: seed {}; an uninterrupted run takes {:.1} s and leaves {} files",
         args.seed,
@@ -92,19 +88,18 @@ fn kill_runs(
     ));
 
     let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
-    let mut stages = Stages::new(order);
+    let mut stages = Stages::new(&log);
     let (mut kills, mut runs) = (0, 0);
     while kills < args.kills {
         let attempt = Attempt { out: folder.join(format!("killed-{runs}")), settings };
         let before = kills;
         stages.start_run();
-        for number in 0.. {
+        loop {
             if kills == args.kills {
                 complete(&attempt)?;
                 break;
             }
-            let longest = took.mul_f64(LONGEST_WAIT * (1.0 + f64::from(number) / DOUBLED_AFTER));
-            match attempt.run(Some(rng.random_range(Duration::ZERO..longest)))? {
+            match attempt.run(Some(stages.draw_kill(&mut rng)))? {
                 End::Killed { log } => {
                     kills += 1;
                     stages.count_kill(&log);
@@ -126,8 +121,9 @@ fn kill_runs(
             .with_context(|| format!("removing {}", attempt.out.display()))?;
         runs += 1;
         print_status(format!(
-            "torture: run {runs} after {} kills ({kills} in all): the same files",
-            kills - before
+            "torture: run {runs} after {} kills: the same files; {kills} kills so far: {}",
+            kills - before,
+            stages.summary()
         ));
     }
     let missed = stages.without_kill();
