@@ -51,7 +51,7 @@ pub fn write() -> anyhow::Result<()> {
 /// Requires that the list is current.
 ///
 /// # Errors
-/// Returns an [`InputError`](relevox_experiment::failure::InputError) if it is not, and the errors of [`write`].
+/// Returns an [`InputError`](relevox_experiment::failure::InputError) if it is not, and the errors of [`write()`].
 pub fn check(root: &Path) -> anyhow::Result<()> {
     let path = root.join(FILE);
     let stored = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_list_has_the_packages_of_the_program_and_none_that_only_builds_it() {
-        let list = list(root().unwrap()).unwrap();
+        let list = fs::read_to_string(root().unwrap().join(FILE)).unwrap();
         let has = |name: &str| list.lines().any(|line| line.starts_with(&format!("{name} ")));
         for name in
             ["candle-core", "clap", "flate2", "ndarray", "notosans", "ort", "rayon", "tiny-skia", "Noto Sans"]
