@@ -63,8 +63,17 @@ pub fn run_stage<T>(
         // The next command resumes from the artefacts made so far.
         Err(_) => true,
     };
-    if result.as_ref().map_or(true, |(work, _)| work.made > 0) {
-        run.record_cost(&timer, !resumes)?;
+    match result {
+        Ok((work, value)) => {
+            if work.made > 0 {
+                run.record_cost(&timer, !resumes)?;
+            }
+            Ok(value)
+        }
+        Err(error) => {
+            // The stage's own error matters, even where a full disk prevents the record as well.
+            let _ = run.record_cost(&timer, !resumes);
+            Err(error)
+        }
     }
-    result.map(|(_, value)| value)
 }

@@ -60,11 +60,11 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
             && checkpoints.iter().all(|weights| run.path(weights).exists())
             && members.iter().all(|member| run.path(&member.last()).exists());
         if state != State::InProgress && !restorable {
-            run.discard(FOLDER)?;
+            run.discard_outdated(FOLDER, &state)?;
         }
         run.begin(FOLDER, &inputs)?;
         for member in &members {
-            train_member(session, member)?;
+            train_member(session, member, &inputs)?;
         }
         let others = members.iter().flat_map(|member| [member.best(), member.history()]);
         run.finish(FOLDER, &inputs, checkpoints.into_iter().chain(others).collect())?;
