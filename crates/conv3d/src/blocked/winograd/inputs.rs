@@ -1,6 +1,6 @@
 //! A layer's inputs at the points of their tiles.
 
-use super::{Item, Shape, Stack, cube, halved, transform};
+use super::{Item, Shape, Stack, transform};
 use crate::blocked::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Kernel, Vector};
@@ -20,25 +20,6 @@ pub(super) struct Inputs<'a> {
     pub(super) plane: usize,
     pub(super) stacks: Range<usize>,
     pub(super) values: SharedMut<'a>,
-}
-
-impl Kernel for Inputs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
-        // SAFETY: the caller has V's instructions.
-        unsafe {
-            match self.shape {
-                Shape::Plane { outputs: 2, .. } => V::enter(Plane::<4> { of: self }),
-                Shape::Plane { .. } => V::enter(Plane::<6> { of: self }),
-                Shape::Cube { outputs: 2 } => V::enter(cube::Columns::<4> { of: self }),
-                Shape::Cube { .. } => V::enter(cube::Columns::<6> { of: self }),
-                Shape::Halved => V::enter(halved::Columns { of: self }),
-                Shape::Stem { .. } => V::enter(Plane::<7> { of: self }),
-            }
-        }
-    }
 }
 
 /// Values of a tile at all its points, or of a plane on the way there.
@@ -62,8 +43,8 @@ impl<const N: usize> Values<N> {
 pub(super) const PLANE: usize = 7 * 7 * BLOCK;
 
 /// [`Inputs`] for tiles that read `A × A` voxels.
-struct Plane<'a, const A: usize> {
-    of: Inputs<'a>,
+pub(super) struct Plane<'a, const A: usize> {
+    pub(super) of: Inputs<'a>,
 }
 
 impl<const A: usize> Kernel for Plane<'_, A> {

@@ -16,6 +16,7 @@ mod cube;
 mod gradient;
 mod halved;
 mod inputs;
+mod kernels;
 mod outputs;
 mod shape;
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! Products at the points, and the way back from them to a layer's outputs.
 
-use super::cube::Cubes;
-use super::halved::Halves;
 use super::inputs::{PLANE, Values};
-use super::{GAP, Item, Part, Segment, Shape, Stack, Winograd, transform};
+use super::{Item, Part, Segment, Stack, Winograd, transform};
 use crate::blocked::tile::{self, Start, Work};
 use crate::blocked::window::BLOCK;
-use crate::simd::scratch::{Scratch, SharedMut};
+use crate::simd::scratch::SharedMut;
 use crate::simd::{Kernel, Vector};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -21,37 +19,10 @@ pub(super) struct Outputs<'a> {
     pub(super) values: SharedMut<'a>,
 }
 
-impl Kernel for Outputs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
-        let conv = self.conv;
-        let columns = self.segments.last().map_or(0, |segment| segment.place + segment.len);
-        let by_point = conv.group * columns * BLOCK + GAP;
-        let by_group = conv.points() * by_point;
-        let mut scratch = Scratch::take();
-        let (sums, _) = scratch.lend(self.groups.len() * by_group, 0);
-        // SAFETY: the caller has V's instructions; sums are as long as the groups' points take.
-        unsafe {
-            self.products::<V>(sums, columns, by_point);
-            let back = Back { of: &self, sums, columns, by_point, way: PhantomData };
-            match conv.shape {
-                Shape::Plane { outputs: 2, .. } => V::enter(back.by::<Planes<4, 2>>()),
-                Shape::Plane { .. } => V::enter(back.by::<Planes<6, 4>>()),
-                Shape::Cube { outputs: 2 } => V::enter(back.by::<Cubes<4, 2>>()),
-                Shape::Cube { .. } => V::enter(back.by::<Cubes<6, 4>>()),
-                Shape::Halved => V::enter(back.by::<Halves>()),
-                Shape::Stem { .. } => V::enter(back.by::<Planes<7, 4>>()),
-            }
-        }
-    }
-}
-
 impl Outputs<'_> {
     /// For each point, the matrix product of weights and transformed inputs: sums `[group][point][block][column][output]`.
     #[inline(always)]
-    unsafe fn products<V: Vector>(&self, sums: &mut [f32], columns: usize, by_point: usize) {
+    pub(super) unsafe fn products<V: Vector>(&self, sums: &mut [f32], columns: usize, by_point: usize) {
         let conv = self.conv;
         let zeros = [0.0f32; 2 * BLOCK];
         let (depth, slots) = (conv.shape.depth(), conv.shape.slots());
@@ -103,16 +74,16 @@ impl Outputs<'_> {
 }
 
 /// Sums at the points back into outputs, with their bias, residual and ReLU.
-struct Back<'a, 'b, W> {
-    of: &'b Outputs<'a>,
-    sums: &'b [f32],
-    columns: usize,
-    by_point: usize,
-    way: PhantomData<W>,
+pub(super) struct Back<'a, 'b, W> {
+    pub(super) of: &'b Outputs<'a>,
+    pub(super) sums: &'b [f32],
+    pub(super) columns: usize,
+    pub(super) by_point: usize,
+    pub(super) way: PhantomData<W>,
 }
 
 impl<'a, 'b> Back<'a, 'b, ()> {
-    fn by<W: Way>(self) -> Back<'a, 'b, W> {
+    pub(super) fn by<W: Way>(self) -> Back<'a, 'b, W> {
         let Back { of, sums, columns, by_point, .. } = self;
         Back { of, sums, columns, by_point, way: PhantomData }
     }
@@ -128,7 +99,7 @@ pub(super) trait Way {
 }
 
 /// Tiles of `M × M` outputs of a plane.
-struct Planes<const A: usize, const M: usize>;
+pub(super) struct Planes<const A: usize, const M: usize>;
 
 impl<const A: usize, const M: usize> Way for Planes<A, M> {
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Weights at the points.
 
-use super::{Shape, cube, halved, transform};
+use super::{Shape, transform};
 use crate::blocked::lanes::Lanes;
 use crate::blocked::window::BLOCK;
 use crate::simd::{Kernel, Vector};
@@ -20,28 +20,9 @@ pub(super) struct Weights<'a> {
     pub(super) weights: &'a mut [f32],
 }
 
-impl Kernel for Weights<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
-        // SAFETY: the caller has V's instructions.
-        unsafe {
-            match self.shape {
-                Shape::Plane { outputs: 2, .. } => V::enter(Points::<4, 3> { of: self }),
-                Shape::Plane { .. } => V::enter(Points::<6, 3> { of: self }),
-                Shape::Cube { outputs: 2 } => V::enter(cube::Kernels::<4> { of: self }),
-                Shape::Cube { .. } => V::enter(cube::Kernels::<6> { of: self }),
-                Shape::Halved => V::enter(halved::Kernels { of: self }),
-                Shape::Stem { .. } => V::enter(Points::<7, 4> { of: self }),
-            }
-        }
-    }
-}
-
 /// [`Weights`] of `R × R` taps at `A × A` points.
-struct Points<'a, const A: usize, const R: usize> {
-    of: Weights<'a>,
+pub(super) struct Points<'a, const A: usize, const R: usize> {
+    pub(super) of: Weights<'a>,
 }
 
 impl<const A: usize, const R: usize> Kernel for Points<'_, A, R> {
