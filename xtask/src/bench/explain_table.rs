@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::explain_samples::{Case, Compared, Grid, Growth};
-use super::performance::text;
+use super::performance::{processor, text};
 use super::scan::Layer;
 use super::timing::median;
 
@@ -37,7 +37,7 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
          | case | regions | seconds | incremental operations, GFLOP | GFLOP/s | peer, seconds | passes timed | times | error | load |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
         result["threads"],
-        text(&result["machine"], "processor"),
+        processor(&result["machine"]),
         text(versions, "captum"),
         text(versions, "monai"),
         text(versions, "torch"),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::peer::{Peer, timed};
-use super::performance::{self, Comparison, text};
+use super::performance::{self, Comparison, processor, text};
 use super::timing::median;
 use super::work::{Case, Kind, Work};
 use crate::cli::ModelsBenchArgs;
@@ -155,7 +155,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
          and MONAI {}; medians, and the ratio of the medians. Forward passes use the compiled plan; GFLOP/s count the operations of direct convolution. Memory is the peak of a process that runs only that step.\n\n\
          | case | seconds | GFLOP/s | PyTorch, seconds | ours / PyTorch | MiB | PyTorch, MiB |\n|---|---|---|---|---|---|---|\n",
         result["threads"],
-        text(&result["machine"], "processor"),
+        processor(&result["machine"]),
         text(versions, "torch"),
         text(versions, "monai"),
     );

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::networks_samples::{Case, Compared};
-use super::performance::text;
+use super::performance::{processor, text};
 use super::timing::median;
 
 /// Names a case.
@@ -23,7 +23,7 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
         "## Networks from ONNX files\n\n`cargo xtask bench networks --peers PYTHON`, {} threads of {}, compared with PyTorch {}, ONNX Runtime {} and Captum {}: networks of MONAI {} and torchvision {} with seeded weights, exported by both of PyTorch's exporters (`legacy` traces, `dynamo` exports programs; the plan is the same), on a real case ({}). Medians, and ratios of the medians. The difference is the largest of an output from PyTorch's, relative to the output or to 1. Networks without times are the other export, or run by ONNX Runtime (ViT, Swin encoder).\n\n\
          | network | difference | seconds | PyTorch | ours / PyTorch | ONNX Runtime | ours / ONNX Runtime |\n|---|---|---|---|---|---|---|\n",
         result["threads"],
-        text(machine, "processor"),
+        processor(machine),
         text(versions, "torch"),
         text(versions, "onnxruntime"),
         text(versions, "captum"),

@@ -35,6 +35,12 @@ pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or("unknown")
 }
 
+/// Returns the processor and, where the samples name it, the instruction set, which decides how far ahead of a peer we are.
+pub(super) fn processor(machine: &Value) -> String {
+    let set = machine["instruction_set"].as_str().map(|set| format!(" with {set}"));
+    text(machine, "processor").to_owned() + &set.unwrap_or_default()
+}
+
 /// Asserts that a section of the page matches its samples, if there are any.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use slic3d::Slic;
 
 use super::peer::{Peer, timed};
-use super::performance::{self, Comparison, text};
+use super::performance::{self, Comparison, processor, text};
 use super::timing::median;
 use crate::cli::SlicBenchArgs;
 use relevox::cli::print_result;
@@ -222,7 +222,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
          | case | milliseconds | scikit-image | times | SimpleITK | times | voxels that differ | load |\n\
          |---|---|---|---|---|---|---|---|\n",
         result["threads"],
-        text(&result["machine"], "processor"),
+        processor(&result["machine"]),
         text(versions, "scikit-image"),
         text(versions, "SimpleITK"),
         text(result, "scan"),
