@@ -57,6 +57,23 @@ fn predictions(path: &Path) -> Vec<(String, f64)> {
 }
 
 #[test]
+fn another_number_of_networks_leaves_no_files_of_the_former() {
+    let folder = tempfile::tempdir().unwrap();
+    let changed = folder.path().join("changed");
+    succeed(tiny("phantom", &changed, &[]));
+    for count in ["1", "3", "2", "1"] {
+        let networks = format!("classifier.networks={count}");
+        let fresh = folder.path().join(format!("fresh-{count}"));
+        succeed(tiny("train", &changed, &["--set", &networks]));
+        if !fresh.exists() {
+            succeed(tiny("phantom", &fresh, &["--set", &networks]));
+            succeed(tiny("train", &fresh, &["--set", &networks]));
+        }
+        assert_same_tree(&tree(&changed), &tree(&fresh));
+    }
+}
+
+#[test]
 fn a_run_with_an_ensemble_has_all_networks() {
     let trained = trained("reproduce");
     let again = made(&succeed(tiny("reproduce", &trained.run, &TWO)));

@@ -10,19 +10,24 @@ use super::inputs::Inputs;
 use super::sidecar::{self, Sidecar, State, sidecar_path};
 use super::write::{remove_file, replace, write_error};
 use super::written::Written;
-use crate::failure::invalid_input;
+use crate::failure::{Unavailable, invalid_input};
+use crate::shard::Share;
 
-/// The folder of a run, locked against other commands.
+/// The folder of a run, open for one command: for all of its work, or for a share of it.
 #[derive(Debug)]
 pub struct Run {
     root: PathBuf,
-    _lock: File,
+    /// The share of this command.
+    pub share: Share,
+    /// Hash of the configuration that stages are recorded with; `None` if they are not recorded.
+    pub(super) recorded: Option<String>,
+    _lock: Option<File>,
 }
 
 impl Run {
-    /// Creates a run from its folder and the folder's locked lock file.
-    pub(super) fn new(root: PathBuf, lock: File) -> Self {
-        Self { root, _lock: lock }
+    /// Creates a run from its folder and the folder's lock file, which the command has locked.
+    pub(super) fn new(root: PathBuf, lock: Option<File>, share: Share) -> Self {
+        Self { root, share, recorded: None, _lock: lock }
     }
 
     /// Returns the path of the folder.
@@ -38,9 +43,15 @@ impl Run {
     /// Computes the content hash of an artefact.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) if the artefact can't be read, or is not what was written.
+    /// Returns [`Unavailable`] if the artefact does not exist, and an [`InputError`](crate::failure::InputError) if it can't be
+    /// read or is not what was written.
     pub fn hash(&self, artefact: &str) -> anyhow::Result<String> {
         let path = self.path(artefact);
+        if !path.exists() {
+            return Err(
+                Unavailable(format!("{}: not found; an earlier stage makes it", path.display())).into()
+            );
+        }
         let hash = hash_file(&path)?;
         let written = Sidecar::read(&self.root, artefact)
             .and_then(|sidecar| sidecar.files.into_iter().find(|file| file.name == artefact));
@@ -128,8 +139,8 @@ impl Run {
     /// Requires a current artefact.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if the artefact is
-    /// missing, incomplete or made from other inputs.
+    /// Returns [`Unavailable`], which names the command to run first, if the artefact is missing, incomplete or made from other
+    /// inputs.
     pub fn require(&self, artefact: &str, inputs: &Inputs, command: &str) -> anyhow::Result<()> {
         sidecar::require(&self.root, artefact, inputs, command)
     }
@@ -176,8 +187,7 @@ mod tests {
     fn run() -> (tempfile::TempDir, Run) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        let lock = File::create(root.join(".lock")).unwrap();
-        (folder, Run::new(root, lock))
+        (folder, Run::new(root, None, Share::default()))
     }
 
     fn inputs(epochs: usize) -> Inputs {

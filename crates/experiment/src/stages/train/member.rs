@@ -6,6 +6,11 @@ use crate::run::stream_seed;
 /// Folder of the classifier.
 pub(super) const FOLDER: &str = "classifier";
 
+/// Folder of a network of an ensemble.
+pub(super) fn folder_of(number: usize) -> String {
+    format!("{FOLDER}/network-{number}")
+}
+
 /// A network of the ensemble.
 ///
 /// Networks differ in the seeds of their initial weights, batch order and augmentation. The first equals the network of
@@ -24,11 +29,22 @@ impl Member {
         (1..=total).map(|number| Self { number, total }).collect()
     }
 
-    fn file(&self, name: &str) -> String {
+    /// Artefact with the network: the folder of its files.
+    pub(super) fn folder(&self) -> String {
         match self.total {
-            1 => format!("{FOLDER}/{name}"),
-            _ => format!("{FOLDER}/network-{}/{name}", self.number),
+            1 => FOLDER.to_owned(),
+            _ => folder_of(self.number),
         }
+    }
+
+    fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder())
+    }
+
+    /// Returns all files that a finished training lists: the weights of every epoch and of the selected one, and the history.
+    pub(super) fn files(&self, epochs: usize) -> Vec<String> {
+        let weights = (1..=epochs).map(|epoch| self.epoch(epoch));
+        weights.chain([self.best(), self.history()]).collect()
     }
 
     /// Artefact with the weights of the selected epoch.
