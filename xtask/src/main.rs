@@ -3,10 +3,12 @@
 mod bench;
 mod ci;
 mod cli;
+mod cluster;
 mod device_check;
 mod page;
 mod python;
 mod results;
+mod slurm_check;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,7 @@ fn run(command: Command, options: &DeviceOptions) -> anyhow::Result<()> {
         Command::Results(args) => options.require_cpu("results").and_then(|()| results::run(&args)),
         Command::Bench(what) => options.require_cpu("bench").and_then(|()| bench::run(&what)),
         Command::Ci(args) => options.require_cpu("ci").and_then(|()| ci::run(&args)),
+        Command::Cluster(command) => cluster::run(command, options),
         Command::DeviceCheck(args) => device_check::run(args, options),
     }
 }
