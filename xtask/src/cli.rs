@@ -96,6 +96,16 @@ pub enum Bench {
     Regions(RegionsBenchArgs),
     /// Compares relevance of a real case's regions with Captum and MONAI, in turn, and updates docs/PERFORMANCE.md.
     Explain(ExplainBenchArgs),
+    /// Measures stages that read all cases, of ever larger cohorts, and updates docs/PERFORMANCE.md.
+    Cohort(CohortBenchArgs),
+}
+
+/// Sizes of cohorts.
+#[derive(Clone, Debug, Args)]
+pub struct CohortBenchArgs {
+    /// Numbers of cases.
+    #[arg(long, value_delimiter = ',', default_value = "250,500,1000,2000")]
+    pub cases: Vec<usize>,
 }
 
 /// A network and its batch.

@@ -91,7 +91,7 @@ pub fn run_folders(config: &Config) -> Vec<PathBuf> {
     of_seeds.iter().flat_map(|seed| folds.clone().map(|fold| seed.join(format!("fold-{fold}")))).collect()
 }
 
-/// What the run's folder says of a step's task.
+/// State of a step's task, according to the run's folder.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskState {
     /// Nothing was recorded of at least one of its stages, and no other state applies.

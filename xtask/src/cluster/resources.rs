@@ -91,7 +91,7 @@ impl FromStr for TimeLimit {
     }
 }
 
-/// What the jobs of a step ask for.
+/// Memory and time of the jobs of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources {
     /// Memory in MiB.

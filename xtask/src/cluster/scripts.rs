@@ -158,7 +158,8 @@ exit "$code""#
 fn submit_text(scripts: &[PathBuf]) -> anyhow::Result<String> {
     let mut lines = vec![
         "#!/bin/bash".to_owned(),
-        "# Submits all steps, each after the one before it, and prints the numbers of their jobs. Those that are done end at once.".to_owned(),
+        "# Submits all steps, each after the one before it, and prints the numbers of their jobs.".to_owned(),
+        "# Those that are done end at once.".to_owned(),
         "set -eu".to_owned(),
     ];
     for (at, path) in scripts.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What is done, failed and left of a run that is divided into shards, read from its folder.
+//! State of a run that is divided into shards, read from its folder: tasks that are done, failed and left.
 
 use relevox::cli::print_result;
 use relevox_experiment::progress::print_status;
