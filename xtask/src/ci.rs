@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::cli::CiArgs;
-use crate::{python, slurm_check};
+use crate::{licenses, python, slurm_check};
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
@@ -115,6 +115,16 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
     if spelling {
         command(root, "typos", &[])?;
     }
+    licenses::check(root)?;
+    let deny = succeeds(root, "cargo", &["deny", "--version"]);
+    if deny {
+        // Not advisories: their database is a git repository, which not every machine reaches.
+        command(
+            root,
+            "cargo",
+            &["deny", "--workspace", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"],
+        )?;
+    }
     let checks: [&[&str]; 7] = [
         &["fmt", "--all", "--check"],
         // Whether each crate could be published: all metadata and files that it needs, dependencies with versions.
@@ -149,6 +159,11 @@ fn default_build(root: &Path) -> anyhow::Result<()> {
     print_status("ci: all checks passed");
     if !spelling {
         print_status("ci: but the SPELLING WAS NOT CHECKED: `typos` is not installed");
+    }
+    if !deny {
+        print_status(
+            "ci: but LICENCES AND SOURCES OF PACKAGES WERE NOT CHECKED: `cargo deny` is not installed",
+        );
     }
     if std::env::var_os("ORT_DYLIB_PATH").is_none() {
         print_status(

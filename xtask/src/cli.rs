@@ -37,6 +37,10 @@ pub enum Command {
     Bench(Bench),
     /// For developers: runs every check that must pass before a change is committed.
     Ci(CiArgs),
+    /// For developers: kills runs of all stages at random times, resumes them, and compares the result with an uninterrupted run.
+    Torture(TortureArgs),
+    /// For developers: updates the list of licences that `relevox --licenses` prints.
+    Licenses,
     /// For developers: compares a device with the CPU (operations, training, relevance) and times it.
     DeviceCheck(DeviceCheckArgs),
 }
@@ -65,6 +69,20 @@ pub struct CiArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct DeviceCheckArgs {
     /// Uses tiny networks and volumes: takes seconds on a CPU, and times are not representative.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// Arguments of `torture`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct TortureArgs {
+    /// Number of kills (SIGKILL). Each run is killed and resumed until it completes, then the next is started.
+    #[arg(long, default_value_t = 100)]
+    pub kills: usize,
+    /// Seed of the times of the kills.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Uses runs that take seconds, in place of those of the profile `smoke`.
     #[arg(long)]
     pub quick: bool,
 }

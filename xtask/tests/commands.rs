@@ -9,9 +9,19 @@ fn the_program_s_commands_are_nested_and_messages_name_cargo_xtask() {
     let xtask =
         |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments).output().unwrap();
     let help = String::from_utf8(xtask(&["--help"]).stdout).unwrap();
-    for command in
-        ["reproduce", "explain", "slic", "view", "train", "grid", "bench", "ci", "device-check", "results"]
-    {
+    for command in [
+        "reproduce",
+        "explain",
+        "slic",
+        "view",
+        "train",
+        "grid",
+        "bench",
+        "ci",
+        "device-check",
+        "results",
+        "torture",
+    ] {
         assert!(
             help.lines().any(|line| line.trim_start().starts_with(command)),
             "{command} is not in {help}"

@@ -5,6 +5,8 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context;
+
 use crate::failure::{ExitStatus, Interrupted};
 use crate::progress::print_status;
 
@@ -20,8 +22,8 @@ pub fn install_handler() -> anyhow::Result<()> {
             std::process::exit(ExitStatus::Interrupted as i32);
         }
         print_status("stopping; press Ctrl-C again to stop immediately");
-    })?;
-    Ok(())
+    })
+    .context("starting a thread that waits for Ctrl-C")
 }
 
 /// Returns an error if the user has pressed Ctrl-C.

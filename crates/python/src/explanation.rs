@@ -1,16 +1,17 @@
 //! The result of an explanation, for Python.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ndarray::Array3;
 use numpy::{IntoPyArray, PyArray3, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use relevox::eval::{LabelFree, MapValues, RegionOverlap};
-use relevox::relevance::{Link, remove_small_components};
+use relevox::relevance::{Answer, Link, RegionSet, remove_small_components};
 use relevox::volume::nifti::{self, Description};
 use relevox::volume::{Study, Volume};
-use relevox::{Depiction, Explanation, Method, MethodResult};
+use relevox::{Depiction, Explanation, Method, MethodResult, RegionSets};
 
 use crate::failure::{exception, invalid};
 use crate::page::Subject;
@@ -20,7 +21,7 @@ use crate::place::{Affine, Place};
 #[pyclass(frozen, module = "relevox._relevox")]
 pub(crate) struct Explained {
     pub(crate) explanation: Explanation,
-    pub(crate) study: Study,
+    pub(crate) study: Arc<Study>,
     /// Name of the target's class.
     pub(crate) class: String,
     /// Whether regions are made of a part of the voxels.
@@ -29,10 +30,11 @@ pub(crate) struct Explained {
 
 /// What a file of a method holds.
 #[derive(Clone, Copy)]
-enum Content {
+enum Content<'a> {
     Map,
     Mask,
     Labels,
+    Set(&'a RegionSet),
 }
 
 #[pymethods]
@@ -164,7 +166,35 @@ impl Explained {
         Ok(table)
     }
 
-    /// Writes a map (`map`), a mask (`mask`) or the regions (`labels`) as NIfTI.
+    /// Minimal sets of regions by name, where they were requested; of each the labels of its regions, the logit, the probability
+    /// (absent of a plain value) and the number of evaluations.
+    fn sets<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Explanation { sets, regions, target, .. } = &self.explanation;
+        let Some(sets) = sets else { return Ok(None) };
+        let found = PyDict::new(py);
+        for (name, set) in sets.named() {
+            let ids = set.regions.iter().map(|&region| i64::from(regions.ids()[region].cast_signed()));
+            let described = PyDict::new(py);
+            described.set_item("regions", ids.collect::<Vec<i64>>().into_pyarray(py))?;
+            described.set_item("logit", set.logit)?;
+            let probability = (target.link != Link::Value).then(|| target.probability(set.logit));
+            described.set_item("probability", probability)?;
+            described.set_item("evaluations", set.evaluations)?;
+            found.set_item(name, described)?;
+        }
+        Ok(Some(found))
+    }
+
+    /// Share of the logit that the minimal sets keep; absent where they decide the prediction, or were not requested.
+    #[getter]
+    fn share(&self) -> Option<f64> {
+        match self.explanation.sets.as_ref()?.settings.answer {
+            Answer::Predicted => None,
+            Answer::Share(share) => Some(share),
+        }
+    }
+
+    /// Writes a map (`map`), a mask (`mask`), the regions (`labels`) or a minimal set of regions (by its name) as NIfTI.
     #[pyo3(signature = (path, method, content, affine, threshold = None, smallest_component = 0.1))]
     #[expect(clippy::too_many_arguments, reason = "called by one function of the package")]
     fn write(
@@ -182,7 +212,19 @@ impl Explained {
             "map" => Content::Map,
             "mask" => Content::Mask,
             "labels" => Content::Labels,
-            other => return Err(invalid(format!("content: expected map, mask or labels, found {other}"))),
+            other => match self
+                .explanation
+                .sets
+                .iter()
+                .flat_map(RegionSets::named)
+                .find(|(name, _)| *name == other)
+            {
+                Some((_, set)) => Content::Set(set),
+                None => {
+                    let expected = "map, mask, labels, or a set that was found (sufficient, necessary)";
+                    return Err(invalid(format!("content: expected {expected}, found {other}")));
+                }
+            },
         };
         py.detach(|| self.write_volume(&path, result, content, affine, (threshold, smallest_component)))
             .map_err(|error| exception(error.into()))
@@ -227,7 +269,7 @@ impl Explained {
         &self,
         path: &std::path::Path,
         result: &MethodResult,
-        content: Content,
+        content: Content<'_>,
         affine: Option<Affine>,
         (threshold, smallest): (Option<f64>, f64),
     ) -> Result<(), relevox::volume::Error> {
@@ -243,6 +285,10 @@ impl Explained {
             Content::Mask => {
                 let marked = result.map.voxels.mapv(|value| threshold.is_some_and(|cut| value >= cut as f32));
                 let mask = remove_small_components(marked.view(), smallest);
+                nifti::write_labels(path, &integers(place.turned(mask.view()).mapv(u32::from)))
+            }
+            Content::Set(set) => {
+                let mask = set.mask(&self.explanation.regions);
                 nifti::write_labels(path, &integers(place.turned(mask.view()).mapv(u32::from)))
             }
             Content::Labels => {

@@ -31,4 +31,6 @@ mod partition;
 #[cfg(not(test))]
 mod place;
 #[cfg(not(test))]
+mod pool;
+#[cfg(not(test))]
 mod slic;

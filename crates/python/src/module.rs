@@ -18,6 +18,8 @@ mod exported {
     #[pymodule_export]
     use crate::network::Network;
     #[pymodule_export]
+    use crate::pool::pool;
+    #[pymodule_export]
     use crate::slic::slic;
 
     use pyo3::prelude::*;

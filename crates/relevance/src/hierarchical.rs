@@ -24,7 +24,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
-use crate::explainer::{Explainer, Inputs};
+use crate::explainer::{CoalitionExplainer, Inputs};
 use crate::{Attribution, Error, Progress, RegionTree};
 
 /// Questions that are selected together: the result does not depend on the classifier's batch size.
@@ -89,9 +89,15 @@ impl Hierarchical {
 
 /// On the [`RegionTree`] of the scan. A region that the fill does not change has exactly 0. `progress` is called with the
 /// number of evaluations, which is how samples are counted in [`Attribution::convergence`].
-impl Explainer for ValidHierarchical {
-    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
-        self.explain_tree(inputs, &RegionTree::new(inputs.baseline.image(), inputs.regions)?, progress)
+impl CoalitionExplainer for ValidHierarchical {
+    fn explain_coalitions(
+        &self,
+        inputs: &Inputs<'_>,
+        coalitions: &Coalitions<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        let tree = RegionTree::new(inputs.baseline.image(), inputs.regions)?;
+        self.explain_along(&tree, inputs, coalitions, progress)
     }
 }
 
@@ -99,14 +105,24 @@ impl ValidHierarchical {
     /// Explains along a given tree of the regions.
     ///
     /// # Errors
-    /// As [`Explainer::explain`], and [`Error::ShapeMismatch`] if the tree has another number of regions.
+    /// As [`Explainer::explain`](crate::Explainer::explain), and [`Error::ShapeMismatch`] if the tree has another number of regions.
     pub fn explain_tree(
         &self,
         inputs: &Inputs<'_>,
         tree: &RegionTree,
         progress: Progress<'_>,
     ) -> Result<Attribution, Error> {
-        let Inputs { baseline, regions, fill, target } = *inputs;
+        self.explain_along(tree, inputs, &inputs.coalitions()?, progress)
+    }
+
+    fn explain_along(
+        &self,
+        tree: &RegionTree,
+        inputs: &Inputs<'_>,
+        coalitions: &Coalitions<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, target, .. } = *inputs;
         if tree.regions() != regions.len() {
             return Err(Error::ShapeMismatch {
                 what: "the number of a tree's regions",
@@ -114,8 +130,7 @@ impl ValidHierarchical {
                 found: vec![tree.regions()],
             });
         }
-        let coalitions = Coalitions::new(baseline, regions, fill, target)?;
-        let mut search = Search::new(&coalitions, tree, self.0.seed);
+        let mut search = Search::new(coalitions, tree, self.0.seed);
         let Some(root) = search.top else {
             return Attribution::new(baseline, regions, target, vec![0.0; regions.len()]);
         };

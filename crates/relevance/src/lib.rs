@@ -56,7 +56,7 @@ pub use convergence::Convergence;
 pub use diffuse::{Border, Diffusion, RegionGraph, ValidDiffusion};
 pub use ensemble::Ensemble;
 pub use error::Error;
-pub use explainer::{Explainer, Inputs};
+pub use explainer::{CoalitionExplainer, Explainer, Inputs};
 pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
 pub use features::region_features;
 pub use hierarchical::{Hierarchical, ValidHierarchical};

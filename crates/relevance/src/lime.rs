@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
-use crate::explainer::{Explainer, Inputs};
+use crate::explainer::{CoalitionExplainer, Inputs};
 use crate::linear::solve;
 use crate::{Attribution, Error, Progress};
 
@@ -80,11 +80,15 @@ impl Lime {
 }
 
 /// A region that the fill does not change has exactly 0 and is no part of the model.
-impl Explainer for ValidLime {
-    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
-        let Inputs { baseline, regions, fill, target } = *inputs;
+impl CoalitionExplainer for ValidLime {
+    fn explain_coalitions(
+        &self,
+        inputs: &Inputs<'_>,
+        coalitions: &Coalitions<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, target, .. } = *inputs;
         let settings = &self.0;
-        let coalitions = Coalitions::new(baseline, regions, fill, target)?;
         let players = coalitions.players();
         if players.is_empty() {
             return Attribution::new(baseline, regions, target, vec![0.0; regions.len()]);

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::coalition::Coalitions;
 use crate::convergence::{Track, checkpoints};
-use crate::explainer::{Explainer, Inputs};
+use crate::explainer::{CoalitionExplainer, Inputs};
 use crate::{Attribution, Error, Progress};
 
 /// The masks of [`Rise`].
@@ -79,11 +79,15 @@ impl Rise {
 
 /// A region that the fill does not change has exactly 0 under masks of regions; under cells it shares the values of the
 /// cells that it lies in.
-impl Explainer for ValidRise {
-    fn explain(&self, inputs: &Inputs<'_>, progress: Progress<'_>) -> Result<Attribution, Error> {
-        let Inputs { baseline, regions, fill, target } = *inputs;
+impl CoalitionExplainer for ValidRise {
+    fn explain_coalitions(
+        &self,
+        inputs: &Inputs<'_>,
+        coalitions: &Coalitions<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Attribution, Error> {
+        let Inputs { baseline, regions, target, .. } = *inputs;
         let settings = &self.0;
-        let coalitions = Coalitions::new(baseline, regions, fill, target)?;
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
         let (_, z, y, x) = baseline.image().dim();
         let mut sums = Sums::new(regions.len());

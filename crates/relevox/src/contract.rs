@@ -7,6 +7,9 @@ use toml::{Table, Value};
 
 use crate::{Error, SlicRegions};
 
+/// Classes of the labels that a run learns.
+const CLASSES: [&str; 2] = ["negative", "positive"];
+
 /// Properties of a network that leave no trace in its weights, the table `[network]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -68,13 +71,15 @@ impl ContractKeys {
         }
     }
 
-    /// Creates the contract of a checkpoint of this project.
+    /// Creates the contract of a checkpoint of this project, whose one output is the logit of the positive class.
     ///
     /// # Errors
     /// Returns [`Error::Contract`] if the settings cannot be written as TOML.
     pub fn of_preprocess(name: impl Into<String>, preprocess: Preprocess) -> Result<Self, Error> {
         let name = name.into();
-        match Table::try_from(Input::from(preprocess)) {
+        let mut input = Input::from(preprocess);
+        input.output.classes = CLASSES.map(str::to_owned).to_vec();
+        match Table::try_from(input) {
             Ok(table) => Ok(Self { name, table }),
             Err(error) => Err(Error::contract(&name, error.to_string())),
         }
@@ -141,12 +146,20 @@ impl ContractKeys {
         Ok(())
     }
 
+    /// Replaces an output's kind that is given as text, which stands for a table with its defaults.
+    pub(crate) fn with_output_table(mut self) -> Self {
+        if let Some(Value::String(kind)) = self.table.get("output").cloned() {
+            self.insert("output", Value::Table(Table::from_iter([("kind".to_owned(), Value::String(kind))])));
+        }
+        self
+    }
+
     /// Validates the keys. `channels` and `outputs` are the network's, for the example in the error.
     ///
     /// # Errors
     /// Returns [`Error::Contract`] if a key is missing, unknown or of the wrong type.
     pub fn check(self, channels: usize, outputs: usize) -> Result<Contract, Error> {
-        let Self { name, mut table } = self;
+        let Self { name, mut table } = self.with_output_table();
         let refuse = |error: toml::de::Error| Error::Contract {
             name: name.clone(),
             reason: one_line(error.message()),

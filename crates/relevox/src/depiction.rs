@@ -7,7 +7,8 @@ use relevox_report::figures::{Overview, OverviewRegion};
 use relevox_report::tables::Threshold;
 use relevox_report::tables::wording::{change, probability, significant};
 use relevox_report::viewer::{
-    Image, Outline, Overlay, OverlayThreshold, RegionExtent, RegionRow, Regions, Viewer,
+    Image, Outline, Overlay, OverlayThreshold, RegionExtent, RegionOverlay, RegionRow, Regions, Viewer,
+    with_region_overlay,
 };
 use relevox_volume::Geometry;
 
@@ -15,6 +16,9 @@ use crate::{Explanation, Method, MethodResult, RegionSets};
 
 /// Regions that the overview outlines.
 const OUTLINED: usize = 5;
+
+/// Range of relevance.
+const RELEVANCE: [f64; 2] = [0.0, 100.0];
 
 /// An explanation to show.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +83,7 @@ impl Depiction<'_> {
             rank: at + 1,
             about: self.about_region(region, volumes),
         });
-        let by_region = main.method.is_by_region();
+        let by_region = main.method.replaces_regions();
         let fill = if by_region { format!(", fill {}", explanation.fill()) } else { String::new() };
         let overview = Overview {
             title,
@@ -203,9 +207,30 @@ impl Depiction<'_> {
     }
 }
 
+/// Adds the map of a further method by region to a page of [`Depiction::page`] of the same regions.
+///
+/// # Errors
+/// As [`with_region_overlay`].
+pub fn add_to_page(page: &str, result: &MethodResult) -> Result<String, Error> {
+    let ids = result.attribution.ids.iter().copied();
+    let overlay = RegionOverlay {
+        label: result.method.label(),
+        values: ids.zip(result.relevance.iter().map(|relevance| *relevance as f32)).collect(),
+        range: RELEVANCE,
+        threshold: threshold(result),
+    };
+    with_region_overlay(page, &overlay)
+}
+
 fn overlay<'a>(result: &MethodResult, voxels: ArrayView3<'a, f32>) -> Overlay<'a> {
-    let threshold = result
-        .threshold
-        .map(|value| OverlayThreshold { value, rule: Threshold::from(result.rule).label().to_owned() });
-    Overlay { range: Some([0.0, 100.0]), threshold, ..Overlay::new(result.method.label(), voxels) }
+    Overlay {
+        range: Some(RELEVANCE),
+        threshold: threshold(result),
+        ..Overlay::new(result.method.label(), voxels)
+    }
+}
+
+fn threshold(result: &MethodResult) -> Option<OverlayThreshold> {
+    let rule = || Threshold::from(result.rule).label().to_owned();
+    result.threshold.map(|value| OverlayThreshold { value, rule: rule() })
 }

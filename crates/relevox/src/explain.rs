@@ -2,12 +2,14 @@
 
 use relevox_perturb::{ConstantFill, Fill, FillKind};
 use relevox_relevance::{
-    Attribution, Class, Classifier, Coalitions, Diffusion, Explainer, Hierarchical, Inputs, Lime,
-    MinimalSets, Occlusion, Progress, RegionGraph, RegionScores, Rise, ScoreKind, Target, Weighting, score,
+    Class, Classifier, CoalitionExplainer, Coalitions, Diffusion, Explainer, Hierarchical, Inputs, Lime,
+    MinimalSets, Occlusion, Progress, RegionScores, Rise, ScoreKind, Target, Weighting, score,
     score_channels, silent,
 };
 use relevox_volume::Study;
+use slic3d::Supervoxels;
 
+use crate::diffused::{averaged, diffused};
 use crate::explanation::{MethodResult, Parts, RegionSets};
 use crate::{Error, Explanation, MaskRule, Method, Regions, SlicRegions};
 
@@ -52,6 +54,9 @@ impl Default for MethodSettings {
 pub struct ExplainOptions<'a> {
     /// The regions (default: 100 supervoxels of `t2` within the brain, compactness 0.1).
     pub regions: Regions,
+    /// Partitions that [`Method::Averaged`] averages with the regions, which it needs at least one of (default: none);
+    /// [`SlicRegions::averaged_with`] returns those of the experiment.
+    pub partitions: Vec<Regions>,
     /// The methods, the main one first (default: diffused relevance, and the perturbation that it is computed from).
     pub methods: Vec<Method>,
     /// Settings of the methods.
@@ -74,6 +79,7 @@ impl Default for ExplainOptions<'_> {
     fn default() -> Self {
         Self {
             regions: Regions::Slic(SlicRegions::default()),
+            partitions: Vec::new(),
             methods: vec![Method::Diffused, Method::Perturb],
             settings: MethodSettings::default(),
             fill: FillSource::Constant(FillKind::Mean),
@@ -88,7 +94,7 @@ impl Default for ExplainOptions<'_> {
 
 impl ExplainOptions<'_> {
     /// Returns the number of steps (regions, coalitions, masks and boxes) of an explanation, for progress. Hierarchical
-    /// relevance may need fewer than its budget.
+    /// relevance may need fewer than its budget, and SLIC may make fewer regions than requested.
     ///
     /// # Errors
     /// Returns [`Error::Relevance`] if a setting of a method is out of range.
@@ -103,6 +109,7 @@ impl ExplainOptions<'_> {
                 Method::Lime | Method::KernelShap => lime.samples,
                 Method::Hierarchical => hierarchical.evaluations,
                 Method::Rise => rise.samples,
+                Method::Averaged => self.partitions.iter().map(Regions::count).sum(),
                 Method::Occlusion => fitting(*occlusion, study).check()?.boxes(study.frame.shape()),
                 Method::Diffused
                 | Method::Perturb
@@ -123,16 +130,21 @@ impl ExplainOptions<'_> {
 ///
 /// # Errors
 /// Returns the errors of [`Regions::of`], [`Error::Fill`] if a constant fill has no value or the brain mask is empty,
-/// [`Error::InvalidSetting`] if there is no method, one twice, or [`Method::Pooled`], or minimal sets are requested without a method by region, and [`Error::Relevance`] if a setting is out of range, the
-/// classifier fails, returns NaN or infinity, does not have the target or the feature maps that a method needs, or
-/// `progress` cancels.
+/// [`Error::InvalidSetting`] if there is no method, one twice, or [`Method::Pooled`], if [`Method::Averaged`] has no partitions
+/// to average with the regions, or if minimal sets are requested without a method by region, and [`Error::Relevance`] if a
+/// setting is out of range, the classifier fails, returns NaN or infinity, does not have the target or the feature maps that
+/// a method needs, or `progress` cancels.
 pub fn explain(
     classifier: &dyn Classifier,
     study: &Study,
     options: &ExplainOptions<'_>,
 ) -> Result<Explanation, Error> {
-    check_methods(&options.methods)?;
+    check_methods(options)?;
     let regions = options.regions.of(study)?;
+    let others: Vec<Supervoxels> = match options.methods.contains(&Method::Averaged) {
+        true => options.partitions.iter().map(|other| other.of(study)).collect::<Result<_, _>>()?,
+        false => Vec::new(),
+    };
     let constant;
     let fill: &dyn Fill = match options.fill {
         FillSource::Given(fill) => fill,
@@ -154,13 +166,21 @@ pub fn explain(
             MethodResult::of_voxels(method, &inputs, map, (&options.mask, study.brain.view()))
         })
         .collect::<Result<_, Error>>()?;
-    let scores = match options.methods.iter().any(|method| method.uses_scores()) {
+    let uses = |of: fn(Method) -> bool| options.methods.iter().any(|method| of(*method));
+    let scores = match uses(Method::uses_scores) {
         true => Some(score(&*baseline, &regions, fill, target, *progress)?),
         false => None,
     };
+    // A learned fill would compute patches only for what no method needs.
+    let says_without = matches!(options.fill, FillSource::Constant(_)) && uses(Method::replaces_regions);
+    let coalitions = match says_without || uses(Method::uses_coalitions) || options.sets.is_some() {
+        true => Some(inputs.coalitions()?),
+        false => None,
+    };
+    let shared = Shared { inputs, scores: scores.as_ref(), coalitions: coalitions.as_ref(), others: &others };
     let mut results = Vec::with_capacity(options.methods.len());
-    for &method in options.methods.iter().filter(|method| method.is_by_region()) {
-        results.push(result(method, &inputs, scores.as_ref(), study, options)?);
+    for &method in options.methods.iter().filter(|method| method.replaces_regions()) {
+        results.push(result(method, &shared, study, options)?);
     }
     results.extend(cams);
     results.sort_by_key(|result: &MethodResult| {
@@ -173,18 +193,15 @@ pub fn explain(
         }
         false => Vec::new(),
     };
-    // A learned fill would compute all of its patches again.
-    let replaces = options.methods.iter().any(|method| method.is_by_region());
-    let without_regions = match options.fill {
-        FillSource::Constant(_) if replaces => {
-            let coalitions = Coalitions::new(&*baseline, &regions, fill, target)?;
-            coalitions.logits(&[vec![false; regions.len()]])?.first().copied()
-        }
-        FillSource::Constant(_) | FillSource::Given(_) => None,
-    };
-    let sets = match options.sets {
-        Some(settings) => Some(RegionSets::find(settings, &results, &inputs, *progress)?),
+    let without_regions = match coalitions.as_ref().filter(|_| says_without) {
+        Some(coalitions) => coalitions.logits(&[vec![false; regions.len()]])?.first().copied(),
         None => None,
+    };
+    let sets = match (options.sets, &coalitions) {
+        (Some(settings), Some(coalitions)) => {
+            Some(RegionSets::find(settings, &results, coalitions, *progress)?)
+        }
+        _ => None,
     };
     let outputs = baseline.logits().to_vec();
     let fill = fill.name().to_owned();
@@ -193,12 +210,16 @@ pub fn explain(
     Ok(Explanation::new(study, regions, parts))
 }
 
-fn check_methods(methods: &[Method]) -> Result<(), Error> {
+fn check_methods(options: &ExplainOptions<'_>) -> Result<(), Error> {
+    let methods = &options.methods;
     if methods.is_empty() {
         return Err(Error::setting("method", "at least one", "none"));
     }
     if methods.contains(&Method::Pooled) {
         return Err(Error::setting("method", "methods of a single case", Method::Pooled.name()));
+    }
+    if methods.contains(&Method::Averaged) && options.partitions.is_empty() {
+        return Err(Error::setting("partitions", "at least one to average with the regions", "none"));
     }
     match methods.iter().enumerate().find(|(at, method)| methods[..*at].contains(method)) {
         Some((_, twice)) => Err(Error::setting("method", "each method once", format!("{twice} twice"))),
@@ -206,39 +227,48 @@ fn check_methods(methods: &[Method]) -> Result<(), Error> {
     }
 }
 
-/// Computes the result of a method with regions.
+/// Inputs that the methods of one explanation share; scores and coalitions where a method uses them.
+struct Shared<'a> {
+    inputs: Inputs<'a>,
+    scores: Option<&'a RegionScores>,
+    coalitions: Option<&'a Coalitions<'a>>,
+    /// Partitions that are averaged with that of the inputs.
+    others: &'a [Supervoxels],
+}
+
+/// Computes the result of a method that replaces regions.
 fn result(
     method: Method,
-    inputs: &Inputs<'_>,
-    scores: Option<&RegionScores>,
+    shared: &Shared<'_>,
     study: &Study,
     options: &ExplainOptions<'_>,
 ) -> Result<MethodResult, Error> {
     let ExplainOptions { settings, progress, mask, target, .. } = options;
+    let Shared { inputs, scores, coalitions, others } = shared;
     let to_mask = (mask, study.brain.view());
-    let with = |explainer: &dyn Explainer| explainer.explain(inputs, *progress);
-    let attribution = match (method, scores) {
-        (Method::Perturb, Some(scores)) => scores.attribution(ScoreKind::DeltaP, target),
-        (Method::Diffused, Some(scores)) => diffused(inputs, scores, settings.diffusion)?,
-        (Method::KernelShap, _) => {
-            with(&Lime { weighting: Weighting::KernelShap, ..settings.lime }.check()?)?
+    let lime = |weighting| Lime { weighting, ..settings.lime }.check();
+    let attribution = match (method, scores, coalitions) {
+        (Method::Perturb, Some(scores), _) => scores.attribution(ScoreKind::DeltaP, target),
+        (Method::Diffused, Some(scores), _) => diffused(inputs, scores, settings.diffusion)?,
+        (Method::Averaged, Some(scores), _) => {
+            let map = averaged(inputs, scores, others, settings.diffusion, *progress)?;
+            return MethodResult::of_voxels(method, inputs, map, to_mask);
         }
-        (Method::Hierarchical, _) => with(&settings.hierarchical.check()?)?,
-        (Method::Rise, _) => with(&settings.rise.check()?)?,
-        (Method::Occlusion, _) => with(&fitting(settings.occlusion, study).check()?)?,
-        _ => with(&Lime { weighting: Weighting::Lime, ..settings.lime }.check()?)?,
+        (Method::Lime, _, Some(mixed)) => {
+            lime(Weighting::Lime)?.explain_coalitions(inputs, mixed, *progress)?
+        }
+        (Method::KernelShap, _, Some(mixed)) => {
+            lime(Weighting::KernelShap)?.explain_coalitions(inputs, mixed, *progress)?
+        }
+        (Method::Hierarchical, _, Some(mixed)) => {
+            settings.hierarchical.check()?.explain_coalitions(inputs, mixed, *progress)?
+        }
+        (Method::Rise, _, Some(mixed)) => {
+            settings.rise.check()?.explain_coalitions(inputs, mixed, *progress)?
+        }
+        _ => fitting(settings.occlusion, study).check()?.explain(inputs, *progress)?,
     };
     MethodResult::of_regions(method, inputs.regions, attribution, to_mask)
-}
-
-/// Diffuses scores that are already computed.
-fn diffused(inputs: &Inputs<'_>, scores: &RegionScores, settings: Diffusion) -> Result<Attribution, Error> {
-    let kind = settings.score;
-    let settings = settings.check()?;
-    let graph = RegionGraph::new(inputs.baseline.image(), inputs.regions, &settings)?;
-    let mut attribution = scores.attribution(kind, inputs.target);
-    attribution.values = graph.diffuse(&attribution.values, &settings)?;
-    Ok(attribution)
 }
 
 /// The occluding box, no larger than the network's grid.

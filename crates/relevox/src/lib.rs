@@ -6,25 +6,28 @@ mod command;
 mod contract;
 #[cfg(feature = "pictures")]
 mod depiction;
+mod diffused;
 mod error;
 mod explain;
 mod explanation;
 mod mask_rule;
 mod method;
 mod model;
+mod pooled;
 mod regions;
 mod runtime;
 
 pub use command::{CommandClassifier, CommandError};
 pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
 #[cfg(feature = "pictures")]
-pub use depiction::{Depiction, OverviewVolumes, PageVolumes};
+pub use depiction::{Depiction, OverviewVolumes, PageVolumes, add_to_page};
 pub use error::Error;
 pub use explain::{ExplainOptions, FillSource, MethodSettings, explain};
 pub use explanation::{Explanation, MethodResult, RegionSets};
 pub use mask_rule::MaskRule;
 pub use method::Method;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
+pub use pooled::{PoolMember, pool};
 pub use regions::{DEFAULT_COMPACTNESS, Regions, SlicRegions};
 pub use runtime::{Runtime, RuntimeError};
 

@@ -26,6 +26,9 @@ pub enum Method {
     /// The main method's relevance, learned from the appearance of regions and predicted for other patients' cases
     /// ([`Pooling`](relevox_relevance::Pooling)): of several cases only.
     Pooled,
+    /// The mean map of diffused relevance over several partitions
+    /// ([`RelevanceMap::average`](relevox_relevance::RelevanceMap::average)).
+    Averaged,
     /// The mean output under random masks ([`Rise`](relevox_relevance::Rise)).
     Rise,
     /// The change when a sliding box is replaced ([`Occlusion`](relevox_relevance::Occlusion)).
@@ -38,13 +41,14 @@ pub enum Method {
 
 impl Method {
     /// All methods.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Diffused,
         Self::Perturb,
         Self::Lime,
         Self::KernelShap,
         Self::Hierarchical,
         Self::Pooled,
+        Self::Averaged,
         Self::Rise,
         Self::Occlusion,
         Self::GradCam,
@@ -60,6 +64,7 @@ impl Method {
             Self::KernelShap => "kernel-shap",
             Self::Hierarchical => "hierarchical",
             Self::Pooled => "pooled",
+            Self::Averaged => "averaged",
             Self::Rise => "rise",
             Self::Occlusion => "occlusion",
             Self::GradCam => "gradcam",
@@ -76,6 +81,7 @@ impl Method {
             Self::KernelShap => "KernelSHAP",
             Self::Hierarchical => "Hierarchical",
             Self::Pooled => "Pooled relevance",
+            Self::Averaged => "Averaged relevance",
             Self::Rise => "RISE",
             Self::Occlusion => "Occlusion",
             Self::GradCam => "Grad-CAM",
@@ -85,12 +91,22 @@ impl Method {
 
     /// Returns whether its map has one value per region.
     pub const fn is_by_region(self) -> bool {
+        self.replaces_regions() && !matches!(self, Self::Averaged)
+    }
+
+    /// Returns whether it replaces regions, by a fill.
+    pub const fn replaces_regions(self) -> bool {
         self.cam().is_none()
     }
 
     /// Returns whether it is computed from the scores of single regions.
     pub const fn uses_scores(self) -> bool {
-        matches!(self, Self::Diffused | Self::Perturb)
+        matches!(self, Self::Diffused | Self::Perturb | Self::Averaged)
+    }
+
+    /// Returns whether it replaces many regions at once.
+    pub(crate) const fn uses_coalitions(self) -> bool {
+        matches!(self, Self::Lime | Self::KernelShap | Self::Hierarchical | Self::Rise)
     }
 
     pub(crate) const fn cam(self) -> Option<Cam> {

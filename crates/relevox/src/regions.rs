@@ -10,6 +10,9 @@ use crate::Error;
 /// that scikit-image's default of 10 ignores.
 pub const DEFAULT_COMPACTNESS: f64 = 0.1;
 
+/// Sequences and counts of the experiment's partitions that are averaged: `pool.partitions` of its profiles.
+const PROFILE_PARTITIONS: [(&str, usize); 2] = [("t2", 100), ("flair", 250)];
+
 /// The regions that are scored.
 #[derive(Clone, Debug)]
 pub enum Regions {
@@ -55,6 +58,21 @@ impl Default for SlicRegions {
 }
 
 impl SlicRegions {
+    /// Returns the partitions that [`Method::Averaged`](crate::Method::Averaged) averages with this one by default: those of the
+    /// experiment's profiles (100 regions of `t2`, 250 of `flair`) whose sequence is among `sequences`, and that are not this
+    /// one. If none remain, 5/2 of the regions of the same sequence.
+    pub fn averaged_with(&self, sequences: &[String]) -> Vec<Self> {
+        let known = PROFILE_PARTITIONS.iter().filter(|(name, _)| sequences.iter().any(|known| known == name));
+        let mut others: Vec<Self> = known
+            .map(|&(name, count)| Self { sequence: name.to_owned(), count, ..self.clone() })
+            .filter(|other| other != self)
+            .collect();
+        if others.is_empty() {
+            others.push(Self { count: self.count.saturating_mul(5).div_ceil(2), ..self.clone() });
+        }
+        others
+    }
+
     fn segment(&self, study: &Study) -> Result<Supervoxels, Error> {
         let slic = Slic::new(self.count)
             .compactness(self.compactness)
@@ -67,6 +85,14 @@ impl SlicRegions {
 }
 
 impl Regions {
+    /// Returns the number of regions: of SLIC the requested one, of which it may make fewer.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Slic(settings) => settings.count,
+            Self::Given(regions) => regions.len(),
+        }
+    }
+
     /// Computes or checks the partition of a study.
     ///
     /// # Errors

@@ -53,6 +53,18 @@ impl Cases {
     }
 }
 
+/// The data of a page.
+fn page_data(page: &str) -> Value {
+    let json = page
+        .split("id=\"data\" type=\"application/json\">")
+        .nth(1)
+        .unwrap()
+        .split("</script>")
+        .next()
+        .unwrap();
+    serde_json::from_str(json).unwrap()
+}
+
 fn printed(output: &std::process::Output) -> Value {
     serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().unwrap()).unwrap()
 }
@@ -96,12 +108,12 @@ fn several_cases_have_the_results_of_each_and_are_resumed() {
 fn relevance_is_pooled_over_the_cases() {
     let cases = Cases::new();
     let cohort = cases.untrained.text("cohort");
-    let printed =
-        printed(&succeed(cases.explain(
-            &["--cohort", &cohort],
-            &["--method", "perturb,pooled", "--fill", "blank", "--seed", "3"],
-        )));
-    assert_eq!(printed["pooled"], serde_json::json!({ "from": "perturb", "cases": 3 }));
+    let explained = || {
+        let more = ["--method", "perturb,pooled", "--fill", "blank", "--seed", "3"];
+        succeed(cases.explain(&["--cohort", &cohort], &more))
+    };
+    let output = explained();
+    assert_eq!(printed(&output)["pooled"], serde_json::json!({ "from": "perturb", "cases": 3 }));
     let model =
         Model::load(&[cases.untrained.path("model.safetensors")], &models::device("cpu").unwrap()).unwrap();
     let mut pool = Vec::new();
@@ -124,6 +136,7 @@ fn relevance_is_pooled_over_the_cases() {
     }
     let pooling = Pooling { seed: 3, ..Pooling::default() }.check().unwrap();
     let expected = pooling.cross_fitted(&pool, &silent).unwrap();
+    let mut ranked = 0;
     for (id, expected) in cases.ids().iter().zip(expected) {
         let folder = cases.untrained.path("out").join(id);
         let mut table = csv::Reader::from_path(folder.join("pooled.csv")).unwrap();
@@ -137,7 +150,27 @@ fn relevance_is_pooled_over_the_cases() {
         assert!(
             nifti::read(&folder.join("pooled.nii.gz")).is_ok() && folder.join("pooled-mask.nii.gz").exists()
         );
+        let page = fs::read_to_string(folder.join("index.html")).unwrap();
+        assert_eq!(page.matches("<option value=\"1\">Pooled relevance</option>").count(), 1);
+        let shown = &page_data(&page)["overlays"][1];
+        assert_eq!(shown["label"], "Pooled relevance");
+        let high = shown["values"].as_array().unwrap().iter().filter_map(Value::as_f64).fold(0.0, f64::max);
+        let said = format!("case {id}: pooled: all regions are predicted to be equally relevant");
+        match document["methods"]["pooled"]["threshold"].as_f64() {
+            Some(threshold) => {
+                assert!(shown["threshold"].as_f64() == Some(threshold) && high == 100.0, "{shown}");
+                assert!(!stderr(&output).contains(&said));
+                ranked += 1;
+            }
+            // Few regions are one leaf.
+            None => assert!(shown["rule"].is_null() && high == 0.0 && stderr(&output).contains(&said)),
+        }
     }
+    assert!(ranked > 0, "no case has a pooled map");
+    // The cases are skipped, their relevance is read, and the result is the same.
+    let written = files(&cases.untrained.path("out"));
+    assert_eq!(printed(&explained())["skipped"], serde_json::json!(cases.ids()));
+    assert!(files(&cases.untrained.path("out")) == written, "files changed");
     refuse(
         cases.explain(&cases.paths()[..1], &["--method", "diffused,pooled"]),
         &["--method pooled", "several cases"],
@@ -187,6 +220,25 @@ fn bids_derivatives_are_resumed() {
     let again = run();
     assert_eq!((&again["explained"], &again["skipped"]), (&none, &ids));
     assert_eq!(files(&out), written);
+    // Pooled relevance reads the tables of both.
+    let pooled = |out: &Path| {
+        let table = out.join("sub-02/sub-02_desc-pooled_scores.csv");
+        let described: Value =
+            serde_json::from_slice(&fs::read(out.join("sub-02/sub-02_desc-pooled_map.json")).unwrap())
+                .unwrap();
+        assert!(described["Result"]["methods"]["pooled"]["mask_voxels"].is_u64(), "{described}");
+        fs::read(table).unwrap()
+    };
+    let pool = || {
+        printed(&succeed(
+            cases.explain(&folders, &["--bids-derivatives", "--method", "diffused,perturb,pooled"]),
+        ))
+    };
+    assert_eq!(pool()["explained"], ids);
+    let first = pooled(&out);
+    assert_eq!(pool()["skipped"], ids);
+    assert_eq!(pooled(&out), first);
+    assert_eq!(run()["explained"], ids);
     // Interrupted before the last file of a case.
     fs::remove_file(out.join("sub-02/sub-02_desc-perturb_map.json")).unwrap();
     assert_eq!(run()["explained"], serde_json::json!(["sub-02"]));
@@ -197,6 +249,25 @@ fn bids_derivatives_are_resumed() {
     )
     .unwrap();
     assert_eq!(run()["explained"], serde_json::json!(["sub-01"]));
+}
+
+#[test]
+fn a_folder_of_scans_without_classes_and_outlines_is_explained() {
+    let cases = Cases::new();
+    let plain = cases.untrained.path("plain");
+    for (case, id) in cases.cases.iter().zip(cases.ids()) {
+        fs::create_dir_all(plain.join(id)).unwrap();
+        for name in ["t1", "t1ce", "t2", "flair"].map(|name| format!("{id}_{name}.nii.gz")) {
+            fs::copy(case.join(&name), plain.join(id).join(&name)).unwrap();
+        }
+    }
+    let found =
+        printed(&succeed(cases.explain(
+            &["--cohort", plain.to_str().unwrap()],
+            &["--method", "perturb,pooled", "--no-pictures"],
+        )));
+    assert_eq!(found["explained"], serde_json::json!(cases.ids()));
+    assert_eq!(found["pooled"]["cases"], 3);
 }
 
 #[test]
@@ -285,7 +356,9 @@ fn an_outline_that_cannot_be_used_is_said() {
     assert!(said.contains("warning: ") && said.contains("expected the grid of the scan"), "{said}");
     assert!(document(&cases.untrained.path("out"))["outline"].is_null());
     let named = segmentation.to_str().unwrap();
-    refuse(cases.explain(&[case], &["--outline", named]), &["--outline", "16 x 20 x 16", "5 x 4 x 3"]);
+    let resample = "SimpleITK.Resample(outline, scan, interpolator=SimpleITK.sitkNearestNeighbor)";
+    let parts = ["--outline", "16 x 20 x 16", "5 x 4 x 3", resample];
+    refuse(cases.explain(&[case], &["--outline", named]), &parts);
     refuse(cases.explain(&[case], &["--outline", "absent.nii.gz"]), &["--outline", "absent.nii.gz"]);
     refuse(cases.explain(&cases.paths(), &["--outline", named]), &["--outline", "one case", "3"]);
     fs::rename(&segmentation, cases.cases[0].join(format!("{id}_mask.nii.gz"))).unwrap();

@@ -143,6 +143,36 @@ fn the_contract_is_read_from_the_options_or_beside_the_weights() {
 }
 
 #[test]
+fn options_that_break_the_contract_are_named_with_the_choices() {
+    let setup = Setup::new();
+    setup.write_contract(CONTRACT);
+    let refused = |sets: &[&str], parts: &[&str]| {
+        let options: Vec<&str> = sets.iter().flat_map(|set| ["--input-set", set]).collect();
+        refuse(setup.explain("case", &options), parts);
+    };
+    refused(&["axes=zxy"], &["--input-set axes=zxy: expected `zyx` or `xyz`, found `zxy`"]);
+    refused(&["orientation=LPX"], &["--input-set orientation=LPX: orientation: expected one of stored, LPS"]);
+    refused(&["crop=wide"], &["--input-set crop=wide: expected an array of length 3, found string \"wide\""]);
+    refused(
+        &["output=soft"],
+        &["--input-set output=soft: expected one of `logit`, `sigmoid`", "found `soft`"],
+    );
+    refused(
+        &["axis=zyx"],
+        &["--input-set axis=zyx: expected a key, one of `channels`", "`axes`", "found `axis`"],
+    );
+    // The one that is wrong, whatever the order; keys that belong together are valid together.
+    let window = ["intensity=window", "intensity.low=0", "intensity.high=80"];
+    refused(&[&window[..], &["axes=zxy"]].concat(), &["--input-set axes=zxy: "]);
+    refused(&[&["axes=zxy"], &window[..]].concat(), &["--input-set axes=zxy: "]);
+    let options: Vec<&str> = window.iter().flat_map(|set| ["--input-set", set]).collect();
+    setup.explained("case", &options);
+    // A contract that is wrong itself is named.
+    setup.write_contract(&CONTRACT.replace("zyx", "zxy"));
+    refused(&["orientation=LPS"], &["model.input.toml: ", "`zxy`"]);
+}
+
+#[test]
 fn the_orientation_of_the_stored_axes_does_not_matter() {
     let setup = Setup::new();
     setup.write_contract(CONTRACT);

@@ -1,4 +1,4 @@
-//! Interrupting, repeating and changing a run.
+//! Interrupting, repeating and changing a run. `xtask/tests/torture.rs` kills runs.
 
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
@@ -9,10 +9,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use harness::{assert_same_tree, made, stderr, succeed, tiny, tree};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
-const KILLS: usize = 20;
 
 /// The stages of a run, in their order.
 const STAGES: [&str; 12] = [
@@ -34,48 +30,6 @@ const STAGES: [&str; 12] = [
 fn from(stage: &str) -> &'static [&'static str] {
     let first = STAGES.iter().position(|other| *other == stage).unwrap();
     &STAGES[first..]
-}
-
-#[test]
-fn a_run_killed_at_any_point_resumes_to_the_same_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let whole = folder.path().join("whole");
-    let start = Instant::now();
-    succeed(tiny("reproduce", &whole, &[]));
-    let (expected, took) = (tree(&whole), start.elapsed());
-    let mut rng = ChaCha8Rng::seed_from_u64(20);
-    let (mut kills, mut runs) = (0, 0);
-    while kills < KILLS {
-        let out = folder.path().join(format!("killed-{runs}"));
-        runs += 1;
-        // Ever longer waits: early stages are hit as late ones are, and every run comes to its end.
-        for attempt in 1.. {
-            let longest = took.mul_f64(0.15 * f64::from(attempt));
-            let wait = rng.random_range(Duration::ZERO..longest);
-            let mut child =
-                tiny("reproduce", &out, &[]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-            let deadline = Instant::now() + if kills < KILLS { wait } else { Duration::from_secs(600) };
-            let status = loop {
-                if let Some(status) = child.try_wait().unwrap() {
-                    break Some(status);
-                }
-                if Instant::now() >= deadline {
-                    child.kill().unwrap();
-                    child.wait().unwrap();
-                    break None;
-                }
-                sleep(Duration::from_millis(5));
-            };
-            match status {
-                None => kills += 1,
-                Some(status) => {
-                    assert!(status.success(), "{status}");
-                    break;
-                }
-            }
-        }
-        assert_same_tree(&tree(&out), &expected);
-    }
 }
 
 #[test]

@@ -106,6 +106,8 @@ fn unknown_classes_are_refused_with_the_known_ones() {
     refused(&["--input-set", "output.classes=[\"a\", \"b\"]"], &["output.classes", "3 outputs", "a, b"]);
     refused(&["--input-set", "output.classes=[\"a\", \"a\", \"b\"]"], &["output.classes", "different names"]);
     refused(&["--input-set", "output.class=1"], &["model.input.toml", "unknown field"]);
+    fs::write(untrained.path("model.input.toml"), "").unwrap();
+    refused(&["--input-set", "output=soft"], &["`softmax`", "soft"]);
     let one = Untrained::new(1);
     refuse(one.explain("x.npy", &["--output", "softmax"]), &["output.kind", "softmax"]);
     assert!(!untrained.path("out").exists(), "something was left behind");

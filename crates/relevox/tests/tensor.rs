@@ -116,12 +116,14 @@ fn tensors_that_cannot_be_explained_are_refused() {
     let image = image();
     let third = image.index_axis(Axis(0), 0).insert_axis(Axis(0));
     write("three.npy", concatenate(Axis(0), &[image.view(), third]).unwrap().into_dyn());
+    write("last.npy", image.view().permuted_axes([1, 2, 3, 0]).as_standard_layout().into_owned().into_dyn());
     fs::write(untrained.path("cut.npy"), &fs::read(untrained.path("x.npy")).unwrap()[..5000]).unwrap();
     fs::write(untrained.path("text.npy"), "not an array").unwrap();
     for (name, parts) in [
         ("nan.npy", &["[1, 2, 3, 4]", "finite", "NaN"][..]),
         ("two.npy", &["batch of one", "[2, 2, 4, 4, 4]"]),
-        ("flat.npy", &["[c, z, y, x]", "[4, 4, 4]"]),
+        ("flat.npy", &["[c, z, y, x]", "[4, 4, 4]", "x[numpy.newaxis]", "[1, 4, 4, 4]"]),
+        ("last.npy", &["found 20 in [1, 20, 24, 28, 2]", "numpy.moveaxis(x, -1, -4)", "[2, 20, 24, 28]"]),
         ("empty.npy", &["at least one voxel"]),
         ("three.npy", &["2", "3", "channels"]),
         ("cut.npy", &["expected", "bytes"]),

@@ -82,7 +82,7 @@ pub enum Error {
     /// A table could not be read or written.
     #[error("table: {0}")]
     Csv(#[from] csv::Error),
-    /// JSON could not be written.
+    /// JSON could not be read or written.
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
 }

@@ -26,7 +26,7 @@ mod study;
 mod turn;
 mod volume;
 
-pub use cohort::{CaseFiles, Cohort, CohortCase, INFORMATION_COLUMNS, LeftOut, Outline, Split};
+pub use cohort::{CaseFiles, Cohort, CohortCase, INFORMATION_COLUMNS, LeftOut, Outline, ScanList, Split};
 pub use error::Error;
 pub use foreground::BrainMask;
 pub use frame::Frame;

@@ -46,3 +46,5 @@ pub(crate) mod tests;
 mod tile;
 pub mod window;
 pub mod winograd;
+
+pub use crate::simd::scratch::Lines;

@@ -143,24 +143,28 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
         // SAFETY: the caller vouches for `P / M` rows of inputs, weights, outputs and residuals from voxel `x` on.
         unsafe {
             let output = work.output.add(x * step);
-            let place = |p: usize, v: usize| {
-                output.add(p / M * row + p % M * step + v / by_block * block + v % by_block * V::LANES)
+            let place = |r: usize, m: usize, v: usize| {
+                output.add(r * row + m * step + v / by_block * block + v % by_block * V::LANES)
             };
-            // Loops over accumulators are simple enough to unroll: a single index that is known only at run time would
-            // spill all of them to memory.
+            // Loops over accumulators are nested by row, voxel and vector and so simple that all unroll: a single index that is
+            // known only at run time would spill all of them to memory. With one loop over `P` voxels, tiles of 14 did.
             let mut acc = [[V::splat(0.0); NV]; P];
             match work.start {
                 Start::Bias(bias) => {
-                    for voxel in &mut acc {
-                        for (v, value) in voxel.iter_mut().enumerate() {
-                            *value = V::load(bias.add(v * V::LANES));
+                    for r in 0..P / M {
+                        for m in 0..M {
+                            for (v, sum) in acc[r * M + m].iter_mut().enumerate() {
+                                *sum = V::load(bias.add(v * V::LANES));
+                            }
                         }
                     }
                 }
                 Start::Sums => {
-                    for (p, voxel) in acc.iter_mut().enumerate() {
-                        for (v, value) in voxel.iter_mut().enumerate() {
-                            *value = V::load(place(p, v));
+                    for r in 0..P / M {
+                        for m in 0..M {
+                            for (v, sum) in acc[r * M + m].iter_mut().enumerate() {
+                                *sum = V::load(place(r, m, v));
+                            }
                         }
                     }
                 }
@@ -170,8 +174,10 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
                 let inputs = inputs.map(|input| input.wrapping_add(x * stride));
                 // The rows of the next span lie elsewhere in memory: unless requested, each begins with a miss.
                 if let Some(next) = work.inputs.get(span + 1) {
-                    for p in 0..P {
-                        V::prefetch(next[p / M].wrapping_add((x + p % M) * stride));
+                    for next in next.iter().take(P / M) {
+                        for m in 0..M {
+                            V::prefetch(next.wrapping_add((x + m) * stride));
+                        }
                     }
                 }
                 for at in 0..work.steps {
@@ -179,36 +185,40 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
                     for (v, value) in w.iter_mut().enumerate() {
                         *value = V::load(weights.add(v * V::LANES));
                     }
-                    for (p, voxel) in acc.iter_mut().enumerate() {
-                        let value = V::splat(*inputs[p / M].add(at + p % M * stride));
-                        for (v, sum) in voxel.iter_mut().enumerate() {
-                            *sum = sum.fma(value, w[v]);
+                    for r in 0..P / M {
+                        for m in 0..M {
+                            let value = V::splat(*inputs[r].add(at + m * stride));
+                            for (v, sum) in acc[r * M + m].iter_mut().enumerate() {
+                                *sum = sum.fma(value, w[v]);
+                            }
                         }
                     }
                     weights = weights.add(NV * V::LANES);
                 }
             }
-            for (p, voxel) in acc.iter().enumerate() {
-                for (v, value) in voxel.iter().enumerate() {
-                    value.store(place(p, v));
+            for r in 0..P / M {
+                for m in 0..M {
+                    for (v, sum) in acc[r * M + m].iter().enumerate() {
+                        sum.store(place(r, m, v));
+                    }
                 }
             }
             let Some(finish) = &work.finish else { return };
             for v in 0..NV {
                 let residual = finish.residual[v / by_block];
-                if residual.is_null() {
-                    if finish.rectifier != Rectifier::None {
-                        for p in 0..P {
-                            finish.rectifier.apply(V::load(place(p, v))).store(place(p, v));
-                        }
-                    }
-                    continue;
-                }
                 let lane = v % by_block * V::LANES;
-                for p in 0..P {
-                    let at = (x + p % M) * finish.steps[0] + p / M * finish.steps[1] + lane;
-                    let value = V::load(place(p, v)).add(V::load(residual.add(at)));
-                    finish.rectifier.apply(value).store(place(p, v));
+                for r in 0..P / M {
+                    for m in 0..M {
+                        let to = place(r, m, v);
+                        let mut value = V::load(to);
+                        if !residual.is_null() {
+                            let at = (x + m) * finish.steps[0] + r * finish.steps[1] + lane;
+                            value = value.add(V::load(residual.add(at)));
+                        } else if finish.rectifier == Rectifier::None {
+                            continue;
+                        }
+                        finish.rectifier.apply(value).store(to);
+                    }
                 }
             }
         }

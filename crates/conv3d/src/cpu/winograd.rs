@@ -44,7 +44,7 @@ fn of(gather: &Gather) -> Option<Shape> {
     // The convolution that a transposed one transposes may leave out outputs that the kernel has room for.
     let whole = || geometry.output_size(all(|axis| axis.input)) == Some(all(|axis| axis.output));
     let dilated = gather.axes.iter().any(|axis| axis.step != 1);
-    let known = |shape: &Shape| [Shape::CUBE, Shape::STEM].contains(shape);
+    let known = |shape: &Shape| [Shape::PLANES, Shape::STEM].contains(shape);
     Shape::of(geometry, &lanes).filter(|shape| known(shape) && !dilated && whole())
 }
 
@@ -69,7 +69,7 @@ pub(super) fn input_gradient(layer: &Layer<'_>, output_gradient: &[f32], input_g
     }
     let layers = [gather.axes.map(|axis| axis.output); 2];
     let channels = [gather.outputs, gather.inputs];
-    let pass = Pass { shape: Shape::CUBE, batch: gather.batch, layers, channels };
+    let pass = Pass { shape: Shape::PLANES, batch: gather.batch, layers, channels };
     convolve(isa, pass, output_gradient, &flipped, bias, input_gradient);
 }
 

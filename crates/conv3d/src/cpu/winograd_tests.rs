@@ -24,7 +24,7 @@ fn all(layer: &Layer<'_>, shape: Shape, input: &[f32], gradient: &[f32]) -> [Vec
     let without_bias = Layer { bias: None, ..*layer };
     match shape {
         Shape::Plane { .. } => winograd::input_gradient(&without_bias, gradient, &mut b),
-        Shape::Stem { .. } => conv::input_gradient(&without_bias, gradient, &mut b),
+        _ => conv::input_gradient(&without_bias, gradient, &mut b),
     }
     winograd::weight_gradient(layer.isa, shape, layer.gather, input, gradient, &mut c);
     [a, b, c]
@@ -48,7 +48,7 @@ proptest! {
         batch in 1usize..3, channels in [1usize..40, 1usize..40], size in [1usize..9, 1usize..22, 1usize..22],
         stem in any::<bool>(), biased in any::<bool>(), seed in any::<u64>(),
     ) {
-        let shape = if stem { Shape::STEM } else { Shape::CUBE };
+        let shape = if stem { Shape::STEM } else { Shape::PLANES };
         let channels = if stem { [4, channels[1]] } else { channels };
         let gather = gather(shape, batch, channels, size);
         prop_assume!(batch * channels[0] * channels[1] * gather.output_voxels() < 400_000);
@@ -75,7 +75,7 @@ proptest! {
 #[test]
 fn threads_do_not_change_a_bit_of_many_pieces() {
     // More tiles than one piece takes.
-    let cases = [(Shape::CUBE, [64, 20], [40, 37, 66]), (Shape::STEM, [4, 20], [71, 67, 130])];
+    let cases = [(Shape::PLANES, [64, 20], [40, 37, 66]), (Shape::STEM, [4, 20], [71, 67, 130])];
     for (shape, channels, size) in cases {
         let gather = gather(shape, 1, channels, size);
         let input = values(channels[0] * gather.input_voxels(), 1);
@@ -104,8 +104,8 @@ fn threads_do_not_change_a_bit_of_many_pieces() {
 
 #[test]
 fn only_what_has_the_form_and_enough_tiles_takes_it() {
-    let of = |channels, size| winograd::shape(&gather(Shape::CUBE, 1, channels, size));
-    assert_eq!(of([16, 16], [16; 3]), Some(Shape::CUBE));
+    let of = |channels, size| winograd::shape(&gather(Shape::PLANES, 1, channels, size));
+    assert_eq!(of([16, 16], [16; 3]), Some(Shape::PLANES));
     assert_eq!(of([16, 16], [8; 3]), None);
     assert_eq!(of([4, 16], [16; 3]), None);
     assert_eq!(winograd::shape(&gather(Shape::STEM, 1, [4, 16], [32; 3])), Some(Shape::STEM));

@@ -6,15 +6,56 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 thread_local! {
-    static BUFFERS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    static BUFFERS: RefCell<(Lines, Lines)> = const { RefCell::new((Lines::new(), Lines::new())) };
+}
+
+/// Values of a line of the cache.
+const LINE: usize = 64 / size_of::<f32>();
+
+/// Values that begin where a line of the cache does, so that no vector of a block lies across two lines. With AVX-512 every
+/// one would otherwise, and transforming tiles took up to twice as long.
+#[derive(Debug, Default)]
+pub struct Lines {
+    values: Vec<f32>,
+    /// Where the first line begins.
+    skip: usize,
+    len: usize,
+}
+
+impl Lines {
+    /// Creates a buffer without values.
+    pub const fn new() -> Lines {
+        Lines { values: Vec::new(), skip: 0, len: 0 }
+    }
+
+    /// Creates a buffer of `len` zeros.
+    pub fn zeros(len: usize) -> Lines {
+        let values = vec![0.0f32; len + LINE - 1];
+        // Where the address is not known there is no alignment either.
+        let skip = Some(values.as_ptr().align_offset(LINE * size_of::<f32>())).filter(|&skip| skip < LINE);
+        Lines { values, skip: skip.unwrap_or(0), len }
+    }
+}
+
+impl Deref for Lines {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.values[self.skip..][..self.len]
+    }
+}
+
+impl DerefMut for Lines {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.skip..][..self.len]
+    }
 }
 
 /// Two of this thread's buffers, returned when dropped.
 ///
 /// Kernels use this value rather than a closure, which would not be compiled for their instruction set.
 pub(crate) struct Scratch {
-    first: Vec<f32>,
-    second: Vec<f32>,
+    first: Lines,
+    second: Lines,
 }
 
 impl Scratch {
@@ -26,10 +67,10 @@ impl Scratch {
     /// Returns both buffers at the given lengths, with unspecified contents.
     pub(crate) fn lend(&mut self, first: usize, second: usize) -> (&mut [f32], &mut [f32]) {
         if self.first.len() < first {
-            self.first.resize(first, 0.0);
+            self.first = Lines::zeros(first);
         }
         if self.second.len() < second {
-            self.second.resize(second, 0.0);
+            self.second = Lines::zeros(second);
         }
         (&mut self.first[..first], &mut self.second[..second])
     }
@@ -44,7 +85,7 @@ impl Drop for Scratch {
 
 /// A pool of buffers, so that calls do not allocate.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Mutex<Vec<Vec<f32>>>);
+pub(crate) struct Spare(Mutex<Vec<Lines>>);
 
 impl Spare {
     pub(crate) const fn new() -> Spare {
@@ -61,7 +102,7 @@ impl Spare {
                 // The new buffer replaces one that is too small.
                 kept.pop();
                 drop(kept);
-                vec![0.0; len]
+                Lines::zeros(len)
             }
         };
         Lent { of: self, values, len }
@@ -72,7 +113,7 @@ impl Spare {
 #[derive(Debug)]
 pub(crate) struct Lent<'a> {
     of: &'a Spare,
-    values: Vec<f32>,
+    values: Lines,
     len: usize,
 }
 

@@ -3,14 +3,13 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-
 use super::hash::hash_file;
 use super::inputs::Inputs;
 use super::sidecar::{self, Sidecar, State, sidecar_path};
 use super::write::{remove_file, replace, write_error};
-use super::written::Written;
+use super::written::{Check, Written};
 use crate::failure::{Unavailable, invalid_input};
+use crate::progress::print_status;
 use crate::shard::Share;
 
 /// The folder of a run, open for one command: for all of its work, or for a share of it.
@@ -53,15 +52,22 @@ impl Run {
             );
         }
         let hash = hash_file(&path)?;
-        let written = Sidecar::read(&self.root, artefact)
-            .and_then(|sidecar| sidecar.files.into_iter().find(|file| file.name == artefact));
-        if written.is_some_and(|written| written.sha256 != hash) {
+        if self.written(artefact).is_some_and(|written| written.sha256 != hash) {
             return Err(invalid_input(format!(
                 "{}: was changed since it was made; remove it, and run the same command again",
                 path.display()
             )));
         }
         Ok(hash)
+    }
+
+    /// Finds a file as it was written, in its own sidecar or in that of one of its folders.
+    fn written(&self, file: &str) -> Option<Written> {
+        let artefacts = Path::new(file).ancestors().filter_map(Path::to_str).filter(|name| !name.is_empty());
+        // A sidecar that can't be read is reported where its artefact is made.
+        artefacts
+            .filter_map(|artefact| Sidecar::read(&self.root, artefact).ok().flatten())
+            .find_map(|sidecar| sidecar.files.into_iter().find(|written| written.name == file))
     }
 
     /// Returns the state of an artefact with respect to its inputs. Files that were changed since they were made are removed,
@@ -120,20 +126,53 @@ impl Run {
         Ok(true)
     }
 
-    /// Marks the start of a stage that writes several files. The artefact is one of them, or their folder.
+    /// Marks the start of a stage that writes several files, or its resumption. The artefact is one of them, or their folder.
     ///
     /// # Errors
     /// Returns an error if the sidecar can't be written.
     pub fn begin(&self, artefact: &str, inputs: &Inputs) -> anyhow::Result<()> {
-        self.write_sidecar(artefact, false, inputs, Vec::new())
+        let files = self.listed(artefact);
+        self.store(artefact, Sidecar { complete: false, inputs: inputs.to_value(), files })
     }
 
-    /// Marks the end of a stage that writes several files, and lists them.
+    /// Lists a file that a stage in progress has written and will not write again with other content.
     ///
     /// # Errors
-    /// Returns an error if the sidecar can't be written.
-    pub fn finish(&self, artefact: &str, inputs: &Inputs, files: Vec<String>) -> anyhow::Result<()> {
-        self.write_sidecar(artefact, true, inputs, files)
+    /// Returns an error if the file can't be read or the sidecar can't be written.
+    pub fn list_written(&self, artefact: &str, inputs: &Inputs, file: &str) -> anyhow::Result<()> {
+        let mut files = self.listed(artefact);
+        files.retain(|written| written.name != file);
+        files.push(Written::describe(&self.root, file.to_owned())?);
+        self.store(artefact, Sidecar { complete: false, inputs: inputs.to_value(), files })
+    }
+
+    /// Marks the end of a stage that writes several files, and lists them: those that it wrote once, and those that it wrote
+    /// `again` at its end.
+    ///
+    /// # Errors
+    /// Returns an [`InputError`](crate::failure::InputError) if a file that was written once and listed was changed since, or an
+    /// error if the sidecar can't be written.
+    pub fn finish(
+        &self,
+        artefact: &str,
+        inputs: &Inputs,
+        once: Vec<String>,
+        again: Vec<String>,
+    ) -> anyhow::Result<()> {
+        // A former process of the same shard, believed lost, may have listed files of `again` that were not the last yet.
+        for written in self.listed(artefact).iter().filter(|written| !again.contains(&written.name)) {
+            if let Some(damage) = written.damage(&self.root, Check::Content) {
+                return Err(invalid_input(format!(
+                    "{}: {damage}; run the same command again",
+                    self.path(&written.name).display()
+                )));
+            }
+        }
+        self.write_sidecar(artefact, true, inputs, [once, again].concat())
+    }
+
+    fn listed(&self, artefact: &str) -> Vec<Written> {
+        Sidecar::read(&self.root, artefact).ok().flatten().map(|sidecar| sidecar.files).unwrap_or_default()
     }
 
     /// Requires a current artefact.
@@ -153,9 +192,27 @@ impl Run {
         remove_file(&sidecar_path(&self.root, artefact))?;
         let path = self.path(artefact);
         if path.is_dir() {
-            return fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()));
+            return fs::remove_dir_all(&path).map_err(|error| write_error(&path, error));
         }
         remove_file(&path)
+    }
+
+    /// Removes the artefact of a stage that writes several files, because of its state, and says why if work is lost.
+    ///
+    /// # Errors
+    /// As [`Run::discard`].
+    pub fn discard_outdated(&self, artefact: &str, state: &State) -> anyhow::Result<()> {
+        let path = self.path(artefact);
+        let reason = match state {
+            State::Stale(difference) => Some(format!("made from other inputs ({difference})")),
+            State::Incomplete(damage) => Some(format!("incomplete, {damage}")),
+            State::Missing if path.exists() => Some("has no record of what it was made from".to_owned()),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            print_status(format!("{}: {reason}; making it again", path.display()));
+        }
+        self.discard(artefact)
     }
 
     fn write_sidecar(
@@ -173,7 +230,11 @@ impl Run {
             .into_iter()
             .map(|name| Written::describe(&self.root, name))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut text = serde_json::to_string_pretty(&Sidecar { complete, inputs: inputs.to_value(), files })?;
+        self.store(artefact, Sidecar { complete, inputs: inputs.to_value(), files })
+    }
+
+    fn store(&self, artefact: &str, sidecar: Sidecar) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(&sidecar)?;
         text.push('\n');
         replace(&sidecar_path(&self.root, artefact), text.as_bytes())
     }
@@ -264,6 +325,53 @@ mod tests {
     }
 
     #[test]
+    fn files_of_a_folder_are_compared_with_its_sidecar_where_they_are_inputs() {
+        let (_folder, run) = run();
+        run.begin("stage", &inputs(1)).unwrap();
+        replace(&run.path("stage/weights"), b"weights").unwrap();
+        run.finish("stage", &inputs(1), vec!["stage/weights".to_owned()], Vec::new()).unwrap();
+        run.hash("stage/weights").unwrap();
+        replace(&run.path("stage/weights"), b"weight5").unwrap();
+        let error = run.hash("stage/weights").unwrap_err().to_string();
+        assert!(error.contains("was changed since it was made"), "{error}");
+    }
+
+    #[test]
+    fn files_are_compared_by_content_if_their_sidecar_is_from_the_future() {
+        let (_folder, run) = run();
+        let make = || run.make("a.txt", &inputs(1), |path| replace(path, b"scores")).unwrap();
+        make();
+        let sidecar = run.path("a.txt.made.json");
+        let tomorrow = std::time::SystemTime::now() + std::time::Duration::from_secs(86_400);
+        File::options().append(true).open(&sidecar).unwrap().set_modified(tomorrow).unwrap();
+        // Older than its sidecar.
+        fs::write(run.path("a.txt"), b"score5").unwrap();
+        assert!(make(), "the changed file was believed");
+        File::options().append(true).open(&sidecar).unwrap().set_modified(tomorrow).unwrap();
+        assert!(!make(), "an unchanged file was made again");
+        let now = fs::metadata(&sidecar).unwrap().modified().unwrap();
+        assert!(now < tomorrow, "the sidecar remains in the future");
+    }
+
+    #[test]
+    fn sidecars_that_cannot_be_read_are_described() {
+        let (_folder, run) = run();
+        let make = || run.make("a.txt", &inputs(1), |path| replace(path, b"scores")).unwrap();
+        make();
+        let sidecar = run.path("a.txt.made.json");
+        let whole = fs::read(&sidecar).unwrap();
+        for damaged in [&whole[..20], b"", b"\xff\xfe"] {
+            fs::write(&sidecar, damaged).unwrap();
+            let state = run.state("a.txt", &inputs(1)).unwrap();
+            assert!(matches!(&state, State::Unreadable(found) if !found.is_empty()), "{state:?}");
+            let error = run.require("a.txt", &inputs(1), "score").unwrap_err().to_string();
+            assert!(error.contains("can't be read"), "{error}");
+            assert!(make() && !make());
+            assert_eq!(fs::read(&sidecar).unwrap(), whole);
+        }
+    }
+
+    #[test]
     fn failed_artefacts_have_no_sidecar() {
         let (_folder, run) = run();
         run.make("a.txt", &inputs(1), |path| replace(path, b"old")).unwrap();
@@ -283,7 +391,7 @@ mod tests {
         run.begin("stage", &inputs(1)).unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::InProgress);
         fs::write(run.path("stage/log.csv"), b"x").unwrap();
-        run.finish("stage", &inputs(1), vec!["stage/log.csv".to_owned()]).unwrap();
+        run.finish("stage", &inputs(1), Vec::new(), vec!["stage/log.csv".to_owned()]).unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Current);
         fs::remove_file(run.path("stage/log.csv")).unwrap();
         assert_eq!(
@@ -292,6 +400,48 @@ mod tests {
         );
         run.discard("stage").unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Missing);
+    }
+
+    #[test]
+    fn files_that_a_stage_has_written_are_compared_before_it_is_resumed_and_at_its_end() {
+        let (_folder, run) = run();
+        let write = |name: &str, bytes: &[u8]| replace(&run.path(name), bytes).unwrap();
+        run.begin("stage", &inputs(1)).unwrap();
+        for name in ["stage/1", "stage/2"] {
+            write(name, b"weights");
+            run.list_written("stage", &inputs(1), name).unwrap();
+        }
+        run.begin("stage", &inputs(1)).unwrap();
+        assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::InProgress);
+        damage(&run.path("stage/1"), b"weight5");
+        let error = run.finish("stage", &inputs(1), vec!["stage/1".to_owned()], Vec::new()).unwrap_err();
+        assert_eq!(exit_status(&error), ExitStatus::InvalidInput);
+        assert!(error.to_string().contains("stage/1: was changed since it was made"), "{error}");
+        let state = run.state("stage", &inputs(1)).unwrap();
+        assert_eq!(state, State::Incomplete("stage/1 was changed since it was made".to_owned()));
+        assert!(!run.path("stage/1").exists());
+    }
+
+    #[test]
+    fn a_stage_ends_after_another_process_of_the_same_shard_listed_what_it_had_not_ended() {
+        let (_folder, run) = run();
+        let write = |history: &[u8]| replace(&run.path("stage/history.csv"), history).unwrap();
+        let finish = || {
+            run.finish("stage", &inputs(1), vec!["stage/1".to_owned()], vec!["stage/history.csv".to_owned()])
+        };
+        run.begin("stage", &inputs(1)).unwrap();
+        replace(&run.path("stage/1"), b"weights").unwrap();
+        run.list_written("stage", &inputs(1), "stage/1").unwrap();
+        // The other process ends while this one is in its first epoch.
+        write(b"epoch 1");
+        finish().unwrap();
+        write(b"epochs 1 and 2");
+        finish().unwrap();
+        assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Current);
+        assert_eq!(
+            run.written("stage/history.csv").unwrap().sha256,
+            super::super::hash_bytes(b"epochs 1 and 2")
+        );
     }
 
     #[test]

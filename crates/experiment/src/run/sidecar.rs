@@ -1,6 +1,7 @@
 //! Sidecars: the inputs that an artefact was made from, and whether they still apply.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -24,14 +25,21 @@ pub(super) struct Sidecar {
     pub complete: bool,
     /// Inputs of the artefact.
     pub inputs: Value,
-    /// All files of the artefact as they were written; none while a stage is in progress.
+    /// All files of the artefact as they were written; while a stage is in progress, those that it will not change any more.
     pub files: Vec<Written>,
 }
 
 impl Sidecar {
-    /// Reads an artefact's sidecar; `None` if there is none, or none that can be read.
-    pub fn read(root: &Path, artefact: &str) -> Option<Self> {
-        serde_json::from_slice(&fs::read(sidecar_path(root, artefact)).ok()?).ok()
+    /// Reads an artefact's sidecar; `None` if there is none.
+    ///
+    /// # Errors
+    /// Returns what was found instead if the sidecar can't be read.
+    pub fn read(root: &Path, artefact: &str) -> Result<Option<Self>, String> {
+        match fs::read(sidecar_path(root, artefact)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| error.to_string()),
+        }
     }
 }
 
@@ -40,7 +48,10 @@ impl Sidecar {
 pub enum State {
     /// The artefact or its sidecar does not exist.
     Missing,
-    /// The artefact was made from the current inputs, but one of its files is missing or was changed since; describes it.
+    /// The sidecar can't be read, so that what the artefact was made from is unknown; describes what was found.
+    Unreadable(String),
+    /// The artefact was made from the current inputs, at least in part, but one of its files is missing or was changed since;
+    /// describes it.
     Incomplete(String),
     /// The stage was started with the current inputs and has not finished.
     InProgress,
@@ -51,13 +62,14 @@ pub enum State {
 }
 
 /// Returns the state of an artefact in a run folder. A file is taken for unchanged if it has its size and is not newer than
-/// the sidecar; a newer one is compared by its content.
+/// the sidecar; a newer one is compared by its content, and so are all files of a sidecar from the future: after the clock was
+/// set back, changed files are older than it.
 pub(super) fn state(root: &Path, artefact: &str, inputs: &Inputs) -> State {
     examine(root, artefact, inputs).0
 }
 
 /// Returns the state of an artefact as [`state`] does, and removes the files that were changed since they were made, with a message
-/// for each: they then are missing. If files are newer than the sidecar and unchanged, as in a copied folder, the sidecar becomes
+/// for each: they then are missing. A sidecar that can't be read is reported too. If files are newer than the sidecar and unchanged, as in a copied folder, the sidecar becomes
 /// the newest, so that their content is not compared again. Requires the folder's lock.
 ///
 /// # Errors
@@ -65,8 +77,12 @@ pub(super) fn state(root: &Path, artefact: &str, inputs: &Inputs) -> State {
 pub(super) fn repair(root: &Path, artefact: &str, inputs: &Inputs) -> anyhow::Result<State> {
     let (state, sidecar) = examine(root, artefact, inputs);
     let path = sidecar_path(root, artefact);
-    let made = modified(&path);
+    let made = complete_since(&path);
     match (&state, sidecar) {
+        (State::Unreadable(found), _) => print_status(format!(
+            "{}: expected the record of what {artefact} was made from, found {found}; making {artefact} again",
+            path.display()
+        )),
         (State::Incomplete(_), Some(sidecar)) => {
             for (file, found) in damages(root, made, &sidecar) {
                 let path = root.join(&file.name);
@@ -92,21 +108,23 @@ pub(super) fn repair(root: &Path, artefact: &str, inputs: &Inputs) -> anyhow::Re
 
 /// Returns the state of an artefact with its sidecar, if it has one.
 fn examine(root: &Path, artefact: &str, inputs: &Inputs) -> (State, Option<Sidecar>) {
-    let Some(sidecar) = Sidecar::read(root, artefact) else {
-        return (State::Missing, None);
+    let sidecar = match Sidecar::read(root, artefact) {
+        Ok(Some(sidecar)) => sidecar,
+        Ok(None) => return (State::Missing, None),
+        Err(found) => return (State::Unreadable(found), None),
     };
     let state = if let Some(difference) = inputs.difference(&sidecar.inputs) {
         State::Stale(difference)
-    } else if !sidecar.complete {
-        State::InProgress
-    } else if !root.join(artefact).exists() {
+    } else if sidecar.complete && !root.join(artefact).exists() {
         State::Missing
     } else if let Some((file, found)) =
-        damages(root, modified(&sidecar_path(root, artefact)), &sidecar).next()
+        damages(root, complete_since(&sidecar_path(root, artefact)), &sidecar).next()
     {
         State::Incomplete(format!("{} {found}", file.name))
-    } else {
+    } else if sidecar.complete {
         State::Current
+    } else {
+        State::InProgress
     };
     (state, Some(sidecar))
 }
@@ -118,6 +136,11 @@ fn damages<'a>(
     sidecar: &'a Sidecar,
 ) -> impl Iterator<Item = (&'a Written, String)> {
     sidecar.files.iter().filter_map(move |file| Some((file, file.damage(root, Check::Quick { made })?)))
+}
+
+/// Returns the time of a sidecar, at which its files were complete; `None` if it lies in the future.
+fn complete_since(sidecar: &Path) -> Option<SystemTime> {
+    modified(sidecar).filter(|time| *time <= SystemTime::now())
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -134,6 +157,7 @@ pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> a
     let found = match state(root, artefact, inputs) {
         State::Current => return Ok(()),
         State::Missing => "not found".to_owned(),
+        State::Unreadable(found) => format!("the record of what it was made from can't be read ({found})"),
         State::Incomplete(damage) => format!("incomplete, {damage}"),
         State::InProgress => "not finished".to_owned(),
         State::Stale(difference) => format!("made from other inputs ({difference})"),

@@ -47,9 +47,13 @@ fn verify_run(root: &Path, found: &mut Verified) -> anyhow::Result<()> {
     let mut listed = BTreeSet::new();
     for name in files.iter().filter(|name| name.ends_with(SIDECAR)) {
         let artefact = name.strip_suffix(SIDECAR).unwrap_or(name);
-        let Some(sidecar) = Sidecar::read(root, artefact) else {
-            found.damaged.push((root.join(name), "can't be read".to_owned()));
-            continue;
+        let sidecar = match Sidecar::read(root, artefact) {
+            Ok(Some(sidecar)) => sidecar,
+            Ok(None) => continue,
+            Err(problem) => {
+                found.damaged.push((root.join(name), format!("can't be read ({problem})")));
+                continue;
+            }
         };
         if !sidecar.complete {
             found.unfinished.push(root.join(artefact));

@@ -24,13 +24,16 @@ pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let renamed = File::create(&temporary).and_then(|mut file| {
+        let written = File::create(&temporary).and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_data()?;
             fs::rename(&temporary, path)
         });
-        // Of a full disk, so that nothing is left but what a killed process leaves.
-        renamed.inspect_err(|_| drop(fs::remove_file(&temporary)))
+        if written.is_err() {
+            // Makes room on a full disk. The first failure is reported.
+            let _ = fs::remove_file(&temporary);
+        }
+        written
     };
     write().map_err(|error| write_error(path, error))
 }
@@ -52,19 +55,18 @@ pub(super) fn is_temporary_name_of(name: &str, temporary: &str) -> bool {
 pub(super) fn write_error(path: &Path, error: io::Error) -> anyhow::Error {
     // Creating a folder where a file of that name exists fails with `AlreadyExists`.
     use io::ErrorKind::{
-        AlreadyExists, IsADirectory, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
-        StorageFull,
+        AlreadyExists, FileTooLarge, IsADirectory, NotADirectory, PermissionDenied, QuotaExceeded,
+        ReadOnlyFilesystem, StorageFull,
     };
-    let input_errors = [
-        AlreadyExists,
-        PermissionDenied,
-        ReadOnlyFilesystem,
-        NotADirectory,
-        IsADirectory,
-        StorageFull,
-        QuotaExceeded,
-    ];
-    if input_errors.contains(&error.kind()) {
+    if [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind()) {
+        return invalid_input(format!(
+            "{}: expected room for this file: {error}; make room, and run the same command again",
+            path.display()
+        ));
+    }
+    if [AlreadyExists, PermissionDenied, ReadOnlyFilesystem, NotADirectory, IsADirectory]
+        .contains(&error.kind())
+    {
         let folder = path.parent().unwrap_or(path).display();
         return invalid_input(format!(
             "{}: expected {folder} to be a writable folder: {error}",
@@ -112,12 +114,11 @@ pub fn temporary_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// Removes a file, if it exists.
 ///
 /// # Errors
-/// Returns an error that names the file if it can't be removed.
+/// Returns an [`InputError`](crate::failure::InputError) that names the file if its folder can't be written to, and another error
+/// for other failures.
 pub fn remove_file(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", path.display()))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(write_error(path, error)),
         _ => Ok(()),
     }
 }
@@ -140,8 +141,11 @@ mod tests {
             assert_eq!(exit_status(&error), ExitStatus::InvalidInput);
             assert!(error.to_string().contains("a writable folder"), "{error}");
         }
-        let full = write_error(&file, io::ErrorKind::StorageFull.into());
-        assert_eq!(exit_status(&full), ExitStatus::InvalidInput);
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::FileTooLarge] {
+            let full = write_error(&file, kind.into());
+            assert_eq!(exit_status(&full), ExitStatus::InvalidInput);
+            assert!(full.to_string().contains("expected room for this file"), "{full}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::work::Work;
 use crate::config::Config;
 use crate::device::batch_size_notice;
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, print_status};
 use crate::run::{Inputs, State, replace, stream_seed, unavailable};
 
 /// Returns the variant that a method replaces regions with; `None` for a method that is not a learned fill.
@@ -177,9 +177,12 @@ fn inputs(
 ) -> anyhow::Result<Inputs> {
     let mut training_cases = Vec::new();
     for case in cases(session) {
-        let labels = session.run.hash(&partition.regions_file(&case)).map_err(|_| {
-            unavailable(&session.run.path(&partition.regions_file(&case)), "not found", "regions")
-        })?;
+        let file = partition.regions_file(&case);
+        let path = session.run.path(&file);
+        if !path.exists() {
+            return Err(unavailable(&path, "not found", "regions"));
+        }
+        let labels = session.run.hash(&file)?;
         let scan = session.scans.inputs(&case)?.to_value();
         training_cases.push(serde_json::json!([case, scan, labels]));
     }
@@ -221,12 +224,12 @@ fn train(
     // Weights and history can be restored from the trainer's state.
     let restorable = matches!(state, State::Incomplete(_)) && run.path(&files.last).exists();
     if state != State::InProgress && !restorable {
-        run.discard(files.folder)?;
+        run.discard_outdated(files.folder, &state)?;
     }
     run.begin(files.folder, &inputs)?;
     fs::create_dir_all(run.path(files.folder)).context("creating the learned fill's folder")?;
     run_passes(session, network, partition, variant)?;
-    run.finish(files.folder, &inputs, vec![files.weights, files.history])?;
+    run.finish(files.folder, &inputs, Vec::new(), vec![files.weights, files.history])?;
     Ok(Work { made: 1, current: 0 })
 }
 
@@ -248,13 +251,21 @@ fn run_passes(
     let cases: Vec<FillCase<'_>> =
         loaded.iter().map(|(study, regions)| FillCase { image: study.image.view(), regions }).collect();
     let last = run.path(&files.last);
-    let mut trainer = if last.exists() {
-        FillTrainer::resume(&last, &settings, &session.device)?
-    } else {
-        let sequences = config.preprocess.sequences.len();
-        let unet = config.fill.network(sequences, variant);
-        let preprocess = serde_json::to_value(&config.preprocess)?;
-        FillTrainer::new(&unet, &settings, preprocess, &session.device)?
+    let resumed = match last.exists().then(|| FillTrainer::resume(&last, &settings, &session.device)) {
+        Some(Err(relevox_perturb::Error::Network(error @ relevox_models::Error::Format { .. }))) => {
+            print_status(format!("{error}; training again from the first pass"));
+            None
+        }
+        other => other.transpose()?,
+    };
+    let mut trainer = match resumed {
+        Some(trainer) => trainer,
+        None => {
+            let sequences = config.preprocess.sequences.len();
+            let unet = config.fill.network(sequences, variant);
+            let preprocess = serde_json::to_value(&config.preprocess)?;
+            FillTrainer::new(&unet, &settings, preprocess, &session.device)?
+        }
     };
     let mut batch = settings.batch;
     while !trainer.is_finished() {

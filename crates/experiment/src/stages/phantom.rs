@@ -28,7 +28,7 @@ pub fn run(run: &Run, config: &ValidConfig) -> anyhow::Result<Work> {
         return Ok(Work { made: 0, current: config.phantom.cases });
     }
     if state != State::InProgress {
-        run.discard(PHANTOM)?;
+        run.discard_outdated(PHANTOM, &state)?;
         run.begin(PHANTOM, &inputs)?;
     }
     let folder = run.path(PHANTOM);
@@ -43,7 +43,7 @@ pub fn run(run: &Run, config: &ValidConfig) -> anyhow::Result<Work> {
         work.count(true);
         progress.advance(1);
     }
-    run.finish(PHANTOM, &inputs, files(run.root())?)?;
+    run.finish(PHANTOM, &inputs, files(run.root())?, Vec::new())?;
     Ok(work)
 }
 

@@ -11,6 +11,7 @@ use relevox_volume::Study;
 use super::network::Network;
 use super::predictions::{Prediction, to_csv};
 use super::session::Session;
+use super::work::Work;
 use crate::interrupt;
 use crate::progress::{Progress, print_status};
 use crate::run::{Inputs, replace};
@@ -29,24 +30,22 @@ pub fn inputs(session: &Session, classifier: &str) -> anyhow::Result<Inputs> {
     Ok(Inputs::new().file("classifier", classifier).file("cases", &session.scored_hash()?))
 }
 
-/// Makes the predictions unless they are current, and returns true if they were made.
+/// Makes the predictions, and those for empty scans, unless they are current, and says how many empty scans are positive.
 ///
 /// # Errors
 /// Returns an error if a scan can't be read or the network fails.
-pub fn make(session: &Session, classifier: &str) -> anyhow::Result<bool> {
-    session.run.make(PREDICTIONS, &inputs(session, classifier)?, |path| {
-        let rows = predictions(session, "predict", |study| Ok(study.image.clone()))?;
+pub fn run(session: &Session, classifier: &str) -> anyhow::Result<Work> {
+    let inputs = inputs(session, classifier)?;
+    // Loaded where something has to be made.
+    let mut loaded = None;
+    let mut work = Work::default();
+    work.count(session.run.make(PREDICTIONS, &inputs, |path| {
+        let network = selected(session, &mut loaded)?;
+        let rows = predictions(session, network, "predict", |study| Ok(study.image.clone()))?;
         replace(path, &to_csv(&rows)?)
-    })
-}
-
-/// Makes the predictions for empty scans unless they are current, says how many are positive, and returns true if they were made.
-///
-/// # Errors
-/// As [`make`].
-pub fn make_empty(session: &Session, classifier: &str) -> anyhow::Result<bool> {
-    session.run.make(EMPTY, &inputs(session, classifier)?, |path| {
-        let rows = predictions(session, "empty", empty)?;
+    })?);
+    work.count(session.run.make(EMPTY, &inputs, |path| {
+        let rows = predictions(session, selected(session, &mut loaded)?, "empty", empty)?;
         let positive = rows.iter().filter(|row| row.logit > 0.0).count();
         let mean = rows.iter().map(|row| row.logit).sum::<f64>() / rows.len() as f64;
         print_status(format!(
@@ -54,7 +53,16 @@ pub fn make_empty(session: &Session, classifier: &str) -> anyhow::Result<bool> {
             rows.len()
         ));
         replace(path, &to_csv(&rows)?)
-    })
+    })?);
+    Ok(work)
+}
+
+/// Returns the selected network, loaded once.
+fn selected<'a>(session: &Session, loaded: &'a mut Option<Network>) -> anyhow::Result<&'a Network> {
+    match loaded {
+        Some(network) => Ok(network),
+        none => Ok(none.insert(Network::selected(session)?)),
+    }
 }
 
 /// Returns the scan with each sequence's mean in place of its brain, `[c, z, y, x]`.
@@ -73,10 +81,10 @@ fn empty(study: &Study) -> anyhow::Result<Array4<f32>> {
 
 fn predictions(
     session: &Session,
+    network: &Network,
     name: &str,
     image: impl Fn(&Study) -> anyhow::Result<Array4<f32>>,
 ) -> anyhow::Result<Vec<Prediction>> {
-    let network = Network::selected(session)?;
     let cases = session.scored_cases();
     let progress = Progress::start(name, cases.len(), "cases");
     let mut rows = Vec::with_capacity(cases.len());

@@ -57,8 +57,11 @@ pub fn run_stage<T>(
         let Work { made, current } = work;
         print_status(format!("{name}{share}: {made} made, {current} current, {:.1} s", timer.seconds()));
     }
-    run.end_stage(&timer, result.as_ref().map(|(work, _)| (work.made, work.current)))?;
-    result.map(|(_, value)| value)
+    let recorded = run.end_stage(&timer, result.as_ref().map(|(work, _)| (work.made, work.current)));
+    // The stage's own error matters, even where a full disk prevents the record as well.
+    let (_, value) = result?;
+    recorded?;
+    Ok(value)
 }
 
 /// Converts the error of an artefact that a shard lacks: others make it.

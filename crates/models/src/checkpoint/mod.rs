@@ -12,6 +12,7 @@
 //! - `classifier`: from both to a [`Graph`](crate::graph::Graph) of either.
 
 mod architecture;
+mod checksum;
 mod classifier;
 mod format;
 mod names;
@@ -91,13 +92,17 @@ impl Metadata {
     }
 }
 
-/// Writes a checkpoint atomically: to a file next to `path`, which is flushed and renamed.
+/// Writes a checkpoint atomically: to a file next to `path`, which is flushed and renamed. That of a training's state has a
+/// checksum, which [`load`] compares.
 ///
 /// # Errors
 /// Returns [`Error::Io`] if the file cannot be written.
 pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, metadata: &Metadata) -> Result<(), Error> {
     let json = serde_json::to_value(metadata)
-        .and_then(|value| serde_json::to_string(&sorted(value)))
+        .and_then(|mut value| {
+            checksum::add(tensors, &mut value);
+            serde_json::to_string(&sorted(value))
+        })
         .map_err(|error| format_error(path, "metadata that JSON can hold", error.to_string()))?;
     let metadata = HashMap::from([(KEY.to_owned(), json)]);
     let bytes = safetensors::serialize(tensors, Some(metadata))
@@ -122,7 +127,7 @@ pub fn load(path: &Path) -> Result<Stored, Error> {
 ///
 /// # Errors
 /// Returns [`Error::Format`], with what the file is instead, if it is neither a safetensors file nor a state dict of
-/// PyTorch, or if its metadata are invalid.
+/// PyTorch, if its metadata are invalid, or if it is a training's state that was changed since it was written.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Stored, Error> {
     let refuse = |found: String| format_error(path, WEIGHTS, one_line(&found));
     if format::recognise(bytes).map_err(refuse)? == Format::Zip {
@@ -132,9 +137,15 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Stored, Error> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| refuse(error.to_string()))?;
     let metadata = match header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)) {
         None => None,
-        Some(json) => Some(serde_json::from_str(json).map_err(|error| {
-            format_error(path, "metadata of a network of this version", error.to_string())
-        })?),
+        Some(json) => {
+            let refuse = |error: serde_json::Error| {
+                format_error(path, "metadata of a network of this version", error.to_string())
+            };
+            let mut metadata: Value = serde_json::from_str(json).map_err(refuse)?;
+            checksum::verify(bytes, &mut metadata)
+                .map_err(|found| format_error(path, "a training state as it was written", found))?;
+            Some(serde_json::from_value(metadata).map_err(refuse)?)
+        }
     };
     let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
         .map_err(|error| refuse(error.to_string()))?;

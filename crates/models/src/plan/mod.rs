@@ -35,6 +35,7 @@ pub use incremental::{Cache, Costs, LayerCost, MEMORY};
 use crate::graph::Graph;
 use crate::{Error, ResNet3d, UNet3d};
 use compile::{Algorithms, compile};
+use conv3d::blocked::Lines;
 use conv3d::blocked::image;
 use conv3d::blocked::job::{Job, Residual};
 use program::{Arrangement, End, Program, Step};
@@ -52,7 +53,7 @@ const AT_ONCE: usize = 1 << 29;
 pub struct Plan {
     program: Program,
     /// Memory of earlier calls.
-    spare: Mutex<Vec<Vec<Vec<f32>>>>,
+    spare: Mutex<Vec<Vec<Lines>>>,
 }
 
 impl Plan {
@@ -111,10 +112,10 @@ impl Plan {
         let mut memory = self.take();
         for (batch, output) in batch.chunks(together * image).zip(output.chunks_mut(together * by_image)) {
             let images = batch.len() / image;
-            memory.resize_with(arrangement.slot_lens.len().max(memory.len()), Vec::new);
+            memory.resize_with(arrangement.slot_lens.len().max(memory.len()), Lines::new);
             for (slot, &len) in memory.iter_mut().zip(&arrangement.slot_lens) {
                 if slot.len() < images * len {
-                    *slot = vec![0.0; images * len];
+                    *slot = Lines::zeros(images * len);
                 }
             }
             self.pack(&arrangement, batch, size, &mut memory);
@@ -166,15 +167,15 @@ impl Plan {
         if self.program.multiple > 1 { size } else { arrangement.windows[self.program.last()].layer }
     }
 
-    fn take(&self) -> Vec<Vec<f32>> {
+    fn take(&self) -> Vec<Lines> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    fn give(&self, memory: Vec<Vec<f32>>) {
+    fn give(&self, memory: Vec<Lines>) {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 
-    fn pack(&self, arrangement: &Arrangement, batch: &[f32], size: [usize; 3], memory: &mut [Vec<f32>]) {
+    fn pack(&self, arrangement: &Arrangement, batch: &[f32], size: [usize; 3], memory: &mut [Lines]) {
         let window = &arrangement.windows[0];
         let slot = &mut memory[arrangement.slots[self.program.layers[0].buffer]];
         let image = self.program.channels * size.iter().product::<usize>();
@@ -183,7 +184,7 @@ impl Plan {
         }
     }
 
-    fn unpack(&self, arrangement: &Arrangement, size: [usize; 3], memory: &[Vec<f32>], output: &mut [f32]) {
+    fn unpack(&self, arrangement: &Arrangement, size: [usize; 3], memory: &[Lines], output: &mut [f32]) {
         let last = self.program.last();
         let images = self.images(arrangement, last, memory);
         let window = &arrangement.windows[last];
@@ -203,7 +204,7 @@ impl Plan {
         &self,
         arrangement: &'a Arrangement,
         layer: usize,
-        memory: &'a [Vec<f32>],
+        memory: &'a [Lines],
     ) -> impl Iterator<Item = &'a [f32]> {
         let place = self.program.layers[layer];
         let window = &arrangement.windows[layer];
@@ -214,7 +215,7 @@ impl Plan {
     }
 
     /// Computes a step's whole output for all images.
-    fn step(&self, arrangement: &Arrangement, step: &Step, images: usize, memory: &mut [Vec<f32>]) {
+    fn step(&self, arrangement: &Arrangement, step: &Step, images: usize, memory: &mut [Lines]) {
         let place = self.program.layers[step.output];
         let output = &arrangement.windows[step.output];
         let slot = arrangement.slots[place.buffer];

@@ -132,7 +132,7 @@ impl Work {
 
     /// Returns the alignment of boxes along each axis; at the end of the layer they may be shorter.
     pub(crate) fn grid(&self) -> [usize; 3] {
-        if let Work::Winograd(conv) = self { [1, conv.grid(), conv.grid()] } else { [1; 3] }
+        if let Work::Winograd(conv) = self { conv.grid() } else { [1; 3] }
     }
 
     /// Returns the number of multiply-adds per computed position, including taps outside the layer.

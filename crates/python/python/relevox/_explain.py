@@ -28,6 +28,8 @@ def explain(
     activation: str | None = None,
     fill: Fill = "mean",
     method: str | Sequence[str] = ("diffused", "perturb"),
+    partitions: Sequence[tuple[int, int]] | None = None,
+    sets: bool | float = False,
     mask: Any = None,
     batch_size: int | None = None,
     samples: int | None = None,
@@ -62,8 +64,15 @@ def explain(
     fill : "mean", "blank", "min", "max", a number or one for each channel
         What replaces a region: a statistic of the mask, 0 (``blank``), or a value.
     method : str or several
-        ``diffused``, ``perturb``, ``lime``, ``kernel-shap``, ``hierarchical``, ``rise``, ``occlusion``, ``gradcam``,
-        ``gradcam-pp``; the main one first.
+        ``diffused``, ``perturb``, ``averaged``, ``lime``, ``kernel-shap``, ``hierarchical``, ``rise``, ``occlusion``,
+        ``gradcam``, ``gradcam-pp``; the main one first. :func:`pool` computes ``pooled`` from several explanations.
+    partitions : pairs (channel, n_segments)
+        Supervoxels that ``averaged`` averages with the regions; by default 5/2 as many of the same channel, or the experiment's where
+        ``channel_names`` has ``t2`` or ``flair``.
+    sets : bool or float
+        Whether minimal sets of regions are found that keep the prediction of the target on their own, or whose loss changes it:
+        ``Explanation.sets``. A share above 0, at most 1, finds those that keep that share of the logit's distance from the image
+        without any region, which ``activation="value"`` needs.
     mask : array of bool, [i, j, k]
         Voxels that supervoxels and fills are computed from, such as the brain. By default those that are not 0 in every channel.
     batch_size : int
@@ -98,6 +107,8 @@ def explain(
     methods = [method] if isinstance(method, str) else list(method)
     if not methods:
         raise ValueError("method: expected at least one, found none")
+    if partitions is not None and "averaged" not in methods:
+        raise ValueError("partitions: expected the method averaged, which averages them, found none")
     request = {
         "name": name_of(model) if name is None else name,
         "labels": None if labels is None else to_volume(to_integers(labels, "labels"), shape, "labels"),
@@ -110,6 +121,8 @@ def explain(
         "activation": activation,
         "fill": to_fill(fill, len(array)),
         "methods": methods,
+        "partitions": None if partitions is None else [(int(at), int(count)) for at, count in partitions],
+        "sets": bool(sets) if isinstance(sets, (bool, np.bool_)) else float(sets),
         "samples": samples,
         "seed": seed,
         "mask": None if mask is None else to_volume(to_mask(mask, "mask"), shape, "mask"),
@@ -123,6 +136,10 @@ def explain(
     if mask is None and explained.masked:
         notes.append("voxels that are 0 in every channel count as background")
     _warn(explained, classifier.network.first)
+    if (found := explained.sets()) is not None and "necessary" not in found:
+        warnings.warn(
+            "sets: the answer survives the replacement of every region: no set of regions decides it", UserWarning, stacklevel=2
+        )
     return Explanation(explained, methods[0], rows, str(request["name"]), notes)
 
 
@@ -136,7 +153,9 @@ def _warn(explained: _relevox.Explained, first: list[float] | None) -> None:
     for method in explained.methods:
         if explained.is_flat(method):
             values = explained.table(method)["value"]
-            if not np.any(values):
+            if method == "averaged":
+                reason = "in no partition does the change of one region differ from that of the others"
+            elif not np.any(values):
                 reason = "no region changes the output"
             elif len(values) == 1:
                 reason = "there is one region, and nothing to compare it with"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from . import _relevox
 from ._arrays import affine_of
+from ._sets import RegionSets, sets_of
 
 #: The rule of masks unless another is given.
 RULE = "otsu_volume"
@@ -85,6 +86,11 @@ class Explanation:
             return table
         return pandas.DataFrame(table)
 
+    @cached_property
+    def sets(self) -> RegionSets | None:
+        """Minimal sets of regions, sufficient and necessary for the answer; ``None`` unless ``explain`` was asked for them."""
+        return sets_of(self._explained)
+
     @property
     def logits(self) -> NDArray[np.float32]:
         """The image's own outputs, ``[k]``."""
@@ -145,7 +151,7 @@ class Explanation:
         threshold: str | float = RULE,
         smallest_component: float = SMALLEST_COMPONENT,
     ) -> None:
-        """Writes the map as NIfTI, or with ``content`` the ``mask`` or the ``labels``.
+        """Writes the map as NIfTI, or with ``content`` the ``mask``, the ``labels``, or the set ``sufficient`` or ``necessary``.
 
         Parameters
         ----------
@@ -203,7 +209,7 @@ class Explanation:
         """Writes the files of ``relevox explain`` into a folder, which is created if needed.
 
         For each method ``METHOD.nii.gz``, ``METHOD-mask.nii.gz``, ``METHOD.csv`` and, in the image's own axes, ``METHOD.npy``;
-        ``overview.png``, ``index.html`` and ``explanation.json``. Without an affine, volumes have voxels of 1 mm, and the image's
+        ``overview.png``, ``index.html`` and ``explanation.json``; with minimal sets ``sufficient.nii.gz`` and ``necessary.nii.gz``. Without an affine, volumes have voxels of 1 mm, and the image's
         axes i, j, k are their z, y, x.
         """
         import io
@@ -220,6 +226,8 @@ class Explanation:
             array = io.BytesIO()
             np.save(array, one.map)
             _replace(place / f"{method}.npy", array.getvalue())
+        for name in self._explained.sets() or ():
+            self._explained.write(place / f"{name}.nii.gz", self.method, name, self._affine)
         _replace(place / "overview.png", self.overview())
         _replace(place / "index.html", self.to_html().encode())
         _replace(place / "explanation.json", (json.dumps(self._document(), indent=2) + "\n").encode())
@@ -257,6 +265,11 @@ class Explanation:
             "regions": len(self.relevance),
             "assumed": self.assumed,
         }
+        if (sets := explained.sets()) is not None:
+            document["sets"] = {"answer": "predicted" if explained.share is None else {"share": explained.share}, "necessary": None}
+            for name, found in sets.items():
+                output = {"value": found["logit"]} if self.probability is None else {key: found[key] for key in ("logit", "probability")}
+                document["sets"][name] = {"regions": found["regions"].tolist(), "evaluations": found["evaluations"]} | output
         if self.probability is None:
             return document | {"value": self.logit}
         return document | {"logit": self.logit, "probability": self.probability}

@@ -31,6 +31,9 @@ pub use slic::SlicArgs;
 pub use verify::VerifyArgs;
 pub use view::ViewArgs;
 
+/// Licences of the packages that the program contains, made by `cargo xtask licenses`.
+pub const LICENSES: &str = include_str!("licenses.txt");
+
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub struct GlobalArgs {
@@ -154,5 +157,15 @@ pub fn start<C>(
 pub fn print_result(result: &serde_json::Value) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{result}")?;
+    Ok(stdout.flush()?)
+}
+
+/// Prints a text for people on stdout.
+///
+/// # Errors
+/// A closed stdout.
+pub fn print_text(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
     Ok(stdout.flush()?)
 }

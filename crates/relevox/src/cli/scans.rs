@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use relevox_experiment::failure::invalid_input;
-use relevox_volume::{CaseFiles, Cohort, Outline, ScanFile};
+use relevox_volume::{CaseFiles, Outline, ScanFile, ScanList};
 
 use super::library_error::of_command;
 use crate::ContractKeys;
@@ -17,7 +17,7 @@ pub struct ScansArgs {
     /// own in --out, and cases that are done with the same options are skipped.
     #[arg(required_unless_present_any = ["scan", "tensor", "cohort"], conflicts_with_all = ["scan", "cohort"], value_name = "CASE")]
     pub cases: Vec<PathBuf>,
-    /// All cases of a cohort, as reproduce's --cohort takes it: a folder of cases, or a CSV that lists them.
+    /// All cases of a cohort, as reproduce's --cohort takes it: a folder of cases, or a CSV that lists them. They need no class.
     #[arg(help_heading = "Scans", long, value_name = "DIR|LIST.csv", conflicts_with = "scan")]
     pub cohort: Option<PathBuf>,
     /// One sequence as a file, in place of a case; once for each. Volumes of a 4D file are counted from 0: t1=FILE#0.
@@ -55,12 +55,12 @@ impl ScansArgs {
         }
         let mut files: Vec<CaseFiles> = match &self.cohort {
             Some(cohort) => {
-                let cohort = Cohort::open(cohort, sequences)?;
+                let cohort = ScanList::open(cohort, sequences)?;
                 if let Some(first) = cohort.left_out.first() {
                     let (count, case, reason) = (cohort.left_out.len(), &first.case, &first.reason);
                     warn(format!("{count} cases of the cohort are left out, the first is {case}: {reason}"));
                 }
-                cohort.cases.into_iter().map(|case| case.files).collect()
+                cohort.cases.into_iter().map(|(files, _)| files).collect()
             }
             None if self.cases.is_empty() => vec![self.given(sequences)?],
             None => {

@@ -185,6 +185,11 @@ impl Explanation {
         format!("{}_desc-{}_map.json", bids_prefix(case), alphanumeric(method.name()))
     }
 
+    /// Returns the name of the table that [`Explanation::write_bids`] writes for a method.
+    pub fn bids_table(case: &str, method: Method) -> String {
+        format!("{}_desc-{}_scores.csv", bids_prefix(case), alphanumeric(method.name()))
+    }
+
     fn write_files(
         &self,
         folder: &Path,
@@ -194,9 +199,9 @@ impl Explanation {
     ) -> Result<(), Error> {
         atomic::create_folder(folder)?;
         let description = |method: Method| {
-            let text = match method.cam() {
-                Some(_) => format!("{method}, output {}", self.target.output),
-                None => format!("{method}, fill {}, output {}", self.fill, self.target.output),
+            let text = match method.replaces_regions() {
+                false => format!("{method}, output {}", self.target.output),
+                true => format!("{method}, fill {}, output {}", self.fill, self.target.output),
             };
             nifti::Description::relevance(&text)
         };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ndarray::{Array3, ArrayView3};
 use relevox_eval::{LabelFree, MapValues, RegionOverlap};
-use relevox_relevance::{Attribution, Inputs, RelevanceMap, Sign, mean_by_region};
+use relevox_relevance::{Attribution, Inputs, RelevanceMap, Sign, Target, mean_by_region};
 use slic3d::Supervoxels;
 
 use crate::{Error, MaskRule, Method};
@@ -45,6 +45,18 @@ impl MethodResult {
         let inside = RegionOverlap::count(regions.labels(), regions.ids(), regions.background(), brain)?;
         let values = MapValues::by_region(&relevance, inside.inside());
         Self::with_mask(method, attribution, relevance, map, &values, rule)
+    }
+
+    /// Creates the result of relevance that was pooled over cases, of a case with these outputs.
+    pub(crate) fn pooled(
+        regions: &Supervoxels,
+        values: Vec<f64>,
+        (original, target): (Vec<f32>, Target),
+        to_mask: (&MaskRule, ArrayView3<'_, bool>),
+    ) -> Result<Self, Error> {
+        let (ids, voxels) = (regions.ids().to_vec(), regions.voxel_counts().to_vec());
+        let attribution = Attribution { ids, voxels, values, original, target, convergence: Vec::new() };
+        Self::of_regions(Method::Pooled, regions, attribution, to_mask)
     }
 
     /// Creates the result of a map by voxel.

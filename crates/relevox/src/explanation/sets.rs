@@ -1,6 +1,6 @@
 //! Minimal sets of regions.
 
-use relevox_relevance::{Coalitions, Inputs, MinimalSets, Progress, RegionSet, necessary, sufficient};
+use relevox_relevance::{Coalitions, MinimalSets, Progress, RegionSet, necessary, sufficient};
 
 use super::MethodResult;
 use crate::Error;
@@ -25,7 +25,7 @@ impl RegionSets {
     pub(crate) fn find(
         settings: MinimalSets,
         results: &[MethodResult],
-        inputs: &Inputs<'_>,
+        coalitions: &Coalitions<'_>,
         progress: Progress<'_>,
     ) -> Result<Self, Error> {
         let Some(ranking) = results.iter().find(|result| result.method.is_by_region()) else {
@@ -33,15 +33,13 @@ impl RegionSets {
             return Err(Error::setting("sets", "a method by region, which ranks the regions", found));
         };
         let checked = settings.check()?;
-        let Inputs { baseline, regions, fill, target } = *inputs;
-        let coalitions = Coalitions::new(baseline, regions, fill, target)?;
         // How many evaluations there will be is not known.
         let running = |_: usize| progress(0);
         let ranking = &ranking.attribution;
         Ok(Self {
             settings,
-            sufficient: sufficient(&coalitions, ranking, &checked, &running)?,
-            necessary: necessary(&coalitions, ranking, &checked, &running)?,
+            sufficient: sufficient(coalitions, ranking, &checked, &running)?,
+            necessary: necessary(coalitions, ranking, &checked, &running)?,
         })
     }
 

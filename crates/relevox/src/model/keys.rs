@@ -72,10 +72,48 @@ pub(super) fn combine(
             _ => keys.insert(key, value),
         }
     }
+    let of_file = keys.clone();
     for assignment in &options.input_set {
         keys.set(assignment)?;
     }
-    Ok((keys.check(channels, outputs)?, replaced(options)))
+    let contract = keys.check(channels, outputs).map_err(|error| {
+        match (wrong(&of_file, options, [channels, outputs]), error) {
+            (Some(wrong), Error::Contract { reason, .. }) => {
+                Error::contract(&format!("--input-set {wrong}"), expected_found(&reason))
+            }
+            (_, error) => error,
+        }
+    });
+    Ok((contract?, replaced(options)))
+}
+
+/// Returns the assignment without which the contract is valid, if there is one.
+fn wrong<'a>(
+    of_file: &ContractKeys,
+    options: &'a ModelOptions,
+    [channels, outputs]: [usize; 2],
+) -> Option<&'a str> {
+    let all = &options.input_set;
+    let is_wrong = |at: &usize| {
+        let mut keys = of_file.clone();
+        let others = (0..all.len()).filter(|other| other != at);
+        let set = others.map(|other| keys.set(&all[other])).collect::<Result<(), _>>();
+        set.is_ok() && keys.check(channels, outputs).is_ok()
+    };
+    (0..all.len()).find(is_wrong).map(|at| all[at].as_str())
+}
+
+/// Turns a message such as "unknown variant `zxy`, expected `zyx` or `xyz`" into "expected `zyx` or `xyz`, found `zxy`".
+fn expected_found(reason: &str) -> String {
+    let Some((found, expected)) = reason.split_once(", expected ") else { return reason.to_owned() };
+    let known = ["unknown variant ", "invalid type: ", "invalid value: ", "invalid length "];
+    if let Some(found) = known.iter().find_map(|known| found.strip_prefix(known)) {
+        return format!("expected {expected}, found {found}");
+    }
+    match found.strip_prefix("unknown field ") {
+        Some(found) => format!("expected a key, {expected}, found {found}"),
+        None => reason.to_owned(),
+    }
 }
 
 /// Lists the keys that the options replace, one line each.

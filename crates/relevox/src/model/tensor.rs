@@ -6,7 +6,6 @@ use ndarray::{Array2, ArrayView4, ArrayView5};
 use relevox_models::candle_core::Device;
 use relevox_relevance::{Baseline, Classifier, Ensemble, Link, Target};
 use relevox_volume::{Output, OutputKind, OutputTarget};
-use toml::Value;
 
 use super::any::AnyClassifier;
 use super::file;
@@ -234,9 +233,5 @@ fn replaced(mut keys: ContractKeys, options: &ModelOptions) -> Result<ContractKe
     for assignment in &options.input_set {
         keys.set(assignment)?;
     }
-    // A kind given as text stands for a table with its defaults.
-    if let Some(Value::String(kind)) = keys.get("output").cloned() {
-        keys.insert("output", Value::Table([("kind".to_owned(), Value::String(kind))].into_iter().collect()));
-    }
-    Ok(keys)
+    Ok(keys.with_output_table())
 }

@@ -24,6 +24,7 @@
 //! # Ok::<(), relevox_report::Error>(())
 //! ```
 
+mod addition;
 mod background;
 mod compress;
 mod content;
@@ -39,5 +40,6 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+pub use addition::{RegionOverlay, with_region_overlay};
 pub use content::{Image, Outline, Overlay, OverlayThreshold, RegionRow, Regions, Viewer};
 pub use regions::{RegionExtent, region_extents};

@@ -49,8 +49,7 @@ impl StoredOverlay {
         let extremes = values.iter().fold([0.0_f32, 0.0], |[low, high], &v| [low.min(v), high.max(v)]);
         let [low, high] = extremes.map(f64::from);
         let range = overlay.range.unwrap_or_else(|| scale(low, high));
-        let half = if high > 0.0 { high / 2.0 } else { range[1] / 2.0 };
-        let threshold = overlay.threshold.as_ref().map_or(half, |threshold| threshold.value);
+        let threshold = first_threshold(overlay.threshold.as_ref(), high, range);
         let stored = partition
             .and_then(|(indices, regions)| constant_by_region(values, indices, regions))
             .map(Stored::ByRegion)
@@ -86,6 +85,12 @@ impl StoredOverlay {
             (Stored::ByRegion(_), None) => false,
         }
     }
+}
+
+/// Returns the threshold that is shown first, of an overlay with this largest value.
+pub(super) fn first_threshold(threshold: Option<&OverlayThreshold>, high: f64, range: [f64; 2]) -> f64 {
+    let half = if high > 0.0 { high / 2.0 } else { range[1] / 2.0 };
+    threshold.map_or(half, |threshold| threshold.value)
 }
 
 /// Returns whether a value belongs to the mask that is shown first.

@@ -91,6 +91,30 @@ pub(super) struct OverlayData {
     pub(super) means: Vec<f32>,
 }
 
+impl OverlayData {
+    /// Describes an overlay, without the volume of its levels.
+    pub(super) fn new(stored: &StoredOverlay, label: &str, rule: Option<String>) -> Self {
+        let (values, [low, step], first) = match &stored.stored {
+            Stored::ByRegion(values) => (Some(values.clone()), [0.0, 1.0], 0),
+            Stored::ByVoxel { levels, first, .. } => (None, [levels.low, levels.step], *first),
+        };
+        Self {
+            label: label.to_owned(),
+            values,
+            volume: None,
+            low,
+            step,
+            first,
+            threshold: stored.threshold,
+            rule,
+            range: stored.range,
+            voxels: stored.voxels.clone(),
+            inside: stored.inside.clone(),
+            means: stored.means.clone(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct RegionData {
     pub(super) id: u32,
@@ -252,30 +276,13 @@ impl Packer {
 
     fn overlay(
         &mut self,
-        stored: StoredOverlay,
+        stored: &StoredOverlay,
         label: &str,
         rule: Option<String>,
     ) -> Result<OverlayData, Error> {
-        let mut data = OverlayData {
-            label: label.to_owned(),
-            values: None,
-            volume: None,
-            low: 0.0,
-            step: 1.0,
-            first: 0,
-            threshold: stored.threshold,
-            rule,
-            range: stored.range,
-            voxels: stored.voxels,
-            inside: stored.inside,
-            means: stored.means,
-        };
-        match stored.stored {
-            Stored::ByRegion(values) => data.values = Some(values),
-            Stored::ByVoxel { levels, voxels, first } => {
-                (data.low, data.step, data.first) = (levels.low, levels.step, first);
-                data.volume = Some(self.add(&[self.stored(voxels.view())])?);
-            }
+        let mut data = OverlayData::new(stored, label, rule);
+        if let Stored::ByVoxel { voxels, .. } = &stored.stored {
+            data.volume = Some(self.add(&[self.stored(voxels.view())])?);
         }
         Ok(data)
     }
@@ -349,7 +356,7 @@ impl Payload {
             let partition = partition.as_ref().map(|(_, extents, indices)| (indices, extents.len()));
             let stored = StoredOverlay::new(overlay, partition, inside);
             let rule = overlay.threshold.as_ref().map(|threshold| threshold.rule.clone());
-            overlays.push(packer.overlay(stored, &overlay.label, rule)?);
+            overlays.push(packer.overlay(&stored, &overlay.label, rule)?);
         }
         let used: usize = packer.volumes.iter().map(|(_, base64)| base64.len()).sum();
         let images = packer.images(viewer, LARGEST_PAGE.saturating_sub(FRAME_BYTES + used))?;
@@ -363,12 +370,20 @@ impl Payload {
         Ok(Self { grid, images, overlays, regions, outline, palettes, volumes: packer.volumes })
     }
 
-    /// Returns the JSON object, which can stand in a script element.
+    /// Returns the JSON object.
     ///
     /// # Errors
-    /// Returns [`Error::Json`] if a value cannot be written as JSON.
+    /// As [`in_script`].
     pub(super) fn json(&self) -> Result<String, Error> {
-        // `<` occurs only inside strings.
-        Ok(serde_json::to_string(self)?.replace('<', "\\u003c"))
+        in_script(self)
     }
+}
+
+/// Returns a value as JSON that can stand in a script element.
+///
+/// # Errors
+/// Returns [`Error::Json`] if it cannot be written as JSON.
+pub(super) fn in_script<T: Serialize>(value: &T) -> Result<String, Error> {
+    // `<` occurs only inside strings.
+    Ok(serde_json::to_string(value)?.replace('<', "\\u003c"))
 }

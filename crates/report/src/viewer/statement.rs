@@ -67,7 +67,8 @@ fn image(image: &ImageData) -> String {
     )
 }
 
-fn overlay(overlay: &OverlayData) -> String {
+/// States how an overlay is stored.
+pub(super) fn overlay(overlay: &OverlayData) -> String {
     match overlay.values {
         Some(_) => format!("{} is constant within regions and stored exactly.", overlay.label),
         None => format!(

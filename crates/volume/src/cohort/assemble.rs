@@ -9,6 +9,7 @@ use super::folder::{self, CaseNames, Outline};
 use super::grades::{Grades, NAME_MAPPING, PARTICIPANTS};
 use super::left_out::LeftOut;
 use super::list::Cohort;
+use super::needs::Needs;
 use super::patients::patient;
 use super::sequence_names::SequenceNames;
 use super::walk::Search;
@@ -30,7 +31,7 @@ struct Candidate {
 }
 
 /// Assembles the cases; those that lack something are left out with the reasons.
-pub(super) fn assemble(search: Search, names: &SequenceNames) -> Result<Cohort, Error> {
+pub(super) fn assemble(search: Search, names: &SequenceNames, needs: Needs) -> Result<Cohort, Error> {
     let Search { cases, unknown, data_sets, grades, loose, left_out } = search;
     let mut cohort = Cohort { left_out, ..Cohort::default() };
     let mut sessions: HashMap<String, usize> = HashMap::new();
@@ -56,6 +57,7 @@ pub(super) fn assemble(search: Search, names: &SequenceNames) -> Result<Cohort, 
                 without_outline.push(found.id.clone());
                 None
             }
+            _ if needs == Needs::Nothing => None,
             Outline::Absent => {
                 lacks.push("no segmentation".to_owned());
                 None
@@ -96,7 +98,7 @@ pub(super) fn assemble(search: Search, names: &SequenceNames) -> Result<Cohort, 
         }
         let Candidate { id, .. } = &candidate;
         let id = id.clone();
-        match finish(candidate, &grades) {
+        match finish(candidate, &grades, needs) {
             Ok(case) => cohort.cases.push(case),
             Err(reason) => cohort.left_out.push(LeftOut { case: id, reason }),
         }
@@ -124,15 +126,15 @@ pub(super) fn assemble(search: Search, names: &SequenceNames) -> Result<Cohort, 
     Ok(cohort)
 }
 
-/// Looks up the class, and joins all that the case lacks.
-fn finish(candidate: Candidate, grades: &Grades) -> Result<CohortCase, String> {
+/// Looks up the class, if it is needed, and joins all that the case lacks.
+fn finish(candidate: Candidate, grades: &Grades, needs: Needs) -> Result<CohortCase, String> {
     let Candidate { id, grade, names, table, sequences, segmentation, lacks, .. } = candidate;
     let mut reasons = Vec::new();
     if !is_usable(&id) {
         reasons.push("a name that cannot name a folder".to_owned());
     }
     let group = patient(&id).to_owned();
-    let label = grade.or_else(|| {
+    let label = grade.or((needs == Needs::Nothing).then_some(false)).or_else(|| {
         let ids: Vec<&str> = [id.as_str()]
             .into_iter()
             .chain(names.iter().map(String::as_str))

@@ -6,6 +6,7 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::contrast::Contrast;
+use super::needs::Needs;
 use super::scans::stem;
 use super::sequence_names::SequenceNames;
 use crate::{Error, ScanFile};
@@ -43,7 +44,7 @@ const LONGEST_COMPARED: usize = 32;
 pub(super) struct Columns {
     pub case: usize,
     pub group: Option<usize>,
-    pub label: usize,
+    pub label: Option<usize>,
     pub split: Option<usize>,
     pub segmentation: Option<usize>,
     /// By sequence, in the order of the settings.
@@ -59,7 +60,7 @@ impl Columns {
         path: &Path,
         header: &StringRecord,
         rows: &[StringRecord],
-        sequences: &SequenceNames,
+        (sequences, needs): (&SequenceNames, Needs),
     ) -> Result<Self, Error> {
         let invalid = |expected: String, found: String| Error::Manifest {
             path: path.to_owned(),
@@ -126,7 +127,10 @@ impl Columns {
         Ok(Self {
             case: required(CASE, position(CASE))?,
             group: position(GROUP),
-            label: required(LABEL, position(LABEL))?,
+            label: match needs {
+                Needs::Class => Some(required(LABEL, position(LABEL))?),
+                Needs::Nothing => position(LABEL),
+            },
             split: position(SPLIT),
             segmentation: position(SEGMENTATION),
             sequences: sequences

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::case::CohortCase;
+use super::case::{CaseFiles, CohortCase};
 use super::left_out::LeftOut;
 use super::split::Split;
 use crate::Error;
@@ -17,6 +17,15 @@ pub struct Cohort {
     /// What the user should know about the cases, one line each: names that suggest that several cases are of one
     /// patient, files that are not used.
     pub notes: Vec<String>,
+}
+
+/// The scans of a cohort's cases, whose classes need not be known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanList {
+    /// Files and patient of each usable case, sorted by identifier.
+    pub cases: Vec<(CaseFiles, String)>,
+    /// Cases that were found and left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Cohort {

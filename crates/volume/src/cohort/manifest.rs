@@ -12,6 +12,7 @@ use super::columns::{Columns, SEGMENTATION};
 use super::grades;
 use super::left_out::LeftOut;
 use super::list::Cohort;
+use super::needs::Needs;
 use super::patients::patient;
 use super::scans;
 use super::sequence_names::SequenceNames;
@@ -19,13 +20,13 @@ use super::split::Split;
 use crate::{Error, ScanFile};
 
 /// Reads a manifest. Returns whether it has a column of groups, which are then final.
-pub(super) fn open(path: &Path, sequences: &SequenceNames) -> Result<(Cohort, bool), Error> {
+pub(super) fn open(path: &Path, sequences: &SequenceNames, needs: Needs) -> Result<(Cohort, bool), Error> {
     let text =
         fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })?;
-    parse(path, &text, sequences)
+    parse(path, &text, sequences, needs)
 }
 
-fn parse(path: &Path, text: &[u8], sequences: &SequenceNames) -> Result<(Cohort, bool), Error> {
+fn parse(path: &Path, text: &[u8], sequences: &SequenceNames, needs: Needs) -> Result<(Cohort, bool), Error> {
     let broken = |error: csv::Error| Error::Manifest {
         path: path.to_owned(),
         line: error.position().map_or(0, csv::Position::line),
@@ -36,7 +37,7 @@ fn parse(path: &Path, text: &[u8], sequences: &SequenceNames) -> Result<(Cohort,
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
     let header = reader.headers().map_err(broken)?.clone();
     let rows = reader.records().collect::<Result<Vec<StringRecord>, _>>().map_err(broken)?;
-    let columns = Columns::of(path, &header, &rows, sequences)?;
+    let columns = Columns::of(path, &header, &rows, (sequences, needs))?;
 
     let mut cohort = Cohort::default();
     if !columns.unused.is_empty() {
@@ -51,7 +52,7 @@ fn parse(path: &Path, text: &[u8], sequences: &SequenceNames) -> Result<(Cohort,
         if let Some(first) = lines.insert(id.clone(), line.number) {
             return Err(line.invalid("each case once".to_owned(), format!("it again, after line {first}")));
         }
-        match line.case(sequences)? {
+        match line.case(sequences, needs)? {
             Ok(case) => {
                 if let Some(split) = case.split {
                     let (other, of) = splits.entry(case.group.clone()).or_insert((split, id));
@@ -116,10 +117,11 @@ impl Line<'_> {
     }
 
     /// Assembles the case, or lists everything that it lacks.
-    fn case(&self, sequences: &SequenceNames) -> Result<Result<CohortCase, String>, Error> {
+    fn case(&self, sequences: &SequenceNames, needs: Needs) -> Result<Result<CohortCase, String>, Error> {
         let id = self.id()?;
         let mut lacks = Vec::new();
-        let label = match self.cell(Some(self.columns.label)) {
+        let label = match self.cell(self.columns.label) {
+            _ if needs == Needs::Nothing => false,
             None => {
                 lacks.push("no label".to_owned());
                 false
@@ -191,7 +193,7 @@ mod tests {
                     _ => bytes.truncate(at.max(8)),
                 }
             }
-            let _ = parse(Path::new("absent/cohort.csv"), &bytes, &names);
+            let _ = parse(Path::new("absent/cohort.csv"), &bytes, &names, Needs::Class);
         }
     }
 
@@ -202,7 +204,7 @@ mod tests {
         let rows: String = (0..CASES).map(|i| format!("P{i}_1,1,\n\n")).collect();
         let columns: String = (0..CASES).map(|i| format!(",{i}x")).collect();
         let start = std::time::Instant::now();
-        let read = |text: String| parse(Path::new("cohort.csv"), text.as_bytes(), &names);
+        let read = |text: String| parse(Path::new("cohort.csv"), text.as_bytes(), &names, Needs::Class);
         let (cohort, _) = read(format!("case,label,t1\n{rows}")).unwrap();
         assert_eq!(cohort.left_out.len(), CASES);
         assert!(read(format!("case,label,t1{columns}\n")).is_err());

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::case_id::{is_subject, whole};
-use super::list::Cohort;
+use super::list::{Cohort, ScanList};
 use super::msd::DataSet;
+use super::needs::Needs;
 use super::scans::file_name;
 use super::sequence_names::SequenceNames;
 use super::walk::{self, Search};
@@ -31,6 +32,10 @@ impl Cohort {
     /// - [`Error::DuplicateCase`] if two folders have the same name.
     /// - [`Error::EmptyCohort`] if no case is usable; the message gives the first reasons.
     pub fn open(path: &Path, sequences: &[String]) -> Result<Cohort, Error> {
+        Self::open_with(path, sequences, Needs::Class)
+    }
+
+    fn open_with(path: &Path, sequences: &[String], needs: Needs) -> Result<Cohort, Error> {
         let unreadable = |source| Error::Io { path: path.to_owned(), action: "read", source };
         let names = SequenceNames::new(sequences);
         let is_folder = path.metadata().map_err(unreadable)?.is_dir();
@@ -40,11 +45,11 @@ impl Cohort {
             let search = walk::search(path, &names)?;
             refuse_case(path, &search, &names)?;
             empty = assemble::describe_empty(path)?;
-            (path, (assemble::assemble(search, &names)?, false))
+            (path, (assemble::assemble(search, &names, needs)?, false))
         } else if is_folder {
-            (in_folder.as_path(), manifest::open(&in_folder, &names)?)
+            (in_folder.as_path(), manifest::open(&in_folder, &names, needs)?)
         } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
-            (path, manifest::open(path, &names)?)
+            (path, manifest::open(path, &names, needs)?)
         } else {
             return Err(Error::Format {
                 path: path.to_owned(),
@@ -68,6 +73,18 @@ impl Cohort {
             cohort.notes.extend(patients::suspected(&cohort.cases));
         }
         Ok(cohort)
+    }
+}
+
+impl ScanList {
+    /// Lists the scans of a cohort in any of the layouts of [`Cohort::open`]. Neither class nor segmentation is needed; a
+    /// manifest may lack the column of labels.
+    ///
+    /// # Errors
+    /// As [`Cohort::open`].
+    pub fn open(path: &Path, sequences: &[String]) -> Result<Self, Error> {
+        let Cohort { cases, left_out, .. } = Cohort::open_with(path, sequences, Needs::Nothing)?;
+        Ok(Self { cases: cases.into_iter().map(|case| (case.files, case.group)).collect(), left_out })
     }
 }
 

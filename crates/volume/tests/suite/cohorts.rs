@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use relevox_volume::{CaseFiles, Cohort, Error, ScanFile, Split};
+use relevox_volume::{CaseFiles, Cohort, Error, ScanFile, ScanList, Split};
 
 use crate::scans::{brats_sequences, touch};
 
@@ -124,6 +124,43 @@ fn defects_are_listed_with_their_reasons() {
         cohort.left_out.iter().map(|l| (l.case.as_str(), l.reason.as_str())).collect::<Vec<_>>(),
         expected
     );
+}
+
+#[test]
+fn scans_are_listed_without_class_and_segmentation() {
+    let root = tempfile::tempdir().unwrap();
+    case(root.path(), "a", OLD, &[]);
+    case(root.path(), "b", OLD, &[4]);
+    case(root.path(), "c", OLD, &[1, 4]);
+    case(root.path(), "LGG/PATIENT_11", OLD, &[]);
+    case(root.path(), "LGG/PATIENT_21", OLD, &[4]);
+    let listed = |path: &Path| {
+        let list = ScanList::open(path, &brats_sequences()).unwrap();
+        let case = |(files, patient): &(CaseFiles, String)| {
+            assert_eq!(files.sequences.len(), 4);
+            (files.id.clone(), files.segmentation.is_some(), patient.clone())
+        };
+        (list.cases.iter().map(case).collect::<Vec<_>>(), list.left_out)
+    };
+    let (cases, left_out) = listed(root.path());
+    let expected = [
+        ("PATIENT_11", true, "PATIENT"),
+        ("PATIENT_21", false, "PATIENT"),
+        ("a", true, "a"),
+        ("b", false, "b"),
+    ];
+    assert_eq!(cases, expected.map(|(id, seg, patient)| (id.to_owned(), seg, patient.to_owned())));
+    assert_eq!(left_out.len(), 1);
+    assert!(left_out[0].case == "c" && left_out[0].reason.starts_with("no t1ce scan"), "{left_out:?}");
+    // The same in a manifest without labels, which an experiment refuses.
+    let files = ["t1", "t1ce", "t2", "flair"].map(|name| format!("b/b_{name}.nii.gz")).join(",");
+    let manifest = root.path().join("list.csv");
+    fs::write(&manifest, format!("case,group,t1,t1ce,t2,flair\nx,anna,{files}\n")).unwrap();
+    assert_eq!(listed(&manifest).0, [("x".to_owned(), false, "anna".to_owned())]);
+    let message = open(&manifest).unwrap_err().to_string();
+    assert!(message.contains("the column \"label\""), "{message}");
+    fs::write(&manifest, format!("case,label,t1,t1ce,t2,flair\nx,,{files}\ny,high,{files}\n")).unwrap();
+    assert_eq!(listed(&manifest).0.len(), 2);
 }
 
 #[test]

@@ -7,8 +7,9 @@ mod phantom;
 mod screen;
 
 use browser::Browser;
+use ndarray::Array3;
 use phantom::{Phantom, SHAPE, block, id, is_outlined, middle, relevance, scan_value, smooth, voxels};
-use relevox_report::viewer::Viewer;
+use relevox_report::viewer::{Image, Viewer};
 use relevox_volume::Geometry;
 use screen::{PLANES, Screen};
 use serde_json::Value;
@@ -91,6 +92,31 @@ fn overlays_are_blended_in_the_colours_of_the_figures() {
     assert_near(screen.pixel(PLANES[0], at), [shown_grey(&page, 0, block(at)); 3], "without overlay");
     browser.keys("o");
     assert_eq!(screen.pixel(PLANES[0], at), blended);
+}
+
+#[test]
+fn slices_are_counted_on_the_whole_scan() {
+    let grid = Geometry::axis_aligned([10, 12, 14], [1.0; 3]);
+    let scan = Array3::from_shape_fn(grid.shape, |(z, y, x)| {
+        let inside = (3..8).contains(&z) && (2..9).contains(&y) && (5..13).contains(&x);
+        if inside { (1 + z + y + x) as f32 } else { 0.0 }
+    });
+    let images = vec![Image { name: "t1".to_owned(), voxels: scan.view() }];
+    let browser = Browser::start();
+    browser.open(&Viewer { images, ..Viewer::on(&grid) }.to_html().unwrap());
+    let shape = browser.script("return JSON.parse(document.getElementById('data').textContent).grid.shape");
+    assert_ne!(shape, serde_json::json!(grid.shape), "background is not cropped");
+    for (plane, slice) in PLANES.into_iter().zip(["4 of 10", "3 of 12", "6 of 14"]) {
+        let script = format!(
+            "const slider = document.querySelector('[data-plane={}] .slices'); slider.value = '0'; \
+             slider.dispatchEvent(new Event('input'))",
+            plane.name
+        );
+        browser.script(&script);
+        browser.next_frame();
+        let found = browser.text(&format!("[data-plane={}] .slice", plane.name));
+        assert_eq!(found, slice, "{}: the first of the stored ones", plane.name);
+    }
 }
 
 #[test]

@@ -29,10 +29,10 @@ pub(crate) struct WeightGradient {
 }
 
 impl WeightGradient {
-    /// Creates a gradient of 0, for tiles of 4 × 4 outputs.
+    /// Creates a gradient of 0, for tiles of 4 × 4 outputs of a plane.
     pub(crate) fn new(isa: Isa, shape: Shape, in_blocks: usize, out_blocks: usize) -> WeightGradient {
-        assert!(shape.outputs() == OUTPUTS, "{shape:?}");
-        let sums = vec![0.0; shape.points().pow(2) * in_blocks * out_blocks * pair(shape)];
+        assert!(shape.grid() == [1, OUTPUTS, OUTPUTS], "{shape:?}");
+        let sums = vec![0.0; shape.points() * in_blocks * out_blocks * pair(shape)];
         WeightGradient { isa, shape, in_blocks, out_blocks, sums }
     }
 
@@ -53,8 +53,8 @@ impl WeightGradient {
         let mut item = Item { depth: bounds.range(0).len(), stacks: Vec::new(), values: 0 };
         shape.stacks(0, bounds, usize::MAX, |_, stack| item.stacks.push(stack));
         let (planes, columns) = (item.depth, item.columns());
-        let (seen, points) = (shape.planes(planes), shape.points().pow(2));
-        let by_point = item.by_point(shape, self.in_blocks);
+        let (seen, points) = (shape.planes(planes), shape.points());
+        let by_point = item.by_slot(shape, self.in_blocks);
         let by_gradient_point = self.out_blocks * columns * BLOCK + GAP;
         let mut memory = SPARE.take(points * (by_point + by_gradient_point));
         let (inputs, gradients) = memory.split_at_mut(points * by_point);
@@ -64,7 +64,17 @@ impl WeightGradient {
             if task < first {
                 let (block, plane) = (task / seen, task % seen);
                 let (blocks, from) = (self.in_blocks, &[input]);
-                self.isa.run(Inputs { shape, blocks, from, item: &item, block, plane, values: inputs });
+                let stacks = 0..item.stacks.len();
+                self.isa.run(Inputs {
+                    shape,
+                    blocks,
+                    from,
+                    item: &item,
+                    block,
+                    plane,
+                    stacks,
+                    values: inputs,
+                });
             } else {
                 let (block, plane) = ((task - first) / planes, (task - first) % planes);
                 let by_point = by_gradient_point;
@@ -96,6 +106,7 @@ impl WeightGradient {
         match self.shape {
             Shape::Stem { .. } => self.taps::<7, 4>(inputs, to),
             Shape::Plane { .. } => self.taps::<6, 3>(inputs, to),
+            Shape::Cube { .. } | Shape::Halved => unreachable!("`new` accepts tiles of a plane"),
         }
     }
 
@@ -154,6 +165,7 @@ impl Kernel for Gradients<'_> {
             match self.shape {
                 Shape::Stem { .. } => V::enter(Plane::<7> { of: self }),
                 Shape::Plane { .. } => V::enter(Plane::<6> { of: self }),
+                Shape::Cube { .. } | Shape::Halved => unreachable!("`new` accepts tiles of a plane"),
             }
         }
     }

@@ -1,11 +1,13 @@
-//! Planes of a layer's inputs at the points of their tiles.
+//! A layer's inputs at the points of their tiles.
 
-use super::{Item, Shape, Stack, transform};
+use super::{Item, Shape, Stack, cube, halved, transform};
 use crate::blocked::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Kernel, Vector};
+use std::mem::MaybeUninit;
+use std::ops::Range;
 
-/// Transforms one plane of one block.
+/// Transforms one block of some stacks: one plane, or all tiles along z.
 pub(super) struct Inputs<'a> {
     pub(super) shape: Shape,
     /// Of the layers.
@@ -14,8 +16,9 @@ pub(super) struct Inputs<'a> {
     pub(super) from: &'a [(&'a Window, &'a [f32])],
     pub(super) item: &'a Item,
     pub(super) block: usize,
-    /// Counted from the first plane that the item reads.
+    /// Counted from the first plane that the item reads; not used by tiles along z.
     pub(super) plane: usize,
+    pub(super) stacks: Range<usize>,
     pub(super) values: SharedMut<'a>,
 }
 
@@ -29,11 +32,34 @@ impl Kernel for Inputs<'_> {
             match self.shape {
                 Shape::Plane { outputs: 2, .. } => V::enter(Plane::<4> { of: self }),
                 Shape::Plane { .. } => V::enter(Plane::<6> { of: self }),
+                Shape::Cube { outputs: 2 } => V::enter(cube::Columns::<4> { of: self }),
+                Shape::Cube { .. } => V::enter(cube::Columns::<6> { of: self }),
+                Shape::Halved => V::enter(halved::Columns { of: self }),
                 Shape::Stem { .. } => V::enter(Plane::<7> { of: self }),
             }
         }
     }
 }
+
+/// Values of a tile at all its points, or of a plane on the way there.
+///
+/// They lie in memory explicitly: as an array of vectors they would be too many for registers, and be initialised and copied
+/// around.
+#[repr(align(64))]
+pub(super) struct Values<const N: usize>(MaybeUninit<[f32; N]>);
+
+impl<const N: usize> Values<N> {
+    pub(super) fn new() -> Values<N> {
+        Values(MaybeUninit::uninit())
+    }
+
+    pub(super) fn start(&mut self) -> *mut f32 {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+/// Values of a plane of the largest tiles.
+pub(super) const PLANE: usize = 7 * 7 * BLOCK;
 
 /// [`Inputs`] for tiles that read `A × A` voxels.
 struct Plane<'a, const A: usize> {
@@ -45,11 +71,14 @@ impl<const A: usize> Kernel for Plane<'_, A> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Inputs { shape, blocks, from, item, block, plane, values } = self.of;
-        let by_point = item.by_point(shape, blocks);
+        let Inputs { shape, blocks, from, item, block, plane, stacks, values } = self.of;
+        let by_point = item.by_slot(shape, blocks);
         let planes = shape.planes(item.depth);
         let first = item.values + (block * planes + shape.place(plane, planes)) * item.stacks.len() * BLOCK;
-        for (at, &Stack { part, first: [z, y, x] }) in item.stacks.iter().enumerate() {
+        let mut lines = Values::<PLANE>::new();
+        let lines = lines.start();
+        for at in stacks {
+            let Stack { part, first: [z, y, x] } = item.stacks[at];
             let (window, from) = from[part];
             let to = first + at * BLOCK;
             let z = shape.first_plane(z) + plane as isize;
@@ -64,62 +93,89 @@ impl<const A: usize> Kernel for Plane<'_, A> {
                 // SAFETY: the caller has V's instructions; `Winograd::run` saw that the window holds what its box
                 // reads, and a tile's place among the transformed values is this task's alone.
                 unsafe {
-                    let lines: [[V; A]; A] = if shape.is_stem() {
-                        cells(window, from, z, [y, x], lane)
+                    if shape.is_stem() {
+                        cells::<V, A>(window, from, z, [y, x], lane, lines);
                     } else {
-                        voxels(window, from, block, z, [y, x], lane)
-                    };
-                    for column in 0..A {
-                        let mut line = lines[0];
-                        for (value, row) in line.iter_mut().zip(&lines) {
-                            *value = row[column];
-                        }
-                        for (row, value) in transform::input(line).into_iter().enumerate() {
-                            value.store(values.at(to + (row * A + column) * by_point + lane));
-                        }
+                        voxels::<V, A, false>(window, from, block, z, [y, x], lane, lines);
                     }
+                    columns::<V, A, false>(lines, values.at(to + lane), by_point);
                 }
             }
         }
     }
 }
 
-/// A tile's inputs, each row at its points, from `lane` of a block on.
+/// Transforms a plane's lines along y: point `p` goes to `p · step`.
+///
+/// # Safety
+/// The CPU must have V's instructions; `lines` must hold `A × A` vectors, and there must be room for as many.
 #[inline(always)]
-unsafe fn voxels<V: Vector, const A: usize>(
+pub(super) unsafe fn columns<V: Vector, const A: usize, const BALANCED: bool>(
+    lines: *const f32,
+    to: *mut f32,
+    step: usize,
+) {
+    for column in 0..A {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let mut line = [V::splat(0.0); A];
+            for (row, value) in line.iter_mut().enumerate() {
+                *value = V::load(lines.add((row * A + column) * V::LANES));
+            }
+            let line = if BALANCED { transform::balanced_input(line) } else { transform::input(line) };
+            for (row, value) in line.into_iter().enumerate() {
+                value.store(to.add((row * A + column) * step));
+            }
+        }
+    }
+}
+
+/// Loads a tile's inputs in a plane, from `lane` of a block on, and transforms each row: `[row][point]`.
+///
+/// # Safety
+/// The CPU must have V's instructions, the window must hold what the tile reads of the layer, and `lines` must have room for
+/// `A × A` vectors.
+#[inline(always)]
+pub(super) unsafe fn voxels<V: Vector, const A: usize, const BALANCED: bool>(
     window: &Window,
     from: &[f32],
     block: usize,
     z: isize,
     corner: [usize; 2],
     lane: usize,
-) -> [[V; A]; A] {
+    lines: *mut f32,
+) {
     let [y, x] = corner.map(|at| at as isize - 1);
     let inside = |first: isize, axis: usize| {
         let end = window.layer[axis] as isize - first;
         (-first).max(0) as usize..end.clamp(0, A as isize) as usize
     };
     let (rows, columns) = (inside(y, 1), inside(x, 2));
-    // SAFETY: the caller has V's instructions, and the window holds what the tile reads of the layer.
+    // SAFETY: the caller's contract.
     unsafe {
         let zero = V::splat(0.0);
-        let mut lines = [[zero; A]; A];
-        for row in rows {
-            let at = window.at(block, [z, y + row as isize, x + columns.start as isize]) + lane;
-            let from = from.as_ptr().add(at);
+        for row in 0..A {
             let mut line = [zero; A];
-            if columns.len() == A {
-                for (at, value) in line.iter_mut().enumerate() {
-                    *value = V::load(from.add(at * BLOCK));
+            if rows.contains(&row) {
+                let at = window.at(block, [z, y + row as isize, x + columns.start as isize]) + lane;
+                let from = from.as_ptr().add(at).wrapping_sub(columns.start * BLOCK);
+                if columns.len() == A {
+                    for (at, value) in line.iter_mut().enumerate() {
+                        *value = V::load(from.add(at * BLOCK));
+                    }
+                } else {
+                    for (at, value) in line.iter_mut().enumerate() {
+                        if columns.contains(&at) {
+                            *value = V::load(from.wrapping_add(at * BLOCK));
+                        }
+                    }
                 }
-            } else {
-                for (at, value) in line[columns.clone()].iter_mut().enumerate() {
-                    *value = V::load(from.add(at * BLOCK));
-                }
+                line = if BALANCED { transform::balanced_input(line) } else { transform::input(line) };
             }
-            lines[row] = transform::input(line);
+            for (at, value) in line.into_iter().enumerate() {
+                value.store(lines.add((row * A + at) * V::LANES));
+            }
         }
-        lines
     }
 }
 
@@ -134,7 +190,8 @@ unsafe fn cells<V: Vector, const A: usize>(
     z: isize,
     corner: [usize; 2],
     lane: usize,
-) -> [[V; A]; A] {
+    lines: *mut f32,
+) {
     // Values of a cell's row, two voxels of four channels, and of one of them.
     const ROW: usize = 8;
     const VOXEL: usize = ROW / 2;
@@ -147,8 +204,7 @@ unsafe fn cells<V: Vector, const A: usize>(
     // of odd length lies a zero.
     unsafe {
         let zero = V::splat(0.0);
-        let mut lines = [[zero; A]; A];
-        for (row, to) in lines.iter_mut().enumerate() {
+        for row in 0..A {
             // Start of a row of the cells, at the first voxel that is read, if any.
             let begins = |of_cell: usize| {
                 let voxel = 2 * (y + row as isize) + of_cell as isize;
@@ -160,14 +216,15 @@ unsafe fn cells<V: Vector, const A: usize>(
             let skip = |column: usize| (column - columns.start) * ROW - if halved { VOXEL } else { 0 };
             let mut line = [zero; A];
             if V::LANES == ROW {
-                let Some(from) = begins(lane / ROW) else { continue };
-                if halved {
-                    let mut values = [0.0; ROW];
-                    values.as_mut_ptr().add(VOXEL).copy_from_nonoverlapping(from, VOXEL);
-                    line[0] = V::load(values.as_ptr());
-                }
-                for column in whole.clone() {
-                    line[column] = V::load(from.add(skip(column)));
+                if let Some(from) = begins(lane / ROW) {
+                    if halved {
+                        let mut values = [0.0; ROW];
+                        values.as_mut_ptr().add(VOXEL).copy_from_nonoverlapping(from, VOXEL);
+                        line[0] = V::load(values.as_ptr());
+                    }
+                    for column in whole.clone() {
+                        line[column] = V::load(from.add(skip(column)));
+                    }
                 }
             } else {
                 let mut values = [[0.0; BLOCK]; A];
@@ -186,8 +243,9 @@ unsafe fn cells<V: Vector, const A: usize>(
                     *value = V::load(from.as_ptr().add(lane));
                 }
             }
-            *to = transform::input(line);
+            for (at, value) in transform::input(line).into_iter().enumerate() {
+                value.store(lines.add((row * A + at) * V::LANES));
+            }
         }
-        lines
     }
 }

@@ -1,9 +1,10 @@
-//! Convolutions with fewer multiplications: Winograd's algorithm along y and x, the taps along z summed among the
-//! transformed values (Lavin and Gray 2016, <https://arxiv.org/abs/1509.09308>).
+//! Convolutions with fewer multiplications: Winograd's algorithm along y and x, with the taps along z summed among the
+//! transformed values, or along all axes (Lavin and Gray 2016, <https://arxiv.org/abs/1509.09308>).
 //!
 //! A tile is `M × M` outputs of a plane, computed from the `A²` *points* of its transformed inputs. For a 3³ kernel, a tile
 //! of 4 × 4 outputs takes 36 · 3 multiplications per input channel instead of the 16 · 27 of the direct algorithm, a quarter;
-//! so does a 7³ kernel with stride 2, whose inputs are grouped two by two along y and x ([`Shape::Stem`]). Tiles are
+//! so does a 7³ kernel with stride 2, whose inputs are grouped two by two along y and x ([`Shape::Stem`]). A tile of
+//! 4 × 4 × 4 outputs takes 216 instead of 64 · 27, an eighth ([`Shape::Cube`], `cube`). Tiles are
 //! aligned to the layer's grid, so that a box of whole tiles has the bits of the whole output.
 //!
 //! The tiles of all images and boxes are arranged as *stacks* of neighbouring planes. Inputs are transformed plane by plane
@@ -11,7 +12,9 @@
 //! the direct algorithm with tiles as columns (`outputs`), and its sums are transformed back while they are in the cache. The
 //! gradient of the weights (`gradient`) is the transpose.
 
+mod cube;
 mod gradient;
+mod halved;
 mod inputs;
 mod outputs;
 mod shape;
@@ -29,12 +32,13 @@ use super::rectifier::Rectifier;
 use super::window::{BLOCK, Window};
 use crate::ConvGeometry;
 use crate::simd::Isa;
-use crate::simd::scratch::{SharedMut, Spare};
+use crate::simd::scratch::{Lines, SharedMut, Spare};
 use inputs::Inputs;
 use outputs::Outputs;
 use rayon::prelude::*;
 use relevox_grid::Box3;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use weights::Weights;
 
 /// Approximate number of transformed inputs in memory at once: 2 MiB, most of which stay in the second-level caches until they
@@ -42,6 +46,11 @@ use weights::Weights;
 const TOGETHER: [usize; 2] = [1 << 19, 1 << 22];
 /// Products per sum from which the second value of [`TOGETHER`] applies.
 const MANY_WEIGHTS: usize = 768;
+/// Tiles along every axis whose transformed inputs are in memory at once: few enough for a third-level cache, enough that weights
+/// are read rarely.
+const CUBES: usize = 80;
+/// Number of transformed inputs of such tiles in memory at once, at least: 8 MiB.
+const LEAST_ROOM: usize = 1 << 21;
 /// Largest number of output planes per stack; beyond it the overlap of transformed planes is small.
 const DEEPEST: usize = 32;
 /// Number of a task's sums at the points: 256 KiB, which fit into a second-level cache, and 4 MiB with so many products per
@@ -51,6 +60,8 @@ const SUMS: [usize; 2] = [1 << 16, 1 << 20];
 const MANY_PRODUCTS: usize = 384;
 /// Inputs of one point, over all columns of a task, that fit into a second-level cache.
 const INPUTS: usize = 100_000;
+/// Stacks whose inputs a task transforms.
+const STACKS: usize = 4;
 /// Unused values between the inputs of two points: without them all points of a tile would map to the same lines of the
 /// first-level cache.
 const GAP: usize = 2 * BLOCK;
@@ -73,8 +84,8 @@ pub struct Winograd {
     products: usize,
     /// Input and output channels, without those that pad blocks.
     channels: [usize; 2],
-    /// `[group][point][tz][input block][channel][output]`
-    weights: Vec<f32>,
+    /// `[group][slot][tz][input block][channel][output]`
+    weights: Lines,
     bias: Vec<f32>,
 }
 
@@ -91,9 +102,9 @@ impl Winograd {
         let group = if isa.lanes() == BLOCK { out_blocks.min(2) } else { 1 };
         let mut bias = dense.bias.to_vec();
         bias.resize(out_blocks * BLOCK, 0.0);
-        let by_group = shape.points().pow(2) * shape.depth() * in_blocks * BLOCK * group * BLOCK;
+        let by_group = shape.slots() * shape.depth() * in_blocks * BLOCK * group * BLOCK;
         let groups = out_blocks.div_ceil(group.max(1));
-        let mut weights = vec![0.0; by_group * groups];
+        let mut weights = Lines::zeros(by_group * groups);
         let wide = group * BLOCK;
         weights.par_chunks_mut(by_group.max(1)).enumerate().for_each(|(at, weights)| {
             let outputs = at * wide..((at + 1) * wide).min(channels);
@@ -119,9 +130,9 @@ impl Winograd {
         self.shape.geometry()
     }
 
-    /// Returns the alignment of boxes along y and x; at the end of the layer they may be shorter.
-    pub fn grid(&self) -> usize {
-        self.shape.outputs()
+    /// Returns the alignment of boxes along each axis; at the end of the layer they may be shorter.
+    pub fn grid(&self) -> [usize; 3] {
+        self.shape.grid()
     }
 
     /// Returns the numbers of input and output channels.
@@ -135,7 +146,7 @@ impl Winograd {
     }
 
     fn points(&self) -> usize {
-        self.shape.points().pow(2)
+        self.shape.points()
     }
 
     /// Computes each job's boxes.
@@ -161,9 +172,9 @@ impl Winograd {
             parts.push(Part { residual: *residual, window: output.0, output: SharedMut::new(output.1) });
         }
         let mut items: Vec<Item> = Vec::new();
-        let room = TOGETHER[usize::from(self.products_of_sum() >= MANY_WEIGHTS)];
+        let room = self.room();
         for (depth, stacks) in stacks {
-            let by_stack = self.points() * self.shape.planes(depth) * self.in_blocks * BLOCK;
+            let by_stack = self.shape.slots() * self.shape.planes(depth) * self.in_blocks * BLOCK;
             for stacks in stacks.chunks((room / by_stack).max(1)) {
                 items.push(Item { depth, stacks: stacks.to_vec(), values: 0 });
             }
@@ -173,7 +184,7 @@ impl Winograd {
             let mut total = 0;
             let mut count = 0;
             for item in rest.iter_mut() {
-                let values = self.points() * self.by_point(item);
+                let values = self.shape.slots() * self.by_slot(item);
                 if count > 0 && total + values > room {
                     break;
                 }
@@ -187,31 +198,39 @@ impl Winograd {
         }
     }
 
-    /// Returns the number of values of one point's inputs, including the gap.
-    fn by_point(&self, item: &Item) -> usize {
-        item.by_point(self.shape, self.in_blocks)
+    /// Returns the number of values of one slot's inputs, including the gap.
+    fn by_slot(&self, item: &Item) -> usize {
+        item.by_slot(self.shape, self.in_blocks)
     }
 
     /// Transforms the inputs of some items and computes their outputs.
     fn compute(&self, inputs: &[(&Window, &[f32])], parts: &[Part<'_>], items: &[Item], values: &mut [f32]) {
         let shared = SharedMut::new(values);
-        let planes: Vec<(usize, usize, usize)> = items
+        let tasks: Vec<(usize, usize, usize, Range<usize>)> = items
             .iter()
             .enumerate()
             .flat_map(|(at, item)| {
-                let planes = self.shape.planes(item.depth);
-                (0..self.in_blocks * planes).map(move |task| (at, task / planes, task % planes))
+                let stacks = item.stacks.len();
+                // Neighbouring tiles along z share transformed planes, so that a task takes them all.
+                let (planes, runs) = match self.shape.is_deep() {
+                    true => (1, stacks.div_ceil(STACKS)),
+                    false => (self.shape.planes(item.depth), 1),
+                };
+                (0..self.in_blocks * planes * runs).map(move |task| {
+                    let (task, run) = (task / runs, task % runs);
+                    (at, task / planes, task % planes, run * stacks / runs..(run + 1) * stacks / runs)
+                })
             })
             .collect();
-        planes.into_par_iter().with_min_len(1).for_each(|(at, block, plane)| {
-            let item = &items[at];
+        tasks.into_par_iter().with_min_len(1).for_each(|(at, block, plane, stacks)| {
             self.isa.run(Inputs {
                 shape: self.shape,
                 blocks: self.in_blocks,
                 from: inputs,
-                item,
+                item: &items[at],
                 block,
                 plane,
+                stacks,
                 values: shared,
             });
         });
@@ -251,6 +270,14 @@ impl Winograd {
         });
     }
 
+    /// Returns the number of transformed inputs in memory at once.
+    fn room(&self) -> usize {
+        if self.shape.is_deep() {
+            return LEAST_ROOM.max(CUBES * self.shape.slots() * self.products_of_sum());
+        }
+        TOGETHER[usize::from(self.products_of_sum() >= MANY_WEIGHTS)]
+    }
+
     /// Returns the number of multiply-adds per sum at a point.
     fn products_of_sum(&self) -> usize {
         self.shape.depth() * self.in_blocks * BLOCK
@@ -260,6 +287,11 @@ impl Winograd {
     /// product: weights are read once for all columns, inputs once per group.
     fn task(&self, columns: usize, groups: usize) -> (usize, usize) {
         let products = self.products_of_sum();
+        if self.shape.is_deep() {
+            // A column has so many sums that those of one group fill the second-level cache: they lie in the third.
+            let tasks = 4 * rayon::current_num_threads();
+            return (columns.div_ceil(tasks.div_ceil(groups)).clamp(14, CUBES), 1);
+        }
         let sums = SUMS[usize::from(products >= MANY_PRODUCTS)] / (self.points() * self.group * BLOCK);
         // Per product a group reads 16 weights and a column, whose planes overlap, about half an input: the minimum is at
         // 32 times as many columns as groups.
@@ -293,13 +325,13 @@ struct Item {
     /// Planes of outputs.
     depth: usize,
     stacks: Vec<Stack>,
-    /// Index of its transformed inputs, `[point][block][plane][stack][channel]`, of all planes that the outputs read.
+    /// Index of its transformed inputs, `[slot][block][plane][stack][channel]`, of all planes that the outputs read.
     values: usize,
 }
 
 impl Item {
-    /// Returns the number of values of one point's inputs, including the gap.
-    fn by_point(&self, shape: Shape, blocks: usize) -> usize {
+    /// Returns the number of values of one slot's inputs, including the gap.
+    fn by_slot(&self, shape: Shape, blocks: usize) -> usize {
         shape.planes(self.depth) * self.stacks.len() * blocks * BLOCK + GAP
     }
 
@@ -328,14 +360,14 @@ pub(crate) fn pieces(shape: Shape, bounds: &Box3, blocks: usize) -> Vec<Box3> {
         return Vec::new();
     }
     // Rows of tiles of one plane that fit.
-    let room = TOGETHER[1] / (shape.points().pow(2) * BLOCK * blocks * x.len()).max(1);
+    let room = TOGETHER[1] / (shape.points() * BLOCK * blocks * x.len()).max(1);
     let outputs = |planes: usize| (1..=z.len()).rev().find(|&n| shape.planes(n) <= planes).unwrap_or(1);
     // Neighbouring planes are transformed and neighbouring rows are packed too, so boxes are deep and a few tiles high.
     let high = (room / 7).isqrt().clamp(1, y.len());
     let deep = outputs(room / high);
     let high = (room / shape.planes(deep)).clamp(1, y.len());
     let (along_z, along_y) = (z.len().div_ceil(deep), y.len().div_ceil(high));
-    let part = |of: &std::ops::Range<usize>, parts: usize, at: usize| {
+    let part = |of: &Range<usize>, parts: usize, at: usize| {
         of.start + at * of.len() / parts..of.start + (at + 1) * of.len() / parts
     };
     (0..along_z * along_y)

@@ -1,10 +1,14 @@
 //! Products at the points, and the way back from them to a layer's outputs.
 
+use super::cube::Cubes;
+use super::halved::Halves;
+use super::inputs::{PLANE, Values};
 use super::{GAP, Item, Part, Segment, Shape, Stack, Winograd, transform};
 use crate::blocked::tile::{self, Start, Work};
 use crate::blocked::window::BLOCK;
 use crate::simd::scratch::{Scratch, SharedMut};
 use crate::simd::{Kernel, Vector};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Products and outputs of some columns and groups of output blocks.
@@ -31,12 +35,14 @@ impl Kernel for Outputs<'_> {
         // SAFETY: the caller has V's instructions; sums are as long as the groups' points take.
         unsafe {
             self.products::<V>(sums, columns, by_point);
+            let back = Back { of: &self, sums, columns, by_point, way: PhantomData };
             match conv.shape {
-                Shape::Plane { outputs: 2, .. } => {
-                    V::enter(Back::<4, 2> { of: &self, sums, columns, by_point })
-                }
-                Shape::Plane { .. } => V::enter(Back::<6, 4> { of: &self, sums, columns, by_point }),
-                Shape::Stem { .. } => V::enter(Back::<7, 4> { of: &self, sums, columns, by_point }),
+                Shape::Plane { outputs: 2, .. } => V::enter(back.by::<Planes<4, 2>>()),
+                Shape::Plane { .. } => V::enter(back.by::<Planes<6, 4>>()),
+                Shape::Cube { outputs: 2 } => V::enter(back.by::<Cubes<4, 2>>()),
+                Shape::Cube { .. } => V::enter(back.by::<Cubes<6, 4>>()),
+                Shape::Halved => V::enter(back.by::<Halves>()),
+                Shape::Stem { .. } => V::enter(back.by::<Planes<7, 4>>()),
             }
         }
     }
@@ -48,29 +54,32 @@ impl Outputs<'_> {
     unsafe fn products<V: Vector>(&self, sums: &mut [f32], columns: usize, by_point: usize) {
         let conv = self.conv;
         let zeros = [0.0f32; 2 * BLOCK];
-        let depth = conv.shape.depth();
+        let (depth, slots) = (conv.shape.depth(), conv.shape.slots());
         let span = BLOCK * conv.group * BLOCK;
-        let spans = depth * conv.in_blocks;
-        let mut weights: Vec<*const f32> = Vec::with_capacity(spans);
-        let mut inputs: Vec<[*const f32; tile::MOST_ROWS]> = Vec::with_capacity(spans);
+        let by_slot = depth * conv.in_blocks * span;
+        let mut weights: Vec<*const f32> = Vec::new();
+        let mut inputs: Vec<[*const f32; tile::MOST_ROWS]> = Vec::new();
         for point in 0..conv.points() {
             for (at, group) in self.groups.clone().enumerate() {
+                let of_point = conv.shape.slots_of(point);
                 let of_point =
-                    &conv.weights[(group * conv.points() + point) * spans * span..][..spans * span];
+                    &conv.weights[(group * slots + of_point.start) * by_slot..][..of_point.len() * by_slot];
                 weights.clear();
                 weights.extend(of_point.chunks_exact(span).map(<[f32]>::as_ptr));
                 for segment in self.segments {
                     let item = &self.items[segment.item];
                     let (planes, stacks) = (conv.shape.planes(item.depth), item.stacks.len());
-                    let first = item.values + point * conv.by_point(item) + segment.first * BLOCK;
                     inputs.clear();
-                    for tz in 0..depth {
-                        let place = conv.shape.place(tz, planes);
-                        for block in 0..conv.in_blocks {
-                            // SAFETY: the transformed inputs of the item hold the columns of all planes that it sees.
-                            let from =
-                                unsafe { self.values.at(first + (block * planes + place) * stacks * BLOCK) };
-                            inputs.push([from.cast_const(); tile::MOST_ROWS]);
+                    for slot in conv.shape.slots_of(point) {
+                        let first = item.values + slot * conv.by_slot(item) + segment.first * BLOCK;
+                        for tz in 0..depth {
+                            let place = conv.shape.place(tz, planes);
+                            for block in 0..conv.in_blocks {
+                                let at = first + (block * planes + place) * stacks * BLOCK;
+                                // SAFETY: the transformed inputs of the item hold the columns of all planes that it sees.
+                                let from = unsafe { self.values.at(at) };
+                                inputs.push([from.cast_const(); tile::MOST_ROWS]);
+                            }
                         }
                     }
                     let to = (at * conv.points() + point) * by_point + segment.place * BLOCK;
@@ -94,19 +103,49 @@ impl Outputs<'_> {
 }
 
 /// Sums at the points back into outputs, with their bias, residual and ReLU.
-struct Back<'a, 'b, const A: usize, const M: usize> {
+struct Back<'a, 'b, W> {
     of: &'b Outputs<'a>,
     sums: &'b [f32],
     columns: usize,
     by_point: usize,
+    way: PhantomData<W>,
 }
 
-impl<const A: usize, const M: usize> Kernel for Back<'_, '_, A, M> {
+impl<'a, 'b> Back<'a, 'b, ()> {
+    fn by<W: Way>(self) -> Back<'a, 'b, W> {
+        let Back { of, sums, columns, by_point, .. } = self;
+        Back { of, sums, columns, by_point, way: PhantomData }
+    }
+}
+
+/// The way back from a tile's sums to its outputs.
+pub(super) trait Way {
+    /// Computes a block of one tile's outputs.
+    ///
+    /// # Safety
+    /// The CPU must have V's instructions, the tile must hold the sums of all points, and no other task may touch its outputs.
+    unsafe fn back<V: Vector>(tile: &Tile<'_>);
+}
+
+/// Tiles of `M × M` outputs of a plane.
+struct Planes<const A: usize, const M: usize>;
+
+impl<const A: usize, const M: usize> Way for Planes<A, M> {
+    #[inline(always)]
+    unsafe fn back<V: Vector>(tile: &Tile<'_>) {
+        for lane in (0..BLOCK).step_by(V::LANES) {
+            // SAFETY: the caller's contract.
+            unsafe { tile.plane::<V, A, M, false>(tile.sums(0).add(lane), tile.by_point, 0, lane) };
+        }
+    }
+}
+
+impl<W: Way> Kernel for Back<'_, '_, W> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Back { of, sums, columns, by_point } = self;
+        let Back { of, sums, columns, by_point, .. } = self;
         let conv = of.conv;
         for segment in of.segments {
             let item = &of.items[segment.item];
@@ -116,14 +155,14 @@ impl<const A: usize, const M: usize> Kernel for Back<'_, '_, A, M> {
                     for column in 0..segment.len {
                         let place = segment.first + column;
                         let Stack { part, first: [z, y, x] } = item.stacks[place % item.stacks.len()];
-                        let (part, z) = (&of.parts[part], z + place / item.stacks.len());
-                        let from = at * A * A * by_point
+                        let z = z + place / item.stacks.len() * conv.shape.deep();
+                        let from = at * conv.points() * by_point
                             + ((block - first) * columns + segment.place + column) * BLOCK;
+                        let (part, sums) = (&of.parts[part], &sums[from..]);
+                        let tile = Tile { conv, part, sums, by_point, block, first: [z, y, x] };
                         // SAFETY: the caller has V's instructions; sums hold all points of the column, and the output
                         // voxels of a tile and block are this task's alone.
-                        unsafe {
-                            tile_back::<V, A, M>(conv, part, &sums[from..], by_point, block, [z, y, x])
-                        };
+                        unsafe { W::back::<V>(&tile) };
                     }
                 }
             }
@@ -131,70 +170,124 @@ impl<const A: usize, const M: usize> Kernel for Back<'_, '_, A, M> {
     }
 }
 
-/// One block of one tile.
-///
-/// # Safety
-/// The CPU must have V's instructions; `sums` must hold all points, and no other task may touch the tile's outputs.
-#[inline(always)]
-unsafe fn tile_back<V: Vector, const A: usize, const M: usize>(
-    conv: &Winograd,
-    part: &Part<'_>,
-    sums: &[f32],
+/// One block of one tile's outputs.
+pub(super) struct Tile<'a> {
+    conv: &'a Winograd,
+    pub(super) part: &'a Part<'a>,
+    /// From those of the tile's first point on.
+    sums: &'a [f32],
     by_point: usize,
     block: usize,
-    [z, y, x]: [usize; 3],
-) {
-    let window = part.window;
-    let [_, height, width] = window.layer;
-    let (rows, columns) = (M.min(height - y), M.min(width - x));
-    let signed = |[z, y, x]: [usize; 3], stride: usize| [z, y, x].map(|at| (at * stride) as isize);
-    let residual = part.residual.as_ref().filter(|residual| block < residual.window.blocks);
-    debug_assert!(sums.len() >= (A * A - 1) * by_point + BLOCK);
-    for lane in (0..BLOCK).step_by(V::LANES) {
-        // SAFETY: the caller's contract; voxels outside the layer are left out.
+    /// First voxel.
+    pub(super) first: [usize; 3],
+}
+
+impl Tile<'_> {
+    /// Computes the outputs of a plane from its points, the `p`-th of which is at `p · step`.
+    ///
+    /// # Safety
+    /// The CPU must have V's instructions, all points must be held, and no other task may touch the tile's outputs.
+    #[inline(always)]
+    pub(super) unsafe fn plane<V: Vector, const A: usize, const M: usize, const BALANCED: bool>(
+        &self,
+        points: *const f32,
+        step: usize,
+        z: usize,
+        lane: usize,
+    ) {
+        let mut lines = Values::<PLANE>::new();
+        let lines = lines.start();
+        // SAFETY: the caller's contract.
         unsafe {
-            let zero = V::splat(0.0);
-            let bias = V::load(conv.bias.as_ptr().add(block * BLOCK + lane));
-            let mut lines = [[zero; A]; M];
             for column in 0..A {
-                let mut line = [zero; A];
+                let mut line = [V::splat(0.0); A];
                 for (row, value) in line.iter_mut().enumerate() {
-                    *value = V::load(sums.as_ptr().add((row * A + column) * by_point + lane));
+                    *value = V::load(points.add((row * A + column) * step));
                 }
-                let back: [V; M] = transform::output(line);
-                for (line, value) in lines.iter_mut().zip(back) {
-                    line[column] = value;
+                let back: [V; M] =
+                    if BALANCED { transform::balanced_output(line) } else { transform::output(line) };
+                for (row, value) in back.into_iter().enumerate() {
+                    value.store(lines.add((row * A + column) * V::LANES));
                 }
             }
-            for (row, line) in lines.into_iter().enumerate().take(rows) {
-                let voxel = [z, y + row, x];
-                let to = part.output.at(window.at(block, signed(voxel, 1)) + lane);
-                let back: [V; M] = transform::output(line);
-                for (column, value) in back.into_iter().enumerate().take(columns) {
-                    let mut value = value.add(bias);
-                    if let Some(residual) = residual {
-                        let at = signed([z, y + row, x + column], residual.stride);
-                        let at = residual.window.at(block, at) + lane;
-                        value = value.add(V::load(residual.values.as_ptr().add(at)));
-                    }
-                    value = conv.rectifier.apply(value);
-                    value.store(to.add(column * BLOCK));
+            for row in 0..M {
+                let mut line = [V::splat(0.0); A];
+                for (column, value) in line.iter_mut().enumerate() {
+                    *value = V::load(lines.add((row * A + column) * V::LANES));
                 }
+                let back: [V; M] =
+                    if BALANCED { transform::balanced_output(line) } else { transform::output(line) };
+                self.finish_row::<V, M>(z, row, lane, back);
+            }
+            if lane == 0 {
+                self.clear_halos(z, M);
             }
         }
     }
-    // The zeros around a row belong to the tiles at its ends.
-    let halo = (-window.start[2]).max(0) as usize;
-    let after = (window.start[2] + window.size[2] as isize - width as isize).max(0) as usize;
-    for row in 0..rows {
-        let at = |x: usize| window.at(block, signed([z, y + row, x], 1));
-        // SAFETY: as above; the window holds what lies beside its rows' ends.
+
+    /// Returns the sums at a point.
+    pub(super) fn sums(&self, point: usize) -> *const f32 {
+        self.sums[point * self.by_point..][..BLOCK].as_ptr()
+    }
+
+    /// Writes a row of outputs, of those inside the layer.
+    ///
+    /// # Safety
+    /// See [`Tile::plane`].
+    #[inline(always)]
+    pub(super) unsafe fn finish_row<V: Vector, const M: usize>(
+        &self,
+        plane: usize,
+        row: usize,
+        lane: usize,
+        values: [V; M],
+    ) {
+        let Tile { conv, part, block, first: [z, y, x], .. } = *self;
+        let [_, height, width] = part.window.layer;
+        if row >= height - y {
+            return;
+        }
+        let signed = |[z, y, x]: [usize; 3], stride: usize| [z, y, x].map(|at| (at * stride) as isize);
+        let residual = part.residual.as_ref().filter(|residual| block < residual.window.blocks);
+        // SAFETY: the caller's contract; voxels outside the layer are left out.
         unsafe {
-            if x == 0 && halo > 0 {
-                part.output.at(at(0) - halo * BLOCK).write_bytes(0, halo * BLOCK);
+            let bias = V::load(conv.bias.as_ptr().add(block * BLOCK + lane));
+            let to = part.output.at(part.window.at(block, signed([z + plane, y + row, x], 1)) + lane);
+            for (column, value) in values.into_iter().enumerate().take(width - x) {
+                let mut value = value.add(bias);
+                if let Some(residual) = residual {
+                    let at = signed([z + plane, y + row, x + column], residual.stride);
+                    let at = residual.window.at(block, at) + lane;
+                    value = value.add(V::load(residual.values.as_ptr().add(at)));
+                }
+                value = conv.rectifier.apply(value);
+                value.store(to.add(column * BLOCK));
             }
-            if x + columns == width && after > 0 {
-                part.output.at(at(width - 1) + BLOCK).write_bytes(0, after * BLOCK);
+        }
+    }
+
+    /// Writes the zeros around rows, which belong to the tiles at their ends.
+    ///
+    /// # Safety
+    /// See [`Tile::plane`].
+    #[inline(always)]
+    pub(super) unsafe fn clear_halos(&self, plane: usize, outputs: usize) {
+        let Tile { part, block, first: [z, y, x], .. } = *self;
+        let window = part.window;
+        let [_, height, width] = window.layer;
+        let columns = outputs.min(width - x);
+        let halo = (-window.start[2]).max(0) as usize;
+        let after = (window.start[2] + window.size[2] as isize - width as isize).max(0) as usize;
+        for row in 0..outputs.min(height - y) {
+            let at = |x: usize| window.at(block, [z + plane, y + row, x].map(|at| at as isize));
+            // SAFETY: the caller's contract; the window holds what lies beside its rows' ends.
+            unsafe {
+                if x == 0 && halo > 0 {
+                    part.output.at(at(0) - halo * BLOCK).write_bytes(0, halo * BLOCK);
+                }
+                if x + columns == width && after > 0 {
+                    part.output.at(at(width - 1) + BLOCK).write_bytes(0, after * BLOCK);
+                }
             }
         }
     }

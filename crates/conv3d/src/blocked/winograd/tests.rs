@@ -6,18 +6,29 @@ use super::*;
 use proptest::prelude::*;
 use std::ops::Range;
 
+/// Shapes of tiles.
+fn shapes() -> impl Strategy<Value = Shape> {
+    let depth = || prop::sample::select(vec![1usize, 3, 5, 7]);
+    let outputs = || prop::sample::select(vec![2usize, 4]);
+    prop_oneof![
+        (outputs(), depth()).prop_map(|(outputs, depth)| Shape::Plane { outputs, depth }),
+        outputs().prop_map(|outputs| Shape::Cube { outputs }),
+        Just(Shape::Halved),
+        (depth(), 1usize..3).prop_map(|(depth, stride)| Shape::Stem { depth, stride }),
+    ]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(72))]
 
     #[test]
     fn it_is_the_direct_form(
-        stem in any::<bool>(), depth in prop::sample::select(vec![1usize, 3, 5, 7]), stride in 1usize..3, from in 1usize..50, to in 1usize..40, size in [1usize..12, 1usize..15, 1usize..19], four in any::<bool>(),
+        shape in shapes(), from in 1usize..50, to in 1usize..40, size in [1usize..12, 1usize..15, 1usize..19], odd in any::<bool>(),
         residual in prop::option::of(1usize..3), rectifier in rectifiers(), images in 1usize..4,
         corners in prop::array::uniform6(0.0f64..1.0), seed in any::<u64>(),
     ) {
-        let shape =
-            if stem { Shape::Stem { depth, stride } } else { Shape::Plane { outputs: if four { 4 } else { 2 }, depth } };
-        let (from, size) = if stem { (4, size.map(|n| 2 * n - usize::from(four))) } else { (from, size) };
+        let stem = shape.is_stem();
+        let (from, size) = if stem { (4, size.map(|n| 2 * n - usize::from(odd))) } else { (from, size) };
         let geometry = shape.geometry();
         let (weights, bias) = (values(shape.taps() * from * to, seed), values(to, seed ^ 1));
         let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
@@ -38,12 +49,11 @@ proptest! {
             (window, values, stride)
         });
         let residual = residual.as_ref().map(|(window, values, stride)| Residual { window, values, stride: *stride });
-        let tile = shape.outputs();
         let whole = Box3::whole(size);
         let bounds: Box3 = std::array::from_fn(|axis| {
             let n = size[axis] as f64;
             let (first, len) = ((corners[axis] * n) as usize, corners[axis + 3] * (1.0 - corners[axis]) * n);
-            let grid = if axis == 0 { 1 } else { tile };
+            let grid = shape.grid()[axis];
             let end = (first + 1 + len as usize).next_multiple_of(grid).min(size[axis]);
             first / grid * grid..end
         })
@@ -119,7 +129,7 @@ impl Layer {
     fn new(
         lanes: &Lanes,
         geometry: ConvGeometry,
-        grid: usize,
+        grid: [usize; 3],
         size: [usize; 3],
         out_blocks: usize,
         seed: u64,
@@ -140,14 +150,18 @@ impl Layer {
         };
         let [depth, height, width] = size;
         let mut boxes = Vec::new();
-        if grid == 1 {
+        if grid == [1; 3] {
             for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))).step_by(3) {
                 boxes.push([z..z + 1, y..y + 1, part(0..width)].into());
             }
         } else {
-            let tiles = |n: usize| (0..n).step_by(grid).map(move |first| first..(first + grid).min(n));
-            for (y, x) in tiles(height).flat_map(|y| tiles(width).map(move |x| (y.clone(), x))).step_by(2) {
-                boxes.push([part(0..depth), y, x].into());
+            let [deep, high, wide] = grid;
+            let tiles = |n: usize, by: usize| (0..n).step_by(by).map(move |first| first..(first + by).min(n));
+            let columns = tiles(height, high).flat_map(|y| tiles(width, wide).map(move |x| (y.clone(), x)));
+            for (y, x) in columns.step_by(2) {
+                let planes = part(0..depth);
+                let planes = planes.start / deep * deep..planes.end.next_multiple_of(deep).min(depth);
+                boxes.push([planes, y, x].into());
             }
         }
         Layer { size, input: (input, image), output, boxes }
@@ -182,10 +196,10 @@ proptest! {
 
     #[test]
     fn boxes_of_several_layers_are_the_bits_of_each(
-        stem in any::<bool>(), depth in prop::sample::select(vec![1usize, 3, 7]), from in 1usize..40, to in 1usize..40, deep in 33usize..75,
+        shape in shapes(), from in 1usize..40, to in 1usize..40, deep in 33usize..75,
         sizes in prop::array::uniform3([1usize..14, 1usize..15, 1usize..19]), seed in any::<u64>(),
     ) {
-        let shape = if stem { Shape::Stem { depth, stride: 2 } } else { Shape::Plane { outputs: 4, depth } };
+        let stem = shape.is_stem();
         let from = if stem { 4 } else { from };
         let geometry = shape.geometry();
         let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
@@ -197,8 +211,8 @@ proptest! {
         for isa in Isa::available() {
             let winograd = Winograd::new(isa, shape, &lanes, dense, Rectifier::Relu);
             let direct = Convolution::new(isa, geometry, &lanes, dense).rectified(Rectifier::Relu);
-            let forms: [(usize, Run<'_>); 2] =
-                [(shape.outputs(), &|jobs| winograd.run(jobs)), (1, &|jobs| direct.run(jobs))];
+            let forms: [([usize; 3], Run<'_>); 2] =
+                [(shape.grid(), &|jobs| winograd.run(jobs)), ([1; 3], &|jobs| direct.run(jobs))];
             for (grid, run) in forms {
                 let layers: Vec<Layer> = sizes
                     .iter()

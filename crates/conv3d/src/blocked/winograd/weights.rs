@@ -1,6 +1,6 @@
 //! Weights at the points.
 
-use super::{Shape, transform};
+use super::{Shape, cube, halved, transform};
 use crate::blocked::lanes::Lanes;
 use crate::blocked::window::BLOCK;
 use crate::simd::{Kernel, Vector};
@@ -16,7 +16,7 @@ pub(super) struct Weights<'a> {
     pub(super) outputs: Range<usize>,
     /// Outputs that lie side by side, those that only fill up included.
     pub(super) wide: usize,
-    /// `[point][tz][input block][channel][output]`
+    /// `[slot][tz][input block][channel][output]`
     pub(super) weights: &'a mut [f32],
 }
 
@@ -27,10 +27,13 @@ impl Kernel for Weights<'_> {
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the caller has V's instructions.
         unsafe {
-            match self.shape.points() {
-                4 => V::enter(Points::<4, 3> { of: self }),
-                6 => V::enter(Points::<6, 3> { of: self }),
-                _ => V::enter(Points::<7, 4> { of: self }),
+            match self.shape {
+                Shape::Plane { outputs: 2, .. } => V::enter(Points::<4, 3> { of: self }),
+                Shape::Plane { .. } => V::enter(Points::<6, 3> { of: self }),
+                Shape::Cube { outputs: 2 } => V::enter(cube::Kernels::<4> { of: self }),
+                Shape::Cube { .. } => V::enter(cube::Kernels::<6> { of: self }),
+                Shape::Halved => V::enter(halved::Kernels { of: self }),
+                Shape::Stem { .. } => V::enter(Points::<7, 4> { of: self }),
             }
         }
     }

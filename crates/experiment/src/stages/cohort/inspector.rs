@@ -12,8 +12,8 @@ use crate::config::ValidConfig;
 use crate::failure::InputError;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::{Inputs, hash_bytes, hash_file};
-use crate::stages::studies::StudyCache;
+use crate::run::{Inputs, hash_bytes};
+use crate::stages::studies::{HashedFile, StudyCache};
 
 /// Content hashes of a case's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Inspector {
     pub fn inspect(&mut self, cases: &[CohortCase]) -> anyhow::Result<Vec<LeftOut>> {
         let new: Vec<&CohortCase> = cases.iter().filter(|case| !self.rows.contains_key(case.id())).collect();
         let progress = Progress::start("cohort: check", new.len(), "cases");
-        let hashed: Vec<(&CohortCase, Result<Hashes, String>)> = new
+        let hashed: Vec<(&CohortCase, Result<HashedCase, String>)> = new
             .into_par_iter()
             .map(|case| {
                 interrupt::check()?;
@@ -71,7 +71,8 @@ impl Inspector {
         for (case, hashes) in hashed {
             let id = case.id().to_owned();
             match hashes {
-                Ok(hashes) => {
+                Ok((hashes, files)) => {
+                    self.studies.set_hashed(&id, files);
                     match self.stored.get(&id).filter(|row| self.is_current(row, &hashes)) {
                         Some(row) => drop(self.rows.insert(id.clone(), row.clone())),
                         None => unread.push(case),
@@ -143,13 +144,18 @@ fn files(hashes: &Hashes) -> String {
     hash_bytes(format!("{} {seg}", hashes.sequences).as_bytes())
 }
 
+/// Content hashes of a case, and its files as they were hashed.
+type HashedCase = (Hashes, Vec<HashedFile>);
+
 /// Hashes the files of a case, or returns why one can't be read.
-fn hash_case(case: &CohortCase) -> anyhow::Result<Result<Hashes, String>> {
-    let hash = || -> anyhow::Result<Hashes> {
-        let files = case.files.sequences.iter();
-        let sequences: Vec<String> = files.map(|(_, file)| hash_scan(file)).collect::<Result<_, _>>()?;
-        let seg = case.files.segmentation.as_ref().map(hash_scan).transpose()?;
-        Ok(Hashes { sequences: hash_bytes(sequences.join(" ").as_bytes()), seg })
+fn hash_case(case: &CohortCase) -> anyhow::Result<Result<HashedCase, String>> {
+    let hash = || -> anyhow::Result<HashedCase> {
+        let mut files = Vec::new();
+        let sequences = case.files.sequences.iter();
+        let sequences: Vec<String> =
+            sequences.map(|(_, file)| hash_scan(file, &mut files)).collect::<Result<_, _>>()?;
+        let seg = case.files.segmentation.as_ref().map(|file| hash_scan(file, &mut files)).transpose()?;
+        Ok((Hashes { sequences: hash_bytes(sequences.join(" ").as_bytes()), seg }, files))
     };
     match hash() {
         Err(error) if error.is::<InputError>() => Ok(Err(error.to_string())),
@@ -157,15 +163,19 @@ fn hash_case(case: &CohortCase) -> anyhow::Result<Result<Hashes, String>> {
     }
 }
 
-/// Hashes the content of a scan, with the index of its volume in a 4D file.
-fn hash_scan(scan: &ScanFile) -> anyhow::Result<String> {
-    let hashes: Vec<String> =
-        scan.files().iter().map(|path| hash_file(path)).collect::<anyhow::Result<_>>()?;
-    let hash = match hashes.as_slice() {
-        [hash] => hash.clone(),
+/// Hashes the content of a scan, with the index of its volume in a 4D file, and adds its files.
+fn hash_scan(scan: &ScanFile, files: &mut Vec<HashedFile>) -> anyhow::Result<String> {
+    let hashed: Vec<HashedFile> =
+        scan.files().into_iter().map(HashedFile::read).collect::<anyhow::Result<_>>()?;
+    let hash = match hashed.as_slice() {
+        [single] => single.sha256.clone(),
         // A pair of header and voxels.
-        _ => hash_bytes(hashes.join(" ").as_bytes()),
+        all => {
+            let hashes: Vec<&str> = all.iter().map(|file| file.sha256.as_str()).collect();
+            hash_bytes(hashes.join(" ").as_bytes())
+        }
     };
+    files.extend(hashed);
     Ok(scan.volume.map_or(hash.clone(), |volume| format!("{hash}#{volume}")))
 }
 
@@ -204,5 +214,41 @@ mod tests {
         assert_eq!(next.inspect(&cases).unwrap().len(), 2);
         assert_eq!(next.rows["b"], inspector.rows["b"]);
         assert!(!next.used("a") && !next.used("b"));
+    }
+    #[test]
+    fn a_scan_that_was_changed_after_it_was_hashed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let scan = folder.path().join("scan.nii");
+        let geometry = relevox_volume::Geometry::axis_aligned([8; 3], [1.0; 3]);
+        let write = |value: f32| {
+            let voxels = ndarray::Array3::from_shape_fn([8; 3], |(z, y, x)| value + (z * y * x) as f32);
+            let volume = relevox_volume::Volume { voxels, geometry: geometry.clone() };
+            relevox_volume::nifti::write(&scan, &volume).unwrap();
+        };
+        write(0.0);
+        let cases = [case("a", &scan)];
+        let config = Layers { set: vec!["preprocess.crop=[8, 8, 8]".to_owned()], ..Layers::default() };
+        let config = config.resolve().unwrap().config;
+        let hashed = || {
+            let mut inspector = Inspector::new(&config, folder.path(), &cases);
+            assert!(inspector.inspect(&cases).unwrap().is_empty());
+            // As in a later command, which reads nothing at first.
+            let mut studies = StudyCache::new(&cases, config.preprocess());
+            studies.set_hashed("a", hash_case(&cases[0]).unwrap().unwrap().1);
+            studies
+        };
+        hashed().get("a").unwrap();
+        let studies = hashed();
+        write(1.0);
+        let error = studies.get("a").unwrap_err();
+        assert!(error.is::<InputError>() && error.to_string().contains("was changed while"), "{error}");
+        // Written again with the same content, and read in part.
+        write(0.0);
+        studies.get("a").unwrap();
+        let studies = hashed();
+        std::fs::write(&scan, b"half").unwrap();
+        assert!(studies.get("a").unwrap_err().to_string().contains("was changed while"));
+        // A file that is no scan when it is hashed is left out.
+        assert_eq!(Inspector::new(&config, folder.path(), &cases).inspect(&cases).unwrap().len(), 1);
     }
 }

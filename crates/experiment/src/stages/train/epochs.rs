@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::Context;
+use relevox_models::Error;
 use relevox_models::train::{EpochRecord, Examples, Phase, Step, Trainer};
 use relevox_volume::Split;
 
@@ -11,16 +12,16 @@ use super::images::Images;
 use super::member::Member;
 use crate::config::EpochSelection;
 use crate::interrupt;
-use crate::progress::Progress;
-use crate::run::replace;
+use crate::progress::{Progress, print_status};
+use crate::run::{Inputs, replace};
 use crate::stages::network::network_config;
 use crate::stages::session::Session;
 
-/// Trains one network for its remaining epochs, and copies the weights of the selected epoch.
+/// Trains one network for its remaining epochs, and copies the weights of the selected epoch. `inputs` are those of the network's folder.
 ///
 /// # Errors
 /// Returns an error if a scan can't be read, the loss is not finite, or a file can't be written.
-pub(super) fn train_member(session: &Session, member: &Member) -> anyhow::Result<()> {
+pub(super) fn train_member(session: &Session, member: &Member, inputs: &Inputs) -> anyhow::Result<()> {
     let (run, config) = (&session.run, &session.config);
     let images = |split| Images::new(&session.scans, split, config, member);
     let (train, validation) = (images(Split::Train), images(Split::Validation));
@@ -35,11 +36,19 @@ pub(super) fn train_member(session: &Session, member: &Member) -> anyhow::Result
     if let Some(folder) = last.parent() {
         fs::create_dir_all(folder).context("creating the classifier's folder")?;
     }
-    let mut trainer = if last.exists() {
-        Trainer::resume(&last, &settings, &session.device)?
-    } else {
-        let preprocess = serde_json::to_value(&config.preprocess)?;
-        Trainer::new(&network_config(config), &settings, preprocess, &session.device)?
+    let resumed = match last.exists().then(|| Trainer::resume(&last, &settings, &session.device)) {
+        Some(Err(error @ Error::Format { .. })) => {
+            print_status(format!("{error}; training again from the first epoch"));
+            None
+        }
+        other => other.transpose()?,
+    };
+    let mut trainer = match resumed {
+        Some(trainer) => trainer,
+        None => {
+            let preprocess = serde_json::to_value(&config.preprocess)?;
+            Trainer::new(&network_config(config), &settings, preprocess, &session.device)?
+        }
     };
     let epochs = settings.epochs - trainer.epoch();
     let progress = Progress::start(member.title(), epochs * train.len().div_ceil(settings.batch), "steps");
@@ -67,7 +76,9 @@ pub(super) fn train_member(session: &Session, member: &Member) -> anyhow::Result
             record.validation_loss,
             record.validation_accuracy
         ));
-        trainer.save_weights(&run.path(&member.epoch(record.epoch)))?;
+        let weights = member.epoch(record.epoch);
+        trainer.save_weights(&run.path(&weights))?;
+        run.list_written(&member.folder(), inputs, &weights)?;
         replace(&history, &history_csv(trainer.history(), &validation)?)?;
         // Written last, so that the files of every epoch it contains exist.
         trainer.save_state(&last)?;

@@ -11,6 +11,11 @@ pub(super) fn folder_of(number: usize) -> String {
     format!("{FOLDER}/network-{number}")
 }
 
+/// Number of the network whose folder has this name; `None` for another name.
+pub(super) fn number_of(name: &str) -> Option<usize> {
+    name.strip_prefix("network-")?.parse().ok()
+}
+
 /// A network of the ensemble.
 ///
 /// Networks differ in the seeds of their initial weights, batch order and augmentation. The first equals the network of
@@ -39,12 +44,6 @@ impl Member {
 
     fn file(&self, name: &str) -> String {
         format!("{}/{name}", self.folder())
-    }
-
-    /// Returns all files that a finished training lists: the weights of every epoch and of the selected one, and the history.
-    pub(super) fn files(&self, epochs: usize) -> Vec<String> {
-        let weights = (1..=epochs).map(|epoch| self.epoch(epoch));
-        weights.chain([self.best(), self.history()]).collect()
     }
 
     /// Artefact with the weights of the selected epoch.

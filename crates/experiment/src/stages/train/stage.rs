@@ -1,14 +1,12 @@
 //! The stage: training, predictions and the brightness control.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
-
 use super::epochs::train_member;
-use super::member::{FOLDER, Member, folder_of};
+use super::former::discard_former;
+use super::member::{FOLDER, Member};
 use super::weights::selected_hash;
-use crate::run::{Inputs, Run, SIDECAR, State, unavailable};
+use crate::run::{Inputs, State, unavailable};
 use crate::stages::session::Session;
 use crate::stages::work::Work;
 use crate::stages::{predict, shortcut};
@@ -55,7 +53,7 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
     let (run, members) = (&session.run, Member::all(&session.config));
     let mut work = Work::default();
     if run.share.is_whole() {
-        discard_others(run, &members)?;
+        discard_former(run, &members)?;
     }
     for member in run.share.of(&members) {
         work.count(train(session, member)?);
@@ -64,9 +62,7 @@ pub fn run(session: &Session) -> anyhow::Result<Work> {
         return Ok(work);
     }
     let hash = selected_hash(session)?;
-    work.count(predict::make(session, &hash)?);
-    work.count(predict::make_empty(session, &hash)?);
-    Ok(work + shortcut::run(session)?)
+    Ok(work + predict::run(session, &hash)? + shortcut::run(session)?)
 }
 
 /// Trains a network unless it is current, and returns true if it was trained.
@@ -76,40 +72,17 @@ fn train(session: &Session, member: &Member) -> anyhow::Result<bool> {
     if state == State::Current {
         return Ok(false);
     }
-    let epochs = session.config.classifier.epochs;
+    let epochs = 1..=session.config.classifier.epochs;
+    let checkpoints: Vec<String> = epochs.map(|epoch| member.epoch(epoch)).collect();
     // Other files than the checkpoints can be restored from the trainer's state.
     let restorable = matches!(state, State::Incomplete(_))
-        && (1..=epochs).all(|epoch| run.path(&member.epoch(epoch)).exists())
+        && checkpoints.iter().all(|weights| run.path(weights).exists())
         && run.path(&member.last()).exists();
     if state != State::InProgress && !restorable {
-        run.discard(&folder)?;
+        run.discard_outdated(&folder, &state)?;
     }
     run.begin(&folder, &inputs)?;
-    train_member(session, member)?;
-    run.finish(&folder, &inputs, member.files(epochs))?;
+    train_member(session, member, &inputs)?;
+    run.finish(&folder, &inputs, checkpoints, vec![member.best(), member.history()])?;
     Ok(true)
-}
-
-/// Removes networks that an earlier configuration had: with another number of networks, they are others' files.
-fn discard_others(run: &Run, members: &[Member]) -> anyhow::Result<()> {
-    let folder = run.path(FOLDER);
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    let single = format!("{FOLDER}{SIDECAR}");
-    if members.len() > 1 && run.path(&single).exists() {
-        return run.discard(FOLDER);
-    }
-    let entries = fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
-    for entry in entries {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let Some(number) = name.strip_prefix("network-").and_then(|number| number.parse::<usize>().ok())
-        else {
-            continue;
-        };
-        if members.len() == 1 || number > members.len() {
-            run.discard(&folder_of(number))?;
-        }
-    }
-    Ok(())
 }

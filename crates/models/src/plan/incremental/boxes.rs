@@ -192,10 +192,10 @@ fn boxes_of_rows(outputs: Box3, rows: &[Range<usize>]) -> Vec<Box3> {
 }
 
 /// Returns boxes of whole tiles that contain the ranges of a box's rows: for each position of a tile, the planes from the
-/// first to the last in which it is needed.
+/// first to the last in which it is needed, in whole tiles.
 fn boxes_of_tiles(outputs: Box3, rows: &[Range<usize>], step: &Step, size: [usize; 3]) -> Vec<Box3> {
     let [z, y, x] = outputs.ranges();
-    let [_, high, wide] = step.work.grid();
+    let [deep, high, wide] = step.work.grid();
     let mut boxes = Vec::new();
     for tile_y in y.clone().step_by(high) {
         let tile_y = tile_y..(tile_y + high).min(y.end);
@@ -213,6 +213,7 @@ fn boxes_of_tiles(outputs: Box3, rows: &[Range<usize>], step: &Step, size: [usiz
         for (tile, planes) in planes.into_iter().enumerate() {
             let Some(planes) = planes else { continue };
             let start = x.start + tile * wide;
+            let planes = planes.start / deep * deep..planes.end.next_multiple_of(deep).min(size[0]);
             boxes.push([planes, tile_y.clone(), start..(start + wide).min(size[2])].into());
         }
     }

@@ -21,6 +21,7 @@ use super::program::{Arrangement, End, Program, Step};
 use super::separate::separate;
 use crate::Error;
 use boxes::{Boxes, Differs, hull};
+use conv3d::blocked::Lines;
 use conv3d::blocked::job::{Job, Residual};
 use conv3d::blocked::window::Window;
 use costs::Clock;
@@ -46,12 +47,12 @@ pub struct Cache {
     /// Whether each buffer is cached.
     cached: Vec<bool>,
     /// Values of each slot of the arrangement; empty if it is not cached.
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Lines>,
     outputs: Option<Vec<f32>>,
     /// Bytes for patches that are computed at once; a single patch may take more.
     working: usize,
     /// Reused memory of patches.
-    spare: Mutex<Vec<Vec<Vec<f32>>>>,
+    spare: Mutex<Vec<Vec<Lines>>>,
     clock: Mutex<Clock>,
 }
 
@@ -96,7 +97,7 @@ impl Plan {
         let working = memory / 5;
         let cached = choose(&self.program, &arrangement.buffer_lens, (memory - working) / size_of::<f32>());
         arrangement.keep(&self.program, &cached);
-        let mut slots: Vec<Vec<f32>> = arrangement.slot_lens.iter().map(|&len| vec![0.0; len]).collect();
+        let mut slots: Vec<Lines> = arrangement.slot_lens.iter().map(|&len| Lines::zeros(len)).collect();
         self.pack(&arrangement, image, size, &mut slots);
         for step in &self.program.steps {
             self.step(&arrangement, step, 1, &mut slots);
@@ -111,7 +112,7 @@ impl Plan {
         for (&slot, _) in arrangement.slots.iter().zip(&cached).filter(|(_, cached)| **cached) {
             wanted[slot] = true;
         }
-        slots.iter_mut().zip(wanted).filter(|(_, wanted)| !wanted).for_each(|(slot, _)| *slot = Vec::new());
+        slots.iter_mut().zip(wanted).filter(|(_, wanted)| !wanted).for_each(|(slot, _)| *slot = Lines::new());
         Ok(Cache { size, arrangement, cached, slots, outputs, working, spare: Mutex::default(), clock })
     }
 
@@ -366,7 +367,7 @@ impl Plan {
     /// Computes the boxes of a step.
     fn step_boxes(&self, at: usize, step: &Step, working: &mut [Working]) {
         let place = self.program.layers[step.output];
-        let mut written: Vec<Vec<f32>> =
+        let mut written: Vec<Lines> =
             working.iter_mut().map(|working| std::mem::take(&mut working.buffers[place.buffer])).collect();
         let shown: &[Working] = working;
         let mut jobs: Vec<Job<'_>> = shown

@@ -3,6 +3,7 @@
 use super::Cache;
 use super::boxes::Boxes;
 use crate::plan::program::Program;
+use conv3d::blocked::Lines;
 use conv3d::blocked::window::Window;
 use relevox_grid::Box3;
 use std::ops::Range;
@@ -14,12 +15,12 @@ pub(super) struct Working {
     /// Window of each layer of which a box is needed.
     pub(super) windows: Vec<Option<Window>>,
     /// Values of each buffer.
-    pub(super) buffers: Vec<Vec<f32>>,
+    pub(super) buffers: Vec<Lines>,
 }
 
 impl Working {
     /// Lays out the boxes in the memory of an earlier patch.
-    pub(super) fn new(program: &Program, cache: &Cache, boxes: Boxes, mut buffers: Vec<Vec<f32>>) -> Working {
+    pub(super) fn new(program: &Program, cache: &Cache, boxes: Boxes, mut buffers: Vec<Lines>) -> Working {
         let windows: Vec<Option<Window>> = program
             .layers
             .iter()
@@ -29,10 +30,10 @@ impl Working {
                 Some(Window::new(whole.layer, *held, whole.blocks, whole.pitch))
             })
             .collect();
-        buffers.resize_with(program.buffers.len(), Vec::new);
+        buffers.resize_with(program.buffers.len(), Lines::new);
         for (buffer, len) in buffers.iter_mut().zip(lens(program, &boxes.held)) {
             if buffer.len() < len {
-                *buffer = vec![0.0; len];
+                *buffer = Lines::zeros(len);
             }
         }
         Working { boxes, windows, buffers }

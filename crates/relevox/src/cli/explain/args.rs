@@ -123,6 +123,11 @@ pub struct ExplainArgs {
     /// contract's or the run's, else 0.1].
     #[arg(help_heading = "Regions", long, conflicts_with = "labels")]
     pub compactness: Option<f64>,
+    /// Partitions that the method averaged averages with the regions, as sequence:count, of the same compactness; of a tensor,
+    /// channels by index or name [default: t2:100,flair:250 as in the experiment, as far as the network has them; if none are
+    /// left, 5/2 of the regions of the same sequence].
+    #[arg(help_heading = "Regions", long, value_delimiter = ',', value_name = "S:N,…", value_parser = partition)]
+    pub partitions: Vec<(String, usize)>,
     /// Whether only the brain is segmented [default: the contract's or the run's, else true].
     #[arg(help_heading = "Regions", long, conflicts_with = "labels", value_name = "BOOL")]
     pub masked: Option<bool>,
@@ -188,6 +193,14 @@ fn answer(text: &str) -> Result<Answer, String> {
     }
     let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
     share.map(Answer::Share).ok_or_else(|| "expected a share above 0 and at most 1, or predicted".to_owned())
+}
+
+fn partition(text: &str) -> Result<(String, usize), String> {
+    let parsed = text.trim().rsplit_once(':').and_then(|(name, count)| Some((name, count.parse().ok()?)));
+    match parsed {
+        Some((name, count)) if !name.is_empty() && count > 0 => Ok((name.to_owned(), count)),
+        _ => Err("expected a sequence and a number of regions, such as flair:250".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

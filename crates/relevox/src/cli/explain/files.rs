@@ -20,6 +20,11 @@ pub(super) fn array(method: Method) -> String {
     format!("{method}.npy")
 }
 
+/// The table of a method, of a case by its BIDS name or not.
+pub(super) fn table(bids: bool, case: &str, method: Method) -> String {
+    if bids { Explanation::bids_table(case, method) } else { format!("{method}.csv") }
+}
+
 /// The map of one sequence of a tensor.
 pub(super) fn array_of_sequence(sequence: &str) -> String {
     format!("{}-{sequence}.npy", Method::Perturb)

@@ -53,7 +53,7 @@ pub fn run(args: &ExplainArgs, device: &DeviceOptions) -> anyhow::Result<()> {
     let result = match &args.tensor {
         Some(tensor) => {
             let subject = tensor::open(&work, tensor, device, &mut notes)?;
-            one::explain(&work, subject, &args.out, notes)?
+            one::explain(&work, &subject, &args.out, notes)?.1
         }
         None if args.scans.are_several() => several::explain(&work, device, notes)?,
         None => {
@@ -61,7 +61,8 @@ pub fn run(args: &ExplainArgs, device: &DeviceOptions) -> anyhow::Result<()> {
             let sequences = scans.preprocess().sequences();
             let mut cases = args.scans.files(sequences, &mut |line| notes.warn(line))?;
             let case = cases.swap_remove(0);
-            one::explain(&work, scans.open(&work, case, &args.out, &mut notes)?, &args.out, notes)?
+            let subject = scans.open(&work, case, &args.out, &mut notes)?;
+            one::explain(&work, &subject, &args.out, notes)?.1
         }
     };
     if args.bids_derivatives {

@@ -19,38 +19,39 @@ use super::notes::Notes;
 use super::pictures::Pictures;
 use super::subject::Subject;
 use super::work::Work;
-use super::{document, expect, files, regions, result};
-use crate::{Error, ExplainOptions, Explanation, Regions};
+use super::{document, expect, files, regions, result, tensor};
+use crate::{Error, ExplainOptions, Explanation, Method, Regions};
 
 /// Change of the probability below which a map says little.
 const SMALL_CHANGE: f64 = 0.01;
 /// Largest difference between two answers of a program to the same input, relative to the largest output.
 const REPEATED: f32 = 1e-3;
 
-/// Explains a subject and writes its files into a folder. Returns the result for stdout.
+/// Explains a subject and writes its files into a folder. Returns the explanation and the result for stdout.
 ///
 /// # Errors
 /// Returns an error if the classifier fails, options do not fit the subject, or a file cannot be written.
 pub(super) fn explain(
     work: &Work<'_>,
-    subject: Subject,
+    subject: &Subject,
     out: &Path,
     mut notes: Notes,
-) -> anyhow::Result<Value> {
+) -> anyhow::Result<(Explanation, Value)> {
     let Work { args, methods, .. } = work;
-    let Subject { model, study, files, first, .. } = &subject;
+    let Subject { model, study, files, first, .. } = subject;
     let network = model.network();
-    let named = || named(args, &subject);
-    let regions = regions::of(args, &subject, &mut notes)?;
+    let named = || named(args, subject);
+    let regions = regions::of(args, subject, &mut notes)?;
     if let Some(expected) = &args.expect {
         let baseline = network.baseline(study.image.view());
         let baseline = baseline.map_err(|error| of_command(error.into())).with_context(named)?;
         expect::check(expected, baseline.logits())?;
     }
-    let target = target(args, &subject, &mut notes)?;
+    let target = target(args, subject, &mut notes)?;
     work.check_fill(study)?;
     let mut options = ExplainOptions {
         regions: Regions::Given(regions),
+        partitions: regions::averaged(work, subject, &mut notes)?,
         methods: methods.clone(),
         settings: args.methods.settings(),
         fill: work.fill(),
@@ -84,11 +85,10 @@ pub(super) fn explain(
     if let Some(first) = first {
         check_repeated(first, &explanation.outputs, &mut notes);
     }
-    let result = result::result(args, &subject, &explanation, seconds, &notes)?;
+    let result = result::result(args, subject, &explanation, seconds, &notes)?;
     let extents = document::extents(study, &explanation.regions);
-    let document = document::document(args, &subject, &explanation, &extents, &result)?;
-    let pictures =
-        Pictures { args, subject: &subject, explanation: &explanation, extents: &extents, notes: &notes };
+    let document = document::document(args, subject, &explanation, &extents, &result)?;
+    let pictures = Pictures { args, subject, explanation: &explanation, extents: &extents, notes: &notes };
     let pictures = match args.no_pictures || args.bids_derivatives {
         true => None,
         false => {
@@ -109,7 +109,7 @@ pub(super) fn explain(
         write_arrays(out, &explanation)?;
     }
     if args.bids_derivatives {
-        return Ok(result);
+        return Ok((explanation, result));
     }
     for (name, bytes) in pictures.iter().flatten() {
         replace(&out.join(name), bytes)?;
@@ -118,7 +118,7 @@ pub(super) fn explain(
     if pictures.is_some() && work.shows_regions {
         print_status(format!("{}: open it in a browser", out.join(files::PAGE).display()));
     }
-    Ok(result)
+    Ok((explanation, result))
 }
 
 /// Names what is explained, and by what, for errors.
@@ -127,7 +127,7 @@ fn named(args: &ExplainArgs, subject: &Subject) -> String {
     let with = args.command.clone().unwrap_or_else(|| weights.join(", "));
     let study = &subject.study;
     match &args.tensor {
-        Some(tensor) => format!("{tensor}, with {with}"),
+        Some(tensor) => format!("{tensor}, with {with}{}", tensor::of_channels_last(study.image.shape())),
         None => {
             let [z, y, x] = study.frame.crop();
             format!("case {}, centre crop of {x} x {y} x {z} voxels (x, y, z), with {with}", study.case)
@@ -158,6 +158,9 @@ fn warn_of_flat_maps(explanation: &Explanation, notes: &mut Notes) {
     for result in explanation.results.iter().filter(|result| result.map.flat) {
         let (method, regions) = (result.method, explanation.regions.len());
         let reason = match result.attribution.values.iter().all(|&value| value == 0.0) {
+            _ if method == Method::Averaged => {
+                "in no partition does the change of one region differ from that of the others".to_owned()
+            }
             true if method.is_by_region() => "no region changes the output".to_owned(),
             true => "the last feature map holds no evidence for the predicted class".to_owned(),
             false if regions == 1 => "there is one region, and nothing to compare it with".to_owned(),

@@ -66,7 +66,8 @@ impl ExpertOutline {
         let Some(voxels) = labels.on_grid(grid) else {
             let [expected, found] = [grid.shape, found].map(|[z, y, x]| format!("{x} x {y} x {z}"));
             return Err(invalid_input(format!(
-                "{file}: expected the grid of the scan, {expected} voxels (x, y, z), found another, {found} voxels"
+                "{file}: expected the grid of the scan, {expected} voxels (x, y, z), found another, {found} voxels; nearest \
+                 neighbours bring it there, as by SimpleITK.Resample(outline, scan, interpolator=SimpleITK.sitkNearestNeighbor)"
             )));
         };
         let kinds = voxels.iter().collect::<BTreeSet<_>>().len();

@@ -10,8 +10,9 @@ use anyhow::Context;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
-use relevox_relevance::{Attribution, PooledCase, Pooling, Sign, Target};
-use relevox_volume::CaseFiles;
+use relevox_experiment::run::replace;
+use relevox_relevance::{PooledCase, Pooling, Target};
+use relevox_volume::{CaseFiles, ScanList, Study};
 use serde_json::{Value, json};
 use slic3d::Supervoxels;
 
@@ -20,82 +21,127 @@ use super::notes::Notes;
 use super::scans::Scans;
 use super::subject::Subject;
 use super::work::Work;
-use super::{document, regions, result};
+use super::{document, files, regions, result};
+use crate::depiction::add_to_page;
 use crate::explanation::Parts;
 use crate::{Explanation, Method, MethodResult};
 
-/// A case of the call, and the folder with its results.
-pub(super) struct Member {
-    pub(super) files: CaseFiles,
-    pub(super) folder: PathBuf,
-    /// The patient.
-    pub(super) group: String,
+/// The cases of a call, as they are explained.
+pub(super) struct Pool<'a> {
+    work: &'a Work<'a>,
+    scans: &'a Scans,
+    /// The method whose relevance is pooled.
+    main: Method,
+    /// Patients of a cohort's cases.
+    groups: BTreeMap<String, String>,
+    members: Vec<Member>,
 }
 
-/// Pools the main method's relevance over the cases, and writes the files of the method `pooled` into each folder.
-///
-/// # Errors
-/// Returns an input error if the cases are of fewer than two patients, or an error if a file cannot be read or written.
-pub(super) fn run(work: &Work<'_>, scans: &Scans, mut members: Vec<Member>) -> anyhow::Result<()> {
-    let main = work.pooled_from()?;
-    // The forests depend on the order of the cases, the user's order is of no importance.
-    members.sort_by(|a, b| a.files.id.cmp(&b.files.id));
-    let progress = Progress::start("pool: read", members.len(), "cases");
-    let mut cases = Vec::with_capacity(members.len());
-    for member in &members {
-        interrupt::check()?;
-        let (subject, partition) = open(work, scans, member)?;
-        cases.push(case(&subject, &partition, member, main)?);
-        progress.advance(1);
+/// A case, and the folder with its results.
+struct Member {
+    files: CaseFiles,
+    folder: PathBuf,
+    case: PooledCase,
+}
+
+impl<'a> Pool<'a> {
+    /// Creates a pool without cases.
+    ///
+    /// # Errors
+    /// Returns an input error if no method can be pooled, or an error if the cohort cannot be read.
+    pub(super) fn new(work: &'a Work<'a>, scans: &'a Scans) -> anyhow::Result<Self> {
+        let (main, groups) = (work.pooled_from()?, groups(work, scans)?);
+        Ok(Self { work, scans, main, groups, members: Vec::new() })
     }
-    drop(progress);
-    let pooling = Pooling { seed: work.args.methods.seed, ..Pooling::default() }.check()?;
-    let progress = Progress::start("pool: learn", members.len(), "cases");
-    let found = pooling.cross_fitted(&cases, &|done| {
-        progress.advance(done);
-        interrupt::flow()
-    });
-    drop(progress);
-    let found = found.map_err(|error| match error {
-        relevox_relevance::Error::InvalidSetting { expected, found, .. } => {
-            invalid_input(format!("--method pooled: expected {expected}, found {found}"))
+
+    /// Adds a case that was just explained.
+    ///
+    /// # Errors
+    /// Returns an error if its regions cannot be described.
+    pub(super) fn add(
+        &mut self,
+        files: &CaseFiles,
+        folder: &Path,
+        subject: &Subject,
+        explanation: &Explanation,
+    ) -> anyhow::Result<()> {
+        let main = explanation.result(self.main).context("expected the method that is pooled")?;
+        self.insert(files, folder, &subject.study, &explanation.regions, main.relevance.clone())
+    }
+
+    /// Adds a case that an earlier call explained.
+    ///
+    /// # Errors
+    /// Returns an error if its scans or its table cannot be read.
+    pub(super) fn add_earlier(&mut self, files: &CaseFiles, folder: &Path) -> anyhow::Result<()> {
+        let (subject, partition) = open(self.work, self.scans, files, folder)?;
+        let table = folder.join(files::table(self.work.args.bids_derivatives, &files.id, self.main));
+        let relevance = relevance(&table, &partition).with_context(|| table.display().to_string())?;
+        self.insert(files, folder, &subject.study, &partition, relevance)
+    }
+
+    fn insert(
+        &mut self,
+        files: &CaseFiles,
+        folder: &Path,
+        study: &Study,
+        partition: &Supervoxels,
+        relevance: Vec<f64>,
+    ) -> anyhow::Result<()> {
+        let group = self.groups.get(&files.id).unwrap_or(&files.id).clone();
+        let case = PooledCase::of(group, study.image.view(), study.brain.view(), partition, relevance)?;
+        self.members.push(Member { files: files.clone(), folder: folder.to_owned(), case });
+        Ok(())
+    }
+
+    /// Pools the main method's relevance over the cases, and writes the files of the method `pooled` into each folder. Returns
+    /// the part of the summary on stdout that names what was pooled.
+    ///
+    /// # Errors
+    /// Returns an input error if the cases are of fewer than two patients, or an error if a file cannot be read or written.
+    pub(super) fn finish(mut self) -> anyhow::Result<Value> {
+        // The forests depend on the order of the cases, the user's order is of no importance.
+        self.members.sort_by(|a, b| a.files.id.cmp(&b.files.id));
+        let (main, count) = (self.main, self.members.len());
+        let (members, cases): (Vec<_>, Vec<PooledCase>) =
+            self.members.into_iter().map(|Member { files, folder, case }| ((files, folder), case)).unzip();
+        let pooling = Pooling { seed: self.work.args.methods.seed, ..Pooling::default() }.check()?;
+        let progress = Progress::start("pool: learn", count, "cases");
+        let found = pooling.cross_fitted(&cases, &|done| {
+            progress.advance(done);
+            interrupt::flow()
+        });
+        drop(progress);
+        let found = found.map_err(|error| match error {
+            relevox_relevance::Error::InvalidSetting { expected, found, .. } => {
+                invalid_input(format!("--method pooled: expected {expected}, found {found}"))
+            }
+            error => error.into(),
+        })?;
+        let progress = Progress::start("pool: write", count, "cases");
+        for ((files, folder), values) in members.iter().zip(found) {
+            interrupt::check()?;
+            write(self.work, self.scans, files, folder, values)
+                .with_context(|| format!("case {}: pooled", files.id))?;
+            progress.advance(1);
         }
-        error => error.into(),
-    })?;
-    let progress = Progress::start("pool: write", members.len(), "cases");
-    for (member, values) in members.iter().zip(found) {
-        interrupt::check()?;
-        write(work, scans, member, values).with_context(|| format!("case {}: pooled", member.files.id))?;
-        progress.advance(1);
+        drop(progress);
+        print_status(format!("pooled: {main} of {count} cases, each learned from other patients' cases"));
+        Ok(json!({ "from": main.name(), "cases": count }))
     }
-    drop(progress);
-    print_status(format!(
-        "pooled: {main} of {} cases, each learned from other patients' cases",
-        members.len()
-    ));
-    Ok(())
 }
 
 /// Reads a case again, and divides it into the same regions.
-fn open(work: &Work<'_>, scans: &Scans, member: &Member) -> anyhow::Result<(Subject, Supervoxels)> {
+fn open(
+    work: &Work<'_>,
+    scans: &Scans,
+    files: &CaseFiles,
+    folder: &Path,
+) -> anyhow::Result<(Subject, Supervoxels)> {
     let mut notes = Notes::quiet();
-    let subject = scans.open(work, member.files.clone(), &member.folder, &mut notes)?;
+    let subject = scans.open(work, files.clone(), folder, &mut notes)?;
     let partition = regions::of(work.args, &subject, &mut notes)?;
     Ok((subject, partition))
-}
-
-/// The appearance of a case's regions, and the relevance that was written for them.
-fn case(
-    subject: &Subject,
-    partition: &Supervoxels,
-    member: &Member,
-    main: Method,
-) -> anyhow::Result<PooledCase> {
-    let study = &subject.study;
-    let path = member.folder.join(format!("{main}.csv"));
-    let relevance = relevance(&path, partition).with_context(|| path.display().to_string())?;
-    let (image, brain) = (study.image.view(), study.brain.view());
-    Ok(PooledCase::of(member.group.clone(), image, brain, partition, relevance)?)
 }
 
 /// Reads the relevance of regions from a method's table.
@@ -115,35 +161,40 @@ fn relevance(path: &Path, partition: &Supervoxels) -> anyhow::Result<Vec<f64>> {
 }
 
 /// Writes a case's files, and adds the method to its document.
-fn write(work: &Work<'_>, scans: &Scans, member: &Member, values: Vec<f64>) -> anyhow::Result<()> {
-    let (subject, partition) = open(work, scans, member)?;
-    let (study, folder) = (&subject.study, &member.folder);
-    let documents = document::paths(work, folder, &member.files.id);
+fn write(
+    work: &Work<'_>,
+    scans: &Scans,
+    files: &CaseFiles,
+    folder: &Path,
+    values: Vec<f64>,
+) -> anyhow::Result<()> {
+    let (subject, partition) = open(work, scans, files, folder)?;
+    let study = &subject.study;
+    let documents = document::paths(work, folder, &files.id);
     let earlier = document::read(documents.first().context("expected a document")?)?;
     let mut earlier = earlier.context("expected a document, found none")?;
     let stated = if work.args.bids_derivatives { &earlier["Result"] } else { &earlier };
     let fill = stated["fill"].as_str().unwrap_or_default().to_owned();
     let output = stated["target"]["output"].as_u64().unwrap_or_default() as usize;
     let target = Target { output, ..Target::default() };
-    let attribution = Attribution {
-        ids: partition.ids().to_vec(),
-        voxels: partition.voxel_counts().to_vec(),
-        values,
-        original: Vec::new(),
-        target,
-        convergence: Vec::new(),
-    };
+    let outputs: Vec<f32> = serde_json::from_value(stated["logits"].clone()).context("expected logits")?;
     let rule = work.args.methods.rule();
     let to_mask = (&rule, study.brain.view());
-    let pooled =
-        MethodResult::of_regions(Method::Pooled, &partition, attribution, to_mask).map_err(of_command)?;
-    let ranked = pooled.attribution.relevance(Sign::Magnitude);
+    let pooled = MethodResult::pooled(&partition, values, (outputs.clone(), target), to_mask);
+    let pooled = pooled.map_err(of_command)?;
+    if pooled.map.flat {
+        print_status(format!(
+            "warning: case {}: pooled: all regions are predicted to be equally relevant: the relevance map is 0 everywhere",
+            study.case
+        ));
+    }
+    let ranked = pooled.relevance.clone();
     let parts = Parts {
         scores: None,
         results: vec![pooled],
         by_sequence: Vec::new(),
         sets: None,
-        outputs: Vec::new(),
+        outputs,
         without_regions: None,
         target,
         fill,
@@ -151,11 +202,16 @@ fn write(work: &Work<'_>, scans: &Scans, member: &Member, values: Vec<f64>) -> a
     let explanation = Explanation::new(study, partition, parts);
     let described = result::method(&explanation, &explanation.results[0], subject.outline.as_ref())?;
     if work.args.bids_derivatives {
-        let sidecar =
-            result::sidecar(work.args, &member.files, &json!({ "methods": { "pooled": described } }))?;
+        let sidecar = result::sidecar(work.args, files, &json!({ "methods": { "pooled": described } }))?;
         return explanation.write_bids(folder, &study.case, &sidecar).map_err(of_command);
     }
     explanation.write(folder).map_err(of_command)?;
+    if !work.args.no_pictures {
+        let page = folder.join(files::PAGE);
+        let with = |text: String| Ok(add_to_page(&text, &explanation.results[0])?);
+        let added = std::fs::read_to_string(&page).map_err(anyhow::Error::from).and_then(with);
+        replace(&page, added.with_context(|| page.display().to_string())?.as_bytes())?;
+    }
     earlier["methods"][Method::Pooled.name()] = described;
     let by_id: BTreeMap<u64, (f64, f64)> = explanation.results[0]
         .attribution
@@ -178,13 +234,8 @@ fn write(work: &Work<'_>, scans: &Scans, member: &Member, values: Vec<f64>) -> a
 ///
 /// # Errors
 /// Returns an error if the cohort cannot be read.
-pub(super) fn groups(work: &Work<'_>, scans: &Scans) -> anyhow::Result<BTreeMap<String, String>> {
+fn groups(work: &Work<'_>, scans: &Scans) -> anyhow::Result<BTreeMap<String, String>> {
     let Some(cohort) = &work.args.scans.cohort else { return Ok(BTreeMap::new()) };
-    let cohort = relevox_volume::Cohort::open(cohort, scans.preprocess().sequences())?;
-    Ok(cohort.cases.into_iter().map(|case| (case.id().to_owned(), case.group)).collect())
-}
-
-/// The part of the summary on stdout that names what was pooled.
-pub(super) fn summary(main: Method, members: usize) -> Value {
-    json!({ "from": main.name(), "cases": members })
+    let cohort = ScanList::open(cohort, scans.preprocess().sequences())?;
+    Ok(cohort.cases.into_iter().map(|(files, patient)| (files.id, patient)).collect())
 }

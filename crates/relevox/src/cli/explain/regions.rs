@@ -12,7 +12,8 @@ use super::args::ExplainArgs;
 use super::notes::Notes;
 use super::subject::{AnyModel, Subject};
 use super::tensor;
-use crate::{Regions, SlicRegions};
+use super::work::Work;
+use crate::{Method, Regions, SlicRegions};
 
 /// Reads or computes the partition. Options precede the contract's partition.
 ///
@@ -39,6 +40,61 @@ pub(super) fn of(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> an
         (Some(path), error) => error.context(path.display().to_string()),
         (None, error) => error,
     })
+}
+
+/// Returns the partitions that the method `averaged` averages with the regions.
+///
+/// # Errors
+/// Returns an input error if a requested one is of an unknown sequence, is named twice, or none differs from the regions.
+pub(super) fn averaged(
+    work: &Work<'_>,
+    subject: &Subject,
+    notes: &mut Notes,
+) -> anyhow::Result<Vec<Regions>> {
+    if !work.methods.contains(&Method::Averaged) {
+        return Ok(Vec::new());
+    }
+    let (args, names) = (work.args, subject.study.channel_names());
+    // What these regions are was said before.
+    let own = match &subject.model {
+        AnyModel::Scans(_) => of_scans(args, subject, &mut Notes::quiet()),
+        AnyModel::Tensor(_) => of_tensor(args, &subject.study, &mut Notes::quiet())?,
+    };
+    let mut others = Vec::with_capacity(args.partitions.len());
+    for (name, count) in &args.partitions {
+        let sequence = match &subject.model {
+            AnyModel::Scans(_) if names.contains(name) => name.clone(),
+            AnyModel::Scans(_) => {
+                let expected = names.join(", ");
+                return Err(invalid_input(format!(
+                    "--partitions: expected a sequence of {expected}, found {name}"
+                )));
+            }
+            AnyModel::Tensor(_) => channel("--partitions", name, names)?,
+        };
+        let other = SlicRegions { sequence, count: *count, ..own.clone() };
+        if others.contains(&other) {
+            return Err(invalid_input(format!(
+                "--partitions: expected each once, found {name}:{count} twice"
+            )));
+        }
+        others.push(other);
+    }
+    if others.is_empty() {
+        others = own.averaged_with(names);
+    }
+    if args.labels.is_none() {
+        others.retain(|other| *other != own);
+    }
+    if others.is_empty() {
+        let (name, count) = (&own.sequence, own.count);
+        return Err(invalid_input(format!(
+            "--partitions: expected one that differs from the regions, found {name}:{count} alone"
+        )));
+    }
+    let all = others.iter().map(described).collect::<Vec<_>>().join("; ");
+    notes.assume(format!("averaged with the map of these regions: {all}"));
+    Ok(others.into_iter().map(Regions::Slic).collect())
 }
 
 fn of_scans(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> SlicRegions {
@@ -76,20 +132,25 @@ fn of_tensor(args: &ExplainArgs, study: &Study, notes: &mut Notes) -> anyhow::Re
     let names = study.channel_names();
     let sequence = match args.sequence.as_deref() {
         None => names[0].clone(),
-        Some(name) if names.iter().any(|known| known == name) => name.to_owned(),
-        Some(text) => match text.parse::<usize>().ok().and_then(|index| names.get(index)) {
-            Some(name) => name.clone(),
-            None => {
-                let last = names.len() - 1;
-                let expected = format!("a channel from 0 to {last}, or one of {}", names.join(", "));
-                return Err(invalid_input(format!("--sequence: expected {expected}, found {text}")));
-            }
-        },
+        Some(text) => channel("--sequence", text, names)?,
     };
     let masked = has_background(study.brain.view());
     let settings = with_options(SlicRegions { sequence, masked, ..SlicRegions::default() }, args);
     notes.assume(described(&settings));
     Ok(settings)
+}
+
+/// Returns the channel of a tensor that an option selects by name or index.
+fn channel(option: &str, text: &str, names: &[String]) -> anyhow::Result<String> {
+    if names.iter().any(|known| known == text) {
+        return Ok(text.to_owned());
+    }
+    text.parse::<usize>().ok().and_then(|index| names.get(index)).cloned().ok_or_else(|| {
+        let (last, names) = (names.len() - 1, names.join(", "));
+        invalid_input(format!(
+            "{option}: expected a channel from 0 to {last}, or one of {names}, found {text}"
+        ))
+    })
 }
 
 fn with_options(settings: SlicRegions, args: &ExplainArgs) -> SlicRegions {

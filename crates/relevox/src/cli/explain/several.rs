@@ -1,6 +1,5 @@
 //! Several cases in one call: one folder each, and those that are done are skipped.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -18,7 +17,7 @@ use super::files;
 use super::methods::FillOption;
 use super::notes::Notes;
 use super::one;
-use super::pooled::{self, Member};
+use super::pooled::Pool;
 use super::scans::Scans;
 use super::work::Work;
 use crate::cli::print_result;
@@ -43,41 +42,35 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
     let start = Instant::now();
     let (mut explained, mut skipped) = (Vec::new(), Vec::new());
     let mut failed: Vec<(String, String)> = Vec::new();
-    let groups = if work.pools { pooled::groups(work, &scans)? } else { BTreeMap::new() };
-    let mut members = Vec::new();
+    let mut pool = if work.pools { Some(Pool::new(work, &scans)?) } else { None };
     for case in cases {
         interrupt::check()?;
         let id = case.id.clone();
         let folder = args.out.join(folder_name(&id));
         let request = json!(request(&options, &case)?);
         let documents = document::paths(work, &folder, &id);
-        let member = Member {
-            files: case.clone(),
-            folder: folder.clone(),
-            group: groups.get(&id).unwrap_or(&id).clone(),
-        };
         let is_done = |path: &PathBuf| {
             document::read(path).ok().flatten().is_some_and(|earlier| earlier[REQUEST] == request)
         };
         match documents.iter().all(is_done) {
             true => {
-                members.push(member);
+                if let Some(pool) = &mut pool {
+                    pool.add_earlier(&case, &folder)?;
+                }
                 skipped.push(id);
             }
             false => {
                 let mut own = notes.clone();
-                let done = scans.open(work, case, &folder, &mut own).and_then(|subject| {
+                let done = scans.open(work, case.clone(), &folder, &mut own).and_then(|subject| {
                     // An interruption must not leave documents of an earlier request next to new maps.
                     files::discard_earlier(&folder)?;
                     documents.iter().try_for_each(|path| document::discard(path))?;
-                    one::explain(work, subject, &folder, own)?;
-                    documents.iter().try_for_each(|path| document::add(path, REQUEST, &request))
+                    let (explanation, _) = one::explain(work, &subject, &folder, own)?;
+                    documents.iter().try_for_each(|path| document::add(path, REQUEST, &request))?;
+                    pool.iter_mut().try_for_each(|pool| pool.add(&case, &folder, &subject, &explanation))
                 });
                 match done {
-                    Ok(()) => {
-                        members.push(member);
-                        explained.push(id);
-                    }
+                    Ok(()) => explained.push(id),
                     Err(error) if exit_status(&error) == ExitStatus::InvalidInput => {
                         print_status(format!("warning: case {id} left out: {}", message(&error)));
                         failed.push((id, message(&error)));
@@ -95,21 +88,14 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
             skipped.len()
         ));
     }
-    let pooled = match work.pools {
-        true => {
-            let summary = pooled::summary(work.pooled_from()?, members.len());
-            pooled::run(work, &scans, members)?;
-            summary
-        }
-        false => Value::Null,
-    };
+    let pooled = pool.map(Pool::finish).transpose()?;
     let mut result = json!({
         "explained": explained,
         "skipped": skipped,
         "failed": failed.iter().map(|(id, error)| json!({ "case": id, "error": error })).collect::<Vec<_>>(),
         "seconds": start.elapsed().as_secs_f64(),
     });
-    if !pooled.is_null() {
+    if let Some(pooled) = pooled {
         result["pooled"] = pooled;
     }
     match failed.first() {

@@ -45,7 +45,10 @@ pub(super) fn open(
             let (_, z, y, x) = image.dim();
             let options = ModelOptions { image_size: Some([z, y, x]), ..options };
             let model = TensorModel::load_with(&args.weights, &device.open()?, &options);
-            let taken = || format!("{file}, taken as [c, z, y, x] = {:?}", image.shape());
+            let taken = || {
+                let shape = image.shape();
+                format!("{file}, taken as [c, z, y, x] = {shape:?}{}", of_channels_last(shape))
+            };
             (model.map_err(of_command).with_context(taken)?, image, None)
         }
         Some(command) => {
@@ -90,6 +93,12 @@ fn read(file: &ArrayFile, notes: &mut Notes) -> anyhow::Result<Array4<f32>> {
         }
         [_, _, _, _] => array.values.into_dimensionality::<Ix4>().map_err(|_| axes())?,
         [_, _, _, _, _] => return Err(refuse("a batch of one, [1, c, z, y, x]")),
+        [z, y, x] => {
+            return Err(refuse(&format!(
+                "[c, z, y, x] or [1, c, z, y, x] (of one channel, x[numpy.newaxis] has the shape {:?})",
+                [1, z, y, x]
+            )));
+        }
         _ => return Err(axes()),
     };
     if image.is_empty() {
@@ -101,14 +110,27 @@ fn read(file: &ArrayFile, notes: &mut Notes) -> anyhow::Result<Array4<f32>> {
     Ok(image)
 }
 
+/// Suggests how to transpose an array `[c, z, y, x]` whose last axis may be that of the channels, being the shortest.
+pub(super) fn of_channels_last(shape: &[usize]) -> String {
+    match *shape {
+        [z, y, x, c] if c < z.min(y).min(x) => format!(
+            "; if its last axis is that of the channels, numpy.moveaxis(x, -1, -4) gives the expected shape, {:?}",
+            [c, z, y, x]
+        ),
+        _ => String::new(),
+    }
+}
+
 /// Names the channels, by the contract or by their indices.
 fn channel_names(model: &TensorModel, image: &Array4<f32>, file: &ArrayFile) -> anyhow::Result<Vec<String>> {
     let channels = image.dim().0;
     match model.channel_names() {
         Some(names) if names.len() != channels => Err(invalid_input(format!(
-            "{file}: expected {} channels, as the contract names ({}), found {channels}",
+            "{file}: expected {} channels, as the contract names ({}), found {channels} in the shape {:?}{}",
             names.len(),
-            names.join(", ")
+            names.join(", "),
+            image.shape(),
+            of_channels_last(image.shape())
         ))),
         Some(names) => Ok(names.to_vec()),
         None => Ok((0..channels).map(|channel| format!("channel{channel}")).collect()),

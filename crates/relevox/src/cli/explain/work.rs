@@ -45,6 +45,11 @@ impl<'a> Work<'a> {
                 "--method pooled: expected several cases, which it learns from, found one",
             ));
         }
+        if !args.partitions.is_empty() && !methods.contains(&Method::Averaged) {
+            return Err(invalid_input(
+                "--partitions: expected --method averaged, which averages them, found none",
+            ));
+        }
         let fill = args.methods.load_fill(&device.open()?, notes)?;
         let work = Self { args, methods, pools, fill, shows_regions: !args.scans.are_several() };
         if pools {

@@ -132,13 +132,13 @@ function connectToggle(state, id, name) {
 }
 
 /**
- * The slider below a plane, and the number of its slice above it.
+ * The slider below a plane, and the number of its slice above it, counted on the whole scan.
  * @param {State} state
  * @param {PlaneCanvas} plane
  */
 function connectSlices(state, plane) {
   const { through } = plane.plane;
-  const { shape } = state.data.grid;
+  const { shape, start, source, file_shape: whole } = state.data.grid;
   const slider = /** @type {HTMLInputElement} */ (plane.figure.querySelector(".slices"));
   const text = /** @type {HTMLElement} */ (plane.figure.querySelector(".slice"));
   slider.max = String(shape[through] - 1);
@@ -150,6 +150,6 @@ function connectSlices(state, plane) {
   });
   state.listeners.push((view) => {
     slider.value = String(view.at[through]);
-    text.textContent = `${view.at[through] + 1} of ${shape[through]}`;
+    text.textContent = `${view.at[through] + start[through] + 1} of ${whole[source[through]]}`;
   });
 }
