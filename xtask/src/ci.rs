@@ -1,5 +1,5 @@
 //! `cargo xtask ci`: everything that must pass, cheapest checks first; `--cuda`: the checks of the CUDA build that need no
-//! GPU; `--browser`: the viewer page in a browser; `--python`: the Python package.
+//! GPU; `--browser`: the viewer page in a browser; `--python`: the Python package; `--slurm`: a run on a cluster.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::cli::CiArgs;
-use crate::{licenses, python};
+use crate::{licenses, python, slurm_check};
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
@@ -18,6 +18,9 @@ use relevox_experiment::progress::print_status;
 /// Returns an error that names the failed check.
 pub fn run(args: &CiArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
+    if args.slurm {
+        return slurm_check::run(root);
+    }
     match (args.cuda, args.browser, args.python) {
         (true, ..) => cuda(root),
         (_, true, _) => browser(root),

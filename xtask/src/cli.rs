@@ -9,7 +9,7 @@ use relevox::cli::GlobalArgs;
 /// for its developers.
 ///
 /// The result for programs is one JSON object on the last line of stdout; everything else goes to stderr. Exit codes: 0
-/// done, 1 internal error, 2 invalid input, 130 interrupted (run the same command again to resume).
+/// done, 1 internal error, 2 invalid input, 3 not ready (of a shard), 130 interrupted (run the same command again to resume).
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", version)]
 pub struct Cli {
@@ -27,6 +27,9 @@ pub enum Command {
     /// The program's own commands.
     #[command(flatten)]
     Relevox(relevox::cli::Command),
+    /// Divides a run into jobs of a cluster (docs/CLUSTER.md).
+    #[command(subcommand)]
+    Cluster(crate::cluster::Cluster),
     /// For developers: updates docs/RESULTS.md and its CSV files from the summaries of finished runs.
     Results(ResultsArgs),
     /// For developers: times parts of this workspace; each command prints one JSON line.
@@ -54,6 +57,9 @@ pub struct CiArgs {
     /// Builds and tests the Python package instead (docs/PYTHON.md).
     #[arg(long, conflicts_with = "cuda")]
     pub python: bool,
+    /// Runs the profile smoke on a Slurm cluster on this host instead; needs root, and Debian's slurm-wlm and munge.
+    #[arg(long, conflicts_with_all = ["cuda", "browser", "python"])]
+    pub slurm: bool,
     /// An interpreter with PyTorch, Captum and MONAI, for the Python package's tests of networks.
     #[arg(long, value_name = "PYTHON", requires = "python")]
     pub peers: Option<PathBuf>,
@@ -108,6 +114,16 @@ pub enum Bench {
     Regions(RegionsBenchArgs),
     /// Compares relevance of a real case's regions with Captum and MONAI, in turn, and updates docs/PERFORMANCE.md.
     Explain(ExplainBenchArgs),
+    /// Measures stages that read all cases, of ever larger cohorts, and updates docs/PERFORMANCE.md.
+    Cohort(CohortBenchArgs),
+}
+
+/// Sizes of cohorts.
+#[derive(Clone, Debug, Args)]
+pub struct CohortBenchArgs {
+    /// Numbers of cases.
+    #[arg(long, value_delimiter = ',', default_value = "250,500,1000,2000")]
+    pub cases: Vec<usize>,
 }
 
 /// A network and its batch.

@@ -3,11 +3,13 @@
 mod bench;
 mod ci;
 mod cli;
+mod cluster;
 mod device_check;
 mod licenses;
 mod page;
 mod python;
 mod results;
+mod slurm_check;
 mod torture;
 
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ fn run(command: Command, options: &DeviceOptions) -> anyhow::Result<()> {
         Command::Results(args) => options.require_cpu("results").and_then(|()| results::run(&args)),
         Command::Bench(what) => options.require_cpu("bench").and_then(|()| bench::run(&what)),
         Command::Ci(args) => options.require_cpu("ci").and_then(|()| ci::run(&args)),
+        Command::Cluster(command) => cluster::run(command, options),
         Command::Torture(args) => options.require_cpu("torture").and_then(|()| torture::run(&args)),
         Command::Licenses => licenses::write(),
         Command::DeviceCheck(args) => device_check::run(args, options),

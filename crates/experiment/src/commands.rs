@@ -4,21 +4,15 @@
 
 use std::path::PathBuf;
 
-use relevox_report::tables::terminal_table;
-
 use crate::config::{Layers, PHANTOM, Profile, Source};
 use crate::device::DeviceOptions;
 use crate::failure::invalid_input;
-use crate::multi_run;
-use crate::pipeline::{
-    Prerequisite, make_regions, open, score_all, search_grid, train_fill, trained_network,
-};
-use crate::progress::print_status;
 use crate::run::{CONFIG, OpenMode, RunSpec};
+use crate::shard::{Shard, Share};
+use crate::stage::Stage;
+use crate::stages::phantom as synthetic;
 use crate::stages::work::run_stage;
-use crate::stages::{
-    evaluate as evaluation, grid as search, phantom as synthetic, report as page, train as training,
-};
+use crate::{multi_run, pipeline};
 
 /// A run, and the options that determine its configuration.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +38,16 @@ pub struct RunRequest {
     pub strict: bool,
 }
 
+impl RunRequest {
+    /// Resolves the folder and the effective configuration.
+    ///
+    /// # Errors
+    /// Returns an [`InputError`](crate::failure::InputError) for an invalid configuration, or a folder that refuses it.
+    pub fn resolve(self) -> anyhow::Result<RunSpec> {
+        resolve(self)
+    }
+}
+
 fn resolve(args: RunRequest) -> anyhow::Result<RunSpec> {
     // The crop of `desk` fits phantoms, and would cut off most of a scan.
     let default = if args.cohort.is_some() { Profile::Scans } else { Profile::Desk };
@@ -64,12 +68,35 @@ fn resolve(args: RunRequest) -> anyhow::Result<RunSpec> {
     Ok(RunSpec::resolve(std::path::absolute(root)?, layers, mode)?.strict(args.strict))
 }
 
-/// Runs the whole experiment, for each seed or fold of the configuration.
+/// The part of the experiment that a command runs.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// Stages; empty for all.
+    pub stages: Vec<Stage>,
+    /// Share of the stages; `None` for all of them.
+    pub shard: Option<Shard>,
+}
+
+/// Runs the experiment, or a part of it, for each seed or fold of the configuration. With stages, their outcome is recorded in the
+/// run's folder.
 ///
 /// # Errors
-/// Returns the error of the first stage that fails.
-pub fn reproduce(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
-    multi_run::reproduce(resolve(args)?, device)
+/// Returns the error of the first stage that fails, an [`InputError`](crate::failure::InputError) for a shard of a stage that has no
+/// shares, and [`NotReady`](crate::failure::NotReady) if a shard lacks an artefact that others make.
+pub fn reproduce(args: RunRequest, part: &Part, device: &DeviceOptions) -> anyhow::Result<()> {
+    if part.stages.is_empty() {
+        return multi_run::reproduce(resolve(args)?, device, &Stage::ALL);
+    }
+    if let (Some(_), Some(stage)) = (part.shard, part.stages.iter().find(|stage| !stage.has_shares())) {
+        let shared = Stage::ALL.into_iter().filter(|stage| stage.has_shares()).map(Stage::name);
+        return Err(invalid_input(format!(
+            "--shard: expected stages that shards can divide ({}), found {}",
+            shared.collect::<Vec<_>>().join(", "),
+            stage.name()
+        )));
+    }
+    let spec = resolve(args)?.recorded(Share { shard: part.shard, run: 0 });
+    multi_run::reproduce(spec, device, &part.stages)
 }
 
 /// Generates the synthetic cohort.
@@ -96,70 +123,54 @@ pub fn phantom(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
 /// # Errors
 /// Returns an [`InputError`](crate::failure::InputError) if the cohort can't be used, or the error of training.
 pub fn train(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
-    let session = open(resolve(args)?, device, Prerequisite::Cohort)?;
-    run_stage(&session.run, "train", || Ok((training::run(&session)?, ())))
+    pipeline::run(resolve(args)?, device, &[Stage::Train])
 }
 
 /// Searches partitions and fills (Table 3), and selects a partition.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if the classifier is not trained, or the error of the search.
+/// Returns [`Unavailable`](crate::failure::Unavailable) if the classifier is not trained, or the error of the search.
 pub fn grid(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
-    let session = open(resolve(args)?, device, Prerequisite::Training)?;
-    search_grid(&session, &trained_network(&session)?)
+    pipeline::run(resolve(args)?, device, &[Stage::Grid])
 }
 
 /// Computes the selected partition of each case.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if a partition has to be selected and the grid search was not
-/// run.
+/// Returns [`Unavailable`](crate::failure::Unavailable) if a partition has to be selected and the grid search was not run.
 pub fn regions(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
-    let session = open(resolve(args)?, device, Prerequisite::Grid)?;
-    make_regions(&session, &search::selected(&session)?)
+    pipeline::run(resolve(args)?, device, &[Stage::Regions])
 }
 
 /// Trains the learned fills.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of
-/// training.
+/// Returns [`Unavailable`](crate::failure::Unavailable) if an artefact it requires is missing, or the error of training.
 pub fn perturb_train(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
-    let session = open(resolve(args)?, device, Prerequisite::Training)?;
-    let network = trained_network(&session)?;
-    train_fill(&session, &network, &search::selected(&session)?)
+    pipeline::run(resolve(args)?, device, &[Stage::PerturbTrain])
 }
 
 /// Computes scores and maps.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if an artefact it requires is missing, or the error of a
-/// stage.
+/// Returns [`Unavailable`](crate::failure::Unavailable) if an artefact it requires is missing, or the error of a stage.
 pub fn score(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
-    let session = open(resolve(args)?, device, Prerequisite::Training)?;
-    let network = trained_network(&session)?;
-    score_all(&session, &network, &search::selected(&session)?)
+    let stages = Stage::ALL.into_iter().filter(|stage| (Stage::Score..=Stage::Faithfulness).contains(stage));
+    pipeline::run(resolve(args)?, device, &stages.collect::<Vec<_>>())
 }
 
 /// Computes tables and summary.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if scores or maps are missing.
+/// Returns [`Unavailable`](crate::failure::Unavailable) if scores or maps are missing.
 pub fn evaluate(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
-    let session = open(resolve(args)?, device, Prerequisite::Training)?;
-    run_stage(&session.run, "evaluate", || Ok((evaluation::run(&session)?, ())))?;
-    print_status(terminal_table(&evaluation::summary(&session)?)?);
-    Ok(())
+    pipeline::run(resolve(args)?, device, &[Stage::Evaluate])
 }
 
 /// Draws the figures and writes `report.html`.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if the summary is missing.
+/// Returns [`Unavailable`](crate::failure::Unavailable) if the summary is missing.
 pub fn report(args: RunRequest, device: &DeviceOptions) -> anyhow::Result<()> {
-    let session = open(resolve(args)?, device, Prerequisite::Training)?;
-    evaluation::require(&session)?;
-    run_stage(&session.run, "report", || Ok((page::run(&session)?, ())))?;
-    print_status(format!("report: {}", session.run.path(page::REPORT).display()));
-    Ok(())
+    pipeline::run(resolve(args)?, device, &[Stage::Report])
 }

@@ -31,6 +31,16 @@ pub fn help(error: &anyhow::Error) -> Option<&str> {
 #[error("interrupted; run the same command again to resume")]
 pub struct Interrupted;
 
+/// An artefact that an earlier stage makes is missing, or not as that stage would make it now. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+/// A shard needs an artefact that another shard or command has not made yet. Exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error("not ready: {0}")]
+pub struct NotReady(pub String);
+
 /// Creates an [`InputError`] from a message.
 pub fn invalid_input(message: impl fmt::Display) -> anyhow::Error {
     InputError(message.to_string()).into()
@@ -45,6 +55,8 @@ pub enum ExitStatus {
     InternalError = 1,
     /// Invalid input.
     InvalidInput = 2,
+    /// A shard needs what another shard or command has not made yet; the same command can succeed later.
+    NotReady = 3,
     /// The user interrupted the command.
     Interrupted = 130,
 }
@@ -69,7 +81,11 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
         if cause.is::<Interrupted>() || of_libraries.contains(&Some(ExitStatus::Interrupted)) {
             return ExitStatus::Interrupted;
         }
+        if cause.is::<NotReady>() {
+            return ExitStatus::NotReady;
+        }
         if cause.is::<InputError>()
+            || cause.is::<Unavailable>()
             || cause.is::<HelpfulError>()
             || cause.is::<relevox_volume::Error>()
             || cause.is::<slic3d::Error>()
@@ -160,6 +176,15 @@ mod tests {
         assert_eq!(exit_status(&wrapped.unwrap_err()), ExitStatus::InvalidInput);
         let interrupted = Err::<(), _>(anyhow::Error::from(Interrupted)).context("training");
         assert_eq!(exit_status(&interrupted.unwrap_err()), ExitStatus::Interrupted);
+    }
+
+    #[test]
+    fn what_is_unavailable_is_invalid_input_and_not_ready_for_a_shard() {
+        let error = anyhow::Error::from(Unavailable("grid.json: not found".to_owned()));
+        assert_eq!(exit_status(&error), ExitStatus::InvalidInput);
+        let error = anyhow::Error::from(NotReady(message(&error))).context("score");
+        assert_eq!(exit_status(&error), ExitStatus::NotReady);
+        assert_eq!(message(&error), "score: not ready: grid.json: not found");
     }
 
     #[test]

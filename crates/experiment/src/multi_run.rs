@@ -8,27 +8,36 @@ use crate::device::DeviceOptions;
 use crate::pipeline;
 use crate::progress::print_status;
 use crate::run::RunSpec;
+use crate::stage::Stage;
 use crate::stages::evaluate::{SUMMARY, pool, spread};
-use crate::stages::work::{Work, run_stage};
+use crate::stages::work::{Work, not_ready, run_stage};
 
-/// Runs all stages of a single run, or of every run of the configuration.
+/// Runs stages of a single run, or of every run of the configuration, whose results are combined after their evaluation.
 ///
 /// # Errors
 /// Returns the error of the first stage that fails.
-pub fn reproduce(spec: RunSpec, device: &DeviceOptions) -> anyhow::Result<()> {
+pub fn reproduce(spec: RunSpec, device: &DeviceOptions, stages: &[Stage]) -> anyhow::Result<()> {
     if !spec.config.has_several_runs() {
-        return pipeline::reproduce(spec, device);
+        return pipeline::run(spec, device, stages);
     }
+    let share = spec.share;
     let (folders, overrides): (Vec<String>, Vec<Vec<String>>) = subruns(&spec.config).into_iter().unzip();
     let mut runs = Vec::new();
-    for (folder, set) in folders.iter().zip(overrides) {
-        runs.push(spec.subrun(folder, set)?);
+    for (position, (folder, set)) in folders.iter().zip(overrides).enumerate() {
+        // Of several seeds with folds, all runs are counted.
+        let position = share.run * folders.len() + position;
+        runs.push(spec.subrun(position, folder, set)?);
     }
-    let (run, config) = spec.open()?;
-    run.record_environment(config.seed, &device.to_string(), rayon::current_num_threads())?;
+    let (run, config) = spec.open().map_err(|error| not_ready(share, error))?;
+    if share.is_whole() {
+        run.record_environment(config.seed, &device.to_string(), rayon::current_num_threads())?;
+    }
     for (spec, folder) in runs.into_iter().zip(&folders) {
         print_status(format!("{folder}:"));
-        reproduce(spec, device)?;
+        reproduce(spec, device, stages)?;
+    }
+    if !stages.contains(&Stage::Evaluate) {
+        return Ok(());
     }
     if !config.seeds.is_empty() {
         let made = run_stage(&run, "spread", || {

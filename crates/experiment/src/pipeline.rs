@@ -1,183 +1,141 @@
 //! The stages of a run in order, from the cohort to the report.
 
+use std::cell::OnceCell;
+
 use relevox_report::tables::terminal_table;
 
-use crate::config::{Config, PHANTOM};
 use crate::device::DeviceOptions;
-use crate::failure::invalid_input;
-use crate::program;
+use crate::opening::open;
 use crate::progress::print_status;
 use crate::run::RunSpec;
-use crate::stages::cohort::Scans;
+use crate::stage::Stage;
 use crate::stages::learned::{self, Learned};
 use crate::stages::network::Network;
 use crate::stages::partition::{self, Partition};
 use crate::stages::scores::{self, Scorer};
 use crate::stages::session::Session;
-use crate::stages::work::run_stage;
+use crate::stages::work::{Work, not_ready, run_stage};
 use crate::stages::{
-    diffuse, evaluate, explain, faithfulness, focus, grid, leftovers, maps, phantom, pool, report, train,
+    diffuse, evaluate, explain, faithfulness, focus, grid, leftovers, maps, pool, report, train,
 };
 
-/// Artefacts that a command requires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prerequisite {
-    /// None: the synthetic cohort is generated if it is needed.
-    Nothing,
-    /// The cohort.
-    Cohort,
-    /// The grid search, unless the partition is fixed.
-    Grid,
-    /// The trained classifier.
-    Training,
-}
-
-/// Opens a run: its device, folder and scans. Prerequisites and scans are checked before anything is written.
+/// Runs stages of a single run in their order, or a share of them, and prints results.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) for a missing prerequisite, an unusable cohort or device, or a
-/// configuration of several runs.
-pub fn open(spec: RunSpec, device: &DeviceOptions, prerequisite: Prerequisite) -> anyhow::Result<Session> {
-    let opened_device = device.open()?;
-    require_single_run(&spec.config)?;
-    let unusable = spec.unusable();
-    let external = match spec.config.cohort.source.as_str() {
-        PHANTOM => None,
-        _ => Some(Scans::find(&spec.config, &spec.root, unusable)?),
-    };
-    match &external {
-        Some(scans) => scans.refuse_inside(&spec.root)?,
-        None if prerequisite != Prerequisite::Nothing => phantom::require(&spec.root, &spec.config)?,
-        None => {}
-    }
-    match prerequisite {
-        Prerequisite::Training => train::require_started(&spec.root)?,
-        Prerequisite::Grid => grid::require_started(&spec.root, &spec.config)?,
-        Prerequisite::Nothing | Prerequisite::Cohort => {}
-    }
-    let (run, config) = spec.open()?;
-    run.record_environment(config.seed, &device.to_string(), rayon::current_num_threads())?;
-    let scans = match external {
-        Some(scans) => scans,
-        None => {
-            if prerequisite == Prerequisite::Nothing {
-                run_stage(&run, "phantom", || Ok((phantom::run(&run, &config)?, ())))?;
-            }
-            Scans::find(&config, run.root(), unusable)?
+/// Returns the error of the first stage that fails; for a shard, [`NotReady`](crate::failure::NotReady) if it lacks an artefact that
+/// others make.
+pub fn run(spec: RunSpec, device: &DeviceOptions, stages: &[Stage]) -> anyhow::Result<()> {
+    let mut stages = stages.to_vec();
+    stages.sort_unstable();
+    stages.dedup();
+    let Some(&first) = stages.first() else { return Ok(()) };
+    let share = spec.share;
+    let session = open(spec, device, first).map_err(|error| not_ready(share, error))?;
+    let pipeline = Pipeline { session: &session, network: OnceCell::new(), partition: OnceCell::new() };
+    for &stage in stages.iter().filter(|stage| **stage != Stage::Cohort) {
+        // Of a folder that holds results, those of the configuration are made again, not shown.
+        if stage == Stage::Report && !stages.contains(&Stage::Evaluate) {
+            evaluate::require(&session)?;
         }
-    };
-    run_stage(&run, "cohort", || Ok((scans.record(&run)?, ())))?;
-    for line in scans.left_out_line().into_iter().chain(scans.findings()) {
-        print_status(format!("cohort: {line}"));
+        run_stage(&session.run, stage.name(), || Ok((pipeline.run(stage)?, ())))?;
+        if stage == Stage::Grid && share.is_whole() {
+            print_status(format!("grid: selected {}", pipeline.partition()?));
+        }
     }
-    Ok(Session { run, config, scans, device: opened_device })
-}
-
-/// Requires a configuration of a single run.
-fn require_single_run(config: &Config) -> anyhow::Result<()> {
-    if !config.has_several_runs() {
-        return Ok(());
+    if stages.contains(&Stage::Evaluate) {
+        print_status("");
+        print_status(terminal_table(&evaluate::summary(&session)?)?);
     }
-    Err(invalid_input(format!(
-        "seeds and cohort.folds: expected a single run, found several runs in subfolders, made by `{} reproduce`; select one of \
-         them with --out",
-        program::name()
-    )))
-}
-
-/// Runs all stages of a single run.
-///
-/// # Errors
-/// Returns the error of the first stage that fails.
-pub fn reproduce(spec: RunSpec, device: &DeviceOptions) -> anyhow::Result<()> {
-    let session = open(spec, device, Prerequisite::Nothing)?;
-    run_stage(&session.run, "train", || Ok((train::run(&session)?, ())))?;
-    let network = trained_network(&session)?;
-    search_grid(&session, &network)?;
-    let partition = grid::selected(&session)?;
-    make_regions(&session, &partition)?;
-    if wants_learned(&session) {
-        train_fill(&session, &network, &partition)?;
+    if stages.contains(&Stage::Report) {
+        print_status(format!("report: {}", session.run.path(report::REPORT).display()));
     }
-    score_all(&session, &network, &partition)?;
-    leftovers::sweep(&session, &partition)?;
-    run_stage(&session.run, "evaluate", || Ok((evaluate::run(&session)?, ())))?;
-    run_stage(&session.run, "report", || Ok((report::run(&session)?, ())))?;
-    print_status("");
-    print_status(terminal_table(&evaluate::summary(&session)?)?);
-    print_status(format!("report: {}", session.run.path(report::REPORT).display()));
     Ok(())
 }
 
-/// Loads the trained classifier, which must be current.
-///
-/// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) if the classifier is not trained or was trained with other
-/// inputs.
-pub fn trained_network(session: &Session) -> anyhow::Result<Network> {
-    train::require(session)?;
-    Network::selected(session)
+/// Stages of an open run, and what several of them use, loaded when it is first needed.
+struct Pipeline<'a> {
+    session: &'a Session,
+    network: OnceCell<Network>,
+    partition: OnceCell<Partition>,
 }
 
-/// Returns true if the configuration includes a learned fill.
-fn wants_learned(session: &Session) -> bool {
-    !learned::variants(&session.config).is_empty()
-}
-
-/// Runs the grid search and prints the selected partition.
-///
-/// # Errors
-/// Returns the error of the stage.
-pub fn search_grid(session: &Session, network: &Network) -> anyhow::Result<()> {
-    let partition = run_stage(&session.run, "grid", || {
-        let work = grid::run(session, network)?;
-        let partition = grid::selected(session)?;
-        Ok((work + partition::record(session, &partition)?, partition))
-    })?;
-    print_status(format!("grid: selected {partition}"));
-    Ok(())
-}
-
-/// Makes the partition of every case that is scored or trains the learned fills.
-///
-/// # Errors
-/// Returns the error of the stage.
-pub fn make_regions(session: &Session, partition: &Partition) -> anyhow::Result<()> {
-    let mut cases: Vec<String> =
-        session.scored_cases().into_iter().map(|case| case.id().to_owned()).collect();
-    if wants_learned(session) {
-        cases.extend(learned::cases(session));
+impl Pipeline<'_> {
+    fn run(&self, stage: Stage) -> anyhow::Result<Work> {
+        let session = self.session;
+        match stage {
+            // Recorded when the run is opened.
+            Stage::Cohort => Ok(Work::default()),
+            Stage::Train => train::run(session),
+            Stage::Grid => self.grid(),
+            Stage::Regions => self.regions(),
+            Stage::PerturbTrain => learned::run(session, self.network()?, self.partition()?),
+            Stage::Score => self.score(),
+            Stage::Select => diffuse::select_settings(session, self.partition()?),
+            Stage::Diffuse => diffuse::run(session, self.partition()?),
+            Stage::Pool => pool::run(session, self.network()?, self.partition()?),
+            Stage::Explain => explain::run(session, self.network()?, self.partition()?),
+            Stage::Focus => focus::run(session, self.partition()?),
+            Stage::Maps => maps::run(session, self.network()?, self.partition()?),
+            Stage::Faithfulness => faithfulness::run(session, self.network()?, self.partition()?),
+            Stage::Evaluate => {
+                let work = evaluate::run(session)?;
+                leftovers::sweep(session, self.partition()?)?;
+                Ok(work)
+            }
+            Stage::Report => report::run(session),
+        }
     }
-    run_stage(&session.run, "regions", || {
-        let recorded = partition::record(session, partition)?;
-        Ok((partition::run(session, partition, &cases)? + recorded, ()))
-    })
-}
 
-/// Trains the learned fills.
-///
-/// # Errors
-/// Returns the error of the stage.
-pub fn train_fill(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<()> {
-    run_stage(&session.run, "perturb-train", || Ok((learned::run(session, network, partition)?, ())))
-}
+    /// Returns the trained classifier, which must be current.
+    fn network(&self) -> anyhow::Result<&Network> {
+        if let Some(network) = self.network.get() {
+            return Ok(network);
+        }
+        train::require(self.session)?;
+        let network = Network::selected(self.session)?;
+        Ok(self.network.get_or_init(|| network))
+    }
 
-/// Scores the partition with every fill and explainer, and makes maps and their faithfulness measures.
-///
-/// # Errors
-/// Returns the error of the first stage that fails.
-pub fn score_all(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<()> {
-    let learned = match wants_learned(session) {
-        true => Some(Learned::load(session, network, partition)?),
-        false => None,
-    };
-    let scorer = Scorer { classifier: network.classifier(), hash: &network.hash, learned: learned.as_ref() };
-    let run = &session.run;
-    run_stage(run, "score", || Ok((scores::run(session, &scorer, partition)?, ())))?;
-    run_stage(run, "diffuse", || Ok((diffuse::run(session, partition)?, ())))?;
-    run_stage(run, "pool", || Ok((pool::run(session, network, partition)?, ())))?;
-    run_stage(run, "explain", || Ok((explain::run(session, network, partition)?, ())))?;
-    run_stage(run, "focus", || Ok((focus::run(session, partition)?, ())))?;
-    run_stage(run, "maps", || Ok((maps::run(session, network, partition)?, ())))?;
-    run_stage(run, "faithfulness", || Ok((faithfulness::run(session, network, partition)?, ())))
+    fn partition(&self) -> anyhow::Result<&Partition> {
+        if let Some(partition) = self.partition.get() {
+            return Ok(partition);
+        }
+        let partition = grid::selected(self.session)?;
+        Ok(self.partition.get_or_init(|| partition))
+    }
+
+    fn grid(&self) -> anyhow::Result<Work> {
+        let work = grid::run(self.session, self.network()?)?;
+        self.record_partition(work)
+    }
+
+    /// Makes the partition of every case that is scored or trains the learned fills, in the command's share.
+    fn regions(&self) -> anyhow::Result<Work> {
+        let (session, partition) = (self.session, self.partition()?);
+        let mut cases: Vec<String> =
+            session.owned_scored_cases().into_iter().map(|case| case.id().to_owned()).collect();
+        if !learned::variants(&session.config).is_empty() {
+            cases.extend(learned::cases(session).into_iter().filter(|case| session.owns(case)));
+        }
+        self.record_partition(partition::run(session, partition, &cases)?)
+    }
+
+    /// Writes the selected partition next to the weights, which belong to no shard.
+    fn record_partition(&self, work: Work) -> anyhow::Result<Work> {
+        match self.session.run.share.is_whole() {
+            true => Ok(work + partition::record(self.session, self.partition()?)?),
+            false => Ok(work),
+        }
+    }
+
+    fn score(&self) -> anyhow::Result<Work> {
+        let (session, network, partition) = (self.session, self.network()?, self.partition()?);
+        let learned = match learned::variants(&session.config).is_empty() {
+            true => None,
+            false => Some(Learned::load(session, network, partition)?),
+        };
+        let scorer =
+            Scorer { classifier: network.classifier(), hash: &network.hash, learned: learned.as_ref() };
+        scores::run(session, &scorer, partition)
+    }
 }

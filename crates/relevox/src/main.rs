@@ -13,7 +13,8 @@ static ALLOCATOR: Allocator = Allocator;
 /// Shows where a 3D image classifier looks, and evaluates the result as a segmentation.
 ///
 /// `explain`, `inspect`, `slic`, `verify` and `view` print their result for programs as one JSON object, the last line of stdout; the stages
-/// of a run write files, and everything else goes to stderr. Exit codes: 0 done, 1 internal error, 2 invalid input, 130 interrupted (run the same command again to resume).
+/// of a run write files, and everything else goes to stderr. Exit codes: 0 done, 1 internal error, 2 invalid input, 3 not ready (of a
+/// shard), 130 interrupted (run the same command again to resume).
 #[derive(Debug, Parser)]
 #[command(name = "relevox", version, arg_required_else_help = true)]
 struct Cli {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{assert_same_tree, made, refuse, relevox, succeed, tiny, tree};
+use harness::{assert_same_tree, made, refuse, relevox, stderr, succeed, tiny, tree};
 use relevox_models::checkpoint;
 use serde_json::{Value, json};
 
@@ -54,6 +54,54 @@ fn trained(command: &str) -> Trained {
 fn predictions(path: &Path) -> Vec<(String, f64)> {
     let rows = csv::Reader::from_path(path.join("classifier/predictions.csv")).unwrap().into_records();
     rows.map(|row| row.unwrap()).map(|row| (row[0].to_owned(), row[3].parse().unwrap())).collect()
+}
+
+#[test]
+fn another_number_of_networks_leaves_no_files_of_the_former() {
+    let folder = tempfile::tempdir().unwrap();
+    let changed = folder.path().join("changed");
+    succeed(tiny("phantom", &changed, &[]));
+    for (count, removed) in
+        [("1", &[][..]), ("3", &["classifier"]), ("2", &["network-3"]), ("1", &["network-1", "network-2"])]
+    {
+        let networks = format!("classifier.networks={count}");
+        let fresh = folder.path().join(format!("fresh-{count}"));
+        let said = stderr(&succeed(tiny("train", &changed, &["--set", &networks])));
+        let of_another: Vec<&str> =
+            said.lines().filter(|line| line.contains("another number of networks; removing it")).collect();
+        assert_eq!(of_another.len(), removed.len(), "{said}");
+        for network in removed {
+            assert!(of_another.iter().any(|line| line.contains(&format!("{network}: "))), "{said}");
+        }
+        if !fresh.exists() {
+            succeed(tiny("phantom", &fresh, &["--set", &networks]));
+            succeed(tiny("train", &fresh, &["--set", &networks]));
+        }
+        assert_same_tree(&tree(&changed), &tree(&fresh));
+    }
+}
+
+#[test]
+fn networks_that_shards_trained_replace_a_single_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let [changed, fresh] = ["changed", "fresh"].map(|name| folder.path().join(name));
+    succeed(tiny("phantom", &changed, &[]));
+    succeed(tiny("train", &changed, &[]));
+    let part = |stage: &str, more: &[&str]| {
+        succeed(tiny("reproduce", &changed, &[&TWO[..], &["--stage", stage], more].concat()))
+    };
+    part("cohort", &[]);
+    for shard in ["1/2", "2/2"] {
+        part("train", &["--shard", shard]);
+    }
+    // Their work is not lost: only predictions, and what else is made of both, are left to make.
+    let said = stderr(&part("train", &[]));
+    assert!(said.contains("classifier: trained for a configuration with another number"), "{said}");
+    assert!(!said.contains("train 1/2: epoch") && !said.contains("making it again"), "{said}");
+    succeed(tiny("phantom", &fresh, &TWO));
+    succeed(tiny("train", &fresh, &TWO));
+    std::fs::remove_dir_all(changed.join("stages")).unwrap();
+    assert_same_tree(&tree(&changed), &tree(&fresh));
 }
 
 #[test]

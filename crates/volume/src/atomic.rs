@@ -1,9 +1,9 @@
 //! Files that appear complete or not at all.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 
@@ -34,15 +34,23 @@ pub fn create_folder(folder: &Path) -> Result<(), Error> {
     })
 }
 
+/// Returns a part of a file's name that no other call returns, in this process, in another, or on another host that writes to the
+/// same folder: host, process and a random number. Contains letters, digits and hyphens.
+pub fn unique_name() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
+    // Seeded by the operating system.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{host}-{}-{random:016x}", std::process::id())
+}
+
 /// A temporary file in the folder of the final one, removed on drop unless it was renamed.
 pub(crate) struct Temporary(pub(crate) PathBuf);
 
 impl Temporary {
     pub(crate) fn new(path: &Path, extension: &str) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         // The nifti crate rewrites extensions, but leaves a stem without further dots unchanged.
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(path.with_file_name(format!(".{}-{n}.{extension}", std::process::id())))
+        Self(path.with_file_name(format!(".{}.{extension}", unique_name())))
     }
 }
 
@@ -66,5 +74,12 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let missing = folder.path().join("missing/a.csv");
         assert!(matches!(write(&missing, b""), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: std::collections::BTreeSet<String> = (0..1000).map(|_| unique_name()).collect();
+        assert_eq!(names.len(), 1000);
+        assert!(names.iter().all(|name| !name.contains(['.', '/'])), "{names:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: times parts of this workspace. Each command prints one JSON line; `seconds` is a median.
 
+mod cohort;
 mod explain;
 mod explain_samples;
 mod explain_table;
@@ -41,6 +42,7 @@ pub fn run(what: &Bench) -> anyhow::Result<()> {
         Bench::Slic(args) => slic::run(args),
         Bench::Regions(args) => regions::run(args),
         Bench::Explain(args) => explain::run(args),
+        Bench::Cohort(args) => cohort::run(args),
     }
 }
 

@@ -3,17 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use super::sidecar::SIDECAR;
-use super::write::temporary_files;
+use super::write::{is_temporary_name_of, temporary_files};
 
 /// The effective configuration of a run folder.
 pub const CONFIG: &str = "run.toml";
 /// The lock file of a run folder.
 pub(super) const LOCK: &str = ".lock";
+/// Folder with the records of stages, of commands that run some stages or a share of them.
+pub(super) const STAGES: &str = "stages";
 
 /// Artefacts directly in a run's folder, which `--fresh` removes.
-pub(crate) const ARTEFACTS: [&str; 25] = [
+pub(crate) const ARTEFACTS: [&str; 26] = [
     "manifest.json",
+    STAGES,
     "phantom",
     "cohort.csv",
     "left_out.csv",
@@ -44,10 +49,11 @@ pub(crate) const ARTEFACTS: [&str; 25] = [
 pub(super) const WITHOUT_SIDECAR: [&str; 5] =
     [CONFIG, LOCK, "manifest.json", "left_out.csv", "last.safetensors"];
 
-/// Names of the temporary files that are created directly in a run's folder.
-pub(super) fn temporary_names() -> impl Iterator<Item = String> {
-    let names = ARTEFACTS.into_iter().chain([CONFIG]);
-    names.flat_map(|name| [format!(".{name}"), format!(".{name}{SIDECAR}")])
+/// Returns true for the name of a temporary file that is created directly in a run's folder.
+pub(super) fn is_temporary(name: &str) -> bool {
+    ARTEFACTS.into_iter().chain([CONFIG]).any(|artefact| {
+        is_temporary_name_of(artefact, name) || is_temporary_name_of(&format!("{artefact}{SIDECAR}"), name)
+    })
 }
 
 /// Finds temporary files that a killed command left in a run's folder.
@@ -55,10 +61,14 @@ pub(super) fn temporary_names() -> impl Iterator<Item = String> {
 /// # Errors
 /// Returns an error if a folder can't be read.
 pub(super) fn remaining_temporary_files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
-    let mut found: Vec<PathBuf> =
-        temporary_names().map(|name| root.join(name)).filter(|path| is_file(path)).collect();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root).with_context(|| format!("reading the folder {}", root.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() && is_temporary(&entry.file_name().to_string_lossy()) {
+            found.push(entry.path());
+        }
+    }
     for folder in ARTEFACTS.map(|name| root.join(name)).into_iter().filter(|path| is_folder(path)) {
         found.extend(temporary_files(&folder)?);
     }

@@ -8,20 +8,25 @@ use super::inputs::Inputs;
 use super::sidecar::{self, Sidecar, State, sidecar_path};
 use super::write::{remove_file, replace, write_error};
 use super::written::{Check, Written};
-use crate::failure::invalid_input;
+use crate::failure::{Unavailable, invalid_input};
 use crate::progress::print_status;
+use crate::shard::Share;
 
-/// The folder of a run, locked against other commands.
+/// The folder of a run, open for one command: for all of its work, or for a share of it.
 #[derive(Debug)]
 pub struct Run {
     root: PathBuf,
-    _lock: File,
+    /// The share of this command.
+    pub share: Share,
+    /// Hash of the configuration that stages are recorded with; `None` if they are not recorded.
+    pub(super) recorded: Option<String>,
+    _lock: Option<File>,
 }
 
 impl Run {
-    /// Creates a run from its folder and the folder's locked lock file.
-    pub(super) fn new(root: PathBuf, lock: File) -> Self {
-        Self { root, _lock: lock }
+    /// Creates a run from its folder and the folder's lock file, which the command has locked.
+    pub(super) fn new(root: PathBuf, lock: Option<File>, share: Share) -> Self {
+        Self { root, share, recorded: None, _lock: lock }
     }
 
     /// Returns the path of the folder.
@@ -37,9 +42,15 @@ impl Run {
     /// Computes the content hash of an artefact.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) if the artefact can't be read, or is not what was written.
+    /// Returns [`Unavailable`] if the artefact does not exist, and an [`InputError`](crate::failure::InputError) if it can't be
+    /// read or is not what was written.
     pub fn hash(&self, artefact: &str) -> anyhow::Result<String> {
         let path = self.path(artefact);
+        if !path.exists() {
+            return Err(
+                Unavailable(format!("{}: not found; an earlier stage makes it", path.display())).into()
+            );
+        }
         let hash = hash_file(&path)?;
         if self.written(artefact).is_some_and(|written| written.sha256 != hash) {
             return Err(invalid_input(format!(
@@ -135,13 +146,21 @@ impl Run {
         self.store(artefact, Sidecar { complete: false, inputs: inputs.to_value(), files })
     }
 
-    /// Marks the end of a stage that writes several files, and lists them.
+    /// Marks the end of a stage that writes several files, and lists them: those that it wrote once, and those that it wrote
+    /// `again` at its end.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) if a file that was listed before was changed since, or an error if
-    /// the sidecar can't be written.
-    pub fn finish(&self, artefact: &str, inputs: &Inputs, files: Vec<String>) -> anyhow::Result<()> {
-        for written in self.listed(artefact) {
+    /// Returns an [`InputError`](crate::failure::InputError) if a file that was written once and listed was changed since, or an
+    /// error if the sidecar can't be written.
+    pub fn finish(
+        &self,
+        artefact: &str,
+        inputs: &Inputs,
+        once: Vec<String>,
+        again: Vec<String>,
+    ) -> anyhow::Result<()> {
+        // A former process of the same shard, believed lost, may have listed files of `again` that were not the last yet.
+        for written in self.listed(artefact).iter().filter(|written| !again.contains(&written.name)) {
             if let Some(damage) = written.damage(&self.root, Check::Content) {
                 return Err(invalid_input(format!(
                     "{}: {damage}; run the same command again",
@@ -149,7 +168,7 @@ impl Run {
                 )));
             }
         }
-        self.write_sidecar(artefact, true, inputs, files)
+        self.write_sidecar(artefact, true, inputs, [once, again].concat())
     }
 
     fn listed(&self, artefact: &str) -> Vec<Written> {
@@ -159,8 +178,8 @@ impl Run {
     /// Requires a current artefact.
     ///
     /// # Errors
-    /// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if the artefact is
-    /// missing, incomplete or made from other inputs.
+    /// Returns [`Unavailable`], which names the command to run first, if the artefact is missing, incomplete or made from other
+    /// inputs.
     pub fn require(&self, artefact: &str, inputs: &Inputs, command: &str) -> anyhow::Result<()> {
         sidecar::require(&self.root, artefact, inputs, command)
     }
@@ -229,8 +248,7 @@ mod tests {
     fn run() -> (tempfile::TempDir, Run) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        let lock = File::create(root.join(".lock")).unwrap();
-        (folder, Run::new(root, lock))
+        (folder, Run::new(root, None, Share::default()))
     }
 
     fn inputs(epochs: usize) -> Inputs {
@@ -311,7 +329,7 @@ mod tests {
         let (_folder, run) = run();
         run.begin("stage", &inputs(1)).unwrap();
         replace(&run.path("stage/weights"), b"weights").unwrap();
-        run.finish("stage", &inputs(1), vec!["stage/weights".to_owned()]).unwrap();
+        run.finish("stage", &inputs(1), vec!["stage/weights".to_owned()], Vec::new()).unwrap();
         run.hash("stage/weights").unwrap();
         replace(&run.path("stage/weights"), b"weight5").unwrap();
         let error = run.hash("stage/weights").unwrap_err().to_string();
@@ -373,7 +391,7 @@ mod tests {
         run.begin("stage", &inputs(1)).unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::InProgress);
         fs::write(run.path("stage/log.csv"), b"x").unwrap();
-        run.finish("stage", &inputs(1), vec!["stage/log.csv".to_owned()]).unwrap();
+        run.finish("stage", &inputs(1), Vec::new(), vec!["stage/log.csv".to_owned()]).unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Current);
         fs::remove_file(run.path("stage/log.csv")).unwrap();
         assert_eq!(
@@ -396,12 +414,34 @@ mod tests {
         run.begin("stage", &inputs(1)).unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::InProgress);
         damage(&run.path("stage/1"), b"weight5");
-        let error = run.finish("stage", &inputs(1), vec!["stage/1".to_owned()]).unwrap_err();
+        let error = run.finish("stage", &inputs(1), vec!["stage/1".to_owned()], Vec::new()).unwrap_err();
         assert_eq!(exit_status(&error), ExitStatus::InvalidInput);
         assert!(error.to_string().contains("stage/1: was changed since it was made"), "{error}");
         let state = run.state("stage", &inputs(1)).unwrap();
         assert_eq!(state, State::Incomplete("stage/1 was changed since it was made".to_owned()));
         assert!(!run.path("stage/1").exists());
+    }
+
+    #[test]
+    fn a_stage_ends_after_another_process_of_the_same_shard_listed_what_it_had_not_ended() {
+        let (_folder, run) = run();
+        let write = |history: &[u8]| replace(&run.path("stage/history.csv"), history).unwrap();
+        let finish = || {
+            run.finish("stage", &inputs(1), vec!["stage/1".to_owned()], vec!["stage/history.csv".to_owned()])
+        };
+        run.begin("stage", &inputs(1)).unwrap();
+        replace(&run.path("stage/1"), b"weights").unwrap();
+        run.list_written("stage", &inputs(1), "stage/1").unwrap();
+        // The other process ends while this one is in its first epoch.
+        write(b"epoch 1");
+        finish().unwrap();
+        write(b"epochs 1 and 2");
+        finish().unwrap();
+        assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Current);
+        assert_eq!(
+            run.written("stage/history.csv").unwrap().sha256,
+            super::super::hash_bytes(b"epochs 1 and 2")
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::artefacts::{CONFIG, LOCK, temporary_names};
+use super::artefacts::{CONFIG, LOCK, is_temporary};
 use crate::config::{Config, differences};
 use crate::failure::invalid_input;
 
@@ -22,10 +22,9 @@ pub(super) fn refuse_other_folders(root: &Path) -> anyhow::Result<()> {
     }
     // A missing folder is created, and an unreadable one is an error, when the run is opened.
     let Ok(entries) = fs::read_dir(root) else { return Ok(()) };
-    let own: BTreeSet<String> = temporary_names().chain([LOCK.to_owned()]).collect();
     let mut others: Vec<String> = entries
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .filter(|name| !own.contains(name))
+        .filter(|name| name != LOCK && !is_temporary(name))
         .collect();
     others.sort();
     let Some(first) = others.first() else { return Ok(()) };

@@ -60,17 +60,12 @@ pub fn peak_memory_mib() -> Option<u64> {
     kibibytes("/proc/self/status", "VmHWM").map(|kib| kib >> 10)
 }
 
-/// Returns the available memory in bytes, on Linux.
-pub fn available_memory() -> Option<u64> {
-    kibibytes("/proc/meminfo", "MemAvailable").map(|kib| kib << 10)
-}
-
 /// Returns the load average of the last minute, on Linux.
 pub fn load_average() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
-fn kibibytes(file: &str, name: &str) -> Option<u64> {
+pub(super) fn kibibytes(file: &str, name: &str) -> Option<u64> {
     field(file, name)?.split_whitespace().next()?.parse().ok()
 }
 

@@ -1,4 +1,5 @@
-//! `manifest.json`: version, device, machine and cost of a run. The only file of a run that contains times.
+//! `manifest.json`: version, device, machine and cost of a run. No other artefact contains times. Shards, which work at the same time,
+//! leave it alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::folder::Run;
 use super::host;
+use super::stage_record::{StageRecord, StageState};
 use super::write::replace;
+use crate::failure::{ExitStatus, exit_status, message};
 
 const FILE: &str = "manifest.json";
 
@@ -21,6 +24,9 @@ pub struct Cost {
     /// Peak memory in MiB.
     pub peak_memory_mib: Option<u64>,
 }
+
+/// Result of a stage: numbers of artefacts that were made and that were current, or its error.
+pub type Outcome<'a> = Result<(usize, usize), &'a anyhow::Error>;
 
 /// Measures the cost of a stage.
 #[derive(Debug)]
@@ -58,6 +64,17 @@ impl Run {
         })
     }
 
+    /// Returns the instruction set of the host that the manifest describes and that of this one, if they differ.
+    ///
+    /// # Errors
+    /// Returns an error if the description of this host can't be represented in JSON.
+    pub fn other_instruction_set(&self) -> anyhow::Result<Option<(String, String)>> {
+        let of = |host: &Value| host["instruction_set"].as_str().map(ToOwned::to_owned);
+        let started = self.manifest().get("host").and_then(of);
+        let here = of(&serde_json::to_value(host::Host::current())?);
+        Ok(started.zip(here).filter(|(started, here)| started != here))
+    }
+
     /// Records the fingerprint of the cohort.
     ///
     /// # Errors
@@ -68,19 +85,59 @@ impl Run {
         })
     }
 
-    /// Records the cost of a stage: added to the recorded cost if the stage resumed earlier work, replacing it if
-    /// `restarted`.
+    /// Starts a stage: the measurement of its cost, and its record if the command has records.
     ///
     /// # Errors
-    /// Returns an error if the manifest can't be written.
-    pub fn record_cost(&self, timer: &StageTimer, restarted: bool) -> anyhow::Result<()> {
+    /// Returns an error if the record can't be written.
+    pub fn start_stage(&self, stage: &'static str) -> anyhow::Result<StageTimer> {
+        let timer = StageTimer::start(stage);
+        if let Some(config) = &self.recorded {
+            self.write_record(stage, &StageRecord::start(config))?;
+        }
+        Ok(timer)
+    }
+
+    /// Records the end of a stage: its cost in the manifest unless this is a shard, and its outcome if the command has records.
+    ///
+    /// # Errors
+    /// Returns an error if a file can't be written.
+    pub fn end_stage(&self, timer: &StageTimer, outcome: Outcome<'_>) -> anyhow::Result<()> {
+        let (made, current) = outcome.unwrap_or((0, 0));
+        if let Some(config) = &self.recorded {
+            let state = match outcome.map_err(exit_status) {
+                Ok(_) => StageState::Done,
+                Err(ExitStatus::Interrupted) => StageState::Interrupted,
+                Err(ExitStatus::NotReady) => StageState::NotReady,
+                Err(_) => StageState::Failed,
+            };
+            let record = StageRecord {
+                state,
+                made,
+                current,
+                seconds: rounded(timer.seconds()),
+                peak_memory_mib: host::peak_memory_mib(),
+                error: outcome.err().map(message),
+                ..StageRecord::start(config)
+            };
+            self.write_record(timer.stage, &record)?;
+        }
+        // A stage that made nothing cost nothing; one that failed resumes from the artefacts made so far.
+        if self.share.is_whole() && (outcome.is_err() || made > 0) {
+            self.record_cost(timer, outcome.is_ok() && current == 0)?;
+        }
+        Ok(())
+    }
+
+    /// Records the cost of a stage: added to the recorded cost if the stage resumed earlier work, replacing it if
+    /// `restarted`.
+    fn record_cost(&self, timer: &StageTimer, restarted: bool) -> anyhow::Result<()> {
         let (seconds, peak) = (timer.seconds(), host::peak_memory_mib());
         self.update_manifest(|manifest| {
             let stages = manifest.remove("stages").unwrap_or_default();
             let mut stages: BTreeMap<String, Cost> = serde_json::from_value(stages).unwrap_or_default();
             let previous =
                 if restarted { None } else { stages.get(timer.stage).copied() }.unwrap_or_default();
-            let seconds = ((previous.seconds + seconds) * 1e3).round() / 1e3;
+            let seconds = rounded(previous.seconds + seconds);
             let cost = Cost { seconds, peak_memory_mib: peak.max(previous.peak_memory_mib) };
             stages.insert(timer.stage.to_owned(), cost);
             manifest.insert("stages".into(), json!(stages));
@@ -91,14 +148,23 @@ impl Run {
         &self,
         change: impl FnOnce(&mut serde_json::Map<String, Value>),
     ) -> anyhow::Result<()> {
-        let path = self.path(FILE);
-        let mut manifest = fs::read(&path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes).ok())
-            .unwrap_or_default();
+        let mut manifest = self.manifest();
         change(&mut manifest);
         let mut text = serde_json::to_string_pretty(&manifest)?;
         text.push('\n');
-        replace(&path, text.as_bytes())
+        replace(&self.path(FILE), text.as_bytes())
     }
+
+    /// Reads the manifest; empty if there is none that can be read.
+    fn manifest(&self) -> serde_json::Map<String, Value> {
+        fs::read(self.path(FILE))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
+    }
+}
+
+/// Rounds seconds to milliseconds.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
 }

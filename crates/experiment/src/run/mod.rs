@@ -6,6 +6,7 @@
 //! interrupted command resumes where it stopped. Sidecars contain no times: equal inputs give equal bytes.
 
 mod artefacts;
+mod available;
 mod folder;
 mod guards;
 mod hash;
@@ -14,19 +15,22 @@ mod inputs;
 mod manifest;
 mod open;
 mod sidecar;
+mod stage_record;
 mod verify;
 mod write;
 mod written;
 
 #[cfg(test)]
 pub(crate) use artefacts::ARTEFACTS;
+pub use available::available_memory;
 pub use folder::Run;
 pub use guards::resolve_links;
 pub use hash::{hash_bytes, hash_file, stream_seed};
-pub use host::{Host, available_memory, git_revision, load_average, peak_memory_mib, reset_peak_memory};
+pub use host::{Host, git_revision, load_average, peak_memory_mib, reset_peak_memory};
 pub use inputs::Inputs;
-pub use manifest::StageTimer;
+pub use manifest::{Outcome, StageTimer};
 pub use open::{CONFIG, OpenMode, RunSpec, Unusable};
 pub use sidecar::{SIDECAR, State, require, unavailable};
+pub use stage_record::{StageRecord, StageState};
 pub use verify::{Verified, verify};
 pub use write::{check_writable, replace};

@@ -4,17 +4,25 @@
 //! that depend on them run again. Any other difference, from another profile or file or from a `--set` that was left
 //! out, would silently discard work; it is refused unless `--update` or `--fresh` is given. A different cohort is
 //! refused even if it is set on the command line, because it invalidates the whole run.
+//!
+//! A command for all of a run locks the folder, if its file system has locks. Shards need none: they change neither the
+//! configuration nor what another shard owns. They share the lock, so that on one host no other command disturbs them.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 pub use super::artefacts::CONFIG;
 use super::artefacts::{ARTEFACTS, LOCK, remaining_temporary_files};
 use super::folder::Run;
 use super::guards::{refuse_among_scans, refuse_other_folders, refuse_unset_differences};
+use super::hash::hash_bytes;
 use super::write::{remove_file, replace};
 use crate::config::{Layers, PHANTOM, Resolved, Source, ValidConfig};
-use crate::failure::invalid_input;
+use crate::failure::{Unavailable, invalid_input};
+use crate::program;
+use crate::progress::print_status;
+use crate::shard::Share;
 
 /// Treatment of the existing contents of a run folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,9 @@ pub struct RunSpec {
     pub config: ValidConfig,
     mode: OpenMode,
     unusable: Unusable,
+    /// The share of the command.
+    pub share: Share,
+    recorded: bool,
 }
 
 impl RunSpec {
@@ -78,7 +89,7 @@ impl RunSpec {
             OpenMode::Resume => Unusable::RefuseIfUsed,
             OpenMode::Update | OpenMode::Fresh => Unusable::LeaveOut,
         };
-        Ok(Self { root, config, mode, unusable })
+        Ok(Self { root, config, mode, unusable, share: Share::default(), recorded: false })
     }
 
     /// Sets whether the cohort is refused if it has a case that can't be used.
@@ -87,45 +98,49 @@ impl RunSpec {
         if strict { Self { unusable: Unusable::Refuse, ..self } } else { self }
     }
 
+    /// Sets the share of the command, and has its stages recorded in the folder.
+    #[must_use]
+    pub fn recorded(self, share: Share) -> Self {
+        Self { share, recorded: true, ..self }
+    }
+
     /// Treatment of cases whose files can't be used.
     pub fn unusable(&self) -> Unusable {
         self.unusable
     }
 
-    /// Resolves a run in a subfolder, with some keys of this run's configuration replaced.
+    /// Resolves a run in a subfolder, with some keys of this run's configuration replaced; `position` is its position among them.
     ///
     /// # Errors
     /// As [`RunSpec::resolve`].
-    pub fn subrun(&self, folder: &str, set: Vec<String>) -> anyhow::Result<Self> {
+    pub fn subrun(&self, position: usize, folder: &str, set: Vec<String>) -> anyhow::Result<Self> {
         let base =
             Source { name: self.root.join(CONFIG).display().to_string(), text: self.config.to_toml()? };
         let mode = if self.mode == OpenMode::Fresh { OpenMode::Fresh } else { OpenMode::Update };
         let layers = Layers { base: Some(base), set, ..Layers::default() };
         let run = Self::resolve(self.root.join(folder), layers, mode)?;
-        Ok(Self { unusable: self.unusable, ..run })
+        let share = Share { run: position, ..self.share };
+        Ok(Self { unusable: self.unusable, share, recorded: self.recorded, ..run })
     }
 
-    /// Creates and locks the folder, removes temporary files (and with [`OpenMode::Fresh`] all artefacts), and writes
-    /// the configuration.
+    /// Opens the folder. For all of the run: creates and locks it, removes temporary files (and with [`OpenMode::Fresh`] all
+    /// artefacts), and writes the configuration. For a shard: requires the configuration, and changes nothing.
     ///
     /// # Errors
     /// Returns an [`InputError`](crate::failure::InputError) if the folder can't be written to or another command has
-    /// locked it.
+    /// locked it, and [`Unavailable`] if a shard finds no run in it or one with another configuration.
     pub fn open(self) -> anyhow::Result<(Run, ValidConfig)> {
-        let unwritable = |error: std::io::Error| {
-            invalid_input(format!("{}: expected a writable folder: {error}", self.root.display()))
-        };
-        fs::create_dir_all(&self.root).map_err(unwritable)?;
-        let lock = File::create(self.root.join(LOCK)).map_err(unwritable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let root = self.root.display();
-                return Err(invalid_input(format!("{root}: another command is using this run folder")));
-            }
-            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+        let text = self.config.to_toml()?;
+        let is_whole = self.share.is_whole();
+        if !is_whole {
+            self.require_config(&text)?;
         }
-        let run = Run::new(self.root, lock);
+        let lock = self.lock()?;
+        let mut run = Run::new(self.root, lock, self.share);
+        run.recorded = self.recorded.then(|| hash_bytes(text.as_bytes()));
+        if !is_whole {
+            return Ok((run, self.config));
+        }
         if self.mode == OpenMode::Fresh {
             for artefact in ARTEFACTS {
                 run.discard(artefact)?;
@@ -134,12 +149,60 @@ impl RunSpec {
         for path in remaining_temporary_files(run.root())? {
             remove_file(&path)?;
         }
-        let text = self.config.to_toml()?;
         if fs::read_to_string(run.path(CONFIG)).ok().as_deref() != Some(&text) {
             replace(&run.path(CONFIG), text.as_bytes())?;
         }
         Ok((run, self.config))
     }
+
+    /// Requires that the folder's configuration is this one, to the byte.
+    fn require_config(&self, text: &str) -> anyhow::Result<()> {
+        let path = self.root.join(CONFIG);
+        let found = match fs::read_to_string(&path) {
+            Ok(stored) if stored == text => return Ok(()),
+            Ok(_) => {
+                "expected the configuration of this command, found another, which a shard does not change"
+            }
+            Err(_) => "not found",
+        };
+        let (path, name) = (path.display(), program::name());
+        Err(Unavailable(format!("{path}: {found}; run `{name} reproduce --stage cohort` first")).into())
+    }
+
+    /// Locks the folder: alone for all of the run, together with others for a shard. Returns `None` where the file system has no
+    /// locks.
+    fn lock(&self) -> anyhow::Result<Option<File>> {
+        let unwritable = |error: io::Error| {
+            invalid_input(format!("{}: expected a writable folder: {error}", self.root.display()))
+        };
+        fs::create_dir_all(&self.root).map_err(unwritable)?;
+        let file = File::create(self.root.join(LOCK)).map_err(unwritable)?;
+        let locked = if self.share.is_whole() { file.try_lock() } else { file.try_lock_shared() };
+        match locked {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => {
+                let root = self.root.display();
+                Err(invalid_input(format!("{root}: another command is using this run folder")))
+            }
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+                if self.share.is_whole() {
+                    let root = self.root.display();
+                    print_status(format!(
+                        "{root}: the file system has no locks; make sure that no other command uses this run folder"
+                    ));
+                }
+                Ok(None)
+            }
+            Err(TryLockError::Error(error)) => Err(unwritable(error)),
+        }
+    }
+}
+
+/// Returns true for the error of a file system without locks, such as Lustre's or NFS's without them.
+fn has_no_locks(error: &io::Error) -> bool {
+    const ENOLCK: i32 = 37;
+    error.kind() == io::ErrorKind::Unsupported
+        || (cfg!(target_os = "linux") && error.raw_os_error() == Some(ENOLCK))
 }
 
 fn stored_config(root: &Path) -> anyhow::Result<Option<Source>> {
@@ -222,11 +285,12 @@ mod tests {
     fn runs_killed_before_writing_the_configuration_resume() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        for name in [".lock", ".run.toml"] {
+        let temporary = ".run.toml.host-7-0123456789abcdef.tmp";
+        for name in [".lock", temporary] {
             fs::write(root.join(name), b"half").unwrap();
         }
         create(&root, &[]);
-        assert!(!root.join(".run.toml").exists());
+        assert!(!root.join(temporary).exists());
     }
 
     #[test]
@@ -234,7 +298,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, elsewhere) = (folder.path().join("run"), folder.path().join("mine"));
         create(&root, &[]);
-        let removed = [".summary.json", "maps/a/.1-2.nii.gz", "classifier/best.safetensors.part"];
+        let removed =
+            [".summary.json.host-7-0.tmp", "maps/a/.1-2.nii.gz", "classifier/best.safetensors.part"];
         let other = [".gitignore", "notes/.hidden", "notes/film.part"];
         for name in removed.iter().chain(&other) {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
@@ -289,6 +354,45 @@ mod tests {
         assert!(error.to_string().contains("another command"), "{error}");
         drop(first);
         open().unwrap();
+    }
+
+    #[test]
+    fn shards_share_a_folder_and_change_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("run");
+        let open = |set: &[&str], shard: &str| {
+            let share = Share { shard: Some(shard.parse().unwrap()), run: 0 };
+            let layers = layers(Some(Profile::Smoke), set);
+            RunSpec::resolve(root.clone(), layers, OpenMode::Resume).unwrap().recorded(share).open()
+        };
+        let error = open(&[], "1/2").unwrap_err();
+        assert!(error.is::<Unavailable>() && error.to_string().contains("not found"), "{error}");
+        assert!(!root.exists());
+
+        create(&root, &[]);
+        let temporary = root.join(".summary.json.host-7-0.tmp");
+        fs::write(&temporary, b"of another shard").unwrap();
+        let shards = [open(&[], "1/2").unwrap(), open(&[], "2/2").unwrap()];
+        assert!(temporary.exists());
+        let error = open(&["evaluate.bootstrap=321"], "1/2").unwrap_err();
+        assert!(error.to_string().contains("which a shard does not change"), "{error}");
+        let whole = || {
+            RunSpec::resolve(root.clone(), layers(Some(Profile::Smoke), &[]), OpenMode::Resume)
+                .unwrap()
+                .open()
+        };
+        assert!(whole().unwrap_err().to_string().contains("another command"));
+        drop(shards);
+        drop(whole().unwrap());
+        assert!(!temporary.exists());
+    }
+
+    #[test]
+    fn file_systems_without_locks_are_recognised() {
+        // ENOSYS of Lustre, ENOLCK of NFS, EOPNOTSUPP; EACCES is another matter.
+        for (code, expected) in [(38, true), (37, true), (95, true), (13, false)] {
+            assert_eq!(has_no_locks(&io::Error::from_raw_os_error(code)), expected, "{code}");
+        }
     }
 
     #[test]

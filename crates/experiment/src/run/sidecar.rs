@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::inputs::Inputs;
 use super::write::remove_file;
 use super::written::{Check, Written};
-use crate::failure::invalid_input;
+use crate::failure::Unavailable;
 use crate::program;
 use crate::progress::print_status;
 
@@ -150,8 +150,8 @@ fn modified(path: &Path) -> Option<SystemTime> {
 /// Requires a current artefact in a run folder. Does not require the folder's lock.
 ///
 /// # Errors
-/// Returns an [`InputError`](crate::failure::InputError) that names the command to run first if the artefact is
-/// missing, incomplete or made from other inputs.
+/// Returns [`Unavailable`], which names the command to run first, if the artefact is missing, incomplete or made from other
+/// inputs.
 pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> anyhow::Result<()> {
     let path = root.join(artefact);
     let found = match state(root, artefact, inputs) {
@@ -165,10 +165,9 @@ pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> a
     Err(unavailable(&path, &found, command))
 }
 
-/// Creates the [`InputError`](crate::failure::InputError) for an artefact that can't be used: its problem, and the
-/// command to run first.
+/// Creates the error for an artefact that can't be used: its problem, and the command to run first.
 pub fn unavailable(path: &Path, problem: &str, command: &str) -> anyhow::Error {
-    invalid_input(format!("{}: {problem}; run `{} {command}` first", path.display(), program::name()))
+    Unavailable(format!("{}: {problem}; run `{} {command}` first", path.display(), program::name())).into()
 }
 
 pub(super) fn sidecar_path(root: &Path, artefact: &str) -> PathBuf {

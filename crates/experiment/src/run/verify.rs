@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::artefacts::{CONFIG, WITHOUT_SIDECAR};
+use super::artefacts::{CONFIG, STAGES, WITHOUT_SIDECAR};
 use super::sidecar::{SIDECAR, Sidecar};
 use super::written::Check;
 use crate::failure::invalid_input;
@@ -95,7 +95,7 @@ fn list(
             files.insert(name);
         } else if entry.path().join(CONFIG).is_file() {
             runs.push(entry.path());
-        } else {
+        } else if name != STAGES {
             list(root, &name, files, runs)?;
         }
     }

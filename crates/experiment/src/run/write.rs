@@ -1,13 +1,16 @@
 //! Atomic writes: a temporary file in the same folder, flushed, then renamed.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use relevox_volume::atomic::unique_name;
 
 use crate::failure::invalid_input;
+
+/// End of the names of temporary files.
+const TEMPORARY: &str = ".tmp";
 
 /// Replaces the content of a file atomically: readers see the old or the new content, even if the process is killed.
 ///
@@ -17,9 +20,7 @@ use crate::failure::invalid_input;
 pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        let temporary = path.with_file_name(hidden);
+        let temporary = path.with_file_name(temporary_name(&name.to_string_lossy()));
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
@@ -35,6 +36,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         written
     };
     write().map_err(|error| write_error(path, error))
+}
+
+/// Returns a name for the temporary file of a file, which no other process uses.
+fn temporary_name(name: &str) -> String {
+    format!(".{name}.{}{TEMPORARY}", unique_name())
+}
+
+/// Returns true for a name that a temporary file of a file has.
+pub(super) fn is_temporary_name_of(name: &str, temporary: &str) -> bool {
+    let rest = temporary.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
+    let unique = rest.and_then(|rest| rest.strip_prefix('.')?.strip_suffix(TEMPORARY));
+    unique.is_some_and(|unique| !unique.contains('.'))
 }
 
 /// Converts the error of a write: to an [`InputError`](crate::failure::InputError) if the user can choose another
@@ -145,5 +158,17 @@ mod tests {
         assert_eq!(temporary_files(folder.path()).unwrap(), Vec::<PathBuf>::new());
         fs::write(folder.path().join("deep/.x.nii.gz"), b"half").unwrap();
         assert_eq!(temporary_files(folder.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn temporary_files_are_recognised_by_their_names() {
+        let (first, second) = (temporary_name("run.toml"), temporary_name("run.toml"));
+        assert_ne!(first, second, "two processes would write to one file");
+        assert!(is_temporary_name_of("run.toml", &first) && is_temporary_name_of("run.toml", &second));
+        for other in
+            [".run.toml", "run.toml", ".run.toml.tmp", ".run.toml.made.json.a-1-2.tmp", ".hidden.tmp"]
+        {
+            assert!(!is_temporary_name_of("run.toml", other), "{other}");
+        }
     }
 }

@@ -141,6 +141,19 @@ pub fn read(session: &Session) -> anyhow::Result<Diffusion> {
     serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))
 }
 
+/// Returns the selected settings, which must be current; `None` if the configuration does not include diffused scores.
+///
+/// # Errors
+/// Returns an error if the settings are not selected, or scores or labels are missing.
+pub fn selected(session: &Session, partition: &Partition) -> anyhow::Result<Option<Setting>> {
+    if !is_enabled(&session.config) {
+        return Ok(None);
+    }
+    let inputs = selection_inputs(session, partition)?;
+    session.run.require(DIFFUSION, &inputs, "reproduce --stage select")?;
+    Ok(Some(read(session)?.chosen))
+}
+
 /// Returns the inputs of a case's diffused scores.
 ///
 /// # Errors
@@ -171,11 +184,11 @@ pub fn intensity_inputs(session: &Session, partition: &Partition, case: &str) ->
         .setting("intensity", &session.config.evaluate.intensity))
 }
 
-/// Selects the settings, diffuses the scores of every case, and computes its intensity control.
+/// Selects the settings.
 ///
 /// # Errors
 /// Returns an error if scores or labels can't be read.
-pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
+pub fn select_settings(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     let mut work = Work::default();
     let chosen = if is_enabled(&session.config) {
         let inputs = selection_inputs(session, partition)?;
@@ -190,7 +203,7 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     };
     if let Some(chosen) = &chosen {
         print_status(format!(
-            "diffuse: selected {} of {}, {}, lambda {}, scale {}{}",
+            "select: {} of {}, {}, lambda {}, scale {}{}",
             chosen.scores,
             chosen.fill,
             chosen.reading,
@@ -199,7 +212,17 @@ pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
             if chosen.border { ", weighted by border" } else { "" }
         ));
     }
-    let cases = session.scored_cases();
+    Ok(work)
+}
+
+/// Diffuses the scores of the share's cases, and computes their intensity control.
+///
+/// # Errors
+/// Returns an error if the settings are not selected, or scores or labels can't be read.
+pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
+    let mut work = Work::default();
+    let chosen = selected(session, partition)?;
+    let cases = session.owned_scored_cases();
     let progress = Progress::start("diffuse", cases.len(), "cases");
     for case in cases {
         interrupt::check()?;

@@ -95,12 +95,13 @@ pub fn inputs(
     })
 }
 
-/// Runs every additional explainer on every explained case.
+/// Runs every additional explainer on the explained cases of the command's share.
 ///
 /// # Errors
 /// Returns an error if an artefact can't be read or written, or the network fails.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
-    let (cases, methods) = (cases(session)?, &session.config.explain.methods);
+    let (mut cases, methods) = (cases(session)?, &session.config.explain.methods);
+    cases.retain(|case| session.owns(case));
     let mut work = Work::default();
     if methods.contains(&Method::Partitions) {
         work = work + score_partitions(session, network, &cases)?;

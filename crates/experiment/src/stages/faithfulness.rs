@@ -80,12 +80,13 @@ pub fn inputs(
         .setting("faithfulness", &settings))
 }
 
-/// Measures the faithfulness of every method on every explained test case.
+/// Measures the faithfulness of every method on the explained test cases of the command's share.
 ///
 /// # Errors
 /// Returns an error if an artefact can't be read or written, or the network fails.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
-    let cases = cases(session)?;
+    let mut cases = cases(session)?;
+    cases.retain(|case| session.owns(case));
     let progress = Progress::start("faithfulness", cases.len(), "cases");
     let mut work = Work::default();
     for case in &cases {

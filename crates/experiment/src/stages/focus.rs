@@ -6,7 +6,6 @@
 use relevox_report::tables::Method;
 use relevox_volume::Split;
 
-use super::grid;
 use super::network::Network;
 use super::partition::Partition;
 use super::scores::{ScoreRequest, Scorer};
@@ -35,7 +34,7 @@ pub fn epochs(trained: usize, count: usize) -> Vec<usize> {
 pub fn cases(session: &Session) -> anyhow::Result<Vec<String>> {
     let mut cases: Vec<(bool, String)> = Vec::new();
     for case in session.scans.split(Split::Validation) {
-        if grid::tumour_voxels(session, case.id())? > 0 {
+        if session.scans.tumour_voxels(case.id())? > 0 {
             cases.push((!case.label, case.id().to_owned()));
         }
     }
@@ -49,19 +48,30 @@ pub fn file(epoch: usize, case: &str) -> String {
     format!("focus/epoch-{epoch:03}/{case}.csv")
 }
 
-/// Scores these cases after these epochs.
+/// Scores these cases after these epochs, or a share of these scores.
 ///
 /// # Errors
 /// Returns an error if labels or weights are missing, or the network fails.
 pub fn run(session: &Session, partition: &Partition) -> anyhow::Result<Work> {
     let cases = cases(session)?;
     let epochs = epochs(session.config.classifier.epochs, session.config.evaluate.focus_epochs);
-    let progress = Progress::start("focus", epochs.len() * cases.len(), "maps");
+    // There are few cases: epochs are divided as well.
+    let length = epochs.len() * cases.len();
+    let progress = Progress::start("focus", length, "maps");
     let mut work = Work::default();
-    for epoch in epochs {
+    for (row, epoch) in epochs.into_iter().enumerate() {
+        let owned: Vec<&String> = cases
+            .iter()
+            .enumerate()
+            .filter(|(column, _)| session.run.share.owns(row * cases.len() + column, length))
+            .map(|(_, case)| case)
+            .collect();
+        if owned.is_empty() {
+            continue;
+        }
         let network = Network::after(session, epoch)?;
         let scorer = Scorer { classifier: network.classifier(), hash: &network.hash, learned: None };
-        for case in &cases {
+        for case in owned {
             let request = ScoreRequest { case, partition, fill: FILL };
             work.count(scorer.make(session, &file(epoch, case), request)?);
             progress.advance(1);

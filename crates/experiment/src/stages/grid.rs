@@ -86,7 +86,7 @@ pub fn partitions(config: &Config) -> Vec<Partition> {
 pub fn cases(session: &Session, split: Split, count: usize) -> anyhow::Result<Vec<String>> {
     let mut cases = Vec::new();
     for case in session.scans.split(split) {
-        if tumour_voxels(session, case.id())? > 0 {
+        if session.scans.tumour_voxels(case.id())? > 0 {
             cases.push(case.id().to_owned());
         }
     }
@@ -99,16 +99,7 @@ pub fn cases(session: &Session, split: Split, count: usize) -> anyhow::Result<Ve
     Ok(cases)
 }
 
-/// Counts the tumour voxels of a case on the network's grid; 0 without a segmentation.
-///
-/// # Errors
-/// Returns an error if the scan can't be read.
-pub fn tumour_voxels(session: &Session, case: &str) -> anyhow::Result<usize> {
-    let study = session.scans.study(case)?;
-    Ok(study.tumour.as_ref().map_or(0, |tumour| tumour.iter().filter(|&&inside| inside).count()))
-}
-
-/// Scores every partition and fill.
+/// Scores every partition and fill on the cases of the command's share; without a shard, then computes the cells.
 ///
 /// # Errors
 /// Returns an error if an artefact can't be read or written, or the network fails.
@@ -121,6 +112,7 @@ pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
     let pairs: Vec<(&String, &Partition)> = splits
         .iter()
         .flat_map(|(_, cases)| cases)
+        .filter(|case| session.owns(case))
         .flat_map(|case| partitions.iter().map(move |partition| (case, partition)))
         .collect();
 
@@ -147,6 +139,9 @@ pub fn run(session: &Session, network: &Network) -> anyhow::Result<Work> {
         }
     }
     drop(progress);
+    if !session.run.share.is_whole() {
+        return Ok(work);
+    }
 
     let inputs = inputs(session, &network.hash, &splits, &partitions)?;
     work.count(session.run.make(GRID, &inputs, |path| {

@@ -197,13 +197,13 @@ fn inputs(
     })
 }
 
-/// Trains the fills that the configuration uses, each resumed after its last completed pass.
+/// Trains the fills of the command's share, each resumed after its last completed pass.
 ///
 /// # Errors
 /// Returns an error if regions are missing, the loss is not finite, or a file can't be written.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
     let mut work = Work::default();
-    for variant in variants(&session.config) {
+    for variant in session.run.share.of(variants(&session.config)) {
         work = work + train(session, network, partition, variant)?;
     }
     Ok(work)
@@ -229,7 +229,7 @@ fn train(
     run.begin(files.folder, &inputs)?;
     fs::create_dir_all(run.path(files.folder)).context("creating the learned fill's folder")?;
     run_passes(session, network, partition, variant)?;
-    run.finish(files.folder, &inputs, vec![files.weights, files.history])?;
+    run.finish(files.folder, &inputs, Vec::new(), vec![files.weights, files.history])?;
     Ok(Work { made: 1, current: 0 })
 }
 

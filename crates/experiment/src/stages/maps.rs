@@ -11,13 +11,13 @@ use relevox_report::tables::Method;
 use relevox_volume::{Study, nifti};
 use slic3d::Supervoxels;
 
-use super::explain;
 use super::methods::{self, map_file, mask_file, of_case};
 use super::network::Network;
 use super::partition::Partition;
 use super::session::Session;
 use super::threshold::values_of;
 use super::work::Work;
+use super::{explain, pool};
 use crate::config::EvaluateConfig;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -58,16 +58,17 @@ pub fn mask_inputs(
         .setting("island", &evaluate.island))
 }
 
-/// Makes the map and the mask of every case and method.
+/// Makes the map and the mask of every method, for the cases of the command's share.
 ///
 /// # Errors
 /// Returns an error if an artefact can't be read or written, or the network fails.
 pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyhow::Result<Work> {
-    let (cases, explained) = (session.scored_cases(), explain::cases(session)?);
+    let (cases, explained) = (session.owned_scored_cases(), explain::cases(session)?);
     let progress = Progress::start("maps", cases.len(), "cases");
-    let mut work = Work::default();
+    let (mut work, mut pooled) = (Work::default(), pool::Tables::default());
     for case in cases {
         let case = case.id();
+        work = work + pool::of_case(session, partition, case, &mut pooled)?;
         for method in of_case(session, explained.contains(case)) {
             interrupt::check()?;
             let map = map_file(case, method);

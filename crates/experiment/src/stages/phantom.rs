@@ -43,7 +43,7 @@ pub fn run(run: &Run, config: &ValidConfig) -> anyhow::Result<Work> {
         work.count(true);
         progress.advance(1);
     }
-    run.finish(PHANTOM, &inputs, files(run.root())?)?;
+    run.finish(PHANTOM, &inputs, files(run.root())?, Vec::new())?;
     Ok(work)
 }
 

@@ -4,6 +4,7 @@
 //! Its controls are pooled in the same way: diffused shuffled scores, and brightness.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use anyhow::Context;
 use rand::SeedableRng;
@@ -206,7 +207,7 @@ pub fn artefacts(session: &Session, selected: &Partition, chosen: &Setting) -> V
     all
 }
 
-/// Scores and diffuses what the cohort's pool lacks, pools it, and averages maps.
+/// Scores and diffuses what the pool lacks of the share's cases; without a shard, then pools all cases.
 ///
 /// # Errors
 /// Returns an error if an artefact can't be read or written, or the network fails.
@@ -216,51 +217,68 @@ pub fn run(session: &Session, network: &Network, selected: &Partition) -> anyhow
     if methods.is_empty() {
         return Ok(work);
     }
-    let chosen = diffuse::read(session)?.chosen;
+    let chosen = diffuse::selected(session, selected)?.context("pooling without diffused scores")?;
     work = work + score(session, network, selected, &chosen)?;
+    if !session.run.share.is_whole() {
+        return Ok(work);
+    }
     for method in learned(session) {
         for partition in partitions_of(session, selected, method) {
             let made = pooled_inputs(session, &partition, method, &chosen)?;
-            let all = file(&partition, method);
-            work.count(
-                session
-                    .run
-                    .make(&all, &made, |path| replace(path, &pool(session, &partition, method, &chosen)?))?,
-            );
-            let mut by_case = None;
-            for case in session.scored_cases() {
-                let case = case.id();
-                let made = inputs(session, &partition, case, method)?;
-                work.count(session.run.make(&explained::file(&partition, case, method), &made, |path| {
-                    let by_case = match &mut by_case {
-                        Some(by_case) => by_case,
-                        none => none.insert(read(session, &partition, method)?),
-                    };
-                    let values = by_case.remove(case).with_context(|| format!("{all}: {case}"))?;
-                    let relevance = scale_to_100(&values).unwrap_or_else(|| vec![0.0; values.len()]);
-                    let regions = partition.regions(session, case)?;
-                    explained::write(path, &regions, &Explained { values, relevance })
-                })?);
-            }
-        }
-    }
-    for &method in methods.iter().filter(|method| method.kind() == MethodKind::Voxels) {
-        for case in session.scored_cases() {
-            interrupt::check()?;
-            let case = case.id();
-            let made = map_inputs(session, selected, case, method)?;
-            work.count(session.run.make(&map_file(case, method), &made, |path| {
-                let map = average(session, selected, case, method)?;
-                let study = session.scans.study(case)?;
-                let description = nifti::Description::relevance(method.name());
-                Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
+            work.count(session.run.make(&file(&partition, method), &made, |path| {
+                replace(path, &pool(session, &partition, method, &chosen)?)
             })?);
         }
     }
     Ok(work)
 }
 
-/// Makes the partitions, scores and diffused scores of all cases of the pool.
+/// Pooled relevance by artefact and case, read when it is first needed.
+#[derive(Debug, Default)]
+pub struct Tables(BTreeMap<String, BTreeMap<String, Vec<f64>>>);
+
+/// Makes the tables of a case's pooled relevance, and its averaged maps.
+///
+/// # Errors
+/// Returns an error if the pooled relevance of all cases is missing, or an artefact can't be read or written.
+pub fn of_case(
+    session: &Session,
+    selected: &Partition,
+    case: &str,
+    tables: &mut Tables,
+) -> anyhow::Result<Work> {
+    let mut work = Work::default();
+    for method in learned(session) {
+        for partition in partitions_of(session, selected, method) {
+            let made = inputs(session, &partition, case, method)?;
+            work.count(session.run.make(&explained::file(&partition, case, method), &made, |path| {
+                let all = file(&partition, method);
+                let by_case = match tables.0.entry(all.clone()) {
+                    Entry::Occupied(read) => read.into_mut(),
+                    Entry::Vacant(unread) => unread.insert(read(session, &partition, method)?),
+                };
+                let values = by_case.remove(case).with_context(|| format!("{all}: {case}"))?;
+                let relevance = scale_to_100(&values).unwrap_or_else(|| vec![0.0; values.len()]);
+                let regions = partition.regions(session, case)?;
+                explained::write(path, &regions, &Explained { values, relevance })
+            })?);
+        }
+    }
+    let methods = session.config.pool.methods.iter();
+    for &method in methods.filter(|method| method.kind() == MethodKind::Voxels) {
+        interrupt::check()?;
+        let made = map_inputs(session, selected, case, method)?;
+        work.count(session.run.make(&map_file(case, method), &made, |path| {
+            let map = average(session, selected, case, method)?;
+            let study = session.scans.study(case)?;
+            let description = nifti::Description::relevance(method.name());
+            Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
+        })?);
+    }
+    Ok(work)
+}
+
+/// Makes the partitions, scores and diffused scores of the pool's cases in the command's share.
 fn score(
     session: &Session,
     network: &Network,
@@ -268,7 +286,8 @@ fn score(
     chosen: &Setting,
 ) -> anyhow::Result<Work> {
     let scorer = Scorer { classifier: network.classifier(), hash: &network.hash, learned: None };
-    let (cases, partitions) = (cases(session), partitions(session, selected));
+    let (mut cases, partitions) = (cases(session), partitions(session, selected));
+    cases.retain(|case| session.owns(case.id()));
     let progress = Progress::start("pool", cases.len() * partitions.len(), "tables");
     let mut work = Work::default();
     for case in cases {

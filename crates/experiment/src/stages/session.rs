@@ -1,5 +1,7 @@
 //! An open run: folder, configuration, scans and device.
 
+use std::collections::BTreeSet;
+
 use relevox_models::candle_core::Device;
 use relevox_volume::{CohortCase, Split};
 
@@ -10,7 +12,7 @@ use crate::run::{Run, hash_bytes};
 /// An open run, as the stages use it.
 #[derive(Debug)]
 pub struct Session {
-    /// The locked folder.
+    /// The open folder.
     pub run: Run,
     /// The effective configuration.
     pub config: ValidConfig,
@@ -18,12 +20,36 @@ pub struct Session {
     pub scans: Scans,
     /// Device of the networks.
     pub device: Device,
+    /// Cases of the shard; `None` if this is no shard.
+    owned: Option<BTreeSet<String>>,
 }
 
 impl Session {
+    /// Creates a session.
+    pub fn new(run: Run, config: ValidConfig, scans: Scans, device: Device) -> Self {
+        let owned = (!run.share.is_whole()).then(|| {
+            // Splits one after the other: every stage goes by one of them, or by the first two. In all stages a case belongs to
+            // the same shard.
+            let splits = [Split::Validation, Split::Test, Split::Train];
+            let cases: Vec<&CohortCase> = splits.into_iter().flat_map(|split| scans.split(split)).collect();
+            run.share.of(cases).into_iter().map(|case| case.id().to_owned()).collect()
+        });
+        Self { run, config, scans, device, owned }
+    }
+
+    /// Returns true if the command's share includes a case.
+    pub fn owns(&self, case: &str) -> bool {
+        self.owned.as_ref().is_none_or(|owned| owned.contains(case))
+    }
+
     /// Returns the cases that are scored: those of the validation and test splits.
     pub fn scored_cases(&self) -> Vec<&CohortCase> {
         [Split::Validation, Split::Test].into_iter().flat_map(|split| self.scans.split(split)).collect()
+    }
+
+    /// Returns the scored cases of the command's share.
+    pub fn owned_scored_cases(&self) -> Vec<&CohortCase> {
+        self.scored_cases().into_iter().filter(|case| self.owns(case.id())).collect()
     }
 
     /// Computes the hash of the scored cases: names, labels, splits and scans.

@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::path::Path;
 
@@ -273,8 +274,10 @@ fn sorted(value: Value) -> Value {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    // Several processes, also of several hosts, may write to the folder; the hasher's keys are random.
+    let random = RandomState::new().build_hasher().finish();
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
+    beside.push(format!(".{}-{random:016x}.part", std::process::id()));
     let beside = Path::new(&beside);
     let written = File::create(beside)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))

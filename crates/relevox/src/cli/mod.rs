@@ -26,7 +26,7 @@ use relevox_models::Precision;
 
 pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
-pub use run_args::RunArgs;
+pub use run_args::{ReproduceArgs, RunArgs};
 pub use slic::SlicArgs;
 pub use verify::VerifyArgs;
 pub use view::ViewArgs;
@@ -51,8 +51,8 @@ pub struct GlobalArgs {
 /// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Runs the whole experiment: every stage below that is not done yet, then the report.
-    Reproduce(RunArgs),
+    /// Runs the whole experiment: every stage below that is not done yet, then the report. Or some stages, or a share of them.
+    Reproduce(ReproduceArgs),
     /// Generates the synthetic cohort in BraTS's layout.
     Phantom(RunArgs),
     /// Trains the classifier on the cohort.
@@ -98,7 +98,10 @@ impl Command {
     /// Any failure; [`exit_status`] classifies it.
     pub fn run(self, options: &DeviceOptions) -> anyhow::Result<()> {
         match self {
-            Self::Reproduce(args) => commands::reproduce(args.into(), options),
+            Self::Reproduce(args) => {
+                let (run, part) = args.split();
+                commands::reproduce(run, &part, options)
+            }
             Self::Phantom(args) => commands::phantom(args.into(), options),
             Self::Train(args) => commands::train(args.into(), options),
             Self::Grid(args) => commands::grid(args.into(), options),

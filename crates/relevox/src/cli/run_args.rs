@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use relevox_experiment::commands::RunRequest;
+use relevox_experiment::commands::{Part, RunRequest};
 use relevox_experiment::config::Profile;
+use relevox_experiment::shard::Shard;
+use relevox_experiment::stage::Stage;
 
 /// A run folder and its config.
 ///
@@ -41,6 +43,30 @@ pub struct RunArgs {
     /// Refuses a cohort with a case that cannot be used, and lists all of them, instead of leaving them out.
     #[arg(long)]
     pub strict: bool,
+}
+
+/// A run, and the part of it to run.
+///
+/// Several processes, also on several hosts, can work in one run folder: each is given a share of a stage with --shard. docs/CLUSTER.md
+/// describes the order.
+#[derive(Clone, Debug, Args)]
+pub struct ReproduceArgs {
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Runs only these stages, in their order; several are separated by commas.
+    #[arg(long = "stage", value_enum, value_delimiter = ',', value_name = "STAGE,…")]
+    pub stages: Vec<Stage>,
+    /// Runs share I of N of these stages: of their cases, networks or learned fills. Other shares may run at the same time.
+    #[arg(long, value_name = "I/N", requires = "stages", conflicts_with_all = ["fresh", "update"])]
+    pub shard: Option<Shard>,
+}
+
+impl ReproduceArgs {
+    /// Returns the run and the part of it.
+    pub fn split(self) -> (RunRequest, Part) {
+        (self.run.into(), Part { stages: self.stages, shard: self.shard })
+    }
 }
 
 impl From<RunArgs> for RunRequest {

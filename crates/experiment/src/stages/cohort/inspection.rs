@@ -12,7 +12,7 @@ use crate::stages::table::{self, plain, plain_option};
 /// Artefact with what was found in the files of each case that was read.
 pub const INSPECTED: &str = "inspected.csv";
 /// Columns of [`INSPECTED`].
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "case",
     "files",
     "settings",
@@ -25,6 +25,7 @@ const COLUMNS: [&str; 18] = [
     "resampled",
     "brain_outside_crop",
     "tumour_outside_crop",
+    "tumour_voxels",
     "clipped",
     "air_not_zero",
     "bright",
@@ -65,6 +66,8 @@ pub struct Inspection {
     /// Share of the tumour outside the crop, if there is one.
     #[serde(serialize_with = "plain_option")]
     pub tumour_outside_crop: Option<f64>,
+    /// Voxels of the tumour on the network's grid; 0 without a segmentation.
+    pub tumour_voxels: usize,
     /// Share of the non-zero voxels that were clipped.
     #[serde(serialize_with = "plain")]
     pub clipped: f64,
@@ -115,6 +118,10 @@ impl Inspection {
             resampled: resampled_to_mm.is_some(),
             brain_outside_crop,
             tumour_outside_crop,
+            tumour_voxels: study
+                .tumour
+                .as_ref()
+                .map_or(0, |tumour| tumour.iter().filter(|&&inside| inside).count()),
             clipped,
             air_not_zero,
             bright,
@@ -174,6 +181,7 @@ mod tests {
             orientation: Some("LPS".into()),
             spacing_x_mm: 1.0 / 3.0,
             resampled: true,
+            tumour_voxels: 12,
             bright: Some(0.5),
             ..Inspection::default()
         };

@@ -31,6 +31,14 @@ impl Scans {
         Ok(Work::from_iter([read, listed]))
     }
 
+    /// Requires the lists of these cases in a run's folder.
+    ///
+    /// # Errors
+    /// Returns [`Unavailable`](crate::failure::Unavailable) if the lists are missing or of other cases.
+    pub fn require_recorded(&self, run: &Run) -> anyhow::Result<()> {
+        run.require(COHORT, &self.list_inputs(run.root())?, "reproduce --stage cohort")
+    }
+
     /// Returns the inputs of the lists: in addition to the content of the cases, their paths and the cases left out.
     fn list_inputs(&self, root: &Path) -> anyhow::Result<Inputs> {
         let inputs = self.inputs.clone().file("left_out", &hash_bytes(&left_out_csv(self.left_out())?));

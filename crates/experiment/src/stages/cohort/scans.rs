@@ -132,6 +132,16 @@ impl Scans {
         self.studies.get(case)
     }
 
+    /// Number of a case's tumour voxels on the network's grid; 0 without a segmentation.
+    ///
+    /// # Errors
+    /// Returns an error if the case is not in the cohort.
+    pub fn tumour_voxels(&self, case: &str) -> anyhow::Result<usize> {
+        let found =
+            self.inspections.get(case).with_context(|| format!("{case}: not a case of this cohort"))?;
+        Ok(found.tumour_voxels)
+    }
+
     /// Returns the inputs of every artefact computed from a case: the content of its scans, and the preprocessing.
     ///
     /// # Errors

@@ -27,12 +27,12 @@ pub struct Scorer<'a> {
     pub learned: Option<&'a Learned>,
 }
 
-/// Scores the selected partition of every validation and test case under every fill.
+/// Scores the selected partition of the share's validation and test cases under every fill.
 ///
 /// # Errors
 /// Returns an error if labels are missing, or the classifier or a fill fails.
 pub fn run(session: &Session, scorer: &Scorer<'_>, partition: &Partition) -> anyhow::Result<Work> {
-    let cases = session.scored_cases();
+    let cases = session.owned_scored_cases();
     let fills = &session.config.evaluate.fills;
     let progress = Progress::start("score", cases.len() * fills.len(), "tables");
     let mut work = Work::default();

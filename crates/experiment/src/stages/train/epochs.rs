@@ -9,7 +9,7 @@ use relevox_volume::Split;
 
 use super::history::history_csv;
 use super::images::Images;
-use super::member::{FOLDER, Member};
+use super::member::Member;
 use crate::config::EpochSelection;
 use crate::interrupt;
 use crate::progress::{Progress, print_status};
@@ -17,7 +17,7 @@ use crate::run::{Inputs, replace};
 use crate::stages::network::network_config;
 use crate::stages::session::Session;
 
-/// Trains one network for its remaining epochs, and copies the weights of the selected epoch. `inputs` are those of the stage.
+/// Trains one network for its remaining epochs, and copies the weights of the selected epoch. `inputs` are those of the network's folder.
 ///
 /// # Errors
 /// Returns an error if a scan can't be read, the loss is not finite, or a file can't be written.
@@ -78,7 +78,7 @@ pub(super) fn train_member(session: &Session, member: &Member, inputs: &Inputs) 
         ));
         let weights = member.epoch(record.epoch);
         trainer.save_weights(&run.path(&weights))?;
-        run.list_written(FOLDER, inputs, &weights)?;
+        run.list_written(&member.folder(), inputs, &weights)?;
         replace(&history, &history_csv(trainer.history(), &validation)?)?;
         // Written last, so that the files of every epoch it contains exist.
         trainer.save_state(&last)?;

@@ -6,6 +6,16 @@ use crate::run::stream_seed;
 /// Folder of the classifier.
 pub(super) const FOLDER: &str = "classifier";
 
+/// Folder of a network of an ensemble.
+pub(super) fn folder_of(number: usize) -> String {
+    format!("{FOLDER}/network-{number}")
+}
+
+/// Number of the network whose folder has this name; `None` for another name.
+pub(super) fn number_of(name: &str) -> Option<usize> {
+    name.strip_prefix("network-")?.parse().ok()
+}
+
 /// A network of the ensemble.
 ///
 /// Networks differ in the seeds of their initial weights, batch order and augmentation. The first equals the network of
@@ -24,11 +34,16 @@ impl Member {
         (1..=total).map(|number| Self { number, total }).collect()
     }
 
-    fn file(&self, name: &str) -> String {
+    /// Artefact with the network: the folder of its files.
+    pub(super) fn folder(&self) -> String {
         match self.total {
-            1 => format!("{FOLDER}/{name}"),
-            _ => format!("{FOLDER}/network-{}/{name}", self.number),
+            1 => FOLDER.to_owned(),
+            _ => folder_of(self.number),
         }
+    }
+
+    fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder())
     }
 
     /// Artefact with the weights of the selected epoch.

@@ -4,6 +4,7 @@
 //! accuracy, ties broken by the lower validation loss, then by the earlier epoch. Alternatively the last epoch.
 
 mod epochs;
+mod former;
 mod history;
 mod images;
 mod member;

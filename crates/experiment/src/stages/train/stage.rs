@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::epochs::train_member;
+use super::former::discard_former;
 use super::member::{FOLDER, Member};
 use super::weights::selected_hash;
 use crate::run::{Inputs, State, unavailable};
@@ -25,7 +26,10 @@ fn inputs(session: &Session) -> Inputs {
 /// # Errors
 /// Returns an [`InputError`](crate::failure::InputError) if the classifier is missing or was trained with other inputs.
 pub fn require(session: &Session) -> anyhow::Result<()> {
-    session.run.require(FOLDER, &inputs(session), "train")?;
+    let made = inputs(session);
+    for member in Member::all(&session.config) {
+        session.run.require(&member.folder(), &made, "train")?;
+    }
     let hash = selected_hash(session)?;
     session.run.require(predict::PREDICTIONS, &predict::inputs(session, &hash)?, "train")?;
     session.run.require(shortcut::SHORTCUT, &shortcut::inputs(session)?, "train")
@@ -40,36 +44,45 @@ pub fn require_started(root: &Path) -> anyhow::Result<()> {
     if folder.exists() { Ok(()) } else { Err(unavailable(&folder, "not found", "train")) }
 }
 
-/// Trains the classifier, resuming after the last completed epoch, and computes predictions.
+/// Trains the networks of the command's share, each resumed after its last completed epoch; without a shard, then computes
+/// predictions.
 ///
 /// # Errors
 /// Returns an error if a scan can't be read, the loss is not finite, or a file can't be written.
 pub fn run(session: &Session) -> anyhow::Result<Work> {
-    let (run, inputs) = (&session.run, inputs(session));
+    let (run, members) = (&session.run, Member::all(&session.config));
     let mut work = Work::default();
-    let state = run.state(FOLDER, &inputs)?;
-    if state == State::Current {
-        work.count(false);
-    } else {
-        let members = Member::all(&session.config);
-        let epochs = 1..=session.config.classifier.epochs;
-        let checkpoints: Vec<String> =
-            members.iter().flat_map(|member| epochs.clone().map(|epoch| member.epoch(epoch))).collect();
-        // Other files than the checkpoints can be restored from the trainer's state.
-        let restorable = matches!(state, State::Incomplete(_))
-            && checkpoints.iter().all(|weights| run.path(weights).exists())
-            && members.iter().all(|member| run.path(&member.last()).exists());
-        if state != State::InProgress && !restorable {
-            run.discard_outdated(FOLDER, &state)?;
-        }
-        run.begin(FOLDER, &inputs)?;
-        for member in &members {
-            train_member(session, member, &inputs)?;
-        }
-        let others = members.iter().flat_map(|member| [member.best(), member.history()]);
-        run.finish(FOLDER, &inputs, checkpoints.into_iter().chain(others).collect())?;
-        work.count(true);
+    if run.share.is_whole() {
+        discard_former(run, &members)?;
+    }
+    for member in run.share.of(&members) {
+        work.count(train(session, member)?);
+    }
+    if !run.share.is_whole() {
+        return Ok(work);
     }
     let hash = selected_hash(session)?;
     Ok(work + predict::run(session, &hash)? + shortcut::run(session)?)
+}
+
+/// Trains a network unless it is current, and returns true if it was trained.
+fn train(session: &Session, member: &Member) -> anyhow::Result<bool> {
+    let (run, inputs, folder) = (&session.run, inputs(session), member.folder());
+    let state = run.state(&folder, &inputs)?;
+    if state == State::Current {
+        return Ok(false);
+    }
+    let epochs = 1..=session.config.classifier.epochs;
+    let checkpoints: Vec<String> = epochs.map(|epoch| member.epoch(epoch)).collect();
+    // Other files than the checkpoints can be restored from the trainer's state.
+    let restorable = matches!(state, State::Incomplete(_))
+        && checkpoints.iter().all(|weights| run.path(weights).exists())
+        && run.path(&member.last()).exists();
+    if state != State::InProgress && !restorable {
+        run.discard_outdated(&folder, &state)?;
+    }
+    run.begin(&folder, &inputs)?;
+    train_member(session, member, &inputs)?;
+    run.finish(&folder, &inputs, checkpoints, vec![member.best(), member.history()])?;
+    Ok(true)
 }
