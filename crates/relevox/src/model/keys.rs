@@ -96,8 +96,8 @@ fn wrong<'a>(
     let all = &options.input_set;
     let is_wrong = |at: &usize| {
         let mut keys = of_file.clone();
-        let others = (0..all.len()).filter(|other| other != at);
-        let set = others.map(|other| keys.set(&all[other])).collect::<Result<(), _>>();
+        let mut others = (0..all.len()).filter(|other| other != at);
+        let set = others.try_for_each(|other| keys.set(&all[other]));
         set.is_ok() && keys.check(channels, outputs).is_ok()
     };
     (0..all.len()).find(is_wrong).map(|at| all[at].as_str())
