@@ -106,7 +106,8 @@ fn slices_are_counted_on_the_whole_scan() {
     browser.open(&Viewer { images, ..Viewer::on(&grid) }.to_html().unwrap());
     let shape = browser.script("return JSON.parse(document.getElementById('data').textContent).grid.shape");
     assert_ne!(shape, serde_json::json!(grid.shape), "background is not cropped");
-    for (plane, slice) in PLANES.into_iter().zip(["4 of 10", "3 of 12", "6 of 14"]) {
+    // The foreground begins at [3, 2, 5]; a margin of two voxels is stored around it.
+    for (plane, slice) in PLANES.into_iter().zip(["2 of 10", "1 of 12", "4 of 14"]) {
         let script = format!(
             "const slider = document.querySelector('[data-plane={}] .slices'); slider.value = '0'; \
              slider.dispatchEvent(new Event('input'))",
