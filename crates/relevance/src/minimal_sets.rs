@@ -115,7 +115,7 @@ pub fn sufficient(
 }
 
 /// Finds a minimal set of regions whose replacement changes the answer of the whole scan: if any one of its regions is
-/// kept, the answer does not change. `None` if there is no such set: the answer is the same with every region replaced.
+/// kept, the answer does not change. `None` if no set does that: the answer is the same with every region replaced.
 ///
 /// The search is that of [`sufficient`], on the regions that are replaced.
 ///

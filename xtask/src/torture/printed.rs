@@ -1,4 +1,4 @@
-//! What runs print at the end of each stage.
+//! Lines that a run prints at the end of each stage.
 
 /// Returns the stages whose counts were printed, in the order of the lines.
 pub fn finished(log: &str) -> Vec<String> {

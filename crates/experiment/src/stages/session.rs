@@ -20,7 +20,7 @@ pub struct Session {
     pub scans: Scans,
     /// Device of the networks.
     pub device: Device,
-    /// Cases of the shard; `None` if this is no shard.
+    /// Cases of the shard; `None` without a shard.
     owned: Option<BTreeSet<String>>,
 }
 

@@ -30,7 +30,7 @@ pub struct StudyCache {
 #[derive(Debug)]
 struct Case {
     files: CaseFiles,
-    /// What the case's files were when they were hashed.
+    /// State of the case's files at the time of hashing.
     hashed: Vec<HashedFile>,
     study: Mutex<Option<Arc<Study>>>,
 }

@@ -79,7 +79,7 @@ mod tests {
             flipped[index] ^= 1 << bit;
             std::fs::write(&path, &flipped).unwrap();
             match load(&path) {
-                // Without metadata, it is no state.
+                // A file without metadata is not a training state.
                 Err(Error::Format { .. }) | Ok((_, None)) => noticed += 1,
                 Err(other) => panic!("byte {index}: {other}"),
                 // In the key of the checksum or the spaces at the end of the header.

@@ -248,7 +248,7 @@ mod tests {
         let studies = hashed();
         std::fs::write(&scan, b"half").unwrap();
         assert!(studies.get("a").unwrap_err().to_string().contains("was changed while"));
-        // A file that is no scan when it is hashed is left out.
+        // A file that cannot be read as a scan is left out.
         assert_eq!(Inspector::new(&config, folder.path(), &cases).inspect(&cases).unwrap().len(), 1);
     }
 }
