@@ -229,6 +229,9 @@ pub struct RegionsBenchArgs {
     /// Stride of the stem convolution.
     #[arg(long, default_value_t = 2)]
     pub stem_stride: usize,
+    /// An ONNX file instead, of a network that takes one channel, which is T2, or all four.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["depth", "stem_stride"])]
+    pub model: Option<PathBuf>,
     /// Edge length of the cropped volume, in voxels.
     #[arg(long, default_value_t = 128)]
     pub size: usize,

@@ -1,8 +1,10 @@
 //! `cargo xtask bench regions`: time of a real case's relevance map by layer.
 
 use anyhow::Context;
+use ndarray::s;
 use relevox_models::plan::Plan;
-use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, device};
+use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, checkpoint, device};
+use relevox_perturb::{ConstantFill, Fill};
 use serde_json::json;
 
 use super::scan::{Layer, T2, blanked, isolated, load, profile, segment};
@@ -11,7 +13,7 @@ use crate::cli::RegionsBenchArgs;
 use relevox::cli::print_result;
 use relevox_experiment::progress::print_status;
 
-/// Computes the change of every region with a network of seeded weights.
+/// Computes the change of every region with a network of seeded weights, or of a file.
 ///
 /// # Errors
 /// Returns an error if the case can't be read or the network does not fit it.
@@ -21,7 +23,15 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
     let regions = segment(&study, T2, args.regions)?;
     let cpu = device("cpu")?;
     let parameters = Parameters::seeded(0, &cpu);
-    let (plan, image, boxes) = if args.depth == 0 {
+    let (plan, image, boxes) = if let Some(model) = &args.model {
+        let network = checkpoint::load_onnx(model, Some([args.size; 3]))?;
+        let channels = if network.graph.channels() == 1 { T2..T2 + 1 } else { 0..study.image.dim().0 };
+        let image = study.image.slice(s![channels, .., .., ..]).to_owned();
+        let fill = ConstantFill::from_values("blank", vec![0.0; image.dim().0])?;
+        let all: Vec<usize> = (0..regions.len()).collect();
+        let patches = fill.patches(image.view(), &regions, &all)?;
+        (Plan::new(&network.graph)?, image, patches)
+    } else if args.depth == 0 {
         let unet = UNet3d::new(&UNetConfig::default(), parameters.frozen_builder())?;
         (Plan::unet(&unet)?, study.image.map(|_| 0.0), isolated(&study, &regions)?)
     } else {
