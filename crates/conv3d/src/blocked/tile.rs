@@ -196,28 +196,32 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
                     weights = weights.add(NV * V::LANES);
                 }
             }
+            if let Some(finish) = &work.finish {
+                for v in 0..NV {
+                    let residual = finish.residual[v / by_block];
+                    if residual.is_null() {
+                        continue;
+                    }
+                    let lane = v % by_block * V::LANES;
+                    for r in 0..P / M {
+                        for m in 0..M {
+                            let at = (x + m) * finish.steps[0] + r * finish.steps[1] + lane;
+                            acc[r * M + m][v] = acc[r * M + m][v].add(V::load(residual.add(at)));
+                        }
+                    }
+                }
+                if finish.rectifier != Rectifier::None {
+                    for sums in &mut acc {
+                        for sum in sums {
+                            *sum = finish.rectifier.apply(*sum);
+                        }
+                    }
+                }
+            }
             for r in 0..P / M {
                 for m in 0..M {
                     for (v, sum) in acc[r * M + m].iter().enumerate() {
                         sum.store(place(r, m, v));
-                    }
-                }
-            }
-            let Some(finish) = &work.finish else { return };
-            for v in 0..NV {
-                let residual = finish.residual[v / by_block];
-                let lane = v % by_block * V::LANES;
-                for r in 0..P / M {
-                    for m in 0..M {
-                        let to = place(r, m, v);
-                        let mut value = V::load(to);
-                        if !residual.is_null() {
-                            let at = (x + m) * finish.steps[0] + r * finish.steps[1] + lane;
-                            value = value.add(V::load(residual.add(at)));
-                        } else if finish.rectifier == Rectifier::None {
-                            continue;
-                        }
-                        finish.rectifier.apply(value).store(to);
                     }
                 }
             }

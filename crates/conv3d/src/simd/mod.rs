@@ -40,6 +40,9 @@ pub(crate) trait Vector: Copy {
     /// Requests a line of memory before it is read. Any address is allowed.
     #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
+    /// As [`Vector::prefetch`], into the second-level cache.
+    #[inline(always)]
+    unsafe fn prefetch_far(_: *const f32) {}
     /// Transposes a `LANES × LANES` block: `to[c * to_stride + r] = from[r * from_stride + c]`.
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
@@ -279,6 +282,10 @@ mod x86 {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
         }
         #[inline(always)]
+        unsafe fn prefetch_far(address: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+        }
+        #[inline(always)]
         unsafe fn min(self, other: Self) -> Self {
             Self(unsafe { _mm512_min_ps(self.0, other.0) })
         }
@@ -343,6 +350,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn prefetch(address: *const f32) {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch_far(address: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
         }
         #[inline(always)]
         unsafe fn min(self, other: Self) -> Self {

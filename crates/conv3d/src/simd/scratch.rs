@@ -35,6 +35,13 @@ impl Lines {
         let skip = Some(values.as_ptr().align_offset(LINE * size_of::<f32>())).filter(|&skip| skip < LINE);
         Lines { values, skip: skip.unwrap_or(0), len }
     }
+
+    /// Creates a buffer of these values.
+    pub fn of(values: &[f32]) -> Lines {
+        let mut lines = Lines::zeros(values.len());
+        lines.copy_from_slice(values);
+        lines
+    }
 }
 
 impl Deref for Lines {

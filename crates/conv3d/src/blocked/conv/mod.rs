@@ -7,6 +7,7 @@
 //! A pointwise convolution may have a [`Prologue`]: the normalisation and activation before it, applied to the inputs of a
 //! task in a buffer that stays in the second-level cache, so that the activated layer is never stored.
 
+mod ahead;
 mod prologue;
 mod spans;
 mod task;
@@ -18,7 +19,7 @@ use super::tile;
 use super::window::BLOCK;
 use crate::ConvGeometry;
 use crate::simd::Isa;
-use crate::simd::scratch::SharedMut;
+use crate::simd::scratch::{Lines, SharedMut};
 pub use prologue::Prologue;
 use rayon::prelude::*;
 use relevox_grid::Box3;
@@ -48,8 +49,8 @@ pub struct Convolution {
     /// Input and output channels, without those that pad blocks.
     channels: [usize; 2],
     /// `[group][input block][tz][ty][tx][channel][output]`
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+    weights: Lines,
+    bias: Lines,
 }
 
 impl Convolution {
@@ -99,8 +100,8 @@ impl Convolution {
             prologue: None,
             products: dense.weights.len(),
             channels: [inputs, outputs],
-            weights,
-            bias,
+            weights: Lines::of(&weights),
+            bias: Lines::of(&bias),
         }
     }
 
@@ -210,27 +211,21 @@ impl Convolution {
         let products = voxels * self.weights.len();
         // The number of threads may decide the division into tasks: no sum depends on it.
         let wanted = (products / TASK_PRODUCTS).max(2 * rayon::current_num_threads());
-        match &self.prologue {
-            None => {
-                let pieces = wanted.div_ceil(groups).clamp(1, units.len());
-                (0..pieces * groups).into_par_iter().for_each(|task| {
-                    let (piece, group) = (task / groups, task % groups);
-                    let units = &units[piece * units.len() / pieces..(piece + 1) * units.len() / pieces];
-                    self.isa.run(task::Task { conv: self.view(&parts), units, group, zeros: &zeros });
-                });
-            }
-            Some(prologue) => {
-                // Each task computes all outputs of its inputs, unless there are fewer tasks than threads.
-                let pieces = wanted.clamp(1, units.len());
-                let shares = wanted.div_ceil(pieces).clamp(1, groups);
-                (0..pieces * shares).into_par_iter().for_each(|task| {
-                    let (piece, share) = (task / shares, task % shares);
-                    let units = &units[piece * units.len() / pieces..(piece + 1) * units.len() / pieces];
-                    let groups = share * groups / shares..(share + 1) * groups / shares;
-                    self.isa.run(prologue::Task { conv: self.view(&parts), prologue, units, groups });
-                });
-            }
-        }
+        // A task of a pointwise convolution computes all outputs of its inputs, which it reads from memory once, unless there are
+        // fewer such tasks than threads; others read theirs again for each group and several taps.
+        let (pieces, shares) = if layout.is_pointwise() {
+            let pieces = wanted.clamp(1, units.len());
+            (pieces, wanted.div_ceil(pieces).clamp(1, groups))
+        } else {
+            (wanted.div_ceil(groups).clamp(1, units.len()), groups)
+        };
+        (0..pieces * shares).into_par_iter().for_each(|task| {
+            let (piece, share) = (task / shares, task % shares);
+            let range = piece * units.len() / pieces..(piece + 1) * units.len() / pieces;
+            let groups = share * groups / shares..(share + 1) * groups / shares;
+            let (conv, prologue) = (self.view(&parts), self.prologue.as_ref());
+            self.isa.run(task::Task { conv, prologue, units: &units, range, groups, zeros: &zeros });
+        });
     }
 
     /// Returns the convolution as its tasks read it.

@@ -38,6 +38,12 @@ impl Layout {
         ConvGeometry { kernel, ..self.taps }
     }
 
+    /// Returns whether an output reads one voxel of whole blocks.
+    pub(super) fn is_pointwise(&self) -> bool {
+        let ConvGeometry { kernel, padding, .. } = self.taps;
+        kernel == [1; 3] && padding == [0; 3] && self.pitch == BLOCK && self.filled == BLOCK
+    }
+
     /// Returns the weights of one block of inputs for one block of outputs.
     pub(super) fn by_input(&self) -> usize {
         self.pitch * self.taps.kernel.iter().product::<usize>() * BLOCK
@@ -99,6 +105,18 @@ impl<'a> View<'a> {
         let (first, blocks) = self.layout.blocks_of(group);
         let by_input = self.layout.by_input() * self.layout.in_blocks;
         &self.weights[first * by_input..][..blocks * by_input]
+    }
+
+    /// Returns the number of inputs of a unit of a pointwise convolution.
+    pub(super) fn inputs(&self, unit: &Unit) -> usize {
+        unit.rows * unit.width() * self.layout.in_blocks * self.layout.pitch
+    }
+
+    /// Returns whether the voxels that a unit of a pointwise convolution reads are all inside the layer along z and y: with padding
+    /// after the layer some are not.
+    pub(super) fn is_inside(&self, unit: &Unit) -> bool {
+        let (stride, layer) = (self.layout.taps.stride, self.parts[unit.part].input.0.layer);
+        unit.z * stride[0] < layer[0] && (unit.y + unit.rows - 1) * stride[1] < layer[1]
     }
 
     /// Computes one unit's outputs of a group of blocks: a pass over its spans.

@@ -90,9 +90,15 @@ impl<const A: usize> Kernel for Columns<'_, A> {
                     // Neighbouring tiles share two planes, which keep their places.
                     let place =
                         |plane: usize| planes.wrapping_add((tile * outputs + plane) % A * (A * A * V::LANES));
+                    let column = (block * item.depth + tile) * item.stacks.len() + at;
+                    let to = values.at(item.values + column * BLOCK + lane);
                     // SAFETY: the caller has V's instructions; `Winograd::run` saw that the window holds what its box reads,
                     // and a tile's place among the transformed values is this task's alone.
                     unsafe {
+                        // Each point is stored to another page: requested now, its line is there when it is written.
+                        for point in 0..A * A * A {
+                            V::prefetch(to.wrapping_add(point * by_point));
+                        }
                         for plane in if tile == 0 { 0 } else { 2 }..A {
                             let z = (first + tile * outputs + plane) as isize - 1;
                             if (0..window.layer[0] as isize).contains(&z) {
@@ -106,8 +112,6 @@ impl<const A: usize> Kernel for Columns<'_, A> {
                         for (plane, from) in from.iter_mut().enumerate() {
                             *from = place(plane);
                         }
-                        let column = (block * item.depth + tile) * item.stacks.len() + at;
-                        let to = values.at(item.values + column * BLOCK + lane);
                         for at in 0..A * A {
                             let mut line = [V::splat(0.0); A];
                             for (value, from) in line.iter_mut().zip(from) {

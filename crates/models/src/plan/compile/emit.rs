@@ -20,10 +20,11 @@ use conv3d::blocked::winograd::{Shape, Winograd};
 /// images take 20 ms instead of 48.
 const LARGE: usize = 27 * 512 * 512;
 
-/// Blocks of inputs from which tiles of a kernel of one plane pay: with fewer, transforming takes more time than it saves.
-/// Measured on two threads of a Xeon with AVX-512: 128 to 288 channels of 32 × 16² voxels take 1.4 times as long as the
-/// direct algorithm, 256 to 576 channels of 16 × 8² voxels 0.4 times.
-const LEAST_BLOCKS: usize = 12;
+/// Blocks of inputs from which tiles of a kernel of one plane pay. Measured on two threads of a Zen 4 with AVX-512, in the
+/// relevance map of an r2plus1d_18 at 64³ (`cargo xtask bench regions --model`): 64 to 144 channels take 0.56 of the time of the
+/// direct algorithm, although boxes of whole tiles hold up to a third more voxels, and 128 to 288 channels 0.43. Fewer blocks were not
+/// measured.
+const LEAST_BLOCKS: usize = 4;
 
 /// Channels up to which the direct algorithm, which skips the lanes of a block that no channel has, takes fewer operations
 /// than tiles: 27 per channel and output, where tiles take 108 per block.
