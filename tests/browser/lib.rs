@@ -1,1 +1,1 @@
-//! Tests of pages in a browser are in `tests/viewer`; `cargo xtask ci --browser` runs them.
+//! Tests of pages in a browser are in `tests/viewer`; `cargo ci --browser` runs them.

@@ -1,4 +1,4 @@
-//! `cargo xtask ci --python`: the Python package, built and tested in a fresh virtual environment.
+//! `cargo ci --python`: the Python package, built and tested in a fresh virtual environment.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! `cargo xtask ci --slurm`: a run divided into jobs of a real Slurm, one of them killed in the middle and requeued, against a run of one
+//! `cargo ci --slurm`: a run divided into jobs of a real Slurm, one of them killed in the middle and requeued, against a run of one
 //! process.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The page's script: one subject a file, concatenated into one scope.
 //!
-//! The files are JavaScript with types in JSDoc, so that a type checker reads them (`cargo xtask ci --browser`, where `tsc`
+//! The files are JavaScript with types in JSDoc, so that a type checker reads them (`cargo ci --browser`, where `tsc`
 //! is installed) and no step is needed to build them.
 
 /// Says that a browser is too old, in the syntax that old ones read.
