@@ -37,7 +37,8 @@ pub enum Command {
     Bench(Bench),
     /// For developers: runs every check that must pass before a change is committed.
     Ci(CiArgs),
-    /// For developers: kills runs of all stages at random times, resumes them, and compares the result with an uninterrupted run.
+    /// For developers: kills runs of all stages and their shards at random times, resumes them, and compares the result with an
+    /// uninterrupted run.
     Torture(TortureArgs),
     /// For developers: updates the list of licences that `relevox --licenses` prints.
     Licenses,
@@ -85,6 +86,9 @@ pub struct TortureArgs {
     /// Uses runs that take seconds, in place of those of the profile `smoke`.
     #[arg(long)]
     pub quick: bool,
+    /// Number of shards of every second run, which work at the same time; 1 for runs of one process only.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub shards: u16,
 }
 
 /// Arguments of `results`.

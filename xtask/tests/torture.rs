@@ -24,4 +24,5 @@ fn runs_killed_at_any_point_resume_to_the_same_bytes() {
     // In different stages, and most of them during work.
     let resuming = by_stage.get("resuming").map_or(0, |count| count.as_u64().unwrap());
     assert!(by_stage.len() > 3 && resuming < KILLS as u64 / 2, "{result}");
+    assert!(by_stage.keys().any(|stage| stage.starts_with("shards of ")), "{result}");
 }

@@ -65,7 +65,7 @@ fn direct_kernels(criterion: &mut Criterion) {
             tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).expect("float32 values")
         };
         let (image, weights, bias) = (values(&x), values(&weight), vec![0.0; channels]);
-        let (isa, lanes) = (Isa::best(), Lanes::parts(&[channels]));
+        let (isa, lanes) = (Isa::current(), Lanes::parts(&[channels]));
         let dense = Dense { weights: &weights, bias: &bias };
         let conv = Convolution::new(isa, params.geometry([3; 3]), &lanes, dense);
         let outputs = [size / 2; 3];

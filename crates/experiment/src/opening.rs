@@ -7,7 +7,7 @@ use crate::device::DeviceOptions;
 use crate::failure::invalid_input;
 use crate::program;
 use crate::progress::print_status;
-use crate::run::RunSpec;
+use crate::run::{Run, RunSpec};
 use crate::stage::Stage;
 use crate::stages::cohort::Scans;
 use crate::stages::session::Session;
@@ -44,6 +44,7 @@ pub fn open(spec: RunSpec, device: &DeviceOptions, first: Stage) -> anyhow::Resu
         _ => train::require_started(&spec.root)?,
     }
     let (run, config) = spec.open()?;
+    report_other_instruction_set(&run)?;
     run.record_environment(config.seed, &device.to_string(), rayon::current_num_threads())?;
     if external.is_none() && first == Stage::Cohort {
         run_stage(&run, "phantom", || Ok((phantom::run(&run, &config)?, ())))?;
@@ -69,13 +70,19 @@ fn open_share(spec: RunSpec, device: Device) -> anyhow::Result<Session> {
     }
     let scans = Scans::find(&config, run.root(), unusable)?;
     scans.require_recorded(&run)?;
+    report_other_instruction_set(&run)?;
+    Ok(Session::new(run, config, scans, device))
+}
+
+/// Says so if earlier commands on the run, which the manifest describes, computed with another instruction set.
+fn report_other_instruction_set(run: &Run) -> anyhow::Result<()> {
     if let Some((started, here)) = run.other_instruction_set()? {
         print_status(format!(
-            "this host computes with {here}, the run was started with {started}: sums are rounded in another order, so that the \
-             bytes are not those of a run on one host"
+            "this command computes with {here}, the run was started with {started}: sums are rounded in another order, so that the \
+             bytes are not those of a run on one host; --portable, given to all commands, avoids that"
         ));
     }
-    Ok(Session::new(run, config, scans, device))
+    Ok(())
 }
 
 /// Requires a configuration of a single run.

@@ -8,6 +8,7 @@ use relevox::cli::print_result;
 use relevox_experiment::progress::print_status;
 use relevox_experiment::run::{Host, StageRecord, git_revision, load_average};
 use relevox_experiment::stage::Stage;
+use relevox_report::figures::{Growth, growth};
 use serde_json::{Value, json};
 
 use super::performance::{Comparison, text, write};
@@ -15,6 +16,9 @@ use crate::cli::CohortBenchArgs;
 
 /// The section of docs/PERFORMANCE.md.
 const PAGE: Comparison = Comparison { name: "cohort", section };
+
+/// The figure of the section, relative to the page.
+const FIGURE: &str = "figures/cohort.png";
 
 /// Memory that the processes believe to have, in MiB, so that the cache of scans has its limit.
 const MEMORY_MIB: usize = 1024;
@@ -77,7 +81,26 @@ pub(super) fn run(args: &CohortBenchArgs) -> anyhow::Result<()> {
     });
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
     write(root, &PAGE, &result)?;
+    let figure = root.join("docs").join(FIGURE);
+    std::fs::write(&figure, draw(&result)?).with_context(|| format!("writing {}", figure.display()))?;
     print_result(&result)
+}
+
+/// Draws seconds and memory of each stage by the number of cases.
+fn draw(result: &Value) -> anyhow::Result<Vec<u8>> {
+    let rows = result["rows"].as_array().context("samples without rows")?;
+    let lines = |key: &str| -> Vec<Growth> {
+        let point =
+            |row: &Value, stage: Stage| Some((row["cases"].as_f64()?, row[stage.name()][key].as_f64()?));
+        let of = |stage: Stage| Growth {
+            name: stage.name().to_owned(),
+            points: rows.iter().filter_map(|row| point(row, stage)).collect(),
+        };
+        MEASURED.map(of).into()
+    };
+    let (seconds, memory) = (lines("seconds"), lines("peak_memory_mib"));
+    let charts = [("seconds of processor time", &seconds[..]), ("peak memory, MiB", &memory[..])];
+    Ok(growth("cases", charts)?)
 }
 
 /// Runs stages in a process and returns the seconds of processor time that it took, which other work on the machine hardly changes.
@@ -132,6 +155,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
         }
         page += &format!(" {:.1} |\n", row["load"].as_f64().unwrap_or(f64::NAN));
     }
+    page += &format!("\n![Seconds and memory of the stages by the number of cases]({FIGURE})\n");
     Ok(page)
 }
 
@@ -159,9 +183,7 @@ mod tests {
         let stage = json!({ "seconds": 3.0, "peak_memory_mib": 70 });
         let row = json!({ "cases": 500, "load": 1.0, "cohort": stage, "evaluate": stage, "report": stage });
         let page = section(&json!({ "threads": 2, "memory_mib": 1024, "rows": [row] })).unwrap();
-        assert!(
-            page.ends_with("| 500 | 3.0 | 6.0 | 70 | 3.0 | 6.0 | 70 | 3.0 | 6.0 | 70 | 1.0 |\n"),
-            "{page}"
-        );
+        let row = "| 500 | 3.0 | 6.0 | 70 | 3.0 | 6.0 | 70 | 3.0 | 6.0 | 70 | 1.0 |\n";
+        assert!(page.contains(row), "{page}");
     }
 }

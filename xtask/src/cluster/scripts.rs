@@ -79,6 +79,7 @@ pub fn write(
         }
         command.extend(["--device".to_owned(), device.device.clone()]);
         command.extend(["--precision".to_owned(), device.precision.to_string()]);
+        command.extend(device.portable.then(|| "--portable".to_owned()));
         let name = format!("{:02}-{}", at + 1, step.name());
         let script = Script {
             step,

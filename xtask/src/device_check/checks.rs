@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn an_error_is_a_failed_check_and_an_interrupt_is_not() {
-        let options = DeviceOptions { device: "cpu".to_owned(), precision: relevox_models::Precision::F32 };
+        let precision = relevox_models::Precision::F32;
+        let options = DeviceOptions { device: "cpu".to_owned(), precision, portable: false };
         let checks = Checks::new(&options);
         let diverged = relevox_models::Error::Diverged { epoch: 1, batch: 2, loss: f32::NAN };
         checks.part("fine", Ok(())).unwrap();

@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use relevox_experiment::interrupt;
 
+use super::POLL;
 use super::printed::finished;
-
-/// Interval at which a process is polled: kills fall between any two system calls of it.
-const POLL: Duration = Duration::from_millis(1);
 
 /// Time of a kill.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,30 +1,38 @@
 //! `cargo xtask torture`: kills runs of all stages at random times, resumes them, and compares what they leave with an
-//! uninterrupted run.
+//! uninterrupted run. Every second run is made by several shards at the same time.
 
 mod attempt;
 mod printed;
+mod shards;
 mod stages;
 mod tree;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use relevox::cli::print_result;
+use relevox_experiment::commands::RunRequest;
+use relevox_experiment::config::{Config, Profile};
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
+use relevox_experiment::steps::steps;
 use serde_json::json;
 
 use crate::cli::TortureArgs;
 use attempt::{Attempt, End};
+use shards::ShardedRun;
 use stages::Stages;
 use tree::Tree;
 
+/// Interval at which processes are polled: kills fall between any two of their system calls.
+const POLL: Duration = Duration::from_millis(1);
+
 /// Sizes with which a run takes seconds, on top of the profile `smoke`, whose stages it has.
-const QUICK: [&str; 19] = [
+const QUICK: [&str; 20] = [
     "phantom.cases=12",
     "phantom.shape=[20, 24, 20]",
     "phantom.spacing_mm=[8.0, 8.0, 8.0]",
@@ -34,6 +42,8 @@ const QUICK: [&str; 19] = [
     "cohort.test=0.25",
     "classifier.width=2",
     "classifier.epochs=2",
+    // Networks are what shards of training divide.
+    "classifier.networks=2",
     "fill.widths=[2, 4]",
     "fill.cases=1",
     "fill.passes=1",
@@ -75,6 +85,7 @@ fn kill_runs(
     settings: &[&str],
     folder: &Path,
 ) -> anyhow::Result<(BTreeMap<String, usize>, usize)> {
+    let steps = steps(&config(settings, folder)?, usize::from(args.shards));
     let whole = folder.join("whole");
     let start = Instant::now();
     let log = complete(&Attempt { out: whole.clone(), settings })?;
@@ -91,38 +102,31 @@ fn kill_runs(
     let mut stages = Stages::new(&log);
     let (mut kills, mut runs) = (0, 0);
     while kills < args.kills {
-        let attempt = Attempt { out: folder.join(format!("killed-{runs}")), settings };
-        let before = kills;
-        stages.start_run();
-        loop {
-            if kills == args.kills {
-                complete(&attempt)?;
-                break;
+        let (out, most) = (folder.join(format!("killed-{runs}")), args.kills - kills);
+        let is_sharded = args.shards > 1 && runs % 2 == 1;
+        let (of_run, how) = match is_sharded {
+            true => {
+                let run = ShardedRun { out: out.clone(), settings, steps: &steps };
+                (run.run(most, &mut stages, &mut rng)?, "in shards")
             }
-            match attempt.run(Some(stages.draw_kill(&mut rng)))? {
-                End::Killed { log } => {
-                    kills += 1;
-                    stages.count_kill(&log);
-                }
-                End::Exited { success: true, .. } => break,
-                End::Exited { log, .. } => bail!("{}", failure(&attempt.out, &log)),
+            false => {
+                let attempt = Attempt { out: out.clone(), settings };
+                (kill_process(&attempt, most, &mut stages, &mut rng)?, "of one process")
             }
-        }
-        let different = Tree::read(&attempt.out)?.differences(&expected);
+        };
+        kills += of_run;
+        let different = Tree::read(&out)?.differences(&expected);
         if !different.is_empty() {
             bail!(
-                "{}: expected the files of an uninterrupted run after {} kills, found others: {}",
-                attempt.out.display(),
-                kills - before,
+                "{}: expected the files of an uninterrupted run after {of_run} kills {how}, found others: {}",
+                out.display(),
                 different.join(", ")
             );
         }
-        std::fs::remove_dir_all(&attempt.out)
-            .with_context(|| format!("removing {}", attempt.out.display()))?;
+        std::fs::remove_dir_all(&out).with_context(|| format!("removing {}", out.display()))?;
         runs += 1;
         print_status(format!(
-            "torture: run {runs} after {} kills: the same files; {kills} kills so far: {}",
-            kills - before,
+            "torture: run {runs}, {how}, after {of_run} kills: the same files; {kills} kills so far: {}",
             stages.summary()
         ));
     }
@@ -131,6 +135,36 @@ fn kill_runs(
         print_status(format!("torture: NO KILL FELL IN {}", missed.join(", ")));
     }
     Ok((stages.kills(), runs))
+}
+
+/// Returns the configuration of the runs.
+fn config(settings: &[&str], folder: &Path) -> anyhow::Result<Config> {
+    let request = RunRequest {
+        profile: Some(Profile::Smoke),
+        set: settings.iter().map(ToString::to_string).collect(),
+        out: Some(folder.join("whole")),
+        ..RunRequest::default()
+    };
+    Ok((*request.resolve()?.config).clone())
+}
+
+/// Kills and resumes a run until it is complete, with at most `most` kills. Returns their number.
+fn kill_process(
+    attempt: &Attempt<'_>,
+    most: usize,
+    stages: &mut Stages,
+    rng: &mut impl Rng,
+) -> anyhow::Result<usize> {
+    stages.start_run();
+    for kills in 0..most {
+        match attempt.run(Some(stages.draw_kill(rng)))? {
+            End::Killed { log } => stages.count_kill(&log),
+            End::Exited { success: true, .. } => return Ok(kills),
+            End::Exited { log, .. } => bail!("{}", failure(&attempt.out, &log)),
+        }
+    }
+    complete(attempt)?;
+    Ok(most)
 }
 
 /// Runs to the end and returns what was printed.

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use rand::Rng;
 
+use relevox_experiment::stage::Stage;
+use relevox_experiment::steps::Step;
+
 use super::attempt::Kill;
 use super::printed::{finished, times};
 
@@ -53,6 +56,25 @@ impl Stages {
         }
     }
 
+    /// Returns the longest wait in stages that a process of a sharded run goes through.
+    pub fn longest_wait(&self, stages: &[Stage]) -> Duration {
+        let seconds = |stage: &Stage| {
+            let at = self.order.iter().position(|name| name == stage.name());
+            at.map_or(0.0, |at| self.seconds[at])
+        };
+        let of_all: f64 = stages.iter().map(seconds).sum();
+        Duration::from_secs_f64(LONGEST_WAIT * (of_all + RESOLUTION))
+    }
+
+    /// Counts a kill of a process of a sharded run.
+    pub fn count_kill_of_shard(&mut self, step: &Step) {
+        let name = match step.shards {
+            Some(_) => format!("shards of {}", step.name()),
+            None => step.name(),
+        };
+        *self.kills.entry(name).or_default() += 1;
+    }
+
     /// Starts another run.
     pub fn start_run(&mut self) {
         self.finished.clear();
@@ -83,9 +105,11 @@ impl Stages {
         self.kills.clone()
     }
 
-    /// Lists the number of kills by stage, in the order of the stages.
+    /// Lists the number of kills by stage, in the order of the stages, then those of shards.
     pub fn summary(&self) -> String {
-        let names = self.order.iter().map(String::as_str).chain([END, RESUMING]);
+        let known: Vec<&str> = self.order.iter().map(String::as_str).chain([END, RESUMING]).collect();
+        let others = self.kills.keys().map(String::as_str).filter(|name| !known.contains(name));
+        let names = known.iter().copied().chain(others);
         let counts = names.filter_map(|name| Some(format!("{name} {}", self.kills.get(name)?)));
         counts.collect::<Vec<_>>().join(", ")
     }
@@ -100,6 +124,8 @@ impl Stages {
 mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
+    use relevox_experiment::config::Layers;
+    use relevox_experiment::steps::steps;
 
     use super::*;
 
@@ -122,6 +148,18 @@ mod tests {
         assert_eq!(stages.kills(), expected.map(|(stage, kills)| (stage.to_owned(), kills)).into());
         assert_eq!(stages.without_kill(), ["grid"]);
         assert_eq!(stages.summary(), "phantom 2, train 1, end 1, resuming 1");
+    }
+
+    #[test]
+    fn kills_of_shards_are_counted_by_step() {
+        let config = Layers::default().resolve().unwrap().config;
+        let steps = steps(&config, 3);
+        let mut stages = Stages::new("phantom: 3 made, 0 current, 2.0 s\ntrain: 1 made, 0 current, 1.9 s\n");
+        for step in &steps[..3] {
+            stages.count_kill_of_shard(step);
+        }
+        assert_eq!(stages.summary(), "cohort 1, shards of train 1, train-all 1");
+        assert_eq!(stages.longest_wait(&steps[1].stages), Duration::from_secs_f64(2.5));
     }
 
     #[test]

@@ -9,7 +9,10 @@ use anyhow::Context;
 /// The only file of a run that holds times: seconds of each stage.
 const WITH_TIMES: &str = "manifest.json";
 
-/// Content of every file below a folder except [`WITH_TIMES`], and the folders, by relative path.
+/// Folder with the records of shards, which hold times and hosts.
+const RECORDS: &str = "stages";
+
+/// Content of every file below a folder except [`WITH_TIMES`] and those in [`RECORDS`], and the folders, by relative path.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tree(BTreeMap<PathBuf, Option<Vec<u8>>>);
 
@@ -24,6 +27,7 @@ impl Tree {
         found
             .remove(Path::new(WITH_TIMES))
             .with_context(|| format!("{} has no {WITH_TIMES}", root.display()))?;
+        found.retain(|name, _| !name.starts_with(RECORDS));
         Ok(Self(found))
     }
 
@@ -78,6 +82,7 @@ mod tests {
         };
         for run in ["a", "b"] {
             write(&format!("{run}/manifest.json"), run);
+            write(&format!("{run}/stages/score/{run}.json"), run);
             write(&format!("{run}/scores/same.csv"), "same");
             write(&format!("{run}/scores/other.csv"), "same");
         }

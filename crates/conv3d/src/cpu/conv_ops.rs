@@ -91,7 +91,7 @@ impl Convolution {
             Convolution::Transposed(_) => (gather.inputs, gather.axes.map(|axis| axis.input)),
         };
         let mut output = vec![0.0; gather.batch * channels * d * h * w];
-        let layer = Layer { isa: Isa::best(), gather: &gather, weight, bias };
+        let layer = Layer { isa: Isa::current(), gather: &gather, weight, bias };
         match self {
             Convolution::Direct(_) => algorithm::forward(&layer, input, &mut output),
             Convolution::Transposed(_) => algorithm::input_gradient(&layer, input, &mut output),
@@ -103,7 +103,7 @@ impl Convolution {
     fn backward(&self, x: &Tensor, weight: &Tensor, gradient: &Tensor, wanted: Wanted) -> Result<Gradients> {
         let gather = self.gather(x.dims(), weight.dims())?;
         let gradient = gradient.contiguous()?;
-        let isa = Isa::best();
+        let isa = Isa::current();
         let input_gradient = |weight: &[f32], gradient: &[f32]| {
             let mut to = vec![0.0; x.elem_count()];
             let layer = Layer { isa, gather: &gather, weight, bias: None };

@@ -125,7 +125,7 @@ fn all(gather: &Gather) -> Vec<f32> {
     let weight = fractions(gather.outputs * gather.inputs * gather.taps(), 2);
     let gradient = fractions(gather.batch * gather.outputs * gather.output_voxels(), 3);
     let [mut a, mut b, mut c] = [vec![0.0; gradient.len()], vec![0.0; input.len()], vec![0.0; weight.len()]];
-    let layer = Layer { isa: Isa::best(), gather, weight: &weight, bias: None };
+    let layer = Layer { isa: Isa::current(), gather, weight: &weight, bias: None };
     conv::forward(&layer, &input, &mut a);
     conv::input_gradient(&layer, &gradient, &mut b);
     weight_gradient::run(layer.isa, gather, &input, &gradient, &mut c);

@@ -81,7 +81,7 @@ fn threads_do_not_change_a_bit_of_many_pieces() {
         let input = values(channels[0] * gather.input_voxels(), 1);
         let weight = values(channels[0] * channels[1] * gather.taps(), 2);
         let gradient = values(channels[1] * gather.output_voxels(), 3);
-        let layer = Layer { isa: Isa::best(), gather: &gather, weight: &weight, bias: None };
+        let layer = Layer { isa: Isa::current(), gather: &gather, weight: &weight, bias: None };
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| all(&layer, shape, &input, &gradient))

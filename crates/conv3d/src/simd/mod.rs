@@ -78,9 +78,12 @@ enum Set {
     Plain,
 }
 
+/// The instruction set of this process.
+static CURRENT: OnceLock<Isa> = OnceLock::new();
+
 /// An instruction set of this CPU.
 ///
-/// Values come from [`Isa::available`] and [`Isa::best`] only, which detect the instruction set.
+/// Values come from [`Isa::available`], which detects the instruction set, and from what is chosen among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Set);
 
@@ -103,10 +106,28 @@ impl Isa {
         found
     }
 
-    /// Returns the fastest one. It is detected once.
-    pub fn best() -> Isa {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Isa::available()[0])
+    /// Returns the instruction set of this process: the fastest one, unless another was chosen by [`Isa::choose`].
+    pub fn current() -> Isa {
+        *CURRENT.get_or_init(|| Isa::available()[0])
+    }
+
+    /// Returns the instruction set with which every x86-64 processor that has it makes the same bytes: AVX2 with FMA; `None` on
+    /// other processors.
+    pub fn portable() -> Option<Isa> {
+        #[cfg(target_arch = "x86_64")]
+        return Isa::available().into_iter().find(|isa| isa.0 == Set::Avx2);
+        #[cfg(not(target_arch = "x86_64"))]
+        None
+    }
+
+    /// Makes this the instruction set of all work of this process that does not name another. It can be chosen once, before
+    /// [`Isa::current`] is first called.
+    ///
+    /// # Errors
+    /// Returns the instruction set in use if it is another one.
+    pub fn choose(self) -> Result<(), Isa> {
+        let current = *CURRENT.get_or_init(|| self);
+        if current == self { Ok(()) } else { Err(current) }
     }
 
     /// Returns its name. Sums are rounded in another order with each instruction set.
@@ -462,6 +483,17 @@ mod tests {
             unsafe { V::transpose(self.0.as_ptr(), 20, to.as_mut_ptr(), V::LANES) };
             (V::LANES, to)
         }
+    }
+
+    #[test]
+    fn an_instruction_set_in_use_is_not_exchanged() {
+        let current = Isa::current();
+        assert_eq!(current.choose(), Ok(()));
+        for other in Isa::available().into_iter().filter(|isa| *isa != current) {
+            assert_eq!(other.choose(), Err(current));
+        }
+        assert_eq!(Isa::current(), current);
+        assert!(Isa::portable().is_none_or(|isa| isa.name() == "AVX2"));
     }
 
     #[test]

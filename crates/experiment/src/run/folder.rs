@@ -122,7 +122,12 @@ impl Run {
             fs::create_dir_all(parent).map_err(|error| write_error(parent, error))?;
         }
         let companions = make(&path)?;
-        self.write_sidecar(artefact, true, inputs, companions)?;
+        let mut names = companions;
+        if path.is_file() && !names.iter().any(|name| name == artefact) {
+            names.insert(0, artefact.to_owned());
+        }
+        let files = self.describe(names)?;
+        self.store(artefact, Sidecar { complete: true, inputs: inputs.to_value(), files })?;
         Ok(true)
     }
 
@@ -146,8 +151,9 @@ impl Run {
         self.store(artefact, Sidecar { complete: false, inputs: inputs.to_value(), files })
     }
 
-    /// Marks the end of a stage that writes several files, and lists them: those that it wrote once, and those that it wrote
-    /// `again` at its end.
+    /// Marks the end of a stage that writes several files, and lists them: those that it wrote once, and the last content of those
+    /// that it wrote `again`. The content is not read back: a former process of the same shard, believed lost, may since have
+    /// written what it had not finished, which then counts as changed.
     ///
     /// # Errors
     /// Returns an [`InputError`](crate::failure::InputError) if a file that was written once and listed was changed since, or an
@@ -157,10 +163,11 @@ impl Run {
         artefact: &str,
         inputs: &Inputs,
         once: Vec<String>,
-        again: Vec<String>,
+        again: Vec<Written>,
     ) -> anyhow::Result<()> {
-        // A former process of the same shard, believed lost, may have listed files of `again` that were not the last yet.
-        for written in self.listed(artefact).iter().filter(|written| !again.contains(&written.name)) {
+        // The former process may have listed files of `again` that were not the last yet.
+        let is_again = |name: &String| again.iter().any(|written| written.name == *name);
+        for written in self.listed(artefact).iter().filter(|written| !is_again(&written.name)) {
             if let Some(damage) = written.damage(&self.root, Check::Content) {
                 return Err(invalid_input(format!(
                     "{}: {damage}; run the same command again",
@@ -168,7 +175,13 @@ impl Run {
                 )));
             }
         }
-        self.write_sidecar(artefact, true, inputs, [once, again].concat())
+        let mut files = self.describe(once)?;
+        files.extend(again);
+        self.store(artefact, Sidecar { complete: true, inputs: inputs.to_value(), files })
+    }
+
+    fn describe(&self, names: Vec<String>) -> anyhow::Result<Vec<Written>> {
+        names.into_iter().map(|name| Written::describe(&self.root, name)).collect()
     }
 
     fn listed(&self, artefact: &str) -> Vec<Written> {
@@ -213,24 +226,6 @@ impl Run {
             print_status(format!("{}: {reason}; making it again", path.display()));
         }
         self.discard(artefact)
-    }
-
-    fn write_sidecar(
-        &self,
-        artefact: &str,
-        complete: bool,
-        inputs: &Inputs,
-        companions: Vec<String>,
-    ) -> anyhow::Result<()> {
-        let mut names = companions;
-        if complete && self.path(artefact).is_file() && !names.iter().any(|name| name == artefact) {
-            names.insert(0, artefact.to_owned());
-        }
-        let files = names
-            .into_iter()
-            .map(|name| Written::describe(&self.root, name))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        self.store(artefact, Sidecar { complete, inputs: inputs.to_value(), files })
     }
 
     fn store(&self, artefact: &str, sidecar: Sidecar) -> anyhow::Result<()> {
@@ -391,7 +386,8 @@ mod tests {
         run.begin("stage", &inputs(1)).unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::InProgress);
         fs::write(run.path("stage/log.csv"), b"x").unwrap();
-        run.finish("stage", &inputs(1), Vec::new(), vec!["stage/log.csv".to_owned()]).unwrap();
+        run.finish("stage", &inputs(1), Vec::new(), vec![Written::of("stage/log.csv".to_owned(), b"x")])
+            .unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Current);
         fs::remove_file(run.path("stage/log.csv")).unwrap();
         assert_eq!(
@@ -426,22 +422,36 @@ mod tests {
     fn a_stage_ends_after_another_process_of_the_same_shard_listed_what_it_had_not_ended() {
         let (_folder, run) = run();
         let write = |history: &[u8]| replace(&run.path("stage/history.csv"), history).unwrap();
-        let finish = || {
-            run.finish("stage", &inputs(1), vec!["stage/1".to_owned()], vec!["stage/history.csv".to_owned()])
+        let finish = |history: &[u8]| {
+            let again = vec![Written::of("stage/history.csv".to_owned(), history)];
+            run.finish("stage", &inputs(1), vec!["stage/1".to_owned()], again)
         };
         run.begin("stage", &inputs(1)).unwrap();
         replace(&run.path("stage/1"), b"weights").unwrap();
         run.list_written("stage", &inputs(1), "stage/1").unwrap();
         // The other process ends while this one is in its first epoch.
         write(b"epoch 1");
-        finish().unwrap();
+        finish(b"epoch 1").unwrap();
         write(b"epochs 1 and 2");
-        finish().unwrap();
+        finish(b"epochs 1 and 2").unwrap();
         assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Current);
         assert_eq!(
             run.written("stage/history.csv").unwrap().sha256,
             super::super::hash_bytes(b"epochs 1 and 2")
         );
+    }
+
+    #[test]
+    fn what_another_process_had_not_finished_is_not_taken_for_the_last_content() {
+        let (_folder, run) = run();
+        let history = || Written::of("stage/history.csv".to_owned(), b"epochs 1 and 2");
+        run.begin("stage", &inputs(1)).unwrap();
+        replace(&run.path("stage/history.csv"), b"epochs 1 and 2").unwrap();
+        // The other process, which is killed then, writes between the last content and the end.
+        replace(&run.path("stage/history.csv"), b"epoch 1").unwrap();
+        run.finish("stage", &inputs(1), Vec::new(), vec![history()]).unwrap();
+        let found = "stage/history.csv has 7 bytes instead of 14".to_owned();
+        assert_eq!(run.state("stage", &inputs(1)).unwrap(), State::Incomplete(found));
     }
 
     #[test]

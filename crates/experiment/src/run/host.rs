@@ -30,7 +30,7 @@ impl Host {
             processor,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: memory_gib.map(|gib| (gib * 10.0).round() / 10.0),
-            instruction_set: relevox_models::conv3d::Isa::best().name(),
+            instruction_set: relevox_models::conv3d::Isa::current().name(),
         }
     }
 }

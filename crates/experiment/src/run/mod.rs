@@ -34,3 +34,4 @@ pub use sidecar::{SIDECAR, State, require, unavailable};
 pub use stage_record::{StageRecord, StageState};
 pub use verify::{Verified, verify};
 pub use write::{check_writable, replace};
+pub use written::Written;

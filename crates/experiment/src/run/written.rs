@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::hash::hash_file;
+use super::hash::{hash_bytes, hash_file};
 
 /// A file of an artefact as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,11 @@ impl Written {
         let path = root.join(&name);
         let sha256 = hash_file(&path)?;
         Ok(Self { bytes: fs::metadata(&path)?.len(), sha256, name })
+    }
+
+    /// Describes a file of these bytes.
+    pub fn of(name: String, bytes: &[u8]) -> Self {
+        Self { name, bytes: bytes.len() as u64, sha256: hash_bytes(bytes) }
     }
 
     /// Returns how the file differs from what was written; `None` if it does not.

@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::device::batch_size_notice;
 use crate::interrupt;
 use crate::progress::{Progress, print_status};
-use crate::run::{Inputs, State, replace, stream_seed, unavailable};
+use crate::run::{Inputs, State, Written, replace, stream_seed, unavailable};
 
 /// Returns the variant that a method replaces regions with; `None` for a method that is not a learned fill.
 fn variant_of(method: Method) -> Option<Variant> {
@@ -228,17 +228,18 @@ fn train(
     }
     run.begin(files.folder, &inputs)?;
     fs::create_dir_all(run.path(files.folder)).context("creating the learned fill's folder")?;
-    run_passes(session, network, partition, variant)?;
-    run.finish(files.folder, &inputs, Vec::new(), vec![files.weights, files.history])?;
+    let history = run_passes(session, network, partition, variant)?;
+    run.finish(files.folder, &inputs, vec![files.weights], vec![Written::of(files.history, &history)])?;
     Ok(Work { made: 1, current: 0 })
 }
 
+/// Trains a fill for its remaining passes, and returns the content of its history.
 fn run_passes(
     session: &Session,
     network: &Network,
     partition: &Partition,
     variant: Variant,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<u8>> {
     let (run, config, settings) = (&session.run, &session.config, settings(session, variant));
     let files = Files::of(variant);
     let loaded: Vec<(Arc<Study>, Supervoxels)> = cases(session)
@@ -290,13 +291,15 @@ fn run_passes(
                 record.from_max
             ));
         }
-        trainer.save_weights(&run.path(&files.weights))?;
         replace(&run.path(&files.history), &history_csv(trainer.history())?)?;
         // Written last, so that the files of every pass it contains exist.
         trainer.save_state(&last)?;
     }
+    // Only the weights after the last pass have a file of their own: two processes of one shard write the same bytes.
     trainer.save_weights(&run.path(&files.weights))?;
-    replace(&run.path(&files.history), &history_csv(trainer.history())?)
+    let history = history_csv(trainer.history())?;
+    replace(&run.path(&files.history), &history)?;
+    Ok(history)
 }
 
 fn history_csv(history: &[PassRecord]) -> anyhow::Result<Vec<u8>> {

@@ -141,12 +141,13 @@ pub fn inputs(
     partition: &Partition,
     case: &str,
     method: Method,
+    tables: &mut Tables,
 ) -> anyhow::Result<Inputs> {
     Ok(session
         .scans
         .inputs(case)?
         .file("labels", &session.run.hash(&partition.regions_file(case))?)
-        .file("pooled", &session.run.hash(&file(partition, method))?))
+        .file("pooled", &tables.hash(session, file(partition, method))?))
 }
 
 /// Returns the inputs of a case's averaged map.
@@ -233,9 +234,25 @@ pub fn run(session: &Session, network: &Network, selected: &Partition) -> anyhow
     Ok(work)
 }
 
-/// Pooled relevance by artefact and case, read when it is first needed.
+/// Pooled relevance by artefact and case, read when it is first needed, and content hashes of the artefacts. Both hold all cases, and
+/// are used for each.
 #[derive(Debug, Default)]
-pub struct Tables(BTreeMap<String, BTreeMap<String, Vec<f64>>>);
+pub struct Tables {
+    read: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
+    hashes: BTreeMap<String, String>,
+}
+
+impl Tables {
+    fn hash(&mut self, session: &Session, artefact: String) -> anyhow::Result<String> {
+        Ok(match self.hashes.entry(artefact) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(unknown) => {
+                let hash = session.run.hash(unknown.key())?;
+                unknown.insert(hash).clone()
+            }
+        })
+    }
+}
 
 /// Makes the tables of a case's pooled relevance, and its averaged maps.
 ///
@@ -250,10 +267,10 @@ pub fn of_case(
     let mut work = Work::default();
     for method in learned(session) {
         for partition in partitions_of(session, selected, method) {
-            let made = inputs(session, &partition, case, method)?;
+            let made = inputs(session, &partition, case, method, tables)?;
             work.count(session.run.make(&explained::file(&partition, case, method), &made, |path| {
                 let all = file(&partition, method);
-                let by_case = match tables.0.entry(all.clone()) {
+                let by_case = match tables.read.entry(all.clone()) {
                     Entry::Occupied(read) => read.into_mut(),
                     Entry::Vacant(unread) => unread.insert(read(session, &partition, method)?),
                 };

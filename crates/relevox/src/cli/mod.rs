@@ -46,6 +46,10 @@ pub struct GlobalArgs {
     /// Number of threads [default: one per core]. Results do not depend on it.
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// Computes with AVX2 and FMA on all x86-64 processors, so that results do not depend on the processor; slower on those with
+    /// AVX-512. Not for networks that ONNX Runtime runs.
+    #[arg(long, global = true)]
+    pub portable: bool,
 }
 
 /// The commands of the program.
@@ -135,7 +139,10 @@ pub fn start<C>(
         interrupt::install_handler()?;
         let threads = usize::from(global.threads.unwrap_or(0));
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
-        command(parsed, &DeviceOptions { device: global.device, precision: global.precision })
+        let GlobalArgs { device, precision, portable, .. } = global;
+        let options = DeviceOptions { device, precision, portable };
+        options.choose_instruction_set()?;
+        command(parsed, &options)
     };
     match run() {
         Ok(()) => ExitStatus::Success.into(),

@@ -12,6 +12,7 @@
 //! | `roc.png` | the ROC curve: [`Roc`] | section B |
 //! | `training.png` | losses, accuracy and AUC by epoch: [`training`] | |
 //! | `convergence.png` | convergence of explainers that sample: [`convergence`] | |
+//! | | cost by size, in two charts: [`growth`] | |
 //! | `overview.png` | the most relevant regions of an explanation in three planes: [`Overview`] | |
 //!
 //! Slices are drawn with the grid's spacing and in radiological orientation: anterior up, the patient's right on the
@@ -24,6 +25,7 @@ pub(crate) mod colour;
 mod comparison;
 mod convergence;
 mod epochs;
+mod growth;
 mod lettering;
 mod methods;
 mod overview;
@@ -37,6 +39,7 @@ pub use ceiling::ceiling;
 pub use comparison::{Comparison, ComparisonCase, ComparisonMap};
 pub use convergence::{Convergence, convergence};
 pub use epochs::{EpochMap, Epochs, FocusPoint};
+pub use growth::{Growth, growth};
 pub use methods::methods;
 pub use overview::{Overview, OverviewRegion};
 pub use pipeline::Pipeline;

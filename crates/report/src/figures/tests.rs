@@ -162,6 +162,7 @@ fn figures_are_png_files_of_their_size_and_not_blank() {
         (draw_epochs(&scene, &correlation), across(1600, 1043)),
         (draw_roc(), (760, 740)),
         (training(&history(), Some(9)).unwrap(), (1500, 560)),
+        (growth("cases", [("seconds", &costs()), ("MiB", &[])]).unwrap(), (1500, 560)),
         (ceiling(&shares()).unwrap(), across(1400, 64 + 2 * 64 + 90)),
         (methods(&summary).unwrap(), across(1400, 64 + Method::ALL.len() as u32 * 92 + 90)),
     ];
@@ -171,6 +172,10 @@ fn figures_are_png_files_of_their_size_and_not_blank() {
         assert!(colours > 50, "figure {index}: {colours} colours");
         assert!(bytes.len() < 1 << 20, "figure {index}: {} bytes", bytes.len());
     }
+}
+
+fn costs() -> [Growth; 1] {
+    [Growth { name: "evaluate".to_owned(), points: vec![(250.0, 1.5), (500.0, 3.0)] }]
 }
 
 fn shares() -> [CeilingShare; 2] {

@@ -60,6 +60,7 @@ fn all_artefacts(session: &Session, partition: &Partition) -> anyhow::Result<Vec
     };
     let (cases, explained) = (session.scored_cases(), explain::cases(session)?);
     let progress = Progress::start("evidence: maps", cases.len(), "cases");
+    let mut pooled = pool::Tables::default();
     for case in cases {
         interrupt::check()?;
         let case = case.id();
@@ -69,7 +70,7 @@ fn all_artefacts(session: &Session, partition: &Partition) -> anyhow::Result<Vec
                 let file = explained::file(partition, case, method);
                 let inputs = match (&chosen, method) {
                     (_, method) if POOLED.contains(&method) => {
-                        pool::inputs(session, partition, case, method)?
+                        pool::inputs(session, partition, case, method, &mut pooled)?
                     }
                     (Some(chosen), Method::Diffused) => diffuse::inputs(session, partition, case, chosen)?,
                     (_, Method::Intensity) => diffuse::intensity_inputs(session, partition, case)?,

@@ -13,15 +13,20 @@ use super::member::Member;
 use crate::config::EpochSelection;
 use crate::interrupt;
 use crate::progress::{Progress, print_status};
-use crate::run::{Inputs, replace};
+use crate::run::{Inputs, Written, replace};
 use crate::stages::network::network_config;
 use crate::stages::session::Session;
 
 /// Trains one network for its remaining epochs, and copies the weights of the selected epoch. `inputs` are those of the network's folder.
+/// Returns the files that it wrote several times or last.
 ///
 /// # Errors
 /// Returns an error if a scan can't be read, the loss is not finite, or a file can't be written.
-pub(super) fn train_member(session: &Session, member: &Member, inputs: &Inputs) -> anyhow::Result<()> {
+pub(super) fn train_member(
+    session: &Session,
+    member: &Member,
+    inputs: &Inputs,
+) -> anyhow::Result<Vec<Written>> {
     let (run, config) = (&session.run, &session.config);
     let images = |split| Images::new(&session.scans, split, config, member);
     let (train, validation) = (images(Split::Train), images(Split::Validation));
@@ -83,13 +88,16 @@ pub(super) fn train_member(session: &Session, member: &Member, inputs: &Inputs) 
         // Written last, so that the files of every epoch it contains exist.
         trainer.save_state(&last)?;
     }
-    replace(&history, &history_csv(trainer.history(), &validation)?)?;
+    let losses = history_csv(trainer.history(), &validation)?;
+    replace(&history, &losses)?;
     let best = select(trainer.history(), config.classifier.keep).context("selecting one of no epochs")?;
     progress.println(&format!(
         "selected epoch {}, validation accuracy {:.3}",
         best.epoch, best.validation_accuracy
     ));
-    replace(&run.path(&member.best()), &fs::read(run.path(&member.epoch(best.epoch)))?)
+    let weights = fs::read(run.path(&member.epoch(best.epoch)))?;
+    replace(&run.path(&member.best()), &weights)?;
+    Ok(vec![Written::of(member.best(), &weights), Written::of(member.history(), &losses)])
 }
 
 /// Selects an epoch.

@@ -82,7 +82,7 @@ fn train(session: &Session, member: &Member) -> anyhow::Result<bool> {
         run.discard_outdated(&folder, &state)?;
     }
     run.begin(&folder, &inputs)?;
-    train_member(session, member, &inputs)?;
-    run.finish(&folder, &inputs, checkpoints, vec![member.best(), member.history()])?;
+    let last = train_member(session, member, &inputs)?;
+    run.finish(&folder, &inputs, checkpoints, last)?;
     Ok(true)
 }

@@ -34,7 +34,7 @@ pub(super) struct Algorithms {
 impl Algorithms {
     /// Returns the fastest on this CPU.
     pub(super) fn best() -> Algorithms {
-        Algorithms { isa: Isa::best(), winograd: true }
+        Algorithms { isa: Isa::current(), winograd: true }
     }
 }
 

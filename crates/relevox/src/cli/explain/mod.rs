@@ -23,11 +23,13 @@ mod work;
 use std::path::Path;
 
 use relevox_experiment::device::DeviceOptions;
+use relevox_experiment::failure::invalid_input;
 use relevox_experiment::run::{check_writable, replace};
 use serde_json::json;
 
 use super::output::refuse_inside;
 use super::print_result;
+use crate::Runtime;
 use notes::Notes;
 use work::Work;
 
@@ -41,6 +43,18 @@ pub use args::ExplainArgs;
 /// # Errors
 /// Returns an error if a file cannot be read or written, or files and options do not fit together.
 pub fn run(args: &ExplainArgs, device: &DeviceOptions) -> anyhow::Result<()> {
+    if !device.portable || args.runtime == Runtime::Relevox {
+        return explain(args, device);
+    }
+    if args.runtime == Runtime::OnnxRuntime {
+        return Err(invalid_input(
+            "--portable: expected --runtime relevox or auto, since ONNX Runtime selects instructions itself, found onnxruntime",
+        ));
+    }
+    explain(&ExplainArgs { runtime: Runtime::Relevox, ..args.clone() }, device)
+}
+
+fn explain(args: &ExplainArgs, device: &DeviceOptions) -> anyhow::Result<()> {
     if args.command.is_some() {
         device.require_cpu("explain --command")?;
     }
