@@ -120,6 +120,35 @@ pub enum Bench {
     Explain(ExplainBenchArgs),
     /// Measures stages that read all cases, of ever larger cohorts, and updates docs/PERFORMANCE.md.
     Cohort(CohortBenchArgs),
+    /// Measures the peak memory of explanations, training, supervoxels and a run, and updates docs/PERFORMANCE.md.
+    Memory(MemoryBenchArgs),
+    /// Runs models, memory, slic, networks and explain, with as many samples as an hour on two cores allows.
+    All(AllBenchArgs),
+}
+
+/// Every comparison.
+#[derive(Clone, Debug, Args)]
+pub struct AllBenchArgs {
+    /// Python with the packages of all comparisons (xtask/peers/requirements.txt).
+    #[arg(long, value_name = "PYTHON")]
+    pub peers: PathBuf,
+    /// Folder of a case in BraTS's layout [default: the first in RELEVOX_REAL_DATA].
+    #[arg(long, value_name = "DIR")]
+    pub case: Option<PathBuf>,
+    /// Only cases whose name contains this text, without `explain`; updates no table.
+    #[arg(long, default_value = "")]
+    pub only: String,
+}
+
+/// The measurement of memory.
+#[derive(Clone, Debug, Args)]
+pub struct MemoryBenchArgs {
+    /// Only tasks whose name contains this text.
+    #[arg(long, default_value = "")]
+    pub only: String,
+    /// Measures the task of this number in this process.
+    #[arg(long, hide = true)]
+    pub step: Option<usize>,
 }
 
 /// Sizes of cohorts.

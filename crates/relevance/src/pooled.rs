@@ -19,6 +19,7 @@ use ndarray::{Array2, ArrayView3, Zip};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use relevox_perturb::ImageView;
 use slic3d::Supervoxels;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
@@ -125,17 +126,20 @@ impl ValidPooling {
         check(cases)?;
         let part_of = self.divide(cases)?;
         let parts = part_of.iter().max().map_or(0, |last| last + 1);
-        let mut predicted = vec![Vec::new(); cases.len()];
-        for part in 0..parts {
+        // A forest is fitted on one thread, and its seed does not depend on the part: the threads share the parts.
+        let predict_part = |part: usize| -> Result<Vec<(usize, Vec<f64>)>, Error> {
             let forest =
                 self.fit(cases.iter().zip(&part_of).filter(|(_, of)| **of != part).map(|(case, _)| case))?;
-            let of_part: Vec<usize> = (0..cases.len()).filter(|&index| part_of[index] == part).collect();
-            for &index in &of_part {
-                predicted[index] = predict(&forest, &cases[index].features)?;
-            }
-            if progress(of_part.len()).is_break() {
-                return Err(Error::Cancelled);
-            }
+            let of_part = (0..cases.len()).filter(|&index| part_of[index] == part);
+            let values: Vec<(usize, Vec<f64>)> = of_part
+                .map(|index| Ok((index, predict(&forest, &cases[index].features)?)))
+                .collect::<Result<_, Error>>()?;
+            if progress(values.len()).is_break() { Err(Error::Cancelled) } else { Ok(values) }
+        };
+        let by_part: Vec<_> = (0..parts).into_par_iter().map(predict_part).collect::<Result<_, _>>()?;
+        let mut predicted = vec![Vec::new(); cases.len()];
+        for (index, values) in by_part.into_iter().flatten() {
+            predicted[index] = values;
         }
         Ok(predicted)
     }
@@ -318,6 +322,16 @@ mod tests {
         assert_eq!(a, b);
         let other = Pooling { trees: 30, seed: 1, ..Pooling::default() }.check().unwrap();
         assert_ne!(a, other.cross_fitted(&cases, &silent).unwrap());
+    }
+
+    #[test]
+    fn the_number_of_threads_does_not_matter() {
+        let cases = cohort(12, 1.0);
+        let [one, many] = [1, 4].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| settings().cross_fitted(&cases, &silent)).unwrap()
+        });
+        assert_eq!(one, many);
     }
 
     #[test]

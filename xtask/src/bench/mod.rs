@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: times parts of this workspace. Each command prints one JSON line; `seconds` is a median.
 
+mod all;
 mod cohort;
 mod explain;
 mod explain_samples;
 mod explain_table;
+mod memory;
 mod models;
 mod networks;
 mod networks_samples;
@@ -43,6 +45,8 @@ pub fn run(what: &Bench) -> anyhow::Result<()> {
         Bench::Regions(args) => regions::run(args),
         Bench::Explain(args) => explain::run(args),
         Bench::Cohort(args) => cohort::run(args),
+        Bench::Memory(args) => memory::run(args),
+        Bench::All(args) => all::run(args),
     }
 }
 
@@ -100,7 +104,13 @@ mod tests {
     #[test]
     fn the_page_matches_its_samples() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for comparison in [models::COMPARISON, slic::COMPARISON, explain::COMPARISON, networks::COMPARISON] {
+        for comparison in [
+            models::COMPARISON,
+            slic::COMPARISON,
+            explain::COMPARISON,
+            networks::COMPARISON,
+            memory::COMPARISON,
+        ] {
             performance::assert_current(&root, &comparison);
         }
     }

@@ -16,7 +16,7 @@ use relevox::cli::print_result;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::print_status;
-use relevox_experiment::run::{Host, git_revision};
+use relevox_experiment::run::{Host, git_revision, load_average};
 
 /// Section of docs/PERFORMANCE.md.
 pub(super) const COMPARISON: Comparison = Comparison { name: "models", section };
@@ -27,6 +27,9 @@ struct Compared {
     name: String,
     case: Case,
     gflop: f64,
+    /// Load average before the samples.
+    #[serde(default)]
+    load: Option<f64>,
     ours_seconds: Vec<f64>,
     peer_seconds: Vec<f64>,
     /// Peak memory of a process that only trains, in MiB.
@@ -52,6 +55,7 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
             Peer::start(&args.peers, root, "models.py", &serde_json::to_value(&case)?, "torch and monai")?;
         versions.clone_from(&peer.versions);
         work.once()?;
+        let load = load_average();
         let (mut ours_seconds, mut peer_seconds) = (Vec::new(), Vec::new());
         for _ in 0..args.samples {
             ours_seconds.push(timed(|| work.once())?);
@@ -67,6 +71,7 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
             name,
             case,
             gflop,
+            load,
             ours_seconds,
             peer_seconds,
             ours_peak_mib,
@@ -153,7 +158,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
     let mut section = format!(
         "## Networks and convolutions\n\n`cargo xtask bench models --peers PYTHON`, {} threads of {}, compared with PyTorch {} \
          and MONAI {}; medians, and the ratio of the medians. Forward passes use the compiled plan; GFLOP/s count the operations of direct convolution. Memory is the peak of a process that runs only that step.\n\n\
-         | case | seconds | GFLOP/s | PyTorch, seconds | ours / PyTorch | MiB | PyTorch, MiB |\n|---|---|---|---|---|---|---|\n",
+         | case | seconds | GFLOP/s | PyTorch, seconds | ours / PyTorch | MiB | PyTorch, MiB | load |\n|---|---|---|---|---|---|---|---|\n",
         result["threads"],
         processor(&result["machine"]),
         text(versions, "torch"),
@@ -163,8 +168,9 @@ fn section(result: &Value) -> anyhow::Result<String> {
         let (ours, peer) = (median(&case.ours_seconds), median(&case.peer_seconds));
         let [ours_peak, peer_peak] = [case.ours_peak_mib, case.peer_peak_mib]
             .map(|peak| peak.map_or_else(String::new, |mib| mib.to_string()));
+        let load = case.load.map_or_else(String::new, |load| format!("{load:.1}"));
         section += &format!(
-            "| {} | {ours:.4} | {:.0} | {peer:.4} | {:.2} | {ours_peak} | {peer_peak} |\n",
+            "| {} | {ours:.4} | {:.0} | {peer:.4} | {:.2} | {ours_peak} | {peer_peak} | {load} |\n",
             case.name,
             case.gflop / ours,
             ours / peer

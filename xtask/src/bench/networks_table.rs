@@ -19,8 +19,9 @@ pub(super) fn name(case: &Case) -> String {
 /// Makes the section of the page from the samples.
 pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     let (machine, versions) = (&result["machine"], &result["versions"]);
+    let cases = Vec::<Compared>::deserialize(&result["cases"])?;
     let mut section = format!(
-        "## Networks from ONNX files\n\n`cargo xtask bench networks --peers PYTHON`, {} threads of {}, compared with PyTorch {}, ONNX Runtime {} and Captum {}: networks of MONAI {} and torchvision {} with seeded weights, exported by both of PyTorch's exporters (`legacy` traces, `dynamo` exports programs; the plan is the same), on a real case ({}). Medians, and ratios of the medians. The difference is the largest of an output from PyTorch's, relative to the output or to 1. Networks without times are the other export, or run by ONNX Runtime (ViT, Swin encoder).\n\n\
+        "## Networks from ONNX files\n\n`cargo xtask bench networks --peers PYTHON`, {} threads of {}, compared with PyTorch {}, ONNX Runtime {} and Captum {}: networks of MONAI {} and torchvision {} with seeded weights, exported by both of PyTorch's exporters (`legacy` traces, `dynamo` exports programs; the plan is the same), on a real case ({}). Medians, and ratios of the medians. The difference is the largest of an output from PyTorch's, relative to the output or to 1. Networks without times are the other export, or run by ONNX Runtime (ViT, Swin encoder).{}\n\n\
          | network | difference | seconds | PyTorch | ours / PyTorch | ONNX Runtime | ours / ONNX Runtime |\n|---|---|---|---|---|---|---|\n",
         result["threads"],
         processor(machine),
@@ -30,8 +31,8 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
         text(versions, "monai"),
         text(versions, "torchvision"),
         text(result, "scan"),
+        loads(&cases),
     );
-    let cases = Vec::<Compared>::deserialize(&result["cases"])?;
     for case in &cases {
         let (name, difference) = (name(&case.case), case.difference);
         if case.ours_seconds.is_empty() {
@@ -67,4 +68,13 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
         )?;
     }
     Ok(section)
+}
+
+/// Describes the load averages before the cases.
+fn loads(cases: &[Compared]) -> String {
+    let loads = || cases.iter().filter_map(|case| case.load);
+    match loads().reduce(f64::min).zip(loads().reduce(f64::max)) {
+        Some((least, most)) => format!(" The load average was {least:.1} to {most:.1} before the cases."),
+        None => String::new(),
+    }
 }

@@ -5,6 +5,7 @@
 
 use anyhow::Context;
 use ndarray::Array3;
+use rayon::prelude::*;
 use relevox_eval::MapValues;
 use relevox_relevance::{Cam, RelevanceMap, remove_small_components};
 use relevox_report::tables::Method;
@@ -69,39 +70,56 @@ pub fn run(session: &Session, network: &Network, partition: &Partition) -> anyho
     for case in cases {
         let case = case.id();
         work = work + pool::of_case(session, partition, case, &mut pooled)?;
-        for method in of_case(session, explained.contains(case)) {
-            interrupt::check()?;
-            let map = map_file(case, method);
-            if let Some(inputs) = methods::map_inputs(method, session, partition, case)? {
-                work.count(session.run.make(&map, &inputs, |path| {
-                    let study = session.scans.study(case)?;
-                    let regions = partition.regions(session, case)?;
-                    let relevance = methods::relevance(method, session, partition, case)?.unwrap_or_default();
-                    let map = RelevanceMap::paint(&regions, &relevance)?;
-                    let description = nifti::Description::relevance(method.name());
-                    Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
-                })?);
-            } else if method == Method::GradCam {
-                let inputs = gradcam_inputs(session, case, &network.hash)?;
-                work.count(session.run.make(&map, &inputs, |path| {
-                    let study = session.scans.study(case)?;
-                    let map = network.grad_cam(study.image.view(), Cam::GradCam)?;
-                    let description = nifti::Description::relevance(method.name());
-                    Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
-                })?);
-            }
-            let inputs = mask_inputs(session, partition, case, method)?;
-            work.count(session.run.make(&mask_file(case, method), &inputs, |path| {
-                let study = session.scans.study(case)?;
-                let regions = partition.regions(session, case)?;
-                let map = load(session, &study, &regions, partition, method)?;
-                let values = values_of(&map.voxels, &study, &regions, map.relevance.as_deref())?;
-                let mask = mask(&map.voxels, &values, &session.config.evaluate)?.mapv(u32::from);
-                Ok(nifti::write_labels(path, &study.frame.to_scan(mask.view())?)?)
-            })?);
-        }
+        let methods = of_case(session, explained.contains(case));
+        // Compressing a file takes most of the time, and one thread.
+        let made: Vec<Work> = methods
+            .into_par_iter()
+            .map(|method| of_method(session, network, partition, case, method))
+            .collect::<anyhow::Result<_>>()?;
+        work = made.into_iter().fold(work, |sum, made| sum + made);
         progress.advance(1);
     }
+    Ok(work)
+}
+
+/// Makes the map and the mask of one method for a case.
+fn of_method(
+    session: &Session,
+    network: &Network,
+    partition: &Partition,
+    case: &str,
+    method: Method,
+) -> anyhow::Result<Work> {
+    let mut work = Work::default();
+    interrupt::check()?;
+    let map = map_file(case, method);
+    if let Some(inputs) = methods::map_inputs(method, session, partition, case)? {
+        work.count(session.run.make(&map, &inputs, |path| {
+            let study = session.scans.study(case)?;
+            let regions = partition.regions(session, case)?;
+            let relevance = methods::relevance(method, session, partition, case)?.unwrap_or_default();
+            let map = RelevanceMap::paint(&regions, &relevance)?;
+            let description = nifti::Description::relevance(method.name());
+            Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
+        })?);
+    } else if method == Method::GradCam {
+        let inputs = gradcam_inputs(session, case, &network.hash)?;
+        work.count(session.run.make(&map, &inputs, |path| {
+            let study = session.scans.study(case)?;
+            let map = network.grad_cam(study.image.view(), Cam::GradCam)?;
+            let description = nifti::Description::relevance(method.name());
+            Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
+        })?);
+    }
+    let inputs = mask_inputs(session, partition, case, method)?;
+    work.count(session.run.make(&mask_file(case, method), &inputs, |path| {
+        let study = session.scans.study(case)?;
+        let regions = partition.regions(session, case)?;
+        let map = load(session, &study, &regions, partition, method)?;
+        let values = values_of(&map.voxels, &study, &regions, map.relevance.as_deref())?;
+        let mask = mask(&map.voxels, &values, &session.config.evaluate)?.mapv(u32::from);
+        Ok(nifti::write_labels(path, &study.frame.to_scan(mask.view())?)?)
+    })?);
     Ok(work)
 }
 

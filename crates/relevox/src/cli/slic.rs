@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use ndarray::{Array3, Array4, Axis};
+use ndarray::{Array3, ArrayView4, Axis, CowArray, Ix4};
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::run::check_writable;
@@ -98,7 +98,7 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
     check_output(&args.output)?;
     let volume = read_scan(&args.input)?;
     let image = channels(args, &volume)?;
-    let mask = read_mask(args, &volume, &image)?;
+    let mask = read_mask(args, &volume, image.view())?;
     let slic = parameters(args, &volume)?;
     let start = Instant::now();
     let (supervoxels, report) = slic
@@ -106,10 +106,14 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
         .map_err(|error| invalid_input(format!("{}: {error}", args.input.display())))?;
     let seconds = start.elapsed().as_secs_f64();
     interrupt::check()?;
-    let labels = supervoxels.labels().to_owned();
-    nifti::write_labels(&args.output, &Volume { voxels: labels, geometry: volume.geometry })?;
+    let found = supervoxels.len();
+    // The voxels are not needed any more: large volumes take gigabytes.
+    drop(image);
+    let Volume { voxels, geometry } = volume;
+    drop(voxels);
+    nifti::write_labels(&args.output, &Volume { voxels: supervoxels.into_labels(), geometry })?;
     print_result(&json!({
-        "labels": supervoxels.len(),
+        "labels": found,
         "precision": "float32",
         "seconds": seconds,
         "requested": report.requested,
@@ -133,17 +137,25 @@ fn check_output(output: &Path) -> anyhow::Result<()> {
     check_writable(folder)
 }
 
-/// Stacks the volume and the additional channels, `[c, z, y, x]`.
-fn channels(args: &SlicArgs, volume: &Volume) -> anyhow::Result<Array4<f32>> {
-    let mut image = volume.voxels.clone().insert_axis(Axis(0));
+/// Stacks the volume and the additional channels, `[c, z, y, x]`. A single volume is not copied.
+fn channels<'a>(args: &SlicArgs, volume: &'a Volume) -> anyhow::Result<CowArray<'a, f32, Ix4>> {
+    let first = volume.voxels.view().insert_axis(Axis(0));
+    if args.channel.is_empty() {
+        return Ok(first.into());
+    }
+    let mut image = first.to_owned();
     for path in &args.channel {
         let channel = on_grid_of(path, "a channel", volume, &args.input)?.voxels;
         image.append(Axis(0), channel.view().insert_axis(Axis(0)))?;
     }
-    Ok(image)
+    Ok(image.into())
 }
 
-fn read_mask(args: &SlicArgs, volume: &Volume, image: &Array4<f32>) -> anyhow::Result<Option<Array3<bool>>> {
+fn read_mask(
+    args: &SlicArgs,
+    volume: &Volume,
+    image: ArrayView4<'_, f32>,
+) -> anyhow::Result<Option<Array3<bool>>> {
     let Some(path) = &args.mask else {
         let inside = || image.map_axis(Axis(0), |values| values.iter().any(|&value| value != 0.0));
         return Ok(args.masked.then(inside));
