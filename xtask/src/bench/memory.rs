@@ -221,7 +221,11 @@ fn command(arguments: &[String]) -> anyhow::Result<()> {
     let crate::cli::Command::Relevox(command) = command else {
         return Err(invalid_input("bench memory: expected a command of the program"));
     };
-    command.run(&DeviceOptions { device: global.device, precision: global.precision })
+    command.run(&DeviceOptions {
+        device: global.device,
+        precision: global.precision,
+        portable: global.portable,
+    })
 }
 
 /// Writes a synthetic scan and the weights of a network that takes all of it; returns the command that explains it.

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use relevox_experiment::interrupt;
 
-use super::POLL;
 use super::printed::finished;
+
+/// Interval at which processes are polled: kills fall between any two of their system calls.
+pub const POLL: Duration = Duration::from_millis(1);
 
 /// Time of a kill.
 #[derive(Clone, Debug, PartialEq)]

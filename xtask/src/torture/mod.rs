@@ -9,7 +9,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use rand::{Rng, SeedableRng};
@@ -24,12 +24,10 @@ use serde_json::json;
 
 use crate::cli::TortureArgs;
 use attempt::{Attempt, End};
+use printed::failure;
 use shards::ShardedRun;
 use stages::Stages;
 use tree::Tree;
-
-/// Interval at which processes are polled: kills fall between any two of their system calls.
-const POLL: Duration = Duration::from_millis(1);
 
 /// Sizes with which a run takes seconds, on top of the profile `smoke`, whose stages it has.
 const QUICK: [&str; 20] = [
@@ -173,10 +171,4 @@ fn complete(attempt: &Attempt<'_>) -> anyhow::Result<String> {
         End::Exited { success: true, log } => Ok(log),
         End::Exited { log, .. } | End::Killed { log } => bail!("{}", failure(&attempt.out, &log)),
     }
-}
-
-fn failure(out: &Path, log: &str) -> String {
-    let last: Vec<&str> = log.lines().rev().take(3).collect();
-    let last: Vec<&str> = last.into_iter().rev().collect();
-    format!("{}: the run failed: {}", out.display(), last.join(" / "))
 }

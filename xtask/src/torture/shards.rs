@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use rand::Rng;
@@ -14,7 +14,8 @@ use relevox_experiment::interrupt;
 use relevox_experiment::shard::Shard;
 use relevox_experiment::steps::Step;
 
-use super::POLL;
+use super::attempt::POLL;
+use super::printed::failure;
 use super::stages::Stages;
 
 /// Probability that a process is to be killed.
@@ -102,7 +103,7 @@ impl ShardedRun<'_> {
                     }
                     Some(_) => {
                         let log = fs::read_to_string(&process.log).unwrap_or_default();
-                        bail!("{}", super::failure(&self.out, &log));
+                        bail!("{}", failure(&self.out, &log));
                     }
                     None if kills < most && process.kill.is_some_and(|time| Instant::now() >= time) => {
                         kills += 1;
