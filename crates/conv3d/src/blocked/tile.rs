@@ -197,16 +197,17 @@ impl<const NV: usize, const M: usize, const P: usize, const STEP: usize> Kernel 
                 }
             }
             if let Some(finish) = &work.finish {
-                for v in 0..NV {
-                    let residual = finish.residual[v / by_block];
-                    if residual.is_null() {
-                        continue;
-                    }
-                    let lane = v % by_block * V::LANES;
+                if finish.residual.iter().any(|residual| !residual.is_null()) {
                     for r in 0..P / M {
                         for m in 0..M {
-                            let at = (x + m) * finish.steps[0] + r * finish.steps[1] + lane;
-                            acc[r * M + m][v] = acc[r * M + m][v].add(V::load(residual.add(at)));
+                            for (v, sum) in acc[r * M + m].iter_mut().enumerate() {
+                                let residual = finish.residual[v / by_block];
+                                if !residual.is_null() {
+                                    let lane = v % by_block * V::LANES;
+                                    let at = (x + m) * finish.steps[0] + r * finish.steps[1] + lane;
+                                    *sum = sum.add(V::load(residual.add(at)));
+                                }
+                            }
                         }
                     }
                 }

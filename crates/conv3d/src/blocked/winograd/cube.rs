@@ -91,10 +91,10 @@ impl<const A: usize> Kernel for Columns<'_, A> {
                     let place =
                         |plane: usize| planes.wrapping_add((tile * outputs + plane) % A * (A * A * V::LANES));
                     let column = (block * item.depth + tile) * item.stacks.len() + at;
-                    let to = values.at(item.values + column * BLOCK + lane);
                     // SAFETY: the caller has V's instructions; `Winograd::run` saw that the window holds what its box reads,
                     // and a tile's place among the transformed values is this task's alone.
                     unsafe {
+                        let to = values.at(item.values + column * BLOCK + lane);
                         // Each point is stored to another page: requested now, its line is there when it is written.
                         for point in 0..A * A * A {
                             V::prefetch(to.wrapping_add(point * by_point));
