@@ -117,7 +117,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
         processor(&result["machine"]),
     );
     for Done { bench, options, seconds, load, .. } in benches {
-        let load = load.map_or_else(String::new, |load| format!("{load:.1}"));
+        let load = performance::load(load);
         let options = if options.is_empty() { String::new() } else { format!("`{options}`") };
         section += &format!("| `bench {bench}` | {options} | {:.1} | {load} |\n", seconds / 60.0);
     }

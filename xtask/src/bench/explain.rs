@@ -155,7 +155,7 @@ fn compare(
     // One more feature for the remaining regions, and the unperturbed pass.
     compared.peer_passes = (count + 1).min(regions.len()) + 1;
     compared.passes = regions.len() + 1;
-    let fill = blank(study)?;
+    let fill = blank(study.image.view())?;
     // The peer computes the regions with the largest change of the logit.
     let first = region_logits(&*network()?.baseline(study.image.view())?, regions, &fill, &silent)?;
     let change = |region: usize| first.original[0] - first.perturbed[[region, 0]];
@@ -188,7 +188,7 @@ fn compare(
     let network = network()?;
     let plan = Plan::resnet(network.network())?;
     let image = study.image.as_standard_layout();
-    compared.layers = profile(&plan, image.view(), &blanked(study, regions)?)?;
+    compared.layers = profile(&plan, image.view(), &blanked(study.image.view(), regions)?)?;
     compared.gflop = compared.layers.iter().map(|layer| layer.gflop).sum();
     Ok((compared, versions, Some(network)))
 }
@@ -225,7 +225,7 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
     let mut row =
         |what: String, study: &Study, regions: &Supervoxels, threads: usize| -> anyhow::Result<()> {
             print_status(format!("bench: {what}"));
-            let fill = blank(study)?;
+            let fill = blank(study.image.view())?;
             let network = NetworkClassifier::new(network.network().clone(), device("cpu")?)?;
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
             let seconds = timed(|| {
@@ -240,7 +240,7 @@ fn growth(folder: &Path, network: &NetworkClassifier, cube: &Study) -> anyhow::R
             rows.push(Growth {
                 what,
                 regions: regions.len(),
-                gflop: operations(&plan, image.view(), &blanked(study, regions)?)? / 1e9,
+                gflop: operations(&plan, image.view(), &blanked(study.image.view(), regions)?)? / 1e9,
                 dense_gflop: dense as f64 * regions.len() as f64 / 1e9,
                 seconds,
             });

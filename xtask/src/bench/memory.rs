@@ -34,7 +34,7 @@ pub(super) const COMPARISON: Comparison = Comparison { name: "memory", section }
 /// A whole BraTS scan, `[z, y, x]`.
 const SCAN: [usize; 3] = [155, 240, 240];
 
-/// What is measured.
+/// A task whose peak memory is measured.
 #[derive(Clone, Copy, Debug)]
 enum Task {
     /// `relevox explain` with a limit of `--memory`, or with its default.
@@ -64,7 +64,7 @@ const TASKS: [Task; 11] = [
     Task::Smoke,
 ];
 
-/// What a process measured.
+/// Peak memory and duration of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Measured {
     peak_memory_mib: u64,
@@ -304,7 +304,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
         section += &format!(
             "| {name}{stage} | {peak} | {bytes} | {:.1} | {} |\n",
             measured.seconds,
-            load.map_or_else(String::new, |load| format!("{load:.1}"))
+            performance::load(load)
         );
     }
     Ok(section)

@@ -168,7 +168,7 @@ fn section(result: &Value) -> anyhow::Result<String> {
         let (ours, peer) = (median(&case.ours_seconds), median(&case.peer_seconds));
         let [ours_peak, peer_peak] = [case.ours_peak_mib, case.peer_peak_mib]
             .map(|peak| peak.map_or_else(String::new, |mib| mib.to_string()));
-        let load = case.load.map_or_else(String::new, |load| format!("{load:.1}"));
+        let load = performance::load(case.load);
         section += &format!(
             "| {} | {ours:.4} | {:.0} | {peer:.4} | {:.2} | {ours_peak} | {peer_peak} | {load} |\n",
             case.name,

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::Context;
 use ndarray::{Array4, ArrayView4, Axis, s};
 use relevox_models::{checkpoint, plan::Plan};
-use relevox_perturb::{ConstantFill, Fill};
 use relevox_relevance::{Classifier, NetworkClassifier, region_logits, silent};
 use relevox_volume::Study;
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ use super::networks_samples::{Case, Compared, Map};
 use super::networks_table;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison};
-use super::scan::{T2, load, operations, segment, write_labels};
+use super::scan::{T2, blank, blanked, load, operations, segment, write_labels};
 use super::slic::case_folder;
 use crate::cli::NetworksBenchArgs;
 use relevox::cli::print_result;
@@ -199,7 +198,7 @@ fn map(
     most: usize,
 ) -> anyhow::Result<Map> {
     let device = relevox_models::device("cpu")?;
-    let fill = ConstantFill::from_values("blank", vec![0.0; image.dim().0])?;
+    let fill = blank(image.view())?;
     let classifier = || Ok::<_, anyhow::Error>(NetworkClassifier::of_graph(graph.clone(), &device)?);
     let score = |classifier: &NetworkClassifier<_>| -> anyhow::Result<_> {
         Ok(region_logits(&*classifier.baseline(image.view())?, regions, &fill, &silent)?)
@@ -222,8 +221,7 @@ fn map(
     let pairs = || order.iter().map(|&region| change(region)).zip(theirs.iter().copied()).take(count);
     let largest = pairs().map(|(_, theirs)| theirs.abs()).fold(f32::MIN_POSITIVE, f32::max);
     let error = pairs().map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
-    let all: Vec<usize> = (0..regions.len()).collect();
-    let patches = fill.patches(image.view(), regions, &all)?;
+    let patches = blanked(image.view(), regions)?;
     let dense =
         plan.operations(study.brain.dim().into()).context("expected a network that takes the image")?;
     Ok(Map {

@@ -35,6 +35,11 @@ pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or("unknown")
 }
 
+/// Returns a load average as the tables show it; nothing where it was not measured.
+pub(super) fn load(average: Option<f64>) -> String {
+    average.map_or_else(String::new, |load| format!("{load:.1}"))
+}
+
 /// Returns the processor and, where the samples name it, the instruction set, which decides how far ahead of a peer we are.
 pub(super) fn processor(machine: &Value) -> String {
     let set = machine["instruction_set"].as_str().map(|set| format!(" with {set}"));

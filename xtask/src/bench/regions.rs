@@ -4,7 +4,6 @@ use anyhow::Context;
 use ndarray::s;
 use relevox_models::plan::Plan;
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, checkpoint, device};
-use relevox_perturb::{ConstantFill, Fill};
 use serde_json::json;
 
 use super::scan::{Layer, T2, blanked, isolated, load, profile, segment};
@@ -27,9 +26,7 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
         let network = checkpoint::load_onnx(model, Some([args.size; 3]))?;
         let channels = if network.graph.channels() == 1 { T2..T2 + 1 } else { 0..study.image.dim().0 };
         let image = study.image.slice(s![channels, .., .., ..]).to_owned();
-        let fill = ConstantFill::from_values("blank", vec![0.0; image.dim().0])?;
-        let all: Vec<usize> = (0..regions.len()).collect();
-        let patches = fill.patches(image.view(), &regions, &all)?;
+        let patches = blanked(image.view(), &regions)?;
         (Plan::new(&network.graph)?, image, patches)
     } else if args.depth == 0 {
         let unet = UNet3d::new(&UNetConfig::default(), parameters.frozen_builder())?;
@@ -39,7 +36,7 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
             ResNetConfig { depth: args.depth, stem_stride: [args.stem_stride; 3], ..ResNetConfig::default() };
         let network = ResNet3d::new(&config, parameters.builder())?;
         let image = study.image.as_standard_layout().into_owned();
-        (Plan::resnet(&network)?, image, blanked(&study, &regions)?)
+        (Plan::resnet(&network)?, image, blanked(study.image.view(), &regions)?)
     };
     let layers = profile(&plan, image.view(), &boxes)?;
     for Layer { layer, size: [z, y, x], dense_gflop, gflop, seconds } in &layers {

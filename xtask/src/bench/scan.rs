@@ -34,8 +34,9 @@ pub(super) fn segment(study: &Study, sequence: usize, count: usize) -> anyhow::R
     Ok(slic.segment_volume(study.image.index_axis(Axis(0), sequence), None)?)
 }
 
-pub(super) fn blank(study: &Study) -> anyhow::Result<ConstantFill> {
-    Ok(ConstantFill::new(FillKind::Blank, study.image.view(), study.brain.view())?)
+/// Creates the blank fill of an image.
+pub(super) fn blank(image: ArrayView4<'_, f32>) -> anyhow::Result<ConstantFill> {
+    Ok(ConstantFill::from_values(FillKind::Blank.name(), vec![0.0; image.dim().0])?)
 }
 
 /// Patches that hold a region's values and 0 elsewhere.
@@ -56,9 +57,9 @@ pub(super) fn isolated(study: &Study, regions: &Supervoxels) -> anyhow::Result<V
 }
 
 /// Patches in which a region is blank.
-pub(super) fn blanked(study: &Study, regions: &Supervoxels) -> anyhow::Result<Vec<Patch>> {
+pub(super) fn blanked(image: ArrayView4<'_, f32>, regions: &Supervoxels) -> anyhow::Result<Vec<Patch>> {
     let all: Vec<usize> = (0..regions.len()).collect();
-    Ok(blank(study)?.patches(study.image.view(), regions, &all)?)
+    Ok(blank(image)?.patches(image, regions, &all)?)
 }
 
 fn keep(plan: &Plan, image: ArrayView4<'_, f32>) -> anyhow::Result<Cache> {
