@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::{Mutex, PoisonError};
 
 thread_local! {
@@ -160,6 +160,15 @@ unsafe impl Sync for SharedMut<'_> {}
 impl<'a> SharedMut<'a> {
     pub(crate) fn new(slice: &'a mut [f32]) -> SharedMut<'a> {
         SharedMut { start: slice.as_mut_ptr(), length: slice.len(), slice: PhantomData }
+    }
+
+    /// Returns a part of the slice.
+    ///
+    /// # Panics
+    /// Panics if the range is not inside the slice.
+    pub(crate) fn part(&self, range: Range<usize>) -> SharedMut<'a> {
+        assert!(range.start <= range.end && range.end <= self.length, "{range:?} of {}", self.length);
+        SharedMut { start: self.start.wrapping_add(range.start), length: range.len(), slice: PhantomData }
     }
 
     /// Returns the address of element `index`.

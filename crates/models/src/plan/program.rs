@@ -166,13 +166,21 @@ impl Arrangement {
         for (layer, window) in program.layers.iter().zip(&windows) {
             buffer_lens[layer.buffer] = window.block_len() * program.buffers[layer.buffer].blocks;
         }
-        let (slots, slot_lens) = share_memory(program, &buffer_lens, &vec![false; buffer_lens.len()]);
-        Some(Arrangement { windows, slots, slot_lens, buffer_lens })
+        let mut arrangement = Arrangement { windows, slots: Vec::new(), slot_lens: Vec::new(), buffer_lens };
+        arrangement.keep(program, &vec![false; program.buffers.len()]);
+        Some(arrangement)
     }
 
     /// Gives each of these buffers a slot that nothing else is written to.
     pub(crate) fn keep(&mut self, program: &Program, cached: &[bool]) {
-        (self.slots, self.slot_lens) = share_memory(program, &self.buffer_lens, cached);
+        let mut lifetimes = lifetimes(program, |_| true);
+        for (lifetime, _) in lifetimes.iter_mut().zip(cached).filter(|(_, cached)| **cached) {
+            *lifetime = Some([0, usize::MAX]);
+        }
+        let (slots, slot_lens) = share_memory(&lifetimes, &self.buffer_lens);
+        // A buffer that no step uses is empty.
+        self.slots = slots.into_iter().map(Option::unwrap_or_default).collect();
+        self.slot_lens = slot_lens;
     }
 
     /// Values by image in all.
@@ -181,49 +189,57 @@ impl Arrangement {
     }
 }
 
-/// Gives each buffer a slot, which it leaves after its last use; one that is cached has a slot of its own.
-fn share_memory(program: &Program, lens: &[usize], cached: &[bool]) -> (Vec<usize>, Vec<usize>) {
-    let buffer_of = |layer: usize| program.layers[layer].buffer;
-    let mut last_use = vec![0; program.buffers.len()];
-    for (at, step) in program.steps.iter().enumerate() {
+/// First and last step that use a buffer, if any does.
+pub(crate) type Lifetime = Option<[usize; 2]>;
+
+/// Returns when each buffer is used by the steps that `run`. The image is used from the start, the last layer after all steps.
+pub(crate) fn lifetimes(program: &Program, runs: impl Fn(usize) -> bool) -> Vec<Lifetime> {
+    let mut lifetimes: Vec<Lifetime> = vec![None; program.buffers.len()];
+    let mut used = |layer: usize, at: usize| {
+        let lifetime = &mut lifetimes[program.layers[layer].buffer];
+        *lifetime = Some(lifetime.map_or([at; 2], |[first, last]| [first.min(at), last.max(at)]));
+    };
+    used(0, 0);
+    for (at, step) in program.steps.iter().enumerate().filter(|(at, _)| runs(*at)) {
         let residual = step.residual.map(|(layer, _)| layer);
-        for layer in [step.input, step.output].into_iter().chain(residual) {
-            last_use[buffer_of(layer)] = at;
-        }
+        [step.input, step.output].into_iter().chain(residual).for_each(|layer| used(layer, at));
     }
-    last_use[buffer_of(program.last())] = usize::MAX;
-    last_use.iter_mut().zip(cached).filter(|(_, cached)| **cached).for_each(|(last, _)| *last = usize::MAX);
-    let mut slots = vec![usize::MAX; program.buffers.len()];
+    used(program.last(), program.steps.len());
+    lifetimes
+}
+
+/// Gives each buffer that is used a slot, which it leaves after its last use; returns the slots and their lengths.
+pub(crate) fn share_memory(lifetimes: &[Lifetime], lens: &[usize]) -> (Vec<Option<usize>>, Vec<usize>) {
+    let mut slots = vec![None; lens.len()];
     let mut slot_lens: Vec<usize> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
-    let mut place = |buffer: usize, free: &mut Vec<usize>, slots: &mut Vec<usize>| {
-        if slots[buffer] != usize::MAX {
-            return;
-        }
+    // Slots that are taken, by the last use of their buffer.
+    let mut taken: Vec<(usize, usize)> = Vec::new();
+    let mut order: Vec<(usize, usize, usize)> = lifetimes
+        .iter()
+        .enumerate()
+        .filter_map(|(buffer, lifetime)| lifetime.map(|[first, last]| (first, buffer, last)))
+        .collect();
+    order.sort_unstable();
+    for (first, buffer, last) in order {
+        taken.retain(|&(last, slot)| {
+            if last < first {
+                free.push(slot);
+            }
+            last >= first
+        });
         // The slot that has to grow least, and of those that need not the smallest.
-        let cost = |slot: usize| {
-            let held: usize = slot_lens[slot];
-            (lens[buffer].saturating_sub(held), held)
-        };
-        let best = (0..free.len()).min_by_key(|&at| cost(free[at])).filter(|_| !cached[buffer]);
-        slots[buffer] = match best {
+        let cost = |slot: usize| (lens[buffer].saturating_sub(slot_lens[slot]), slot_lens[slot]);
+        let slot = match (0..free.len()).min_by_key(|&at| cost(free[at])) {
             Some(at) => free.swap_remove(at),
             None => {
                 slot_lens.push(0);
                 slot_lens.len() - 1
             }
         };
-        let held = &mut slot_lens[slots[buffer]];
-        *held = (*held).max(lens[buffer]);
-    };
-    place(buffer_of(0), &mut free, &mut slots);
-    for (at, step) in program.steps.iter().enumerate() {
-        place(buffer_of(step.output), &mut free, &mut slots);
-        for buffer in 0..program.buffers.len() {
-            if last_use[buffer] == at && slots[buffer] != usize::MAX {
-                free.push(slots[buffer]);
-            }
-        }
+        slot_lens[slot] = slot_lens[slot].max(lens[buffer]);
+        slots[buffer] = Some(slot);
+        taken.push((last, slot));
     }
     (slots, slot_lens)
 }

@@ -122,13 +122,13 @@ impl<'a> View<'a> {
     /// Computes one unit's outputs of a group of blocks: a pass over its spans.
     ///
     /// # Safety
-    /// The CPU must have V's instructions; the spans must be valid for the unit; the part's windows must hold the unit;
+    /// The CPU must have V's instructions; the pass must be valid for the unit; the part's windows must hold the unit;
     /// no other task may write the unit's voxels in these blocks or the zeros beside a row's end.
     #[inline(always)]
     pub(super) unsafe fn unit<V: Vector>(
         &self,
         unit: &Unit,
-        spans: &Spans,
+        pass: Pass<'_>,
         group: usize,
         begins: bool,
         ends: bool,
@@ -156,10 +156,10 @@ impl<'a> View<'a> {
         // SAFETY: this function's contract.
         unsafe {
             let work = Work {
-                weights: &spans.weights,
-                inputs: &spans.inputs,
-                steps: spans.steps,
-                stride: spans.stride,
+                weights: pass.weights,
+                inputs: pass.inputs,
+                steps: pass.steps,
+                stride: pass.stride,
                 start: if begins { Start::Bias(self.bias[first * BLOCK..].as_ptr()) } else { Start::Sums },
                 output: part.output.at(output),
                 output_steps: [step[2] * BLOCK, step[1] * window.row_len(), window.block_len()],
@@ -184,19 +184,33 @@ impl<'a> View<'a> {
     }
 }
 
-/// Inputs and weights of a unit's pass: a span per input block and row of taps inside the layer; per tap if taps along x
-/// are apart, or if not all values of a voxel are read.
-#[derive(Default)]
-pub(super) struct Spans {
-    pub(super) weights: Vec<*const f32>,
-    pub(super) inputs: Vec<[*const f32; MOST_ROWS]>,
+/// A pass over a unit's spans.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    pub(super) weights: &'a [*const f32],
+    pub(super) inputs: &'a [[*const f32; MOST_ROWS]],
     /// Values of a span.
     pub(super) steps: usize,
     /// Values between the inputs of neighbouring outputs.
     pub(super) stride: usize,
 }
 
+/// Inputs and weights of a unit's pass: a span per input block and row of taps inside the layer; per tap if taps along x
+/// are apart, or if not all values of a voxel are read.
+#[derive(Default)]
+pub(super) struct Spans {
+    pub(super) weights: Vec<*const f32>,
+    inputs: Vec<[*const f32; MOST_ROWS]>,
+    steps: usize,
+    stride: usize,
+}
+
 impl Spans {
+    /// Returns the pass over the collected spans.
+    pub(super) fn pass(&self) -> Pass<'_> {
+        Pass { weights: &self.weights, inputs: &self.inputs, steps: self.steps, stride: self.stride }
+    }
+
     /// Collects the spans of a unit for some blocks of inputs and the weights of a group.
     pub(super) fn fill(
         &mut self,

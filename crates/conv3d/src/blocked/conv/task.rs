@@ -4,7 +4,7 @@ use super::super::tile::MOST_ROWS;
 use super::super::window::BLOCK;
 use super::ahead::Ahead;
 use super::prologue::{self, Prologue};
-use super::spans::{Spans, Unit, View};
+use super::spans::{Pass, Spans, Unit, View};
 use crate::simd::scratch::Scratch;
 use crate::simd::{Kernel, Vector};
 use std::ops::Range;
@@ -36,6 +36,7 @@ impl Kernel for Task<'_> {
             groups.clone().map(|group| conv.layout.passes(conv.layout.blocks_of(group).1).count()).sum();
         let mut scratch = Scratch::take();
         let mut spans = Spans::default();
+        let mut rows: Vec<[*const f32; MOST_ROWS]> = Vec::new();
         let mut start = range.start;
         while start < range.end {
             let end = start + together(&conv, &units[start..range.end]);
@@ -53,26 +54,44 @@ impl Kernel for Task<'_> {
                     to
                 }
             };
+            // Where all read one voxel, they read the same for all groups.
+            let pointwise = prologue.is_some()
+                || conv.layout.is_pointwise() && now.iter().all(|unit| conv.is_inside(unit));
+            rows.clear();
+            if pointwise {
+                let mut activated = activated;
+                for unit in now {
+                    let steps = if prologue.is_some() {
+                        let (own, others) = activated.split_at(conv.inputs(unit));
+                        activated = others;
+                        activated_steps(unit, own)
+                    } else {
+                        voxel_steps(&conv, unit)
+                    };
+                    by_block(unit, in_blocks, steps, &mut rows);
+                }
+            }
+            let x = if prologue.is_some() { BLOCK } else { conv.layout.taps.stride[2] * BLOCK };
             for group in groups.clone() {
                 let (_, blocks) = conv.layout.blocks_of(group);
                 for inputs in conv.layout.passes(blocks) {
                     let (begins, ends) = (inputs.start == 0, inputs.end == in_blocks);
-                    let mut from = activated;
-                    for unit in now {
-                        if prologue.is_some() {
-                            let (own, others) = from.split_at(conv.inputs(unit));
-                            spans.of_activated(&conv, unit, group, &inputs, own);
-                            from = others;
-                        } else if conv.layout.is_pointwise() && conv.is_inside(unit) {
-                            spans.of_voxels(&conv, unit, group, &inputs);
+                    if pointwise {
+                        spans.weights_by_block(&conv, group, &inputs);
+                    }
+                    for (at, unit) in now.iter().enumerate() {
+                        let pass = if pointwise {
+                            let inputs = &rows[at * in_blocks..][inputs.clone()];
+                            Pass { weights: &spans.weights, inputs, steps: BLOCK, stride: x }
                         } else {
                             spans.fill(&conv, unit, group, &inputs, zeros);
-                        }
+                            spans.pass()
+                        };
                         // SAFETY: the caller has V's instructions; `Convolution::run` checked that the windows hold what the
                         // unit reads and writes, and activated inputs hold the unit's rows in all blocks; no two units share a
                         // voxel of a block, nor the zeros beside a row's end.
                         unsafe {
-                            conv.unit::<V>(unit, &spans, group, begins, ends);
+                            conv.unit::<V>(unit, pass, group, begins, ends);
                             ahead.request::<V>();
                         }
                     }
@@ -96,51 +115,48 @@ fn together(conv: &View<'_>, units: &[Unit]) -> usize {
     fits.count().max(1).min(units.len())
 }
 
+/// Where a unit's inputs begin, and values between its blocks and its rows.
+type Steps = (*const f32, [usize; 2]);
+
+/// Returns where a unit's activated inputs `[block][row][x][lane]` lie.
+fn activated_steps(unit: &Unit, activated: &[f32]) -> Steps {
+    let row_len = unit.width() * BLOCK;
+    (activated.as_ptr(), [unit.rows * row_len, row_len])
+}
+
+/// Returns where the inputs of a pointwise convolution's unit lie.
+fn voxel_steps(conv: &View<'_>, unit: &Unit) -> Steps {
+    let stride = conv.layout.taps.stride;
+    let (window, values) = conv.parts[unit.part].input;
+    let voxel = [unit.z * stride[0], unit.y * stride[1], unit.x.0 * stride[2]];
+    let first = values[window.at(0, voxel.map(|at| at as isize))..].as_ptr();
+    (first, [window.block_len(), stride[1] * window.row_len()])
+}
+
+/// Collects the rows of a unit's inputs, by block.
+fn by_block(
+    unit: &Unit,
+    blocks: usize,
+    (first, [block, row]): Steps,
+    rows: &mut Vec<[*const f32; MOST_ROWS]>,
+) {
+    for at in 0..blocks {
+        let first = first.wrapping_add(at * block);
+        rows.push(std::array::from_fn(|at| first.wrapping_add(at.min(unit.rows - 1) * row)));
+    }
+}
+
 impl Spans {
-    /// Collects the spans of a unit's activated inputs `[block][row][x][lane]`.
-    fn of_activated(
-        &mut self,
-        conv: &View<'_>,
-        unit: &Unit,
-        group: usize,
-        blocks: &Range<usize>,
-        activated: &[f32],
-    ) {
-        let row_len = unit.width() * BLOCK;
-        let steps = [unit.rows * row_len, row_len, BLOCK];
-        self.by_block(conv, unit.rows, group, blocks, (activated.as_ptr(), steps));
-    }
-
-    /// Collects the spans of a unit of a pointwise convolution.
-    fn of_voxels(&mut self, conv: &View<'_>, unit: &Unit, group: usize, blocks: &Range<usize>) {
-        let stride = conv.layout.taps.stride;
-        let (window, values) = conv.parts[unit.part].input;
-        let voxel = [unit.z * stride[0], unit.y * stride[1], unit.x.0 * stride[2]];
-        let first = values[window.at(0, voxel.map(|at| at as isize))..].as_ptr();
-        let steps = [window.block_len(), stride[1] * window.row_len(), stride[2] * BLOCK];
-        self.by_block(conv, unit.rows, group, blocks, (first, steps));
-    }
-
-    /// Collects spans of one voxel each, `[block, row, x]` apart.
-    fn by_block(
-        &mut self,
-        conv: &View<'_>,
-        rows: usize,
-        group: usize,
-        blocks: &Range<usize>,
-        (first, [block, row, x]): (*const f32, [usize; 3]),
-    ) {
-        let weights = conv.weights_of(group).as_ptr();
+    /// Collects the weights of a pointwise convolution.
+    fn weights_by_block(&mut self, conv: &View<'_>, group: usize, blocks: &Range<usize>) {
         let by_block = BLOCK * conv.layout.blocks_of(group).1 * BLOCK;
-        (self.steps, self.stride) = (BLOCK, x);
         self.weights.clear();
-        self.inputs.clear();
-        for at in blocks.clone() {
-            let first = first.wrapping_add(at * block);
-            self.weights.push(weights.wrapping_add(at * by_block));
-            self.inputs.push(std::array::from_fn::<_, MOST_ROWS, _>(|at| {
-                first.wrapping_add(at.min(rows - 1) * row)
-            }));
-        }
+        self.weights.extend(
+            conv.weights_of(group)
+                .chunks_exact(by_block)
+                .skip(blocks.start)
+                .take(blocks.len())
+                .map(<[f32]>::as_ptr),
+        );
     }
 }

@@ -5,7 +5,7 @@
 //! of tiles that each begin at 0, depends on the shapes only.
 
 use super::inputs::Inputs;
-use super::{GAP, Item, SPARE, Shape, Stack, transform};
+use super::{Arrangement, GAP, Item, SPARE, Shape, Stack, transform};
 use crate::blocked::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
@@ -50,11 +50,16 @@ impl WeightGradient {
             assert!(window.pitch == pitch && window.blocks == blocks && values.len() == window.elements());
         }
         shape.check_tiles(bounds, layer);
-        let mut item = Item { depth: bounds.range(0).len(), stacks: Vec::new(), values: 0 };
+        let mut item = Item {
+            depth: bounds.range(0).len(),
+            stacks: Vec::new(),
+            values: 0,
+            arrangement: Arrangement::ByPoint,
+        };
         shape.stacks(0, bounds, usize::MAX, |_, stack| item.stacks.push(stack));
         let (planes, columns) = (item.depth, item.columns());
         let (seen, points) = (shape.planes(planes), shape.points());
-        let by_point = item.by_slot(shape, self.in_blocks);
+        let by_point = item.layout(shape, self.in_blocks).slot;
         let by_gradient_point = self.out_blocks * columns * BLOCK + GAP;
         let mut memory = SPARE.take(points * (by_point + by_gradient_point));
         let (inputs, gradients) = memory.split_at_mut(points * by_point);

@@ -90,13 +90,12 @@ impl Kernel for Kernels<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Weights { lanes, dense, inputs, outputs, wide, weights, .. } = self.of;
+        let Weights { lanes, dense, inputs, outputs, wide, places, weights, .. } = self.of;
         let channels = lanes.channels.len();
-        assert!(weights.len() == SLOTS * channels * wide, "{} values", weights.len());
         // The taps whose sum a slot along an axis is multiplied by: a, b, a + c, b, c.
         const TAPS: [&[usize]; INPUTS] = [&[0], &[1], &[0, 2], &[1], &[2]];
-        for (place, channel) in lanes.channels.iter().enumerate() {
-            let Some(channel) = *channel else { continue };
+        for place in places {
+            let Some(channel) = lanes.channels[place] else { continue };
             for (at, o) in outputs.clone().enumerate() {
                 let taps = &dense[(o * inputs + channel) * 27..][..27];
                 for slot in 0..SLOTS {
@@ -109,7 +108,8 @@ impl Kernel for Kernels<'_> {
                             }
                         }
                     }
-                    weights[(ORDER.place[slot] * channels + place) * wide + at] = sum;
+                    // SAFETY: `weights` hold all slots, and no other task has these channels.
+                    unsafe { *weights.at((ORDER.place[slot] * channels + place) * wide + at) = sum };
                 }
             }
         }
@@ -127,7 +127,7 @@ impl Kernel for Columns<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let Inputs { shape, blocks, from, item, block, stacks, values, .. } = self.of;
-        let by_slot = item.by_slot(shape, blocks);
+        let layout = item.layout(shape, blocks);
         let mut tile_values = Values::<{ SLOTS * BLOCK }>::new();
         let tile_values = tile_values.start();
         for at in stacks {
@@ -138,7 +138,7 @@ impl Kernel for Columns<'_> {
                 let inside = |axis: usize, at: usize| {
                     (0..window.layer[axis] as isize).contains(&(read[axis] + at as isize))
                 };
-                let column = (block * item.depth + tile) * item.stacks.len() + at;
+                let to = layout.at(item, block, tile * item.stacks.len() + at);
                 for lane in (0..BLOCK).step_by(V::LANES) {
                     // SAFETY: the caller has V's instructions; `Winograd::run` saw that the window holds what its box reads, and a
                     // tile's place among the transformed values is this task's alone.
@@ -175,9 +175,8 @@ impl Kernel for Columns<'_> {
                         for line in 0..INPUTS * INPUTS {
                             differences::<V>(place(line), INPUTS * INPUTS);
                         }
-                        let to = item.values + column * BLOCK + lane;
                         for (slot, &order) in ORDER.place.iter().enumerate() {
-                            V::load(place(slot)).store(values.at(to + order * by_slot));
+                            V::load(place(slot)).store(values.at(to + order * layout.slot + lane));
                         }
                     }
                 }

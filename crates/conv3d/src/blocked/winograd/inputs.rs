@@ -53,20 +53,20 @@ impl<const A: usize> Kernel for Plane<'_, A> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let Inputs { shape, blocks, from, item, block, plane, stacks, values } = self.of;
-        let by_point = item.by_slot(shape, blocks);
+        let layout = item.layout(shape, blocks);
         let planes = shape.planes(item.depth);
-        let first = item.values + (block * planes + shape.place(plane, planes)) * item.stacks.len() * BLOCK;
+        let column = shape.place(plane, planes) * item.stacks.len();
         let mut lines = Values::<PLANE>::new();
         let lines = lines.start();
         for at in stacks {
             let Stack { part, first: [z, y, x] } = item.stacks[at];
             let (window, from) = from[part];
-            let to = first + at * BLOCK;
+            let to = layout.at(item, block, column + at);
             let z = shape.first_plane(z) + plane as isize;
             if !(0..window.layer[0] as isize).contains(&z) {
                 for point in 0..A * A {
                     // SAFETY: a tile's place among the transformed values is this task's alone.
-                    unsafe { values.at(to + point * by_point).write_bytes(0, BLOCK) };
+                    unsafe { values.at(to + point * layout.slot).write_bytes(0, BLOCK) };
                 }
                 continue;
             }
@@ -79,7 +79,7 @@ impl<const A: usize> Kernel for Plane<'_, A> {
                     } else {
                         voxels::<V, A, false>(window, from, block, z, [y, x], lane, lines);
                     }
-                    columns::<V, A, false>(lines, values.at(to + lane), by_point);
+                    columns::<V, A, false>(lines, values.at(to + lane), layout.slot);
                 }
             }
         }
@@ -127,11 +127,10 @@ pub(super) unsafe fn voxels<V: Vector, const A: usize, const BALANCED: bool>(
     lines: *mut f32,
 ) {
     let [y, x] = corner.map(|at| at as isize - 1);
-    let inside = |first: isize, axis: usize| {
-        let end = window.layer[axis] as isize - first;
-        (-first).max(0) as usize..end.clamp(0, A as isize) as usize
-    };
-    let (rows, columns) = (inside(y, 1), inside(x, 2));
+    let clip = |range: Range<isize>| (range.start.max(0) as usize)..range.end.clamp(0, A as isize) as usize;
+    // A row is surrounded by zeros, which need not be told from voxels where the window holds them.
+    let held = window.held(2);
+    let (rows, columns) = (clip(-y..window.layer[1] as isize - y), clip(held.start - x..held.end - x));
     // SAFETY: the caller's contract.
     unsafe {
         let zero = V::splat(0.0);

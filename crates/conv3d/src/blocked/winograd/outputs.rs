@@ -1,9 +1,9 @@
 //! Products at the points, and the way back from them to a layer's outputs.
 
 use super::inputs::{PLANE, Values};
-use super::{Item, Part, Segment, Stack, Winograd, transform};
+use super::{GAP, Item, Part, Segment, Stack, Winograd, transform};
 use crate::blocked::tile::{self, Start, Work};
-use crate::blocked::window::BLOCK;
+use crate::blocked::window::{BLOCK, Window};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Kernel, Vector};
 use std::marker::PhantomData;
@@ -20,10 +20,25 @@ pub(super) struct Outputs<'a> {
 }
 
 impl Outputs<'_> {
+    /// Returns the number of columns.
+    fn columns(&self) -> usize {
+        self.segments.last().map_or(0, |segment| segment.place + segment.len)
+    }
+
+    /// Returns the number of a group's sums at a point, including the gap.
+    fn by_point(&self) -> usize {
+        self.conv.group * self.columns() * BLOCK + GAP
+    }
+
+    /// Returns the number of sums.
+    pub(super) fn values_of_sums(&self) -> usize {
+        self.groups.len() * self.conv.points() * self.by_point()
+    }
+
     /// For each point, the matrix product of weights and transformed inputs: sums `[group][point][block][column][output]`.
     #[inline(always)]
-    pub(super) unsafe fn products<V: Vector>(&self, sums: &mut [f32], columns: usize, by_point: usize) {
-        let conv = self.conv;
+    pub(super) unsafe fn products<V: Vector>(&self, sums: &mut [f32]) {
+        let (conv, columns, by_point) = (self.conv, self.columns(), self.by_point());
         let zeros = [0.0f32; 2 * BLOCK];
         let (depth, slots) = (conv.shape.depth(), conv.shape.slots());
         let span = BLOCK * conv.group * BLOCK;
@@ -39,14 +54,14 @@ impl Outputs<'_> {
                 weights.extend(of_point.chunks_exact(span).map(<[f32]>::as_ptr));
                 for segment in self.segments {
                     let item = &self.items[segment.item];
-                    let (planes, stacks) = (conv.shape.planes(item.depth), item.stacks.len());
+                    let planes = conv.shape.planes(item.depth);
+                    let layout = item.layout(conv.shape, conv.in_blocks);
                     inputs.clear();
                     for slot in conv.shape.slots_of(point) {
-                        let first = item.values + slot * conv.by_slot(item) + segment.first * BLOCK;
                         for tz in 0..depth {
-                            let place = conv.shape.place(tz, planes);
+                            let column = conv.shape.place(tz, planes) * item.stacks.len() + segment.first;
                             for block in 0..conv.in_blocks {
-                                let at = first + (block * planes + place) * stacks * BLOCK;
+                                let at = layout.at(item, block, column) + slot * layout.slot;
                                 // SAFETY: the transformed inputs of the item hold the columns of all planes that it sees.
                                 let from = unsafe { self.values.at(at) };
                                 inputs.push([from.cast_const(); tile::MOST_ROWS]);
@@ -58,7 +73,7 @@ impl Outputs<'_> {
                         weights: &weights,
                         inputs: &inputs,
                         steps: BLOCK,
-                        stride: BLOCK,
+                        stride: layout.column,
                         start: Start::Bias(zeros.as_ptr()),
                         output: sums[to..].as_mut_ptr(),
                         output_steps: [BLOCK, 0, columns * BLOCK],
@@ -73,19 +88,26 @@ impl Outputs<'_> {
     }
 }
 
+/// Inputs, products and outputs of a few columns, which stay in the second-level cache in between.
+pub(super) struct Fused<'a> {
+    pub(super) conv: &'a Winograd,
+    pub(super) parts: &'a [Part<'a>],
+    /// By part.
+    pub(super) from: &'a [(&'a Window, &'a [f32])],
+    pub(super) item: &'a Item,
+}
+
 /// Sums at the points back into outputs, with their bias, residual and ReLU.
 pub(super) struct Back<'a, 'b, W> {
     pub(super) of: &'b Outputs<'a>,
     pub(super) sums: &'b [f32],
-    pub(super) columns: usize,
-    pub(super) by_point: usize,
     pub(super) way: PhantomData<W>,
 }
 
 impl<'a, 'b> Back<'a, 'b, ()> {
     pub(super) fn by<W: Way>(self) -> Back<'a, 'b, W> {
-        let Back { of, sums, columns, by_point, .. } = self;
-        Back { of, sums, columns, by_point, way: PhantomData }
+        let Back { of, sums, .. } = self;
+        Back { of, sums, way: PhantomData }
     }
 }
 
@@ -116,8 +138,8 @@ impl<W: Way> Kernel for Back<'_, '_, W> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Back { of, sums, columns, by_point, .. } = self;
-        let conv = of.conv;
+        let Back { of, sums, .. } = self;
+        let (conv, columns, by_point) = (of.conv, of.columns(), of.by_point());
         for segment in of.segments {
             let item = &of.items[segment.item];
             for (at, group) in of.groups.clone().enumerate() {

@@ -3,10 +3,11 @@
 use super::{Shape, transform};
 use crate::blocked::lanes::Lanes;
 use crate::blocked::window::BLOCK;
+use crate::simd::scratch::SharedMut;
 use crate::simd::{Kernel, Vector};
 use std::ops::Range;
 
-/// Transforms the weights of some outputs.
+/// Transforms the weights of some outputs and channels.
 pub(super) struct Weights<'a> {
     pub(super) shape: Shape,
     pub(super) lanes: &'a Lanes,
@@ -16,8 +17,10 @@ pub(super) struct Weights<'a> {
     pub(super) outputs: Range<usize>,
     /// Outputs that lie side by side, those that only fill up included.
     pub(super) wide: usize,
+    /// Places of channels.
+    pub(super) places: Range<usize>,
     /// `[slot][tz][input block][channel][output]`
-    pub(super) weights: &'a mut [f32],
+    pub(super) weights: SharedMut<'a>,
 }
 
 /// [`Weights`] of `R × R` taps at `A × A` points.
@@ -30,13 +33,12 @@ impl<const A: usize, const R: usize> Kernel for Points<'_, A, R> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Weights { shape, lanes, dense, inputs, outputs, wide, weights } = self.of;
+        let Weights { shape, lanes, dense, inputs, outputs, wide, places, weights } = self.of;
         let channels = lanes.channels.len();
         assert!(wide.is_multiple_of(V::LANES) && V::LANES <= BLOCK, "{wide} outputs");
-        assert!(weights.len() == A * A * shape.depth() * channels * wide, "{} values", weights.len());
         for tz in 0..shape.depth() {
-            for (place, channel) in lanes.channels.iter().enumerate() {
-                let Some(channel) = *channel else { continue };
+            for place in places.clone() {
+                let Some(channel) = lanes.channels[place] else { continue };
                 for lane in (0..wide).step_by(V::LANES) {
                     let mut taps = [[[0.0; BLOCK]; R]; R];
                     for (at, o) in (outputs.start + lane..outputs.end).take(V::LANES).enumerate() {
@@ -48,8 +50,8 @@ impl<const A: usize, const R: usize> Kernel for Points<'_, A, R> {
                             }
                         }
                     }
-                    // SAFETY: the caller has V's instructions; a tap has LANES values, and `weights` was seen to hold all
-                    // points, of which LANES values from `lane` on are inside `wide`.
+                    // SAFETY: the caller has V's instructions; a tap has LANES values; `weights` hold all points, of which
+                    // LANES values from `lane` on are inside `wide`, and no other task has these channels.
                     unsafe {
                         let mut lines = [[V::splat(0.0); A]; R];
                         for (line, taps) in lines.iter_mut().zip(&taps) {
@@ -67,7 +69,7 @@ impl<const A: usize, const R: usize> Kernel for Points<'_, A, R> {
                             let column = transform::kernel::<V, A, R>(column);
                             for (py, value) in column.into_iter().enumerate() {
                                 let step = ((py * A + px) * shape.depth() + tz) * channels + place;
-                                value.store(weights.as_mut_ptr().add(step * wide + lane));
+                                value.store(weights.at(step * wide + lane));
                             }
                         }
                     }

@@ -31,7 +31,7 @@ use relevox_grid::{Box3, Patch};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-use working::Working;
+use working::{Memory, Working};
 
 /// Largest number of patches per layer call: enough to rarely read the weights of late layers.
 const TOGETHER: usize = 32;
@@ -237,31 +237,35 @@ impl Plan {
         for patch in patches {
             self.check(cache, patch)?;
         }
-        let boxes: Vec<Option<Boxes>> = patches
+        let boxes: Vec<Option<(Boxes, Memory)>> = patches
             .par_iter()
             .map(|patch| {
                 let differs = self.differs(cache, patch.bounds(), patch.as_slice());
                 let wanted = wanted(patch, differs.as_ref())?;
-                Some(Boxes::new(&self.program, &cache.arrangement, &cache.cached, differs.as_ref(), wanted))
+                let boxes =
+                    Boxes::new(&self.program, &cache.arrangement, &cache.cached, differs.as_ref(), wanted);
+                let memory = Memory::new(&self.program, &boxes);
+                Some((boxes, memory))
             })
             .collect();
-        let mut waiting =
-            boxes.into_iter().zip(patches).zip(results).filter_map(|((boxes, patch), result)| {
-                let boxes = boxes?;
-                let bytes = working::lens(&self.program, &boxes.held).sum::<usize>() * size_of::<f32>();
-                Some((boxes, bytes, patch, result))
-            });
+        let mut waiting = boxes
+            .into_iter()
+            .zip(patches)
+            .zip(results)
+            .filter_map(|((boxes, patch), result)| Some((boxes?, patch, result)));
         let mut next = waiting.next();
         while next.is_some() {
             let mut together = Vec::new();
             let mut room = cache.working;
-            while let Some((boxes, bytes, patch, result)) = next.take() {
+            while let Some(waits) = next.take() {
+                let ((_, memory), ..) = &waits;
+                let bytes = memory.bytes();
                 if !together.is_empty() && (bytes > room || together.len() == TOGETHER) {
-                    next = Some((boxes, bytes, patch, result));
+                    next = Some(waits);
                     break;
                 }
                 room = room.saturating_sub(bytes);
-                together.push((boxes, patch, result));
+                together.push(waits);
                 next = waiting.next();
             }
             self.compute(cache, together, &done);
@@ -273,27 +277,30 @@ impl Plan {
     fn compute<T: Send>(
         &self,
         cache: &Cache,
-        together: Vec<(Boxes, &Patch, &mut T)>,
+        together: Vec<((Boxes, Memory), &Patch, &mut T)>,
         done: &(impl Fn(&Working, &Patch, &mut T) + Sync),
     ) {
         let mut clock = Clock { patches: together.len() as u64, ..Clock::new(&self.program) };
-        let start = Instant::now();
         let mut spare = cache.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut working, targets): (Vec<Working>, Vec<(&Patch, &mut T)>) = together
             .into_iter()
-            .map(|(boxes, patch, result)| {
-                let memory = spare.pop().unwrap_or_default();
-                (Working::new(&self.program, cache, boxes, memory), (patch, result))
+            .map(|((boxes, memory), patch, result)| {
+                let slots = spare.pop().unwrap_or_default();
+                (Working::new(&self.program, cache, boxes, memory, slots), (patch, result))
             })
             .unzip();
         drop(spare);
         let patches: Vec<&Patch> = targets.iter().map(|(patch, _)| *patch).collect();
-        working.par_iter_mut().zip(patches).for_each(|(working, patch)| {
-            working.fill(&self.program, cache);
-            self.write(patch, working);
-        });
-        clock.copies = start.elapsed();
-        for (at, step) in self.program.steps.iter().enumerate() {
+        for at in 0..=self.program.steps.len() {
+            let start = Instant::now();
+            if working.iter().any(|working| working.begins(at)) {
+                working.par_iter_mut().for_each(|working| working.fill(&self.program, cache, at));
+            }
+            if at == 0 {
+                working.par_iter_mut().zip(&patches).for_each(|(working, patch)| self.write(patch, working));
+            }
+            clock.copies += start.elapsed();
+            let Some(step) = self.program.steps.get(at) else { break };
             let start = Instant::now();
             self.step_boxes(at, step, &mut working);
             clock.step(at, &working, start.elapsed());
@@ -301,7 +308,7 @@ impl Plan {
         cache.clock.lock().unwrap_or_else(PoisonError::into_inner).add(&clock);
         working.par_iter().zip(targets).for_each(|(working, (patch, result))| done(working, patch, result));
         let mut spare = cache.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        spare.extend(working.into_iter().map(|working| working.buffers));
+        spare.extend(working.into_iter().map(Working::into_slots));
     }
 
     fn check(&self, cache: &Cache, patch: &Patch) -> Result<(), Error> {
@@ -344,8 +351,7 @@ impl Plan {
 
     /// Writes the part of a patch that is needed into the image.
     fn write(&self, patch: &Patch, working: &mut Working) {
-        let Some(window) = &working.windows[0] else { return };
-        let image = &mut working.buffers[self.program.layers[0].buffer];
+        let Some((window, image)) = working.image(&self.program) else { return };
         let held = |axis: usize, at: usize| {
             (window.start[axis]..window.start[axis] + window.size[axis] as isize).contains(&(at as isize))
         };
@@ -367,8 +373,7 @@ impl Plan {
     /// Computes the boxes of a step.
     fn step_boxes(&self, at: usize, step: &Step, working: &mut [Working]) {
         let place = self.program.layers[step.output];
-        let mut written: Vec<Lines> =
-            working.iter_mut().map(|working| std::mem::take(&mut working.buffers[place.buffer])).collect();
+        let mut written: Vec<Lines> = working.iter_mut().map(|working| working.take(place.buffer)).collect();
         let shown: &[Working] = working;
         let mut jobs: Vec<Job<'_>> = shown
             .iter()
@@ -401,7 +406,7 @@ impl Plan {
         step.work.run(&mut jobs);
         drop(jobs);
         for (working, written) in working.iter_mut().zip(written) {
-            working.buffers[place.buffer] = written;
+            working.restore(place.buffer, written);
         }
     }
 }
