@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -22,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use slic3d::Slic;
 
+use super::in_process;
 use super::performance::{self, Comparison, processor};
 use super::scan::SEQUENCES;
 use super::work::{Case, Kind, Work};
@@ -173,7 +173,11 @@ pub(super) fn run(args: &MemoryBenchArgs) -> anyhow::Result<()> {
         interrupt::check()?;
         let name = task.name();
         print_status(format!("bench: {name}"));
-        rows.push(Row { name, load: load_average(), measured: in_process(step)? });
+        rows.push(Row {
+            name,
+            load: load_average(),
+            measured: in_process(&["memory", "--step", &step.to_string()])?,
+        });
     }
     if rows.is_empty() {
         return Err(invalid_input(format!("--only: expected a part of a case's name, found {}", args.only)));
@@ -188,20 +192,6 @@ pub(super) fn run(args: &MemoryBenchArgs) -> anyhow::Result<()> {
         performance::write(root, &COMPARISON, &result)?;
     }
     print_result(&result)
-}
-
-/// Measures a task in a process of its own with the same number of threads.
-fn in_process(step: usize) -> anyhow::Result<Measured> {
-    let output = Command::new(std::env::current_exe().context("finding this program")?)
-        .args(["bench", "memory", "--step", &step.to_string()])
-        .args(["--threads", &rayon::current_num_threads().to_string()])
-        .output()
-        .context("measuring memory")?;
-    interrupt::check()?;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let last = stdout.lines().last().unwrap_or_default();
-    serde_json::from_str(last)
-        .with_context(|| format!("measuring memory: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Measures the peak memory of this process during `work`.

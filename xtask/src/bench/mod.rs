@@ -18,17 +18,38 @@ mod slic;
 mod timing;
 mod work;
 
+use anyhow::Context;
+
 use crate::cli::{Bench, ConvBenchArgs, NetworkBenchArgs};
 use relevox::cli::print_result;
 use relevox_experiment::failure::invalid_input;
+use relevox_experiment::interrupt;
 use relevox_experiment::run::{peak_memory_mib, reset_peak_memory};
+use serde::de::DeserializeOwned;
 use serde_json::json;
+use std::process::Command;
 use std::time::Instant;
 use timing::median;
 use work::{Case, Kind, Work};
 
 /// Number of timed runs, after a warm-up.
 const RUNS: usize = 5;
+
+/// Runs a benchmark in a process of its own, whose peak of memory is the work's alone, with the same number of threads; returns
+/// what its last line says.
+fn in_process<T: DeserializeOwned>(arguments: &[&str]) -> anyhow::Result<T> {
+    let output = Command::new(std::env::current_exe().context("finding this program")?)
+        .arg("bench")
+        .args(arguments)
+        .args(["--threads", &rayon::current_num_threads().to_string()])
+        .output()
+        .with_context(|| format!("starting bench {}", arguments.join(" ")))?;
+    interrupt::check()?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(stdout.lines().last().unwrap_or_default()).with_context(|| {
+        format!("running bench {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr))
+    })
+}
 
 /// Runs a benchmark.
 ///

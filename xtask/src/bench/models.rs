@@ -1,12 +1,12 @@
 //! `cargo xtask bench models`: compares networks and convolutions with PyTorch and MONAI, both sides in turn.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::in_process;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison, processor, text};
 use super::timing::median;
@@ -98,22 +98,20 @@ pub(super) fn run(args: &ModelsBenchArgs) -> anyhow::Result<()> {
 /// Measures the peak memory of a training step in a separate process with the same number of threads.
 fn peak_of(case: &Case) -> anyhow::Result<Option<u64>> {
     let [z, y, x] = case.size;
-    let program = std::env::current_exe().context("finding this program")?;
-    let output = Command::new(program)
-        .args([
-            "bench",
-            "train",
-            "--depth",
-            &case.depth.to_string(),
-            "--stem-stride",
-            &case.stem_stride.to_string(),
-        ])
-        .args(["--width", &case.width.to_string(), "--batch", &case.batch.to_string()])
-        .args(["--size", &format!("{z},{y},{x}"), "--threads", &rayon::current_num_threads().to_string()])
-        .output()
-        .context("measuring memory")?;
-    let found: Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("measuring memory: {}", String::from_utf8_lossy(&output.stderr)))?;
+    let numbers = [case.depth, case.stem_stride, case.width, case.batch].map(|number| number.to_string());
+    let found: Value = in_process(&[
+        "train",
+        "--depth",
+        &numbers[0],
+        "--stem-stride",
+        &numbers[1],
+        "--width",
+        &numbers[2],
+        "--batch",
+        &numbers[3],
+        "--size",
+        &format!("{z},{y},{x}"),
+    ])?;
     Ok(found["peak_memory_mib"].as_u64())
 }
 
