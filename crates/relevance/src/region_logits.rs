@@ -1,6 +1,7 @@
 //! The outputs of a scan with each of its regions replaced in turn.
 
 use ndarray::{Array2, ArrayView1, Axis};
+use rayon::prelude::*;
 use relevox_perturb::{Fill, ImageView, Patch, check_patch};
 use slic3d::Supervoxels;
 
@@ -47,8 +48,11 @@ pub fn region_logits(
     let mut whose: Vec<usize> = Vec::with_capacity(2 * size);
     for asked in all.chunks(size) {
         let mut finished = 0;
-        for (patch, &region) in patches(fill, image, regions, asked)?.into_iter().zip(asked) {
-            result.changed[region] = check_patch(fill.name(), image, &patch)?;
+        let patches = patches(fill, image, regions, asked)?;
+        let changed: Vec<Result<usize, _>> =
+            patches.par_iter().map(|patch| check_patch(fill.name(), image, patch)).collect();
+        for ((patch, changed), &region) in patches.into_iter().zip(changed).zip(asked) {
+            result.changed[region] = changed?;
             if result.changed[region] == 0 {
                 finished += 1;
             } else {

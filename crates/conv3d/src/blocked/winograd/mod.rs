@@ -71,6 +71,8 @@ const LOWEST: usize = 7;
 /// with AVX-512: 128 channels to 32 take 0.96 of the time of the other way, 128 to 128 1.05; where other machines use the third-level
 /// cache at the same time, 128 to 32 take 0.45.
 const FEW_PRODUCTS: usize = 8192;
+/// Tasks by thread from which one more is no loss.
+const FEW_TASKS: usize = 4;
 /// Stacks whose inputs a task transforms.
 const STACKS: usize = 4;
 /// Unused values between the inputs of two points: without them all points of a tile would map to the same lines of the
@@ -235,9 +237,13 @@ impl Winograd {
 
     /// Computes stacks by their depth a few columns at a time.
     fn fused(&self, from: &[(&Window, &[f32])], parts: &[Part<'_>], stacks: BTreeMap<usize, Vec<Stack>>) {
+        let threads = rayon::current_num_threads();
         let mut items: Vec<Item> = Vec::new();
         for (depth, stacks) in stacks {
-            let count = stacks.len().div_ceil((COLUMNS / depth).max(1));
+            let mut count = stacks.len().div_ceil((COLUMNS / depth).max(1));
+            if count < FEW_TASKS * threads {
+                count = count.next_multiple_of(threads).min(stacks.len());
+            }
             items.extend((0..count).map(|at| Item {
                 depth,
                 stacks: stacks[at * stacks.len() / count..(at + 1) * stacks.len() / count].to_vec(),
