@@ -10,6 +10,7 @@ use conv3d::blocked::pool::Pool;
 use conv3d::blocked::reduce::{self, Norm};
 use conv3d::blocked::window::Window;
 use conv3d::blocked::winograd::Winograd;
+use rayon::prelude::*;
 use relevox_grid::Box3;
 
 /// Operation of a step.
@@ -210,29 +211,33 @@ impl Work {
 }
 
 impl Grouped {
+    /// Computes all blocks of outputs at the same time: one after the other, each would be too little work for the threads.
     fn run(&self, jobs: &mut [Job<'_>]) {
-        for (block, (first, blocks, conv)) in self.parts.iter().enumerate() {
-            // The windows of the blocks that this convolution reads and writes.
-            let windows: Vec<[Window; 2]> = jobs
-                .iter()
-                .map(|job| {
-                    let input = Window { blocks: *blocks, ..job.input.0.clone() };
-                    [input, Window { blocks: 1, ..job.output.0.clone() }]
-                })
-                .collect();
-            let mut part: Vec<Job<'_>> = jobs
-                .iter_mut()
-                .zip(&windows)
-                .map(|(job, [input, output])| Job {
+        // The windows of the blocks that each convolution reads and writes, by job.
+        let outputs: Vec<Window> =
+            jobs.iter().map(|job| Window { blocks: 1, ..job.output.0.clone() }).collect();
+        let inputs: Vec<Vec<Window>> = self
+            .parts
+            .iter()
+            .map(|&(_, blocks, _)| jobs.iter().map(|job| Window { blocks, ..job.input.0.clone() }).collect())
+            .collect();
+        let mut by_part: Vec<Vec<Job<'_>>> = self.parts.iter().map(|_| Vec::new()).collect();
+        for (at, (job, window)) in jobs.iter_mut().zip(&outputs).enumerate() {
+            let blocks = job.output.1.chunks_exact_mut(window.elements().max(1));
+            for (((part, inputs), of_part), to) in
+                self.parts.iter().zip(&inputs).zip(&mut by_part).zip(blocks)
+            {
+                let input = &inputs[at];
+                of_part.push(Job {
                     outputs: job.outputs,
                     parts: job.parts,
-                    input: (input, &job.input.1[first * input.block_len()..][..input.elements()]),
+                    input: (input, &job.input.1[part.0 * input.block_len()..][..input.elements()]),
                     residual: None::<Residual<'_>>,
-                    output: (output, &mut job.output.1[block * output.block_len()..][..output.elements()]),
-                })
-                .collect();
-            conv.run(&mut part);
+                    output: (window, to),
+                });
+            }
         }
+        self.parts.par_iter().zip(&mut by_part).for_each(|((.., conv), jobs)| conv.run(jobs));
     }
 }
 
