@@ -10,8 +10,8 @@
 //! The tiles of all images and boxes are arranged as *stacks* of neighbouring planes. Inputs are transformed plane by plane
 //! (`inputs`). Each point is then a matrix product over channels and the taps along z, computed by the register kernel of
 //! the direct algorithm with tiles as columns (`outputs`), and its sums are transformed back while they are in the cache. Layers
-//! with few weights do all of it a few columns at a time, so that no transformed input leaves the second-level cache
-//! (`outputs::Fused`). The gradient of the weights (`gradient`) is the transpose.
+//! with few weights do all of it a few columns at a time, so that transformed inputs are read while most of them are
+//! in the second-level cache (`outputs::Fused`). The gradient of the weights (`gradient`) is the transpose.
 
 mod cube;
 mod gradient;

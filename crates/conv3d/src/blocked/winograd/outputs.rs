@@ -88,7 +88,7 @@ impl Outputs<'_> {
     }
 }
 
-/// Inputs, products and outputs of a few columns, which stay in the second-level cache in between.
+/// Inputs, products and outputs of a few columns, whose values mostly stay in the second-level cache in between.
 pub(super) struct Fused<'a> {
     pub(super) conv: &'a Winograd,
     pub(super) parts: &'a [Part<'a>],
