@@ -17,7 +17,7 @@ pub struct DeviceOptions {
     pub device: String,
     /// Precision of convolutions on CUDA.
     pub precision: Precision,
-    /// Whether to compute with AVX2 and FMA on every x86-64 processor, so that results do not depend on the processor.
+    /// Selects AVX2 and FMA on every x86-64 processor: results then do not depend on the processor.
     pub portable: bool,
 }
 

@@ -208,7 +208,7 @@ pub(crate) fn lifetimes(program: &Program, runs: impl Fn(usize) -> bool) -> Vec<
     lifetimes
 }
 
-/// Gives each buffer that is used a slot, which it leaves after its last use; returns the slots and their lengths.
+/// Assigns a slot to each buffer that is used, from its first use to its last; returns the slots by buffer, and their lengths.
 pub(crate) fn share_memory(lifetimes: &[Lifetime], lens: &[usize]) -> (Vec<Option<usize>>, Vec<usize>) {
     let mut slots = vec![None; lens.len()];
     let mut slot_lens: Vec<usize> = Vec::new();

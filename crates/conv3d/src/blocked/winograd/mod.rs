@@ -72,7 +72,7 @@ const LOWEST: usize = 7;
 /// with AVX-512: 128 channels to 32 take 0.96 of the time of the other way, 128 to 128 1.05; where other machines use the third-level
 /// cache at the same time, 128 to 32 take 0.45.
 const FEW_PRODUCTS: usize = 8192;
-/// Tasks by thread from which one more is no loss.
+/// Number of tasks per thread below which it is rounded up, so that all threads have as many.
 const FEW_TASKS: usize = 4;
 /// Stacks whose inputs a task transforms.
 const STACKS: usize = 4;
