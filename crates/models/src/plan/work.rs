@@ -9,7 +9,7 @@ use conv3d::blocked::lanes::{Dense, Lanes};
 use conv3d::blocked::pool::Pool;
 use conv3d::blocked::reduce::{self, Norm};
 use conv3d::blocked::window::Window;
-use conv3d::blocked::winograd::Winograd;
+use conv3d::blocked::winograd::{Dilated, Winograd};
 use rayon::prelude::*;
 use relevox_grid::Box3;
 
@@ -20,6 +20,8 @@ pub(crate) enum Work {
     Conv(Convolution),
     /// The same, with Winograd's algorithm.
     Winograd(Winograd),
+    /// The same, of a dilated kernel.
+    Dilated(Dilated),
     /// The same, each channel on its own.
     Depthwise(Depthwise),
     /// The same, in groups of channels.
@@ -75,6 +77,7 @@ impl Work {
         match self {
             Work::Conv(conv) => conv.run(jobs),
             Work::Winograd(conv) => conv.run(jobs),
+            Work::Dilated(conv) => conv.run(jobs),
             Work::Depthwise(conv) => conv.run(jobs),
             Work::Grouped(conv) => conv.run(jobs),
             Work::Transposed(conv) => conv.run(jobs),
@@ -94,6 +97,7 @@ impl Work {
         Some(match self {
             Work::Conv(conv) => conv.geometry(),
             Work::Winograd(conv) => conv.geometry(),
+            Work::Dilated(conv) => conv.geometry(),
             Work::Depthwise(conv) => conv.geometry(),
             Work::Grouped(conv) => conv.parts.first()?.2.geometry(),
             Work::Transposed(conv) => conv.geometry,
@@ -133,7 +137,11 @@ impl Work {
 
     /// Returns the alignment of boxes along each axis; at the end of the layer they may be shorter.
     pub(crate) fn grid(&self) -> [usize; 3] {
-        if let Work::Winograd(conv) = self { conv.grid() } else { [1; 3] }
+        match self {
+            Work::Winograd(conv) => conv.grid(),
+            Work::Dilated(conv) => conv.grid(),
+            _ => [1; 3],
+        }
     }
 
     /// Returns the number of multiply-adds per computed position, including taps outside the layer.
@@ -141,6 +149,7 @@ impl Work {
         match self {
             Work::Conv(conv) => conv.products(),
             Work::Winograd(conv) => conv.products(),
+            Work::Dilated(conv) => conv.products(),
             Work::Depthwise(conv) => conv.products(),
             Work::Grouped(conv) => conv.products,
             Work::Transposed(conv) => conv.products,
@@ -192,6 +201,7 @@ impl Work {
         match self {
             Work::Conv(of) => conv("convolution", of.channels(), of.geometry()),
             Work::Winograd(of) => conv("convolution (Winograd)", of.channels(), of.geometry()),
+            Work::Dilated(of) => conv("dilated convolution (Winograd)", of.channels(), of.geometry()),
             Work::Depthwise(of) => conv("depthwise convolution", [of.channels(); 2], of.geometry()),
             Work::Grouped(of) => {
                 let geometry = of.parts.first().map_or(ConvGeometry::POINTWISE, |part| part.2.geometry());

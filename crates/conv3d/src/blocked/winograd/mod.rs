@@ -14,6 +14,7 @@
 //! in the second-level cache (`outputs::Fused`). The gradient of the weights (`gradient`) is the transpose.
 
 mod cube;
+mod dilated;
 mod gradient;
 mod halved;
 mod inputs;
@@ -25,6 +26,7 @@ mod tests;
 mod transform;
 mod weights;
 
+pub use dilated::Dilated;
 pub(crate) use gradient::WeightGradient;
 pub use shape::Shape;
 

@@ -59,7 +59,7 @@ impl Shape {
     }
 
     /// Returns the geometry.
-    pub(crate) fn geometry(self) -> ConvGeometry {
+    pub fn geometry(self) -> ConvGeometry {
         match self {
             Shape::Plane { depth, .. } => {
                 ConvGeometry { kernel: [depth, 3, 3], stride: [1; 3], padding: [depth / 2, 1, 1] }

@@ -18,6 +18,26 @@ fn shapes() -> impl Strategy<Value = Shape> {
     ]
 }
 
+/// Dilations by axis, mostly none.
+fn dilations() -> impl Strategy<Value = [usize; 3]> {
+    prop_oneof![Just([1; 3]), prop::array::uniform3(1usize..5)]
+}
+
+/// A convolution under test.
+enum Form {
+    Plain(Winograd),
+    Dilated(Dilated),
+}
+
+impl Form {
+    fn run(&self, jobs: &mut [Job<'_>]) {
+        match self {
+            Form::Plain(conv) => conv.run(jobs),
+            Form::Dilated(conv) => conv.run(jobs),
+        }
+    }
+}
+
 /// Input and output channels: so few that tiles along every axis are computed a few columns at a time, or more.
 fn channels() -> impl Strategy<Value = [usize; 2]> {
     prop_oneof![
@@ -27,17 +47,21 @@ fn channels() -> impl Strategy<Value = [usize; 2]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(72))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn it_is_the_direct_form(
         shape in shapes(), [from, to] in channels(), size in [1usize..12, 1usize..15, 1usize..19], odd in any::<bool>(),
         residual in prop::option::of(1usize..3), rectifier in rectifiers(), images in 1usize..4,
-        corners in prop::array::uniform6(0.0f64..1.0), seed in any::<u64>(),
+        corners in prop::array::uniform6(0.0f64..1.0), dilation in dilations(), seed in any::<u64>(),
     ) {
         let stem = shape.is_stem();
         let (from, size) = if stem { (4, size.map(|n| 2 * n - usize::from(odd))) } else { (from, size) };
-        let geometry = shape.geometry();
+        let taps = shape.geometry();
+        let dilation = if taps.stride == [1; 3] { dilation } else { [1; 3] };
+        let padding: [usize; 3] = std::array::from_fn(|axis| dilation[axis] * taps.padding[axis]);
+        let kernel = std::array::from_fn(|axis| dilation[axis] * (taps.kernel[axis] - 1) + 1);
+        let geometry = ConvGeometry { kernel, padding, ..taps };
         let (weights, bias) = (values(shape.taps() * from * to, seed), values(to, seed ^ 1));
         let lanes = if stem { Lanes::image(4) } else { Lanes::parts(&[from]) };
         let input = Window::whole(size, lanes.blocks(), lanes.pitch, geometry.padding[2]);
@@ -61,15 +85,21 @@ proptest! {
         let bounds: Box3 = std::array::from_fn(|axis| {
             let n = size[axis] as f64;
             let (first, len) = ((corners[axis] * n) as usize, corners[axis + 3] * (1.0 - corners[axis]) * n);
-            let grid = shape.grid()[axis];
+            let grid = shape.grid()[axis] * if taps.kernel[axis] == 1 { 1 } else { dilation[axis] };
             let end = (first + 1 + len as usize).next_multiple_of(grid).min(size[axis]);
             first / grid * grid..end
         })
         .into();
         for isa in Isa::available() {
             let dense = Dense { weights: &weights, bias: &bias };
-            let direct = Convolution::new(isa, geometry, &lanes, dense).rectified(rectifier);
+            let direct = Convolution::new(isa, ConvGeometry { padding, ..taps }, &lanes, dense)
+                .dilated(dilation)
+                .rectified(rectifier);
             let conv = Winograd::new(isa, shape, &lanes, dense, rectifier);
+            let conv = match dilation {
+                [1, 1, 1] => Form::Plain(conv),
+                _ => Form::Dilated(Dilated::new(conv, dilation)),
+            };
             let run = |outputs: Box3, threads: usize, work: &(dyn Fn(&mut [Job<'_>]) + Sync)| {
                 let mut found = vec![vec![7.0; output.elements()]; images];
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

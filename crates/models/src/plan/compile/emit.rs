@@ -13,7 +13,7 @@ use conv3d::blocked::function::Function;
 use conv3d::blocked::lanes::{Dense, Lanes};
 use conv3d::blocked::reduce::Norm;
 use conv3d::blocked::window::BLOCK;
-use conv3d::blocked::winograd::{Shape, Winograd};
+use conv3d::blocked::winograd::{Dilated, Shape, Winograd};
 
 /// Number of weights of a large layer: those of 512 channels, 27 MiB. Tiles of 4 × 4 × 4 outputs would take 216 MiB, which a
 /// single image of 4³ voxels reads for one tile: measured on two threads with AVX-512, 9.5 ms instead of 2.0, although 32
@@ -187,16 +187,22 @@ impl Compiler<'_> {
         let lanes = &self.lanes[input];
         let dense = Dense { weights: &conv.weights, bias: &conv.bias };
         let work = if conv.groups == 1 {
-            let supported = self.algorithms.winograd && conv.dilation == [1; 3] && before.is_none();
-            let shape = Shape::of(taps, lanes).filter(|&shape| supported && pays(shape, lanes));
-            match shape {
-                Some(shape) => Work::Winograd(Winograd::new(
-                    isa,
-                    tiles(shape, conv.weights.len()),
-                    lanes,
-                    dense,
-                    rectifier,
-                )),
+            // Of a dilated kernel whose padding is so too, each phase is a layer with the kernel's own.
+            let padding = std::array::from_fn(|axis| taps.padding[axis] / conv.dilation[axis]);
+            let is_whole = (0..3).all(|axis| taps.padding[axis].is_multiple_of(conv.dilation[axis]));
+            let supported = self.algorithms.winograd && is_whole && before.is_none();
+            let shape = Shape::of(ConvGeometry { padding, ..taps }, lanes);
+            let shape = shape.filter(|&shape| supported && pays(shape, lanes));
+            let is_dilated = conv.dilation != [1; 3];
+            match shape.filter(|shape| !is_dilated || shape.geometry().stride == [1; 3]) {
+                Some(shape) => {
+                    let tiles = tiles(shape, conv.weights.len());
+                    let winograd = Winograd::new(isa, tiles, lanes, dense, rectifier);
+                    match is_dilated {
+                        true => Work::Dilated(Dilated::new(winograd, conv.dilation)),
+                        false => Work::Winograd(winograd),
+                    }
+                }
                 None => {
                     let mut direct =
                         Convolution::new(isa, taps, lanes, dense).dilated(conv.dilation).rectified(rectifier);
