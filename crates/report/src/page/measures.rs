@@ -15,7 +15,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             h3 { "Localisation, surface distance and faithfulness" }
             p {
                 b { "Activation precision" } ": share of the map’s mass inside the tumour. "
-                b { "Pointing game" } ": whether the map’s highest voxels lie inside the tumour. "
+                b { "Pointing game" } ": the share of the map’s highest voxels that lie inside the tumour. "
                 b { "Deletion" } " and " b { "insertion" }
                 ": mean probability of the predicted class while supervoxels are removed, or restored, the most \
                  relevant first; low deletion and high insertion are better. " b { "Infidelity" }
