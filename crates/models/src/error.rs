@@ -76,8 +76,7 @@ pub enum Error {
     },
     /// Weights without metadata need settings that tensors do not tell.
     #[error(
-        "{}: expected a statement of {}, which weights without metadata do not tell, found none; MONAI's resnet has \
-        stem_stride 1 and max_pool true by default (conv1_t_stride=1, no_max_pool=False), MedicalNet's and \
+        "{}: expected {} to be stated, which cannot be read from weights, found nothing; MONAI's resnet has stem_stride 1 and max_pool true by default (conv1_t_stride=1, no_max_pool=False), MedicalNet's and \
         torchvision's have stem_stride 2 and max_pool true",
         path.display(), missing.join(" and ")
     )]

@@ -133,7 +133,7 @@ fn supervoxels(
         let last = names.len() - 1;
         return Err(invalid(format!("{argument}: expected a channel from 0 to {last}, found {channel}")));
     };
-    Ok(SlicRegions { sequence, count, compactness, masked, ..SlicRegions::default() })
+    Ok(SlicRegions { sequence, count, compactness, masked: Some(masked), ..SlicRegions::default() })
 }
 
 /// Returns the partitions that are averaged with the regions: the requested ones without the regions' own, else the default.

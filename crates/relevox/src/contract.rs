@@ -35,6 +35,16 @@ pub enum StemStride {
     Each([usize; 3]),
 }
 
+impl StemStride {
+    /// Returns the stride along each axis.
+    pub const fn each(self) -> [usize; 3] {
+        match self {
+            Self::Same(stride) => [stride; 3],
+            Self::Each(strides) => strides,
+        }
+    }
+}
+
 /// What a model's file does not tell about its input, its network and its use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
@@ -44,6 +54,22 @@ pub struct Contract {
     pub network: NetworkKeys,
     /// The partition that the network was used with, the table `[regions]`.
     pub regions: Option<SlicRegions>,
+}
+
+impl Contract {
+    /// Returns the first key by which the input or the outputs of two contracts differ.
+    pub(crate) fn differing_key(&self, other: &Self) -> Option<String> {
+        if self.input == other.input {
+            return None;
+        }
+        let [of, to] = [self, other].map(|contract| Table::try_from(&contract.input).unwrap_or_default());
+        let keys = of.keys().chain(to.keys());
+        Some(
+            keys.into_iter()
+                .find(|key| of.get(*key) != to.get(*key))
+                .map_or("input".to_owned(), String::clone),
+        )
+    }
 }
 
 /// A contract before its keys are checked, with the name of its source for messages.
@@ -100,7 +126,7 @@ impl ContractKeys {
             Some(keys) => keys
                 .clone()
                 .try_into()
-                .map_err(|error: toml::de::Error| Error::contract(&self.name, one_line(error.message()))),
+                .map_err(|error: toml::de::Error| Error::contract(&self.name, refusal("network", &error))),
         }
     }
 
@@ -160,23 +186,67 @@ impl ContractKeys {
     /// Returns [`Error::Contract`] if a key is missing, unknown or of the wrong type.
     pub fn check(self, channels: usize, outputs: usize) -> Result<Contract, Error> {
         let Self { name, mut table } = self.with_output_table();
-        let refuse = |error: toml::de::Error| Error::Contract {
-            name: name.clone(),
-            reason: one_line(error.message()),
-            example: Some(example(channels, outputs)),
-        };
+        let example = example(channels, outputs);
+        let refuse =
+            |reason: String| Error::Contract { name: name.clone(), reason, example: Some(example.clone()) };
         let network = match table.remove("network") {
-            Some(keys) => keys.try_into().map_err(refuse)?,
+            Some(keys) => keys.try_into().map_err(|error| refuse(refusal("network", &error)))?,
             None => NetworkKeys::default(),
         };
-        let regions = table.remove("regions").map(Value::try_into).transpose().map_err(refuse)?;
-        let input: Input = table.try_into().map_err(refuse)?;
+        let regions = table.remove("regions").map(Value::try_into).transpose();
+        let regions = regions.map_err(|error| refuse(refusal("regions", &error)))?;
+        let input = table.clone().try_into::<Input>();
+        let input = input.map_err(|error| {
+            refuse(wrong_key(&table, &example).unwrap_or_else(|| expected_found(error.message())))
+        })?;
         let (expected, found) = (channels, input.channels.len());
         if expected != found {
             let expected = format!("{expected} channels, as the weights have");
             return Err(Error::contract(&name, format!("channels: expected {expected}, found {found}")));
         }
         Ok(Contract { input, network, regions })
+    }
+}
+
+/// Returns the first key of a contract whose value is wrong, with the reason: one that makes a valid contract invalid.
+fn wrong_key(table: &Table, valid: &str) -> Option<String> {
+    let valid = ContractKeys::parse("", valid).ok()?.with_output_table().table;
+    table.iter().find_map(|(key, value)| {
+        let mut replaced = valid.clone();
+        replaced.insert(key.clone(), value.clone());
+        let error = replaced.try_into::<Input>().err()?;
+        Some(match error.message().strip_prefix(&format!("unknown field `{key}`, expected one of ")) {
+            Some(known) => format!("expected a key, one of {known}, `network`, `regions`, found `{key}`"),
+            None => refusal(key, &error),
+        })
+    })
+}
+
+/// Says what is wrong with the value of a key.
+pub(crate) fn refusal(key: &str, error: &toml::de::Error) -> String {
+    let reason = expected_found(error.message());
+    if reason.starts_with(&format!("{key}: ")) { reason } else { format!("{key}: {reason}") }
+}
+
+/// Turns a message such as "unknown variant `zxy`, expected `zyx` or `xyz`" into "expected `zyx` or `xyz`, found `zxy`".
+fn expected_found(reason: &str) -> String {
+    let reason = one_line(reason);
+    if let Some(key) = reason.strip_prefix("missing field ") {
+        return format!("expected the key {key}, found none");
+    }
+    if let Some(key) =
+        reason.strip_prefix("unknown field ").and_then(|rest| rest.strip_suffix(", there are no fields"))
+    {
+        return format!("expected no further key, found {key}");
+    }
+    let Some((found, expected)) = reason.split_once(", expected ") else { return reason };
+    let known = ["unknown variant ", "invalid type: ", "invalid value: ", "invalid length "];
+    if let Some(found) = known.iter().find_map(|known| found.strip_prefix(known)) {
+        return format!("expected {expected}, found {found}");
+    }
+    match found.strip_prefix("unknown field ") {
+        Some(found) => format!("expected a key, {expected}, found {found}"),
+        None => reason,
     }
 }
 
@@ -237,9 +307,16 @@ mod tests {
             ("orientaton=LPS", "orientaton"),
             ("orientation=LPX", "LPX"),
             ("axes=zxy", "zxy"),
-            ("crop=[1, 2]", "length"),
+            ("crop=[1, 2]", "crop: expected an array of length 3, found 2"),
+            ("crop=36", "crop: expected an array of length 3, found integer `36`"),
+            ("spacing_mm=[1, 1]", "spacing_mm: "),
+            ("axes=zxy", "axes: expected `zyx` or `xyz`, found `zxy`"),
+            ("brain=otzu", "brain: expected "),
             ("intensity=loud", "loud"),
-            ("network.stem=1", "stem"),
+            ("intensity={ kind = \"window\" }", "intensity: expected the key `low`, found none"),
+            ("intensity={ kind = \"minmax\", low = 0 }", "intensity: "),
+            ("network.stem=1", "network: expected a key, one of `stem_stride`"),
+            ("region.count=1", "`network`, `regions`, found `region`"),
         ] {
             let mut contract = keys(&example(1, 1));
             contract.set(assignment).unwrap();

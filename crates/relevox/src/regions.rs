@@ -1,5 +1,6 @@
 //! The regions of a study that are scored.
 
+use ndarray::ArrayView3;
 use relevox_volume::Study;
 use serde::{Deserialize, Serialize};
 use slic3d::{Sigma, Slic, Supervoxels};
@@ -36,14 +37,15 @@ pub struct SlicRegions {
     pub sigma: f64,
     /// Maximum number of k-means iterations.
     pub iterations: usize,
-    /// Whether only the brain is segmented.
-    pub masked: bool,
+    /// Whether only the brain is segmented (default: if there is anything else).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked: Option<bool>,
     /// Whether small and disconnected parts are merged into their neighbours.
     pub enforce_connectivity: bool,
 }
 
 impl Default for SlicRegions {
-    /// 100 supervoxels of `t2`, compactness 0.1, as the experiment's.
+    /// 100 supervoxels of `t2` within the brain, compactness 0.1, as the experiment's.
     fn default() -> Self {
         Self {
             sequence: "t2".to_owned(),
@@ -51,7 +53,7 @@ impl Default for SlicRegions {
             compactness: DEFAULT_COMPACTNESS,
             sigma: 0.0,
             iterations: 10,
-            masked: false,
+            masked: None,
             enforce_connectivity: true,
         }
     }
@@ -78,10 +80,17 @@ impl SlicRegions {
             .compactness(self.compactness)
             .sigma(Sigma::from(self.sigma))
             .iterations(self.iterations)
+            .start_label(1)
             .enforce_connectivity(self.enforce_connectivity);
-        let mask = self.masked.then(|| study.brain.view());
+        let brain = study.brain.view();
+        let mask = self.masked.unwrap_or_else(|| has_background(brain)).then_some(brain);
         Ok(slic.segment_volume(study.channel(&self.sequence)?, mask)?)
     }
+}
+
+/// Returns whether there is brain and anything else.
+pub(crate) fn has_background(brain: ArrayView3<'_, bool>) -> bool {
+    brain.iter().any(|inside| !inside) && brain.iter().any(|inside| *inside)
 }
 
 impl Regions {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::manifest::FILE as MANIFEST;
 use super::sidecar::SIDECAR;
 use super::write::{is_temporary_name_of, temporary_files};
 
@@ -17,7 +18,7 @@ pub(super) const STAGES: &str = "stages";
 
 /// Artefacts directly in a run's folder, which `--fresh` removes.
 pub(crate) const ARTEFACTS: [&str; 26] = [
-    "manifest.json",
+    MANIFEST,
     STAGES,
     "phantom",
     "cohort.csv",
@@ -46,8 +47,7 @@ pub(crate) const ARTEFACTS: [&str; 26] = [
 ];
 
 /// Names of files without a sidecar: those that every command writes anew, and the state that only an interrupted training reads.
-pub(super) const WITHOUT_SIDECAR: [&str; 5] =
-    [CONFIG, LOCK, "manifest.json", "left_out.csv", "last.safetensors"];
+pub(super) const WITHOUT_SIDECAR: [&str; 5] = [CONFIG, LOCK, MANIFEST, "left_out.csv", "last.safetensors"];
 
 /// Returns true for the name of a temporary file that is created directly in a run's folder.
 pub(super) fn is_temporary(name: &str) -> bool {

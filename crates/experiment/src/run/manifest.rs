@@ -14,7 +14,8 @@ use super::stage_record::{StageRecord, StageState};
 use super::write::replace;
 use crate::failure::{ExitStatus, exit_status, message};
 
-const FILE: &str = "manifest.json";
+/// File of every run.
+pub const FILE: &str = "manifest.json";
 
 /// Cost of a stage, accumulated over all commands that worked on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -100,9 +100,9 @@ fn what_tensors_do_not_tell_must_be_stated() {
         assert!(message.contains(part), "{message}");
     }
     let message = refusal(&path, &WeightsHints { stem_stride: Some([1; 3]), ..WeightsHints::default() });
-    assert!(message.contains("statement of max_pool,"), "{message}");
+    assert!(message.contains("expected max_pool to be stated"), "{message}");
     let message = refusal(&path, &WeightsHints { max_pool: Some(true), ..WeightsHints::default() });
-    assert!(message.contains("statement of stem_stride,"), "{message}");
+    assert!(message.contains("expected stem_stride to be stated"), "{message}");
     let message = "leakyrelu".parse::<Activation>().unwrap_err().to_string();
     assert_eq!(message, "activation: expected one of relu, found leakyrelu");
 }

@@ -13,7 +13,7 @@ use relevox_volume::{
 use serde_json::{Value, json};
 
 use super::library_error::of_command;
-use super::print_result;
+use super::print_for_programs;
 use super::scans::contract_keys;
 use super::table::Table;
 use crate::{ContractKeys, Model};
@@ -27,8 +27,13 @@ pub struct InspectArgs {
     /// Contract of a network's input: shows what it would do with each case.
     #[arg(long, value_name = "I.toml")]
     pub input: Option<PathBuf>,
-    /// Weights whose contract is used.
-    #[arg(long, visible_alias = "model", value_name = "W.safetensors", conflicts_with = "input")]
+    /// Model whose contract is used: an ONNX file, or weights.
+    #[arg(
+        long = "model",
+        visible_alias = "weights",
+        value_name = "W.onnx|W.pth|W.safetensors",
+        conflicts_with = "input"
+    )]
     pub weights: Option<PathBuf>,
     /// Replaces one key of the contract; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -38,7 +43,7 @@ pub struct InspectArgs {
     pub sequences: Vec<String>,
 }
 
-/// Prints a table on stderr, and one JSON object on stdout.
+/// Prints a table on stderr, and one JSON object on stdout unless that is a terminal.
 ///
 /// # Errors
 /// Returns an error if nothing can be read at the path, or the contract is invalid.
@@ -52,14 +57,14 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
         let mut table = Table::of_files();
         table.file(&file.to_string(), &facts);
         table.print();
-        return print_result(&json!({ "file": file.to_string(), "facts": facts }));
+        return print_for_programs(&json!({ "file": file.to_string(), "facts": facts }));
     }
     let sequences = sequences(args, contract.as_ref());
     match case_in(path, &sequences) {
         Some(files) => {
             let case = describe_case(&files, contract.as_ref())?;
             case.print();
-            print_result(&case.json())
+            print_for_programs(&case.json())
         }
         None => cohort(path, &sequences, contract.as_ref()),
     }
@@ -211,7 +216,9 @@ fn cohort(path: &Path, sequences: &[String], contract: Option<&ValidInput>) -> a
         .iter()
         .map(|left_out| json!({ "case": left_out.case, "reason": left_out.reason }))
         .collect();
-    print_result(&json!({ "cohort": path, "cases": cases, "left_out": left_out, "notes": cohort.notes }))
+    print_for_programs(
+        &json!({ "cohort": path, "cases": cases, "left_out": left_out, "notes": cohort.notes }),
+    )
 }
 
 /// What is wrong with a case, or how it was prepared.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use anyhow::Context;
 use relevox_experiment::failure::invalid_input;
 use relevox_volume::{Frame, nifti};
 use slic3d::Supervoxels;
@@ -60,6 +61,7 @@ pub(super) fn read_labels(
     frame: &Frame,
     say: &mut dyn FnMut(String),
 ) -> anyhow::Result<Supervoxels> {
+    let named = || path.display().to_string();
     let volume = nifti::read_labels(path)?;
     let background = Background::of(background, volume.voxels.iter(), path, say);
     let placed = volume.geometry.same_grid(&frame.geometry()) || volume.geometry.same_grid(frame.scan());
@@ -68,7 +70,7 @@ pub(super) fn read_labels(
             "{}: labels of the crop's shape at another position, taken as on the crop's grid",
             path.display()
         ));
-        return Ok(Supervoxels::from_labels(volume.voxels, background)?);
+        return Supervoxels::from_labels(volume.voxels, background).with_context(named);
     }
     // Voxels that the labels do not reach belong to no region.
     let unused = volume.voxels.iter().max().and_then(|largest| largest.checked_add(1));
@@ -82,5 +84,5 @@ pub(super) fn read_labels(
         other => other.into(),
     })?;
     let reaches = labels.iter().any(|&label| label == outside);
-    Ok(Supervoxels::from_labels(labels, background.or(reaches.then_some(outside)))?)
+    Supervoxels::from_labels(labels, background.or(reaches.then_some(outside))).with_context(named)
 }

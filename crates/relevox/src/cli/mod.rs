@@ -13,7 +13,7 @@ mod table;
 mod verify;
 mod view;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -83,10 +83,10 @@ pub enum Command {
     Slic(SlicArgs),
     /// Explains cases, or a tensor, with given weights; needs no run.
     ///
-    /// Writes relevance maps and masks on the scan's own grid, tables, a picture, and a page to look into. The network's input is
+    /// Writes relevance maps and masks on the scan's own grid, tables, a picture, and an interactive viewer page. The network's input is
     /// described by a contract: in the checkpoint's metadata (of weights trained by this program), in MODEL.input.toml
-    /// beside the weights, or in the file of --input. Weights without one are refused, with an example. What weights do not
-    /// tell (stem stride, max pool) is the contract's table `network`.
+    /// next to the model, or in the file of --input. A model without one is refused, with an example. Properties that cannot be
+    /// read from weights (stem stride, max pool) are in the contract's table `network`.
     Explain(Box<ExplainArgs>),
     /// Opens the page of an explanation in a browser, or makes one from scans and a map on one grid.
     ///
@@ -165,6 +165,14 @@ pub fn print_result(result: &serde_json::Value) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{result}")?;
     Ok(stdout.flush()?)
+}
+
+/// As [`print_result`], unless stdout is a terminal: for results that people have read as lines or find in a file.
+///
+/// # Errors
+/// A closed stdout.
+fn print_for_programs(result: &serde_json::Value) -> anyhow::Result<()> {
+    if std::io::stdout().is_terminal() { Ok(()) } else { print_result(result) }
 }
 
 /// Prints a text for people on stdout.

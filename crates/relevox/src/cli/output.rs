@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use relevox_experiment::failure::invalid_input;
-use relevox_experiment::run::resolve_links;
+use relevox_experiment::run::{self, resolve_links};
 
 /// Rejects an output file that is one of the input files, under whatever path.
 ///
@@ -22,6 +22,20 @@ pub(super) fn refuse_overwriting<'a>(
             input.display()
         ))),
     }
+}
+
+/// Rejects an output folder that is a run's.
+///
+/// # Errors
+/// Returns an input error that names the folder.
+pub(super) fn refuse_run(output: &Path) -> anyhow::Result<()> {
+    if output.join(run::MANIFEST).is_file() {
+        return Err(invalid_input(format!(
+            "--out {}: expected a folder of its own, found that of a run",
+            output.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Rejects an output folder that is the folder of the scans or lies inside it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use relevox_experiment::failure::invalid_input;
+use relevox_experiment::failure::{ExitStatus, exit_status, invalid_input, message};
 use relevox_volume::{CaseFiles, Outline, ScanFile, ScanList};
 
 use super::library_error::of_command;
@@ -33,6 +33,13 @@ pub struct ScansArgs {
     pub no_outline: bool,
 }
 
+/// Cases with their files.
+pub(super) struct FoundCases {
+    pub(super) cases: Vec<CaseFiles>,
+    /// Names of the others, with the reasons.
+    pub(super) left_out: Vec<(String, String)>,
+}
+
 impl ScansArgs {
     /// Returns whether there may be more than one case.
     pub fn are_several(&self) -> bool {
@@ -40,32 +47,41 @@ impl ScansArgs {
     }
 
     /// Finds the files of these sequences of each case, and the expert's segmentation. `warn` is told why a case has none
-    /// although there are files that resemble one.
+    /// although there are files that resemble one. Of several cases, those without a file that they need are left out.
     ///
     /// # Errors
     /// Returns an error that names what is missing, ambiguous or unknown, or an identifier that two cases share.
-    pub fn files(
+    pub(super) fn files(
         &self,
         sequences: &[String],
         warn: &mut dyn FnMut(String),
-    ) -> anyhow::Result<Vec<CaseFiles>> {
+    ) -> anyhow::Result<FoundCases> {
         if self.outline.is_some() && self.are_several() {
             let found = self.cases.len();
             return Err(invalid_input(format!("--outline: expected one case, found {found}")));
         }
+        let mut left_out = Vec::new();
         let mut files: Vec<CaseFiles> = match &self.cohort {
             Some(cohort) => {
                 let cohort = ScanList::open(cohort, sequences)?;
-                if let Some(first) = cohort.left_out.first() {
-                    let (count, case, reason) = (cohort.left_out.len(), &first.case, &first.reason);
-                    warn(format!("{count} cases of the cohort are left out, the first is {case}: {reason}"));
-                }
+                left_out.extend(cohort.left_out.into_iter().map(|case| (case.case, case.reason)));
                 cohort.cases.into_iter().map(|(files, _)| files).collect()
             }
             None if self.cases.is_empty() => vec![self.given(sequences)?],
             None => {
-                let mut find = |case: &PathBuf| self.in_case(case, sequences, warn);
-                self.cases.iter().map(&mut find).collect::<anyhow::Result<_>>()?
+                let mut found = Vec::with_capacity(self.cases.len());
+                for case in &self.cases {
+                    match self.in_case(case, sequences, warn) {
+                        Ok(files) => found.push(files),
+                        Err(error)
+                            if self.are_several() && exit_status(&error) == ExitStatus::InvalidInput =>
+                        {
+                            left_out.push((case.display().to_string(), message(&error)));
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                found
             }
         };
         if let (Some(outline), [only]) = (&self.outline, files.as_mut_slice()) {
@@ -81,7 +97,7 @@ impl ScansArgs {
                  calls",
                 case.id
             ))),
-            None => Ok(files),
+            None => Ok(FoundCases { cases: files, left_out }),
         }
     }
 
@@ -91,10 +107,17 @@ impl ScansArgs {
         sequences: &[String],
         warn: &mut dyn FnMut(String),
     ) -> anyhow::Result<CaseFiles> {
-        let mut files = match case.is_dir() {
-            true => CaseFiles::in_folder(case, sequences)?,
-            false => CaseFiles::in_4d_file(case, sequences)?,
+        let found = match case.is_dir() {
+            true => CaseFiles::in_folder(case, sequences),
+            false => CaseFiles::in_4d_file(case, sequences),
         };
+        let mut files = found.map_err(|error| match case.to_str() {
+            // An option's value that is written without `=` is taken for a case.
+            Some(text) if !case.exists() && text.parse::<f64>().is_ok() => invalid_input(format!(
+                "{error}; the value of an option such as --sets is written --sets={text}"
+            )),
+            _ => error.into(),
+        })?;
         if self.outline.is_none() && !self.no_outline {
             match CaseFiles::outline_of(case, sequences)? {
                 Outline::Found(file) => files.segmentation = Some(file),

@@ -99,6 +99,14 @@ pub fn run(args: &SlicArgs) -> anyhow::Result<()> {
     let volume = read_scan(&args.input)?;
     let image = channels(args, &volume)?;
     let mask = read_mask(args, &volume, image.view())?;
+    if let (Some(path), Some(mask)) = (&args.mask, &mask)
+        && !mask.iter().any(|inside| *inside)
+    {
+        return Err(invalid_input(format!(
+            "--mask {}: expected voxels that are not 0, found none",
+            path.display()
+        )));
+    }
     let slic = parameters(args, &volume)?;
     let start = Instant::now();
     let (supervoxels, report) = slic

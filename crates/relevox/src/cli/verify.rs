@@ -33,7 +33,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         print_status(format!("{}: not finished", show(path)));
     }
     for path in &found.foreign {
-        print_status(format!("{}: in no sidecar", show(path)));
+        print_status(format!("{}: belongs to no artefact", show(path)));
     }
     print_result(&json!({
         "run": show(&args.folder),
@@ -46,8 +46,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     Err(invalid_input(format!(
-        "{}: expected files as they were written, found {} missing or changed; remove those that were changed, and run the command \
-         that made them again",
+        "{}: expected files as they were written, found {} missing or changed; the command that made them makes them \
+         again",
         show(&args.folder),
         found.damaged.len()
     )))

@@ -19,6 +19,7 @@ pub(super) fn load(
     placement: Placement<'_>,
 ) -> Result<Loaded, Error> {
     if is_onnx(path) {
+        refuse_properties(path, options)?;
         return onnx::load(path, contract, options, placement);
     }
     if options.runtime == Runtime::OnnxRuntime {
@@ -30,6 +31,28 @@ pub(super) fn load(
         ));
     }
     weights::load(path, contract, options, placement)
+}
+
+/// Refuses options about a network that its ONNX file states itself.
+///
+/// # Errors
+/// Returns [`Error::InvalidSetting`] for the first of them.
+fn refuse_properties(path: &Path, options: &ModelOptions) -> Result<(), Error> {
+    let ModelOptions { depth, width, stem_stride, max_pool, .. } = options;
+    let number = |value: &Option<usize>| value.map(|value| value.to_string());
+    let given = [
+        ("depth", number(depth)),
+        ("width", number(width)),
+        ("stem-stride", number(stem_stride)),
+        ("max-pool", max_pool.map(|value| value.to_string())),
+    ];
+    match given.into_iter().find_map(|(option, value)| Some((option, value?))) {
+        Some((option, found)) => {
+            let expected = format!("none, since {} states its network itself", path.display());
+            Err(Error::setting(option, expected, found))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Reads the contract in a file itself, if it has one.

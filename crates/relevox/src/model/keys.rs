@@ -10,8 +10,8 @@ use crate::{Contract, ContractKeys, Error, SlicRegions};
 
 /// File beside a run's weights with the partition that the run selected.
 const RUN_REGIONS: &str = "regions.toml";
-/// What the weights of a residual network do not tell.
-const NETWORK_EXAMPLE: &str = "\n[network]         # what the weights do not tell\n\
+/// Settings of a residual network that cannot be read from its weights.
+const NETWORK_EXAMPLE: &str = "\n[network]         # settings that cannot be read from the weights\n\
     stem_stride = 1   # MONAI's resnet by default; 2 in MedicalNet's networks\n\
     max_pool = true   # false for no_max_pool=True\n";
 
@@ -24,16 +24,14 @@ impl ModelOptions {
     /// contradicts it.
     pub fn contract(&self) -> Result<(Contract, Vec<String>), Error> {
         let keys = self.contract.clone().ok_or_else(|| Error::Contract {
-            name: "input".to_owned(),
-            reason: "expected a contract of the classifier's input, found none; give one with --input"
-                .to_owned(),
+            name: "--input".to_owned(),
+            reason: "expected a contract of the classifier's input, found none".to_owned(),
             example: Some(example(1, 2)),
         })?;
-        let name = keys.name().to_owned();
         let mut replaced = keys.clone();
         self.input_set.iter().try_for_each(|assignment| replaced.set(assignment))?;
         let channels = replaced.get("channels").and_then(Value::as_array).map_or(1, Vec::len);
-        combine(self, keys, &name, [channels, 2])
+        combine(self, keys, [channels, 2])
     }
 }
 
@@ -49,7 +47,7 @@ pub(super) fn given(options: &ModelOptions, weights: &Path) -> Result<Option<Con
     beside.map(|(path, text)| ContractKeys::parse(path.display().to_string(), &text)).transpose()
 }
 
-/// Combines a contract with the options; lists the keys that they replace. `weights` stands for the model in errors.
+/// Combines a contract with the options; lists the keys that they replace.
 ///
 /// # Errors
 /// Returns [`Error::InvalidSetting`] if an option contradicts the contract, and [`Error::Contract`] if a key is missing or
@@ -57,7 +55,6 @@ pub(super) fn given(options: &ModelOptions, weights: &Path) -> Result<Option<Con
 pub(super) fn combine(
     options: &ModelOptions,
     mut keys: ContractKeys,
-    weights: &str,
     [channels, outputs]: [usize; 2],
 ) -> Result<(Contract, Vec<String>), Error> {
     let whole = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
@@ -66,7 +63,7 @@ pub(super) fn combine(
     for (key, value) in crop.into_iter().chain(downsample) {
         match keys.get(key) {
             Some(stored) if *stored != value => {
-                let expected = format!("{}, as {weights} states", numbers(stored));
+                let expected = format!("{}, as {} states", numbers(stored), keys.name());
                 return Err(Error::setting(key, expected, numbers(&value)));
             }
             _ => keys.insert(key, value),
@@ -79,7 +76,15 @@ pub(super) fn combine(
     let contract = keys.check(channels, outputs).map_err(|error| {
         match (wrong(&of_file, options, [channels, outputs]), error) {
             (Some(wrong), Error::Contract { reason, .. }) => {
-                Error::contract(&format!("--input-set {wrong}"), expected_found(&reason))
+                let list = wrong
+                    .split_once('=')
+                    .filter(|(_, value)| value.contains(',') && !value.starts_with(['[', '{']));
+                let hint = list
+                    .map(|(key, value)| format!("; lists are written {key}=[{value}]"))
+                    .unwrap_or_default();
+                let key = wrong.split(['=', '.']).next().unwrap_or_default().trim();
+                let reason = reason.strip_prefix(&format!("{key}: ")).unwrap_or(&reason);
+                Error::contract(&format!("--input-set {wrong}"), format!("{reason}{hint}"))
             }
             (_, error) => error,
         }
@@ -101,19 +106,6 @@ fn wrong<'a>(
         set.is_ok() && keys.check(channels, outputs).is_ok()
     };
     (0..all.len()).find(is_wrong).map(|at| all[at].as_str())
-}
-
-/// Turns a message such as "unknown variant `zxy`, expected `zyx` or `xyz`" into "expected `zyx` or `xyz`, found `zxy`".
-fn expected_found(reason: &str) -> String {
-    let Some((found, expected)) = reason.split_once(", expected ") else { return reason.to_owned() };
-    let known = ["unknown variant ", "invalid type: ", "invalid value: ", "invalid length "];
-    if let Some(found) = known.iter().find_map(|known| found.strip_prefix(known)) {
-        return format!("expected {expected}, found {found}");
-    }
-    match found.strip_prefix("unknown field ") {
-        Some(found) => format!("expected a key, {expected}, found {found}"),
-        None => reason.to_owned(),
-    }
 }
 
 /// Lists the keys that the options replace, one line each.

@@ -17,6 +17,7 @@ use relevox_models::candle_core::Device;
 use relevox_relevance::{Baseline, Classifier, Target};
 use relevox_volume::{CaseFiles, OutputTarget, Study, ValidInput, ValidPreprocess};
 
+use crate::contract::{NetworkKeys, StemStride};
 use crate::{Contract, ContractKeys, Error, SlicRegions};
 use any::AnyClassifier;
 use loaded::{Loaded, Placement};
@@ -29,6 +30,7 @@ pub struct Model {
     network: TensorModel,
     input: ValidInput,
     regions: Option<SlicRegions>,
+    stem: NetworkKeys,
 }
 
 impl Model {
@@ -72,18 +74,28 @@ impl Model {
                 (None, Some(stored)) => (stored?, None),
                 (None, None) => return Err(keys::missing(path, channels, outputs, false)),
             };
-            let name = path.display().to_string();
-            let (mut contract, replaced) = keys::combine(options, keys, &name, [channels, outputs])?;
+            let (mut contract, replaced) = keys::combine(options, keys, [channels, outputs])?;
             if contract.regions.is_none() {
                 contract.regions = keys::regions_beside(path)?;
             }
+            contract.network.stem_stride =
+                options.stem_stride.map(StemStride::Same).or(contract.network.stem_stride);
+            contract.network.max_pool = options.max_pool.or(contract.network.max_pool);
             match &shared {
-                Some((first, of)) if *first != contract => {
-                    let expected = format!("networks with the same input as {}", of.display());
-                    let found = format!("{name}, which was trained on another");
-                    return Err(Error::setting("weights", expected, found));
+                Some((first, of)) => {
+                    if let Some(key) = first.differing_key(&contract) {
+                        let expected = format!("networks with the same input as {}", of.display());
+                        let found = format!("{}, whose contract has another `{key}`", path.display());
+                        return Err(Error::setting("model", expected, found));
+                    }
+                    if first.regions != contract.regions {
+                        assumed.push(format!(
+                            "regions of {}; the contract of {} states others",
+                            of.display(),
+                            path.display()
+                        ));
+                    }
                 }
-                Some(_) => {}
                 None => {
                     assumed.extend(source.into_iter().chain(replaced));
                     shared = Some((contract.clone(), path.to_owned()));
@@ -93,7 +105,7 @@ impl Model {
             members.push(classifier.with_axes(contract.input.axes));
         }
         let Some((contract, _)) = shared else {
-            return Err(Error::setting("weights", "at least one file", "none"));
+            return Err(Error::setting("model", "at least one file", "none"));
         };
         Self::of_members(members, contract, assumed, runtimes)
     }
@@ -113,10 +125,10 @@ impl Model {
         assumed: Vec<String>,
         runtimes: Vec<String>,
     ) -> Result<Self, Error> {
-        let Contract { input, regions, .. } = contract;
+        let Contract { input, regions, network: stem } = contract;
         let input = input.check()?;
         let network = TensorModel::known(members, input.output().clone(), assumed, runtimes)?;
-        Ok(Self { network, input, regions })
+        Ok(Self { network, input, regions, stem })
     }
 
     /// Reads the contract of weights: that beside them, else that in a checkpoint's metadata.
@@ -147,6 +159,11 @@ impl Model {
     /// Returns the partition that the network was used with, if its contract states one.
     pub fn regions(&self) -> Option<&SlicRegions> {
         self.regions.as_ref()
+    }
+
+    /// Returns what the contract or the options state about the network: with several files, about the first.
+    pub fn network_keys(&self) -> &NetworkKeys {
+        &self.stem
     }
 
     /// Lists where the contract comes from if not from the weights, and which of its keys were replaced.

@@ -83,7 +83,7 @@ fn by_runtime(
         let device = if placement.device.is_cpu() { "" } else { " on the CPU" };
         let named = |name: &str| format!("{name} {version}").trim_end().to_owned();
         let mut notes = vec![format!(
-            "{}: runs by {}{device} ({why}); every region is a whole pass",
+            "{}: is run with {}{device} ({why}); every region is a whole pass",
             files.path.display(),
             named("ONNX Runtime")
         )];

@@ -12,6 +12,7 @@ use super::file;
 use super::keys;
 use super::loaded::{Loaded, Placement};
 use super::options::ModelOptions;
+use crate::contract::refusal;
 use crate::{ContractKeys, Error};
 
 /// A classifier, or several whose logits are averaged, and the meaning of its outputs. Its images `[c, z, y, x]` are what the
@@ -61,7 +62,7 @@ impl TensorModel {
             match &shared {
                 Some((first, of)) if *first != meaning => {
                     let expected = format!("networks with the same outputs as {}", of.display());
-                    return Err(Error::setting("weights", expected, path.display()));
+                    return Err(Error::setting("model", expected, path.display()));
                 }
                 Some(_) => {}
                 None => shared = Some((meaning, path)),
@@ -69,7 +70,7 @@ impl TensorModel {
             members.push(classifier);
         }
         let Some((meaning, _)) = shared else {
-            return Err(Error::setting("weights", "at least one file", "none"));
+            return Err(Error::setting("model", "at least one file", "none"));
         };
         Ok(Self { runtimes, ..Self::of_members(members, meaning, options, assumed)? })
     }
@@ -96,14 +97,14 @@ impl TensorModel {
         assumed.extend(keys::replaced(options));
         let output = output.unwrap_or_else(|| {
             let outputs = classifier.outputs();
-            let (kind, said) = match outputs {
-                _ if kind == Some(OutputKind::Logit) => (
-                    OutputKind::Logit,
-                    format!("each of the {outputs} outputs is a logit of its own (sigmoid)"),
-                ),
-                1 => {
+            let (kind, said) = match (outputs, kind) {
+                (1, _) => {
                     (OutputKind::Logit, "the output is a logit, whose sigmoid is the probability".to_owned())
                 }
+                (_, Some(OutputKind::Logit)) => (
+                    OutputKind::Sigmoid,
+                    format!("each of the {outputs} outputs is a logit of its own (sigmoid)"),
+                ),
                 _ => (
                     OutputKind::Softmax,
                     format!("the {outputs} outputs are logits of exclusive classes (softmax)"),
@@ -149,6 +150,15 @@ impl TensorModel {
         &self.runtimes
     }
 
+    /// Returns how probabilities follow from the outputs.
+    pub fn link(&self) -> Link {
+        match self.output.kind {
+            OutputKind::Logit | OutputKind::Sigmoid => Link::Sigmoid,
+            OutputKind::Softmax => Link::Softmax,
+            OutputKind::Value => Link::Value,
+        }
+    }
+
     /// Returns the name of an output's class, or its index if no names are known.
     pub fn class(&self, output: usize) -> String {
         self.output.class(output).map_or_else(|| format!("output {output}"), str::to_owned)
@@ -163,11 +173,7 @@ impl TensorModel {
         requested: Option<&OutputTarget>,
         image: ArrayView4<'_, f32>,
     ) -> Result<Target, Error> {
-        let link = match self.output.kind {
-            OutputKind::Logit | OutputKind::Sigmoid => Link::Sigmoid,
-            OutputKind::Softmax => Link::Softmax,
-            OutputKind::Value => Link::Value,
-        };
+        let link = self.link();
         let index = match self.output.index(requested, self.classifier.outputs())? {
             Some(index) => index,
             None => {
@@ -202,6 +208,9 @@ impl Classifier for TensorModel {
     }
 }
 
+/// Keys of a contract that are used with tensors.
+const KEYS: [&str; 3] = ["channels", "output", "network"];
+
 /// What a contract tells about a network whose input it does not describe.
 #[derive(Debug, PartialEq)]
 struct Meaning {
@@ -216,7 +225,7 @@ impl Meaning {
     fn of(keys: &ContractKeys, given: bool) -> Result<Self, Error> {
         let output = keys.get("output").map(|value| {
             let parsed: Result<Output, _> = value.clone().try_into();
-            parsed.map_err(|error| Error::contract(keys.name(), error.message().trim().to_owned()))
+            parsed.map_err(|error| Error::contract(keys.name(), refusal("output", &error)))
         });
         let source = given.then(|| format!("output and network of the contract from {}", keys.name()));
         Ok(Self { output: output.transpose()?, channels: channel_names(keys), source, kind: None })
@@ -229,8 +238,17 @@ fn channel_names(keys: &ContractKeys) -> Option<Vec<String>> {
 }
 
 /// Replaces the keys that the options set.
+///
+/// # Errors
+/// Returns [`Error::InvalidSetting`] for a key that describes the preprocessing, which a tensor has behind it.
 fn replaced(mut keys: ContractKeys, options: &ModelOptions) -> Result<ContractKeys, Error> {
     for assignment in &options.input_set {
+        let key = assignment.split(['=', '.']).next().unwrap_or_default().trim();
+        if !KEYS.contains(&key) {
+            let expected =
+                format!("one of the keys {} with a tensor, which is preprocessed", KEYS.join(", "));
+            return Err(Error::setting("input-set", expected, assignment));
+        }
         keys.set(assignment)?;
     }
     Ok(keys.with_output_table())

@@ -1,5 +1,6 @@
 //! Weights of residual networks and DenseNets: safetensors, and state dicts of PyTorch.
 
+use std::fmt::Debug;
 use std::path::Path;
 
 use relevox_models::checkpoint::{self, Activation, WeightsHints};
@@ -34,7 +35,12 @@ pub(super) fn load(
             let config = checkpoint::load_resnet(path, &hints, placement.device)?.config;
             return Err(keys::missing(path, config.in_channels, config.outputs, true));
         }
-        Err(error @ (ModelError::Unstated { .. } | ModelError::Io { .. })) => return Err(error.into()),
+        Err(error @ ModelError::Unstated { .. }) => {
+            let name = contract.map_or("the contract", ContractKeys::name);
+            let where_to = "state it in the contract's table [network], or by --stem-stride and --max-pool";
+            return Err(Error::contract(name, format!("{error}; {where_to}")));
+        }
+        Err(error @ ModelError::Io { .. }) => return Err(error.into()),
         // Another architecture, or the reason why it is none.
         Err(_) => {
             let loaded = checkpoint::load_graph(path, &hints).map_err(contradiction)?;
@@ -65,25 +71,42 @@ pub(super) fn stored_contract(path: &Path) -> Result<Option<ContractKeys>, Error
 /// What the contract and the options tell about the network.
 fn hints(contract: Option<&ContractKeys>, options: &ModelOptions) -> Result<WeightsHints, Error> {
     let keys = contract.map(ContractKeys::network).transpose()?.unwrap_or_default();
+    let source = contract.map_or("the contract", ContractKeys::name);
     let NetworkKeys { stem_stride, max_pool, activation } = keys;
-    let stem_stride = stem_stride.map(|stride| match stride {
-        StemStride::Same(stride) => [stride; 3],
-        StemStride::Each(strides) => strides,
-    });
+    let stem_stride = stem_stride.map(StemStride::each);
+    let of_options = options.stem_stride.map(|stride| [stride; 3]);
     Ok(WeightsHints {
         depth: options.depth,
         width: options.width,
-        stem_stride: options.stem_stride.map(|stride| [stride; 3]).or(stem_stride),
-        max_pool: options.max_pool.or(max_pool),
+        stem_stride: agreed("stem-stride", of_options, stem_stride, source)?,
+        max_pool: agreed("max-pool", options.max_pool, max_pool, source)?,
         activation: activation.map(|name| name.parse::<Activation>()).transpose()?,
         ..WeightsHints::default()
     })
 }
 
+/// Returns what an option or a contract states.
+///
+/// # Errors
+/// Returns [`Error::InvalidSetting`] if they contradict each other.
+fn agreed<T: PartialEq + Debug>(
+    option: &'static str,
+    of_option: Option<T>,
+    of_contract: Option<T>,
+    source: &str,
+) -> Result<Option<T>, Error> {
+    match (of_option, of_contract) {
+        (Some(found), Some(stated)) if found != stated => {
+            Err(Error::setting(option, format!("{stated:?}, as {source} states"), format!("{found:?}")))
+        }
+        (found, stated) => Ok(found.or(stated)),
+    }
+}
+
 fn contract_of_metadata(path: &Path, stored: &serde_json::Value) -> Result<ContractKeys, Error> {
     let preprocess: Preprocess = serde_json::from_value(stored.clone()).map_err(|error| {
         let expected = format!("preprocessing settings in {}", path.display());
-        Error::setting("weights", expected, error)
+        Error::setting("model", expected, error)
     })?;
     ContractKeys::of_preprocess(path.display().to_string(), preprocess)
 }

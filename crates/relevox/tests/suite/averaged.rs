@@ -89,7 +89,7 @@ fn the_experiments_partitions_are_the_default() {
         sequence: sequence.to_owned(),
         count,
         compactness: 0.3,
-        masked: true,
+        masked: Some(true),
         ..SlicRegions::default()
     };
     let brats = ["t1", "t1ce", "t2", "flair"].map(str::to_owned);

@@ -115,7 +115,7 @@ fn relevance_is_pooled_over_the_cases() {
     let mut pool = Vec::new();
     for case in &cases.cases {
         let study = model.read_case(case).unwrap();
-        let regions = Regions::Slic(SlicRegions { count: 6, masked: true, ..SlicRegions::default() });
+        let regions = Regions::Slic(SlicRegions { count: 6, masked: Some(true), ..SlicRegions::default() });
         let options = ExplainOptions {
             regions,
             methods: vec![Method::Perturb],
@@ -279,6 +279,19 @@ fn a_case_that_cannot_be_read_does_not_stop_the_others() {
     assert_eq!(result["explained"], serde_json::json!(cases.ids()[1..]));
     assert_eq!(result["failed"][0]["case"], cases.ids()[0]);
     refuse(cases.explain(&[cases.paths()[1], cases.paths()[1]], &[]), &["different names", cases.ids()[1]]);
+
+    // So does one that lacks a file, or is not there.
+    fs::remove_file(&scan).unwrap();
+    let output = cases.explain(&[cases.paths()[0], "absent", cases.paths()[1]], &[]).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.lines().last().unwrap().contains("2 of 3 cases failed"), "{said}");
+    assert!(said.contains("t2") && said.contains("absent"), "{said}");
+    let cohort = cases.untrained.text("cohort");
+    let output = cases.explain(&["--cohort", &cohort], &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert_eq!(printed(&output)["failed"][0]["case"], cases.ids()[0]);
+    refuse(cases.explain(&["0.5"], &[]), &["--sets=0.5"]);
 }
 
 fn document(folder: &Path) -> Value {
@@ -357,6 +370,12 @@ fn an_outline_that_cannot_be_used_is_said() {
     refuse(cases.explain(&[case], &["--outline", named]), &parts);
     refuse(cases.explain(&[case], &["--outline", "absent.nii.gz"]), &["--outline", "absent.nii.gz"]);
     refuse(cases.explain(&cases.paths(), &["--outline", named]), &["--outline", "one case", "3"]);
+    let scan = nifti::read(&cases.cases[0].join(format!("{id}_t2.nii.gz"))).unwrap();
+    let empty = Volume { voxels: scan.voxels.mapv(|_| 0), geometry: scan.geometry };
+    nifti::write_labels(&segmentation, &empty).unwrap();
+    let said = stderr(&succeed(cases.explain(&[case], &[])));
+    assert!(said.contains("warning: ") && said.contains("no label above 0"), "{said}");
+    assert!(document(&cases.untrained.path("out"))["outline"].is_null());
     fs::rename(&segmentation, cases.cases[0].join(format!("{id}_mask.nii.gz"))).unwrap();
     let said = stderr(&succeed(cases.explain(&[case], &[])));
     assert!(said.contains("_mask.nii.gz is not named") && said.contains("--outline"), "{said}");

@@ -147,7 +147,8 @@ fn options_that_break_the_contract_are_named_with_the_choices() {
         refuse(setup.explain("case", &options), parts);
     };
     refused(&["axes=zxy"], &["--input-set axes=zxy: expected `zyx` or `xyz`, found `zxy`"]);
-    refused(&["orientation=LPX"], &["--input-set orientation=LPX: orientation: expected one of stored, LPS"]);
+    refused(&["orientation=LPX"], &["--input-set orientation=LPX: expected one of stored, LPS"]);
+    refused(&["crop=8,8,8"], &["lists are written crop=[8,8,8]"]);
     refused(&["crop=wide"], &["--input-set crop=wide: expected an array of length 3, found string \"wide\""]);
     refused(
         &["output=soft"],
@@ -293,4 +294,110 @@ fn labels_on_the_scan_s_grid_are_cropped() {
     let far_path = setup.path("far.nii.gz");
     nifti::write_labels(&far_path, &far).unwrap();
     refuse(explain(&far_path), &["far.nii.gz", "overlap"]);
+}
+
+/// Copies the model under another name, with this contract next to it.
+fn copied(setup: &Setup, name: &str, contract: &str) -> String {
+    let path = setup.path(&format!("{name}.safetensors"));
+    fs::copy(setup.weights(), &path).unwrap();
+    fs::write(setup.path(&format!("{name}.input.toml")), contract).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn networks_that_differ_in_their_partition_alone_are_averaged() {
+    let setup = Setup::new();
+    setup.write_contract(&format!("{CONTRACT}[regions]\nsequence = \"t2\"\ncount = 6\n"));
+    let (alone, ..) = setup.explained("case", &[]);
+    let other = copied(&setup, "other", &format!("{CONTRACT}[regions]\nsequence = \"t1\"\ncount = 9\n"));
+    let (both, said, _) = setup.explained("case", &["--model", &other]);
+    assert_eq!((logit(&both), &both["partition"]), (logit(&alone), &alone["partition"]));
+    assert_eq!((&both["networks"], &both["partition"]["slic"]["sequence"]), (&2.into(), &"t2".into()));
+    assert!(said.contains("the contract of") && said.contains("states others"), "{said}");
+    let cropped = copied(&setup, "cropped", &CONTRACT.replace("[20, 24, 28]", "[16, 24, 28]"));
+    refuse(setup.explain("case", &["--model", &cropped]), &["--model", "same input", "another `crop`"]);
+}
+
+#[test]
+fn a_contract_s_partition_lies_within_the_brain_unless_it_says_otherwise() {
+    let setup = Setup::new();
+    setup.write_contract(CONTRACT);
+    let (.., plain) = setup.explained("case", &["--sequence", "t2"]);
+    let partition = |masked: &str| {
+        setup.write_contract(&format!("{CONTRACT}[regions]\nsequence = \"t2\"\ncount = 6\n{masked}"));
+        let (result, said, map) = setup.explained("case", &[]);
+        (result["partition"]["slic"]["masked"].clone(), said.contains("within the brain"), map)
+    };
+    assert_eq!(partition(""), (true.into(), true, plain));
+    let (masked, within, _) = partition("masked = false\n");
+    assert_eq!((masked, within), (false.into(), false));
+}
+
+#[test]
+fn the_first_convolution_is_that_of_the_contract() {
+    let setup = Setup::new();
+    let (tensors, _) = checkpoint::load(&setup.weights()).unwrap();
+    relevox_models::candle_core::safetensors::save(
+        &tensors.into_iter().collect::<std::collections::HashMap<_, _>>(),
+        setup.weights(),
+    )
+    .unwrap();
+    setup.write_contract(&format!("{CONTRACT}[network]\nstem_stride = 2\nmax_pool = true\n"));
+    let (stated, ..) = setup.explained("case", &[]);
+    assert_eq!(stated["network"], serde_json::json!({ "stem_stride": 2, "max_pool": true }));
+    for (option, value) in [("--stem-stride", "1"), ("--max-pool", "false")] {
+        refuse(setup.explain("case", &[option, value]), &[option, "model.input.toml states", value]);
+    }
+    setup.write_contract(CONTRACT);
+    refuse(
+        setup.explain("case", &[]),
+        &["model.input.toml", "stem_stride and max_pool", "[network]", "--stem-stride"],
+    );
+    let (chosen, ..) = setup.explained("case", &["--stem-stride", "2", "--max-pool", "true"]);
+    assert_eq!((logit(&chosen), &chosen["network"]), (logit(&stated), &stated["network"]));
+}
+
+#[test]
+fn labels_that_leave_out_brain_are_a_warning() {
+    let setup = Setup::new();
+    setup.write_contract(CONTRACT);
+    let scan = nifti::read(&setup.path("case/case_t1.nii.gz")).unwrap();
+    let labels = |reach: usize| {
+        let voxels = Array3::from_shape_fn(SHAPE, |(z, _, x)| if x < reach { 1 + (z / 5) as u32 } else { 0 });
+        let path = setup.path("labels.nii.gz");
+        nifti::write_labels(&path, &Volume { voxels, geometry: scan.geometry.clone() }).unwrap();
+        let (case, weights, out) = (setup.path("case"), setup.weights(), setup.path("out"));
+        let paths = [&case, &weights, &out, &path].map(|path| path.to_str().unwrap());
+        relevox(&["explain", paths[0], "--model", paths[1], "--out", paths[2], "--labels", paths[3]])
+    };
+    let said = stderr(&succeed(labels(14)));
+    assert!(said.contains("labels.nii.gz: ") && said.contains("of the brain is in no region"), "{said}");
+    assert!(!stderr(&succeed(labels(SHAPE[2]))).contains("in no region"));
+    refuse(labels(0), &["labels.nii.gz", "at least one region"]);
+}
+
+#[test]
+fn expected_probabilities_agree_too() {
+    let setup = Setup::new();
+    setup.write_contract(CONTRACT);
+    let (result, ..) = setup.explained("case", &[]);
+    let probability = result["probability"].to_string();
+    let (_, said, _) = setup.explained("case", &["--expect", &probability]);
+    assert!(said.contains("agrees with the probabilities"), "{said}");
+    refuse(setup.explain("case", &["--expect", "0.9"]), &["--expect", "probabilities", &probability[..5]]);
+}
+
+#[test]
+fn options_that_do_nothing_are_refused() {
+    let setup = Setup::new();
+    setup.write_contract(CONTRACT);
+    refuse(
+        setup.explain("case", &["--samples", "50", "--method", "diffused"]),
+        &["--samples", "lime", "diffused"],
+    );
+    fs::write(setup.path("manifest.json"), "{}").unwrap();
+    let (case, weights, out) = (setup.path("case"), setup.weights(), setup.path(""));
+    let paths = [&case, &weights, &out].map(|path| path.to_str().unwrap());
+    let run = relevox(&["explain", paths[0], "--model", paths[1], "--out", paths[2]]);
+    refuse(run, &["--out", "that of a run"]);
 }

@@ -169,6 +169,6 @@ fn networks_with_different_inputs_are_rejected() {
     metadata.preprocess["crop"] = json!([24, 24, 24]);
     let other = trained.folder.path().join("other.safetensors");
     checkpoint::save(&other, &tensors, &metadata).unwrap();
-    let parts = ["--weights", "best.safetensors", "other.safetensors", "same input"];
+    let parts = ["--model", "best.safetensors", "other.safetensors", "same input", "`crop`"];
     refuse(trained.explain(&[trained.weights(1), other]), &parts);
 }

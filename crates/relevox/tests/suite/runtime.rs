@@ -126,7 +126,7 @@ fn a_network_with_other_operators_has_pytorch_s_logits() {
         let model = load(&of_runtime(name), Runtime::Auto, SIZE).unwrap();
         assert_close(name, &outputs(&model, &image(1, SIZE)), &pytorch("transformer"));
         let said = model.assumed().join("\n");
-        assert!(said.contains("runs by ONNX Runtime") && said.contains("(Transpose)"), "{said}");
+        assert!(said.contains("is run with ONNX Runtime") && said.contains("(Transpose)"), "{said}");
         assert!(said.contains("every region is a whole pass"), "{said}");
         assert!(said.contains("left out the softmax"), "{said}");
     }
@@ -290,7 +290,7 @@ fn explain_says_that_the_runtime_computes_the_network() {
     let logits: Vec<f32> = serde_json::from_value(result["logits"].clone()).unwrap();
     assert_close("explain", &Array2::from_shape_vec((1, 3), logits).unwrap(), &pytorch("transformer"));
     let said = stderr(&output);
-    assert!(said.contains("runs by ONNX Runtime") && said.contains("(Transpose)"), "{said}");
+    assert!(said.contains("is run with ONNX Runtime") && said.contains("(Transpose)"), "{said}");
     let scores = fs::read_to_string(case.path("out/perturb.csv")).unwrap();
     assert_eq!(scores.lines().count(), 5);
 

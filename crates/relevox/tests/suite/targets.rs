@@ -1,9 +1,12 @@
 //! Networks of several outputs: the explained class, by name or index, and what is said of it.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::harness::refuse;
 use crate::harness::untrained::Untrained;
+use relevox::relevance::Link;
+use relevox::{ModelOptions, TensorModel};
 
 const NAMES: &str = "[output]\nkind = \"softmax\"\nclasses = [\"benign\", \"malignant\", \"none\"]\n";
 
@@ -101,10 +104,47 @@ fn unknown_classes_are_refused_with_the_known_ones() {
     refused(&["--target", "begnin"], &["--target", "benign, malignant, none", "begnin"]);
     refused(&["--input-set", "output.classes=[\"a\", \"b\"]"], &["output.classes", "3 outputs", "a, b"]);
     refused(&["--input-set", "output.classes=[\"a\", \"a\", \"b\"]"], &["output.classes", "different names"]);
-    refused(&["--input-set", "output.class=1"], &["model.input.toml", "unknown field"]);
+    refused(
+        &["--input-set", "output.class=1"],
+        &["model.input.toml", "output: expected a key", "found `class`"],
+    );
     fs::write(untrained.path("model.input.toml"), "").unwrap();
     refused(&["--input-set", "output=soft"], &["`softmax`", "soft"]);
     let one = Untrained::new(1);
     refuse(one.explain("x.npy", &["--output", "softmax"]), &["output.kind", "softmax"]);
     assert!(!untrained.path("out").exists(), "something was left behind");
+}
+
+#[test]
+fn a_final_sigmoid_of_several_outputs_makes_each_a_logit() {
+    // The operator, and the names that the exporter made of it.
+    let mut network = fs::read(fixtures().join("softmax-legacy17.onnx")).unwrap();
+    while let Some(at) = network.windows(7).position(|bytes| bytes == b"Softmax") {
+        network[at..at + 7].copy_from_slice(b"Sigmoid");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sigmoid.onnx");
+    fs::write(&path, network).unwrap();
+    let options = ModelOptions { image_size: Some([20; 3]), ..ModelOptions::default() };
+    let model = TensorModel::load_with(&[&path], &relevox_models::device("cpu").unwrap(), &options).unwrap();
+    assert_eq!(model.link(), Link::Sigmoid);
+    assert!(model.assumed().iter().any(|line| line.contains("a logit of its own")), "{:?}", model.assumed());
+}
+
+#[test]
+fn options_that_a_file_or_a_tensor_decides_are_refused() {
+    let untrained = Untrained::new(1);
+    let refused = |more: &[&str], parts: &[&str]| refuse(untrained.explain("x.npy", more), parts);
+    refused(
+        &["--input-set", "intensity=zscore"],
+        &["--input-set", "network", "preprocessed", "intensity=zscore"],
+    );
+    let onnx = fixtures().join("softmax-legacy17.onnx");
+    let command =
+        untrained.explain_by(&["--model", onnx.to_str().unwrap()], "x.npy", &["--stem-stride", "2"]);
+    refuse(command, &["--stem-stride", "softmax-legacy17.onnx states its network itself"]);
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures/onnx")
 }

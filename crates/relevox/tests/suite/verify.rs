@@ -69,7 +69,7 @@ fn what_was_changed_is_listed_and_made_again() {
     for path in &examples {
         assert!(told.contains(path.to_str().unwrap()), "{} is not in {told}", path.display());
     }
-    assert!(told.contains("scores/note.txt: in no sidecar"), "{told}");
+    assert!(told.contains("scores/note.txt: belongs to no artefact"), "{told}");
 
     let again = succeed(tiny("reproduce", &run, &[]));
     assert!(stderr(&again).contains("was changed since it was made; making it again"), "{}", stderr(&again));

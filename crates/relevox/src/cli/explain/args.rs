@@ -12,24 +12,24 @@ use super::super::scans::ScansArgs;
 use super::methods::MethodArgs;
 use crate::Runtime;
 
-/// Explains cases: computes relevance maps and masks on the scans' own grids, tables, pictures and a page to look into.
+/// Explains cases: computes relevance maps and masks on the scans' own grids, tables, pictures and an interactive viewer page.
 ///
 /// By default the relevance is that of single regions of the brain, replaced by the brain's mean and smoothed over similar
 /// neighbouring regions.
 ///
 /// The network's input is described by a contract: in the checkpoint's metadata (of weights trained by this program), in
-/// MODEL.input.toml beside the weights, or in the file of --input. Weights without one are refused, with an example. What
-/// weights do not tell (stem stride, max pool) is the contract's table `network`.
+/// MODEL.input.toml next to the model, or in the file of --input. A model without one is refused, with an example. Properties that
+/// cannot be read from weights (stem stride, max pool) are in the contract's table `network`.
 #[derive(Clone, Debug, Args)]
 pub struct ExplainArgs {
     /// The scans of the case.
     #[command(flatten)]
     pub scans: ScansArgs,
-    /// Weights of the classifier. If repeated, the mean of the networks' logits is explained.
+    /// The classifier: an ONNX file, or weights. If repeated, the mean of the networks' logits is explained.
     #[arg(
         help_heading = "Network",
-        long,
-        visible_alias = "model",
+        long = "model",
+        visible_alias = "weights",
         required_unless_present = "command",
         conflicts_with = "command",
         value_name = "W.onnx|W.pth|W.safetensors"
@@ -64,7 +64,7 @@ pub struct ExplainArgs {
         value_parser = seconds
     )]
     pub command_timeout: Duration,
-    /// What your own pipeline gives the network, in place of scans: floats [c, z, y, x] or [1, c, z, y, x] in the network's own
+    /// The preprocessed tensor that your own pipeline passes to the network, in place of scans: floats [c, z, y, x] or [1, c, z, y, x] in the network's own
     /// order of the axes. Nothing is assumed about its preprocessing. Of an archive of several arrays, FILE.npz#NAME. Also writes
     /// METHOD.npy.
     #[arg(
@@ -85,13 +85,13 @@ pub struct ExplainArgs {
     )]
     pub expect: Option<Vec<f64>>,
     /// Output folder. For each method METHOD.nii.gz (relevance, 0 to 100), METHOD-mask.nii.gz and METHOD.csv (by region);
-    /// overview.png, index.html (a page to look into, in any browser) and explanation.json.
+    /// overview.png, index.html (an interactive viewer page, for any browser) and explanation.json.
     #[arg(help_heading = "Output", long, value_name = "DIR")]
     pub out: PathBuf,
     /// The methods and their settings.
     #[command(flatten)]
     pub methods: MethodArgs,
-    /// Contract of the network's input [default: MODEL.input.toml beside the weights, else the checkpoint's metadata].
+    /// Contract of the network's input [default: MODEL.input.toml next to the model, else the checkpoint's metadata].
     #[arg(help_heading = "Network's input", long, value_name = "I.toml")]
     pub input: Option<PathBuf>,
     /// Replaces one key of the contract, e.g. intensity=zscore, orientation=RAS or network.stem_stride=1; may be
@@ -124,8 +124,8 @@ pub struct ExplainArgs {
     #[arg(help_heading = "Regions", long, conflicts_with = "labels")]
     pub compactness: Option<f64>,
     /// Partitions that the method averaged averages with the regions, as sequence:count, of the same compactness; of a tensor,
-    /// channels by index or name [default: t2:100,flair:250 as in the experiment, as far as the network has them; if none are
-    /// left, 5/2 of the regions of the same sequence].
+    /// channels by index or name [default: those of t2:100,flair:250, the experiment's, whose sequence the network has; if
+    /// none, 2.5 times as many regions of the same sequence].
     #[arg(help_heading = "Regions", long, value_delimiter = ',', value_name = "S:N,…", value_parser = partition)]
     pub partitions: Vec<(String, usize)>,
     /// Whether only the brain is segmented [default: the contract's or the run's, else true].
@@ -135,11 +135,11 @@ pub struct ExplainArgs {
     #[arg(help_heading = "Network", long)]
     pub depth: Option<usize>,
     /// Stride of the network's first convolution, as the contract's network.stem_stride: 1 for MONAI's resnet by default
-    /// (conv1_t_stride), 2 for the paper's and MedicalNet's. Weights from elsewhere do not tell.
+    /// (conv1_t_stride), 2 for the paper's and MedicalNet's. It cannot be read from weights of other programs.
     #[arg(help_heading = "Network", long)]
     pub stem_stride: Option<usize>,
     /// Whether a max pool follows the first convolution, as the contract's network.max_pool: true for MONAI's resnet by
-    /// default (no_max_pool=False). Weights from elsewhere do not tell.
+    /// default (no_max_pool=False). It cannot be read from weights of other programs.
     #[arg(help_heading = "Network", long, value_name = "BOOL")]
     pub max_pool: Option<bool>,
     /// Number of channels of the first residual stage. Must agree with the weights.

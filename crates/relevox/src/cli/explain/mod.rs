@@ -27,8 +27,8 @@ use relevox_experiment::failure::invalid_input;
 use relevox_experiment::run::{check_writable, replace};
 use serde_json::json;
 
-use super::output::refuse_inside;
-use super::print_result;
+use super::output::{refuse_inside, refuse_run};
+use super::print_for_programs;
 use crate::Runtime;
 use notes::Notes;
 use work::Work;
@@ -61,28 +61,36 @@ fn explain(args: &ExplainArgs, device: &DeviceOptions) -> anyhow::Result<()> {
     for case in args.scans.cases.iter().chain(&args.scans.cohort) {
         refuse_inside(&args.out, case)?;
     }
+    refuse_run(&args.out)?;
     check_writable(&args.out)?;
     let mut notes = Notes::default();
-    let work = Work::load(args, device, &mut notes)?;
+    // What is assumed is said once the model and the scans are read: an error stands alone.
+    let mut of_work = Notes::quiet();
+    let work = Work::load(args, device, &mut of_work)?;
     let result = match &args.tensor {
         Some(tensor) => {
             let subject = tensor::open(&work, tensor, device, &mut notes)?;
+            notes.adopt(of_work);
             one::explain(&work, &subject, &args.out, notes)?.1
         }
-        None if args.scans.are_several() => several::explain(&work, device, notes)?,
+        None if args.scans.are_several() => {
+            notes.adopt(of_work);
+            several::explain(&work, device, notes)?
+        }
         None => {
             let scans = scans::Scans::load(&work, device, &mut notes)?;
             let sequences = scans.preprocess().sequences();
-            let mut cases = args.scans.files(sequences, &mut |line| notes.warn(line))?;
-            let case = cases.swap_remove(0);
+            let mut found = args.scans.files(sequences, &mut |line| notes.warn(line))?;
+            let case = found.cases.swap_remove(0);
             let subject = scans.open(&work, case, &args.out, &mut notes)?;
+            notes.adopt(of_work);
             one::explain(&work, &subject, &args.out, notes)?.1
         }
     };
     if args.bids_derivatives {
         describe_dataset(&args.out)?;
     }
-    print_result(&result)
+    print_for_programs(&result)
 }
 
 /// Writes the description that BIDS requires of a folder of derivatives, unless it has one.

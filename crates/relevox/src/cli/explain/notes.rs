@@ -17,6 +17,12 @@ impl Notes {
         Self { quiet: true, ..Self::default() }
     }
 
+    /// Adds and prints what other notes assume.
+    pub(super) fn adopt(&mut self, other: Self) {
+        other.assumed.into_iter().for_each(|line| self.assume(line));
+        other.warnings.into_iter().for_each(|line| self.warn(line));
+    }
+
     /// Prints a line.
     pub(super) fn say(&self, line: impl AsRef<str>) {
         if !self.quiet {

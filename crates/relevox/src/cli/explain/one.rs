@@ -8,13 +8,14 @@ use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_experiment::run::replace;
-use relevox_relevance::{Classifier, Link, MinimalSets, Target};
+use relevox_relevance::{Classifier, Link, MinimalSets, RegionScores, Target};
 use relevox_report::tables::wording::change;
 use relevox_volume::{OutputTarget, npy};
 use serde_json::Value;
 
 use super::super::library_error::of_command;
 use super::args::ExplainArgs;
+use super::expect::Agreed;
 use super::notes::Notes;
 use super::pictures::Pictures;
 use super::subject::Subject;
@@ -41,11 +42,13 @@ pub(super) fn explain(
     let Subject { model, study, files, first, .. } = subject;
     let network = model.network();
     let named = || named(args, subject);
-    let regions = regions::of(args, subject, &mut notes)?;
+    let (regions, partition) = regions::of(args, subject, &mut notes)?;
     if let Some(expected) = &args.expect {
         let baseline = network.baseline(study.image.view());
         let baseline = baseline.map_err(|error| of_command(error.into())).with_context(named)?;
-        expect::check(expected, baseline.logits())?;
+        if expect::check(expected, baseline.logits(), network.link())? == Agreed::Probabilities {
+            notes.say("--expect: agrees with the probabilities of the outputs, which are logits");
+        }
     }
     let target = target(args, subject, &mut notes)?;
     work.check_fill(study)?;
@@ -61,8 +64,8 @@ pub(super) fn explain(
         mask: args.methods.rule(),
         progress: &|_| interrupt::flow(),
     };
-    let Regions::Given(partition) = &options.regions else { anyhow::bail!("expected a partition") };
-    let steps = options.steps(partition.len(), study).map_err(of_command)?;
+    let Regions::Given(given) = &options.regions else { anyhow::bail!("expected a partition") };
+    let steps = options.steps(given.len(), study).map_err(of_command)?;
     let bar = work.shows_regions.then(|| Progress::start("explain", steps, "steps"));
     let advance = |done: usize| {
         bar.iter().for_each(|bar| bar.advance(done));
@@ -75,6 +78,7 @@ pub(super) fn explain(
     drop(bar);
     warn_of_flat_maps(&explanation, &mut notes);
     say_small_changes(&explanation, &notes);
+    say_sequences(&explanation, &notes);
     say_without_regions(&explanation, &notes);
     if explanation.sets.as_ref().is_some_and(|sets| sets.necessary.is_none()) {
         notes.warn(
@@ -85,7 +89,7 @@ pub(super) fn explain(
     if let Some(first) = first {
         check_repeated(first, &explanation.outputs, &mut notes);
     }
-    let result = result::result(args, subject, &explanation, seconds, &notes)?;
+    let result = result::result(args, subject, &explanation, partition.as_ref(), seconds, &notes)?;
     let extents = document::extents(study, &explanation.regions);
     let document = document::document(args, subject, &explanation, &extents, &result)?;
     let pictures = Pictures { args, subject, explanation: &explanation, extents: &extents, notes: &notes };
@@ -161,12 +165,27 @@ fn warn_of_flat_maps(explanation: &Explanation, notes: &mut Notes) {
             _ if method == Method::Averaged => {
                 "in no partition does the change of one region differ from that of the others".to_owned()
             }
+            true if method == Method::Perturb && explanation.target.link != Link::Value => {
+                "no region changes the probability".to_owned()
+            }
             true if method.is_by_region() => "no region changes the output".to_owned(),
             true => "the last feature map holds no evidence for the predicted class".to_owned(),
             false if regions == 1 => "there is one region, and nothing to compare it with".to_owned(),
             false => format!("all {regions} regions change the output equally"),
         };
         notes.warn(format!("{method}: {reason}: the relevance map is 0 everywhere"));
+    }
+}
+
+/// Says how much each sequence contributes, if each was perturbed on its own.
+fn say_sequences(explanation: &Explanation, notes: &Notes) {
+    let output = if explanation.target.link == Link::Value { "output" } else { "logit" };
+    let mean = |(name, scores): &(String, RegionScores)| {
+        format!("{name} {}", change(result::mean_change(scores), 3).trim_start_matches('+'))
+    };
+    if !explanation.by_sequence.is_empty() {
+        let all = explanation.by_sequence.iter().map(mean).collect::<Vec<_>>().join(", ");
+        notes.say(format!("mean change of the {output} when a region of one sequence is replaced: {all}"));
     }
 }
 
@@ -178,7 +197,7 @@ fn say_small_changes(explanation: &Explanation, notes: &Notes) {
     let largest = scores.rows.iter().map(|row| row.delta_p.abs()).fold(0.0, f64::max);
     if largest > 0.0 && largest < SMALL_CHANGE {
         notes.say(format!(
-            "no region changes the probability by more than {}: a relevance of 100 is that much",
+            "the largest change of the probability by one region is {}: maps are scaled to 0–100 however small the changes are",
             change(largest, 3).trim_start_matches('+')
         ));
     }

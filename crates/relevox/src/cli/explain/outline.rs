@@ -16,6 +16,9 @@ use crate::{Explanation, MethodResult};
 /// Labels that a segmentation of a tumour may have; intensities have more values.
 const MOST_LABELS: usize = 64;
 
+/// Share of the outline outside the crop that is a warning.
+const OUTSIDE_CROP: f64 = 0.01;
+
 /// An expert's segmentation of a case's tumour.
 pub(super) struct ExpertOutline {
     pub(super) file: ScanFile,
@@ -46,9 +49,13 @@ impl ExpertOutline {
                     0.0 => String::new(),
                     share => format!(", {} of it outside the crop", percent(*share)),
                 };
-                notes.say(format!(
+                let line = format!(
                     "outline: {file}, {ml:.1} ml{outside}: masks are compared with it, no relevance depends on it"
-                ));
+                );
+                match *outside_crop > OUTSIDE_CROP {
+                    true => notes.warn(line),
+                    false => notes.say(line),
+                }
                 Ok(Some(outline))
             }
             Err(error) if requested => Err(error.context("--outline")),
@@ -77,6 +84,9 @@ impl ExpertOutline {
             )));
         }
         let voxels = voxels.mapv(|label| label > 0);
+        if !voxels.iter().any(|inside| *inside) {
+            return Err(invalid_input(format!("{file}: expected an outline, found no label above 0")));
+        }
         let seen = study.frame.to_scan(Array3::from_elem(study.frame.shape(), true).view())?.voxels;
         let all = voxels.iter().filter(|inside| **inside).count();
         let outside = voxels.iter().zip(&seen).filter(|(inside, seen)| **inside && !**seen).count();

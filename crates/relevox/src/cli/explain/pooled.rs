@@ -140,7 +140,7 @@ fn open(
 ) -> anyhow::Result<(Subject, Supervoxels)> {
     let mut notes = Notes::quiet();
     let subject = scans.open(work, files.clone(), folder, &mut notes)?;
-    let partition = regions::of(work.args, &subject, &mut notes)?;
+    let (partition, _) = regions::of(work.args, &subject, &mut notes)?;
     Ok((subject, partition))
 }
 

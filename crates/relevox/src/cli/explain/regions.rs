@@ -1,9 +1,9 @@
 //! The regions of the study.
 
 use anyhow::Context;
-use ndarray::ArrayView3;
 use relevox_experiment::failure::invalid_input;
 use relevox_volume::Study;
+use relevox_volume::preparation::percent;
 use slic3d::Supervoxels;
 
 use super::super::labels::{Background, read_labels};
@@ -13,13 +13,21 @@ use super::notes::Notes;
 use super::subject::{AnyModel, Subject};
 use super::tensor;
 use super::work::Work;
+use crate::regions::has_background;
 use crate::{Method, Regions, SlicRegions};
 
-/// Reads or computes the partition. Options precede the contract's partition.
+/// Share of the brain in no region of given labels from which it is said.
+const OUTSIDE_LABELS: f64 = 0.01;
+
+/// Reads or computes the partition. Options precede the contract's partition. Also returns the settings of SLIC that computed it.
 ///
 /// # Errors
 /// Returns an error that names the file or the option.
-pub(super) fn of(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> anyhow::Result<Supervoxels> {
+pub(super) fn of(
+    args: &ExplainArgs,
+    subject: &Subject,
+    notes: &mut Notes,
+) -> anyhow::Result<(Supervoxels, Option<SlicRegions>)> {
     let Subject { model, study, .. } = subject;
     let regions = match (&args.labels, model) {
         (Some(path), AnyModel::Scans(_)) => {
@@ -36,10 +44,34 @@ pub(super) fn of(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> an
         (None, AnyModel::Scans(_)) => Regions::Slic(of_scans(args, subject, notes)),
         (None, AnyModel::Tensor(_)) => Regions::Slic(of_tensor(args, study, notes)?),
     };
-    regions.of(study).map_err(|error| match (&args.labels, of_command(error)) {
+    let settings = match &regions {
+        Regions::Slic(settings) => Some(settings.clone()),
+        Regions::Given(_) => None,
+    };
+    let found = regions.of(study).map_err(|error| match (&args.labels, of_command(error)) {
         (Some(path), error) => error.context(path.display().to_string()),
         (None, error) => error,
-    })
+    })?;
+    if let Some(path) = &args.labels {
+        let outside = share_outside(&found, study);
+        if outside > OUTSIDE_LABELS {
+            notes.warn(format!(
+                "{}: {} of the brain is in no region, and has no relevance",
+                path.display(),
+                percent(outside)
+            ));
+        }
+    }
+    Ok((found, settings))
+}
+
+/// Returns the share of the brain that is in no region.
+fn share_outside(regions: &Supervoxels, study: &Study) -> f64 {
+    let brain = study.brain.iter().filter(|inside| **inside).count();
+    let labels = regions.labels();
+    let is_outside = |(label, inside): &(&u32, &bool)| **inside && Some(**label) == regions.background();
+    let outside = labels.iter().zip(&study.brain).filter(is_outside).count();
+    outside as f64 / brain.max(1) as f64
 }
 
 /// Returns the partitions that the method `averaged` averages with the regions.
@@ -100,8 +132,7 @@ pub(super) fn averaged(
 fn of_scans(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> SlicRegions {
     let (contract, known) = (subject.model.regions(), subject.study.channel_names());
     let mut settings = contract.cloned().unwrap_or_else(|| {
-        let mut settings =
-            SlicRegions { masked: has_background(subject.study.brain.view()), ..SlicRegions::default() };
+        let mut settings = SlicRegions::default();
         if args.sequence.is_none() && !known.contains(&settings.sequence) {
             let first = known[0].clone();
             notes.assume(format!("regions of {first}, since the network has no {}", settings.sequence));
@@ -110,20 +141,15 @@ fn of_scans(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> SlicReg
         settings
     });
     settings.sequence = args.sequence.clone().unwrap_or(settings.sequence);
-    settings = with_options(settings, args);
+    settings = with_options(settings, args, &subject.study);
     notes.assume(described(&settings));
     settings
-}
-
-/// Returns whether there is brain and anything else.
-fn has_background(brain: ArrayView3<'_, bool>) -> bool {
-    brain.iter().any(|inside| !inside) && brain.iter().any(|inside| *inside)
 }
 
 /// Describes a partition.
 fn described(settings: &SlicRegions) -> String {
     let SlicRegions { count, sequence, compactness, masked, .. } = settings;
-    let within = if *masked { " within the brain" } else { "" };
+    let within = if masked.unwrap_or_default() { " within the brain" } else { "" };
     format!("{count} regions of {sequence}{within}, compactness {compactness}")
 }
 
@@ -134,8 +160,7 @@ fn of_tensor(args: &ExplainArgs, study: &Study, notes: &mut Notes) -> anyhow::Re
         None => names[0].clone(),
         Some(text) => channel("--sequence", text, names)?,
     };
-    let masked = has_background(study.brain.view());
-    let settings = with_options(SlicRegions { sequence, masked, ..SlicRegions::default() }, args);
+    let settings = with_options(SlicRegions { sequence, ..SlicRegions::default() }, args, study);
     notes.assume(described(&settings));
     Ok(settings)
 }
@@ -153,11 +178,13 @@ fn channel(option: &str, text: &str, names: &[String]) -> anyhow::Result<String>
     })
 }
 
-fn with_options(settings: SlicRegions, args: &ExplainArgs) -> SlicRegions {
+/// Returns the settings with those of the options; whether only the brain is segmented is then known.
+fn with_options(settings: SlicRegions, args: &ExplainArgs, study: &Study) -> SlicRegions {
+    let masked = args.masked.or(settings.masked).unwrap_or_else(|| has_background(study.brain.view()));
     SlicRegions {
         count: args.regions.unwrap_or(settings.count),
         compactness: args.compactness.unwrap_or(settings.compactness),
-        masked: args.masked.unwrap_or(settings.masked),
+        masked: Some(masked),
         ..settings
     }
 }

@@ -1,15 +1,16 @@
 //! The result as JSON.
 
 use relevox_experiment::run::hash_file;
-use relevox_relevance::{Answer, Link, RegionSet};
+use relevox_relevance::{Answer, Link, RegionScores, RegionSet};
 use relevox_volume::CaseFiles;
 use serde_json::{Map, Value, json};
 
 use super::args::ExplainArgs;
 use super::notes::Notes;
 use super::outline::ExpertOutline;
-use super::subject::Subject;
-use crate::{Explanation, MethodResult, RegionSets};
+use super::subject::{AnyModel, Subject};
+use crate::contract::NetworkKeys;
+use crate::{Explanation, MethodResult, RegionSets, SlicRegions};
 
 /// Describes the explanation for programs. A plain value has no probability: its key is `value`.
 ///
@@ -19,6 +20,7 @@ pub(super) fn result(
     args: &ExplainArgs,
     subject: &Subject,
     explanation: &Explanation,
+    slic: Option<&SlicRegions>,
     seconds: f64,
     notes: &Notes,
 ) -> anyhow::Result<Value> {
@@ -31,6 +33,9 @@ pub(super) fn result(
         .map(|result| Ok((result.method.name().to_owned(), method(explanation, result, outline.as_ref())?)));
     let mut result = json!({
         "regions": explanation.regions.len(),
+        "partition": partition(args, slic),
+        "main_method": explanation.results.first().map(|result| result.method.name()),
+        "networks": args.weights.len().max(1),
         "seconds": seconds,
         "methods": methods.collect::<anyhow::Result<Map<_, _>>>()?,
         "fill": explanation.fill(),
@@ -66,7 +71,14 @@ pub(super) fn result(
         result["runtime"] = json!(runtimes.join(", "));
     }
     match (model.input(), &args.tensor) {
-        (Some(input), _) => result["input"] = json!(input.settings()),
+        (Some(input), _) => {
+            result["input"] = json!(input.settings());
+            if let AnyModel::Scans(model) = model
+                && *model.network_keys() != NetworkKeys::default()
+            {
+                result["network"] = json!(model.network_keys());
+            }
+        }
         (None, tensor) => {
             result["tensor"] = json!(tensor);
             result["output"] = json!(output);
@@ -79,13 +91,17 @@ pub(super) fn result(
         result["sets"] = self::sets(explanation, sets);
     }
     if !explanation.by_sequence.is_empty() {
-        let means = explanation.by_sequence.iter().map(|(name, scores)| {
-            let sum: f64 = scores.rows.iter().map(|row| row.delta_logit.abs()).sum();
-            (name.clone(), json!(sum / scores.rows.len().max(1) as f64))
-        });
+        let means = explanation.by_sequence.iter();
+        let means = means.map(|(name, scores)| (name.clone(), json!(mean_change(scores))));
         result["sequences"] = means.collect::<Map<_, _>>().into();
     }
     Ok(result)
+}
+
+/// Returns the mean magnitude of the change of the logit, or of a plain value.
+pub(super) fn mean_change(scores: &RegionScores) -> f64 {
+    let sum: f64 = scores.rows.iter().map(|row| row.delta_logit.abs()).sum();
+    sum / scores.rows.len().max(1) as f64
 }
 
 /// Describes minimal sets: the ids of their regions, and the target's output with only the set kept (sufficient) or
@@ -115,6 +131,14 @@ fn sets(explanation: &Explanation, sets: &RegionSets) -> Value {
         "sufficient": describe(&sets.sufficient),
         "necessary": sets.necessary.as_ref().map(describe),
     })
+}
+
+/// Describes how the regions were made: by SLIC with these settings, or as the file of labels.
+fn partition(args: &ExplainArgs, settings: Option<&SlicRegions>) -> Value {
+    match (&args.labels, settings) {
+        (Some(labels), _) => json!({ "labels": labels }),
+        (None, settings) => json!({ "slic": settings }),
+    }
 }
 
 /// Describes the map and the mask of a method.

@@ -21,7 +21,7 @@ use super::pooled::Pool;
 use super::scans::Scans;
 use super::work::Work;
 use crate::cli::print_result;
-use crate::cli::scans::ScansArgs;
+use crate::cli::scans::{FoundCases, ScansArgs};
 
 /// Key of the document that identifies what it was computed from.
 const REQUEST: &str = "request";
@@ -36,12 +36,16 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
     let args = work.args;
     let scans = Scans::load(work, device, &mut notes)?;
     let sequences = scans.preprocess().sequences();
-    let cases = args.scans.files(sequences, &mut |line| print_status(format!("warning: {line}")))?;
+    let FoundCases { cases, left_out } =
+        args.scans.files(sequences, &mut |line| print_status(format!("warning: {line}")))?;
+    for (case, reason) in &left_out {
+        print_status(format!("warning: case {case} left out: {reason}"));
+    }
     let options = options_key(args, &scans)?;
     let progress = Progress::start("explain", cases.len(), "cases");
     let start = Instant::now();
     let (mut explained, mut skipped) = (Vec::new(), Vec::new());
-    let mut failed: Vec<(String, String)> = Vec::new();
+    let mut failed = left_out;
     let mut pool = if work.pools { Some(Pool::new(work, &scans)?) } else { None };
     for case in cases {
         interrupt::check()?;
@@ -83,8 +87,9 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
     }
     drop(progress);
     if !skipped.is_empty() {
+        let cases = if skipped.len() == 1 { "case was" } else { "cases were" };
         print_status(format!(
-            "{} cases were explained before with the same files and options: skipped",
+            "{} {cases} explained before with the same files and options: skipped",
             skipped.len()
         ));
     }

@@ -50,6 +50,23 @@ impl<'a> Work<'a> {
                 "--partitions: expected --method averaged, which averages them, found none",
             ));
         }
+        let samples = |method: &Method| {
+            matches!(method, Method::Lime | Method::KernelShap | Method::Hierarchical | Method::Rise)
+        };
+        if args.methods.samples.is_some() && !methods.iter().any(samples) {
+            let found = methods.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ");
+            return Err(invalid_input(format!(
+                "--samples: expected --method lime, kernel-shap, hierarchical or rise, which draw samples, found {found}"
+            )));
+        }
+        if args.command.is_some()
+            && let Some(cam) =
+                methods.iter().find(|method| matches!(method, Method::GradCam | Method::GradCamPlusPlus))
+        {
+            return Err(invalid_input(format!(
+                "--method: expected methods of a program, which has no feature maps, found {cam}"
+            )));
+        }
         let fill = args.methods.load_fill(&device.open()?, notes)?;
         let work = Self { args, methods, pools, fill, shows_regions: !args.scans.are_several() };
         if pools {
