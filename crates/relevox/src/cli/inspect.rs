@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_volume::{
-    CaseFiles, Cohort, CohortCase, FileFacts, LabelFacts, Outline, Preparation, Preprocess, ScanFile, Study,
-    ValidInput, inspect, inspect_labels,
+    CaseFiles, Cohort, CohortCase, FileFacts, LabelFacts, LeftOut, Outline, Preparation, Preprocess,
+    ScanFile, ScanList, Split, Study, ValidInput, inspect, inspect_labels,
 };
 use serde_json::{Value, json};
 
@@ -185,8 +185,50 @@ fn outcome<T: serde::Serialize>(facts: &Result<T, String>) -> Value {
     }
 }
 
+/// A case of a cohort, whose class need not be known.
+pub(super) struct ListedCase {
+    pub(super) files: CaseFiles,
+    /// The patient.
+    pub(super) group: String,
+    pub(super) label: Option<bool>,
+    pub(super) split: Option<Split>,
+}
+
+/// Cases of a folder or manifest: those that are left out, and notes.
+struct Listed {
+    cases: Vec<ListedCase>,
+    left_out: Vec<LeftOut>,
+    notes: Vec<String>,
+}
+
+impl Listed {
+    /// Finds the cases of a cohort; without classes, those that `explain` takes.
+    fn open(path: &Path, sequences: &[String]) -> anyhow::Result<Self> {
+        match Cohort::open(path, sequences) {
+            Ok(Cohort { cases, left_out, notes, .. }) => {
+                let listed = |CohortCase { files, group, label, split }| ListedCase {
+                    files,
+                    group,
+                    label: Some(label),
+                    split,
+                };
+                Ok(Self { cases: cases.into_iter().map(listed).collect(), left_out, notes })
+            }
+            Err(error) => match ScanList::open(path, sequences) {
+                Ok(list) if !list.cases.is_empty() => {
+                    let listed = |(files, group)| ListedCase { files, group, label: None, split: None };
+                    let notes = vec![format!("explain takes these cases, reproduce does not: {error}")];
+                    let ScanList { cases, left_out } = list;
+                    Ok(Self { cases: cases.into_iter().map(listed).collect(), left_out, notes })
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
 fn cohort(path: &Path, sequences: &[String], contract: Option<&ValidInput>) -> anyhow::Result<()> {
-    let cohort = Cohort::open(path, sequences)?;
+    let cohort = Listed::open(path, sequences)?;
     let progress = Progress::start("inspect", cohort.cases.len(), "cases");
     let described: Vec<anyhow::Result<Described>> = cohort
         .cases
@@ -226,15 +268,18 @@ fn note(case: &Described) -> String {
     let error = case.files.iter().find_map(|(_, facts)| facts.as_ref().err());
     match (error, &case.prepared) {
         (Some(error), _) | (None, Some(Err(error))) => error.clone(),
-        (None, Some(Ok(prepared))) => prepared.warnings().join("; "),
+        (None, Some(Ok(prepared))) => {
+            let lines = std::iter::once(prepared.summary()).chain(prepared.warnings());
+            lines.collect::<Vec<_>>().join("; ")
+        }
         (None, None) => String::new(),
     }
 }
 
-fn row(case: &CohortCase, facts: &Described) -> Value {
+fn row(case: &ListedCase, facts: &Described) -> Value {
     let mut row = facts.json();
     row["group"] = json!(case.group);
-    row["label"] = json!(usize::from(case.label));
+    row["label"] = json!(case.label.map(usize::from));
     row["split"] = json!(case.split.map(|split| split.name()));
     row
 }

@@ -1,7 +1,9 @@
 //! Tables of files and cases for people.
 
 use relevox_experiment::progress::print_status;
-use relevox_volume::{CohortCase, FileFacts};
+use relevox_volume::FileFacts;
+
+use super::inspect::ListedCase;
 
 /// Rows of text with aligned columns.
 pub(super) struct Table {
@@ -49,13 +51,13 @@ impl Table {
     }
 
     /// Adds a case with the facts of its first file.
-    pub fn case(&mut self, case: &CohortCase, facts: Option<&FileFacts>, notes: String) {
+    pub fn case(&mut self, case: &ListedCase, facts: Option<&FileFacts>, notes: String) {
         let grid = facts.map(|facts| &facts.grid);
         let unknown = || "?".to_owned();
         self.rows.push(vec![
-            case.id().to_owned(),
+            case.files.id.clone(),
             case.group.clone(),
-            usize::from(case.label).to_string(),
+            case.label.map(|label| usize::from(label).to_string()).unwrap_or_default(),
             case.split.map(|split| split.name().to_owned()).unwrap_or_default(),
             if case.files.segmentation.is_some() { "yes" } else { "no" }.to_owned(),
             grid.map_or_else(unknown, |grid| grid.shape.map(|n| n.to_string()).join("x")),

@@ -145,8 +145,8 @@ impl Explanation {
         }
     }
 
-    /// Writes the same files under names of BIDS derivatives, `sub-ID_desc-METHOD_map.nii.gz` and
-    /// `sub-ID_desc-METHOD_mask.nii.gz`, with `sidecar` as the JSON beside the maps. `case` becomes the subject unless it
+    /// Writes the same files under names of BIDS derivatives: `sub-ID_desc-METHOD_map.nii.gz`, `sub-ID_desc-METHOD_mask.nii.gz`,
+    /// `sub-ID_desc-METHOD_scores.tsv` and `sub-ID_desc-regions_dseg.nii.gz`, with `sidecar` as the JSON next to the maps. `case` becomes the subject unless it
     /// is a BIDS name itself.
     ///
     /// BIDS: Gorgolewski et al., Scientific Data 3:160044, 2016, doi:10.1038/sdata.2016.44.
@@ -157,7 +157,7 @@ impl Explanation {
         let prefix = bids_prefix(case);
         let name = |of: &str, kind: FileKind| {
             let suffix = match kind {
-                FileKind::Table => "scores.csv",
+                FileKind::Table => "scores.tsv",
                 FileKind::Map => "map.nii.gz",
                 FileKind::Mask => "mask.nii.gz",
             };
@@ -169,6 +169,9 @@ impl Explanation {
             &|sequence, kind| name(&format!("{}{sequence}", Method::Perturb), kind),
             &|set| name(set, FileKind::Mask),
         )?;
+        if let Some(regions) = self.scan_regions()? {
+            nifti::write_labels(&folder.join(format!("{prefix}_desc-regions_dseg.nii.gz")), &regions)?;
+        }
         for result in &self.results {
             let mut sidecar = sidecar.clone();
             sidecar["Method"] = result.method.name().into();
@@ -187,7 +190,7 @@ impl Explanation {
 
     /// Returns the name of the table that [`Explanation::write_bids`] writes for a method.
     pub fn bids_table(case: &str, method: Method) -> String {
-        format!("{}_desc-{}_scores.csv", bids_prefix(case), alphanumeric(method.name()))
+        format!("{}_desc-{}_scores.tsv", bids_prefix(case), alphanumeric(method.name()))
     }
 
     fn write_files(
@@ -211,13 +214,13 @@ impl Explanation {
                 (Some(scores), Method::Perturb) => scores.to_csv(),
                 _ => result.to_csv(),
             };
-            atomic::write(&path(FileKind::Table), table.as_bytes())?;
+            write_table(&path(FileKind::Table), &table)?;
             nifti::write_map(&path(FileKind::Map), &self.scan_map(result)?, &description(result.method))?;
             nifti::write_labels(&path(FileKind::Mask), &self.scan_mask(result)?)?;
         }
         for (sequence, scores) in &self.by_sequence {
             let path = |kind| folder.join(of_sequence(sequence, kind));
-            atomic::write(&path(FileKind::Table), scores.to_csv().as_bytes())?;
+            write_table(&path(FileKind::Table), &scores.to_csv())?;
             let map = self.frame.to_scan(scores.map(&self.regions)?.voxels.view())?;
             nifti::write_map(&path(FileKind::Map), &map, &description(Method::Perturb))?;
         }
@@ -226,6 +229,14 @@ impl Explanation {
             nifti::write_labels(&folder.join(of_set(name)), &mask)?;
         }
         Ok(())
+    }
+}
+
+/// Writes a table of numbers, with tabs under a name of BIDS.
+fn write_table(path: &Path, csv: &str) -> Result<(), Error> {
+    match path.extension().is_some_and(|extension| extension == "tsv") {
+        true => Ok(atomic::write(path, csv.replace(',', "\t").as_bytes())?),
+        false => Ok(atomic::write(path, csv.as_bytes())?),
     }
 }
 

@@ -207,6 +207,11 @@ fn bids_derivatives_are_resumed() {
     assert_eq!((&first["explained"], &first["skipped"]), (&ids, &none));
     let out = cases.untrained.path("out");
     let sidecar = out.join("sub-01/sub-01_desc-diffused_map.json");
+    let table = fs::read_to_string(out.join("sub-01/sub-01_desc-diffused_scores.tsv")).unwrap();
+    assert!(table.starts_with("region\tvoxels\t") && !table.contains(','), "{table}");
+    let regions = nifti::read_labels(&out.join("sub-01/sub-01_desc-regions_dseg.nii.gz")).unwrap().voxels;
+    let written: std::collections::BTreeSet<u32> = regions.iter().copied().filter(|&id| id > 0).collect();
+    assert_eq!(written.len(), table.lines().count() - 1);
     let described: Value = serde_json::from_slice(&fs::read(&sidecar).unwrap()).unwrap();
     assert!(described["Result"]["methods"]["diffused"]["mask_dice"].is_f64(), "{described}");
     let dataset: Value =
@@ -218,7 +223,7 @@ fn bids_derivatives_are_resumed() {
     assert_eq!(files(&out), written);
     // Pooled relevance reads the tables of both.
     let pooled = |out: &Path| {
-        let table = out.join("sub-02/sub-02_desc-pooled_scores.csv");
+        let table = out.join("sub-02/sub-02_desc-pooled_scores.tsv");
         let described: Value =
             serde_json::from_slice(&fs::read(out.join("sub-02/sub-02_desc-pooled_map.json")).unwrap())
                 .unwrap();

@@ -55,3 +55,21 @@ fn a_case_and_a_cohort_are_described_with_a_contract() {
     assert!(summary.contains("stored LPS"), "{summary}");
     refuse(relevox(&["inspect", scans.to_str().unwrap(), "--input-set", "axes=zyx"]), &["channels"]);
 }
+
+#[test]
+fn a_cohort_without_classes_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let [scans, plain] = ["scans", "plain"].map(|name| folder.path().join(name));
+    cohort(&scans, 4);
+    let case = first_case(&scans);
+    let name = case.file_name().unwrap().to_str().unwrap().to_owned();
+    fs::create_dir_all(plain.join(&name)).unwrap();
+    for sequence in ["t1", "t1ce", "t2", "flair"] {
+        let file = format!("{name}_{sequence}.nii.gz");
+        fs::copy(case.join(&file), plain.join(&name).join(&file)).unwrap();
+    }
+    let (result, said) = inspected(&[plain.to_str().unwrap()]);
+    assert_eq!((&result["cases"][0]["case"], &result["cases"][0]["label"]), (&name.into(), &Value::Null));
+    assert!(said.contains("explain takes these cases") && said.contains("1 cases, 0 left out"), "{said}");
+    refuse(relevox(&["inspect", folder.path().join("absent").to_str().unwrap()]), &["absent"]);
+}

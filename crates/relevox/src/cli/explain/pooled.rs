@@ -146,7 +146,9 @@ fn open(
 
 /// Reads the relevance of regions from a method's table.
 fn relevance(path: &Path, partition: &Supervoxels) -> anyhow::Result<Vec<f64>> {
-    let mut table = csv::Reader::from_path(path)?;
+    let tabs = path.extension().is_some_and(|extension| extension == "tsv");
+    let delimiter = if tabs { b'\t' } else { b',' };
+    let mut table = csv::ReaderBuilder::new().delimiter(delimiter).from_path(path)?;
     let by_region: BTreeMap<u32, f64> = table
         .deserialize()
         .map(|row| {
