@@ -25,6 +25,8 @@ pub struct Frame {
     axes: [AxisMap; 3],
     crop: [usize; 3],
     downsample: usize,
+    /// Whether the settings name an orientation.
+    is_oriented: bool,
 }
 
 impl Frame {
@@ -67,7 +69,8 @@ impl Frame {
             })
         };
         let axes = [axis(0)?, axis(1)?, axis(2)?];
-        Ok(Self { scan, turn, axes, crop, downsample })
+        let is_oriented = orientation != Orientation::Stored;
+        Ok(Self { scan, turn, axes, crop, downsample, is_oriented })
     }
 
     /// Creates the frame of a scan that is the network's input as it is.
@@ -83,7 +86,7 @@ impl Frame {
         };
         let crop = scan.shape;
         let axes = [axis(crop[0])?, axis(crop[1])?, axis(crop[2])?];
-        Ok(Self { turn: Turn::of(&scan, Orientation::Stored), axes, crop, downsample: 1, scan })
+        Ok(Self { turn: Turn::IDENTITY, axes, crop, downsample: 1, scan, is_oriented: false })
     }
 
     /// The frame of another file of the case, whose turned grid is this frame's up to rounding.
@@ -205,16 +208,22 @@ impl Frame {
 
     /// Maps labels on any grid to the network's grid: each network voxel takes the label of the voxel nearest to its centre
     /// in the scanner's coordinate system (of two equally near ones along an axis, the first), and `outside` where the labels
-    /// do not reach. Labels on the scan's voxels, in any
-    /// orientation, are mapped as [`Frame::to_network`] maps them.
+    /// do not reach. Labels on the scan's voxels, in any orientation, are mapped as [`Frame::to_network`] maps them.
+    ///
+    /// Labels whose file states no orientation (see [`Geometry::has_orientation`]) are taken voxel by voxel if they have the
+    /// scan's shape and spacing, and the scan states none either or the settings take it as stored.
     ///
     /// # Errors
-    /// Returns [`Error::InvalidSetting`] if the labels do not overlap the network's grid, and [`Error::ShapeMismatch`] if
-    /// the volume is not on its own grid.
+    /// Returns [`Error::InvalidSetting`] if the labels do not overlap the network's grid, or state no orientation and can't be
+    /// taken voxel by voxel, and [`Error::ShapeMismatch`] if the volume is not on its own grid.
     pub fn labels_to_network(&self, labels: &Volume<u32>, outside: u32) -> Result<Array3<u32>, Error> {
         let network = self.geometry();
         let (shape, voxels) = (labels.geometry.shape, labels.voxels.view());
         require_shape("labels", shape, voxels.shape())?;
+        if self.takes_as_stored(&labels.geometry)? {
+            let taken = self.to_network(labels.voxels.mapv(Some).view())?;
+            return Ok(taken.mapv(|label| label.unwrap_or(outside)));
+        }
         if labels.geometry.same_grid(&network) {
             return Ok(labels.voxels.clone());
         }
@@ -245,6 +254,48 @@ impl Frame {
             }
         }
         if inside == 0 { Err(no_overlap()) } else { Ok(taken) }
+    }
+
+    /// Returns labels in the order of the scan's voxels, as [`Volume::on_grid`] does. Labels whose file states no orientation
+    /// are taken as by [`Frame::labels_to_network`].
+    ///
+    /// # Shapes
+    /// The result has the scan's shape, `[z, y, x]`.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidSetting`] if the labels are on another grid, or state no orientation and can't be taken voxel by
+    /// voxel, and [`Error::ShapeMismatch`] if the volume is not on its own grid.
+    pub fn labels_to_scan(&self, labels: &Volume<u32>) -> Result<Array3<u32>, Error> {
+        require_shape("labels", labels.geometry.shape, labels.voxels.shape())?;
+        if self.takes_as_stored(&labels.geometry)? {
+            return Ok(labels.voxels.clone());
+        }
+        let voxels = |[z, y, x]: [usize; 3]| format!("{x} x {y} x {z} voxels");
+        labels.on_grid(&self.scan).ok_or_else(|| Error::InvalidSetting {
+            setting: "labels",
+            expected: format!("the grid of the scan, {} (x, y, z)", voxels(self.scan.shape)),
+            found: format!("another, {}", voxels(labels.geometry.shape)),
+        })
+    }
+
+    /// Returns whether labels of unknown orientation are taken voxel by voxel. `false` leaves them to their affine.
+    fn takes_as_stored(&self, labels: &Geometry) -> Result<bool, Error> {
+        if labels.has_orientation() {
+            return Ok(false);
+        }
+        let scan_states_one = self.scan.has_orientation();
+        let stored = Geometry::unoriented(self.scan.shape, self.scan.spacing_mm);
+        if !(scan_states_one && self.is_oriented) && labels.same_grid(&stored) {
+            return Ok(true);
+        }
+        if !scan_states_one {
+            return Ok(false);
+        }
+        Err(Error::InvalidSetting {
+            setting: "labels",
+            expected: "sform or qform with a code, which says how its voxels lie".to_owned(),
+            found: "both codes 0".to_owned(),
+        })
     }
 
     /// Views a volume on the scan's grid in the network's orientation.

@@ -16,7 +16,9 @@ pub struct Volume<T = f32> {
 
 impl<T: Copy> Volume<T> {
     /// Returns the voxels in the stored order of another grid, if they lie where its voxels do: the axes may be permuted
-    /// and flipped.
+    /// and flipped. The axes of a grid that states no orientation (see [`Geometry::has_orientation`]) are not turned, and its
+    /// voxels have no position on a grid that states one: [`Frame::labels_to_scan`](crate::Frame::labels_to_scan) decides by
+    /// the settings.
     ///
     /// ```
     /// use ndarray::Array3;
@@ -29,8 +31,15 @@ impl<T: Copy> Volume<T> {
     /// assert_eq!(labels.on_grid(&Geometry::axis_aligned([1, 1, 3], [1.0; 3])), None);
     /// ```
     pub fn on_grid(&self, grid: &Geometry) -> Option<Array3<T>> {
+        let [own, other] = [&self.geometry, grid].map(Geometry::has_orientation);
+        if !own && other {
+            return None;
+        }
         if self.geometry.same_grid(grid) {
             return Some(self.voxels.clone());
+        }
+        if own != other {
+            return None;
         }
         let turn = Turn::of(&self.geometry, Orientation::Codes(grid.axis_codes()));
         let turned = || turn.apply(self.voxels.view()).as_standard_layout().into_owned();

@@ -297,3 +297,41 @@ proptest! {
         }
     }
 }
+
+/// Labels in the scan's order whose header has both codes 0.
+#[test]
+fn labels_of_unknown_orientation_are_taken_voxel_by_voxel_or_refused() {
+    let shape = [4, 5, 6];
+    let unknown = Geometry::unoriented(shape, [1.0; 3]);
+    let labels = Volume { voxels: counting(shape), geometry: unknown.clone() };
+    let frame = |scan: &Geometry, orientation| {
+        let with = Preprocess { orientation, ..settings(1, shape, 1) };
+        Frame::centred(scan.clone(), &with.check().unwrap()).unwrap()
+    };
+    let moved = |[x, y, z]: [f64; 3]| {
+        Geometry::from_affine(shape, [[1.0, 0.0, 0.0, x], [0.0, 1.0, 0.0, y], [0.0, 0.0, 1.0, z]])
+    };
+    // The second has the affine that a reader assumes for the labels.
+    for scan in [Geometry::axis_aligned(shape, [1.0; 3]), moved([0.0; 3]), moved([9.0, -3.0, 2.0])] {
+        let turned = frame(&scan, Orientation::LPS);
+        for error in
+            [turned.labels_to_network(&labels, 0), turned.labels_to_scan(&labels)].map(Result::unwrap_err)
+        {
+            let message = error.to_string();
+            assert!(message.contains("expected sform or qform with a code"), "{message}");
+            assert!(message.contains("found both codes 0"), "{message}");
+        }
+        assert_eq!(labels.on_grid(&scan), None);
+        let stored = frame(&scan, Orientation::Stored);
+        assert_eq!(stored.labels_to_network(&labels, 0).unwrap(), labels.voxels);
+        assert_eq!(stored.labels_to_scan(&labels).unwrap(), labels.voxels);
+        let thick = Volume { voxels: labels.voxels.clone(), geometry: Geometry::unoriented(shape, [2.0; 3]) };
+        assert!(stored.labels_to_scan(&thick).is_err());
+    }
+    let neither = frame(&unknown, Orientation::Stored);
+    assert_eq!(neither.labels_to_network(&labels, 0).unwrap(), labels.voxels);
+    assert_eq!(neither.labels_to_scan(&labels).unwrap(), labels.voxels);
+    // Labels of the network's grid, as written by this crate, state an affine.
+    let written = Volume { voxels: labels.voxels.clone(), geometry: neither.geometry() };
+    assert_eq!(neither.labels_to_network(&written, 0).unwrap(), labels.voxels);
+}
