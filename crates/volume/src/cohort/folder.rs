@@ -19,13 +19,20 @@ pub(super) fn select(
     let mut selected = Vec::new();
     let mut missing = false;
     for (index, sequence) in names.names().enumerate() {
-        let fits = |scan: &&Scan| names.of_file(&scan.stem).is_some_and(|(of, _)| of == index);
+        let fits = |scan: &&Scan| names.of_scan(scan).is_some_and(|(of, _)| of == index);
         let fitting: Vec<&Scan> = scans.iter().filter(fits).collect();
         match fitting.as_slice() {
-            [] => {
-                missing = true;
-                lacks.push(format!("no {sequence} scan"));
-            }
+            [] => match scans.iter().find(|scan| names.is_ambiguous(index, scan)) {
+                Some(scan) => lacks.push(format!(
+                    "no {sequence} scan: {} is ambiguous, T1 before or after a contrast agent; name it X_t1 or X_t1ce, or list \
+                     the case in a manifest",
+                    scan.name
+                )),
+                None => {
+                    missing = true;
+                    lacks.push(format!("no {sequence} scan"));
+                }
+            },
             [scan] if !scan.path.exists() => lacks.push(format!("{}: {BROKEN_LINK}", scan.name)),
             [scan] => selected.push((sequence.to_owned(), ScanFile::from(scan.path.clone()))),
             [first, second, ..] => {
@@ -61,7 +68,7 @@ impl CaseNames {
     /// Collects the names of a case: its identifier, and what the names of its sequences have in common.
     pub fn new(id: &str, scans: &[Scan], names: &SequenceNames) -> Self {
         let mut starts = scans.iter().filter_map(|scan| {
-            let (_, start) = names.of_file(&scan.stem)?;
+            let (_, start) = names.of_scan(scan)?;
             scan.stem.get(..start)
         });
         let first = starts.next().unwrap_or_default().to_ascii_lowercase();
@@ -166,7 +173,7 @@ pub(super) fn segmentation<'a>(
     loose: &'a Loose,
     used: &mut Vec<&'a str>,
 ) -> Outline {
-    let others: Vec<&Scan> = scans.iter().filter(|scan| names.of_file(&scan.stem).is_none()).collect();
+    let others: Vec<&Scan> = scans.iter().filter(|scan| names.of_scan(scan).is_none()).collect();
     let mut found: Vec<(Origin, &Scan)> =
         others.iter().filter_map(|scan| Some((case.origin(&scan.stem)?, *scan))).collect();
     if found.is_empty() {

@@ -3,6 +3,7 @@
 mod assemble;
 mod case;
 mod case_id;
+mod case_words;
 mod columns;
 mod contrast;
 mod folder;

@@ -113,7 +113,7 @@ fn refuse_case(root: &Path, search: &Search, names: &SequenceNames) -> Result<()
     }
     let Some(case) = search.cases.iter().find(|case| case.folder == root) else { return Ok(()) };
     let of_first = |index: usize| {
-        let fitting = case.scans.iter().filter(|s| names.of_file(&s.stem).is_some_and(|(i, _)| i == index));
+        let fitting = case.scans.iter().filter(|s| names.of_scan(s).is_some_and(|(i, _)| i == index));
         fitting.map(|scan| scan.name.as_str()).collect::<Vec<_>>()
     };
     let several = (0..names.names().count()).map(of_first).find(|scans| scans.len() > 1);

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::case_words::case_words;
+use super::contrast::CaseWords;
 use crate::Error;
 
 /// A NIfTI file of a folder.
@@ -14,6 +16,14 @@ pub(super) struct Scan {
     pub stem: String,
     /// The file.
     pub path: PathBuf,
+    /// How much of the name is that of the case.
+    pub case_words: CaseWords,
+}
+
+impl Scan {
+    fn new(name: String, stem: &str, path: PathBuf) -> Self {
+        Self { name, stem: stem.to_owned(), path, case_words: CaseWords::default() }
+    }
 }
 
 /// Entries of a folder, sorted by name, without hidden ones.
@@ -39,7 +49,7 @@ pub(super) fn list(folder: &Path) -> Result<Listing, Error> {
                     .into_iter()
                     .map(|file| {
                         let name = format!("{name}/{}", file_name(&file));
-                        Scan { name, stem: stem.to_owned(), path: file }
+                        Scan::new(name, stem, file)
                     })
                     .collect();
                 if inner.is_empty() {
@@ -47,12 +57,26 @@ pub(super) fn list(folder: &Path) -> Result<Listing, Error> {
                 }
                 listing.scans.extend(inner);
             }
-            Some(stem) => listing.scans.push(Scan { stem: stem.to_owned(), name, path }),
+            Some(stem) => listing.scans.push(Scan::new(name.clone(), stem, path)),
             None if path.is_dir() => listing.folders.push(path),
             None => listing.others.push(path),
         }
     }
+    mark_case_words(folder, &mut listing.scans);
     Ok(listing)
+}
+
+/// Marks the words of the case in the names of a folder's scans.
+fn mark_case_words(folder: &Path, scans: &mut [Scan]) {
+    const FOLDERS: usize = 2;
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let folders: Vec<String> = whole.ancestors().take(FOLDERS).map(file_name).collect();
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let stems: Vec<&str> = scans.iter().map(|scan| scan.stem.as_str()).collect();
+    let words = case_words(&stems, &folders);
+    for (scan, words) in scans.iter_mut().zip(words) {
+        scan.case_words = words;
+    }
 }
 
 /// NIfTI files in a folder that is named like one, such as `X_flair.nii`: unpacked archives have the file itself there,

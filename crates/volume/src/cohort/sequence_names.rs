@@ -1,6 +1,7 @@
 //! Which file belongs to which sequence of the settings.
 
-use super::contrast::Contrast;
+use super::contrast::{CaseWords, Contrast};
+use super::scans::Scan;
 use super::tokens::tokens;
 
 /// The sequences of the settings and the names that files have for them.
@@ -39,9 +40,20 @@ impl SequenceNames {
         self.sequences.iter().map(|sequence| sequence.name.as_str())
     }
 
-    /// Index of the sequence that a file's name ends with, and the number of bytes before that name.
-    pub fn of_file(&self, stem: &str) -> Option<(usize, usize)> {
-        let contrast = Contrast::of_file(stem);
+    /// Index of the sequence that a scan's name ends with, and the number of bytes before that name.
+    pub fn of_scan(&self, scan: &Scan) -> Option<(usize, usize)> {
+        self.of_stem(&scan.stem, scan.case_words)
+    }
+
+    /// Returns whether a scan's name could mean a sequence and another one: T1 with and without a contrast agent.
+    pub fn is_ambiguous(&self, index: usize, scan: &Scan) -> bool {
+        let contrast = self.sequences.get(index).and_then(|sequence| sequence.contrast);
+        matches!(contrast, Some(Contrast::T1 | Contrast::T1ce))
+            && Contrast::is_ambiguous(&scan.stem, scan.case_words)
+    }
+
+    fn of_stem(&self, stem: &str, case: CaseWords) -> Option<(usize, usize)> {
+        let contrast = Contrast::of_file(stem, case);
         let mut best: Option<(usize, usize)> = None;
         for (index, sequence) in self.sequences.iter().enumerate() {
             let start = match (sequence.contrast, contrast) {
@@ -67,7 +79,7 @@ impl SequenceNames {
 
     /// Index of the sequence that a channel or a column is named after.
     pub fn of_name(&self, name: &str) -> Option<usize> {
-        self.of_file(name).filter(|(_, start)| *start == 0).map(|(index, _)| index)
+        self.of_stem(name, CaseWords::default()).filter(|(_, start)| *start == 0).map(|(index, _)| index)
     }
 }
 
@@ -94,36 +106,40 @@ mod tests {
         SequenceNames::new(&sequences.iter().map(|&s| s.to_owned()).collect::<Vec<_>>())
     }
 
+    fn of_file(names: &SequenceNames, stem: &str) -> Option<(usize, usize)> {
+        names.of_stem(stem, CaseWords::default())
+    }
+
     #[test]
     fn settings_may_use_any_of_the_names() {
         for sequence in ["t1ce", "t1c", "T1GD", "t1_ce", "ct1"] {
             for file in ["x_t1ce", "X_T1GD", "sub-1_ce-gd_T1w", "x-t1c", "CT1"] {
                 assert_eq!(
-                    names(&["t2", sequence]).of_file(file).map(|(i, _)| i),
+                    of_file(&names(&["t2", sequence]), file).map(|(i, _)| i),
                     Some(1),
                     "{sequence} {file}"
                 );
             }
-            assert_eq!(names(&[sequence]).of_file("sub-1_T1w"), None);
+            assert_eq!(of_file(&names(&[sequence]), "sub-1_T1w"), None);
         }
     }
 
     #[test]
     fn two_names_of_one_contrast_are_taken_literally() {
         let names = names(&["t1", "t1w"]);
-        assert_eq!(names.of_file("x_T1w"), Some((1, 2)));
-        assert_eq!(names.of_file("x_t1"), Some((0, 2)));
-        assert_eq!(names.of_file("x_t1n"), None);
-        assert_eq!(names.of_file("x_ce-gd_T1w"), None);
+        assert_eq!(of_file(&names, "x_T1w"), Some((1, 2)));
+        assert_eq!(of_file(&names, "x_t1"), Some((0, 2)));
+        assert_eq!(of_file(&names, "x_t1n"), None);
+        assert_eq!(of_file(&names, "x_ce-gd_T1w"), None);
     }
 
     #[test]
     fn other_sequences_by_their_last_words() {
         let names = names(&["adc", "dwi_t2", "t2"]);
-        assert_eq!(names.of_file("p1_ADC").map(|(i, _)| i), Some(0));
-        assert_eq!(names.of_file("p1-dwi-t2").map(|(i, _)| i), Some(1));
-        assert_eq!(names.of_file("p1_t2").map(|(i, _)| i), Some(2));
-        assert_eq!(names.of_file("p1adc"), None);
+        assert_eq!(of_file(&names, "p1_ADC").map(|(i, _)| i), Some(0));
+        assert_eq!(of_file(&names, "p1-dwi-t2").map(|(i, _)| i), Some(1));
+        assert_eq!(of_file(&names, "p1_t2").map(|(i, _)| i), Some(2));
+        assert_eq!(of_file(&names, "p1adc"), None);
         assert_eq!(names.of_name("ADC"), Some(0));
         assert_eq!(names.of_name("p1_ADC"), None);
     }

@@ -83,7 +83,7 @@ impl CaseFiles {
 /// Finds the one case in a folder or below it.
 fn locate(folder: &Path, sequences: &[String], names: &SequenceNames) -> Result<Located, Error> {
     let listing = scans::list(folder)?;
-    if listing.scans.iter().any(|scan| names.of_file(&scan.stem).is_some()) {
+    if listing.scans.iter().any(|scan| names.of_scan(scan).is_some()) {
         let (folder, id) = (folder.to_owned(), case_id(folder));
         return Ok(Located::Scans { folder, id, scans: listing.scans, loose: Loose::new() });
     }

@@ -133,7 +133,7 @@ impl Walk<'_> {
             }
         }
         let Listing { scans, folders, others } = listing;
-        let known = scans.iter().any(|scan| self.names.of_file(&scan.stem).is_some());
+        let known = scans.iter().any(|scan| self.names.of_scan(scan).is_some());
         // A stray scan next to the folders of cases does not make their parent a case.
         if known || (!scans.is_empty() && folders.is_empty()) {
             let found = Found { folder: folder.to_owned(), id: case_id(folder), grade, scans };

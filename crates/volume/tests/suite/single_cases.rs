@@ -151,3 +151,42 @@ fn files_of_4d_data_sets() {
     assert!(other.contains("no adc channel") && other.contains("FLAIR, T1w, t1gd and T2w"), "{other}");
     assert!(message("absent.nii", &brats_sequences()).contains("absent.nii"));
 }
+
+/// Words that all scans of a folder share name the case, also if they could mean a contrast agent.
+#[test]
+fn words_of_the_case_are_no_contrast() {
+    let root = tempfile::tempdir().unwrap();
+    let three = ["t1", "t2", "flair"].map(str::to_owned);
+    for name in ["case_a_Gd", "case-ce", "b_post", "Gd"] {
+        for sequence in &three {
+            touch(root.path(), &[&format!("{name}/{name}_{sequence}.nii.gz")]);
+        }
+        let folder = root.path().join(name);
+        let of = |files: &CaseFiles, sequence: &str| files.sequence(sequence).unwrap().path.clone();
+        let t1 = folder.join(format!("{name}_t1.nii.gz"));
+        assert_eq!(of(&CaseFiles::in_folder(&folder, &three).unwrap(), "t1"), t1);
+        refused(&folder, &["no t1ce scan"]);
+        touch(root.path(), &[&format!("{name}/{name}_t1ce.nii.gz"), &format!("{name}/{name}_seg.nii.gz")]);
+        let all = case(&folder);
+        assert_eq!((of(&all, "t1"), of(&all, "t1ce")), (t1, folder.join(format!("{name}_t1ce.nii.gz"))));
+    }
+}
+
+#[test]
+fn an_ambiguous_t1_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    touch(root.path(), &["a_Gd/a_Gd_t1.nii.gz", "b/b_post_t1.nii.gz", "b/b_t2.nii.gz"]);
+    for (folder, name) in [("a_Gd", "a_Gd_t1.nii.gz"), ("b", "b_post_t1.nii.gz")] {
+        for sequence in ["t1", "t1ce"] {
+            let error = CaseFiles::in_folder(&root.path().join(folder), &[sequence.to_owned()]).unwrap_err();
+            let expected =
+                format!("no {sequence} scan: {name} is ambiguous, T1 before or after a contrast agent");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+    // Of a name that the folder does not share, the word is the agent.
+    touch(root.path(), &["c/c_Gd_t1.nii.gz", "c/c_t1.nii.gz"]);
+    let both = ["t1", "t1ce"].map(str::to_owned);
+    let files = CaseFiles::in_folder(&root.path().join("c"), &both).unwrap();
+    assert!(files.sequence("t1ce").unwrap().path.ends_with("c_Gd_t1.nii.gz"));
+}
