@@ -298,6 +298,20 @@ impl Frame {
         })
     }
 
+    /// Computes the share of a mask's voxels that lie outside the crop, and are not seen by the network; `None` if the mask is
+    /// empty.
+    ///
+    /// # Shapes
+    /// `mask`: `[z, y, x]` of the scan.
+    ///
+    /// # Errors
+    /// Returns [`Error::ShapeMismatch`] if `mask` is not on the scan's grid.
+    pub fn share_outside_crop(&self, mask: ArrayView3<bool>) -> Result<Option<f64>, Error> {
+        require_shape("mask on the scan's grid", self.scan.shape, mask.shape())?;
+        let (all, inside) = self.count_inside(self.turn.apply(mask));
+        Ok((all > 0).then(|| (all - inside) as f64 / all as f64))
+    }
+
     /// Views a volume on the scan's grid in the network's orientation.
     pub(crate) fn turned<'a, T>(&self, scan: ArrayView3<'a, T>) -> ArrayView3<'a, T> {
         self.turn.apply(scan)

@@ -5,9 +5,8 @@ use crate::AxisCodes;
 /// Share of the non-zero voxels that may be clipped as negative without a warning. What percentiles and windows clip is
 /// stated by them.
 pub const CLIPPED_WARNING: f64 = 0.01;
-/// Share of the brain that may lie outside the crop without a warning. The paper's crop of 128³ voxels leaves out 10 to 15 %
-/// of BraTS's brains.
-pub const BRAIN_OUTSIDE_WARNING: f64 = 0.2;
+/// Share of the brain that may lie outside the crop without a warning.
+pub const BRAIN_OUTSIDE_WARNING: f64 = 0.01;
 /// Share of the tumour that may lie outside the crop without a warning.
 pub const TUMOUR_OUTSIDE_WARNING: f64 = 0.01;
 /// Share of the corners' voxels that may differ from background without a warning.
@@ -141,11 +140,7 @@ impl Preparation {
             warnings
                 .push(format!("{share} of the brain lies outside the crop and is not seen by the network"));
         }
-        if let Some(outside) = self.tumour_outside_crop.filter(|outside| *outside > TUMOUR_OUTSIDE_WARNING) {
-            let share = percent(outside);
-            warnings
-                .push(format!("{share} of the tumour lies outside the crop and is not seen by the network"));
-        }
+        warnings.extend(self.tumour_outside_crop.and_then(tumour_outside_warning));
         if self.air_not_zero > AIR_WARNING {
             warnings.push(format!(
                 "{}: {} of the voxels in the volume's corners are not background, so that air counts as brain; use a \
@@ -186,6 +181,13 @@ impl Preparation {
         }
         warnings
     }
+}
+
+/// Warns of a tumour of which a share lies outside the crop, unless it is a small one.
+/// [`Frame::share_outside_crop`](crate::Frame::share_outside_crop) computes the share of an outline that was read on its own.
+pub fn tumour_outside_warning(share: f64) -> Option<String> {
+    let share = Some(share).filter(|share| *share > TUMOUR_OUTSIDE_WARNING).map(percent)?;
+    Some(format!("{share} of the tumour lies outside the crop and is not seen by the network"))
 }
 
 /// Formats a share as a percentage with one or two significant digits.

@@ -187,6 +187,10 @@ fn brain_and_tumour_outside_the_crop() {
     };
     assert_eq!(preparation.brain_outside_crop, outside(&scan.voxels.mapv(|v| v > 0.0)));
     assert_eq!(preparation.tumour_outside_crop, Some(outside(&labels.mapv(|v| v > 0))));
+    let frame = Study::load(&files, &preprocess).unwrap().frame;
+    let share = frame.share_outside_crop(labels.mapv(|v| v > 0).view()).unwrap();
+    assert_eq!(share, preparation.tumour_outside_crop);
+    assert_eq!(frame.share_outside_crop(labels.mapv(|_| false).view()).unwrap(), None);
     let warnings = preparation.warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     for (warning, what) in warnings.iter().zip(["brain", "tumour"]) {

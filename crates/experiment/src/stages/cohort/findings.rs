@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use relevox_volume::preparation::{
-    AIR_WARNING, BRIGHT_WARNING, CLIPPED_WARNING, GRID_WARNING_MM, OBLIQUE_WARNING, TUMOUR_OUTSIDE_WARNING,
-    percent,
+    AIR_WARNING, BRAIN_OUTSIDE_WARNING, BRIGHT_WARNING, CLIPPED_WARNING, GRID_WARNING_MM, OBLIQUE_WARNING,
+    TUMOUR_OUTSIDE_WARNING, percent,
 };
 use relevox_volume::{Orientation, Preprocess, Spacing};
 
@@ -12,8 +12,6 @@ use super::inspection::{Inspection, rounded, spacing};
 
 /// Ratio of the largest to the smallest spacing above which a scan that is not resampled counts as anisotropic.
 const ANISOTROPIC: f64 = 2.0;
-/// Share of the brain outside the crop above which a case is counted.
-const BRAIN_OUTSIDE: f64 = 0.01;
 /// Relative difference up to which two spacings count as equal.
 const SAME_SPACING: f64 = 0.01;
 /// Groups that a line names.
@@ -29,7 +27,9 @@ pub(super) fn findings(rows: &[&Inspection], preprocess: &Preprocess) -> Vec<Str
         found.resampled(),
         found.spacings(),
         found.anisotropic(),
-        found.share("of the brain lies outside the crop", BRAIN_OUTSIDE, |row| Some(row.brain_outside_crop)),
+        found.share("of the brain lies outside the crop", BRAIN_OUTSIDE_WARNING, |row| {
+            Some(row.brain_outside_crop)
+        }),
         found.share("of the tumour lies outside the crop", TUMOUR_OUTSIDE_WARNING, |row| {
             row.tumour_outside_crop
         }),
