@@ -167,8 +167,8 @@ pub enum Error {
         /// Content of the line.
         found: String,
     },
-    /// Two folders of a cohort have the same name.
-    #[error("case {case}: expected one folder, found {first} and {second}", first = first.display(), second = second.display())]
+    /// Cases of a cohort have the same name.
+    #[error("case {case}: expected one folder, found {first} and {second}{}; list the cases in a manifest (.csv), which gives each a name of its own", others_twice(*others), first = first.display(), second = second.display())]
     DuplicateCase {
         /// Identifier of the case.
         case: String,
@@ -176,6 +176,8 @@ pub enum Error {
         first: PathBuf,
         /// Another folder of the same name.
         second: PathBuf,
+        /// Number of other names that occur more than once.
+        others: usize,
     },
     /// A cohort has no usable case.
     #[error("{path}: expected a cohort (a folder of cases or a CSV manifest), found no usable case{}", no_case_summary(found, left_out), path = path.display())]
@@ -217,6 +219,15 @@ pub enum Error {
         /// Split of another of its cases.
         second: &'static str,
     },
+}
+
+/// Says how many other names occur more than once.
+fn others_twice(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => ", and 1 other name more than once".to_owned(),
+        n => format!(", and {n} other names more than once"),
+    }
 }
 
 /// Summary of a cohort without cases: the content found instead, or the reasons for which cases were left out, each with the first of

@@ -91,11 +91,10 @@ pub(super) fn assemble(search: Search, names: &SequenceNames, needs: Needs) -> R
         }));
     }
 
+    require_different_names(&candidates)?;
     let mut places: BTreeMap<String, PathBuf> = BTreeMap::new();
     for candidate in candidates {
-        if let Some(first) = places.insert(candidate.id.clone(), candidate.place.clone()) {
-            return Err(Error::DuplicateCase { case: candidate.id, first, second: candidate.place });
-        }
+        places.insert(candidate.id.clone(), candidate.place.clone());
         let Candidate { id, .. } = &candidate;
         let id = id.clone();
         match finish(candidate, &grades, needs) {
@@ -124,6 +123,25 @@ pub(super) fn assemble(search: Search, names: &SequenceNames, needs: Needs) -> R
         ));
     }
     Ok(cohort)
+}
+
+/// Requires that no two cases have the same name.
+fn require_different_names(candidates: &[Candidate]) -> Result<(), Error> {
+    let mut places: BTreeMap<&str, Vec<&PathBuf>> = BTreeMap::new();
+    for candidate in candidates {
+        places.entry(&candidate.id).or_default().push(&candidate.place);
+    }
+    places.retain(|_, places| places.len() > 1);
+    let others = places.len().saturating_sub(1);
+    match places.first_key_value().map(|(case, places)| (case, places.as_slice())) {
+        Some((case, [first, second, ..])) => Err(Error::DuplicateCase {
+            case: (*case).to_owned(),
+            first: (*first).clone(),
+            second: (*second).clone(),
+            others,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Looks up the class, if it is needed, and joins all that the case lacks.

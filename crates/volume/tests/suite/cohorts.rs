@@ -278,3 +278,19 @@ fn groups_of_a_manifest_are_final() {
     assert_eq!(derived.groups().into_keys().collect::<Vec<_>>(), ["BraTS-GLI-00001", "P"]);
     assert!(derived.notes[0].contains("P_11"), "{:?}", derived.notes);
 }
+
+#[test]
+fn names_that_occur_in_several_folders_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    for site in ["site1", "site2"] {
+        for name in ["case0", "case1", "case2"] {
+            case(root.path(), &format!("{site}/HGG/{name}"), OLD, &[]);
+        }
+    }
+    let error = open(root.path()).unwrap_err();
+    assert!(matches!(error, Error::DuplicateCase { others: 2, .. }), "{error}");
+    let message = error.to_string();
+    for part in ["case case0:", "site1/HGG/case0", "site2/HGG/case0", "2 other names", "manifest (.csv)"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
