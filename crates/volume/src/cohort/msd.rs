@@ -53,6 +53,14 @@ pub(super) struct DataSetCase {
     pub lacks: Vec<String>,
 }
 
+impl DataSetCase {
+    /// A file of the case, if each of its channels has one.
+    pub fn channel_file(&self) -> Option<&Path> {
+        let (_, file) = self.sequences.first()?;
+        (file.volume.is_none() && !self.image.is_file()).then_some(file.path.as_path())
+    }
+}
+
 /// Reads the `dataset.json` of a folder, if it has one that names channels.
 pub(super) fn read(folder: &Path) -> Result<Option<DataSet>, Error> {
     let path = folder.join(DATASET);
@@ -81,11 +89,7 @@ fn list_training(folder: &Path) -> Vec<(Vec<String>, Option<String>)> {
     let mut names = BTreeSet::new();
     for scan in scans::list(&folder.join(IMAGES)).unwrap_or_default().scans {
         let extensions = scan.name.get(scan.stem.len()..).unwrap_or_default();
-        let is_channel = |end: &str| end.len() == 4 && end.chars().all(|c| c.is_ascii_digit());
-        let case = match scan.stem.rsplit_once('_') {
-            Some((case, end)) if is_channel(end) => case,
-            _ => &scan.stem,
-        };
+        let case = channel_of(&scan.stem).map_or(scan.stem.as_str(), |(case, _)| case);
         names.insert(format!("{case}{extensions}"));
     }
     let label = |name: &String| {
@@ -93,6 +97,13 @@ fn list_training(folder: &Path) -> Vec<(Vec<String>, Option<String>)> {
         folder.join(&label).is_file().then_some(label)
     };
     names.iter().map(|name| (vec![format!("{IMAGES}/{name}")], label(name))).collect()
+}
+
+/// Divides the name of a nnU-Net file of one channel, `case_0001`, into case and channel.
+pub(super) fn channel_of(stem: &str) -> Option<(&str, usize)> {
+    let (case, end) = stem.rsplit_once('_')?;
+    let is_channel = end.len() == 4 && end.chars().all(|c| c.is_ascii_digit());
+    Some((case, end.parse().ok().filter(|_| is_channel)?))
 }
 
 fn parse(folder: &Path, text: &[u8]) -> Result<Option<DataSet>, String> {
@@ -147,6 +158,24 @@ impl DataSet {
         Ok(None)
     }
 
+    /// Returns whether an image has several volumes, one for each channel.
+    pub fn has_several_channels(&self) -> bool {
+        self.channels.len() > 1
+    }
+
+    /// Says how to give the channels of a case with one file for each, of which `file` is one.
+    pub fn channel_advice(&self, file: &Path, names: &SequenceNames) -> String {
+        let mut example = None;
+        let (name, first) = (file_name(file), names.names().next().unwrap_or("t1"));
+        if let Some((case, _)) = stem(&name).and_then(channel_of) {
+            let extensions = stem(&name).and_then(|stem| name.get(stem.len()..)).unwrap_or_default();
+            let channel = self.channels.iter().find(|(_, channel)| names.of_name(channel) == Some(0));
+            example = channel.map(|(index, _)| file.with_file_name(format!("{case}_{index:04}{extensions}")));
+        }
+        let example = example.filter(|path| path.is_file()).unwrap_or_else(|| file.to_owned());
+        format!("give each channel as --scan NAME=FILE, such as --scan {first}={}", example.display())
+    }
+
     /// The channels' names, for messages.
     pub fn channel_names(&self) -> String {
         name_list(self.channels.values().map(String::as_str))
@@ -159,7 +188,7 @@ impl DataSet {
         names: &SequenceNames,
         lacks: &mut Vec<String>,
     ) -> Vec<(String, ScanFile)> {
-        let several = self.channels.len() > 1;
+        let several = self.has_several_channels();
         let file = |index: usize| ScanFile { path: image.to_owned(), volume: several.then_some(index) };
         self.select_by(names, lacks, |index| Some(file(index)))
     }

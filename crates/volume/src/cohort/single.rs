@@ -1,18 +1,20 @@
 //! Opening single cases: the folder of one, or a 4D file.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::case::CaseFiles;
 use super::case_id::{case_id, is_subject, whole};
 use super::folder::{CaseNames, Loose, Outline};
-use super::msd::DataSet;
+use super::msd::{DataSet, channel_of};
 use super::scans::{self, Scan, file_name};
 use super::sequence_names::SequenceNames;
 use super::walk::{self, Search};
 use super::{assemble, folder};
-use crate::Error;
+use crate::{Error, nifti};
 
 const ONE_CASE: &str = "the folder of one case";
+const CASE: &str = "the folder of one case, or a 4D file with its channels";
 
 /// Where the files of a single case are.
 enum Located {
@@ -61,21 +63,35 @@ impl CaseFiles {
     ///
     /// # Errors
     /// - [`Error::Io`] or [`Error::Format`] if the `dataset.json` cannot be read.
-    /// - [`Error::Format`] if there is none: the caller can name each volume by itself, as `file.nii.gz#0`.
+    /// - [`Error::Format`] if there is none, or the file has one volume: the caller can name each sequence by itself, as
+    ///   `file.nii.gz#0` or `t1.nii.gz`; also if it is a table of cases.
     /// - [`Error::IncompleteCase`] if it does not name one of `sequences`; the message names the channels.
     pub fn in_4d_file(path: &Path, sequences: &[String]) -> Result<CaseFiles, Error> {
         let names = SequenceNames::new(sequences);
         path.metadata().map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })?;
+        let refuse = |expected, found| Err(Error::Format { path: path.to_owned(), expected, found });
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+            return refuse(CASE, "a table; a manifest of cases is given as --cohort".to_owned());
+        }
+        // The file's own error is that of reading it.
+        let is_3d = nifti::count_volumes(path).is_ok_and(|volumes| volumes == 1);
+        let first = sequences.first().map_or("t1", String::as_str);
         match DataSet::of_file(path)? {
-            Some(data_set) => Located::DataSet { data_set, path: path.to_owned() }.files(&names),
-            None => {
-                let first = sequences.first().map_or("t1", String::as_str);
-                Err(Error::Format {
-                    path: path.to_owned(),
-                    expected: "a dataset.json in its folder or above that names its channels",
-                    found: format!("none; give each channel as --scan {first}={}#0", path.display()),
-                })
+            Some(data_set) if is_3d && data_set.has_several_channels() => {
+                refuse(CASE, format!("one channel; {}", data_set.channel_advice(path, &names)))
             }
+            Some(data_set) => Located::DataSet { data_set, path: path.to_owned() }.files(&names),
+            None if is_3d => refuse(
+                CASE,
+                format!(
+                    "one volume; give each sequence as --scan NAME=FILE, such as --scan {first}={}",
+                    path.display()
+                ),
+            ),
+            None => refuse(
+                "a dataset.json in its folder or above that names its channels",
+                format!("none; give each channel as --scan {first}={}#0", path.display()),
+            ),
         }
     }
 }
@@ -98,12 +114,8 @@ fn locate(folder: &Path, sequences: &[String], names: &SequenceNames) -> Result<
         let (folder, id, scans) = (case.folder, case.id, case.scans);
         return Ok(Located::Scans { folder, id, scans, loose: search.loose });
     }
-    if let Some((example, cases)) = several(folder, &search, names) {
-        return Err(Error::Format {
-            path: folder.to_owned(),
-            expected: ONE_CASE,
-            found: format!("{cases} cases; give one of them, such as {}", example.display()),
-        });
+    if let Some(found) = several(folder, &search, names) {
+        return Err(Error::Format { path: folder.to_owned(), expected: ONE_CASE, found });
     }
     let scans: Vec<Scan> = if listing.scans.is_empty() {
         search.unknown.into_iter().next().map(|found| found.scans).unwrap_or_default()
@@ -168,25 +180,45 @@ impl Located {
     }
 }
 
-/// An example of the cases below a folder, and their number, if there are several.
-fn several(folder: &Path, search: &Search, names: &SequenceNames) -> Option<(PathBuf, usize)> {
-    let of_data_sets: Vec<PathBuf> = search
-        .data_sets
-        .iter()
-        .flat_map(|found| found.data_set.cases(names))
-        .map(|case| case.image)
-        .collect();
-    let count = search.cases.len() + of_data_sets.len();
-    let example =
-        search.cases.first().map(|case| case.folder.clone()).or_else(|| of_data_sets.into_iter().next());
-    if let Some(example) = example {
-        return Some((example, count));
+/// Describes the cases below a folder, if there are several, and says how to give one.
+fn several(folder: &Path, search: &Search, names: &SequenceNames) -> Option<String> {
+    let one_of = |cases: usize, example: &Path| {
+        format!("{cases} cases; give one of them, such as {}", example.display())
+    };
+    let of_data_sets = || search.data_sets.iter().map(|found| &found.data_set);
+    let count =
+        search.cases.len() + of_data_sets().map(|data_set| data_set.cases(names).len()).sum::<usize>();
+    if let Some(case) = search.cases.first() {
+        return Some(one_of(count, &case.folder));
+    }
+    for data_set in of_data_sets() {
+        if let Some(case) = data_set.cases(names).first() {
+            return Some(match case.channel_file() {
+                Some(file) => by_channel(count, data_set, file, names),
+                None => one_of(count, &case.image),
+            });
+        }
     }
     // The images of a data set: files of which none is named as a sequence.
-    let listing = scans::list(folder).ok()?;
-    let described = listing.scans.first().and_then(|scan| DataSet::of_file(&scan.path).ok().flatten());
-    match (listing.scans.as_slice(), described) {
-        ([first, _, ..], Some(_)) => Some((first.path.clone(), listing.scans.len())),
-        _ => None,
+    let scans = scans::list(folder).ok()?.scans;
+    let (first, data_set) =
+        scans.first().and_then(|scan| Some((scan, DataSet::of_file(&scan.path).ok()??)))?;
+    let cases: BTreeSet<&str> = scans
+        .iter()
+        .map(|scan| channel_of(&scan.stem).map_or(scan.stem.as_str(), |(case, _)| case))
+        .collect();
+    match scans.len() {
+        0 | 1 => None,
+        files if cases.len() < files && data_set.has_several_channels() => {
+            Some(by_channel(cases.len(), &data_set, &first.path, names))
+        }
+        files => Some(one_of(files, &first.path)),
     }
+}
+
+/// Describes cases with one file for each channel.
+fn by_channel(cases: usize, data_set: &DataSet, file: &Path, names: &SequenceNames) -> String {
+    let cases = if cases == 1 { "one case".to_owned() } else { format!("{cases} cases") };
+    let advice = data_set.channel_advice(file, names);
+    format!("{cases} with one file for each channel; of one case, {advice}")
 }

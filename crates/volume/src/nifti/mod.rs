@@ -27,6 +27,7 @@ mod voxel_type;
 mod write;
 
 pub(crate) use pair::files;
+pub(crate) use read::count_volumes;
 
 pub use description::{Description, Intent};
 pub use read::{read, read_from, read_label_volume, read_labels, read_labels_from, read_volume};

@@ -103,6 +103,17 @@ fn read_file<T: Voxel>(path: &Path, index: Option<usize>) -> Result<Volume<T>, E
     }
 }
 
+/// Reads the number of volumes that a file's header states.
+///
+/// # Errors
+/// Returns the errors of [`read`] about the header.
+pub(crate) fn count_volumes(path: &Path) -> Result<u64, Error> {
+    let path = Pair::of(path).and_then(|pair| pair.header()).unwrap_or_else(|| path.to_owned());
+    let (file, length) = open(&path)?;
+    let mut stream = Stream::new(&path, file, length)?;
+    Ok(Header::read(&path, &mut stream.bytes)?.volumes)
+}
+
 /// Opens a file and returns its length, if it has one.
 fn open(path: &Path) -> Result<(File, Option<u64>), Error> {
     let unreadable = |source| Error::Io { path: path.to_owned(), action: "read", source };

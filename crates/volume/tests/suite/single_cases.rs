@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use relevox_volume::{CaseFiles, Cohort, Outline};
+use ndarray::Array3;
+use relevox_volume::{CaseFiles, Cohort, Geometry, Outline, Volume, nifti};
 
 use crate::scans::{brats_sequences, touch};
 
@@ -189,4 +190,45 @@ fn an_ambiguous_t1_is_refused() {
     let both = ["t1", "t1ce"].map(str::to_owned);
     let files = CaseFiles::in_folder(&root.path().join("c"), &both).unwrap();
     assert!(files.sequence("t1ce").unwrap().path.ends_with("c_Gd_t1.nii.gz"));
+}
+
+/// nnU-Net's images: one file for each channel of a case.
+#[test]
+fn cases_with_one_file_for_each_channel() {
+    let root = tempfile::tempdir().unwrap();
+    let set = root.path().join("Dataset001");
+    let volume = Volume {
+        voxels: Array3::from_elem([2, 3, 4], 1.0_f32),
+        geometry: Geometry::axis_aligned([2, 3, 4], [1.0; 3]),
+    };
+    fs::create_dir_all(set.join("imagesTr")).unwrap();
+    for case in ["case_000", "case_001"] {
+        for channel in 0..4 {
+            nifti::write(&set.join(format!("imagesTr/{case}_{channel:04}.nii.gz")), &volume).unwrap();
+        }
+    }
+    let json =
+        r#"{"channel_names": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}, "file_ending": ".nii.gz"}"#;
+    fs::write(set.join("dataset.json"), json).unwrap();
+    let t1 = set.join("imagesTr/case_000_0001.nii.gz");
+    let advice = format!("as --scan NAME=FILE, such as --scan t1={}", t1.display());
+    for folder in [set.clone(), set.join("imagesTr")] {
+        refused(&folder, &["2 cases with one file for each channel", &advice]);
+    }
+    let file = set.join("imagesTr/case_000_0000.nii.gz");
+    let message = CaseFiles::in_4d_file(&file, &brats_sequences()).unwrap_err().to_string();
+    assert!(message.contains("found one channel") && message.contains(&advice), "{message}");
+
+    let alone = root.path().join("alone.nii.gz");
+    nifti::write(&alone, &volume).unwrap();
+    let message = CaseFiles::in_4d_file(&alone, &brats_sequences()).unwrap_err().to_string();
+    let expected = format!(
+        "found one volume; give each sequence as --scan NAME=FILE, such as --scan t1={}",
+        alone.display()
+    );
+    assert!(message.ends_with(&expected), "{message}");
+    touch(root.path(), &["cases.csv"]);
+    let message =
+        CaseFiles::in_4d_file(&root.path().join("cases.csv"), &brats_sequences()).unwrap_err().to_string();
+    assert!(message.contains("a table") && message.contains("--cohort"), "{message}");
 }
