@@ -109,7 +109,13 @@ pub(super) fn channel_of(stem: &str) -> Option<(&str, usize)> {
 fn parse(folder: &Path, text: &[u8]) -> Result<Option<DataSet>, String> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let json: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    let Some(names) = CHANNELS.iter().find_map(|key| json.get(key)) else { return Ok(None) };
+    let lists_images = json.get("training").is_some_and(Value::is_array);
+    let none = Value::Object(serde_json::Map::new());
+    let names = match CHANNELS.iter().find_map(|key| json.get(key)) {
+        Some(names) => names,
+        None if lists_images => &none,
+        None => return Ok(None),
+    };
     let mut channels = BTreeMap::new();
     let mut add = |index: Option<usize>, name: &Value| match (index, name.as_str()) {
         (Some(index), Some(name)) => {
@@ -208,6 +214,13 @@ impl DataSet {
                 .map(|(index, _)| *index)
                 .collect();
             match fitting.as_slice() {
+                [] if self.channels.is_empty() => {
+                    let [modality, channel_names] = CHANNELS;
+                    lacks.push(format!(
+                        "no {sequence} channel: expected the channels by index in {modality} or {channel_names} of {DATASET}, \
+                         found none"
+                    ));
+                }
                 [] => lacks.push(format!("no {sequence} channel ({DATASET} names {})", self.channel_names())),
                 [index] => match file(*index) {
                     Some(file) => selected.push((sequence.to_owned(), file)),

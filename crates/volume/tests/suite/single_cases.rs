@@ -232,3 +232,16 @@ fn cases_with_one_file_for_each_channel() {
         CaseFiles::in_4d_file(&root.path().join("cases.csv"), &brats_sequences()).unwrap_err().to_string();
     assert!(message.contains("a table") && message.contains("--cohort"), "{message}");
 }
+
+#[test]
+fn a_description_without_channels_names_the_key() {
+    let root = tempfile::tempdir().unwrap();
+    touch(root.path(), &["imagesTr/a.nii.gz"]);
+    fs::write(root.path().join("dataset.json"), r#"{"training": [{"image": "imagesTr/a.nii.gz"}]}"#).unwrap();
+    let image = root.path().join("imagesTr/a.nii.gz");
+    let message = CaseFiles::in_4d_file(&image, &brats_sequences()).unwrap_err().to_string();
+    assert!(
+        message.contains("no t1 channel: expected the channels by index in modality or channel_names"),
+        "{message}"
+    );
+}
