@@ -9,10 +9,11 @@ use super::scans::file_name;
 const DCM2NIIX: &str = "convert them to .nii.gz with dcm2niix";
 const SIMPLE_ITK: &str = "convert them to .nii.gz with SimpleITK";
 const NIBABEL: &str = "convert them to .nii.gz with nibabel";
+const SAVE: &str = "save their arrays as .nii.gz with nibabel, with the affine of the scan";
 const UNPACK: &str = "unpack them";
 
 /// Endings of names in lower case, what they are, and what to do.
-const FORMATS: [(&str, &str, &str); 19] = [
+const FORMATS: [(&str, &str, &str); 26] = [
     (".dcm", "DICOM files", DCM2NIIX),
     (".ima", "DICOM files", DCM2NIIX),
     ("dicomdir", "DICOM files", DCM2NIIX),
@@ -25,10 +26,17 @@ const FORMATS: [(&str, &str, &str); 19] = [
     (".mnc", "MINC files", NIBABEL),
     (".par", "Philips files", DCM2NIIX),
     (".brik", "AFNI files", NIBABEL),
+    (".tif", "TIFF images", SIMPLE_ITK),
+    (".tiff", "TIFF images", SIMPLE_ITK),
+    (".vtk", "VTK files", SIMPLE_ITK),
+    (".npy", "NumPy arrays", SAVE),
+    (".npz", "NumPy arrays", SAVE),
+    (".mat", "MATLAB files", SAVE),
     (".img", "voxels without their .hdr", "put the .hdr files next to them"),
     (".nii.zip", "compressed files", UNPACK),
     (".nii.bz2", "compressed files", UNPACK),
     (".nii.xz", "compressed files", UNPACK),
+    (".nii.zst", "compressed files", UNPACK),
     (".zip", "archives", UNPACK),
     (".tar", "archives", UNPACK),
     (".tar.gz", "archives", UNPACK),

@@ -140,10 +140,10 @@ impl Stored<'_> {
 /// Reads the header's bytes, after checks that keep its parser from allocating or nesting without bound.
 fn read_header(path: &Path, source: &mut impl Read) -> Result<Vec<u8>, Error> {
     let mut header = vec![0; PREFIX - 2];
-    let short = |_| format(path, "a file without its magic bytes".to_owned());
+    let short = |_| format(path, "a file that ends before its header".to_owned());
     source.read_exact(&mut header).map_err(short)?;
     if !header.starts_with(b"\x93NUMPY") {
-        return Err(format(path, "a file without its magic bytes".to_owned()));
+        return Err(format(path, describe(&header)));
     }
     let length = match header[6] {
         1 => usize::from(u16::from_le_bytes([header[8], header[9]])),
@@ -171,6 +171,33 @@ fn read_header(path: &Path, source: &mut impl Read) -> Result<Vec<u8>, Error> {
         return Err(format(path, format!("the header {}", text.trim())));
     }
     Ok(header)
+}
+
+/// Describes a file that does not start as an array does, by its first bytes.
+fn describe(head: &[u8]) -> String {
+    const SIGNATURES: [(&[u8], &str); 10] = [
+        (
+            b"\x1f\x8b",
+            "a gzip file, such as a scan in .nii.gz; give a scan by --scan, or save its array with numpy.save",
+        ),
+        (b"\x5c\x01\0\0", NIFTI),
+        (b"\0\0\x01\x5c", NIFTI),
+        (b"\x1c\x02\0\0", NIFTI),
+        (b"\0\0\x02\x1c", NIFTI),
+        (
+            b"PK\x03\x04",
+            "a zip archive: of PyTorch (.pt, .pth), save its tensor with numpy.save(FILE, tensor.numpy()); of NumPy, name it .npz",
+        ),
+        (b"\x80", "a pickled object; save its array with numpy.save"),
+        (b"\x89HDF", "an HDF5 file; save its array with numpy.save"),
+        (b"MATLAB ", "a MATLAB file; save its array with numpy.save"),
+        (b"NRRD", "an NRRD file; save its array with numpy.save"),
+    ];
+    const NIFTI: &str = "a NIfTI file; give a scan by --scan, or save its array with numpy.save";
+    let known = SIGNATURES.into_iter().find(|(signature, _)| head.starts_with(signature));
+    known
+        .map_or("a file without the magic bytes of .npy; save the array with numpy.save", |(_, what)| what)
+        .to_owned()
 }
 
 /// Returns whether all integers of a header are decimal and their product, which bounds the array's bytes, is small: the

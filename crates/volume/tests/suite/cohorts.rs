@@ -294,3 +294,22 @@ fn names_that_occur_in_several_folders_are_refused() {
         assert!(message.contains(part), "{message}");
     }
 }
+
+#[test]
+fn folders_of_other_formats_say_how_to_convert_them() {
+    for (file, part) in [
+        ("a.tif", "TIFF images such as a.tif; convert them to .nii.gz with SimpleITK"),
+        ("a.vtk", "VTK files such as a.vtk; convert them to .nii.gz with SimpleITK"),
+        ("a.npy", "NumPy arrays such as a.npy; save their arrays as .nii.gz with nibabel, with the affine"),
+        ("a.npz", "save their arrays as .nii.gz with nibabel"),
+        ("a.mat", "MATLAB files such as a.mat; save their arrays"),
+        ("a.nii.zst", "compressed files such as a.nii.zst; unpack them"),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        touch(root.path(), &[&format!("x/{file}")]);
+        for folder in [root.path().to_owned(), root.path().join("x")] {
+            let message = open(&folder).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

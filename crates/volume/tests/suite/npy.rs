@@ -73,6 +73,22 @@ fn what_is_no_array_of_numbers_is_refused() {
     assert!(matches!(text, Error::Format { .. }), "{text}");
 }
 
+#[test]
+fn other_formats_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (start, part) in [
+        (&b"\x1f\x8b"[..], "a gzip file, such as a scan in .nii.gz; give a scan by --scan"),
+        (b"\x5c\x01\0\0", "a NIfTI file; give a scan by --scan"),
+        (b"PK\x03\x04", "numpy.save(FILE, tensor.numpy())"),
+        (b"\x80\x02", "a pickled object; save its array with numpy.save"),
+        (b"plain", "a file without the magic bytes of .npy; save the array with numpy.save"),
+    ] {
+        let file = written(folder.path(), "a.npy", &[start, &[b' '; 40]].concat());
+        let error = file.read().unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
 /// Writes bytes under a name in a new folder.
 fn written(folder: &Path, name: &str, bytes: &[u8]) -> ArrayFile {
     let path = folder.join(name);
