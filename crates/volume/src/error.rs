@@ -54,12 +54,12 @@ pub enum Error {
         found: String,
     },
     /// A compressed file is not a gzip stream, or fails its checksum.
-    #[error("{path}: expected an intact gzip stream, found a damaged one: {source}", path = path.display())]
+    #[error("{path}: expected an intact gzip stream, found a damaged one: {reason}", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The decoder's error.
-        source: io::Error,
+        /// The decoder's error, which the message includes.
+        reason: io::Error,
     },
     /// A label volume holds a value other than a whole number from 0 to 2³² − 1.
     #[error("{path}: expected whole labels of at least 0, found {found} at voxel z {}, y {}, x {}", index_zyx[0], index_zyx[1], index_zyx[2], path = path.display())]
@@ -144,11 +144,11 @@ pub enum Error {
         found: String,
     },
     /// A name that is not in its table.
-    #[error("{what}: expected one of {expected}, found {found}")]
+    #[error("{what}: expected one of {}, found {found}", expected.trim_start_matches("one of "))]
     UnknownName {
         /// What the name selects.
         what: &'static str,
-        /// Known names.
+        /// Known names, with or without `one of` before them.
         expected: String,
         /// The unknown name.
         found: String,

@@ -99,7 +99,10 @@ impl Preparation {
             (Some(stored), None) => format!("stored {stored}"),
             (None, _) => "orientation not stated in the header, taken as stored".to_owned(),
         });
-        parts.extend(self.stored_otherwise.iter().map(|(name, codes)| format!("{name} turned from {codes}")));
+        parts.extend(self.stored_otherwise.iter().map(|(name, codes)| match self.turned_to {
+            Some(to) if to == *codes => format!("{name} stored {codes}"),
+            _ => format!("{name} turned from {codes}"),
+        }));
         let [x, y, z] = self.stored_spacing_mm.map(rounded);
         let spacing = format!("{x} x {y} x {z} mm (x, y, z)");
         parts.push(match self.resampled_to_mm {

@@ -107,7 +107,12 @@ impl Output {
     pub fn index(&self, requested: Option<&OutputTarget>, outputs: usize) -> Result<Option<usize>, Error> {
         if self.kind == OutputKind::Logit && outputs != 1 {
             let expected = format!("`sigmoid`, `softmax` or `value` for a network of {outputs} outputs");
-            return Err(invalid("output.kind", &expected, "`logit`".to_owned()));
+            let found = if *self == Self::default() {
+                "`logit`, the default; state the kind, such as output = \"softmax\" in the contract or --output softmax"
+            } else {
+                "`logit`"
+            };
+            return Err(invalid("output.kind", &expected, found.to_owned()));
         }
         if self.kind == OutputKind::Softmax && outputs < 2 {
             return Err(invalid(
@@ -188,7 +193,15 @@ mod tests {
 
     #[test]
     fn outputs_that_do_not_fit_the_network_are_refused() {
-        assert!(output(OutputKind::Logit, &[], None).index(None, 2).is_err());
+        let unstated = output(OutputKind::Logit, &[], None).index(None, 2).unwrap_err().to_string();
+        assert!(
+            unstated.ends_with(
+                "found `logit`, the default; state the kind, such as output = \"softmax\" in the contract or --output softmax"
+            ),
+            "{unstated}"
+        );
+        let stated = output(OutputKind::Logit, &["a", "b"], None).index(None, 2).unwrap_err().to_string();
+        assert!(stated.ends_with("found `logit`"), "{stated}");
         assert!(output(OutputKind::Softmax, &[], None).index(None, 1).is_err());
         assert!(output(OutputKind::Softmax, &["a", "b", "c"], None).index(None, 2).is_err());
         assert!(output(OutputKind::Logit, &["a", "b", "c"], None).check().is_err());

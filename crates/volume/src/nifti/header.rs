@@ -110,7 +110,7 @@ fn read_head(path: &Path, bytes: &mut impl Read, length: usize, head: &mut Vec<u
         },
         // The decoder's own errors; all others come from the source.
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            Error::Damaged { path: path.to_owned(), source }
+            Error::Damaged { path: path.to_owned(), reason: source }
         }
         _ => Error::Io { path: path.to_owned(), action: "read", source },
     })

@@ -283,7 +283,7 @@ fn read_voxels<T: Voxel>(
         if header.offset_assumed { 0 } else { LARGEST_PADDING_BYTES.min(header.slice_bytes() - 1) };
     // The decoder verifies the checksum when it reaches the end.
     if !ends_with_zeros(&mut bytes, largest_padding)
-        .map_err(|source| Error::Damaged { path: path.to_owned(), source })?
+        .map_err(|reason| Error::Damaged { path: path.to_owned(), reason })?
     {
         let expected_bytes = header.voxel_offset.saturating_add(expected_bytes);
         let found = match length {

@@ -146,7 +146,8 @@ fn files_of_a_case_may_be_stored_in_different_orientations() {
             let first = files.sequence("s0").unwrap().read().unwrap().geometry;
             assert_eq!(study.frame.scan(), &first);
             let summary = study.preparation.summary();
-            assert!(summary.contains(&format!("s1 turned from {}", codes[1])), "{summary}");
+            let verb = if codes[1] == "LPS" { "stored" } else { "turned from" };
+            assert!(summary.contains(&format!("s1 {verb} {}", codes[1])), "{summary}");
         }
     }
     // Without an orientation to turn to, the stored grids are compared.
