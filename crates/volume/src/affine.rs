@@ -65,6 +65,11 @@ impl Orientation {
         self.sform_code > 0 || self.qform_code > 0
     }
 
+    /// The rows of sform and qform, if both are set.
+    pub(crate) fn both(&self) -> Option<(Rows, Rows)> {
+        (self.sform_code > 0 && self.qform_code > 0).then(|| (self.sform_rows(), self.qform_rows()))
+    }
+
     /// This orientation with a transform that is set but unusable (its axes do not span space, or are not finite)
     /// read as not set. `None` if no transform that is set is usable, or if none is set and the spacing is unusable.
     pub(crate) fn usable(&self) -> Option<Self> {

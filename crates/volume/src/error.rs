@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::LeftOut;
+use crate::{LeftOut, ScanFile};
 
 /// An error of reading, preparing or writing scans and cohorts.
 ///
@@ -124,6 +124,20 @@ pub enum Error {
         sequence: String,
         /// Sequences of the case.
         found: Vec<String>,
+    },
+    /// Two sequences of a case have the same file.
+    #[error(
+        "case {case}: expected a file of its own for each sequence, found {file} for {first} and {second}"
+    )]
+    SameFile {
+        /// Identifier of the case.
+        case: String,
+        /// The file, and its volume if it has several.
+        file: ScanFile,
+        /// One of the sequences.
+        first: String,
+        /// The other sequence.
+        second: String,
     },
     /// The folder of a case does not have exactly one file of each sequence.
     #[error("{path}: expected one file of each sequence, found {found}", path = path.display())]

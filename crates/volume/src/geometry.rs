@@ -62,6 +62,14 @@ impl Geometry {
         self.orientation().is_known()
     }
 
+    /// Returns the directions of the axes by the sform, which is used, and by the qform, if the header states both and they
+    /// differ.
+    pub fn disagreement(&self) -> Option<(AxisCodes, AxisCodes)> {
+        let (sform, qform) = self.orientation().both()?;
+        let [sform, qform] = [sform, qform].map(|rows| AxisCodes::of(&rows));
+        (sform != qform).then_some((sform, qform))
+    }
+
     /// Returns the largest angle between a stored axis and the patient's axis that its code names, in degrees.
     pub fn obliqueness_degrees(&self) -> f64 {
         let (lengths, named) = (column_lengths(&self.world_from_voxel), self.axis_codes().world_axes());

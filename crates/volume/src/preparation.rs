@@ -51,6 +51,8 @@ pub struct Preparation {
     pub grid_distance_mm: f64,
     /// Sequences whose axes are stored in other directions than the first's, with these directions.
     pub(crate) stored_otherwise: Vec<(String, AxisCodes)>,
+    /// Sequences whose sform and qform name other directions of the axes, with both.
+    pub(crate) disagreeing: Vec<(String, AxisCodes, AxisCodes)>,
     /// Whether the settings name an orientation.
     pub(crate) oriented: bool,
     /// Share of the non-zero voxels that were clipped as negative, of the sequence with the largest.
@@ -85,6 +87,7 @@ impl Preparation {
             nan_background: 0.0,
             grid_distance_mm: 0.0,
             stored_otherwise: Vec::new(),
+            disagreeing: Vec::new(),
             oriented: false,
             clipped_by_limits: 0.0,
             names: Names::default(),
@@ -157,6 +160,15 @@ impl Preparation {
                 "{}: 99.9 % of the brain lies below {bright:.3} after min-max scaling, because a few voxels are far \
                  brighter; consider percentile scaling if the network was trained with it",
                 self.names.bright
+            ));
+        }
+        if let Some((name, sform, qform)) = self.disagreeing.first().filter(|_| self.oriented) {
+            let others = match self.disagreeing.len() - 1 {
+                0 => String::new(),
+                n => format!(" (and {n} more)"),
+            };
+            warnings.push(format!(
+                "{name}{others}: sform and qform disagree about the orientation ({sform} and {qform}); the sform is used"
             ));
         }
         if self.oriented && self.oblique_degrees > OBLIQUE_WARNING {

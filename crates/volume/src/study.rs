@@ -50,6 +50,7 @@ impl Study {
     /// Every error names the case or the file, so that the caller can leave the case out or report it:
     ///
     /// - [`Error::MissingSequence`] if the case has no file for a sequence of the settings.
+    /// - [`Error::SameFile`] if two sequences have the same file.
     /// - The errors of [`ScanFile::read`] and [`ScanFile::read_labels`] if a file cannot be read.
     /// - [`Error::NonFinite`] or [`Error::Constant`] if the intensities of a sequence cannot be scaled, and
     ///   [`Error::InvalidSetting`] if the settings' percentiles, window or standard deviation leave no difference between them.
@@ -68,6 +69,7 @@ impl Study {
                 })
             })
             .collect::<Result<Vec<&ScanFile>, _>>()?;
+        files.require_different_files()?;
         // Of several errors, the first in channel order is returned, independent of the threads.
         let scans: Vec<Result<_, Error>> = paths.par_iter().map(|file| read(&files.id, file)).collect();
         let scans = scans.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -273,11 +275,16 @@ fn prepared(frame: &Frame, sequences: &[Sequence], preprocess: &ValidPreprocess)
     let [dz, dy, dx] = scan.spacing_mm;
     let stored_codes = scan.has_orientation().then(|| scan.axis_codes());
     let clipped = sequences.iter().map(|sequence| sequence.findings.clipped).fold(0.0, f64::max);
+    let disagreeing = sequences.iter().zip(names).filter_map(|(sequence, name)| {
+        let (sform, qform) = sequence.frame.scan().disagreement()?;
+        Some((name.clone(), sform, qform))
+    });
     let stored_otherwise = sequences.iter().zip(names).filter_map(|(sequence, name)| {
         let codes = sequence.frame.scan().axis_codes();
         (codes != scan.axis_codes()).then(|| (name.clone(), codes))
     });
     Preparation {
+        disagreeing: disagreeing.collect(),
         stored_otherwise: stored_otherwise.collect(),
         oriented: preprocess.orientation() != Orientation::Stored,
         clipped_by_limits,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::split::Split;
-use crate::ScanFile;
+use crate::{Error, ScanFile};
 
 /// The files of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,21 @@ impl CaseFiles {
     /// File of a sequence.
     pub fn sequence(&self, name: &str) -> Option<&ScanFile> {
         self.sequences.iter().find(|(sequence, _)| sequence == name).map(|(_, file)| file)
+    }
+
+    /// Requires that no two sequences have the same file, or volume of a file.
+    ///
+    /// # Errors
+    /// Returns [`Error::SameFile`] with the first such pair.
+    pub fn require_different_files(&self) -> Result<(), Error> {
+        for (index, (second, file)) in self.sequences.iter().enumerate() {
+            let earlier = self.sequences.iter().take(index).find(|(_, other)| other == file);
+            if let Some((first, _)) = earlier {
+                let (case, file) = (self.id.clone(), file.clone());
+                return Err(Error::SameFile { case, file, first: first.clone(), second: second.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// All files: the sequences in order, then the segmentation.

@@ -1,16 +1,18 @@
 //! Opening cohorts.
 
+use std::collections::HashMap;
 use std::path::Path;
 
+use super::case::CohortCase;
 use super::case_id::{is_subject, whole};
 use super::list::{Cohort, ScanList};
 use super::msd::DataSet;
 use super::needs::Needs;
-use super::scans::file_name;
+use super::scans::{file_name, name_list};
 use super::sequence_names::SequenceNames;
 use super::walk::{self, Search};
 use super::{assemble, manifest, patients};
-use crate::Error;
+use crate::{Error, ScanFile};
 
 /// Name of the manifest in a cohort's folder.
 const MANIFEST: &str = "cohort.csv";
@@ -72,6 +74,7 @@ impl Cohort {
             cohort.notes.extend(patients::group_pairs(&mut cohort.cases));
             cohort.notes.extend(patients::suspected(&cohort.cases));
         }
+        cohort.notes.extend(same_files(&cohort.cases));
         Ok(cohort)
     }
 }
@@ -86,6 +89,27 @@ impl ScanList {
         let Cohort { cases, left_out, .. } = Cohort::open_with(path, sequences, Needs::Nothing)?;
         Ok(Self { cases: cases.into_iter().map(|case| (case.files, case.group)).collect(), left_out })
     }
+}
+
+/// Describes cases that list the same files under different names.
+fn same_files(cases: &[CohortCase]) -> Option<String> {
+    let mut by_files: HashMap<Vec<&ScanFile>, Vec<&str>> = HashMap::new();
+    for case in cases {
+        by_files
+            .entry(case.files.sequences.iter().map(|(_, file)| file).collect())
+            .or_default()
+            .push(case.id());
+    }
+    let mut repeated: Vec<Vec<&str>> = by_files.into_values().filter(|ids| ids.len() > 1).collect();
+    repeated.sort();
+    let first = name_list(repeated.first()?.iter().copied());
+    let more = match repeated.len() - 1 {
+        0 => String::new(),
+        n => format!(", and {n} more of such groups"),
+    };
+    Some(format!(
+        "cases {first} have the same scans{more}; they count as different cases and may be divided between splits"
+    ))
 }
 
 /// Replaces control characters, which names and cells of tables can hold.

@@ -273,7 +273,9 @@ fn groups_of_a_manifest_are_final() {
     let rows = "BraTS-GLI-00001-000,1,s.nii.gz,s.nii.gz,\nBraTS-GLI-00001-001,1,s.nii.gz,s.nii.gz,\n\
                 P_11,1,s.nii.gz,s.nii.gz,\nP_21,1,s.nii.gz,s.nii.gz,\n";
     let given = open_manifest(&format!("case,label,t1,flair,group\n{rows}"));
-    assert_eq!((given.groups().len(), given.notes.len()), (4, 0));
+    assert_eq!((given.groups().len(), given.notes.len()), (4, 1));
+    let repeated = "cases BraTS-GLI-00001-000, BraTS-GLI-00001-001, P_11 and P_21 have the same scans;";
+    assert!(given.notes[0].starts_with(repeated), "{:?}", given.notes);
     let derived = open_manifest(&format!("case,label,t1,flair,seg\n{rows}"));
     assert_eq!(derived.groups().into_keys().collect::<Vec<_>>(), ["BraTS-GLI-00001", "P"]);
     assert!(derived.notes[0].contains("P_11"), "{:?}", derived.notes);

@@ -189,3 +189,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_file_for_two_sequences_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = write_case(folder.path(), &[usable(), usable()], None);
+    Study::load(&files, &preprocess(2, SHAPE, 1)).unwrap();
+    files.sequences[1].1 = files.sequences[0].1.clone();
+    let error = Study::load(&files, &preprocess(2, SHAPE, 1)).unwrap_err();
+    assert!(matches!(error, Error::SameFile { .. }), "{error}");
+    assert!(error.to_string().ends_with("0.nii.gz for s0 and s1"), "{error}");
+}

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use relevox_volume::phantom::{PhantomConfig, generate};
 use relevox_volume::{
-    BrainMask, Geometry, Intensity, Orientation, PercentileOver, Preparation, Preprocess, Spacing, Study,
-    Volume, ZScoreOver,
+    BrainMask, CaseFiles, Geometry, Intensity, Orientation, PercentileOver, Preparation, Preprocess, Spacing,
+    Study, Volume, ZScoreOver, nifti,
 };
 
 use crate::scans::{settings, write_case};
@@ -370,4 +370,23 @@ proptest! {
         prop_assert!(study.image.iter().all(|v| (0.0..=1.0).contains(v)));
         prop_assert!(study.image.iter().zip(&study.brain).all(|(v, brain)| *brain || *v == 0.0));
     }
+}
+
+#[test]
+fn an_sform_and_a_qform_of_other_orientations() {
+    const QUATERN_D: usize = 264;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.nii");
+    nifti::write(&path, &head()).unwrap();
+    let load = |settings: Preprocess| {
+        let sequences = vec![("s0".to_owned(), path.clone().into())];
+        let files = CaseFiles { id: "a".to_owned(), sequences, segmentation: None };
+        Study::load(&files, &settings.check().unwrap()).unwrap().preparation
+    };
+    assert_eq!(load(whole()).warnings(), [""; 0]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[QUATERN_D..QUATERN_D + 4].copy_from_slice(&0.0_f32.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    warns(&load(whole()), &["s0", "disagree about the orientation (LPS and RAS); the sform is used"]);
+    assert_eq!(load(Preprocess { orientation: Orientation::Stored, ..whole() }).warnings(), [""; 0]);
 }

@@ -226,8 +226,10 @@ mod tests {
             relevox_volume::nifti::write(&scan, &volume).unwrap();
         };
         write(0.0);
-        let cases = [case("a", &scan)];
-        let config = Layers { set: vec!["preprocess.crop=[8, 8, 8]".to_owned()], ..Layers::default() };
+        let mut cases = [case("a", &scan)];
+        cases[0].files.sequences.truncate(1);
+        let set = ["preprocess.crop=[8, 8, 8]", "preprocess.sequences=[\"t1\"]"].map(str::to_owned);
+        let config = Layers { set: set.into(), ..Layers::default() };
         let config = config.resolve().unwrap().config;
         let hashed = || {
             let mut inspector = Inspector::new(&config, folder.path(), &cases);
