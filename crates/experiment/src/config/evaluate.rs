@@ -4,7 +4,7 @@ use relevox_eval::LabelFree;
 use relevox_report::tables::{Method, MethodKind};
 use serde::{Deserialize, Serialize};
 
-use super::values::{distinct, non_empty, one_of, within};
+use super::values::{distinct, non_empty, one_of, sequence, within};
 
 /// Allowed values of `evaluate.fills`.
 pub(super) fn fills() -> Vec<Method> {
@@ -56,7 +56,7 @@ impl EvaluateConfig {
         within("evaluate.bootstrap", self.bootstrap, 100..=1_000_000)?;
         within("evaluate.random_repeats", self.random_repeats, 1..=10_000)?;
         if !self.intensity.is_empty() {
-            one_of("evaluate.intensity", &self.intensity.as_str(), sequences)?;
+            sequence("evaluate.intensity", &self.intensity, sequences)?;
         }
         within("evaluate.island", self.island, 0.0..=1.0)?;
         within("evaluate.ranks", self.ranks, 1..=50)?;

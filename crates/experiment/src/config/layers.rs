@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::experiment::{Config, ValidConfig};
 use super::keys::{flatten, is_text, nearest, set};
 use super::profiles::Profile;
+use super::sequences;
 use crate::failure::invalid_input;
 
 /// A layer: TOML text and the name used for it in messages.
@@ -48,8 +49,10 @@ pub struct Layers {
 pub struct Resolved {
     /// Merged and validated configuration.
     pub config: ValidConfig,
-    /// Dotted keys set by `--set`, `--seed` and `--cohort`.
+    /// Dotted keys set by `--set`, `--seed` and `--cohort`, and those that follow `preprocess.sequences` if it is one of them.
     pub set_keys: BTreeSet<String>,
+    /// Describes the keys that follow `preprocess.sequences`, if any had to be changed.
+    pub followed: Option<String>,
 }
 
 impl Source {
@@ -95,7 +98,8 @@ impl Source {
 }
 
 impl Layers {
-    /// Merges the layers and validates the result.
+    /// Merges the layers and validates the result. Keys that name sequences, and are set by the base only, follow
+    /// `preprocess.sequences`.
     ///
     /// # Errors
     /// Returns an [`InputError`](crate::failure::InputError) for invalid TOML, an unknown key (with the closest known
@@ -113,6 +117,10 @@ impl Layers {
                 set(&mut table, &key, value);
             }
         }
+        let of_file: BTreeSet<String> = match &self.file {
+            Some(file) => flatten(&file.table()?).into_keys().collect(),
+            None => BTreeSet::new(),
+        };
         let mut set_keys = BTreeSet::new();
         for pair in &self.set {
             let Some((key, value)) = pair.split_once('=') else {
@@ -141,9 +149,13 @@ impl Layers {
             set(&mut table, "cohort.source", Value::String(path.to_owned()));
             set_keys.insert("cohort.source".into());
         }
+        let changed = sequences::follow(&mut table, |key| set_keys.contains(key) || of_file.contains(key));
+        if set_keys.contains("preprocess.sequences") {
+            set_keys.extend(changed.iter().map(|(key, _)| (*key).to_owned()));
+        }
         let config: Config =
             table.try_into().map_err(|error: toml::de::Error| invalid_input(format!("config: {error}")))?;
-        Ok(Resolved { config: config.check()?, set_keys })
+        Ok(Resolved { config: config.check()?, set_keys, followed: sequences::describe(&changed) })
     }
 }
 
@@ -190,11 +202,50 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_every_profile_follow_the_sequences() {
+        let all = ["\"t1\", \"flair\"", "\"t1\"", "\"adc\", \"dwi\""];
+        for (profile, sequences) in Profile::ALL.into_iter().flat_map(|p| all.map(|sequences| (p, sequences)))
+        {
+            let base = Some(Source::profile(profile));
+            let set = vec![format!("preprocess.sequences=[{sequences}]")];
+            let layers = Layers { base, set, ..Layers::default() };
+            let Resolved { config, set_keys, followed } = layers.resolve().unwrap();
+            let known = &config.preprocess.sequences;
+            assert!(known.contains(&config.regions.sequence), "{}", profile.name());
+            assert!(config.pool.partitions.iter().all(|partition| known.contains(&partition.sequence)));
+            assert!(config.grid_sequences().iter().all(|sequence| known.contains(sequence)));
+            assert!(followed.unwrap().starts_with("config: changed to sequences of preprocess.sequences: "));
+            assert!(set_keys.len() > 1, "{set_keys:?}");
+            // A run folder with this configuration needs no change.
+            let stored = Source { name: "run.toml".into(), text: config.to_toml().unwrap() };
+            let again = Layers { base: Some(stored), ..Layers::default() }.resolve().unwrap();
+            assert_eq!((again.config, again.followed), (config, None));
+        }
+    }
+
+    #[test]
+    fn a_users_key_does_not_follow_the_sequences() {
+        let sequences = "preprocess.sequences=[\"t1\", \"flair\"]";
+        for (key, value) in [
+            ("pool.partitions", "[{sequence=\"t2\",count=30}]"),
+            ("grid.sequences", "[\"t2\"]"),
+            ("evaluate.intensity", "t2"),
+        ] {
+            let set = format!("{key}={value}");
+            let expected = format!("config: {key}: expected one of t1, flair, found t2; set {key}");
+            refuses(&with_set(&[sequences, &set]), &[&expected, "preprocess.sequences"]);
+        }
+        let text = "[grid]\nsequences = [\"t2\"]".to_owned();
+        let file = Some(Source { name: "mine.toml".into(), text });
+        refuses(&Layers { file, ..with_set(&[sequences]) }, &["config: grid.sequences: "]);
+    }
+
+    #[test]
     fn later_layers_override_earlier_ones() {
         let file = Source { name: "mine.toml".into(), text: "seed = 5\n[classifier]\nepochs = 7".into() };
         let layers =
             Layers { file: Some(file), ..with_set(&["classifier.epochs=9", "classifier.batch = 3"]) };
-        let Resolved { config, set_keys } = layers.resolve().unwrap();
+        let Resolved { config, set_keys, .. } = layers.resolve().unwrap();
         assert_eq!((config.seed, config.classifier.epochs, config.classifier.batch), (5, 9, 3));
         assert_eq!(Vec::from_iter(set_keys), ["classifier.batch", "classifier.epochs"]);
         let seeded = Layers { seed: Some(8), ..layers };

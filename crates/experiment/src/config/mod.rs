@@ -16,6 +16,7 @@ mod partitions;
 mod pool;
 mod positive_weight;
 mod profiles;
+mod sequences;
 mod values;
 
 pub use cohort::{CohortConfig, PHANTOM};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use slic3d::Slic;
 
 use super::evaluate::constant_fills;
-use super::values::{distinct, non_empty, one_of, section, within};
+use super::values::{distinct, non_empty, one_of, section, sequence, within};
 
 /// Selection of the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ pub struct GridConfig {
 impl RegionsConfig {
     pub(super) fn check(&self, sequences: &[&str], voxels: usize) -> anyhow::Result<()> {
         if self.select == Select::Fixed {
-            one_of("regions.sequence", &self.sequence.as_str(), sequences)?;
+            sequence("regions.sequence", &self.sequence, sequences)?;
         }
         within("regions.count", self.count, 1..=voxels)?;
         section("regions", self.slic(self.count, self.compactness).check())?;
@@ -82,8 +82,8 @@ impl GridConfig {
         sequences: &[&str],
         voxels: usize,
     ) -> anyhow::Result<()> {
-        for sequence in &self.sequences {
-            one_of("grid.sequences", &sequence.as_str(), sequences)?;
+        for name in &self.sequences {
+            sequence("grid.sequences", name, sequences)?;
         }
         distinct("grid.sequences", &self.sequences)?;
         non_empty("grid.counts", !self.counts.is_empty(), "at least one number of regions")?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::evaluate::EvaluateConfig;
 use super::explainers::{DiffuseConfig, setting};
 use super::partitions::RegionsConfig;
-use super::values::{distinct, one_of, section, within};
+use super::values::{distinct, one_of, section, sequence, within};
 use crate::failure::invalid_input;
 
 /// Allowed values of `pool.methods`.
@@ -77,7 +77,7 @@ impl PoolConfig {
         // Without methods the partitions are not used, and may be of sequences that the cohort lacks.
         let used = if self.methods.is_empty() { &[][..] } else { &self.partitions };
         for (index, partition) in used.iter().enumerate() {
-            one_of("pool.partitions", &partition.sequence.as_str(), sequences)?;
+            sequence("pool.partitions", &partition.sequence, sequences)?;
             within("pool.partitions", partition.count, 1..=voxels)?;
             section("pool", regions.slic(partition.count, regions.compactness).check())?;
             if self.partitions[..index].contains(partition) {

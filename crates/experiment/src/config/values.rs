@@ -33,6 +33,13 @@ pub fn one_of<T: PartialEq + Display>(key: &str, value: &T, allowed: &[T]) -> an
     Err(invalid_input(format!("config: {key}: expected one of {}, found {value}", names.join(", "))))
 }
 
+/// Requires a sequence of the preprocessing.
+pub fn sequence(key: &str, value: &str, sequences: &[&str]) -> anyhow::Result<()> {
+    one_of(key, &value, sequences).map_err(|error| {
+        invalid_input(format!("{error}; set {key} to sequences of preprocess.sequences, or add it there"))
+    })
+}
+
 /// Requires a list without duplicates.
 pub fn distinct<T: PartialEq + Display>(key: &str, values: &[T]) -> anyhow::Result<()> {
     match values.iter().enumerate().find(|(index, value)| values[..*index].contains(value)) {

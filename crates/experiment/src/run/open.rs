@@ -77,7 +77,8 @@ impl RunSpec {
         if layers.base.is_none() && layers.file.is_none() {
             layers.base.clone_from(&stored);
         }
-        let Resolved { config, set_keys } = layers.resolve()?;
+        let Resolved { config, set_keys, followed } = layers.resolve()?;
+        followed.iter().for_each(print_status);
         if let (Some(stored), OpenMode::Resume) = (stored, mode) {
             let stored = Layers { base: Some(stored), ..Layers::default() }.resolve()?.config;
             refuse_unset_differences(&root, &stored, &config, &set_keys)?;
