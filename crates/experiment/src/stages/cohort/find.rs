@@ -1,5 +1,6 @@
 //! Finding, drawing and splitting of the cases.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -154,7 +155,8 @@ fn require_enough(
     let (source, without) = (source.display(), without(left_out));
     if found < needed {
         return Err(invalid_input(format!(
-            "{source}: expected at least {needed} usable cases, found {found}{without}"
+            "{source}: expected at least {needed} usable cases, found {found}{}; cohort.min_cases sets the minimum",
+            without_all(left_out)
         )));
     }
     for label in [true, false] {
@@ -175,19 +177,66 @@ fn check_splits(cases: &[CohortCase], left_out: &[LeftOut]) -> anyhow::Result<()
             [false, true].map(|label| of_split().filter(|case| case.label == label).count());
         if positive + negative == 0 || (split == Split::Train && positive.min(negative) == 0) {
             let expected = if split == Split::Train { "cases of both classes" } else { "at least one case" };
+            let patients = cases.iter().map(|case| &case.group).collect::<BTreeSet<_>>().len();
             return Err(invalid_input(format!(
-                "the {split} split: expected {expected}, found {positive} positive and {negative} negative{}",
-                without(left_out)
+                "the {split} split: expected {expected}, found {positive} positive and {negative} negative{}; the cohort's {} \
+                 cases are of {}, each in one split: cohort.train, cohort.validation and cohort.test (or cohort.folds) set \
+                 the sizes, a manifest's columns group and split the patients and their splits",
+                without(left_out),
+                cases.len(),
+                if patients == 1 { "1 patient".to_owned() } else { format!("{patients} patients") }
             )));
         }
     }
     Ok(())
 }
 
-/// Describes the cases left out, for a message about too few of the others.
+/// Describes some of the cases left out, for a message about too few of the others.
 fn without(left_out: &[LeftOut]) -> String {
+    without_first(left_out, NAMED)
+}
+
+/// Describes all cases left out.
+fn without_all(left_out: &[LeftOut]) -> String {
+    without_first(left_out, left_out.len())
+}
+
+fn without_first(left_out: &[LeftOut], most: usize) -> String {
     match left_out.len() {
         0 => String::new(),
-        count => format!(" ({count} left out: {})", left_out_summary(left_out, NAMED)),
+        count => format!(" ({count} left out: {})", left_out_summary(left_out, most)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relevox_volume::CaseFiles;
+
+    use super::*;
+    use crate::config::Layers;
+
+    fn case(id: &str, group: &str, label: bool, split: Option<Split>) -> CohortCase {
+        let files = CaseFiles { id: id.to_owned(), sequences: Vec::new(), segmentation: None };
+        CohortCase { files, group: group.to_owned(), label, split }
+    }
+
+    #[test]
+    fn too_few_cases_are_refused_with_the_key_and_all_reasons() {
+        let config = Layers::default().resolve().unwrap().config;
+        let left_out: Vec<LeftOut> =
+            (0..9).map(|i| LeftOut { case: format!("c{i}"), reason: format!("reason {i}") }).collect();
+        let cases = [case("a", "a", true, None)];
+        let error = require_enough(&config, &cases, &left_out, Path::new("data")).unwrap_err().to_string();
+        assert!(error.contains("c8: reason 8") && error.contains("cohort.min_cases sets"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_split_says_how_many_patients_there_are() {
+        let train = Some(Split::Train);
+        let cases = [case("a", "p", true, train), case("b", "p", true, train), case("c", "q", false, train)];
+        let error = check_splits(&cases, &[]).unwrap_err().to_string();
+        for part in ["the validation split", "3 cases are of 2 patients", "cohort.validation", "group"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 }
