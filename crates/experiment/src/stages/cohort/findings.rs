@@ -6,7 +6,7 @@ use relevox_volume::preparation::{
     AIR_WARNING, BRAIN_OUTSIDE_WARNING, BRIGHT_WARNING, CLIPPED_WARNING, GRID_WARNING_MM, OBLIQUE_WARNING,
     TUMOUR_OUTSIDE_WARNING, percent,
 };
-use relevox_volume::{Orientation, Preprocess, Spacing};
+use relevox_volume::{Orientation, Preprocess, Spacing, Split};
 
 use super::inspection::{Inspection, rounded, spacing};
 
@@ -41,6 +41,29 @@ pub(super) fn findings(rows: &[&Inspection], preprocess: &Preprocess) -> Vec<Str
         found.grids(),
     ];
     lines.into_iter().flatten().collect()
+}
+
+/// Counts the segmented cases that have no tumour on the network's grid, by split. They are left out of Dice.
+pub(super) fn empty_segmentations<'a>(
+    segmented: impl Iterator<Item = (Split, &'a Inspection)>,
+) -> Option<String> {
+    let mut counts: BTreeMap<Split, (usize, usize)> = BTreeMap::new();
+    for (split, row) in segmented {
+        let (empty, all) = counts.entry(split).or_default();
+        *empty += usize::from(row.tumour_voxels == 0);
+        *all += 1;
+    }
+    let named: Vec<String> = counts
+        .into_iter()
+        .filter(|(_, (empty, _))| *empty > 0)
+        .map(|(split, (empty, all))| format!("{empty} of {all} segmented {split} cases"))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "the segmentation has no tumour inside the crop in {}, which Dice leaves out",
+            named.join(" and ")
+        )
+    })
 }
 
 struct Findings<'a> {
@@ -294,6 +317,17 @@ mod tests {
         let preprocess = Preprocess { orientation: Orientation::Stored, ..Preprocess::default() };
         let lines = said(&rows, &preprocess);
         assert!(lines[0].contains("different orientations (RAS in 2, LPS in 1)"), "{lines:?}");
+    }
+
+    #[test]
+    fn empty_segmentations_are_counted_by_split() {
+        let of = |split, tumour_voxels| (split, Inspection { tumour_voxels, ..row("LPS", [1.0; 3]) });
+        let rows = [of(Split::Test, 0), of(Split::Test, 0), of(Split::Test, 9), of(Split::Train, 3)];
+        let said =
+            |rows: &[(Split, Inspection)]| empty_segmentations(rows.iter().map(|(split, row)| (*split, row)));
+        let expected = "the segmentation has no tumour inside the crop in 2 of 3 segmented test cases, which Dice leaves out";
+        assert_eq!(said(&rows).as_deref(), Some(expected));
+        assert_eq!(said(&rows[2..]), None);
     }
 
     #[test]

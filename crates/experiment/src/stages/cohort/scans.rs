@@ -8,7 +8,7 @@ use anyhow::Context;
 use relevox_volume::{CohortCase, LeftOut, Split, Study, ValidPreprocess};
 use serde_json::{Value, json};
 
-use super::findings::findings;
+use super::findings::{empty_segmentations, findings};
 use super::inspection::Inspection;
 use super::inspector::{Hashes, Inspector};
 use super::left_out::{LEFT_OUT, left_out_summary};
@@ -106,7 +106,12 @@ impl Scans {
         let rows: Vec<&Inspection> =
             self.cases.iter().filter_map(|case| self.inspections.get(case.id())).collect();
         let found = findings(&rows, self.preprocess.settings());
-        self.notes.iter().cloned().chain(found).collect()
+        let segmented = self.cases.iter().filter_map(|case| {
+            case.files.segmentation.as_ref()?;
+            Some((case.split?, self.inspections.get(case.id())?))
+        });
+        let empty = empty_segmentations(segmented);
+        self.notes.iter().cloned().chain(found).chain(empty).collect()
     }
 
     /// Sequences, in the order of the image's channels.
