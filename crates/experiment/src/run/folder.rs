@@ -464,4 +464,16 @@ mod tests {
         let error = run.require("w.bin", &inputs(2), "train").unwrap_err();
         assert!(error.to_string().contains("epochs: 1 stored, 2 now"), "{error}");
     }
+
+    #[test]
+    fn a_run_folder_that_does_not_exist_is_named() {
+        let (folder, _run) = run();
+        let root = folder.path().join("nope");
+        let error = sidecar::require(&root, "w.bin", &inputs(1), "train").unwrap_err().to_string();
+        let root = root.display();
+        let expected = format!(
+            "{root}: expected a run folder, found none; run `relevox train` first, with --out {root}"
+        );
+        assert_eq!(error, expected);
+    }
 }

@@ -30,7 +30,7 @@ pub use host::{Host, git_revision, load_average, peak_memory_mib, reset_peak_mem
 pub use inputs::Inputs;
 pub use manifest::{FILE as MANIFEST, Outcome, StageTimer};
 pub use open::{CONFIG, OpenMode, RunSpec, Unusable};
-pub use sidecar::{SIDECAR, State, require, unavailable};
+pub use sidecar::{SIDECAR, State, not_found, require, unavailable};
 pub use stage_record::{StageRecord, StageState};
 pub use verify::{Verified, verify};
 pub use write::{check_writable, replace};

@@ -156,18 +156,27 @@ pub fn require(root: &Path, artefact: &str, inputs: &Inputs, command: &str) -> a
     let path = root.join(artefact);
     let found = match state(root, artefact, inputs) {
         State::Current => return Ok(()),
-        State::Missing => "not found".to_owned(),
+        State::Missing => return Err(not_found(root, &path, command)),
         State::Unreadable(found) => format!("the record of what it was made from can't be read ({found})"),
         State::Incomplete(damage) => format!("incomplete, {damage}"),
         State::InProgress => "not finished".to_owned(),
         State::Stale(difference) => format!("made from other inputs ({difference})"),
     };
-    Err(unavailable(&path, &found, command))
+    Err(unavailable(root, &path, &found, command))
 }
 
-/// Creates the error for an artefact that can't be used: its problem, and the command to run first.
-pub fn unavailable(path: &Path, problem: &str, command: &str) -> anyhow::Error {
-    Unavailable(format!("{}: {problem}; run `{} {command}` first", path.display(), program::name())).into()
+/// Creates the error for an artefact of a run folder that does not exist, or for a run folder that does not.
+pub fn not_found(root: &Path, path: &Path, command: &str) -> anyhow::Error {
+    if root.is_dir() {
+        return unavailable(root, path, "not found", command);
+    }
+    unavailable(root, root, "expected a run folder, found none", command)
+}
+
+/// Creates the error for an artefact of a run folder that can't be used: its problem, and the command to run first.
+pub fn unavailable(root: &Path, path: &Path, problem: &str, command: &str) -> anyhow::Error {
+    let (path, name, root) = (path.display(), program::name(), root.display());
+    Unavailable(format!("{path}: {problem}; run `{name} {command}` first, with --out {root}")).into()
 }
 
 pub(super) fn sidecar_path(root: &Path, artefact: &str) -> PathBuf {

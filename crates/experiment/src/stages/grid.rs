@@ -24,7 +24,7 @@ use super::work::Work;
 use crate::config::{Config, Select};
 use crate::interrupt;
 use crate::progress::{Progress, print_status};
-use crate::run::{Inputs, replace, stream_seed, unavailable};
+use crate::run::{Inputs, not_found, replace, stream_seed};
 
 /// Artefact with the results of the search.
 pub const GRID: &str = "grid.json";
@@ -225,7 +225,7 @@ fn inputs(
 /// Returns an error if the search was not run.
 pub fn read(session: &Session) -> anyhow::Result<Grid> {
     let path = session.run.path(GRID);
-    let text = std::fs::read(&path).map_err(|_| not_found(&path))?;
+    let text = std::fs::read(&path).map_err(|_| not_found(session.run.root(), &path, "grid"))?;
     Ok(serde_json::from_slice(&text)?)
 }
 
@@ -235,11 +235,11 @@ pub fn read(session: &Session) -> anyhow::Result<Grid> {
 /// Returns an [`InputError`](crate::failure::InputError) if the folder contains none.
 pub fn require_started(root: &Path, config: &Config) -> anyhow::Result<()> {
     let path = root.join(GRID);
-    if config.regions.select == Select::Fixed || path.exists() { Ok(()) } else { Err(not_found(&path)) }
-}
-
-fn not_found(path: &Path) -> anyhow::Error {
-    unavailable(path, "not found", "grid")
+    if config.regions.select == Select::Fixed || path.exists() {
+        Ok(())
+    } else {
+        Err(not_found(root, &path, "grid"))
+    }
 }
 
 /// Returns the partition of all later stages: the one fixed in the configuration, or that of the first cell with the

@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::device::batch_size_notice;
 use crate::interrupt;
 use crate::progress::{Progress, print_status};
-use crate::run::{Inputs, State, Written, replace, stream_seed, unavailable};
+use crate::run::{Inputs, State, Written, not_found, replace, stream_seed};
 
 /// Returns the variant that a method replaces regions with; `None` for a method that is not a learned fill.
 fn variant_of(method: Method) -> Option<Variant> {
@@ -180,7 +180,7 @@ fn inputs(
         let file = partition.regions_file(&case);
         let path = session.run.path(&file);
         if !path.exists() {
-            return Err(unavailable(&path, "not found", "regions"));
+            return Err(not_found(session.run.root(), &path, "regions"));
         }
         let labels = session.run.hash(&file)?;
         let scan = session.scans.inputs(&case)?.to_value();

@@ -57,7 +57,7 @@ pub fn require(root: &Path, config: &Config) -> anyhow::Result<()> {
     if is_complete(root, config) {
         return Ok(());
     }
-    Err(run::unavailable(&root.join(PHANTOM), "incomplete, a scan is missing", PHANTOM))
+    Err(run::unavailable(root, &root.join(PHANTOM), "incomplete, a scan is missing", PHANTOM))
 }
 
 /// Returns true if every file of every case exists. A missing file would silently exclude its case from the cohort.

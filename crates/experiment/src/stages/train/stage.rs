@@ -6,7 +6,7 @@ use super::epochs::train_member;
 use super::former::discard_former;
 use super::member::{FOLDER, Member};
 use super::weights::selected_hash;
-use crate::run::{Inputs, State, unavailable};
+use crate::run::{Inputs, State, not_found};
 use crate::stages::session::Session;
 use crate::stages::work::Work;
 use crate::stages::{predict, shortcut};
@@ -41,7 +41,7 @@ pub fn require(session: &Session) -> anyhow::Result<()> {
 /// Returns an [`InputError`](crate::failure::InputError) if the folder contains no classifier.
 pub fn require_started(root: &Path) -> anyhow::Result<()> {
     let folder = root.join(FOLDER);
-    if folder.exists() { Ok(()) } else { Err(unavailable(&folder, "not found", "train")) }
+    if folder.exists() { Ok(()) } else { Err(not_found(root, &folder, "train")) }
 }
 
 /// Trains the networks of the command's share, each resumed after its last completed epoch; without a shard, then computes
