@@ -16,7 +16,8 @@ use crate::roc::roc_auc;
 pub struct Interval {
     /// The statistic of the sample.
     pub mean: f64,
-    /// The 2.5th and the 97.5th percentile of the statistic over the resamples.
+    /// The 2.5th and the 97.5th percentile of the statistic over the resamples; of one case, the statistic itself, which is
+    /// no interval to report.
     pub ci95: [f64; 2],
     /// Number of cases.
     pub n: usize,

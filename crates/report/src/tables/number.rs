@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Number {
     /// Mean; `null` if it could not be computed.
     pub mean: Option<f64>,
-    /// 95 % bootstrap interval.
+    /// 95 % bootstrap interval; `null` for fewer than two cases.
     pub ci95: Option<[f64; 2]>,
     /// Number of cases.
     pub n: usize,
@@ -21,9 +21,10 @@ pub struct Number {
 }
 
 impl Number {
-    /// A computed number.
+    /// A computed number. One case has no interval: all of its resamples are the same.
     pub fn new(interval: Interval, paper: Option<f64>) -> Self {
-        Self { mean: Some(interval.mean), ci95: Some(interval.ci95), n: interval.n, paper, why: None }
+        let ci95 = (interval.n > 1).then_some(interval.ci95);
+        Self { mean: Some(interval.mean), ci95, n: interval.n, paper, why: None }
     }
 
     /// A missing number with the reason.

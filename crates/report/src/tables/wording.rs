@@ -104,6 +104,9 @@ mod tests {
         assert_eq!(decimal(-0.001), "0.00");
         assert_eq!(decimals(-12.0, 0), "−12");
         assert_eq!(with_interval(&Number::none("one class", None)), "–");
+        let number = |n| Number::new(relevox_eval::Interval { mean: 0.36, ci95: [0.36, 0.36], n }, None);
+        assert_eq!(with_interval(&number(1)), "0.36");
+        assert_eq!(with_interval(&number(2)), "0.36 [0.36, 0.36]");
     }
 
     #[test]

@@ -122,8 +122,9 @@ fn paired(
     }
     let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
     let difference = Number::of(bootstrap.paired_difference(&a, &b), None);
-    let p = paired_permutation_test(&a, &b, DRAWS, bootstrap.seed).ok();
-    // With few cases the bootstrap interval is too narrow, and with one case it is empty.
+    let several = a.len() > 1;
+    let p = several.then(|| paired_permutation_test(&a, &b, DRAWS, bootstrap.seed).ok()).flatten();
+    // With few cases the bootstrap interval is too narrow.
     let significant = difference.excludes_zero() && p.is_some_and(|p| p < 0.05);
     Some(Paired { difference, p, significant })
 }
@@ -160,6 +161,13 @@ mod tests {
         assert!((all[0].difference.mean.unwrap() - 0.35).abs() < 1e-12);
         // Two cases are too few for any p below 0.5.
         assert_eq!((all[0].p, all[0].beats), (Some(0.5), false));
+    }
+
+    #[test]
+    fn one_case_has_neither_interval_nor_p() {
+        let found = [case("a", &[(Lime, 0.9), (Blank, 0.5)])];
+        let all = of(&found, Bootstrap { resamples: 200, seed: 1 });
+        assert_eq!((all[0].difference.ci95, all[0].p, all[0].beats), (None, None, false));
     }
 
     #[test]
