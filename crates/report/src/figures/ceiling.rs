@@ -1,8 +1,9 @@
 //! The share of the regions' ceiling that each method reaches.
 
-use super::axes::{Axis, Chart, SIZE, Series};
+use super::axes::{Axis, Chart, SIZE};
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{BLUE, FAINT_INK, GREEN, INK, RULE, Rgb};
+use super::lettering::{Weight, lay};
 use crate::error::Error;
 use crate::tables::CeilingShare;
 
@@ -39,9 +40,20 @@ pub fn ceiling(shares: &[CeilingShare]) -> Result<Vec<u8>, Error> {
             bar(&mut canvas, at, middle, mask, GREEN)?;
         }
     }
-    let entry = |name, colour| Series { name, colour, dash: None, points: Vec::new(), dots: true };
-    chart.legend(&mut canvas, &[entry("oracle threshold", BLUE), entry("mask, without labels", GREEN)])?;
+    legend(&mut canvas, area, &[("oracle threshold", BLUE), ("mask, without labels", GREEN)])?;
     canvas.png()
+}
+
+/// Writes the names of the bars above the chart.
+fn legend(canvas: &mut Canvas, chart: Area, bars: &[(&str, Rgb)]) -> Result<(), Error> {
+    const WIDTH: f32 = 34.0;
+    let (mut x, y) = (chart.x, chart.y - 16.0);
+    for &(name, colour) in bars {
+        canvas.rect(Area { x, y: y - SIZE * 0.32 - BAR * 0.4, width: WIDTH, height: BAR * 0.8 }, colour);
+        canvas.text(x + WIDTH + 8.0, y, name, Text::new(SIZE, INK))?;
+        x += WIDTH + 8.0 + lay(name, SIZE, Weight::Regular)?.width + 30.0;
+    }
+    Ok(())
 }
 
 fn bar(canvas: &mut Canvas, at: impl Fn(f64) -> f32, top: f32, share: f64, colour: Rgb) -> Result<(), Error> {

@@ -125,6 +125,9 @@ impl ComparisonCase<'_> {
             canvas.text(middle, place(panel).y - 12.0, title, words)?;
         }
         self.draw_maps(&mut canvas, place)?;
+        if let Some(scan) = self.scans.get(self.under) {
+            sides(&mut canvas, fit(place(0), self.size_mm(scan)), &self.view, SIZE - 2.0)?;
+        }
         colour_bar(&mut canvas, end, 14.0, SIZE - 2.0)?;
         canvas.png()
     }
@@ -139,8 +142,9 @@ impl ComparisonCase<'_> {
         let size_mm = self.size_mm(scan);
         for (column, scan) in self.scans.iter().enumerate() {
             let area = fit(place(column), size_mm);
+            let levels = Levels::of(*scan);
             let scan = self.view.cut(*scan, self.slice);
-            Panel { scan: &scan, levels: Levels::of(&scan), map: None }.draw(canvas, area);
+            Panel { scan: &scan, levels, map: None }.draw(canvas, area);
             if column == 0 {
                 sides(canvas, area, &self.view, SIZE - 2.0)?;
             }
@@ -157,7 +161,7 @@ impl ComparisonCase<'_> {
         let Some(scan) = self.scans.get(self.under) else { return Ok(()) };
         let size_mm = self.size_mm(scan);
         let ground = self.view.cut(*scan, self.slice);
-        let levels = Levels::of(&ground);
+        let levels = Levels::of(*scan);
         let truth = self.truth.map(|truth| self.view.cut(truth, self.slice));
         let area = fit(place(0), size_mm);
         Panel { scan: &ground, levels, map: None }.draw(canvas, area);

@@ -121,7 +121,7 @@ impl Epochs<'_> {
         let shape = [0, 1, 2].map(|axis| self.scan.shape()[axis]);
         let size_mm = self.view.size_mm(shape);
         let scan = self.view.cut(self.scan, self.slice);
-        let levels = Levels::of(&scan);
+        let levels = Levels::of(self.scan);
         let truth = self.truth.map(|truth| self.view.cut(truth, self.slice));
         for (index, &map) in shown.iter().enumerate() {
             let (column, map) = (place(index), &self.maps[map]);

@@ -1,5 +1,7 @@
 //! The overview of an explanation: the most relevant region in three planes, for a slide.
 
+use std::collections::BTreeSet;
+
 use ndarray::{Array2, ArrayView3, Axis};
 use relevox_volume::{Geometry, Orientation, Turn};
 
@@ -17,6 +19,14 @@ pub struct OverviewRegion {
     pub rank: usize,
     /// What is known of it, such as "Δp +0.21, 8.3 ml".
     pub about: String,
+}
+
+impl OverviewRegion {
+    /// The region's line in the list, given the labels of the slices that are drawn.
+    fn line(&self, drawn: &BTreeSet<u32>) -> String {
+        let elsewhere = if drawn.contains(&self.id) { "" } else { ", not in these slices" };
+        format!("{}{elsewhere}", self.about)
+    }
 }
 
 /// Content of the figure. All volumes are `[z, y, x]` on one grid, as stored.
@@ -132,20 +142,23 @@ impl Overview<'_> {
             let (_, middle) = place(row, 0).middle();
             canvas.text_up(LEFT - 14.0, middle, text, Text::new(SIZE - 2.0, FAINT_INK).middle())?;
         }
+        let levels = Levels::of(self.scan);
+        let mut drawn = BTreeSet::new();
         for (column, plane) in PLANES.into_iter().enumerate() {
             let (middle, _) = place(0, column).middle();
             if self.oriented {
                 canvas.text(middle, TOP - 12.0, plane.name, Text::new(SIZE - 2.0, INK).bold().middle())?;
             }
             let scan = plane.cut(turn.apply(self.scan), centre);
-            let levels = Levels::of(&scan);
             let areas = [0, 1].map(|row| fit(place(row, column), plane.size_mm(&grid)));
             Panel { scan: &scan, levels, map: None }.draw(&mut canvas, areas[0]);
             crosshair(&mut canvas, areas[0], plane.crossing(&grid, centre));
             let map = plane.cut(turn.apply(self.map), centre);
             let grain = if self.by_region { Grain::Regions } else { Grain::Smooth };
             Panel { scan: &scan, levels, map: Some((&map, grain)) }.draw(&mut canvas, areas[1]);
-            self.outlines(&mut canvas, areas[1], &plane.cut(turn.apply(self.labels), centre))?;
+            let labels = plane.cut(turn.apply(self.labels), centre);
+            drawn.extend(labels.iter().copied());
+            self.outlines(&mut canvas, areas[1], &labels)?;
             if self.oriented {
                 letters(&mut canvas, areas[0], plane.letters)?;
             }
@@ -154,7 +167,7 @@ impl Overview<'_> {
         for (line, region) in self.regions.iter().enumerate() {
             let y = legend + line as f32 * LINE + 8.0;
             canvas.text(LEFT, y, &region.rank.to_string(), Text::new(SIZE, INK).bold())?;
-            canvas.text(LEFT + 34.0, y, &region.about, Text::new(SIZE, INK))?;
+            canvas.text(LEFT + 34.0, y, &region.line(&drawn), Text::new(SIZE, INK))?;
         }
         canvas.png()
     }
@@ -288,6 +301,13 @@ mod tests {
             let crossing = PLANES.map(|plane| plane.crossing(&turn.geometry(&grid), centre));
             assert!(crossing.iter().flatten().all(|share| *share < 0.2), "{crossing:?}");
         }
+    }
+
+    #[test]
+    fn regions_outside_the_slices_are_said_to_be() {
+        let region = OverviewRegion { id: 7, rank: 2, about: "Δp +0.2".to_owned() };
+        assert_eq!(region.line(&BTreeSet::from([3, 7])), "Δp +0.2");
+        assert_eq!(region.line(&BTreeSet::from([3])), "Δp +0.2, not in these slices");
     }
 
     #[test]

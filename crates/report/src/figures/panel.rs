@@ -1,6 +1,6 @@
 //! A slice of a scan with map, outline, letters and colour bar.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView3};
 
 use super::canvas::{Area, Canvas, Pen, Text};
 use super::colour::{BLACK, FAINT_INK, INK, Rgb, WHITE, grey, heat_over};
@@ -78,20 +78,18 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// Levels of a slice: white is the 99.5th percentile of its positive values, so that a few bright voxels do not darken
-    /// the rest. Black is 0, or the 0.5th percentile of all values other than 0 if some are negative, as in z-scored scans.
-    pub(super) fn of(scan: &Array2<f32>) -> Self {
-        let sorted = |counts: fn(f32) -> bool| {
+    /// Levels of a volume, the same for all of its slices: white is the 99.5th percentile of its positive values, so that a few
+    /// bright voxels do not darken the rest. Black is 0, or the 0.5th percentile of all values other than 0 if some are
+    /// negative, as in z-scored scans.
+    pub(super) fn of(scan: ArrayView3<'_, f32>) -> Self {
+        let percentile = |per_mille: usize, counts: fn(f32) -> bool| {
             let mut values: Vec<f32> = scan.iter().copied().filter(|&value| counts(value)).collect();
-            values.sort_by(f32::total_cmp);
-            values
+            let index = values.len().checked_sub(1)? * per_mille / 1000;
+            Some(*values.select_nth_unstable_by(index, f32::total_cmp).1)
         };
-        let at = |values: &[f32], per_mille: usize| {
-            values.get(values.len().saturating_sub(1) * per_mille / 1000).copied()
-        };
-        let white = at(&sorted(|value| value > 0.0), 995);
+        let white = percentile(995, |value| value > 0.0);
         let black = if scan.iter().any(|&value| value < 0.0) {
-            at(&sorted(|value| value != 0.0), 5).unwrap_or(0.0).min(0.0)
+            percentile(5, |value| value != 0.0).unwrap_or(0.0).min(0.0)
         } else {
             0.0
         };
@@ -141,13 +139,13 @@ pub(super) fn colour_bar(canvas: &mut Canvas, panel: Area, gap: f32, size: f32) 
 
 #[cfg(test)]
 mod tests {
-    use ndarray::arr2;
+    use ndarray::arr3;
 
     use super::*;
 
     #[test]
     fn negative_intensities_are_darker_than_0() {
-        let levels = |values: [[f32; 4]; 2]| Levels::of(&arr2(&values));
+        let levels = |values: [[f32; 4]; 2]| Levels::of(arr3(&[values]).view());
         let unit = levels([[0.0, 0.25, 0.5, 1.0], [0.0; 4]]);
         assert_eq!((unit.black, unit.white), (0.0, 0.5));
         let scored = levels([[0.0, -2.0, 1.0, 3.0], [-1.0, 0.0, 0.0, 0.0]]);

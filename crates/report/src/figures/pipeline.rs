@@ -88,7 +88,7 @@ impl Pipeline<'_> {
         }
 
         let scan = self.view.cut(self.scan, self.slice);
-        let levels = Levels::of(&scan);
+        let levels = Levels::of(self.scan);
         let labels = self.view.cut(self.labels, self.slice);
         let perturbed = self.view.cut(self.perturbed, self.slice);
         let relevance = self.view.cut(self.relevance, self.slice);
