@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{LeftOut, ScanFile};
+use crate::LeftOut;
 
 /// An error of reading, preparing or writing scans and cohorts.
 ///
@@ -133,7 +133,7 @@ pub enum Error {
         /// Identifier of the case.
         case: String,
         /// The file, and its volume if it has several.
-        file: ScanFile,
+        file: String,
         /// One of the sequences.
         first: String,
         /// The other sequence.

@@ -105,6 +105,11 @@ impl Frame {
         self.axes.map(|axis| axis.start())
     }
 
+    /// Shape of the oriented and resampled scan, z, y, x.
+    pub fn resampled_shape(&self) -> [usize; 3] {
+        self.axes.each_ref().map(AxisMap::grid)
+    }
+
     /// Size of the crop in voxels of the oriented and resampled scan, z, y, x.
     pub fn crop(&self) -> [usize; 3] {
         self.crop
@@ -187,7 +192,8 @@ impl Frame {
     }
 
     /// Maps a volume on the scan's grid to the network's grid: each network voxel takes the value of the scan voxel
-    /// nearest to its centre (of two equally near ones, the first), and 0 if it lies entirely outside the scan.
+    /// nearest to its centre, or to that of its part inside the resampled scan (of two equally near ones, the first), and 0 if
+    /// it lies entirely outside.
     ///
     /// # Shapes
     /// `scan`: `[z, y, x]` of the scan; the result has the shape of [`Frame::shape`].

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::manifest::FILE as MANIFEST;
 use super::sidecar::SIDECAR;
 use super::write::{is_temporary_name_of, temporary_files};
 
 /// The effective configuration of a run folder.
 pub const CONFIG: &str = "run.toml";
+/// Version, device, machine and cost of a run.
+pub const MANIFEST: &str = "manifest.json";
 /// The lock file of a run folder.
 pub(super) const LOCK: &str = ".lock";
 /// Folder with the records of stages, of commands that run some stages or a share of them.

@@ -8,14 +8,12 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::artefacts::MANIFEST as FILE;
 use super::folder::Run;
 use super::host;
 use super::stage_record::{StageRecord, StageState};
 use super::write::replace;
 use crate::failure::{ExitStatus, exit_status, message};
-
-/// File of every run.
-pub const FILE: &str = "manifest.json";
 
 /// Cost of a stage, accumulated over all commands that worked on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

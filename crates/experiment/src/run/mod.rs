@@ -22,13 +22,14 @@ mod written;
 
 #[cfg(test)]
 pub(crate) use artefacts::ARTEFACTS;
+pub use artefacts::MANIFEST;
 pub use available::available_memory;
 pub use folder::Run;
 pub use guards::resolve_links;
 pub use hash::{hash_bytes, hash_file, stream_seed};
 pub use host::{Host, git_revision, load_average, peak_memory_mib, reset_peak_memory};
 pub use inputs::Inputs;
-pub use manifest::{FILE as MANIFEST, Outcome, StageTimer};
+pub use manifest::{Outcome, StageTimer};
 pub use open::{CONFIG, OpenMode, RunSpec, Unusable};
 pub use sidecar::{SIDECAR, State, not_found, require, unavailable};
 pub use stage_record::{StageRecord, StageState};

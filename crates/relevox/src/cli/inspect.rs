@@ -7,12 +7,13 @@ use rayon::prelude::*;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_volume::{
-    CaseFiles, Cohort, CohortCase, FileFacts, LabelFacts, LeftOut, Outline, Preparation, Preprocess,
-    ScanFile, ScanList, Split, Study, ValidInput, inspect, inspect_labels,
+    CaseFiles, FileFacts, LabelFacts, Outline, Preparation, Preprocess, ScanFile, Study, ValidInput, inspect,
+    inspect_labels,
 };
 use serde_json::{Value, json};
 
 use super::library_error::of_command;
+use super::listed::{Listed, ListedCase};
 use super::print_for_programs;
 use super::scans::contract_keys;
 use super::table::Table;
@@ -182,48 +183,6 @@ fn outcome<T: serde::Serialize>(facts: &Result<T, String>) -> Value {
     match facts {
         Ok(facts) => json!(facts),
         Err(error) => json!({ "error": error }),
-    }
-}
-
-/// A case of a cohort, whose class need not be known.
-pub(super) struct ListedCase {
-    pub(super) files: CaseFiles,
-    /// The patient.
-    pub(super) group: String,
-    pub(super) label: Option<bool>,
-    pub(super) split: Option<Split>,
-}
-
-/// Cases of a folder or manifest: those that are left out, and notes.
-struct Listed {
-    cases: Vec<ListedCase>,
-    left_out: Vec<LeftOut>,
-    notes: Vec<String>,
-}
-
-impl Listed {
-    /// Finds the cases of a cohort; without classes, those that `explain` takes.
-    fn open(path: &Path, sequences: &[String]) -> anyhow::Result<Self> {
-        match Cohort::open(path, sequences) {
-            Ok(Cohort { cases, left_out, notes, .. }) => {
-                let listed = |CohortCase { files, group, label, split }| ListedCase {
-                    files,
-                    group,
-                    label: Some(label),
-                    split,
-                };
-                Ok(Self { cases: cases.into_iter().map(listed).collect(), left_out, notes })
-            }
-            Err(error) => match ScanList::open(path, sequences) {
-                Ok(list) if !list.cases.is_empty() => {
-                    let listed = |(files, group)| ListedCase { files, group, label: None, split: None };
-                    let notes = vec![format!("explain takes these cases, reproduce does not: {error}")];
-                    let ScanList { cases, left_out } = list;
-                    Ok(Self { cases: cases.into_iter().map(listed).collect(), left_out, notes })
-                }
-                _ => Err(error.into()),
-            },
-        }
     }
 }
 

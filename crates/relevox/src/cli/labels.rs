@@ -65,7 +65,7 @@ pub(super) fn read_labels(
     let volume = nifti::read_labels(path)?;
     let background = Background::of(background, volume.voxels.iter(), path, say);
     let placed = volume.geometry.same_grid(&frame.geometry()) || volume.geometry.same_grid(frame.scan());
-    if volume.geometry.shape == frame.shape() && !placed {
+    if volume.geometry.shape == frame.shape() && volume.geometry.has_orientation() && !placed {
         say(format!(
             "{}: labels of the crop's shape at another position, taken as on the crop's grid",
             path.display()

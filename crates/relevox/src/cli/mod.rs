@@ -5,6 +5,7 @@ mod grids;
 mod inspect;
 mod labels;
 mod library_error;
+mod listed;
 mod output;
 mod run_args;
 mod scans;

@@ -3,7 +3,7 @@
 use relevox_experiment::progress::print_status;
 use relevox_volume::FileFacts;
 
-use super::inspect::ListedCase;
+use super::listed::ListedCase;
 
 /// Rows of text with aligned columns.
 pub(super) struct Table {

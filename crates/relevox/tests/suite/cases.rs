@@ -376,6 +376,20 @@ fn an_outline_that_cannot_be_used_is_said() {
     refuse(cases.explain(&[case], &["--outline", "absent.nii.gz"]), &["--outline", "absent.nii.gz"]);
     refuse(cases.explain(&cases.paths(), &["--outline", named]), &["--outline", "one case", "3"]);
     let scan = nifti::read(&cases.cases[0].join(format!("{id}_t2.nii.gz"))).unwrap();
+    // Where its voxels lie is not known, whatever their number.
+    let (shape, spacing) = (scan.geometry.shape, scan.geometry.spacing_mm);
+    let geometry = relevox::volume::Geometry::unoriented(shape, spacing);
+    nifti::write_labels(
+        &segmentation,
+        &Volume { voxels: scan.voxels.mapv(|value| u32::from(value > 0.0)), geometry },
+    )
+    .unwrap();
+    let said = stderr(&succeed(cases.explain(&[case], &[])));
+    assert!(said.contains("warning: ") && said.contains("found both codes 0"), "{said}");
+    let (model, out) = (cases.untrained.text("model.safetensors"), cases.untrained.text("out"));
+    let options =
+        ["explain", case, "--model", &model, "--out", &out, "--labels", segmentation.to_str().unwrap()];
+    refuse(relevox(&options), &["_seg.nii.gz", "found both codes 0"]);
     let empty = Volume { voxels: scan.voxels.mapv(|_| 0), geometry: scan.geometry };
     nifti::write_labels(&segmentation, &empty).unwrap();
     let said = stderr(&succeed(cases.explain(&[case], &[])));

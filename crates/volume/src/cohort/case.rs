@@ -30,7 +30,7 @@ impl CaseFiles {
         for (index, (second, file)) in self.sequences.iter().enumerate() {
             let earlier = self.sequences.iter().take(index).find(|(_, other)| other == file);
             if let Some((first, _)) = earlier {
-                let (case, file) = (self.id.clone(), file.clone());
+                let (case, file) = (self.id.clone(), file.to_string());
                 return Err(Error::SameFile { case, file, first: first.clone(), second: second.clone() });
             }
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use ndarray::Array3;
 use relevox_eval::dice;
-use relevox_experiment::failure::invalid_input;
-use relevox_volume::preparation::percent;
-use relevox_volume::{CaseFiles, ScanFile, Study};
+use relevox_experiment::failure::{invalid_input, message};
+use relevox_volume::preparation::{percent, tumour_outside_warning};
+use relevox_volume::{CaseFiles, Error, ScanFile, Study};
 use serde_json::{Value, json};
 
 use super::super::library_error::of_command;
@@ -15,9 +15,6 @@ use crate::{Explanation, MethodResult};
 
 /// Labels that a segmentation of a tumour may have; intensities have more values.
 const MOST_LABELS: usize = 64;
-
-/// Share of the outline outside the crop that is a warning.
-const OUTSIDE_CROP: f64 = 0.01;
 
 /// An expert's segmentation of a case's tumour.
 pub(super) struct ExpertOutline {
@@ -52,15 +49,15 @@ impl ExpertOutline {
                 let line = format!(
                     "outline: {file}, {ml:.1} ml{outside}: masks are compared with it, no relevance depends on it"
                 );
-                match *outside_crop > OUTSIDE_CROP {
-                    true => notes.warn(line),
-                    false => notes.say(line),
+                notes.say(line);
+                if let Some(warning) = tumour_outside_warning(*outside_crop) {
+                    notes.warn(format!("case {}: {warning}", study.case));
                 }
                 Ok(Some(outline))
             }
             Err(error) if requested => Err(error.context("--outline")),
             Err(error) => {
-                notes.warn(format!("case {}: no outline to compare with: {error:#}", study.case));
+                notes.warn(format!("case {}: no outline to compare with: {}", study.case, message(&error)));
                 Ok(None)
             }
         }
@@ -69,14 +66,20 @@ impl ExpertOutline {
     fn read(file: &ScanFile, study: &Study) -> anyhow::Result<Self> {
         let labels = file.read_labels()?;
         let grid = study.frame.scan();
-        let found = labels.geometry.shape;
-        let Some(voxels) = labels.on_grid(grid) else {
-            let [expected, found] = [grid.shape, found].map(|[z, y, x]| format!("{x} x {y} x {z}"));
-            return Err(invalid_input(format!(
-                "{file}: expected the grid of the scan, {expected} voxels (x, y, z), found another, {found} voxels; nearest \
-                 neighbours bring it there, as by SimpleITK.Resample(outline, scan, interpolator=SimpleITK.sitkNearestNeighbor)"
-            )));
-        };
+        let is_placed = labels.geometry.has_orientation();
+        let voxels = study.frame.labels_to_scan(&labels).map_err(|error| match error {
+            Error::InvalidSetting { expected, found, .. } => {
+                let help = match is_placed {
+                    true => {
+                        "; nearest neighbours bring it there, as by SimpleITK.Resample(outline, scan, \
+                         interpolator=SimpleITK.sitkNearestNeighbor)"
+                    }
+                    false => "; an outline in the order of the scan's voxels can take the scan's affine",
+                };
+                invalid_input(format!("{file}: expected {expected}, found {found}{help}"))
+            }
+            other => other.into(),
+        })?;
         let kinds = voxels.iter().collect::<BTreeSet<_>>().len();
         if kinds > MOST_LABELS {
             return Err(invalid_input(format!(
