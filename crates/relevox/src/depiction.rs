@@ -157,7 +157,20 @@ impl Depiction<'_> {
             true => format!("{} ml", significant(extent.ml, 1)),
             false => format!("{} voxels", extent.voxels),
         };
-        format!("relevance {relevance:.0}, {}{size}", changes.unwrap_or_default())
+        let side = self.side(region);
+        format!("relevance {relevance:.0}{side}, {}{size}", changes.unwrap_or_default())
+    }
+
+    /// Says whether a region is evidence for the class or against it: relevance is a magnitude.
+    fn side(&self, region: usize) -> String {
+        let Self { explanation, main, class, .. } = self;
+        let is_signed = main.method.is_by_region() && main.method != Method::Pooled;
+        match main.attribution.values[region] {
+            _ if !is_signed || explanation.target.link == Link::Value => String::new(),
+            value if value > 0.0 => format!(" (for {class})"),
+            value if value < 0.0 => format!(" (against {class})"),
+            _ => String::new(),
+        }
     }
 
     fn rows(&self) -> Vec<RegionRow> {
