@@ -63,12 +63,8 @@ impl Contract {
             return None;
         }
         let [of, to] = [self, other].map(|contract| Table::try_from(&contract.input).unwrap_or_default());
-        let keys = of.keys().chain(to.keys());
-        Some(
-            keys.into_iter()
-                .find(|key| of.get(*key) != to.get(*key))
-                .map_or("input".to_owned(), String::clone),
-        )
+        let differs = |key: &&String| of.get(*key) != to.get(*key);
+        Some(of.keys().chain(to.keys()).find(differs).map_or("input".to_owned(), String::clone))
     }
 }
 

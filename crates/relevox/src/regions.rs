@@ -37,7 +37,7 @@ pub struct SlicRegions {
     pub sigma: f64,
     /// Maximum number of k-means iterations.
     pub iterations: usize,
-    /// Whether only the brain is segmented (default: if there is anything else).
+    /// Whether SLIC is restricted to the brain (default: true if the image has background voxels).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masked: Option<bool>,
     /// Whether small and disconnected parts are merged into their neighbours.

@@ -158,11 +158,11 @@ pub enum Error {
         found: String,
     },
     /// A name that is not in its table.
-    #[error("{what}: expected one of {}, found {found}", expected.trim_start_matches("one of "))]
+    #[error("{what}: expected {expected}, found {found}")]
     UnknownName {
         /// What the name selects.
         what: &'static str,
-        /// Known names, with or without `one of` before them.
+        /// `one of`, and the known names.
         expected: String,
         /// The unknown name.
         found: String,

@@ -25,7 +25,7 @@ pub struct Frame {
     axes: [AxisMap; 3],
     crop: [usize; 3],
     downsample: usize,
-    /// Whether the settings name an orientation.
+    /// Whether the settings require an orientation other than the stored one.
     is_oriented: bool,
 }
 

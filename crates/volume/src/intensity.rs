@@ -96,7 +96,7 @@ impl Intensity {
             }),
             other => Err(Error::UnknownName {
                 what: "intensity",
-                expected: KINDS.join(", "),
+                expected: format!("one of {}", KINDS.join(", ")),
                 found: other.to_owned(),
             }),
         }

@@ -11,8 +11,7 @@ use crate::affine::{self, Rows};
 
 /// Letters of the world axes (x, y, z of NIfTI's RAS+ space): towards smaller, then towards larger coordinates.
 const LETTERS: [[char; 2]; 3] = [['L', 'R'], ['P', 'A'], ['I', 'S']];
-const EXPECTED: &str =
-    "stored, LPS, RAS and other axis codes (one of L or R, one of P or A, one of I or S, in any order)";
+const EXPECTED: &str = "one of stored, LPS, RAS and other axis codes (one of L or R, one of P or A, one of I or S, in any order)";
 
 /// Directions in which the stored x, y and z axes of a scan point.
 ///

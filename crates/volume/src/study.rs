@@ -145,7 +145,7 @@ impl Study {
     pub fn channel_index(&self, name: &str) -> Result<usize, Error> {
         self.channels.iter().position(|channel| channel == name).ok_or_else(|| Error::UnknownName {
             what: "channel",
-            expected: self.channels.join(", "),
+            expected: format!("one of {}", self.channels.join(", ")),
             found: name.to_owned(),
         })
     }

@@ -8,7 +8,7 @@ use crate::{CommandError, Error, RuntimeError};
 pub(super) fn of_command(error: Error) -> anyhow::Error {
     match error {
         Error::Volume(relevox_volume::Error::UnknownName { what: "channel", expected, found }) => {
-            invalid_input(format!("--sequence: expected one of {expected}, found {found}"))
+            invalid_input(format!("--sequence: expected {expected}, found {found}"))
         }
         Error::Volume(error) => error.into(),
         Error::Model(error) => error.into(),

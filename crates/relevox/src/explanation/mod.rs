@@ -145,9 +145,9 @@ impl Explanation {
         }
     }
 
-    /// Writes the same files under names of BIDS derivatives: `sub-ID_desc-METHOD_map.nii.gz`, `sub-ID_desc-METHOD_mask.nii.gz`,
-    /// `sub-ID_desc-METHOD_scores.tsv` and `sub-ID_desc-regions_dseg.nii.gz`, with `sidecar` as the JSON next to the maps. `case` becomes the subject unless it
-    /// is a BIDS name itself.
+    /// Writes the same files under names of BIDS derivatives: `sub-ID_desc-METHOD_map.nii.gz`,
+    /// `sub-ID_desc-METHOD_mask.nii.gz`, `sub-ID_desc-METHOD_scores.tsv` and `sub-ID_desc-regions_dseg.nii.gz`, with `sidecar` as
+    /// the JSON next to the maps. `case` becomes the subject unless it is a BIDS name itself.
     ///
     /// BIDS: Gorgolewski et al., Scientific Data 3:160044, 2016, doi:10.1038/sdata.2016.44.
     ///

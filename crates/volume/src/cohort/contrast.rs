@@ -26,7 +26,7 @@ pub(super) struct CaseWords {
     pub of_folder: usize,
 }
 
-/// What a file's name says.
+/// Contrast that a file name states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
     /// A contrast, and the number of bytes before its name.

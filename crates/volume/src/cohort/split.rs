@@ -56,7 +56,7 @@ impl FromStr for Split {
     fn from_str(name: &str) -> Result<Self, Error> {
         Self::ALL.into_iter().find(|split| split.name() == name).ok_or_else(|| Error::UnknownName {
             what: "split",
-            expected: Self::ALL.map(Split::name).join(", "),
+            expected: format!("one of {}", Self::ALL.map(Split::name).join(", ")),
             found: name.to_owned(),
         })
     }

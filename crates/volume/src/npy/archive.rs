@@ -38,14 +38,14 @@ pub(super) fn visit<T>(
         (None, several) => {
             return Err(Error::UnknownName {
                 what: "array of the archive, as FILE.npz#NAME",
-                expected: several.join(", "),
+                expected: format!("one of {}", several.join(", ")),
                 found: path.display().to_string(),
             });
         }
         (Some(name), known) => {
             known.iter().position(|known| known == name).ok_or_else(|| Error::UnknownName {
                 what: "array of the archive",
-                expected: known.join(", "),
+                expected: format!("one of {}", known.join(", ")),
                 found: format!("{name} ({})", path.display()),
             })?
         }

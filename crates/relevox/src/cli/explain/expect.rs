@@ -11,12 +11,12 @@ const REASONS: &str = "usual reasons, keys of the contract: axes (zyx or xyz), o
     percentiles, and the voxels that it is measured on), crop, spacing_mm, the order of channels, network.stem_stride and \
     network.max_pool; and a network that was not in evaluation mode";
 
-/// What was expected.
+/// Form in which the outputs agree with the expected numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Agreed {
-    /// The outputs.
+    /// The outputs themselves.
     Outputs,
-    /// Their probabilities.
+    /// The probabilities computed from them.
     Probabilities,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct ExpertOutline {
     /// True where a voxel `[z, y, x]` of the scan's grid has a label above 0.
     pub(super) voxels: Array3<bool>,
     ml: f64,
-    /// Share of it outside the network's crop; 0 if it is empty.
+    /// Share of it outside the network's crop.
     outside_crop: f64,
 }
 
@@ -65,7 +65,6 @@ impl ExpertOutline {
 
     fn read(file: &ScanFile, study: &Study) -> anyhow::Result<Self> {
         let labels = file.read_labels()?;
-        let grid = study.frame.scan();
         let is_placed = labels.geometry.has_orientation();
         let voxels = study.frame.labels_to_scan(&labels).map_err(|error| match error {
             Error::InvalidSetting { expected, found, .. } => {
@@ -87,14 +86,12 @@ impl ExpertOutline {
             )));
         }
         let voxels = voxels.mapv(|label| label > 0);
-        if !voxels.iter().any(|inside| *inside) {
+        let Some(outside_crop) = study.frame.share_outside_crop(voxels.view())? else {
             return Err(invalid_input(format!("{file}: expected an outline, found no label above 0")));
-        }
-        let seen = study.frame.to_scan(Array3::from_elem(study.frame.shape(), true).view())?.voxels;
-        let all = voxels.iter().filter(|inside| **inside).count();
-        let outside = voxels.iter().zip(&seen).filter(|(inside, seen)| **inside && !**seen).count();
-        let ml = all as f64 * grid.spacing_mm.iter().product::<f64>() / 1000.0;
-        Ok(Self { file: file.clone(), voxels, ml, outside_crop: outside as f64 / all.max(1) as f64 })
+        };
+        let count = voxels.iter().filter(|inside| **inside).count();
+        let ml = count as f64 * study.frame.scan().spacing_mm.iter().product::<f64>() / 1000.0;
+        Ok(Self { file: file.clone(), voxels, ml, outside_crop })
     }
 
     /// Describes the outline for programs.

@@ -50,18 +50,14 @@ impl<'a> Work<'a> {
                 "--partitions: expected --method averaged, which averages them, found none",
             ));
         }
-        let samples = |method: &Method| {
-            matches!(method, Method::Lime | Method::KernelShap | Method::Hierarchical | Method::Rise)
-        };
-        if args.methods.samples.is_some() && !methods.iter().any(samples) {
+        if args.methods.samples.is_some() && !methods.iter().any(|method| method.uses_coalitions()) {
             let found = methods.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ");
             return Err(invalid_input(format!(
                 "--samples: expected --method lime, kernel-shap, hierarchical or rise, which draw samples, found {found}"
             )));
         }
         if args.command.is_some()
-            && let Some(cam) =
-                methods.iter().find(|method| matches!(method, Method::GradCam | Method::GradCamPlusPlus))
+            && let Some(cam) = methods.iter().find(|method| method.cam().is_some())
         {
             return Err(invalid_input(format!(
                 "--method: expected methods of a program, which has no feature maps, found {cam}"
