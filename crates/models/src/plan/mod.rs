@@ -103,10 +103,15 @@ impl Plan {
     /// If the batch is not as long as its shape says, has other channels than the network, or is too small for it.
     pub fn forward(&self, batch: &[f32], shape: [usize; 5]) -> Result<Vec<f32>, Error> {
         let arrangement = self.arrange(batch.len(), shape)?;
+        Ok(in_pool(|| self.compute(&arrangement, batch, shape)))
+    }
+
+    /// Computes a batch of this shape, which the arrangement fits.
+    fn compute(&self, arrangement: &Arrangement, batch: &[f32], shape: [usize; 5]) -> Vec<f32> {
         let [n, channels, z, y, x] = shape;
         let size = [z, y, x];
         let image = channels * z * y * x;
-        let by_image = self.values(&arrangement, size);
+        let by_image = self.values(arrangement, size);
         let mut output = vec![0.0; n * by_image];
         let together = (AT_ONCE / (arrangement.len() * size_of::<f32>()).max(1)).clamp(1, n.max(1));
         let mut memory = self.take();
@@ -118,14 +123,14 @@ impl Plan {
                     *slot = Lines::zeros(images * len);
                 }
             }
-            self.pack(&arrangement, batch, size, &mut memory);
+            self.pack(arrangement, batch, size, &mut memory);
             for step in &self.program.steps {
-                self.step(&arrangement, step, images, &mut memory);
+                self.step(arrangement, step, images, &mut memory);
             }
-            self.unpack(&arrangement, size, &memory, output);
+            self.unpack(arrangement, size, &memory, output);
         }
         self.give(memory);
-        Ok(output)
+        output
     }
 
     /// Sizes and memory for a batch of so many values and this shape.
@@ -254,4 +259,9 @@ impl Plan {
         }
         memory[slot] = written;
     }
+}
+
+/// Runs work with many parallel sections in the thread pool: each section that another thread begins costs that thread a sleep.
+fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
 }

@@ -16,9 +16,9 @@ mod costs;
 mod tests;
 mod working;
 
-use super::Plan;
 use super::program::{Arrangement, End, Program, Step};
 use super::separate::separate;
+use super::{Plan, in_pool};
 use crate::Error;
 use boxes::{Boxes, Differs, hull};
 use conv3d::blocked::Lines;
@@ -268,13 +268,13 @@ impl Plan {
                 together.push(waits);
                 next = waiting.next();
             }
-            self.compute(cache, together, &done);
+            in_pool(|| self.patch(cache, together, &done));
         }
         Ok(())
     }
 
     /// Computes patches at once.
-    fn compute<T: Send>(
+    fn patch<T: Send>(
         &self,
         cache: &Cache,
         together: Vec<((Boxes, Memory), &Patch, &mut T)>,
