@@ -7,7 +7,7 @@
 use super::pickle::{Pickle, Value};
 use super::zip::Archive;
 use candle_core::{DType, Device, Tensor};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Keys under which checkpoints hold a state dict.
 const NESTED: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "network"];
@@ -98,8 +98,12 @@ fn find<'p>(pickle: &'p Pickle<'_>) -> Result<&'p [(Value, Value)], String> {
         let nested = known(pickle, entries);
         match nested[..] {
             [] => {}
-            [(_, inner)] => {
-                at = inner;
+            [chosen] => {
+                let alike = alike(pickle, entries, chosen);
+                if alike.len() > 1 {
+                    return Err(format!("several state dicts ({}); {SAVE_AGAIN}", names(pickle, &alike)));
+                }
+                at = chosen.1;
                 continue;
             }
             _ => return Err(format!("several state dicts ({}); {SAVE_AGAIN}", names(pickle, &nested))),
@@ -142,6 +146,20 @@ fn known(pickle: &Pickle<'_>, entries: &[(Value, Value)]) -> Vec<(Value, Value)>
         has_tensors(pickle, value) || inner.iter().any(|&(_, value)| has_tensors(pickle, value))
     };
     usual(entries).into_iter().filter(|&(_, value)| holds(value)).collect()
+}
+
+/// Returns the entries that hold tensors of the same names as the chosen one, itself included: beside a network's parameters,
+/// their moving averages.
+fn alike(pickle: &Pickle<'_>, entries: &[(Value, Value)], chosen: (Value, Value)) -> Vec<(Value, Value)> {
+    let tensors = |value| {
+        let entries = pickle.dict(value).unwrap_or_default().iter();
+        let is_tensor = |&value| !matches!(stored(pickle, value), Ok(None));
+        entries.filter(move |(_, value)| is_tensor(value)).filter_map(|&(key, _)| pickle.text(key))
+    };
+    let names: HashSet<&str> = tensors(chosen.1).collect();
+    let is_alike = |value| tensors(value).any(|name| names.contains(name));
+    let is_chosen = |(key, _): (Value, Value)| pickle.text(key) == pickle.text(chosen.0);
+    entries.iter().copied().filter(|&entry| is_chosen(entry) || is_alike(entry.1)).collect()
 }
 
 fn has_tensors(pickle: &Pickle<'_>, value: Value) -> bool {

@@ -79,6 +79,19 @@ fn a_tensor_is_read_by_its_strides() {
 }
 
 #[test]
+fn parameters_and_their_moving_averages_are_two_state_dicts() {
+    let inner = |name: &str| [&b"}("[..], &key(name), &tensor(&[1], &[1]), b"u"].concat();
+    let read = |beside: &str, name: &str| {
+        let items = [key("state_dict"), inner("fc.weight"), key(beside), inner(name)].concat();
+        pytorch::state_dict(&file(&dict(&items), &[0; 4])).map(|tensors| tensors.len())
+    };
+    let message = read("state_dict_ema", "fc.weight").unwrap_err();
+    assert!(message.starts_with("several state dicts (state_dict, state_dict_ema)"), "{message}");
+    // What a loss or an optimiser keeps has other names.
+    assert_eq!(read("loss", "class_weights"), Ok(1));
+}
+
+#[test]
 fn tensors_that_claim_more_than_the_file_are_refused() {
     let refused = |items: &[u8], part: &str| {
         let found = pytorch::state_dict(&file(&dict(items), &[0; 64])).unwrap_err();
