@@ -60,7 +60,8 @@ impl<'a> Message<'a> {
                 Field::Bytes(self.take(length)?)
             }
             5 => Field::Fixed32(self.array()?),
-            other => return Err(self.error("wire type 0, 1, 2 or 5", other.to_string())),
+            // The groups of early protobuf (3 and 4), which ONNX does not use, or no type at all.
+            _ => return Err(self.cut()),
         };
         match key >> 3 {
             0 => Err(self.error("a field number of at least 1", "0".to_owned())),
@@ -146,7 +147,10 @@ impl<'a> Message<'a> {
     }
 
     fn cut(&self) -> Error {
-        self.error("a whole ONNX file", "one that is truncated or damaged".to_owned())
+        self.error(
+            "a whole ONNX file",
+            "one that is truncated or damaged, or a file of another kind".to_owned(),
+        )
     }
 
     fn varint(&mut self) -> Result<u64, Error> {
