@@ -1,5 +1,7 @@
 //! Contracts in TOML: the input of a network, what its weights do not tell, and the partition it was used with.
 
+use std::collections::BTreeSet;
+
 use relevox_volume::input::example;
 use relevox_volume::{Input, Preprocess};
 use serde::{Deserialize, Serialize};
@@ -57,14 +59,15 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// Returns the first key by which the input or the outputs of two contracts differ.
-    pub(crate) fn differing_key(&self, other: &Self) -> Option<String> {
-        if self.input == other.input {
-            return None;
-        }
-        let [of, to] = [self, other].map(|contract| Table::try_from(&contract.input).unwrap_or_default());
-        let differs = |key: &&String| of.get(*key) != to.get(*key);
-        Some(of.keys().chain(to.keys()).find(differs).map_or("input".to_owned(), String::clone))
+    /// Returns the keys by which the input or the outputs of two contracts differ, in alphabetical order. A key that states its
+    /// default is no difference.
+    pub(crate) fn differing_keys(&self, other: &Self) -> Vec<String> {
+        let [of, to] = [self, other].map(|Self { input, .. }| {
+            let clip_negative = Some(input.clips_negative());
+            Table::try_from(Input { clip_negative, ..input.clone() }).unwrap_or_default()
+        });
+        let keys: BTreeSet<&String> = of.keys().chain(to.keys()).collect();
+        keys.into_iter().filter(|key| of.get(*key) != to.get(*key)).cloned().collect()
     }
 }
 

@@ -47,6 +47,28 @@ pub(super) fn given(options: &ModelOptions, weights: &Path) -> Result<Option<Con
     beside.map(|(path, text)| ContractKeys::parse(path.display().to_string(), &text)).transpose()
 }
 
+/// Says where a contract comes from, and which of its statements about the input differ from those that the network's file holds
+/// itself. Names of classes may: a file that a run wrote has none of its own.
+pub(super) fn source(
+    given: &ContractKeys,
+    stored: Option<ContractKeys>,
+    [channels, outputs]: [usize; 2],
+) -> String {
+    let line = format!("contract of the input from {}", given.name());
+    let Some(stored) = stored else { return line };
+    let name = stored.name().to_owned();
+    let [Ok(of), Ok(to)] = [given.clone(), stored].map(|keys| keys.check(channels, outputs)) else {
+        return line;
+    };
+    let mut keys = of.differing_keys(&to);
+    keys.retain(|key| key != "output");
+    match keys.split_last() {
+        None => line,
+        Some((key, [])) => format!("{line}; its {key} is not that of {name}"),
+        Some((last, keys)) => format!("{line}; its {} and {last} are not those of {name}", keys.join(", ")),
+    }
+}
+
 /// Combines a contract with the options; lists the keys that they replace.
 ///
 /// # Errors

@@ -67,8 +67,8 @@ impl Model {
                 file::load(path, given.as_ref(), options, placement)?;
             runtimes.push(runtime);
             let (keys, source) = match (given, stored) {
-                (Some(keys), _) => {
-                    let source = format!("contract of the input from {}", keys.name());
+                (Some(keys), stored) => {
+                    let source = keys::source(&keys, stored.and_then(Result::ok), [channels, outputs]);
                     (keys, Some(source))
                 }
                 (None, Some(stored)) => (stored?, None),
@@ -83,7 +83,7 @@ impl Model {
             contract.network.max_pool = options.max_pool.or(contract.network.max_pool);
             match &shared {
                 Some((first, of)) => {
-                    if let Some(key) = first.differing_key(&contract) {
+                    if let Some(key) = first.differing_keys(&contract).first() {
                         let expected = format!("networks with the same input as {}", of.display());
                         let found = format!("{}, whose contract has another `{key}`", path.display());
                         return Err(Error::setting("model", expected, found));

@@ -11,7 +11,7 @@ use relevox::relevance::Classifier;
 use relevox_models::candle_core::Device;
 use relevox_models::checkpoint::{self, Metadata, Network, WeightsHints};
 use relevox_models::{Parameters, ResNet3d, ResNetConfig};
-use relevox_volume::{Geometry, Volume, nifti};
+use relevox_volume::{Geometry, Intensity, Preprocess, Volume, ZScoreOver, nifti};
 use serde_json::Value;
 
 const SHAPE: [usize; 3] = [20, 24, 28];
@@ -136,6 +136,28 @@ fn the_contract_is_read_from_the_options_or_beside_the_weights() {
     options.extend(keys.iter().flat_map(|key| ["--input-set", key]));
     assert_eq!(logit(&setup.explained("case", &options).0), logit(&beside));
     refuse(setup.explain("case", &options[..options.len() - 2]), &["crop"]);
+}
+
+#[test]
+fn a_contract_that_differs_from_the_network_s_own_is_said() {
+    let setup = Setup::new();
+    let network = ResNetConfig { depth: 10, in_channels: 2, width: 4, ..ResNetConfig::default() };
+    let parameters = Parameters::seeded(7, &Device::Cpu);
+    ResNet3d::new(&network, parameters.builder()).unwrap();
+    let preprocess = Preprocess {
+        sequences: vec!["t1".to_owned(), "t2".to_owned()],
+        crop: SHAPE,
+        intensity: Intensity::ZScore { over: ZScoreOver::NonZero },
+        ..Preprocess::default()
+    };
+    let metadata = Metadata::new(Network::Resnet(network), serde_json::to_value(&preprocess).unwrap());
+    checkpoint::save_parameters(&setup.weights(), &parameters, &metadata).unwrap();
+    let (_, own, _) = setup.explained("case", &[]);
+    assert!(!own.contains("contract of the input from"), "{own}");
+    setup.write_contract(CONTRACT);
+    let (_, given, _) = setup.explained("case", &[]);
+    let line = given.lines().find(|line| line.starts_with("contract of the input from")).unwrap();
+    assert!(line.contains("its intensity is not that of ") && line.ends_with("model.safetensors"), "{line}");
 }
 
 #[test]

@@ -45,6 +45,11 @@ fn no_downsampling() -> usize {
 }
 
 impl Input {
+    /// Returns whether negative intensities become 0: what `clip_negative` states, else only with min-max scaling.
+    pub fn clips_negative(&self) -> bool {
+        self.clip_negative.unwrap_or(self.intensity == Intensity::MinMax)
+    }
+
     /// Validates the contract.
     ///
     /// # Errors
@@ -62,7 +67,7 @@ impl Input {
             intensity: self.intensity,
             crop: self.axes.zyx(self.crop),
             downsample: self.downsample,
-            clip_negative: self.clip_negative.unwrap_or(self.intensity == Intensity::MinMax),
+            clip_negative: self.clips_negative(),
             brain: self.brain,
         };
         let preprocess = preprocess.check().map_err(|error| match error {
