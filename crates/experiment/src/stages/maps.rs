@@ -3,6 +3,8 @@
 //!
 //! Maps are evaluated on the network's grid and brought to the scan's grid only to be written.
 
+use std::path::Path;
+
 use anyhow::Context;
 use ndarray::Array3;
 use rayon::prelude::*;
@@ -93,22 +95,22 @@ fn of_method(
     let mut work = Work::default();
     interrupt::check()?;
     let map = map_file(case, method);
+    let write = |path: &Path, study: &Study, map: &RelevanceMap| {
+        let description = nifti::Description::relevance(method.name());
+        Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
+    };
     if let Some(inputs) = methods::map_inputs(method, session, partition, case)? {
         work.count(session.run.make(&map, &inputs, |path| {
             let study = session.scans.study(case)?;
             let regions = partition.regions(session, case)?;
             let relevance = methods::relevance(method, session, partition, case)?.unwrap_or_default();
-            let map = RelevanceMap::paint(&regions, &relevance)?;
-            let description = nifti::Description::relevance(method.name());
-            Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
+            write(path, &study, &RelevanceMap::paint(&regions, &relevance)?)
         })?);
     } else if method == Method::GradCam {
         let inputs = gradcam_inputs(session, case, &network.hash)?;
         work.count(session.run.make(&map, &inputs, |path| {
             let study = session.scans.study(case)?;
-            let map = network.grad_cam(study.image.view(), Cam::GradCam)?;
-            let description = nifti::Description::relevance(method.name());
-            Ok(nifti::write_map(path, &study.frame.to_scan(map.voxels.view())?, &description)?)
+            write(path, &study, &network.grad_cam(study.image.view(), Cam::GradCam)?)
         })?);
     }
     let inputs = mask_inputs(session, partition, case, method)?;

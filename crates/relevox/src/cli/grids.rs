@@ -3,16 +3,20 @@
 use std::path::Path;
 
 use relevox_experiment::failure::invalid_input;
+use relevox_experiment::progress::print_status;
 use relevox_volume::{ScanFile, Volume};
 
-/// Reads a volume, of a 4D file as FILE#0; NaN outside the brain is 0.
+/// Reads a volume, of a 4D file as FILE#0; NaN outside the brain is 0, and said.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or has a NaN inside the brain or an infinity.
 pub(super) fn read_scan(path: &Path) -> anyhow::Result<Volume> {
     let file = ScanFile::parse(&path.to_string_lossy());
     let mut volume = file.read()?;
-    volume.clear_background_nan(&file.to_string())?;
+    let cleared = volume.clear_background_nan(&file.to_string())?;
+    if cleared > 0 {
+        print_status(format!("{file}: NaN of {cleared} voxels outside the brain read as 0"));
+    }
     Ok(volume)
 }
 

@@ -124,8 +124,8 @@ pub(super) fn suspected(cases: &[CohortCase]) -> Option<String> {
     ))
 }
 
-/// The patient that a case's name suggests: what precedes a number or a time point, if it contains a digit (`P01_2`), or
-/// if a time word follows (`anna_week-3`).
+/// The patient that a case's name suggests: what precedes a number or a time point, if it contains a digit (`P01_2`), if a
+/// time word follows (`anna_week-3`), or if a number and a letter end the name (`P01a`).
 fn suspected_patient(case: &str) -> Option<&str> {
     if of_data_set(case).is_some() {
         return None;
@@ -151,7 +151,9 @@ fn suspected_patient(case: &str) -> Option<&str> {
             return Some(stem);
         }
     }
-    None
+    // `001a`, `001b`: the first letters after a number.
+    case.strip_suffix(|c: char| matches!(c, 'a'..='h' | 'A'..='H'))
+        .filter(|stem| stem.ends_with(|c: char| c.is_ascii_digit()))
 }
 
 fn plural(count: usize, one: &str, many: &str) -> String {
@@ -224,6 +226,8 @@ mod tests {
             &["anna_week-3", "anna_week-12"],
             &["site2-7_2001.02.03", "site2-7_2002.02.03"],
             &["P7_tp1", "P7_tp2", "P8_tp1"],
+            &["001a", "001b", "002a", "003"],
+            &["glioma-12A", "glioma-12B"],
         ] {
             let note = suspected(&cases(ids)).unwrap();
             assert!(
@@ -245,6 +249,9 @@ mod tests {
             &["UCSF-PDGM-0004", "UCSF-PDGM-0005"],
             &["UPENN-GBM-00001_11", "UPENN-GBM-00002_11"],
             &["TCGA-02-0006", "TCGA-02-0007"],
+            &["001a", "002a", "003b"],
+            &["site_a", "site_b"],
+            &["Brats18_TCIA01_201_1_L", "Brats18_TCIA01_201_1_R"],
         ] {
             assert_eq!(suspected(&cases(ids)), None);
         }
