@@ -394,8 +394,23 @@ fn labels_that_leave_out_brain_are_a_warning() {
     };
     let said = stderr(&succeed(labels(14)));
     assert!(said.contains("labels.nii.gz: ") && said.contains("of the brain is in no region"), "{said}");
-    assert!(!stderr(&succeed(labels(SHAPE[2]))).contains("in no region"));
+    let whole = stderr(&succeed(labels(SHAPE[2])));
+    assert!(!whole.contains("in no region") && !whole.contains("image of intensities"), "{whole}");
     refuse(labels(0), &["labels.nii.gz", "at least one region"]);
+}
+
+#[test]
+fn intensities_in_place_of_labels_are_a_warning() {
+    let setup = Setup::new();
+    setup.write_contract(CONTRACT);
+    let scan = nifti::read(&setup.path("case/case_t1.nii.gz")).unwrap();
+    let voxels = scan.voxels.mapv(|value| value as u32);
+    nifti::write_labels(&setup.path("scan.nii.gz"), &Volume { voxels, geometry: scan.geometry }).unwrap();
+    let paths = ["case", "model.safetensors", "out", "scan.nii.gz"].map(|name| setup.path(name));
+    let [case, weights, out, scan] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let said =
+        stderr(&succeed(relevox(&["explain", case, "--model", weights, "--out", out, "--labels", scan])));
+    assert!(said.contains("scan.nii.gz: ") && said.contains("image of intensities"), "{said}");
 }
 
 #[test]
