@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Volume, nifti};
+use crate::preparation::percent;
+use crate::{Error, INTENSITIES, Volume, divided_share, nifti};
 
 /// A 3D volume in a file. Volumes of a 4D file are counted from 0 and written as `file.nii.gz#2`.
 ///
@@ -61,6 +62,24 @@ impl ScanFile {
     /// Returns the errors of [`nifti::read_label_volume`].
     pub fn read_labels(&self) -> Result<Volume<u32>, Error> {
         nifti::read_label_volume(&self.path, self.volume)
+    }
+
+    /// Reads the volume as the outline of a finding, whose labels above 0 are inside.
+    ///
+    /// # Errors
+    /// As [`ScanFile::read_labels`], and [`Error::Format`] if most neighbouring voxels have different labels, as in an image of
+    /// intensities (see [`divided_share`]).
+    pub fn read_outline(&self) -> Result<Volume<u32>, Error> {
+        let labels = self.read_labels()?;
+        let divided = divided_share(labels.voxels.view(), Some(0));
+        if divided > INTENSITIES {
+            return Err(Error::Format {
+                path: self.path.clone(),
+                expected: "a segmentation",
+                found: format!("an image of intensities: {} of neighbouring voxels differ", percent(divided)),
+            });
+        }
+        Ok(labels)
     }
 }
 

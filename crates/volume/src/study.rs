@@ -96,7 +96,7 @@ impl Study {
         let tumour = match &files.segmentation {
             None => None,
             Some(file) => {
-                let labels = file.read_labels()?;
+                let labels = file.read_outline()?;
                 let own =
                     require_same_grid(&files.id, (paths[0], &frame), file, &labels.geometry, preprocess)?;
                 let distance = frame.oriented().largest_corner_distance_mm(&own.oriented());

@@ -400,7 +400,7 @@ fn labels_that_leave_out_brain_are_a_warning() {
 }
 
 #[test]
-fn intensities_in_place_of_labels_are_a_warning() {
+fn intensities_in_place_of_labels_or_an_outline_are_noticed() {
     let setup = Setup::new();
     setup.write_contract(CONTRACT);
     let scan = nifti::read(&setup.path("case/case_t1.nii.gz")).unwrap();
@@ -411,6 +411,10 @@ fn intensities_in_place_of_labels_are_a_warning() {
     let said =
         stderr(&succeed(relevox(&["explain", case, "--model", weights, "--out", out, "--labels", scan])));
     assert!(said.contains("scan.nii.gz: ") && said.contains("image of intensities"), "{said}");
+    refuse(
+        setup.explain("case", &["--outline", scan]),
+        &["scan.nii.gz", "a segmentation", "image of intensities"],
+    );
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl ExpertOutline {
     }
 
     fn read(file: &ScanFile, study: &Study) -> anyhow::Result<Self> {
-        let labels = file.read_labels()?;
+        let labels = file.read_outline()?;
         let is_placed = labels.geometry.has_orientation();
         let voxels = study.frame.labels_to_scan(&labels).map_err(|error| match error {
             Error::InvalidSetting { expected, found, .. } => {

@@ -1,10 +1,9 @@
 //! The regions of the study.
 
 use anyhow::Context;
-use ndarray::Axis;
 use relevox_experiment::failure::invalid_input;
-use relevox_volume::Study;
 use relevox_volume::preparation::percent;
+use relevox_volume::{INTENSITIES, Study, divided_share};
 use slic3d::Supervoxels;
 
 use super::super::labels::{Background, read_labels};
@@ -19,9 +18,6 @@ use crate::{Method, Regions, SlicRegions};
 
 /// Share of the brain in no region of given labels from which it is said.
 const OUTSIDE_LABELS: f64 = 0.01;
-/// Share of neighbouring voxels in two regions from which given labels are said to be no label volume: half of them lie in two
-/// regions where each region has 2 × 2 × 2 voxels.
-const MOST_DIVIDED: f64 = 0.5;
 
 /// Reads or computes the partition. Options precede the contract's partition. Also returns the settings of SLIC that computed it.
 ///
@@ -65,8 +61,8 @@ pub(super) fn of(
                 percent(outside)
             ));
         }
-        let divided = share_divided(&found);
-        if divided > MOST_DIVIDED {
+        let divided = divided_share(found.labels(), found.background());
+        if divided > INTENSITIES {
             notes.warn(format!(
                 "{}: {} of neighbouring voxels lie in different regions, as in an image of intensities; expected a label volume",
                 path.display(),
@@ -75,24 +71,6 @@ pub(super) fn of(
         }
     }
     Ok((found, settings))
-}
-
-/// Returns the share of neighbouring voxels in regions, along every axis, that lie in two regions.
-fn share_divided(regions: &Supervoxels) -> f64 {
-    let (labels, background) = (regions.labels(), regions.background());
-    let (mut pairs, mut divided) = (0_usize, 0_usize);
-    for axis in 0..3 {
-        for (a, b) in labels.axis_windows(Axis(axis), 2).into_iter().flat_map(|pair| {
-            let [a, b] = [0, 1].map(|at| pair.index_axis_move(Axis(axis), at));
-            a.into_iter().zip(b)
-        }) {
-            if Some(*a) != background && Some(*b) != background {
-                pairs += 1;
-                divided += usize::from(a != b);
-            }
-        }
-    }
-    divided as f64 / pairs.max(1) as f64
 }
 
 /// Returns the share of the brain that is in no region.
