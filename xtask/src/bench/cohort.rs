@@ -62,10 +62,8 @@ pub(super) fn run(args: &CohortBenchArgs) -> anyhow::Result<()> {
         {
             let seconds = stage(&run, cases, stages)?;
             if let Some(record) = StageRecord::read(&run, stages, None)? {
-                print_status(format!(
-                    "{cases} cases, {stages}: {seconds:.1} s, {:?} MiB",
-                    record.peak_memory_mib
-                ));
+                let memory = record.peak_memory_mib.map_or(String::new(), |mib| format!(", {mib} MiB"));
+                print_status(format!("{cases} cases, {stages}: {seconds:.1} s{memory}"));
                 row[stages] = json!({ "seconds": seconds, "peak_memory_mib": record.peak_memory_mib });
             }
         }
@@ -133,9 +131,9 @@ fn section(result: &Value) -> anyhow::Result<String> {
     let rows = result["rows"].as_array().context("samples without rows")?;
     let mut page = format!(
         "## Cohorts\n\n`cargo xtask bench cohort`, {} threads of {}: synthetic cohorts of 32³ voxels and four sequences, a quarter of which \
-         are tested, with {} MiB of memory (`SLURM_MEM_PER_NODE`), half of which may cache scans. Seconds are processor time, of all threads, \
-         of a process, which reads the files of all cases to compare their hashes; that of `cohort` also generates them. Memory is the peak of \
-         the stage.\n\n| cases |",
+         are tested, with {} MiB of memory (`SLURM_MEM_PER_NODE`), half of which may cache scans. Seconds are the processor time of all \
+         threads. They include reading the files of all cases to compare their hashes and, for `cohort`, generating them. Memory is the peak \
+         of the stage.\n\n| cases |",
         result["threads"],
         text(result, "processor"),
         result["memory_mib"],
