@@ -2,15 +2,20 @@
 
 use ndarray::{ArrayView3, Axis, Slice, Zip};
 
-/// Share of neighbouring voxels with two labels from which a volume is taken for an image of intensities: half of them have two
+/// Share of neighbouring voxels with two labels above which a volume is taken for an image of intensities: half of them have two
 /// labels where each label has 2 × 2 × 2 voxels, nearly all in an image.
-pub const INTENSITIES: f64 = 0.5;
+const INTENSITIES: f64 = 0.5;
 /// Fewest pairs of neighbouring voxels that tell labels from intensities.
 const LEAST_PAIRS: usize = 1000;
 
-/// Returns the share of neighbouring voxels, along every axis, that have two labels. `background` counts as no label. 0 if fewer than
-/// 1000 pairs have labels.
-pub fn divided_share(labels: ArrayView3<'_, u32>, background: Option<u32>) -> f64 {
+/// Returns the share of neighbouring voxels that have two labels, if it is above half, as in an image of intensities. `background`
+/// counts as no label. `None` if fewer than 1000 pairs have labels.
+pub fn like_intensities(labels: ArrayView3<'_, u32>, background: Option<u32>) -> Option<f64> {
+    Some(divided_share(labels, background)).filter(|&share| share > INTENSITIES)
+}
+
+/// Returns the share of neighbouring voxels, along every axis, that have two labels; 0 if too few pairs have labels.
+fn divided_share(labels: ArrayView3<'_, u32>, background: Option<u32>) -> f64 {
     let (mut pairs, mut divided) = (0_usize, 0_usize);
     for axis in (0..3).map(Axis) {
         let first = labels.slice_axis(axis, Slice::from(..labels.len_of(axis).saturating_sub(1)));

@@ -35,7 +35,7 @@ pub use geometry::Geometry;
 pub use input::{AxisOrder, Input, Output, OutputKind, OutputTarget, ValidInput};
 pub use inspect::{FileFacts, GridFacts, LabelFacts, inspect, inspect_labels};
 pub use intensity::{Intensity, PercentileOver, ZScoreOver};
-pub use labels::{INTENSITIES, divided_share};
+pub use labels::like_intensities;
 pub use orientation::{AxisCodes, Orientation};
 pub use preparation::Preparation;
 pub use preprocess::{Preprocess, ValidPreprocess};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::preparation::percent;
-use crate::{Error, INTENSITIES, Volume, divided_share, nifti};
+use crate::{Error, Volume, like_intensities, nifti};
 
 /// A 3D volume in a file. Volumes of a 4D file are counted from 0 and written as `file.nii.gz#2`.
 ///
@@ -68,11 +68,10 @@ impl ScanFile {
     ///
     /// # Errors
     /// As [`ScanFile::read_labels`], and [`Error::Format`] if most neighbouring voxels have different labels, as in an image of
-    /// intensities (see [`divided_share`]).
+    /// intensities (see [`like_intensities`]).
     pub fn read_outline(&self) -> Result<Volume<u32>, Error> {
         let labels = self.read_labels()?;
-        let divided = divided_share(labels.voxels.view(), Some(0));
-        if divided > INTENSITIES {
+        if let Some(divided) = like_intensities(labels.voxels.view(), Some(0)) {
             return Err(Error::Format {
                 path: self.path.clone(),
                 expected: "a segmentation",

@@ -151,20 +151,21 @@ fn known(pickle: &Pickle<'_>, entries: &[(Value, Value)]) -> Vec<(Value, Value)>
 /// Returns the entries that hold tensors of the same names as the chosen one, itself included: beside a network's parameters,
 /// their moving averages.
 fn alike(pickle: &Pickle<'_>, entries: &[(Value, Value)], chosen: (Value, Value)) -> Vec<(Value, Value)> {
-    let tensors = |value| {
-        let entries = pickle.dict(value).unwrap_or_default().iter();
-        let is_tensor = |&value| !matches!(stored(pickle, value), Ok(None));
-        entries.filter(move |(_, value)| is_tensor(value)).filter_map(|&(key, _)| pickle.text(key))
-    };
-    let names: HashSet<&str> = tensors(chosen.1).collect();
-    let is_alike = |value| tensors(value).any(|name| names.contains(name));
+    let named = |value| tensors(pickle, value).filter_map(|key| pickle.text(key));
+    let names: HashSet<&str> = named(chosen.1).collect();
+    let is_alike = |value| named(value).any(|name| names.contains(name));
     let is_chosen = |(key, _): (Value, Value)| pickle.text(key) == pickle.text(chosen.0);
     entries.iter().copied().filter(|&entry| is_chosen(entry) || is_alike(entry.1)).collect()
 }
 
 fn has_tensors(pickle: &Pickle<'_>, value: Value) -> bool {
-    let entries = pickle.dict(value).unwrap_or_default();
-    entries.iter().any(|&(_, value)| !matches!(stored(pickle, value), Ok(None)))
+    tensors(pickle, value).next().is_some()
+}
+
+/// Returns the keys of a dictionary's tensors, also of damaged ones.
+fn tensors<'p>(pickle: &'p Pickle<'_>, value: Value) -> impl Iterator<Item = Value> + 'p {
+    let entries = pickle.dict(value).unwrap_or_default().iter();
+    entries.filter(|&&(_, value)| !matches!(stored(pickle, value), Ok(None))).map(|&(key, _)| key)
 }
 
 /// Lists the first keys of a dictionary.

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use relevox_experiment::failure::invalid_input;
 use relevox_volume::preparation::percent;
-use relevox_volume::{INTENSITIES, Study, divided_share};
+use relevox_volume::{Study, like_intensities};
 use slic3d::Supervoxels;
 
 use super::super::labels::{Background, read_labels};
@@ -61,8 +61,7 @@ pub(super) fn of(
                 percent(outside)
             ));
         }
-        let divided = divided_share(found.labels(), found.background());
-        if divided > INTENSITIES {
+        if let Some(divided) = like_intensities(found.labels(), found.background()) {
             notes.warn(format!(
                 "{}: {} of neighbouring voxels lie in different regions, as in an image of intensities; expected a label volume",
                 path.display(),
