@@ -11,6 +11,9 @@ use crate::prefetch::prefetch;
 /// scikit-image's order, which decides the last neighbour.
 const NEIGHBOURS: usize = 6;
 
+/// A bit of the links of a voxel whose component was found.
+const FOUND: u8 = 1 << NEIGHBOURS;
+
 /// Number of voxels of the queue whose neighbours are prefetched.
 const AHEAD: usize = 16;
 
@@ -119,11 +122,16 @@ impl<'a> Search<'a> {
     }
 
     /// Labels the component that starts at a voxel of the mask, unless it is labelled already.
-    #[inline]
+    #[inline(always)]
     pub(super) fn visit(&mut self, first: usize) {
-        if self.new[first] != UNASSIGNED {
-            return;
+        if self.new[first] == UNASSIGNED {
+            self.search(first);
         }
+    }
+
+    /// Labels the component of an unlabelled voxel, the first of it. Not inlined: most voxels are labelled already.
+    #[inline(never)]
+    fn search(&mut self, first: usize) {
         if self.links_of(first) == 0 && self.limits.min > 1 {
             self.new[first] = self.next;
             self.new[first] = self.neighbour(first).unwrap_or(self.next);
@@ -147,15 +155,34 @@ impl<'a> Search<'a> {
     fn label_component(&mut self, first: usize) {
         self.queue.clear();
         self.queue.push(first as u32);
-        self.new[first] = self.next;
+        self.mark(first);
         let mut visited = 0;
         while visited < self.queue.len() && self.queue.len() < self.limits.max {
-            if self.queue.len() + NEIGHBOURS <= self.limits.max {
+            if !self.links.is_empty() && self.queue.len() + NEIGHBOURS <= self.limits.max {
                 self.visit_all(visited);
             } else {
                 self.visit_up_to_limit(visited);
             }
             visited += 1;
+        }
+        for &voxel in &self.queue[visited..] {
+            self.new[voxel as usize] = self.next;
+        }
+    }
+
+    /// Marks a voxel as one of the component.
+    fn mark(&mut self, voxel: usize) {
+        match self.links.get_mut(voxel) {
+            Some(links) => *links |= FOUND,
+            None => self.new[voxel] = self.next,
+        }
+    }
+
+    /// Returns whether a voxel is one of a component that was found.
+    fn is_found(&self, voxel: usize) -> bool {
+        match self.links.get(voxel) {
+            Some(links) => links & FOUND != 0,
+            None => self.new[voxel] != UNASSIGNED,
         }
     }
 
@@ -163,26 +190,27 @@ impl<'a> Search<'a> {
     /// all six are written, those that change nothing included.
     #[inline(always)]
     fn visit_all(&mut self, visited: usize) {
-        let found = self.links_of(self.queue[visited] as usize);
         let Search { links, offsets, queue, new, next, .. } = self;
         let voxel = queue[visited] as usize;
+        let found = links[voxel];
+        new[voxel] = *next;
         // Large components are searched along a front that does not fit into the cache.
         if let Some(&ahead) = queue.get(visited + AHEAD) {
-            prefetch(links, ahead as usize);
+            prefetch(new, ahead as usize);
             for offset in offsets.iter().skip(1) {
-                prefetch(new, (ahead as usize).wrapping_add_signed(*offset));
+                prefetch(links, (ahead as usize).wrapping_add_signed(*offset));
             }
         }
         let mut length = queue.len();
         queue.resize(length + NEIGHBOURS, 0);
         for (bit, &offset) in offsets.iter().enumerate() {
-            // A neighbour without a link is replaced by the voxel, which is labelled.
+            // A neighbour without a link is replaced by the voxel, which is marked.
             let linked = -isize::from(found >> bit & 1 == 1);
             let there = voxel.wrapping_add_signed(offset & linked);
-            let label = new[there];
+            let links = &mut links[there];
             queue[length] = there as u32;
-            new[there] = if label == UNASSIGNED { *next } else { label };
-            length += usize::from(label == UNASSIGNED);
+            length += usize::from(*links & FOUND == 0);
+            *links |= FOUND;
         }
         queue.truncate(length);
     }
@@ -190,11 +218,12 @@ impl<'a> Search<'a> {
     /// Visits the neighbours of a voxel in the queue until the component has its maximum size.
     fn visit_up_to_limit(&mut self, visited: usize) {
         let voxel = self.queue[visited] as usize;
+        self.new[voxel] = self.next;
         let links = self.links_of(voxel);
         for neighbour in (0..NEIGHBOURS).filter(|bit| links >> bit & 1 == 1) {
             let there = voxel.wrapping_add_signed(self.offsets[neighbour]);
-            if self.new[there] == UNASSIGNED {
-                self.new[there] = self.next;
+            if !self.is_found(there) {
+                self.mark(there);
                 self.queue.push(there as u32);
                 if self.queue.len() >= self.limits.max {
                     return;
