@@ -81,6 +81,7 @@ pub(crate) fn segment(
         regions: supervoxels.len(),
         iterations: convergence.iterations,
         converged: convergence.converged,
+        distances: convergence.distances,
     };
     Ok((supervoxels, report))
 }

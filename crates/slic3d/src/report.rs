@@ -15,4 +15,7 @@ pub struct Report {
     pub iterations: usize,
     /// Whether k-means converged, so that more iterations would not change the labels.
     pub converged: bool,
+    /// Number of distances that k-means computed between a voxel and a cluster, a measure of its work. With the search
+    /// windows alone as bounds, a voxel needs about 64 an iteration.
+    pub distances: u64,
 }

@@ -6,17 +6,17 @@ use super::lanes::Portable;
 use super::lanes_x86::{Avx2, Avx512};
 
 /// [`assign`], compiled for one instruction set.
-pub(super) type Kernel = fn(Slab) -> bool;
+pub(super) type Kernel = fn(Slab);
 
 macro_rules! instantiate {
     ($name:ident, $lanes:ty, $rows:literal, $($feature:literal)?) => {
         /// Returns the kernel for this number of channels.
         pub(super) fn $name(channels: usize, zero: bool) -> Kernel {
             $(#[target_feature(enable = $feature)])?
-            fn inner<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
+            fn inner<const CHANNELS: usize, const ZERO: bool>(slab: Slab) {
                 assign::<$lanes, CHANNELS, ZERO, $rows>(slab)
             }
-            fn outer<const CHANNELS: usize, const ZERO: bool>(slab: Slab) -> bool {
+            fn outer<const CHANNELS: usize, const ZERO: bool>(slab: Slab) {
                 // SAFETY: `kernel` returns this function only if the processor has the feature.
                 #[allow(unused_unsafe, unsafe_code, reason = "without a feature the call is safe")]
                 unsafe { inner::<CHANNELS, ZERO>(slab) }

@@ -4,9 +4,10 @@
 //! instruction sets round alike.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::candidates::{Candidate, CandidateSearch, SearchInput, TILE, pieces};
+use super::label_ranges::label_range;
 use super::lanes::{LANES, Lanes};
 use super::problem::Window;
 use super::ranges::{BLOCK, Ranges};
@@ -25,8 +26,12 @@ pub(super) struct Slab<'a> {
     pub(super) labels: &'a mut [u32],
     /// For each block of these planes, the cluster to which all its voxels were assigned, or [`UNASSIGNED`].
     pub(super) filled: &'a mut [u32],
+    /// The range of labels in each row of these planes.
+    pub(super) rows: &'a mut [Range<u32>],
     /// Set for clusters that gain or lose voxels.
     pub(super) changed: &'a [AtomicBool],
+    /// Number of distances computed.
+    pub(super) distances: &'a AtomicU64,
 }
 
 /// With fewer candidates than this, blocks are not bounded.
@@ -76,19 +81,17 @@ struct Block {
     whole: bool,
 }
 
-/// Assigns each voxel of the slab to the nearest cluster in reach, the first of equally near ones, and returns whether
-/// any label changed. `CHANNELS` is the number of channels, or `usize::MAX` for any number; `ROWS` is the number of rows
+/// Assigns each voxel of the slab to the nearest cluster in reach, the first of equally near ones, and finds the range of
+/// labels in each row. `CHANNELS` is the number of channels, or `usize::MAX` for any number; `ROWS` is the number of rows
 /// that are compared at once.
 #[inline(always)]
-pub(super) fn assign<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(
-    mut slab: Slab,
-) -> bool {
+pub(super) fn assign<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: usize>(mut slab: Slab) {
     let input = slab.input;
     let z = slab.z.clone();
     let [_, height, width] = input.problem.shape;
     let mut any = false;
     if !slab.search.enter_slab(input, &z) {
-        return false;
+        return;
     }
     for y in pieces(height, TILE[1]) {
         if !slab.search.enter_band(input, &y) {
@@ -105,7 +108,12 @@ pub(super) fn assign<L: Lanes, const CHANNELS: usize, const ZERO: bool, const RO
             any |= assign_tile::<L, CHANNELS, ZERO, ROWS>(&mut slab);
         }
     }
-    any | assign_tile::<L, CHANNELS, ZERO, ROWS>(&mut slab)
+    any |= assign_tile::<L, CHANNELS, ZERO, ROWS>(&mut slab);
+    if any {
+        for (row, labels) in slab.rows.iter_mut().zip(slab.labels.chunks(width)) {
+            *row = label_range(labels);
+        }
+    }
 }
 
 /// Finds the candidates of all blocks of the tile whose labels may change, as the second of the buffered tiles, and
@@ -118,6 +126,7 @@ fn search_blocks<L: Lanes, const CHANNELS: usize, const ZERO: bool>(slab: &mut S
     let [z, y, x] = tile;
     let channels = scratch.values.len();
     let Tile { candidates, remaining, blocks } = &mut scratch.tiles[1];
+    let mut distances = 0;
     remaining.clear();
     blocks.clear();
     std::mem::swap(candidates, &mut search.candidates);
@@ -152,6 +161,9 @@ fn search_blocks<L: Lanes, const CHANNELS: usize, const ZERO: bool>(slab: &mut S
                     }
                 }
             }
+            if only == UNASSIGNED {
+                distances += (remaining.len() - before) * voxels[0].len() * voxels[1].len() * x.len();
+            }
             blocks.push(Block {
                 z: voxels[0].start - z.start..voxels[0].end - z.start,
                 y: voxels[1].start - y.start..voxels[1].end - y.start,
@@ -162,6 +174,7 @@ fn search_blocks<L: Lanes, const CHANNELS: usize, const ZERO: bool>(slab: &mut S
             });
         }
     }
+    slab.distances.fetch_add(distances as u64, Ordering::Relaxed);
 }
 
 /// Assigns the voxels of the first of the buffered tiles, and replaces it by the second.

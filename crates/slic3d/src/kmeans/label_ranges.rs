@@ -6,8 +6,13 @@ use std::ops::Range;
 pub(super) type RowRanges = [Range<u32>];
 
 /// Returns the range of a row's labels, without unassigned voxels.
+#[inline(always)]
 pub(super) fn label_range(row: &[u32]) -> Range<u32> {
-    let first = row.iter().fold(u32::MAX, |least, &label| least.min(label));
-    let end = row.iter().fold(0, |most, &label| most.max(label.wrapping_add(1)));
+    let (mut first, mut end) = (u32::MAX, 0);
+    for &label in row {
+        first = if label < first { label } else { first };
+        let after = label.wrapping_add(1);
+        end = if after > end { after } else { end };
+    }
     first..end
 }

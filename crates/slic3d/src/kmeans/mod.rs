@@ -8,6 +8,7 @@ mod candidates;
 mod clusters;
 mod contenders;
 mod convergence;
+mod following;
 mod instructions;
 mod kernel;
 mod label_ranges;

@@ -10,13 +10,15 @@ pub(super) fn run(problem: &Problem, clusters: &mut Clusters, by_position: bool)
     let mut labels = vec![UNASSIGNED; problem.voxels()];
     let mut distance = vec![0.0; problem.voxels()];
     let mut max_colour = vec![1.0; clusters.len()];
+    let mut distances = 0;
     for iteration in 0..problem.iterations {
         let labels_before = labels.clone();
         let max_colour_before = max_colour.clone();
         distance.fill(f32::INFINITY);
         for cluster in 0..clusters.len() {
             if clusters.active[cluster] {
-                visit(problem, clusters, cluster, &max_colour, by_position, &mut labels, &mut distance);
+                distances +=
+                    visit(problem, clusters, cluster, &max_colour, by_position, &mut labels, &mut distance);
             }
         }
         move_to_means(problem, clusters, &labels);
@@ -24,10 +26,10 @@ pub(super) fn run(problem: &Problem, clusters: &mut Clusters, by_position: bool)
             update_max_colour(problem, clusters, &labels, &mut max_colour);
         }
         if labels == labels_before && max_colour == max_colour_before {
-            return (labels, Convergence { iterations: iteration + 1, converged: true });
+            return (labels, Convergence { iterations: iteration + 1, converged: true, distances });
         }
     }
-    (labels, Convergence { iterations: problem.iterations, converged: false })
+    (labels, Convergence { iterations: problem.iterations, converged: false, distances })
 }
 
 /// Returns the squared difference between a voxel and a cluster over all channels.
@@ -41,7 +43,8 @@ fn colour_distance(problem: &Problem, clusters: &Clusters, cluster: usize, voxel
     sum
 }
 
-/// Assigns to a cluster the voxels of its window that are nearer to it than to all clusters before it.
+/// Assigns to a cluster the voxels of its window that are nearer to it than to all clusters before it. Returns the number
+/// of distances computed.
 fn visit(
     problem: &Problem,
     clusters: &Clusters,
@@ -50,10 +53,11 @@ fn visit(
     by_position: bool,
     labels: &mut [u32],
     distance: &mut [f32],
-) {
+) -> u64 {
     let [_, height, width] = problem.shape;
     let centre = clusters.position[cluster];
     let weight = problem.spatial_weight();
+    let mut distances = 0;
     let offset = |axis: usize, at: usize| {
         let difference = problem.spacing[axis] * (centre[axis] - at as f32);
         difference * difference
@@ -65,6 +69,7 @@ fn visit(
                 if problem.mask.is_some_and(|mask| !mask[voxel]) {
                     continue;
                 }
+                distances += 1;
                 let mut total = (offset(0, z) + offset(1, y) + offset(2, x)) * weight;
                 if !by_position {
                     let mut colour = colour_distance(problem, clusters, cluster, voxel);
@@ -80,6 +85,7 @@ fn visit(
             }
         }
     }
+    distances
 }
 
 /// Moves every cluster to the mean of its voxels, summed in row-major order in `f32`; one without voxels becomes

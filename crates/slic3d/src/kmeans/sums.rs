@@ -9,19 +9,29 @@ use super::problem::Problem;
 const EXACT: f32 = 16_777_216.0;
 
 /// Sums over the voxels of a group of clusters.
+#[derive(Default)]
 pub(super) struct Sums {
-    pub(super) voxels: Vec<u32>,
-    /// Sum of the position along z, y and x and of the first channel, which are added by one instruction.
-    pub(super) first: Vec<[f32; 4]>,
+    pub(super) clusters: Vec<Cluster>,
     /// Sum of each other channel, cluster by cluster.
     pub(super) other: Vec<f32>,
+    /// Number of times that [`LANES`] voxels were added one by one.
+    pub(super) noisy: usize,
+}
+
+/// Sums over the voxels of a cluster, in half a line of the cache.
+#[derive(Clone, Copy, Default)]
+#[repr(align(32))]
+pub(super) struct Cluster {
+    /// Sum of the position along z, y and x and of the first channel, which are added by one instruction.
+    pub(super) first: [f32; 4],
+    pub(super) voxels: u32,
 }
 
 /// Number of labels that are compared at once.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// With more runs of equal labels than this among [`LANES`], each voxel is added by itself.
-const FEW_RUNS: u32 = 4;
+const FEW_RUNS: u32 = 3;
 
 /// Returns one bit for each lane that ends a run of equal labels, the first lane lowest.
 #[inline(always)]
@@ -30,82 +40,109 @@ fn run_ends(labels: &[u32; LANES]) -> u32 {
     (0..LANES - 1).fold(1 << (LANES - 1), |bits, lane| bits | ends(lane))
 }
 
-/// Sums the voxels of the clusters of `group` that `changed` marks; intensities only with `COLOUR`.
-pub(super) fn sum_group<const COLOUR: bool>(
-    problem: &Problem,
-    labels: &[u32],
-    rows: &RowRanges,
-    changed: &[bool],
-    group: &Range<usize>,
-) -> Sums {
-    let [_, height, width] = problem.shape;
-    // All other labels are summed too, into slots that are dropped: a branch would be mispredicted where labels are
-    // noisy. There are several such slots, since additions to the same one wait for each other.
-    let spare = group.len() as u32;
-    let mut slots = vec![spare; changed.len() + 1];
-    for cluster in group.clone().filter(|&cluster| changed[cluster]) {
-        slots[cluster] = (cluster - group.start) as u32;
-    }
-    let length = group.len() + LANES;
-    let channels = if COLOUR { problem.channels } else { 1 };
-    let mut sums = Sums {
-        voxels: vec![0; length],
-        first: vec![[0.0; 4]; length],
-        other: vec![0.0; length * (channels - 1)],
-    };
-    for (row, range) in rows.iter().enumerate() {
-        if range.start as usize >= group.end || range.end as usize <= group.start {
-            continue;
+/// Consecutive clusters, of which some are summed.
+pub(super) struct Group {
+    pub(super) clusters: Range<usize>,
+    /// The slot of each label's sums; that after the group's for all other labels.
+    slots: Vec<u32>,
+}
+
+impl Group {
+    /// Returns a group whose clusters marked in `changed` are summed; the sums of its others mean nothing.
+    pub(super) fn new(clusters: Range<usize>, changed: &[bool]) -> Group {
+        let mut slots = vec![clusters.len() as u32; changed.len() + 1];
+        for cluster in clusters.clone().filter(|&cluster| changed[cluster]) {
+            slots[cluster] = (cluster - clusters.start) as u32;
         }
-        let at = [row / height, row % height];
-        let labels = &labels[row * width..(row + 1) * width];
-        for (chunk, labels) in labels.chunks(LANES).enumerate() {
-            let x = chunk * LANES;
-            let values = COLOUR.then(|| &problem.image[row * width + x..][..labels.len()]);
-            let slot = |label: u32| slots[(label as usize).min(slots.len() - 1)];
-            match <&[u32; LANES]>::try_from(labels) {
-                Ok(labels) if run_ends(labels).count_ones() > FEW_RUNS => {
-                    sums.add_each(labels.map(slot), spare, at, x, values);
-                }
-                whole => {
-                    let mut ends = whole.map_or(u32::MAX, run_ends);
-                    let mut start = 0;
-                    while start < labels.len() {
-                        let end = ends.trailing_zeros() as usize + 1;
-                        ends &= ends.wrapping_sub(1);
-                        let slot = slot(labels[start]);
-                        if slot != spare {
-                            sums.add_run(
-                                slot as usize,
-                                at,
-                                x + start..x + end,
-                                values.map(|v| &v[start..end]),
-                            );
-                        }
-                        start = end;
-                    }
-                }
-            }
-            for channel in 1..channels {
-                let first = channel * problem.voxels() + row * width + x;
-                let values = &problem.image[first..][..labels.len()];
-                for ((lane, &label), value) in (0..).zip(labels).zip(values) {
-                    let slot = slot(label);
-                    let slot = if slot == spare { slot + lane } else { slot };
-                    sums.other[slot as usize * (channels - 1) + channel - 1] += value;
-                }
-            }
-        }
+        Group { clusters, slots }
     }
-    sums
+
+    /// Returns the first slot of labels that are not summed.
+    fn spare(&self) -> u32 {
+        self.clusters.len() as u32
+    }
+
+    #[inline(always)]
+    fn slot(&self, label: u32) -> u32 {
+        self.slots[(label as usize).min(self.slots.len() - 1)]
+    }
 }
 
 impl Sums {
+    pub(super) fn new(group: &Group, channels: usize) -> Sums {
+        let slots = group.clusters.len() + LANES;
+        Sums { clusters: vec![Cluster::default(); slots], other: vec![0.0; slots * (channels - 1)], noisy: 0 }
+    }
+
+    /// Adds the voxels of some rows, of which `first` is the first one, to the group's clusters; intensities only with
+    /// `COLOUR`. Rows whose range of labels misses the group are skipped.
+    pub(super) fn add<const COLOUR: bool>(
+        &mut self,
+        problem: &Problem,
+        group: &Group,
+        first: usize,
+        labels: &[u32],
+        ranges: Option<&RowRanges>,
+    ) {
+        let [_, height, width] = problem.shape;
+        let Range { start, end } = group.clusters;
+        for (index, labels) in labels.chunks_exact(width).enumerate() {
+            if let Some(range) = ranges.map(|ranges| &ranges[index])
+                && (range.start as usize >= end || range.end as usize <= start)
+            {
+                continue;
+            }
+            let row = first + index;
+            let at = [row / height, row % height];
+            for (chunk, labels) in labels.chunks(LANES).enumerate() {
+                let x = chunk * LANES;
+                let values = COLOUR.then(|| &problem.image[row * width + x..][..labels.len()]);
+                match <&[u32; LANES]>::try_from(labels) {
+                    Ok(labels) if run_ends(labels).count_ones() > FEW_RUNS => {
+                        self.noisy += 1;
+                        self.add_each(group, labels, at, x, values);
+                    }
+                    whole => {
+                        let ends = whole.map_or(u32::MAX, run_ends);
+                        self.add_runs(group, labels, ends, at, x, values);
+                    }
+                }
+                if COLOUR && problem.channels > 1 {
+                    self.add_other_channels(problem, group, labels, row * width + x);
+                }
+            }
+        }
+    }
+
+    /// Adds some voxels from `x` of row `[z, y]` run by run of equal labels, whose ends `ends` marks.
+    #[inline(always)]
+    fn add_runs(
+        &mut self,
+        group: &Group,
+        labels: &[u32],
+        mut ends: u32,
+        at: [usize; 2],
+        x: usize,
+        values: Option<&[f32]>,
+    ) {
+        let mut start = 0;
+        while start < labels.len() {
+            let end = ends.trailing_zeros() as usize + 1;
+            ends &= ends.wrapping_sub(1);
+            let slot = group.slot(labels[start]);
+            if slot != group.spare() {
+                let values = values.map(|values| &values[start..end]);
+                self.add_run(slot as usize, at, x + start..x + end, values);
+            }
+            start = end;
+        }
+    }
+
     /// Adds voxels `x` of row `[z, y]` to a cluster.
     #[inline(always)]
     fn add_run(&mut self, slot: usize, at: [usize; 2], x: Range<usize>, values: Option<&[f32]>) {
-        self.voxels[slot] += x.len() as u32;
-        let [z, y, position, colour] = &mut self.first[slot];
+        let Cluster { first: [z, y, position, colour], voxels } = &mut self.clusters[slot];
+        *voxels += x.len() as u32;
         add_equal(z, at[0], x.len());
         add_equal(y, at[1], x.len());
         add_ascending(position, x);
@@ -117,28 +154,48 @@ impl Sums {
         }
     }
 
-    /// Adds each voxel from `x` of row `[z, y]` to the cluster of its slot.
+    /// Adds each of some voxels from `x` of row `[z, y]`, those of unchanged clusters too.
+    ///
+    /// Voxels of other groups are added into slots that are dropped: a branch would be mispredicted where labels are noisy.
+    /// There are several such slots, since additions to the same one wait for each other.
     #[inline(always)]
     fn add_each(
         &mut self,
-        slots: [u32; LANES],
-        spare: u32,
+        group: &Group,
+        labels: &[u32; LANES],
         at: [usize; 2],
         x: usize,
         values: Option<&[f32]>,
     ) {
+        let mut slots = [0; LANES];
+        for lane in 0..LANES {
+            let slot = labels[lane].wrapping_sub(group.clusters.start as u32);
+            slots[lane] = if slot < group.spare() { slot } else { group.spare() + lane as u32 };
+        }
         let mut colours = [0.0; LANES];
         if let Some(values) = values {
             colours.copy_from_slice(values);
         }
         let mut point = [at[0] as f32, at[1] as f32, x as f32, 0.0];
         for lane in 0..LANES {
-            let slot = slots[lane] + if slots[lane] == spare { lane as u32 } else { 0 };
             point[3] = colours[lane];
-            self.voxels[slot as usize] += 1;
-            let sum = &mut self.first[slot as usize];
+            let Cluster { first: sum, voxels } = &mut self.clusters[slots[lane] as usize];
+            *voxels += 1;
             *sum = [sum[0] + point[0], sum[1] + point[1], sum[2] + point[2], sum[3] + point[3]];
             point[2] += 1.0;
+        }
+    }
+
+    /// Adds the channels after the first one of some voxels, of which `first` is the first one.
+    fn add_other_channels(&mut self, problem: &Problem, group: &Group, labels: &[u32], first: usize) {
+        let others = problem.channels - 1;
+        for other in 0..others {
+            let values = &problem.image[(other + 1) * problem.voxels() + first..][..labels.len()];
+            for ((lane, &label), value) in (0..).zip(labels).zip(values) {
+                let slot = group.slot(label);
+                let slot = if slot == group.spare() { slot + lane } else { slot };
+                self.other[slot as usize * others + other] += value;
+            }
         }
     }
 }

@@ -64,3 +64,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn bounds_exclude_most_distances_where_positions_decide() {
+    let shape = [48; 3];
+    let grid = regular_grid(shape, 64);
+    let image = values(7, 48 * 48 * 48, 1000, 1.0);
+    let problem = Problem {
+        shape,
+        image: &image,
+        channels: 1,
+        mask: None,
+        spacing: [1.0; 3],
+        reach: grid.step.map(|step| 2 * step),
+        step: grid.step[0] as f32,
+        iterations: 5,
+        slic_zero: false,
+    };
+    let start = Clusters::at(&grid.points(shape), 1);
+    let (_, plain) = plain::run(&problem, &mut start.clone(), false);
+    let (_, tiled) = tiled::run(&problem, &mut start.clone(), false, None);
+    assert!(tiled.distances > 0);
+    assert!(tiled.distances * 10 < plain.distances, "{} of {}", tiled.distances, plain.distances);
+}

@@ -1,7 +1,8 @@
 //! K-means tile by tile, in parallel over slabs of planes. Labels equal those of the plain form and do not depend on
 //! the number of threads.
 
-use std::sync::atomic::AtomicBool;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use rayon::prelude::*;
 
@@ -9,13 +10,17 @@ use super::candidates::{CandidateSearch, SearchInput, TILE};
 use super::clusters::Clusters;
 use super::contenders::Metric;
 use super::convergence::Convergence;
+use super::following::Following;
 use super::instructions::{Instructions, kernel};
 use super::kernel::{Scratch, Slab};
-use super::label_ranges::label_range;
 use super::problem::{Problem, Window};
 use super::ranges::{BLOCK, Ranges};
-use super::update::{Means, move_to_means, update_max_colour};
+use super::sums::LANES;
+use super::update::{Means, move_to_means, sum_groups, update_max_colour};
 use crate::labels::UNASSIGNED;
+
+/// Sums follow the assignment if more than this fraction of the voxels was added one by one before.
+const NOISY: usize = 4;
 
 /// Runs all iterations, or stops when no cluster moves. With `by_position`, distances do not include intensities and
 /// the clusters move after the last iteration too.
@@ -38,7 +43,9 @@ pub(super) fn run(
     let mut max_colour = vec![1.0; clusters.len()];
     let mut moved = vec![true; clusters.len()];
     let mut windows = problem.windows(clusters);
-    let mut convergence = Convergence { iterations: problem.iterations, converged: false };
+    let mut noisy = false;
+    let distances = AtomicU64::new(0);
+    let mut convergence = Convergence { iterations: problem.iterations, converged: false, distances: 0 };
     for iteration in 1..=problem.iterations {
         let before = std::mem::replace(&mut windows, problem.windows(clusters));
         let join = |(now, before): (&Window, &Window)| {
@@ -57,47 +64,63 @@ pub(super) fn run(
             channels,
             metric: Metric::new(problem, channels),
         };
-        let slabs = labels.par_chunks_mut(slab).zip(filled.par_chunks_mut(filled_in_slab));
-        slabs.zip(rows.par_chunks_mut(TILE[0] * height)).enumerate().for_each_init(
-            || (CandidateSearch::default(), Scratch::new(channels)),
-            |(search, scratch), (index, ((labels, filled), rows))| {
-                let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
-                let slab = Slab {
-                    input: &input,
-                    ranges: &ranges,
-                    search,
-                    scratch,
-                    z,
-                    labels,
-                    filled,
-                    changed: &changed,
-                };
-                if kernel(slab) {
-                    for (row, labels) in rows.iter_mut().zip(labels.chunks(width)) {
-                        *row = label_range(labels);
-                    }
-                }
-            },
-        );
+        let buffers = || (CandidateSearch::default(), Scratch::new(channels));
+        let assign = |(search, scratch): &mut (CandidateSearch, Scratch),
+                      index: usize,
+                      labels: &mut [u32],
+                      filled: &mut [u32],
+                      rows: &mut [Range<u32>]| {
+            let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
+            let (input, ranges, changed, distances) = (&input, &ranges, &changed, &distances);
+            kernel(Slab { input, ranges, search, scratch, z, labels, filled, rows, changed, distances });
+        };
+        let following = (noisy && iteration < problem.iterations)
+            .then(|| Following::new(problem, clusters.len(), depth.div_ceil(TILE[0]), TILE[0] * height));
+        match &following {
+            None => {
+                let slabs = labels.par_chunks_mut(slab).zip(filled.par_chunks_mut(filled_in_slab));
+                let slabs = slabs.zip(rows.par_chunks_mut(TILE[0] * height)).enumerate();
+                slabs.for_each_init(buffers, |buffers, (index, ((labels, filled), rows))| {
+                    assign(buffers, index, labels, filled, rows);
+                });
+            }
+            Some(following) => {
+                let slabs = labels.chunks_mut(slab).zip(filled.chunks_mut(filled_in_slab));
+                let slabs = slabs.zip(rows.chunks_mut(TILE[0] * height)).enumerate();
+                // In order, for the sums to follow.
+                slabs.par_bridge().for_each_init(buffers, |buffers, (index, ((labels, filled), rows))| {
+                    assign(buffers, index, labels, filled, rows);
+                    following.hand_over(index, labels);
+                });
+            }
+        }
         if iteration == problem.iterations && !by_position {
             break;
         }
         let changed: Vec<bool> = changed.into_iter().map(AtomicBool::into_inner).collect();
         // Intensities do not influence positions: their means are computed once, at the end.
         let means = if by_position { Means::Position } else { Means::PositionAndColour };
-        moved = move_to_means(problem, clusters, &labels, &rows, &changed, means);
+        let sums = match following {
+            Some(following) => vec![(0..clusters.len(), following.finish())],
+            None => sum_groups(problem, &labels, &rows, &changed, means),
+        };
+        let one_by_one = sums.iter().map(|(_, sums)| sums.noisy * LANES).max();
+        noisy = !by_position && one_by_one.is_some_and(|voxels| voxels > labels.len() / NOISY);
+        moved = move_to_means(clusters, &changed, sums, means);
         if problem.slic_zero && !by_position {
             let affected: Vec<bool> = changed.iter().zip(&moved).map(|(a, b)| *a || *b).collect();
             update_max_colour(problem, clusters, &labels, &rows, &affected, &mut max_colour, &mut moved);
         }
         if !moved.contains(&true) {
-            convergence = Convergence { iterations: iteration, converged: true };
+            convergence = Convergence { iterations: iteration, converged: true, distances: 0 };
             break;
         }
     }
     if by_position {
         let all = vec![true; clusters.len()];
-        move_to_means(problem, clusters, &labels, &rows, &all, Means::PositionAndColour);
+        let sums = sum_groups(problem, &labels, &rows, &all, Means::PositionAndColour);
+        move_to_means(clusters, &all, sums, Means::PositionAndColour);
     }
+    convergence.distances = distances.into_inner();
     (labels, convergence)
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::clusters::Clusters;
 use super::label_ranges::RowRanges;
 use super::problem::Problem;
-use super::sums::{Sums, sum_group};
+use super::sums::{Cluster, Group, Sums};
 use crate::labels::run_end;
 
 /// Which means are computed.
@@ -20,35 +20,48 @@ pub(super) enum Means {
     PositionAndColour,
 }
 
-/// Moves the clusters marked in `changed` and returns which of them moved; one without voxels becomes inactive.
-pub(super) fn move_to_means(
+/// Sums of a group of clusters.
+pub(super) type GroupSums = (Range<usize>, Sums);
+
+/// Sums the voxels of the clusters marked in `changed`, in groups of clusters that threads share.
+pub(super) fn sum_groups(
     problem: &Problem,
-    clusters: &mut Clusters,
     labels: &[u32],
     rows: &RowRanges,
     changed: &[bool],
     means: Means,
+) -> Vec<GroupSums> {
+    let sum = |clusters: Range<usize>| {
+        let group = Group::new(clusters, changed);
+        let mut sums = Sums::new(&group, problem.channels);
+        match means {
+            Means::Position => sums.add::<false>(problem, &group, 0, labels, Some(rows)),
+            Means::PositionAndColour => sums.add::<true>(problem, &group, 0, labels, Some(rows)),
+        }
+        (group.clusters, sums)
+    };
+    groups(changed).into_par_iter().map(sum).collect()
+}
+
+/// Moves the clusters marked in `changed` and returns which of them moved; one without voxels becomes inactive.
+pub(super) fn move_to_means(
+    clusters: &mut Clusters,
+    changed: &[bool],
+    sums: Vec<GroupSums>,
+    means: Means,
 ) -> Vec<bool> {
-    let channels = problem.channels;
+    let channels = clusters.colour.len() / clusters.len().max(1);
     let mut moved = vec![false; clusters.len()];
-    let groups = groups(changed);
-    let sums: Vec<Sums> = groups
-        .par_iter()
-        .map(|group| match means {
-            Means::Position => sum_group::<false>(problem, labels, rows, changed, group),
-            Means::PositionAndColour => sum_group::<true>(problem, labels, rows, changed, group),
-        })
-        .collect();
-    for (group, sums) in groups.into_iter().zip(sums) {
+    for (group, sums) in sums {
         for (index, cluster) in group.enumerate().filter(|(_, cluster)| changed[*cluster]) {
-            let voxels = sums.voxels[index];
+            let Cluster { first, voxels } = sums.clusters[index];
             let was_active = std::mem::replace(&mut clusters.active[cluster], voxels > 0);
             moved[cluster] = was_active != (voxels > 0);
             if voxels == 0 {
                 continue;
             }
             let count = voxels as f32;
-            let [z, y, x, colour] = sums.first[index].map(|sum| sum / count);
+            let [z, y, x, colour] = first.map(|sum| sum / count);
             moved[cluster] |= [z, y, x] != clusters.position[cluster];
             clusters.position[cluster] = [z, y, x];
             if means == Means::PositionAndColour {
