@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use ndarray::Array3;
+use ndarray::{Array3, Axis};
 use relevox_volume::{CaseFiles, Preprocess, Study};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -61,6 +61,8 @@ struct Compared {
     voxels: usize,
     /// Regions found.
     found: usize,
+    /// Distances computed for each voxel and iteration.
+    distances: f64,
     /// Voxels whose label differs from scikit-image's.
     differing_voxels: usize,
     /// Load average before each round.
@@ -181,7 +183,7 @@ fn compare(
 
     let slic = Slic::new(case.regions).compactness(case.compactness);
     let segment = || slic.segment_volume(image.view(), mask);
-    let supervoxels = segment()?;
+    let (supervoxels, report) = slic.segment_with_report(image.view().insert_axis(Axis(0)), mask)?;
     peer.ask("labels")?;
     let theirs = std::fs::read(shared.path().join("labels.u32"))?;
     anyhow::ensure!(
@@ -196,6 +198,7 @@ fn compare(
         name,
         voxels,
         found: supervoxels.len(),
+        distances: report.distances as f64 / (voxels * report.iterations) as f64,
         differing_voxels,
         case,
         load: Vec::new(),
@@ -218,9 +221,9 @@ fn section(result: &Value) -> anyhow::Result<String> {
     let versions = &result["versions"];
     let mut section = format!(
         "## Supervoxels\n\n`cargo xtask bench slic --peers PYTHON`, {} threads of {}, compared with scikit-image {} and SimpleITK \
-         {}, on a real scan ({}); medians, and ratios of the medians. Masks are brain masks. Our labels are scikit-image's, compared in the same run; SimpleITK implements a different SLIC, without a mask and with 5 iterations instead of 10. Load is the load average during the measurement.\n\n\
-         | case | milliseconds | scikit-image | times | SimpleITK | times | voxels that differ | load |\n\
-         |---|---|---|---|---|---|---|---|\n",
+         {}, on a real scan ({}); medians, and ratios of the medians. Masks are brain masks. Our labels are scikit-image's, compared in the same run; SimpleITK implements a different SLIC, without a mask and with 5 iterations instead of 10. Distances are those that k-means computes for each voxel and iteration; the search windows hold about 64 clusters. Load is the load average during the measurement.\n\n\
+         | case | distances | milliseconds | scikit-image | times | SimpleITK | times | voxels that differ | load |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
         result["threads"],
         processor(&result["machine"]),
         text(versions, "scikit-image"),
@@ -235,8 +238,9 @@ fn section(result: &Value) -> anyhow::Result<String> {
         let load: Vec<f64> = case.load.into_iter().flatten().collect();
         let load = if load.is_empty() { "unknown".to_owned() } else { format!("{:.1}", median(&load)) };
         section += &format!(
-            "| {} | {ours:.1} | {scikit_image:.0} | {:.1} | {simpleitk:.0} | {:.1} | {} | {load} |\n",
+            "| {} | {:.1} | {ours:.1} | {scikit_image:.0} | {:.1} | {simpleitk:.0} | {:.1} | {} | {load} |\n",
             case.name,
+            case.distances,
             scikit_image / ours,
             simpleitk / ours,
             case.differing_voxels,
@@ -267,6 +271,7 @@ mod tests {
             case,
             voxels: 1,
             found: 1,
+            distances: 2.25,
             differing_voxels: 0,
             load: vec![Some(1.0), None, Some(2.0)],
             ours_seconds: vec![0.3, 0.01, 0.02],
@@ -277,7 +282,7 @@ mod tests {
         let section = section(&json!({"threads": 2, "versions": versions, "cases": [compared]})).unwrap();
         assert!(section.contains("compared with scikit-image 0.26.0 and SimpleITK 2.5"), "{section}");
         let name = "t2, 240×240×155, 100 regions, compactness 0.1, masked";
-        let row = format!("| {name} | 20.0 | 500 | 25.0 | 100 | 5.0 | 0 | 1.5 |\n");
+        let row = format!("| {name} | 2.2 | 20.0 | 500 | 25.0 | 100 | 5.0 | 0 | 1.5 |\n");
         assert!(section.contains(&row), "{section}");
         let least = format!(
             "Of these cases, the smallest ratios are 25.0 to scikit-image ({name}) and 5.0 to SimpleITK ({name}).\n"
