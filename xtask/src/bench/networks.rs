@@ -13,7 +13,7 @@ use slic3d::Supervoxels;
 
 use super::networks_samples::{Case, Compared, Map};
 use super::networks_table;
-use super::peer::{Peer, timed};
+use super::peer::{Peer, timed, timed_at_once};
 use super::performance::{self, Comparison};
 use super::scan::{T2, blank, blanked, load, operations, segment, write_labels};
 use super::slic::case_folder;
@@ -153,9 +153,11 @@ fn compare(
     // Both exports of a network are the same plan: one is timed.
     let samples = if compared.case.exporter == "legacy" { args.samples } else { 0 };
     for _ in 0..samples {
-        compared.ours_seconds.push(timed(forward)?);
-        compared.torch_seconds.push(peer.timed("torch")?);
-        compared.onnxruntime_seconds.push(peer.timed("onnxruntime")?);
+        compared.ours.sample(timed(forward)?, || timed_at_once(forward))?;
+        let first = peer.timed("torch")?;
+        compared.torch.sample(first, || peer.ask("torch"))?;
+        let first = peer.timed("onnxruntime")?;
+        compared.onnxruntime.sample(first, || peer.ask("onnxruntime"))?;
     }
     if let Some(most) = compared.case.peer_regions {
         let regions = segment(&study, T2, 100)?;

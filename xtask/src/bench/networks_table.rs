@@ -21,8 +21,8 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     let (machine, versions) = (&result["machine"], &result["versions"]);
     let cases = Vec::<Compared>::deserialize(&result["cases"])?;
     let mut section = format!(
-        "## Networks from ONNX files\n\n`cargo xtask bench networks --peers PYTHON`, {} threads of {}, compared with PyTorch {}, ONNX Runtime {} and Captum {}: networks of MONAI {} and torchvision {} with seeded weights, exported by both of PyTorch's exporters (`legacy` traces, `dynamo` exports programs; the plan is the same), on a real case ({}). Medians, and ratios of the medians. The difference is the largest of an output from PyTorch's, relative to the output or to 1. Networks without times are the other export, or run by ONNX Runtime (ViT, Swin encoder).{}\n\n\
-         | network | difference | seconds | PyTorch | ours / PyTorch | ONNX Runtime | ours / ONNX Runtime |\n|---|---|---|---|---|---|---|\n",
+        "## Networks from ONNX files\n\n`cargo xtask bench networks --peers PYTHON`, {} threads of {}, compared with PyTorch {}, ONNX Runtime {} and Captum {}: networks of MONAI {} and torchvision {} with seeded weights, exported by both of PyTorch's exporters (`legacy` traces, `dynamo` exports programs; the plan is the same), on a real case ({}). Seconds are the median of passes one after the other, and ratios those of the medians; *first* is the ratio for the first pass after a pause, when all sides' data have left the caches and their threads sleep. The difference is the largest of an output from PyTorch's, relative to the output or to 1. Networks without times are the other export, or run by ONNX Runtime (ViT, Swin encoder).{}\n\n\
+         | network | difference | seconds | PyTorch | ours / PyTorch | first | ONNX Runtime | ours / ONNX Runtime | first |\n|---|---|---|---|---|---|---|---|---|\n",
         result["threads"],
         processor(machine),
         text(versions, "torch"),
@@ -35,17 +35,20 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
     );
     for case in &cases {
         let (name, difference) = (name(&case.case), case.difference);
-        if case.ours_seconds.is_empty() {
-            writeln!(section, "| {name} | {difference:.1e} | | | | | |")?;
+        if case.ours.seconds.is_empty() {
+            writeln!(section, "| {name} | {difference:.1e} | | | | | | | |")?;
             continue;
         }
-        let [ours, torch, runtime] = [&case.ours_seconds, &case.torch_seconds, &case.onnxruntime_seconds]
-            .map(|seconds| median(seconds));
+        let sides = [&case.ours, &case.torch, &case.onnxruntime];
+        let [ours, torch, runtime] = sides.map(|passes| median(&passes.seconds));
+        let [first, torch_first, runtime_first] = sides.map(|passes| median(&passes.first_seconds));
         writeln!(
             section,
-            "| {name} | {difference:.1e} | {ours:.3} | {torch:.3} | {:.2} | {runtime:.3} | {:.2} |",
+            "| {name} | {difference:.1e} | {ours:.4} | {torch:.4} | {:.2} | {:.2} | {runtime:.4} | {:.2} | {:.2} |",
             ours / torch,
-            ours / runtime
+            first / torch_first,
+            ours / runtime,
+            first / runtime_first
         )?;
     }
     section += "\nRelevance maps, blank fill, T2 regions: from the graph to the scores, including compilation and the baseline pass. \

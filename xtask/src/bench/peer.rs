@@ -95,6 +95,14 @@ impl Drop for Peer {
 pub(super) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<f64> {
     interrupt::check()?;
     std::thread::sleep(PAUSE);
+    timed_at_once(work)
+}
+
+/// Times one run of ours, in seconds.
+///
+/// # Errors
+/// Returns the error of `work`.
+pub(super) fn timed_at_once<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<f64> {
     let start = Instant::now();
     drop(work()?);
     Ok(start.elapsed().as_secs_f64())
