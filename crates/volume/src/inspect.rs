@@ -97,12 +97,12 @@ pub fn inspect(file: &ScanFile) -> Result<FileFacts, Error> {
     })
 }
 
-/// Reads a file of labels and describes it.
+/// Reads the outline of a finding and describes its labels.
 ///
 /// # Errors
-/// Returns the errors of [`ScanFile::read_labels`].
+/// Returns the errors of [`ScanFile::read_outline`].
 pub fn inspect_labels(file: &ScanFile) -> Result<LabelFacts, Error> {
-    let labels = file.read_labels()?;
+    let labels = file.read_outline()?;
     let mut voxels: BTreeMap<u32, usize> = BTreeMap::new();
     for &label in labels.voxels.iter().filter(|label| **label != 0) {
         *voxels.entry(label).or_default() += 1;

@@ -225,6 +225,7 @@ fn cohort(path: &Path, sequences: &[String], contract: Option<&ValidInput>) -> a
 /// What is wrong with a case, or how it was prepared.
 fn note(case: &Described) -> String {
     let error = case.files.iter().find_map(|(_, facts)| facts.as_ref().err());
+    let error = error.or_else(|| case.segmentation.as_ref()?.as_ref().err());
     match (error, &case.prepared) {
         (Some(error), _) | (None, Some(Err(error))) => error.clone(),
         (None, Some(Ok(prepared))) => {

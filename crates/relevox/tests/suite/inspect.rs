@@ -57,6 +57,21 @@ fn a_case_and_a_cohort_are_described_with_a_contract() {
 }
 
 #[test]
+fn intensities_in_place_of_a_segmentation_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    cohort(folder.path(), 2);
+    let case = first_case(folder.path());
+    let name = case.file_name().unwrap().to_str().unwrap();
+    let [flair, segmentation] = ["flair", "seg"].map(|of| case.join(format!("{name}_{of}.nii.gz")));
+    fs::copy(flair, segmentation).unwrap();
+    let (result, said) = inspected(&[case.to_str().unwrap()]);
+    assert!(said.contains("expected a segmentation, found an image of intensities"), "{said}");
+    assert!(result["segmentation"]["error"].as_str().unwrap().contains("seg.nii.gz"), "{result}");
+    let (_, said) = inspected(&[folder.path().to_str().unwrap()]);
+    assert!(said.contains("expected a segmentation, found an image of intensities"), "{said}");
+}
+
+#[test]
 fn a_cohort_without_classes_is_described() {
     let folder = tempfile::tempdir().unwrap();
     let [scans, plain] = ["scans", "plain"].map(|name| folder.path().join(name));
