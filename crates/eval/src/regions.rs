@@ -113,9 +113,7 @@ impl RegionOverlap {
         let regions = scores.iter().zip(&self.voxels).zip(&self.inside);
         let mut parts: Vec<_> =
             regions.map(|((&value, &voxels), &inside)| MapPart { value, voxels, inside }).collect();
-        if self.outside_voxels > 0 {
-            parts.push(MapPart { value: 0.0, voxels: self.outside_voxels, inside: self.outside_inside });
-        }
+        parts.push(MapPart { value: 0.0, voxels: self.outside_voxels, inside: self.outside_inside });
         Ok(parts)
     }
 
