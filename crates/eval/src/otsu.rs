@@ -79,6 +79,12 @@ mod tests {
     }
 
     #[test]
+    fn the_lowest_of_equally_good_thresholds_is_chosen() {
+        // Both cuts of three equidistant values separate a mean of 0 or 10 from one 7.5 away.
+        assert_eq!(otsu(&[0.0, 5.0, 10.0]), Ok(Some(5.0)));
+    }
+
+    #[test]
     fn equal_values_have_no_threshold() {
         assert_eq!(otsu(&[3.0; 5]), Ok(None));
         assert_eq!(otsu(&[3.0]), Ok(None));

@@ -81,6 +81,15 @@ mod tests {
     }
 
     #[test]
+    fn the_observed_assignment_is_one_of_the_draws() {
+        // A random assignment of 40 signs is as extreme with a probability of 2⁻³⁹.
+        assert_eq!(paired_permutation_test(&[1.0; 40], &[0.0; 40], 99, 0), Ok(0.01));
+        // Every assignment of a single difference among equal pairs is as extreme as the observed one.
+        let single: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i == 0))).collect();
+        assert_eq!(paired_permutation_test(&single, &[0.0; 40], 99, 0), Ok(1.0));
+    }
+
+    #[test]
     fn invalid_input_is_rejected() {
         assert!(matches!(paired_permutation_test(&[], &[], 1, 0), Err(Error::TooFew { .. })));
         assert!(matches!(paired_permutation_test(&[1.0], &[], 1, 0), Err(Error::ShapeMismatch { .. })));

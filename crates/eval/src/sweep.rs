@@ -229,6 +229,18 @@ mod tests {
     }
 
     #[test]
+    fn the_highest_of_equally_good_thresholds_is_chosen() {
+        // At 4, one of the two voxels is hit; at 1, both are, with two others: 2 · 1 / (1 + 2) = 2 · 2 / (4 + 2).
+        let (map, truth) = (arr1(&[4f32, 3.0, 2.0, 1.0]), arr1(&[true, false, false, true]));
+        let sweep = Sweep::of_map(map.view(), truth.view()).unwrap();
+        assert_eq!(sweep.oracle(), AtThreshold { dice: 2.0 / 3.0, threshold: 4.0 });
+        assert_eq!(
+            common_threshold(&[sweep.clone(), sweep]),
+            Ok(AtThreshold { dice: 2.0 / 3.0, threshold: 4.0 })
+        );
+    }
+
+    #[test]
     fn the_oracle_of_an_empty_ground_truth_is_0() {
         let sweep = Sweep::of_map(arr1(&[1f32, 2.0]).view(), arr1(&[false, false]).view()).unwrap();
         assert_eq!(sweep.oracle().dice, 0.0);
