@@ -74,6 +74,48 @@ mod tests {
         assert_eq!(MapValues::by_region(&[7.0; 3], &[1; 3]).threshold(LabelFree::Otsu).unwrap(), None);
     }
 
+    /// A map of `low` and `high` values, all of them voxels of interest, and its thresholds.
+    fn two_levels(low: f32, high: f32, voxels: [usize; 2]) -> MapValues {
+        let map = [vec![low; voxels[0]], vec![high; voxels[1]]].concat();
+        MapValues::by_voxel(&map, &vec![true; map.len()])
+    }
+
+    #[test]
+    fn the_mixture_of_a_large_map_is_that_of_256_bins() {
+        let mixture = |map: MapValues| map.threshold(LabelFree::Mixture).unwrap().unwrap();
+        // Bin 179 of the 256 begins at 179 · 100 / 256, the last one at 255 · 100 / 256.
+        assert_eq!(mixture(two_levels(20.0, 70.0, [700, 325])), 69.921875);
+        assert_eq!(mixture(two_levels(20.0, 100.0, [700, 325])), 99.609375);
+        assert_eq!(mixture(two_levels(0.0, 99.7, [700, 325])), 99.609375);
+        // Up to 1024 values are not binned, and other thresholds never are.
+        assert_eq!(mixture(two_levels(20.0, 70.0, [700, 324])), 70.0);
+        for kind in [LabelFree::Otsu, LabelFree::OtsuVolume] {
+            assert_eq!(two_levels(20.0, 70.0, [700, 325]).threshold(kind), Ok(Some(70.0)));
+        }
+    }
+
+    #[test]
+    fn voxels_outside_the_interest_have_no_weight() {
+        let map: Vec<f32> = (0..1200).map(|voxel| [10.0, 30.0, 90.0][voxel % 3]).collect();
+        let threshold = |outside: f32| {
+            let inside: Vec<bool> = map.iter().map(|&value| value != outside).collect();
+            MapValues::by_voxel(&map, &inside).threshold(LabelFree::Mixture).unwrap().unwrap()
+        };
+        assert_eq!(threshold(10.0), 89.84375);
+        assert_eq!(threshold(90.0), 29.6875);
+    }
+
+    #[test]
+    fn each_value_needs_a_volume() {
+        let values = vec![3.0; 2000];
+        for volumes in [1999, 2001] {
+            let map = MapValues { values: values.clone(), volumes: vec![1.0; volumes] };
+            for kind in [LabelFree::OtsuVolume, LabelFree::Mixture] {
+                assert!(matches!(map.threshold(kind), Err(Error::ShapeMismatch { .. })), "{kind}");
+            }
+        }
+    }
+
     #[test]
     fn the_histogram_of_a_large_map_has_nearly_the_mixture_of_its_voxels() {
         // Two clouds around 20 and 70, 4 voxels at each value.
