@@ -147,6 +147,30 @@ mod tests {
     }
 
     #[test]
+    fn a_surface_voxel_has_a_face_neighbour_outside_the_mask_or_the_image() {
+        let full = |_: (usize, usize, usize)| true;
+        let sparse = |(z, y, x): (usize, usize, usize)| (z * 31 + y * 17 + x * 7) % 9 != 0;
+        for mask in [Array3::from_shape_fn((4, 5, 6), full), Array3::from_shape_fn((6, 5, 7), sparse)] {
+            let inside = |at: [usize; 3]| mask.get(at).copied().unwrap_or(false);
+            let expected = Array3::from_shape_fn(mask.dim(), |(z, y, x)| {
+                let (below, above) = ([z, y, x].map(|at| at.wrapping_sub(1)), [z + 1, y + 1, x + 1]);
+                let all = inside([below[0], y, x])
+                    && inside([above[0], y, x])
+                    && inside([z, below[1], x])
+                    && inside([z, above[1], x])
+                    && inside([z, y, below[2]])
+                    && inside([z, y, above[2]]);
+                mask[[z, y, x]] && !all
+            });
+            assert_eq!(surface(mask.view()), expected);
+        }
+        assert_eq!(
+            surface(Array3::from_elem((4, 5, 6), true).view()).iter().filter(|s| !**s).count(),
+            2 * 3 * 4
+        );
+    }
+
+    #[test]
     fn distances_equal_the_minimum_over_all_voxels() {
         let mask = Array3::from_shape_fn((5, 7, 6), |(z, y, x)| (z * 31 + y * 17 + x * 7) % 23 == 0);
         let spacing = [1.5, 0.7, 2.0];

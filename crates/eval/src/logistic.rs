@@ -120,6 +120,15 @@ mod tests {
     }
 
     #[test]
+    fn systems_are_solved() {
+        // Any descent direction leads Newton's method to the same weights: the solver is tested on its own.
+        let matrix = array![[4.0, 2.0, 2.0], [2.0, 5.0, 3.0], [2.0, 3.0, 6.0]];
+        let solution = array![1.0, -2.0, 3.0];
+        let found = solve(matrix.clone(), matrix.dot(&solution));
+        assert!((found.clone() - solution).iter().all(|error| error.abs() < 1e-12), "{found}");
+    }
+
+    #[test]
     fn separable_classes_are_learned_and_random_ones_are_not() {
         let x = features();
         let separable: Vec<bool> = x.rows().into_iter().map(|row| row[0] + 0.01 * row[1] > 3.2).collect();

@@ -123,6 +123,47 @@ mod tests {
         assert!((high.mean - 7.5).abs() < 1e-6);
     }
 
+    /// Two clusters that overlap, so that the fit takes many iterations. Values are multiples of 1/8.
+    fn overlapping() -> (Vec<f64>, Vec<f64>) {
+        let cluster = |from: f64, step: f64| (0..24).map(move |i| from + step * f64::from(i));
+        let weight = |i: usize| 1.0 + (i % 24).min(23 - i % 24) as f64;
+        (cluster(0.0, 0.125).chain(cluster(2.0, 0.25)).collect(), (0..48).map(weight).collect())
+    }
+
+    #[test]
+    fn a_mixture_follows_its_values() {
+        let (values, weights) = overlapping();
+        let fit = |values: &[f64]| gaussian_mixture(values, &weights).unwrap().unwrap();
+        let of = |change: &dyn Fn(f64) -> f64| fit(&values.iter().map(|&v| change(v)).collect::<Vec<_>>());
+        let close = |found: f64, expected: f64| (found - expected).abs() < 1e-4 * expected.abs().max(1.0);
+        let expected = fit(&values);
+        // Shifts are exact. Variances are small differences of large numbers if they are computed as mean squares.
+        let shift = f64::from(1 << 24);
+        for (found, part) in of(&|value| value + shift).iter().zip(&expected) {
+            assert!(
+                close(found.share, part.share) && close(found.mean - shift, part.mean),
+                "{found:?} {part:?}"
+            );
+            assert!(close(found.variance, part.variance), "{found:?} {part:?}");
+        }
+        for step in 0..40 {
+            let scale = (0.05 * f64::from(step)).exp();
+            for (found, part) in of(&|value| value * scale).iter().zip(&expected) {
+                assert!(close(found.share, part.share), "{scale}: {found:?} {part:?}");
+                assert!(close(found.mean / scale, part.mean), "{scale}: {found:?} {part:?}");
+                assert!(
+                    close(found.variance / (scale * scale), part.variance),
+                    "{scale}: {found:?} {part:?}"
+                );
+            }
+        }
+        // The mirror image has the components in the opposite order.
+        for (found, part) in of(&|value| -value).iter().rev().zip(&expected) {
+            assert!(close(found.share, part.share) && close(-found.mean, part.mean), "{found:?} {part:?}");
+            assert!(close(found.variance, part.variance), "{found:?} {part:?}");
+        }
+    }
+
     #[test]
     fn equal_values_have_no_threshold() {
         assert_eq!(mixture_threshold(&[2.0; 4], &[1.0; 4]), Ok(None));
