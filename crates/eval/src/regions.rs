@@ -247,6 +247,24 @@ mod tests {
     }
 
     #[test]
+    fn each_region_needs_one_finite_score() {
+        let overlap = example();
+        let rejected = |scores: &[f64]| {
+            [
+                overlap.sweep(scores).unwrap_err(),
+                overlap.mass(scores).unwrap_err(),
+                overlap.ranked_dice(scores, 1).unwrap_err(),
+                overlap.cumulative_dice(scores, 1).unwrap_err(),
+            ]
+        };
+        for count in [2, 4] {
+            let expected = Error::ShapeMismatch { what: "scores", expected: vec![3], found: vec![count] };
+            assert!(rejected(&vec![1.0; count]).iter().all(|error| *error == expected));
+        }
+        assert!(rejected(&[1.0, f64::NAN, 1.0]).iter().all(|error| matches!(error, Error::NonFinite { .. })));
+    }
+
+    #[test]
     fn an_unknown_label_is_named() {
         let (labels, truth) = (arr1(&[4, 5]), arr1(&[true, true]));
         let error = RegionOverlap::count(labels.view(), &[4], None, truth.view()).unwrap_err();
