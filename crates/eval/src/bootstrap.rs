@@ -174,6 +174,23 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_excludes_zero_on_either_side() {
+        let excludes = |low: f64, high: f64| Interval { mean: 0.0, ci95: [low, high], n: 9 }.excludes_zero();
+        assert!(excludes(0.1, 0.2) && excludes(-0.2, -0.1));
+        assert!(!excludes(-0.1, 0.1) && !excludes(0.0, 0.1) && !excludes(-0.1, 0.0));
+    }
+
+    #[test]
+    fn the_auc_of_separated_classes_is_certain() {
+        let scores = [0.1, 0.2, 0.3, 0.8, 0.9];
+        for (labels, auc) in
+            [([false, false, false, true, true], 1.0), ([true, true, true, false, false], 0.0)]
+        {
+            assert_eq!(BOOTSTRAP.auc(&scores, &labels), Ok(Interval { mean: auc, ci95: [auc; 2], n: 5 }));
+        }
+    }
+
+    #[test]
     fn a_consistent_difference_excludes_zero_although_the_means_overlap() {
         let a: Vec<f64> = (0..20).map(|i| f64::from(i) / 20.0).collect();
         let b: Vec<f64> = a.iter().enumerate().map(|(i, a)| a - 0.02 - 0.001 * (i % 3) as f64).collect();

@@ -76,6 +76,7 @@ mod tests {
         );
         assert!(matches!(otsu_weighted(&values, &[1.0]), Err(Error::ShapeMismatch { .. })));
         assert!(matches!(otsu_weighted(&[1.0], &[-1.0]), Err(Error::Negative { .. })));
+        assert!(matches!(otsu_weighted(&[1.0, 2.0], &[0.0; 2]), Err(Error::TooFew { .. })));
     }
 
     #[test]
