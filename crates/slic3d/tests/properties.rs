@@ -150,6 +150,20 @@ fn physical_windows_make_regions_compact_in_millimetres() {
 }
 
 #[test]
+fn physical_windows_do_not_depend_on_the_unit_of_the_spacing() {
+    let noise = image(3, 1, [16, 16, 16], 2);
+    let labels = |slic: Slic| slic.segment(noise.view(), None).unwrap().into_labels();
+    for compactness in [10.0, 0.01] {
+        let slic = Slic::new(8).compactness(compactness).enforce_connectivity(false);
+        let physical = |spacing: [f64; 3]| labels(slic.clone().physical_windows(true).spacing(spacing));
+        // Voxels that are cubes of unit size are those of scikit-image's windows.
+        assert_eq!(physical([1.0; 3]), labels(slic.clone()));
+        assert_eq!(physical([4.0; 3]), physical([1.0; 3]));
+        assert_eq!(physical([2.0, 0.5, 1.0]), physical([8.0, 2.0, 4.0]));
+    }
+}
+
+#[test]
 fn a_cluster_can_become_empty() {
     // With two random values, the mean of a cluster soon equals those of its neighbours, which win its voxels.
     let image =

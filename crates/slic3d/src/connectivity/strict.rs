@@ -142,3 +142,53 @@ fn renumber(labels: &mut [u32]) {
         *label = *new.entry(*label).or_insert(next);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(labels: &[u32]) -> Vec<usize> {
+        let mut sizes = vec![0; labels.iter().max().map_or(0, |&most| most as usize + 1)];
+        labels.iter().for_each(|&label| sizes[label as usize] += 1);
+        sizes
+    }
+
+    #[test]
+    fn a_small_region_joins_the_neighbour_with_most_faces() {
+        let demand = Demand { min: 2, count: None };
+        // The voxel of label 2 shares two faces with one neighbour and one face with the other.
+        let left = [0, 0, 0, 1, 0, 2, 1, 1];
+        assert_eq!(enforce_strict(&left, [1, 2, 4], None, demand), [0, 0, 0, 1, 0, 0, 1, 1]);
+        let right = [0, 1, 1, 1, 0, 0, 2, 1];
+        assert_eq!(enforce_strict(&right, [1, 2, 4], None, demand), [0, 1, 1, 1, 0, 0, 1, 1]);
+        // With equally many faces, it joins the neighbour that comes first.
+        let between = [0, 0, 0, 1, 2, 2, 2];
+        assert_eq!(enforce_strict(&between, [1, 1, 7], None, demand), [0, 0, 0, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn the_smallest_region_is_merged_first() {
+        // Of lines of 3, 2, 4 and 1 voxels, the one joins the four, then the two join the three.
+        let labels = [0, 0, 0, 1, 1, 2, 2, 2, 2, 3];
+        let merged =
+            |count| sizes(&enforce_strict(&labels, [1, 1, 10], None, Demand { min: 0, count: Some(count) }));
+        assert_eq!(
+            [merged(4), merged(3), merged(2), merged(1)],
+            [vec![3, 2, 4, 1], vec![3, 2, 5], vec![5, 5], vec![10]]
+        );
+    }
+
+    #[test]
+    fn the_largest_region_is_halved() {
+        let line = |voxels: usize, count| {
+            enforce_strict(&vec![0; voxels], [voxels, 1, 1], None, Demand { min: 0, count: Some(count) })
+        };
+        for (count, size) in [(2, 8), (4, 4), (8, 2), (16, 1)] {
+            assert_eq!(sizes(&line(16, count)), vec![size; count]);
+        }
+        // Nine voxels become four and five, and the five become two and three.
+        let mut odd = sizes(&line(9, 3));
+        odd.sort_unstable();
+        assert_eq!(odd, [2, 3, 4]);
+    }
+}
