@@ -106,6 +106,14 @@ mod tests {
     }
 
     #[test]
+    fn names_and_labels_tell_thresholds_apart() {
+        for of in [LabelFree::name, LabelFree::label] {
+            let words: std::collections::BTreeSet<&str> = LabelFree::ALL.into_iter().map(of).collect();
+            assert!(words.len() == LabelFree::ALL.len() && !words.contains(""), "{words:?}");
+        }
+    }
+
+    #[test]
     fn each_threshold_is_that_of_its_function() {
         let (scores, volumes) = ([0.0, 5.0, 15.0, 25.0, 60.0, 100.0], [40.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
         let found = LabelFree::ALL.map(|threshold| threshold.threshold(&scores, &volumes));

@@ -167,6 +167,25 @@ mod tests {
     }
 
     #[test]
+    fn voxels_without_a_label_join_a_neighbour_if_there_is_one() {
+        const NONE: u32 = UNASSIGNED;
+        let demand = Demand { min: 0, count: None };
+        let found = enforce_strict(&[7, NONE, NONE, NONE, 5, 5], [1, 1, 6], None, demand);
+        assert_eq!(found, [0, 0, 0, 0, 1, 1]);
+        let mask = [true, true, false, true, true, true];
+        let found = enforce_strict(&[NONE, NONE, 5, 5, NONE, 5], [6, 1, 1], Some(&mask), demand);
+        assert_eq!(found, [0, 0, NONE, 1, 1, 2]);
+    }
+
+    #[test]
+    fn a_partition_that_meets_the_demand_remains() {
+        let labels = [0, 0, 1, 1, 0, 2, 1, 3];
+        for count in [None, Some(4)] {
+            assert_eq!(enforce_strict(&labels, [2, 2, 2], None, Demand { min: 1, count }), labels);
+        }
+    }
+
+    #[test]
     fn the_smallest_region_is_merged_first() {
         // Of lines of 3, 2, 4 and 1 voxels, the one joins the four, then the two join the three.
         let labels = [0, 0, 0, 1, 1, 2, 2, 2, 2, 3];
