@@ -26,8 +26,7 @@ pub(crate) fn enforce_strict(
     demand: Demand,
 ) -> Vec<u32> {
     let inside = |voxel: usize| mask.is_none_or(|mask| mask[voxel]);
-    let mut components =
-        connected_components(shape, |a, b| labels[a] == labels[b] && inside(a) == inside(b), inside);
+    let mut components = connected_components(shape, |a, b| labels[a] == labels[b], inside);
     let mut graph = Graph::new(&components, shape);
     graph.merge_unlabelled_first(labels);
     graph.merge(|size, _| size < demand.min);
