@@ -223,3 +223,46 @@ fn add_ascending(sum: &mut f32, range: Range<usize>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sums below, at and above the limit up to which integers are exact.
+    const SUMS: [f32; 7] = [0.0, 1000.0, 16_776_000.0, 16_777_215.0, EXACT, 16_777_220.0, 3.0e7];
+
+    fn one_by_one(mut sum: f32, values: impl Iterator<Item = usize>) -> f32 {
+        values.for_each(|value| sum += value as f32);
+        sum
+    }
+
+    #[test]
+    fn a_repeated_value_is_rounded_as_often_as_it_is_added() {
+        for start in SUMS {
+            for value in [0, 1, 3, 255, 4097] {
+                for times in [1, 2, 15, 16, 500, 5000] {
+                    let mut sum = start;
+                    add_equal(&mut sum, value, times);
+                    assert_eq!(
+                        sum,
+                        one_by_one(start, std::iter::repeat_n(value, times)),
+                        "{start} {value} {times}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ascending_values_are_rounded_as_often_as_they_are_added() {
+        for start in SUMS {
+            for first in [0, 1, 255, 4097] {
+                for length in [1, 2, 15, 16, 500, 8000] {
+                    let mut sum = start;
+                    add_ascending(&mut sum, first..first + length);
+                    assert_eq!(sum, one_by_one(start, first..first + length), "{start} {first} {length}");
+                }
+            }
+        }
+    }
+}
