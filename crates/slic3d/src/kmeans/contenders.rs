@@ -271,3 +271,15 @@ fn lanes<L: Lanes>(values: &[f32], group: usize) -> L {
 fn lanes_mut(values: &mut [f32], group: usize) -> &mut [f32; LANES] {
     &mut values.as_chunks_mut::<LANES>().0[group]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_a_range_reaches_both_ends_from_the_middle() {
+        assert_eq!(half_width([2.0, 6.0]), 2.0);
+        assert_eq!(half_width([-3.0, 1.0]), 2.0);
+        assert_eq!(half_width([7.0, 7.0]), 0.0);
+    }
+}

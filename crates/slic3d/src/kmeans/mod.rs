@@ -13,6 +13,8 @@ mod instructions;
 mod kernel;
 mod label_ranges;
 mod lanes;
+#[cfg(test)]
+mod lanes_tests;
 #[cfg(target_arch = "x86_64")]
 mod lanes_x86;
 #[cfg(test)]
