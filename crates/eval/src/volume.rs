@@ -49,7 +49,9 @@ mod tests {
     fn the_nearest_volume_is_chosen() {
         let (scores, voxels) = ([5.0, 9.0, 1.0, 5.0], [10, 4, 100, 6]);
         // Possible masks have 4, 20 and 120 voxels.
-        for (volume, threshold) in [(0.0, 9.0), (12.0, 9.0), (13.0, 5.0), (70.0, 5.0), (71.0, 1.0)] {
+        for (volume, threshold) in
+            [(0.0, 9.0), (11.0, 9.0), (12.0, 9.0), (13.0, 5.0), (69.0, 5.0), (70.0, 5.0), (71.0, 1.0)]
+        {
             assert_eq!(top_by_volume(&scores, &voxels, volume), Ok(Some(threshold)), "{volume}");
         }
     }

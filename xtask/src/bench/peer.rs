@@ -88,7 +88,7 @@ impl Drop for Peer {
     }
 }
 
-/// Times one run of ours, in seconds, once the peer's threads are asleep.
+/// Times one of our runs, in seconds, once the peer's threads are asleep.
 ///
 /// # Errors
 /// Returns the error of `work`, or an error if the user interrupts.
@@ -98,7 +98,7 @@ pub(super) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Resu
     timed_at_once(work)
 }
 
-/// Times one run of ours, in seconds.
+/// Times one of our runs, in seconds.
 ///
 /// # Errors
 /// Returns the error of `work`.

@@ -182,8 +182,8 @@ fn compare(
     let mut peer = Peer::start(&args.peers, root, "slic.py", &request, "skimage and SimpleITK")?;
 
     let slic = Slic::new(case.regions).compactness(case.compactness);
-    let segment = || slic.segment_volume(image.view(), mask);
-    let (supervoxels, report) = slic.segment_with_report(image.view().insert_axis(Axis(0)), mask)?;
+    let segment = || slic.segment_with_report(image.view().insert_axis(Axis(0)), mask);
+    let (supervoxels, report) = segment()?;
     peer.ask("labels")?;
     let theirs = std::fs::read(shared.path().join("labels.u32"))?;
     anyhow::ensure!(

@@ -61,7 +61,7 @@ fn links(labels: &[u32], [depth, height, width]: [usize; 3]) -> Vec<u8> {
 /// State of the pass, as in [`super::plain::Search`].
 pub(super) struct Search<'a> {
     labels: &'a [u32],
-    /// Links of all voxels, or empty if they are found when they are needed.
+    /// Links of all voxels, with [`FOUND`], or empty if they are found when they are needed.
     links: Vec<u8>,
     /// Distance to each neighbour.
     offsets: [isize; NEIGHBOURS],
@@ -186,13 +186,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Visits the neighbours of a voxel in the queue. Whether a neighbour is linked and unlabelled cannot be predicted:
-    /// all six are written, those that change nothing included.
+    /// Visits the neighbours of a voxel in the queue, if the links of all voxels are known. Whether a neighbour is linked and
+    /// not yet found cannot be predicted: all six are written, those that change nothing included.
     #[inline(always)]
     fn visit_all(&mut self, visited: usize) {
         let Search { links, offsets, queue, new, next, .. } = self;
         let voxel = queue[visited] as usize;
-        let found = links[voxel];
+        let links_here = links[voxel];
         new[voxel] = *next;
         // Large components are searched along a front that does not fit into the cache.
         if let Some(&ahead) = queue.get(visited + AHEAD) {
@@ -205,7 +205,7 @@ impl<'a> Search<'a> {
         queue.resize(length + NEIGHBOURS, 0);
         for (bit, &offset) in offsets.iter().enumerate() {
             // A neighbour without a link is replaced by the voxel, which is marked.
-            let linked = -isize::from(found >> bit & 1 == 1);
+            let linked = -isize::from(links_here >> bit & 1 == 1);
             let there = voxel.wrapping_add_signed(offset & linked);
             let links = &mut links[there];
             queue[length] = there as u32;

@@ -32,7 +32,8 @@ pub(super) fn run(
 ) -> (Vec<u32>, Convergence) {
     let [depth, height, width] = problem.shape;
     let channels = if by_position { 0 } else { problem.channels };
-    let slab = TILE[0] * height * width;
+    let rows_in_slab = TILE[0] * height;
+    let slab = rows_in_slab * width;
     let kernel = kernel(channels, problem.slic_zero, instructions);
     let ranges = Ranges::compute(problem, channels);
     let mut labels = vec![UNASSIGNED; problem.voxels()];
@@ -45,7 +46,7 @@ pub(super) fn run(
     let mut windows = problem.windows(clusters);
     let mut noisy = false;
     let distances = AtomicU64::new(0);
-    let mut convergence = Convergence { iterations: problem.iterations, converged: false, distances: 0 };
+    let mut converged_at = None;
     for iteration in 1..=problem.iterations {
         let before = std::mem::replace(&mut windows, problem.windows(clusters));
         let join = |(now, before): (&Window, &Window)| {
@@ -75,18 +76,18 @@ pub(super) fn run(
             kernel(Slab { input, ranges, search, scratch, z, labels, filled, rows, changed, distances });
         };
         let following = (noisy && iteration < problem.iterations)
-            .then(|| Following::new(problem, clusters.len(), depth.div_ceil(TILE[0]), TILE[0] * height));
+            .then(|| Following::new(problem, clusters.len(), depth.div_ceil(TILE[0]), rows_in_slab));
         match &following {
             None => {
                 let slabs = labels.par_chunks_mut(slab).zip(filled.par_chunks_mut(filled_in_slab));
-                let slabs = slabs.zip(rows.par_chunks_mut(TILE[0] * height)).enumerate();
+                let slabs = slabs.zip(rows.par_chunks_mut(rows_in_slab)).enumerate();
                 slabs.for_each_init(buffers, |buffers, (index, ((labels, filled), rows))| {
                     assign(buffers, index, labels, filled, rows);
                 });
             }
             Some(following) => {
                 let slabs = labels.chunks_mut(slab).zip(filled.chunks_mut(filled_in_slab));
-                let slabs = slabs.zip(rows.chunks_mut(TILE[0] * height)).enumerate();
+                let slabs = slabs.zip(rows.chunks_mut(rows_in_slab)).enumerate();
                 // In order, for the sums to follow.
                 slabs.par_bridge().for_each_init(buffers, |buffers, (index, ((labels, filled), rows))| {
                     assign(buffers, index, labels, filled, rows);
@@ -106,21 +107,25 @@ pub(super) fn run(
         };
         let one_by_one = sums.iter().map(|(_, sums)| sums.noisy * LANES).max();
         noisy = !by_position && one_by_one.is_some_and(|voxels| voxels > labels.len() / NOISY);
-        moved = move_to_means(clusters, &changed, sums, means);
+        moved = move_to_means(problem, clusters, &changed, sums, means);
         if problem.slic_zero && !by_position {
             let affected: Vec<bool> = changed.iter().zip(&moved).map(|(a, b)| *a || *b).collect();
             update_max_colour(problem, clusters, &labels, &rows, &affected, &mut max_colour, &mut moved);
         }
         if !moved.contains(&true) {
-            convergence = Convergence { iterations: iteration, converged: true, distances: 0 };
+            converged_at = Some(iteration);
             break;
         }
     }
     if by_position {
         let all = vec![true; clusters.len()];
         let sums = sum_groups(problem, &labels, &rows, &all, Means::PositionAndColour);
-        move_to_means(clusters, &all, sums, Means::PositionAndColour);
+        move_to_means(problem, clusters, &all, sums, Means::PositionAndColour);
     }
-    convergence.distances = distances.into_inner();
+    let convergence = Convergence {
+        iterations: converged_at.unwrap_or(problem.iterations),
+        converged: converged_at.is_some(),
+        distances: distances.into_inner(),
+    };
     (labels, convergence)
 }

@@ -45,12 +45,13 @@ pub(super) fn sum_groups(
 
 /// Moves the clusters marked in `changed` and returns which of them moved; one without voxels becomes inactive.
 pub(super) fn move_to_means(
+    problem: &Problem,
     clusters: &mut Clusters,
     changed: &[bool],
     sums: Vec<GroupSums>,
     means: Means,
 ) -> Vec<bool> {
-    let channels = clusters.colour.len() / clusters.len().max(1);
+    let channels = problem.channels;
     let mut moved = vec![false; clusters.len()];
     for (group, sums) in sums {
         for (index, cluster) in group.enumerate().filter(|(_, cluster)| changed[*cluster]) {
