@@ -20,6 +20,8 @@ use super::stages::Stages;
 
 /// Probability that a process is to be killed.
 const KILL: f64 = 0.4;
+/// Longest wait of a process that must be killed, relative to that of others: it has not ended by then.
+const EARLY: f64 = 0.1;
 /// Probability that a shard of a step has two processes.
 const TWIN: f64 = 0.3;
 /// Times that a process finds files of others not ready, before it is an error.
@@ -55,14 +57,21 @@ impl Drop for Process {
 }
 
 impl ShardedRun<'_> {
-    /// Runs all steps, with at most `most` kills, which are counted in `stages`. Returns their number.
+    /// Runs all steps, with at most `most` kills, which are counted in `stages`. Returns their number. One at least falls in a process that
+    /// works on a share, unless `most` is 0.
     ///
     /// # Errors
     /// Returns an error if a process fails, or if the user interrupts it.
     pub fn run(&self, most: usize, stages: &mut Stages, rng: &mut impl Rng) -> anyhow::Result<usize> {
-        let mut kills = 0;
+        let (mut kills, mut of_shards) = (0, 0);
         for step in self.steps {
-            kills += self.run_step(step, most - kills, stages, rng)?;
+            let is_shared = step.shards.is_some();
+            // Others may have used up the kills before the first step of shards.
+            let kept = usize::from(!is_shared && of_shards == 0);
+            let left = (most - kills).saturating_sub(kept);
+            let of_step = self.run_step(step, left, is_shared && of_shards == 0, stages, rng)?;
+            kills += of_step;
+            of_shards += if is_shared { of_step } else { 0 };
         }
         Ok(kills)
     }
@@ -71,6 +80,7 @@ impl ShardedRun<'_> {
         &self,
         step: &Step,
         most: usize,
+        must_kill: bool,
         stages: &mut Stages,
         rng: &mut impl Rng,
     ) -> anyhow::Result<usize> {
@@ -85,7 +95,9 @@ impl ShardedRun<'_> {
         let mut running = Vec::new();
         for (number, shard) in shards.into_iter().enumerate() {
             let log = self.out.with_extension(format!("{number}.log"));
-            running.push(self.start(step, shard, log, draw(rng))?);
+            let early = (must_kill && number == 0)
+                .then(|| Instant::now() + longest.mul_f64(EARLY * rng.random_range(0.0..1.0)));
+            running.push(self.start(step, shard, log, early.or_else(|| draw(rng)))?);
         }
         let mut kills = 0;
         while !running.is_empty() {
