@@ -87,6 +87,12 @@ impl Explained {
         self.explanation.fill()
     }
 
+    /// Number of partitions that were averaged.
+    #[getter]
+    fn partitions(&self) -> usize {
+        self.explanation.partitions.len()
+    }
+
     /// Whether regions are made of a part of the voxels.
     #[getter]
     fn masked(&self) -> bool {

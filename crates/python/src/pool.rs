@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use relevox::relevance::Pooling;
-use relevox::{Error, MaskRule, Method, PoolMember};
+use relevox::{Error, MaskRule, Method, MethodResult, PoolMember};
 
 use crate::explanation::Explained;
 use crate::failure::{Passing, exception};
@@ -19,8 +19,9 @@ pub(crate) struct PoolSettings {
     seed: u64,
 }
 
-/// Returns the explanations with the method `pooled` added, in the same order. `members` are explanations, the method of each
-/// whose relevance is pooled, and its group. `progress` is called with the number of finished ones.
+/// Returns the explanations with the method `pooled` added, or `averaged-pooled` where `averaged` is pooled, in the same order. `members` are
+/// explanations, the method of each whose relevance is pooled, and its group. `progress` is called with the number of finished ones (of
+/// each partition).
 #[pyfunction]
 #[pyo3(signature = (members, settings, progress = None))]
 pub(crate) fn pool(
@@ -45,10 +46,10 @@ pub(crate) fn pool(
         let pooling = Pooling { trees, leaf, parts, seed }.check()?;
         let report = |steps| passing.report(progress.as_ref(), steps);
         let results = relevox::pool(&cases, &pooling, &MaskRule::default(), &report)?;
-        let with = |(member, result): (&(Py<Explained>, String, String), _)| {
+        let with = |(member, result): (&(Py<Explained>, String, String), MethodResult)| {
             let Explained { explanation, study, class, masked } = member.0.get();
             let mut explanation = explanation.clone();
-            explanation.results.retain(|earlier| earlier.method != Method::Pooled);
+            explanation.results.retain(|earlier| earlier.method != result.method);
             explanation.results.push(result);
             Explained { explanation, study: Arc::clone(study), class: class.clone(), masked: *masked }
         };

@@ -98,6 +98,10 @@ def test_what_cannot_be_pooled_is_named(images):
     averaged = explained(bright, images[0][0], ["averaged"])
     with pytest.raises(ValueError, match="method by region"):
         relevox.pool([*cases, averaged], progress=False)
+    more = relevox.explain(bright, images[1][0], method="averaged", n_segments=9, partitions=[(0, 5), (0, 7)], progress=False)
+    for others in (cases, [more]):
+        with pytest.raises(ValueError, match="averaged over 2 partitions"):
+            relevox.pool([averaged, *others], progress=False)
     with pytest.raises(ValueError, match="single case"):
         explained(bright, images[0][0], "pooled")
 
@@ -127,3 +131,20 @@ def test_partitions_are_averaged(images):
             averaged(partitions=partitions)
     with pytest.raises(ValueError, match="averaged"):
         relevox.explain(bright, image, partitions=[(0, 5)], progress=False)
+
+
+def test_relevance_of_each_partition_is_pooled_and_averaged_with_its_own(images):
+    several = [np.concatenate([image, image * 0.7]) for image, _ in images]
+
+    def explanations(method, **regions):
+        return [relevox.explain(bright, image, method=method, fill="mean", compactness=0.3, progress=False, **regions) for image in several]
+
+    averaged = relevox.pool(explanations("averaged", n_segments=10, partitions=[(1, 30)]), leaf=1, seed=2, progress=False)
+    partitions = [explanations("diffused", channel=channel, n_segments=count) for channel, count in [(0, 10), (1, 30)]]
+    pooled = [relevox.pool(cases, leaf=1, seed=2, progress=False) for cases in partitions]
+    for found, *single in zip(averaged, *partitions, *pooled):
+        total = np.sum([one.map for one in single], axis=0)
+        assert np.abs(found.map - (total - total.min()) / (total.max() - total.min()) * 100).max() < 1e-3
+        assert found.method == "averaged-pooled" and found.methods == ["averaged", "averaged-pooled"]
+        assert not np.array_equal(found.map, found["averaged"].map)
+        assert "Averaged and pooled relevance" in found.to_html()

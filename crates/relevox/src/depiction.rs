@@ -164,7 +164,7 @@ impl Depiction<'_> {
     /// Says whether a region is evidence for the class or against it: relevance is a magnitude.
     fn side(&self, region: usize) -> String {
         let Self { explanation, main, class, .. } = self;
-        let is_signed = main.method.is_by_region() && main.method != Method::Pooled;
+        let is_signed = main.method.is_by_region() && !main.method.is_pooled();
         match main.attribution.values[region] {
             _ if !is_signed || explanation.target.link == Link::Value => String::new(),
             value if value > 0.0 => format!(" (for {class})"),

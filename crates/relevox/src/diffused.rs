@@ -5,7 +5,7 @@ use relevox_relevance::{
 };
 use slic3d::Supervoxels;
 
-use crate::Error;
+use crate::{Error, PartitionRelevance};
 
 /// Diffuses the scores of a partition.
 pub(crate) fn diffused(
@@ -21,20 +21,29 @@ pub(crate) fn diffused(
     Ok(attribution)
 }
 
-/// Averages the maps of diffused relevance of a partition, whose scores are given, and of others, as the experiment's method
-/// `averaged` does: each map is scaled to 0..100 before, and their mean again.
-pub(crate) fn averaged(
+/// Diffuses the scores of a partition, which are given, and of others, which are computed.
+pub(crate) fn diffused_on_each(
     inputs: &Inputs<'_>,
     scores: &RegionScores,
-    others: &[Supervoxels],
+    others: Vec<Supervoxels>,
     settings: Diffusion,
     progress: Progress<'_>,
-) -> Result<RelevanceMap, Error> {
-    let mut maps = vec![diffused(inputs, scores, settings)?.map(inputs.regions, Sign::Magnitude)?];
+) -> Result<Vec<PartitionRelevance>, Error> {
+    let attribution = diffused(inputs, scores, settings)?;
+    let mut found = vec![PartitionRelevance { regions: inputs.regions.clone(), attribution }];
     for regions in others {
-        let of = Inputs { regions, ..*inputs };
-        let scores = score(of.baseline, regions, of.fill, of.target, progress)?;
-        maps.push(diffused(&of, &scores, settings)?.map(regions, Sign::Magnitude)?);
+        let of = Inputs { regions: &regions, ..*inputs };
+        let scores = score(of.baseline, &regions, of.fill, of.target, progress)?;
+        let attribution = diffused(&of, &scores, settings)?;
+        found.push(PartitionRelevance { regions, attribution });
     }
+    Ok(found)
+}
+
+/// Averages the maps of all partitions, as the experiment's method `averaged` does: each is scaled to 0..100 before, and their mean
+/// again.
+pub(crate) fn averaged(partitions: &[PartitionRelevance]) -> Result<RelevanceMap, Error> {
+    let map = |one: &PartitionRelevance| one.attribution.map(&one.regions, Sign::Magnitude);
+    let maps: Vec<RelevanceMap> = partitions.iter().map(map).collect::<Result<_, _>>()?;
     Ok(RelevanceMap::average(&maps)?)
 }

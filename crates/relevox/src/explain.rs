@@ -9,8 +9,8 @@ use relevox_relevance::{
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
-use crate::diffused::{averaged, diffused};
-use crate::explanation::{MethodResult, Parts, RegionSets};
+use crate::diffused::{averaged, diffused, diffused_on_each};
+use crate::explanation::{MethodResult, PartitionRelevance, Parts, RegionSets};
 use crate::{Error, Explanation, MaskRule, Method, Regions, SlicRegions};
 
 /// What replaces a region.
@@ -114,6 +114,7 @@ impl ExplainOptions<'_> {
                 Method::Diffused
                 | Method::Perturb
                 | Method::Pooled
+                | Method::AveragedPooled
                 | Method::GradCam
                 | Method::GradCamPlusPlus => 0,
             };
@@ -130,7 +131,7 @@ impl ExplainOptions<'_> {
 ///
 /// # Errors
 /// Returns the errors of [`Regions::of`], [`Error::Fill`] if a constant fill has no value or the brain mask is empty,
-/// [`Error::InvalidSetting`] if there is no method, one twice, or [`Method::Pooled`], if [`Method::Averaged`] has no partitions
+/// [`Error::InvalidSetting`] if there is no method, one twice, or one that is [pooled](Method::is_pooled), if [`Method::Averaged`] has no partitions
 /// to average with the regions, or if minimal sets are requested without a method by region, and [`Error::Relevance`] if a
 /// setting is out of range, the classifier fails, returns NaN or infinity, does not have the target or the feature maps that
 /// a method needs, or `progress` cancels.
@@ -163,7 +164,8 @@ pub fn explain(
         .filter_map(|&method| Some((method, method.cam()?)))
         .map(|(method, cam)| {
             let map = baseline.class_activation(target, Class::Predicted, cam)?;
-            MethodResult::of_voxels(method, &inputs, map, (&options.mask, study.brain.view()))
+            let of = (baseline.logits().to_vec(), *target);
+            MethodResult::of_voxels(method, &regions, of, map, (&options.mask, study.brain.view()))
         })
         .collect::<Result<_, Error>>()?;
     let uses = |of: fn(Method) -> bool| options.methods.iter().any(|method| of(*method));
@@ -177,7 +179,14 @@ pub fn explain(
         true => Some(inputs.coalitions()?),
         false => None,
     };
-    let shared = Shared { inputs, scores: scores.as_ref(), coalitions: coalitions.as_ref(), others: &others };
+    let partitions = match (&scores, options.methods.contains(&Method::Averaged)) {
+        (Some(scores), true) => {
+            diffused_on_each(&inputs, scores, others, options.settings.diffusion, *progress)?
+        }
+        _ => Vec::new(),
+    };
+    let shared =
+        Shared { inputs, scores: scores.as_ref(), coalitions: coalitions.as_ref(), partitions: &partitions };
     let mut results = Vec::with_capacity(options.methods.len());
     for &method in options.methods.iter().filter(|method| method.replaces_regions()) {
         results.push(result(method, &shared, study, options)?);
@@ -205,7 +214,9 @@ pub fn explain(
     };
     let outputs = baseline.logits().to_vec();
     let fill = fill.name().to_owned();
-    let parts = Parts { scores, results, by_sequence, sets, outputs, without_regions, target: *target, fill };
+    let target = *target;
+    let parts =
+        Parts { scores, results, partitions, by_sequence, sets, outputs, without_regions, target, fill };
     drop(baseline);
     Ok(Explanation::new(study, regions, parts))
 }
@@ -215,8 +226,8 @@ fn check_methods(options: &ExplainOptions<'_>) -> Result<(), Error> {
     if methods.is_empty() {
         return Err(Error::setting("method", "at least one", "none"));
     }
-    if methods.contains(&Method::Pooled) {
-        return Err(Error::setting("method", "methods of a single case", Method::Pooled.name()));
+    if let Some(pooled) = methods.iter().find(|method| method.is_pooled()) {
+        return Err(Error::setting("method", "methods of a single case", pooled));
     }
     if methods.contains(&Method::Averaged) && options.partitions.is_empty() {
         return Err(Error::setting("partitions", "at least one to average with the regions", "none"));
@@ -232,8 +243,8 @@ struct Shared<'a> {
     inputs: Inputs<'a>,
     scores: Option<&'a RegionScores>,
     coalitions: Option<&'a Coalitions<'a>>,
-    /// Partitions that are averaged with that of the inputs.
-    others: &'a [Supervoxels],
+    /// Partitions that are averaged, where that is asked for.
+    partitions: &'a [PartitionRelevance],
 }
 
 /// Computes the result of a method that replaces regions.
@@ -244,15 +255,15 @@ fn result(
     options: &ExplainOptions<'_>,
 ) -> Result<MethodResult, Error> {
     let ExplainOptions { settings, progress, mask, target, .. } = options;
-    let Shared { inputs, scores, coalitions, others } = shared;
+    let Shared { inputs, scores, coalitions, partitions } = shared;
     let to_mask = (mask, study.brain.view());
     let lime = |weighting| Lime { weighting, ..settings.lime }.check();
     let attribution = match (method, scores, coalitions) {
         (Method::Perturb, Some(scores), _) => scores.attribution(ScoreKind::DeltaP, target),
         (Method::Diffused, Some(scores), _) => diffused(inputs, scores, settings.diffusion)?,
-        (Method::Averaged, Some(scores), _) => {
-            let map = averaged(inputs, scores, others, settings.diffusion, *progress)?;
-            return MethodResult::of_voxels(method, inputs, map, to_mask);
+        (Method::Averaged, _, _) => {
+            let of = (inputs.baseline.logits().to_vec(), *inputs.target);
+            return MethodResult::of_voxels(method, inputs.regions, of, averaged(partitions)?, to_mask);
         }
         (Method::Lime, _, Some(mixed)) => {
             lime(Weighting::Lime)?.explain_coalitions(inputs, mixed, *progress)?

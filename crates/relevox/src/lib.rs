@@ -23,7 +23,7 @@ pub use contract::{Contract, ContractKeys, NetworkKeys, StemStride};
 pub use depiction::{Depiction, OverviewVolumes, PageVolumes, add_to_page};
 pub use error::Error;
 pub use explain::{ExplainOptions, FillSource, MethodSettings, explain};
-pub use explanation::{Explanation, MethodResult, RegionSets};
+pub use explanation::{Explanation, MethodResult, PartitionRelevance, RegionSets};
 pub use mask_rule::MaskRule;
 pub use method::Method;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};

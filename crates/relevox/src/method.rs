@@ -29,6 +29,8 @@ pub enum Method {
     /// The mean map of diffused relevance over several partitions
     /// ([`RelevanceMap::average`](relevox_relevance::RelevanceMap::average)).
     Averaged,
+    /// The mean map of diffused and pooled relevance over the partitions of [`Method::Averaged`]: of several cases only.
+    AveragedPooled,
     /// The mean output under random masks ([`Rise`](relevox_relevance::Rise)).
     Rise,
     /// The change when a sliding box is replaced ([`Occlusion`](relevox_relevance::Occlusion)).
@@ -41,7 +43,7 @@ pub enum Method {
 
 impl Method {
     /// All methods.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Diffused,
         Self::Perturb,
         Self::Lime,
@@ -49,6 +51,7 @@ impl Method {
         Self::Hierarchical,
         Self::Pooled,
         Self::Averaged,
+        Self::AveragedPooled,
         Self::Rise,
         Self::Occlusion,
         Self::GradCam,
@@ -65,6 +68,7 @@ impl Method {
             Self::Hierarchical => "hierarchical",
             Self::Pooled => "pooled",
             Self::Averaged => "averaged",
+            Self::AveragedPooled => "averaged-pooled",
             Self::Rise => "rise",
             Self::Occlusion => "occlusion",
             Self::GradCam => "gradcam",
@@ -82,6 +86,7 @@ impl Method {
             Self::Hierarchical => "Hierarchical",
             Self::Pooled => "Pooled relevance",
             Self::Averaged => "Averaged relevance",
+            Self::AveragedPooled => "Averaged and pooled relevance",
             Self::Rise => "RISE",
             Self::Occlusion => "Occlusion",
             Self::GradCam => "Grad-CAM",
@@ -91,12 +96,17 @@ impl Method {
 
     /// Returns whether its map has one value per region.
     pub const fn is_by_region(self) -> bool {
-        self.replaces_regions() && !matches!(self, Self::Averaged)
+        self.replaces_regions() && !matches!(self, Self::Averaged | Self::AveragedPooled)
     }
 
     /// Returns whether it replaces regions, by a fill.
     pub const fn replaces_regions(self) -> bool {
         self.cam().is_none()
+    }
+
+    /// Returns whether it is learned over several cases, after each was explained.
+    pub const fn is_pooled(self) -> bool {
+        matches!(self, Self::Pooled | Self::AveragedPooled)
     }
 
     /// Returns whether it is computed from the scores of single regions.

@@ -1,9 +1,10 @@
 //! Relevance pooled over several explained cases.
 
-use relevox_relevance::{PooledCase, Progress, ValidPooling};
+use relevox_relevance::{PooledCase, Progress, RelevanceMap, Sign, ValidPooling, scale_to_100};
 use relevox_volume::Study;
+use slic3d::Supervoxels;
 
-use crate::{Error, Explanation, MaskRule, Method, MethodResult};
+use crate::{Error, Explanation, MaskRule, Method, MethodResult, PartitionRelevance};
 
 /// A case whose relevance is pooled.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +13,7 @@ pub struct PoolMember<'a> {
     pub explanation: &'a Explanation,
     /// The case, as it was explained.
     pub study: &'a Study,
-    /// The method by region whose relevance is pooled.
+    /// The method whose relevance is pooled: one by region, or [`Method::Averaged`].
     pub from: Method,
     /// The patient: cases of one never learn from each other.
     pub group: &'a str,
@@ -20,20 +21,24 @@ pub struct PoolMember<'a> {
 
 /// Pools the relevance of several cases: that of each case is predicted from the appearance of its regions by a forest that
 /// learned from other patients' cases ([`Pooling`](relevox_relevance::Pooling)). Returns the result of [`Method::Pooled`] of
-/// each case.
+/// each case; of [`Method::Averaged`] that of [`Method::AveragedPooled`], for which each partition's relevance is pooled, and averaged
+/// with the maps that it was learned from.
 ///
 /// # Errors
-/// Returns [`Error::InvalidSetting`] if a case lacks its method or that has no value per region, and [`Error::Relevance`] if
-/// the cases are of fewer than two patients, differ in their number of channels, or `progress`, which is called with the number
-/// of finished cases, cancels.
+/// Returns [`Error::InvalidSetting`] if a case lacks its method, that has no value per region, or only some are averaged over as many
+/// partitions, and [`Error::Relevance`] if the cases are of fewer than two patients, differ in their number of channels, or `progress`, which
+/// is called with the number of finished cases (of each partition), cancels.
 pub fn pool(
     members: &[PoolMember<'_>],
     settings: &ValidPooling,
     mask: &MaskRule,
     progress: Progress<'_>,
 ) -> Result<Vec<MethodResult>, Error> {
+    if members.first().is_some_and(|first| first.from == Method::Averaged) {
+        return pool_averaged(members, settings, mask, progress);
+    }
     let case = |member: &PoolMember<'_>| {
-        let PoolMember { explanation, study, from, group } = *member;
+        let PoolMember { explanation, from, .. } = *member;
         let result = explanation.result(from).filter(|result| result.method.is_by_region());
         let result = result.ok_or_else(|| {
             let computed = explanation.results.iter().map(|result| result.method);
@@ -42,9 +47,7 @@ pub fn pool(
             let expected = format!("a method by region that was computed ({})", known.join(", "));
             Error::setting("pooled relevance: method", expected, from)
         })?;
-        let (image, brain) = (study.image.view(), study.brain.view());
-        let relevance = result.relevance.clone();
-        Ok(PooledCase::of(group.to_owned(), image, brain, &explanation.regions, relevance)?)
+        member.case(&explanation.regions, result.relevance.clone())
     };
     let cases: Vec<PooledCase> = members.iter().map(case).collect::<Result<_, Error>>()?;
     let found = settings.cross_fitted(&cases, progress)?;
@@ -54,4 +57,57 @@ pub fn pool(
         MethodResult::pooled(regions, values, (outputs.clone(), *target), (mask, study.brain.view()))
     });
     results.collect()
+}
+
+/// Pools the relevance on each partition.
+fn pool_averaged(
+    members: &[PoolMember<'_>],
+    settings: &ValidPooling,
+    mask: &MaskRule,
+    progress: Progress<'_>,
+) -> Result<Vec<MethodResult>, Error> {
+    let partitions = members.first().map_or(0, |first| first.explanation.partitions.len());
+    for PoolMember { explanation, from, .. } in members {
+        let found = if *from == Method::Averaged { explanation.partitions.len() } else { 0 };
+        if found == 0 || found != partitions {
+            let expected = format!("{} over {} partitions", Method::Averaged, partitions.max(2));
+            return Err(Error::setting("pooled relevance: method", expected, format!("{from} over {found}")));
+        }
+    }
+    let mut maps: Vec<Vec<RelevanceMap>> = vec![Vec::new(); members.len()];
+    for partition in 0..partitions {
+        let of = |member: &PoolMember<'_>| {
+            let PartitionRelevance { regions, attribution } = &member.explanation.partitions[partition];
+            member.case(regions, attribution.relevance(Sign::Magnitude))
+        };
+        let cases: Vec<PooledCase> = members.iter().map(of).collect::<Result<_, Error>>()?;
+        let found = settings.cross_fitted(&cases, progress)?;
+        for (((member, case), values), maps) in members.iter().zip(&cases).zip(found).zip(&mut maps) {
+            let regions = &member.explanation.partitions[partition].regions;
+            maps.extend(own_and_pooled(regions, &case.relevance, &values)?);
+        }
+    }
+    let results = members.iter().zip(maps).map(|(member, maps)| {
+        let Explanation { regions, outputs, target, .. } = member.explanation;
+        let (of, map) = ((outputs.clone(), *target), RelevanceMap::average(&maps)?);
+        MethodResult::of_voxels(Method::AveragedPooled, regions, of, map, (mask, member.study.brain.view()))
+    });
+    results.collect()
+}
+
+/// Maps of a partition's relevance and of what was predicted for it, each from 0 to 100.
+pub(crate) fn own_and_pooled(
+    regions: &Supervoxels,
+    relevance: &[f64],
+    predicted: &[f64],
+) -> Result<[RelevanceMap; 2], Error> {
+    let predicted = scale_to_100(predicted).unwrap_or_else(|| vec![0.0; predicted.len()]);
+    Ok([RelevanceMap::paint(regions, relevance)?, RelevanceMap::paint(regions, &predicted)?])
+}
+
+impl PoolMember<'_> {
+    fn case(&self, regions: &Supervoxels, relevance: Vec<f64>) -> Result<PooledCase, Error> {
+        let (image, brain) = (self.study.image.view(), self.study.brain.view());
+        Ok(PooledCase::of(self.group.to_owned(), image, brain, regions, relevance)?)
+    }
 }

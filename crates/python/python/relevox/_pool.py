@@ -29,7 +29,8 @@ def pool(
     ----------
     explanations : several
         Of images with the same channels. The relevance of the method of each is pooled: ``[e["perturb"] for e in explanations]``
-        selects another one. It must have one value per region.
+        selects another one. It must have one value per region, or be ``averaged``: then the relevance on each partition is pooled, and
+        averaged with the maps that it was learned from.
     groups : one for each
         The patient of each image: images of one patient never learn from each other. Without it, each image is its own.
     trees, leaf : int
@@ -45,13 +46,13 @@ def pool(
     Returns
     -------
     list of Explanation
-        In the order of ``explanations``, each with the method ``pooled`` besides those that it had.
+        In the order of ``explanations``, each with the method ``pooled``, or ``averaged-pooled``, besides those that it had.
 
     Raises
     ------
     ValueError
-        For fewer than two groups, images of different numbers of channels, methods without a value per region, and values out of
-        range.
+        For fewer than two groups, images of different numbers of channels, methods without a value per region, ``averaged`` for a part of
+        the images or over different numbers of partitions, and values out of range.
     """
     cases = list(explanations)
     of = list(range(len(cases))) if groups is None else list(groups)
@@ -62,6 +63,8 @@ def pool(
     settings = {"trees": trees, "leaf": leaf, "parts": parts, "seed": seed}
     members = [(case._explained, case.method, name) for case, name in zip(cases, names)]
     with Progress("pool", progress) as bar:
-        bar.start(len(cases))
+        averaged = bool(cases) and cases[0].method == "averaged"
+        bar.start(sum(case._explained.partitions for case in cases) if averaged else len(cases))
         found = _relevox.pool(members, settings, bar.advance)
-    return [Explanation(one, "pooled", case._affine, case.name, case.assumed) for one, case in zip(found, cases)]
+    method = "averaged-pooled" if averaged else "pooled"
+    return [Explanation(one, method, case._affine, case.name, case.assumed) for one, case in zip(found, cases)]

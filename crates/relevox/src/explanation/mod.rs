@@ -1,16 +1,18 @@
 //! The result of explaining a case.
 
+mod partition;
 mod result;
 mod sets;
 
 use std::path::Path;
 
-use relevox_relevance::{RegionScores, Target, scale_to_100};
+use relevox_relevance::{RegionScores, Sign, Target, scale_to_100};
 use relevox_volume::{Frame, Study, Volume, atomic, nifti};
 use slic3d::Supervoxels;
 
 use crate::{Error, Method};
 
+pub use partition::PartitionRelevance;
 pub use result::MethodResult;
 pub use sets::RegionSets;
 
@@ -23,6 +25,9 @@ pub struct Explanation {
     pub results: Vec<MethodResult>,
     /// Scores of single regions with all sequences replaced at once, if a method used them.
     pub scores: Option<RegionScores>,
+    /// Diffused relevance on each partition that was averaged, [`Explanation::regions`] first; empty unless [`Method::Averaged`] was
+    /// computed.
+    pub partitions: Vec<PartitionRelevance>,
     /// Scores with one sequence replaced, in the order of the sequences; `relevance` is on one scale for all of them. Empty
     /// unless requested.
     pub by_sequence: Vec<(String, RegionScores)>,
@@ -39,13 +44,14 @@ pub struct Explanation {
     frame: Frame,
 }
 
-/// Name of the file with the regions' ids.
-const REGIONS: &str = "regions.nii.gz";
+/// Name of the regions' ids.
+const REGIONS: &str = "regions";
 
 /// What an explanation is made of.
 pub(crate) struct Parts {
     pub(crate) scores: Option<RegionScores>,
     pub(crate) results: Vec<MethodResult>,
+    pub(crate) partitions: Vec<PartitionRelevance>,
     pub(crate) by_sequence: Vec<(String, RegionScores)>,
     pub(crate) sets: Option<RegionSets>,
     pub(crate) outputs: Vec<f32>,
@@ -60,14 +66,53 @@ enum FileKind {
     Table,
     Map,
     Mask,
+    /// A minimal set of regions.
+    Set,
+    /// Ids of regions.
+    Ids,
+}
+
+impl FileKind {
+    /// Returns the name of the file with this of a method, a sequence, a set or a partition.
+    fn of(self, name: &str) -> String {
+        match self {
+            Self::Table => format!("{name}.csv"),
+            Self::Mask => format!("{name}-mask.nii.gz"),
+            Self::Map | Self::Set | Self::Ids => format!("{name}.nii.gz"),
+        }
+    }
+
+    /// Returns the same under a name of BIDS derivatives.
+    fn in_bids(self, case: &str, name: &str) -> String {
+        let suffix = match self {
+            Self::Table => "scores.tsv",
+            Self::Map => "map.nii.gz",
+            Self::Mask | Self::Set => "mask.nii.gz",
+            Self::Ids => "dseg.nii.gz",
+        };
+        format!("{}_desc-{}_{suffix}", bids_prefix(case), alphanumeric(name))
+    }
 }
 
 impl Explanation {
     pub(crate) fn new(study: &Study, regions: Supervoxels, parts: Parts) -> Self {
-        let Parts { scores, results, by_sequence, sets, outputs, without_regions, target, fill } = parts;
+        let Parts { scores, results, partitions, by_sequence, sets, outputs, without_regions, target, fill } =
+            parts;
         let by_sequence = on_one_scale(by_sequence);
         let frame = study.frame.clone();
-        Self { regions, results, scores, by_sequence, sets, outputs, without_regions, target, fill, frame }
+        Self {
+            regions,
+            results,
+            scores,
+            partitions,
+            by_sequence,
+            sets,
+            outputs,
+            without_regions,
+            target,
+            fill,
+            frame,
+        }
     }
 
     /// Returns the target's logit for the unperturbed scan.
@@ -111,38 +156,39 @@ impl Explanation {
     /// # Errors
     /// As [`Explanation::scan_map`].
     pub fn scan_regions(&self) -> Result<Option<Volume<u32>>, Error> {
-        if self.regions.ids().contains(&0) {
+        self.scan_ids(&self.regions)
+    }
+
+    fn scan_ids(&self, regions: &Supervoxels) -> Result<Option<Volume<u32>>, Error> {
+        if regions.ids().contains(&0) {
             return Ok(None);
         }
-        let background = self.regions.background();
-        let labels = self.regions.labels().mapv(|label| if Some(label) == background { 0 } else { label });
+        let background = regions.background();
+        let labels = regions.labels().mapv(|label| if Some(label) == background { 0 } else { label });
         Ok(Some(self.frame.to_scan(labels.view())?))
     }
 
-    /// Returns the names of the files that [`Explanation::write`] may write for these methods and sequences.
-    pub fn file_names(methods: &[Method], sequences: &[String]) -> Vec<String> {
+    /// Returns the names of the files that [`Explanation::write`] may write for these methods, without those by sequence and by
+    /// partition.
+    pub fn file_names(methods: &[Method]) -> Vec<String> {
         let methods = methods.iter().flat_map(|method| {
-            [FileKind::Map, FileKind::Mask, FileKind::Table].map(|kind| method_file(*method, kind))
+            [FileKind::Map, FileKind::Mask, FileKind::Table].map(|kind| kind.of(method.name()))
         });
-        let sequences = sequences
-            .iter()
-            .flat_map(|name| [FileKind::Map, FileKind::Table].map(|kind| sequence_file(name, kind)));
-        methods.chain(sequences).chain(RegionSets::NAMES.map(set_file)).chain([REGIONS.to_owned()]).collect()
+        let sets = RegionSets::NAMES.map(|name| FileKind::Set.of(name));
+        methods.chain(sets).chain([FileKind::Ids.of(REGIONS)]).collect()
     }
 
     /// Writes `METHOD.nii.gz` (relevance 0..100), `METHOD-mask.nii.gz` and `METHOD.csv` of each method into a folder, which
     /// is created if needed; volumes are on the scan's grid. With scores by sequence also `perturb-SEQUENCE.csv` and
     /// `perturb-SEQUENCE.nii.gz`, with minimal sets also `sufficient.nii.gz` and `necessary.nii.gz` (1 inside, 0 outside). `regions.nii.gz` holds
-    /// the ids of the tables, 0 outside; it is not written if a region has the id 0. Each file is renamed into place when it is complete.
+    /// the ids of the tables, 0 outside. With several partitions also `averaged-N.csv`, with diffused relevance on the Nth, and from
+    /// the second on `averaged-N-regions.nii.gz`. Ids are not written of partitions with a region of the id 0. Each file is renamed into place
+    /// when it is complete.
     ///
     /// # Errors
     /// Returns [`Error::Volume`] if a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        self.write_files(folder, &method_file, &sequence_file, &set_file)?;
-        match self.scan_regions()? {
-            Some(regions) => Ok(nifti::write_labels(&folder.join(REGIONS), &regions)?),
-            None => Ok(()),
-        }
+        self.write_files(folder, &|name, kind| kind.of(name))
     }
 
     /// Writes the same files under names of BIDS derivatives: `sub-ID_desc-METHOD_map.nii.gz`,
@@ -154,24 +200,7 @@ impl Explanation {
     /// # Errors
     /// As [`Explanation::write`].
     pub fn write_bids(&self, folder: &Path, case: &str, sidecar: &serde_json::Value) -> Result<(), Error> {
-        let prefix = bids_prefix(case);
-        let name = |of: &str, kind: FileKind| {
-            let suffix = match kind {
-                FileKind::Table => "scores.tsv",
-                FileKind::Map => "map.nii.gz",
-                FileKind::Mask => "mask.nii.gz",
-            };
-            format!("{prefix}_desc-{}_{suffix}", alphanumeric(of))
-        };
-        self.write_files(
-            folder,
-            &|method, kind| name(method.name(), kind),
-            &|sequence, kind| name(&format!("{}{sequence}", Method::Perturb), kind),
-            &|set| name(set, FileKind::Mask),
-        )?;
-        if let Some(regions) = self.scan_regions()? {
-            nifti::write_labels(&folder.join(format!("{prefix}_desc-regions_dseg.nii.gz")), &regions)?;
-        }
+        self.write_files(folder, &|name, kind| kind.in_bids(case, name))?;
         for result in &self.results {
             let mut sidecar = sidecar.clone();
             sidecar["Method"] = result.method.name().into();
@@ -188,18 +217,17 @@ impl Explanation {
         format!("{}_desc-{}_map.json", bids_prefix(case), alphanumeric(method.name()))
     }
 
-    /// Returns the name of the table that [`Explanation::write_bids`] writes for a method.
-    pub fn bids_table(case: &str, method: Method) -> String {
-        format!("{}_desc-{}_scores.tsv", bids_prefix(case), alphanumeric(method.name()))
+    /// Returns the name of the table that [`Explanation::write`] writes for a method, or with a case [`Explanation::write_bids`].
+    pub fn table_name(method: Method, bids_case: Option<&str>) -> String {
+        table_name(method.name(), bids_case)
     }
 
-    fn write_files(
-        &self,
-        folder: &Path,
-        of_method: &dyn Fn(Method, FileKind) -> String,
-        of_sequence: &dyn Fn(&str, FileKind) -> String,
-        of_set: &dyn Fn(&str) -> String,
-    ) -> Result<(), Error> {
+    /// Returns the name of the table of a partition that was averaged, counted from 0.
+    pub fn partition_table_name(partition: usize, bids_case: Option<&str>) -> String {
+        table_name(&partition_name(partition), bids_case)
+    }
+
+    fn write_files(&self, folder: &Path, name: &dyn Fn(&str, FileKind) -> String) -> Result<(), Error> {
         atomic::create_folder(folder)?;
         let description = |method: Method| {
             let text = match method.replaces_regions() {
@@ -208,28 +236,52 @@ impl Explanation {
             };
             nifti::Description::relevance(&text)
         };
+        let path = |of: &str, kind| folder.join(name(of, kind));
         for result in &self.results {
-            let path = |kind| folder.join(of_method(result.method, kind));
+            let of = result.method.name();
             let table = match (&self.scores, result.method) {
                 (Some(scores), Method::Perturb) => scores.to_csv(),
                 _ => result.to_csv(),
             };
-            write_table(&path(FileKind::Table), &table)?;
-            nifti::write_map(&path(FileKind::Map), &self.scan_map(result)?, &description(result.method))?;
-            nifti::write_labels(&path(FileKind::Mask), &self.scan_mask(result)?)?;
+            write_table(&path(of, FileKind::Table), &table)?;
+            let map = self.scan_map(result)?;
+            nifti::write_map(&path(of, FileKind::Map), &map, &description(result.method))?;
+            nifti::write_labels(&path(of, FileKind::Mask), &self.scan_mask(result)?)?;
         }
         for (sequence, scores) in &self.by_sequence {
-            let path = |kind| folder.join(of_sequence(sequence, kind));
-            write_table(&path(FileKind::Table), &scores.to_csv())?;
+            let of = format!("{}-{sequence}", Method::Perturb);
+            write_table(&path(&of, FileKind::Table), &scores.to_csv())?;
             let map = self.frame.to_scan(scores.map(&self.regions)?.voxels.view())?;
-            nifti::write_map(&path(FileKind::Map), &map, &description(Method::Perturb))?;
+            nifti::write_map(&path(&of, FileKind::Map), &map, &description(Method::Perturb))?;
         }
-        for (name, set) in self.sets.iter().flat_map(RegionSets::named) {
+        for (of, set) in self.sets.iter().flat_map(RegionSets::named) {
             let mask = self.frame.to_scan(set.mask(&self.regions).mapv(u32::from).view())?;
-            nifti::write_labels(&folder.join(of_set(name)), &mask)?;
+            nifti::write_labels(&path(of, FileKind::Set), &mask)?;
         }
-        Ok(())
+        for (number, PartitionRelevance { regions, attribution }) in self.partitions.iter().enumerate() {
+            let of = partition_name(number);
+            write_table(&path(&of, FileKind::Table), &attribution.to_csv(Sign::Magnitude))?;
+            if let Some(ids) = self.scan_ids(regions)?.filter(|_| number > 0) {
+                nifti::write_labels(&path(&format!("{of}-{REGIONS}"), FileKind::Ids), &ids)?;
+            }
+        }
+        match self.scan_regions()? {
+            Some(ids) => Ok(nifti::write_labels(&path(REGIONS, FileKind::Ids), &ids)?),
+            None => Ok(()),
+        }
     }
+}
+
+fn table_name(name: &str, bids_case: Option<&str>) -> String {
+    match bids_case {
+        None => FileKind::Table.of(name),
+        Some(case) => FileKind::Table.in_bids(case, name),
+    }
+}
+
+/// Names a partition, counted from 0.
+fn partition_name(number: usize) -> String {
+    format!("{}-{}", Method::Averaged, number + 1)
 }
 
 /// Writes a table of numbers, with tabs under a name of BIDS.
@@ -237,27 +289,6 @@ fn write_table(path: &Path, csv: &str) -> Result<(), Error> {
     match path.extension().is_some_and(|extension| extension == "tsv") {
         true => Ok(atomic::write(path, csv.replace(',', "\t").as_bytes())?),
         false => Ok(atomic::write(path, csv.as_bytes())?),
-    }
-}
-
-fn method_file(method: Method, kind: FileKind) -> String {
-    match kind {
-        FileKind::Table => format!("{method}.csv"),
-        FileKind::Map => format!("{method}.nii.gz"),
-        FileKind::Mask => format!("{method}-mask.nii.gz"),
-    }
-}
-
-fn set_file(name: &str) -> String {
-    format!("{name}.nii.gz")
-}
-
-fn sequence_file(sequence: &str, kind: FileKind) -> String {
-    let method = Method::Perturb;
-    match kind {
-        FileKind::Table => format!("{method}-{sequence}.csv"),
-        FileKind::Map => format!("{method}-{sequence}.nii.gz"),
-        FileKind::Mask => format!("{method}-{sequence}-mask.nii.gz"),
     }
 }
 

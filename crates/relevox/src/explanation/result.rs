@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ndarray::{Array3, ArrayView3};
 use relevox_eval::{LabelFree, MapValues, RegionOverlap};
-use relevox_relevance::{Attribution, Inputs, RelevanceMap, Sign, Target, mean_by_region};
+use relevox_relevance::{Attribution, RelevanceMap, Sign, Target, mean_by_region};
 use slic3d::Supervoxels;
 
 use crate::{Error, MaskRule, Method};
@@ -51,24 +51,22 @@ impl MethodResult {
     pub(crate) fn pooled(
         regions: &Supervoxels,
         values: Vec<f64>,
-        (original, target): (Vec<f32>, Target),
+        outputs: (Vec<f32>, Target),
         to_mask: (&MaskRule, ArrayView3<'_, bool>),
     ) -> Result<Self, Error> {
-        let (ids, voxels) = (regions.ids().to_vec(), regions.voxel_counts().to_vec());
-        let attribution = Attribution { ids, voxels, values, original, target, convergence: Vec::new() };
-        Self::of_regions(Method::Pooled, regions, attribution, to_mask)
+        Self::of_regions(Method::Pooled, regions, attribution(regions, values, outputs), to_mask)
     }
 
-    /// Creates the result of a map by voxel.
+    /// Creates the result of a map by voxel, of a case with these outputs.
     pub(crate) fn of_voxels(
         method: Method,
-        inputs: &Inputs<'_>,
+        regions: &Supervoxels,
+        outputs: (Vec<f32>, Target),
         map: RelevanceMap,
         (rule, brain): (&MaskRule, ArrayView3<'_, bool>),
     ) -> Result<Self, Error> {
-        let relevance = mean_by_region(inputs.regions, map.voxels.view())?;
-        let attribution =
-            Attribution::new(inputs.baseline, inputs.regions, inputs.target, relevance.clone())?;
+        let relevance = mean_by_region(regions, map.voxels.view())?;
+        let attribution = attribution(regions, relevance.clone(), outputs);
         let values = MapValues::by_voxel(&map.voxels, brain.iter());
         Self::with_mask(method, attribution, relevance, map, &values, rule)
     }
@@ -104,4 +102,14 @@ impl MethodResult {
         }
         table
     }
+}
+
+/// Values by region, of a case with these outputs.
+fn attribution(
+    regions: &Supervoxels,
+    values: Vec<f64>,
+    (original, target): (Vec<f32>, Target),
+) -> Attribution {
+    let (ids, voxels) = (regions.ids().to_vec(), regions.voxel_counts().to_vec());
+    Attribution { ids, voxels, values, original, target, convergence: Vec::new() }
 }

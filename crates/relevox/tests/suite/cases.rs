@@ -8,8 +8,11 @@ use crate::harness::{cohort, files, refuse, relevox, stderr, succeed};
 use relevox::eval::dice;
 use relevox::perturb::FillKind;
 use relevox::relevance::{PooledCase, Pooling, region_features, silent};
-use relevox::volume::{Orientation, Turn, Volume, nifti};
-use relevox::{ExplainOptions, FillSource, Method, Model, Regions, SlicRegions, explain, models};
+use relevox::volume::{Orientation, Study, Turn, Volume, nifti};
+use relevox::{
+    ExplainOptions, Explanation, FillSource, MaskRule, Method, Model, PoolMember, Regions, SlicRegions,
+    explain, models, pool,
+};
 use serde_json::Value;
 
 /// A cohort, and an untrained network of its four sequences with a contract.
@@ -109,7 +112,10 @@ fn relevance_is_pooled_over_the_cases() {
         succeed(cases.explain(&["--cohort", &cohort], &more))
     };
     let output = explained();
-    assert_eq!(printed(&output)["pooled"], serde_json::json!({ "from": "perturb", "cases": 3 }));
+    assert_eq!(
+        printed(&output)["pooled"],
+        serde_json::json!({ "methods": ["pooled"], "from": "perturb", "cases": 3 })
+    );
     let model =
         Model::load(&[cases.untrained.path("model.safetensors")], &models::device("cpu").unwrap()).unwrap();
     let mut pool = Vec::new();
@@ -175,6 +181,98 @@ fn relevance_is_pooled_over_the_cases() {
         cases.explain(&cases.paths()[..2], &["--method", "pooled"]),
         &["--method pooled", "diffused,pooled"],
     );
+    refuse(
+        cases.explain(&cases.paths()[..2], &["--method", "diffused,averaged-pooled"]),
+        &["--method averaged-pooled", "averaged,averaged-pooled"],
+    );
+}
+
+/// The oracle: the library's pool of the same explanations, whose own oracle is in the tests of the Python package.
+#[test]
+fn relevance_on_each_partition_is_pooled() {
+    let cases = Cases::new();
+    let cohort = cases.untrained.text("cohort");
+    let out = cases.untrained.path("out");
+    let explained = || {
+        let methods = ["--method", "averaged,diffused,averaged-pooled,pooled", "--fill", "blank"];
+        let more = [&methods[..], &["--partitions", "t2:9,flair:12"]].concat();
+        succeed(cases.explain(&["--cohort", &cohort], &more))
+    };
+    let summary = serde_json::json!({
+        "methods": ["averaged-pooled", "pooled"], "from": "diffused", "cases": 3
+    });
+    assert_eq!(printed(&explained())["pooled"], summary);
+    let model =
+        Model::load(&[cases.untrained.path("model.safetensors")], &models::device("cpu").unwrap()).unwrap();
+    let regions = |sequence: &str, count| SlicRegions {
+        sequence: sequence.to_owned(),
+        count,
+        masked: Some(true),
+        ..SlicRegions::default()
+    };
+    let options = ExplainOptions {
+        regions: Regions::Slic(regions("t2", 6)),
+        partitions: [regions("t2", 9), regions("flair", 12)].map(Regions::Slic).into(),
+        methods: vec![Method::Averaged, Method::Diffused],
+        fill: FillSource::Constant(FillKind::Blank),
+        ..ExplainOptions::default()
+    };
+    let found: Vec<(Study, Explanation)> = cases
+        .cases
+        .iter()
+        .map(|case| {
+            let study = model.read_case(case).unwrap();
+            let explanation = explain(&model, &study, &options).unwrap();
+            (study, explanation)
+        })
+        .collect();
+    let pooled_from = |from| {
+        let members = found.iter().map(|(study, explanation)| PoolMember {
+            explanation,
+            study,
+            from,
+            group: &study.case,
+        });
+        let members: Vec<PoolMember<'_>> = members.collect();
+        pool(&members, &Pooling::default().check().unwrap(), &MaskRule::default(), &silent).unwrap()
+    };
+    let (averaged, pooled) = (pooled_from(Method::Averaged), pooled_from(Method::Diffused));
+    for ((id, (_, explanation)), (averaged, pooled)) in
+        cases.ids().iter().zip(&found).zip(averaged.iter().zip(&pooled))
+    {
+        let folder = out.join(id);
+        for (name, expected) in [("averaged-pooled", averaged), ("pooled", pooled)] {
+            let map = nifti::read(&folder.join(format!("{name}.nii.gz"))).unwrap().voxels;
+            let expected = explanation.scan_map(expected).unwrap().voxels;
+            let apart = map.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 1e-4, "{id}: {name}: {apart}");
+        }
+        assert_eq!(explanation.partitions.len(), 3);
+        for (number, partition) in explanation.partitions.iter().enumerate() {
+            let of = format!("averaged-{}", number + 1);
+            let table = fs::read_to_string(folder.join(format!("{of}.csv"))).unwrap();
+            assert_eq!(table.lines().count(), partition.regions.len() + 1);
+            let ids = folder.join(format!("{of}-regions.nii.gz"));
+            assert_eq!(ids.exists(), number > 0);
+            if number > 0 {
+                let ids = nifti::read(&ids).unwrap().voxels;
+                let largest = ids.iter().copied().fold(0.0, f32::max);
+                assert_eq!(Some(largest as u32), partition.regions.ids().iter().copied().max());
+            }
+        }
+        let document: Value =
+            serde_json::from_slice(&fs::read(folder.join("explanation.json")).unwrap()).unwrap();
+        assert!(document["methods"]["averaged-pooled"]["mask_dice"].is_f64());
+        assert!(document["regions"][0]["relevance"]["averaged-pooled"].is_f64());
+    }
+    let written = files(&out);
+    assert_eq!(printed(&explained())["skipped"], serde_json::json!(cases.ids()));
+    assert!(files(&out) == written, "files changed");
+    // No partition of an earlier call remains.
+    succeed(cases.explain(&["--cohort", &cohort], &["--method", "perturb"]));
+    for id in cases.ids() {
+        assert!(!files(&out.join(id)).keys().any(|name| name.to_string_lossy().contains("averaged")), "{id}");
+    }
 }
 
 #[test]

@@ -20,11 +20,6 @@ pub(super) fn array(method: Method) -> String {
     format!("{method}.npy")
 }
 
-/// The table of a method, of a case by its BIDS name or not.
-pub(super) fn table(bids: bool, case: &str, method: Method) -> String {
-    if bids { Explanation::bids_table(case, method) } else { format!("{method}.csv") }
-}
-
 /// The map of one sequence of a tensor.
 pub(super) fn array_of_sequence(sequence: &str) -> String {
     format!("{}-{sequence}.npy", Method::Perturb)
@@ -39,12 +34,12 @@ pub(super) fn discard_earlier(folder: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let own = names(&Method::ALL);
-    let by_sequence = format!("{}-", Method::Perturb);
+    // Files by sequence and by partition.
+    let parts = [Method::Perturb, Method::Averaged].map(|method| format!("{method}-"));
     let is_own = |name: &str| {
-        let of_sequence = name.strip_prefix(&by_sequence);
+        let mut rest = parts.iter().filter_map(|of| name.strip_prefix(of.as_str()));
         let ends = [".csv", ".nii.gz", ".npy"];
-        own.iter().any(|own| own == name)
-            || of_sequence.is_some_and(|rest| ends.iter().any(|end| rest.ends_with(end)))
+        own.iter().any(|own| own == name) || rest.any(|rest| ends.iter().any(|end| rest.ends_with(end)))
     };
     let remove = || {
         for entry in std::fs::read_dir(folder)? {
@@ -58,9 +53,9 @@ pub(super) fn discard_earlier(folder: &Path) -> anyhow::Result<()> {
     remove().with_context(|| format!("removing an earlier explanation from {}", folder.display()))
 }
 
-/// All files by method, without those by sequence.
+/// All files by method, without those by sequence and by partition.
 pub(super) fn names(methods: &[Method]) -> Vec<String> {
-    let mut names = Explanation::file_names(methods, &[]);
+    let mut names = Explanation::file_names(methods);
     names.extend(methods.iter().map(|method| array(*method)));
     names.extend([DOCUMENT, OVERVIEW, PAGE].map(str::to_owned));
     names

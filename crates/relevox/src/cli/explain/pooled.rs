@@ -1,7 +1,7 @@
 //! Relevance pooled over the cases of a call.
 //!
-//! The main method's relevance of every case is learned from the appearance of regions, and predicted for the cases of other
-//! patients: [`Pooling`]. That takes the results of all cases, so it follows them.
+//! The relevance of every case, of the main method or of each partition that is averaged, is learned from the appearance of regions, and
+//! predicted for the cases of other patients: [`Pooling`]. That takes the results of all cases, so it follows them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_experiment::run::replace;
-use relevox_relevance::{PooledCase, Pooling, Target};
+use relevox_relevance::{PooledCase, Pooling, RelevanceMap, Sign, Target};
 use relevox_volume::{CaseFiles, ScanList, Study};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use slic3d::Supervoxels;
 
 use super::super::library_error::of_command;
@@ -24,24 +24,40 @@ use super::work::Work;
 use super::{document, files, regions, result};
 use crate::depiction::add_to_page;
 use crate::explanation::Parts;
-use crate::{Explanation, Method, MethodResult};
+use crate::pooled::own_and_pooled;
+use crate::{Explanation, Method, MethodResult, PartitionRelevance};
 
 /// The cases of a call, as they are explained.
 pub(super) struct Pool<'a> {
     work: &'a Work<'a>,
     scans: &'a Scans,
-    /// The method whose relevance is pooled.
-    main: Method,
+    /// The method whose relevance `pooled` pools.
+    main: Option<Method>,
     /// Patients of a cohort's cases.
     groups: BTreeMap<String, String>,
     members: Vec<Member>,
 }
 
-/// A case, and the folder with its results.
+/// A case, the folder with its results, and the relevance that is pooled.
 struct Member {
     files: CaseFiles,
     folder: PathBuf,
-    case: PooledCase,
+    main: Option<PooledCase>,
+    /// Diffused relevance on each partition, for `averaged-pooled`.
+    partitions: Vec<PooledCase>,
+}
+
+/// What was predicted for a case.
+#[derive(Default)]
+struct Predicted {
+    main: Option<Vec<f64>>,
+    partitions: Vec<Vec<f64>>,
+}
+
+/// The relevance of a partition's regions, before pooling.
+struct Relevance<'a> {
+    regions: &'a Supervoxels,
+    values: Vec<f64>,
 }
 
 impl<'a> Pool<'a> {
@@ -65,19 +81,37 @@ impl<'a> Pool<'a> {
         subject: &Subject,
         explanation: &Explanation,
     ) -> anyhow::Result<()> {
-        let main = explanation.result(self.main).context("expected the method that is pooled")?;
-        self.insert(files, folder, &subject.study, &explanation.regions, main.relevance.clone())
+        let of_main = |method: Method| {
+            let main = explanation.result(method).context("expected the method that is pooled")?;
+            anyhow::Ok(Relevance { regions: &explanation.regions, values: main.relevance.clone() })
+        };
+        let main = self.main.map(of_main).transpose()?;
+        let of = |one: &'_ PartitionRelevance| one.attribution.relevance(Sign::Magnitude);
+        let partitions = match self.averages() {
+            true => explanation.partitions.iter(),
+            false => [].iter(),
+        };
+        let partitions = partitions.map(|one| Relevance { regions: &one.regions, values: of(one) });
+        self.insert(files, folder, &subject.study, main, partitions.collect())
     }
 
     /// Adds a case that an earlier call explained.
     ///
     /// # Errors
-    /// Returns an error if its scans or its table cannot be read.
+    /// Returns an error if its scans or its tables cannot be read.
     pub(super) fn add_earlier(&mut self, files: &CaseFiles, folder: &Path) -> anyhow::Result<()> {
-        let (subject, partition) = open(self.work, self.scans, files, folder)?;
-        let table = folder.join(files::table(self.work.args.bids_derivatives, &files.id, self.main));
-        let relevance = relevance(&table, &partition).with_context(|| table.display().to_string())?;
-        self.insert(files, folder, &subject.study, &partition, relevance)
+        let Opened { subject, regions, partitions } = self.open(files, folder)?;
+        let bids_case = self.work.args.bids_derivatives.then_some(files.id.as_str());
+        let read = |name: String, regions| {
+            let table = folder.join(name);
+            let values = relevance(&table, regions).with_context(|| table.display().to_string())?;
+            anyhow::Ok(Relevance { regions, values })
+        };
+        let of_main = |method| read(Explanation::table_name(method, bids_case), &regions);
+        let main = self.main.map(of_main).transpose()?;
+        let of = |(number, regions)| read(Explanation::partition_table_name(number, bids_case), regions);
+        let partitions = partitions.iter().enumerate().map(of).collect::<anyhow::Result<_>>()?;
+        self.insert(files, folder, &subject.study, main, partitions)
     }
 
     fn insert(
@@ -85,63 +119,187 @@ impl<'a> Pool<'a> {
         files: &CaseFiles,
         folder: &Path,
         study: &Study,
-        partition: &Supervoxels,
-        relevance: Vec<f64>,
+        main: Option<Relevance<'_>>,
+        partitions: Vec<Relevance<'_>>,
     ) -> anyhow::Result<()> {
-        let group = self.groups.get(&files.id).unwrap_or(&files.id).clone();
-        let case = PooledCase::of(group, study.image.view(), study.brain.view(), partition, relevance)?;
-        self.members.push(Member { files: files.clone(), folder: folder.to_owned(), case });
+        let group = self.groups.get(&files.id).unwrap_or(&files.id);
+        let case = |Relevance { regions, values }: Relevance<'_>| {
+            PooledCase::of(group.clone(), study.image.view(), study.brain.view(), regions, values)
+        };
+        let main = main.map(case).transpose()?;
+        let partitions = partitions.into_iter().map(case).collect::<Result<_, _>>()?;
+        self.members.push(Member { files: files.clone(), folder: folder.to_owned(), main, partitions });
         Ok(())
     }
 
-    /// Pools the main method's relevance over the cases, and writes the files of the method `pooled` into each folder. Returns
-    /// the part of the summary on stdout that names what was pooled.
+    /// Pools relevance over the cases, and writes the files of the pooled methods into each folder. Returns the part of the summary on
+    /// stdout that names what was pooled.
     ///
     /// # Errors
     /// Returns an input error if the cases are of fewer than two patients, or an error if a file cannot be read or written.
     pub(super) fn finish(mut self) -> anyhow::Result<Value> {
         // The forests depend on the order of the cases, the user's order is of no importance.
         self.members.sort_by(|a, b| a.files.id.cmp(&b.files.id));
-        let (main, count) = (self.main, self.members.len());
-        let (members, cases): (Vec<_>, Vec<PooledCase>) =
-            self.members.into_iter().map(|Member { files, folder, case }| ((files, folder), case)).unzip();
+        let count = self.members.len();
+        let mut predicted: Vec<Predicted> = self.members.iter().map(|_| Predicted::default()).collect();
+        if self.main.is_some() {
+            let found = self.learn(Method::Pooled, |member| member.main.as_ref())?;
+            predicted.iter_mut().zip(found).for_each(|(case, values)| case.main = Some(values));
+        }
+        let partitions = self.members.first().map_or(0, |member| member.partitions.len());
+        for number in 0..partitions {
+            let found = self.learn(Method::AveragedPooled, |member| member.partitions.get(number))?;
+            predicted.iter_mut().zip(found).for_each(|(case, values)| case.partitions.push(values));
+        }
+        let progress = Progress::start("pool: write", count, "cases");
+        for (member, predicted) in self.members.iter().zip(predicted) {
+            interrupt::check()?;
+            self.write(member, predicted).with_context(|| format!("case {}: pooled", member.files.id))?;
+            progress.advance(1);
+        }
+        drop(progress);
+        // The first that was asked for describes the call.
+        let from = self.main.unwrap_or(Method::Averaged);
+        for pooled in &self.work.pooled {
+            let of = if *pooled == Method::Pooled { from } else { Method::Averaged };
+            print_status(format!("{pooled}: {of} of {count} cases, each learned from other patients' cases"));
+        }
+        Ok(json!({ "methods": self.work.pooled, "from": from.name(), "cases": count }))
+    }
+
+    fn averages(&self) -> bool {
+        self.work.pooled.contains(&Method::AveragedPooled)
+    }
+
+    /// Predicts the relevance of one partition of all cases.
+    fn learn(
+        &self,
+        method: Method,
+        of: impl Fn(&Member) -> Option<&PooledCase>,
+    ) -> anyhow::Result<Vec<Vec<f64>>> {
+        let cases = self.members.iter().map(|member| of(member).cloned());
+        let cases = cases.collect::<Option<Vec<_>>>().context("expected the same partitions of all cases")?;
         let pooling = Pooling { seed: self.work.args.methods.seed, ..Pooling::default() }.check()?;
-        let progress = Progress::start("pool: learn", count, "cases");
+        let progress = Progress::start(format!("{method}: learn"), cases.len(), "cases");
         let found = pooling.cross_fitted(&cases, &|done| {
             progress.advance(done);
             interrupt::flow()
         });
-        drop(progress);
-        let found = found.map_err(|error| match error {
+        found.map_err(|error| match error {
             relevox_relevance::Error::InvalidSetting { expected, found, .. } => {
-                invalid_input(format!("--method pooled: expected {expected}, found {found}"))
+                invalid_input(format!("--method {method}: expected {expected}, found {found}"))
             }
             error => error.into(),
-        })?;
-        let progress = Progress::start("pool: write", count, "cases");
-        for ((files, folder), values) in members.iter().zip(found) {
-            interrupt::check()?;
-            write(self.work, self.scans, files, folder, values)
-                .with_context(|| format!("case {}: pooled", files.id))?;
-            progress.advance(1);
+        })
+    }
+
+    /// Reads a case again, and divides it into the same regions, and partitions where they are averaged.
+    fn open(&self, files: &CaseFiles, folder: &Path) -> anyhow::Result<Opened> {
+        let mut notes = Notes::quiet();
+        let subject = self.scans.open(self.work, files.clone(), folder, &mut notes)?;
+        let (own, _) = regions::of(self.work.args, &subject, &mut notes)?;
+        let mut partitions = Vec::new();
+        if self.averages() {
+            partitions.push(own.clone());
+            for other in regions::averaged(self.work, &subject, &mut notes)? {
+                partitions.push(other.of(&subject.study).map_err(of_command)?);
+            }
         }
-        drop(progress);
-        print_status(format!("pooled: {main} of {count} cases, each learned from other patients' cases"));
-        Ok(json!({ "from": main.name(), "cases": count }))
+        Ok(Opened { subject, regions: own, partitions })
+    }
+
+    /// Writes a case's files, and adds the methods to its document.
+    fn write(&self, member: &Member, predicted: Predicted) -> anyhow::Result<()> {
+        let (args, Member { files, folder, .. }) = (self.work.args, member);
+        let Opened { subject, regions, partitions } = self.open(files, folder)?;
+        let study = &subject.study;
+        let documents = document::paths(self.work, folder, &files.id);
+        let earlier = document::read(documents.first().context("expected a document")?)?;
+        let mut earlier = earlier.context("expected a document, found none")?;
+        let stated = if args.bids_derivatives { &earlier["Result"] } else { &earlier };
+        let fill = stated["fill"].as_str().unwrap_or_default().to_owned();
+        let output = stated["target"]["output"].as_u64().unwrap_or_default() as usize;
+        let target = Target { output, ..Target::default() };
+        let outputs: Vec<f32> =
+            serde_json::from_value(stated["logits"].clone()).context("expected logits")?;
+        let rule = args.methods.rule();
+        let to_mask = (&rule, study.brain.view());
+        let mut results = Vec::new();
+        if let Some(values) = predicted.main {
+            results.push(MethodResult::pooled(&regions, values, (outputs.clone(), target), to_mask));
+        }
+        if !predicted.partitions.is_empty() {
+            let mut maps = Vec::new();
+            for ((regions, case), values) in
+                partitions.iter().zip(&member.partitions).zip(&predicted.partitions)
+            {
+                maps.extend(own_and_pooled(regions, &case.relevance, values).map_err(of_command)?);
+            }
+            let (map, of) = (RelevanceMap::average(&maps)?, (outputs.clone(), target));
+            results.push(MethodResult::of_voxels(Method::AveragedPooled, &regions, of, map, to_mask));
+        }
+        let results: Vec<MethodResult> = results.into_iter().collect::<Result<_, _>>().map_err(of_command)?;
+        for MethodResult { method, .. } in results.iter().filter(|result| result.map.flat) {
+            print_status(format!(
+                "warning: case {}: {method}: all regions are predicted to be equally relevant: the relevance map is 0 everywhere",
+                study.case
+            ));
+        }
+        let parts = Parts {
+            scores: None,
+            results,
+            partitions: Vec::new(),
+            by_sequence: Vec::new(),
+            sets: None,
+            outputs,
+            without_regions: None,
+            target,
+            fill,
+        };
+        let explanation = Explanation::new(study, regions, parts);
+        let described = explanation.results.iter().map(|found| {
+            Ok((found.method.name(), result::method(&explanation, found, subject.outline.as_ref())?))
+        });
+        let described: Vec<(&str, Value)> = described.collect::<anyhow::Result<_>>()?;
+        if args.bids_derivatives {
+            let methods: Map<String, Value> =
+                described.into_iter().map(|(name, of)| (name.to_owned(), of)).collect();
+            let sidecar = result::sidecar(args, files, &json!({ "methods": methods }))?;
+            return explanation.write_bids(folder, &study.case, &sidecar).map_err(of_command);
+        }
+        explanation.write(folder).map_err(of_command)?;
+        // The page holds regions of one partition: maps of several would need its volumes again.
+        if let Some(pooled) = explanation.result(Method::Pooled).filter(|_| !args.no_pictures) {
+            let page = folder.join(files::PAGE);
+            let with = |text: String| Ok(add_to_page(&text, pooled)?);
+            let added = std::fs::read_to_string(&page).map_err(anyhow::Error::from).and_then(with);
+            replace(&page, added.with_context(|| page.display().to_string())?.as_bytes())?;
+        }
+        for (name, of) in described {
+            earlier["methods"][name] = of;
+        }
+        for MethodResult { method, relevance, attribution, .. } in &explanation.results {
+            let values = relevance.iter().zip(&attribution.values);
+            let by_id: BTreeMap<u64, _> =
+                attribution.ids.iter().map(|&id| u64::from(id)).zip(values).collect();
+            for region in earlier["regions"].as_array_mut().into_iter().flatten() {
+                let found = region["region"].as_u64().and_then(|id| by_id.get(&id));
+                if let Some(&(relevance, value)) = found {
+                    region["relevance"][method.name()] = json!(relevance);
+                    region["value"][method.name()] = json!(value);
+                }
+            }
+        }
+        document::write(folder, &earlier)
     }
 }
 
-/// Reads a case again, and divides it into the same regions.
-fn open(
-    work: &Work<'_>,
-    scans: &Scans,
-    files: &CaseFiles,
-    folder: &Path,
-) -> anyhow::Result<(Subject, Supervoxels)> {
-    let mut notes = Notes::quiet();
-    let subject = scans.open(work, files.clone(), folder, &mut notes)?;
-    let (partition, _) = regions::of(work.args, &subject, &mut notes)?;
-    Ok((subject, partition))
+/// A case that is read again.
+struct Opened {
+    subject: Subject,
+    regions: Supervoxels,
+    /// All partitions that are averaged, that of the regions first; empty where none are pooled.
+    partitions: Vec<Supervoxels>,
 }
 
 /// Reads the relevance of regions from a method's table.
@@ -160,76 +318,6 @@ fn relevance(path: &Path, partition: &Supervoxels) -> anyhow::Result<Vec<f64>> {
     let of =
         |id: &u32| by_region.get(id).copied().with_context(|| format!("expected region {id}, found none"));
     partition.ids().iter().map(of).collect()
-}
-
-/// Writes a case's files, and adds the method to its document.
-fn write(
-    work: &Work<'_>,
-    scans: &Scans,
-    files: &CaseFiles,
-    folder: &Path,
-    values: Vec<f64>,
-) -> anyhow::Result<()> {
-    let (subject, partition) = open(work, scans, files, folder)?;
-    let study = &subject.study;
-    let documents = document::paths(work, folder, &files.id);
-    let earlier = document::read(documents.first().context("expected a document")?)?;
-    let mut earlier = earlier.context("expected a document, found none")?;
-    let stated = if work.args.bids_derivatives { &earlier["Result"] } else { &earlier };
-    let fill = stated["fill"].as_str().unwrap_or_default().to_owned();
-    let output = stated["target"]["output"].as_u64().unwrap_or_default() as usize;
-    let target = Target { output, ..Target::default() };
-    let outputs: Vec<f32> = serde_json::from_value(stated["logits"].clone()).context("expected logits")?;
-    let rule = work.args.methods.rule();
-    let to_mask = (&rule, study.brain.view());
-    let pooled = MethodResult::pooled(&partition, values, (outputs.clone(), target), to_mask);
-    let pooled = pooled.map_err(of_command)?;
-    if pooled.map.flat {
-        print_status(format!(
-            "warning: case {}: pooled: all regions are predicted to be equally relevant: the relevance map is 0 everywhere",
-            study.case
-        ));
-    }
-    let ranked = pooled.relevance.clone();
-    let parts = Parts {
-        scores: None,
-        results: vec![pooled],
-        by_sequence: Vec::new(),
-        sets: None,
-        outputs,
-        without_regions: None,
-        target,
-        fill,
-    };
-    let explanation = Explanation::new(study, partition, parts);
-    let described = result::method(&explanation, &explanation.results[0], subject.outline.as_ref())?;
-    if work.args.bids_derivatives {
-        let sidecar = result::sidecar(work.args, files, &json!({ "methods": { "pooled": described } }))?;
-        return explanation.write_bids(folder, &study.case, &sidecar).map_err(of_command);
-    }
-    explanation.write(folder).map_err(of_command)?;
-    if !work.args.no_pictures {
-        let page = folder.join(files::PAGE);
-        let with = |text: String| Ok(add_to_page(&text, &explanation.results[0])?);
-        let added = std::fs::read_to_string(&page).map_err(anyhow::Error::from).and_then(with);
-        replace(&page, added.with_context(|| page.display().to_string())?.as_bytes())?;
-    }
-    earlier["methods"][Method::Pooled.name()] = described;
-    let by_id: BTreeMap<u64, (f64, f64)> = explanation.results[0]
-        .attribution
-        .ids
-        .iter()
-        .zip(ranked.into_iter().zip(explanation.results[0].attribution.values.iter().copied()))
-        .map(|(&id, of)| (u64::from(id), of))
-        .collect();
-    for region in earlier["regions"].as_array_mut().into_iter().flatten() {
-        let found = region["region"].as_u64().and_then(|id| by_id.get(&id));
-        if let Some(&(relevance, value)) = found {
-            region["relevance"][Method::Pooled.name()] = json!(relevance);
-            region["value"][Method::Pooled.name()] = json!(value);
-        }
-    }
-    document::write(folder, &earlier)
 }
 
 /// Returns the patient of each case of a cohort; of cases that were given one by one, each is its own.

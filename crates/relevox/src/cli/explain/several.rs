@@ -46,7 +46,7 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
     let start = Instant::now();
     let (mut explained, mut skipped) = (Vec::new(), Vec::new());
     let mut failed = left_out;
-    let mut pool = if work.pools { Some(Pool::new(work, &scans)?) } else { None };
+    let mut pool = if work.pooled.is_empty() { None } else { Some(Pool::new(work, &scans)?) };
     for case in cases {
         interrupt::check()?;
         let id = case.id.clone();

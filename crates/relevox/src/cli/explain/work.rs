@@ -15,8 +15,8 @@ pub(super) struct Work<'a> {
     pub(super) args: &'a ExplainArgs,
     /// Methods of single cases.
     pub(super) methods: Vec<Method>,
-    /// Whether relevance is also pooled over the cases.
-    pub(super) pools: bool,
+    /// Methods that are then learned over the cases.
+    pub(super) pooled: Vec<Method>,
     fill: LoadedFill,
     /// Whether progress is shown by region.
     pub(super) shows_regions: bool,
@@ -38,11 +38,16 @@ impl<'a> Work<'a> {
         {
             return Err(invalid_input(format!("--method: expected each method once, found {twice} twice")));
         }
-        let pools = methods.contains(&Method::Pooled);
-        methods.retain(|method| *method != Method::Pooled);
-        if pools && !args.scans.are_several() {
+        let pooled: Vec<Method> = methods.iter().copied().filter(|method| method.is_pooled()).collect();
+        methods.retain(|method| !method.is_pooled());
+        if let Some(method) = pooled.first().filter(|_| !args.scans.are_several()) {
+            return Err(invalid_input(format!(
+                "--method {method}: expected several cases, which it learns from, found one"
+            )));
+        }
+        if pooled.contains(&Method::AveragedPooled) && !methods.contains(&Method::Averaged) {
             return Err(invalid_input(
-                "--method pooled: expected several cases, which it learns from, found one",
+                "--method averaged-pooled: expected averaged too, which it is learned from, as in averaged,averaged-pooled",
             ));
         }
         if !args.partitions.is_empty() && !methods.contains(&Method::Averaged) {
@@ -64,23 +69,25 @@ impl<'a> Work<'a> {
             )));
         }
         let fill = args.methods.load_fill(&device.open()?, notes)?;
-        let work = Self { args, methods, pools, fill, shows_regions: !args.scans.are_several() };
-        if pools {
-            work.pooled_from()?;
-        }
+        let work = Self { args, methods, pooled, fill, shows_regions: !args.scans.are_several() };
+        work.pooled_from()?;
         Ok(work)
     }
 
-    /// Returns the method whose relevance is pooled: the first by region.
+    /// Returns the method whose relevance `pooled` pools, if that is asked for: the first by region.
     ///
     /// # Errors
     /// Returns an input error if there is none.
-    pub(super) fn pooled_from(&self) -> anyhow::Result<Method> {
-        self.methods.iter().copied().find(|method| method.is_by_region()).ok_or_else(|| {
+    pub(super) fn pooled_from(&self) -> anyhow::Result<Option<Method>> {
+        if !self.pooled.contains(&Method::Pooled) {
+            return Ok(None);
+        }
+        let first = self.methods.iter().copied().find(|method| method.is_by_region());
+        Ok(Some(first.ok_or_else(|| {
             invalid_input(
                 "--method pooled: expected a method by region too, such as diffused,pooled, found none",
             )
-        })
+        })?))
     }
 
     /// Returns the fill.
