@@ -5,6 +5,8 @@
 //! - [`weights`], [`direct`]: packed weights and the forward pass. The gradient of the input is the forward pass of the
 //!   flipped weights, once per phase of the stride ([`conv`]); so is a transposed convolution;
 //! - [`weight_gradient`]: sums over voxels in registers, in an order that depends on the shapes only;
+//! - [`few_outputs`]: of at most eight output channels, both have the voxels of a row in the lanes, where channels would leave half of
+//!   them empty;
 //! - [`winograd`]: 3³ convolutions with stride 1 and 7³ ones with stride 2, and their gradients, with fewer
 //!   multiplications; [`algorithm`] chooses;
 //! - [`conv_ops`]: the candle operations;
@@ -36,6 +38,7 @@ mod conv_ops;
 #[cfg(test)]
 mod conv_tests;
 mod direct;
+mod few_outputs;
 mod layer;
 #[cfg(test)]
 mod naive;

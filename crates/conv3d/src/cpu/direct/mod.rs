@@ -1,12 +1,16 @@
 //! Direct convolution, output channels in the vector lanes.
 //!
-//! A tile of `M` neighbouring voxels × `NV` vectors of output channels stays in registers; each step loads `NV`
+//! A tile of `M` neighbouring voxels × `NV` vectors of output channels stays in registers (of few channels, [`few`] turns that
+//! around); each step loads `NV`
 //! vectors of packed weights and broadcasts `M` input values. The width of a tile follows the length of the row, so
 //! that no voxel is computed needlessly. Taps outside the image along z and y are skipped; along x the packed rows hold
 //! zeros. A task is a box of output rows: it packs the rows it reads (all channels of a row next to each other, so that they
 //! neither alias in the cache nor take a page each). For each block of output channels and each block of input channels
 //! whose weights fit into half of the first-level cache, it then passes over its tiles.
 
+mod few;
+
+use super::few_outputs::FewOutputs;
 use super::shape::Gather;
 use super::weights::PackedWeights;
 use crate::simd::scratch::{Scratch, SharedMut};
@@ -177,7 +181,10 @@ impl Kernel for BoxTask<'_> {
         let lines = self.part.planes.len() * self.part.rows.len();
         let packed = rows.planes.len() * rows.rows.len() * rows.channels * rows.width;
         let mut scratch = Scratch::take();
-        let (buffer, sums) = scratch.lend(packed, lines * ax.output * self.weights.block());
+        let few = FewOutputs::of(self.gather.outputs, ax.output, ax.stride, V::LANES);
+        let of_line = few.map_or(ax.output * self.weights.block(), |few| few.len());
+        // The last row of inputs may be read to the end of a vector.
+        let (buffer, sums) = scratch.lend(packed + V::LANES, lines * of_line);
         self.pack(&rows, buffer);
         for block in self.part.blocks.clone() {
             for pass in 0..self.weights.passes() {
@@ -186,14 +193,21 @@ impl Kernel for BoxTask<'_> {
                     let y = self.part.rows.start + line % self.part.rows.len();
                     // SAFETY: the caller has V's instructions; `sums` holds `lines` rows of whole blocks, and the
                     // packed rows hold every input that taps inside the image read.
-                    unsafe { self.line::<V>(&rows, buffer, block, pass, [z, y], sums, line) };
+                    unsafe {
+                        self.line::<V>(&rows, buffer, block, pass, [z, y], few, &mut sums[line * of_line..]);
+                    }
                 }
             }
             for line in 0..lines {
                 let z = self.part.planes.start + line / self.part.rows.len();
                 let y = self.part.rows.start + line % self.part.rows.len();
                 // SAFETY: as above; no two tasks share an output row of a block.
-                unsafe { self.write::<V>(block, [z, y], &sums[line * ax.output * self.weights.block()..]) };
+                unsafe {
+                    match few {
+                        Some(few) => self.write_few([z, y], few, &sums[line * of_line..]),
+                        None => self.write::<V>(block, [z, y], &sums[line * of_line..]),
+                    }
+                }
             }
         }
     }
@@ -235,8 +249,8 @@ impl BoxTask<'_> {
         block: usize,
         pass: usize,
         [z, y]: [usize; 2],
+        few: Option<FewOutputs>,
         sums: &mut [f32],
-        line: usize,
     ) {
         let [az, ay, ax] = self.gather.axes;
         let chunk = self.weights.pass(pass);
@@ -245,7 +259,6 @@ impl BoxTask<'_> {
         let lanes = vectors * V::LANES;
         let mut spans = [Span { input: buffer.as_ptr(), weights: weights.as_ptr() }; MAX_SPANS];
         let mut count = 0;
-        let sums = &mut sums[line * ax.output * self.weights.block()..];
         let mut start = if pass == 0 { Start::From(self.weights.bias(block).as_ptr()) } else { Start::Sums };
         let geometry = Geometry {
             channels: chunk.len(),
@@ -254,15 +267,21 @@ impl BoxTask<'_> {
             tap_stride: ax.step,
             x_stride: ax.stride,
         };
+        let mut add = |spans: &[Span], start: Start| {
+            // SAFETY: spans point at whole packed rows and whole weight blocks; `sums` holds the row.
+            unsafe {
+                match few {
+                    Some(few) => few::row::<V>(few, lanes, spans, geometry, start, sums.as_mut_ptr()),
+                    None => row::<V>(vectors, ax.output, spans, geometry, start, sums.as_mut_ptr()),
+                }
+            }
+        };
         for tz in az.taps_inside(z) {
             let in_z = (az.start(z) + (tz * az.step) as isize) as usize;
             for ty in ay.taps_inside(y) {
                 let in_y = (ay.start(y) + (ty * ay.step) as isize) as usize;
                 if count == MAX_SPANS {
-                    // SAFETY: spans point at whole packed rows and whole weight blocks; `sums` holds the row.
-                    unsafe {
-                        row::<V>(vectors, ax.output, &spans[..count], geometry, start, sums.as_mut_ptr())
-                    };
+                    add(&spans[..count], start);
                     (count, start) = (0, Start::Sums);
                 }
                 let input = &buffer[rows.row(in_z, in_y) + chunk.start * rows.width..];
@@ -272,8 +291,25 @@ impl BoxTask<'_> {
             }
         }
         if count > 0 || matches!(start, Start::From(_)) {
-            // SAFETY: spans point at whole packed rows and whole weight blocks; `sums` holds the row.
-            unsafe { row::<V>(vectors, ax.output, &spans[..count], geometry, start, sums.as_mut_ptr()) };
+            add(&spans[..count], start);
+        }
+    }
+
+    /// Writes one finished row of few channels.
+    #[inline(always)]
+    unsafe fn write_few(&self, [z, y]: [usize; 2], few: FewOutputs, sums: &[f32]) {
+        let [sz, sy, sx] = self.target.axes;
+        let at = self.target.first + self.part.image * self.target.batch + z * sz + y * sy;
+        for c in 0..self.gather.outputs {
+            let row = few.channel(sums, c);
+            // SAFETY: `run` checked that every voxel of the target lies inside the output.
+            unsafe {
+                let to = self.output.at(at + c * self.target.channel);
+                match sx {
+                    1 => to.copy_from_nonoverlapping(row.as_ptr(), row.len()),
+                    _ => row.iter().enumerate().for_each(|(x, &value)| *to.add(x * sx) = value),
+                }
+            }
         }
     }
 

@@ -3,10 +3,13 @@
 //! The image is taken in chunks of planes. For each, the output gradient is packed `[z][y][x][channel]` by blocks of
 //! output channels, and the input rows as in the forward pass; then every (block, tz, ty, group of input channels)
 //! adds its sums, in registers over a run of rows: a step loads the vectors of one voxel's output gradient and
-//! broadcasts the inputs of up to [`WIDEST`] pairs of input channel and tap along x. Chunks follow one another, so that
-//! the order of every sum is fixed.
+//! broadcasts the inputs of up to [`WIDEST`] pairs of input channel and tap along x (of few output channels, [`few`] turns that around).
+//! Chunks follow one another, so that the order of every sum is fixed.
 
-use super::shape::Gather;
+mod few;
+
+use super::few_outputs::FewOutputs;
+use super::shape::{Axis, Gather};
 use crate::simd::scratch::SharedMut;
 use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
@@ -25,6 +28,9 @@ const WIDEST: usize = 8;
 pub(crate) fn run(isa: Isa, gather: &Gather, input: &[f32], output_gradient: &[f32], gradient: &mut [f32]) {
     let [az, ay, ax] = gather.axes;
     let lanes = isa.lanes();
+    if let Some(few) = FewOutputs::of(gather.outputs, ax.output, ax.stride, lanes) {
+        return few::run(isa, gather, few.padded, input, output_gradient, gradient);
+    }
     let block = lanes * 2;
     let blocks = gather.outputs.div_ceil(block);
     let padded = gather.outputs.next_multiple_of(lanes);
@@ -34,24 +40,16 @@ pub(crate) fn run(isa: Isa, gather: &Gather, input: &[f32], output_gradient: &[f
     let per_group = gather.inputs.div_ceil(groups).max(1);
     let groups = gather.inputs.div_ceil(per_group);
     let width = ax.span(ax.output);
-    let plane_elements = ay.output * ax.output * padded + az.stride * ay.input * gather.inputs * width;
-    let planes = (CHUNK_ELEMENTS / plane_elements.max(1)).clamp(1, az.output.max(1));
+    let planes = planes_of_chunk(gather, ax.output * padded, width);
     let mut packed_output = Vec::new();
     let mut packed_input = Vec::new();
     for image in 0..gather.batch {
         for start in (0..az.output).step_by(planes) {
-            let chunk = Chunk {
-                gather,
-                image,
-                planes: start..(start + planes).min(az.output),
-                reach: az.reach(start..(start + planes).min(az.output)),
-                block,
-                padded,
-                width,
-            };
+            let chunk = Chunk::new(gather, image, start..(start + planes).min(az.output), width);
+            let layout = Layout { block, padded };
             packed_output.resize(chunk.planes.len() * ay.output * ax.output * padded, 0.0);
             packed_input.resize(chunk.reach.len() * ay.input * gather.inputs * width, 0.0);
-            chunk.pack_output(output_gradient, &mut packed_output, lanes);
+            layout.pack_output(&chunk, output_gradient, &mut packed_output);
             chunk.pack_input(input, &mut packed_input);
             let shared = SharedMut::new(&mut sums);
             (0..blocks * az.taps * ay.taps * groups).into_par_iter().for_each(|job| {
@@ -61,6 +59,7 @@ pub(crate) fn run(isa: Isa, gather: &Gather, input: &[f32], output_gradient: &[f
                 let channels = group * per_group..((group + 1) * per_group).min(gather.inputs);
                 isa.run(Job {
                     chunk: &chunk,
+                    layout,
                     output: &packed_output,
                     input: &packed_input,
                     block,
@@ -72,6 +71,23 @@ pub(crate) fn run(isa: Isa, gather: &Gather, input: &[f32], output_gradient: &[f
         }
     }
     unpack(gather, &sums, block, padded, lanes, gradient);
+}
+
+/// Returns the number of output planes whose packed rows keep to [`CHUNK_ELEMENTS`]; `output_row` is the elements of a row of
+/// outputs.
+fn planes_of_chunk(gather: &Gather, output_row: usize, input_width: usize) -> usize {
+    let [az, ay, _] = gather.axes;
+    let plane = ay.output * output_row + az.stride * ay.input * gather.inputs * input_width;
+    (CHUNK_ELEMENTS / plane.max(1)).clamp(1, az.output.max(1))
+}
+
+/// Returns the rows of outputs whose tap along y lies inside the image.
+fn rows_inside(axis: &Axis, tap: usize) -> Range<usize> {
+    let mut inside = 0..0;
+    for y in (0..axis.output).filter(|&y| axis.taps_inside(y).contains(&tap)) {
+        inside = if inside.is_empty() { y..y + 1 } else { inside.start..y + 1 };
+    }
+    inside
 }
 
 /// Where the sums of a block, a `(tz, ty)` and an input channel begin: `[block][tz][ty][input][tx][output]`.
@@ -112,31 +128,38 @@ fn unpack(gather: &Gather, sums: &[f32], block: usize, padded: usize, lanes: usi
     });
 }
 
-/// Planes of one image, and the sizes that its packed rows have.
+/// Planes of one image.
 struct Chunk<'a> {
     gather: &'a Gather,
     image: usize,
     planes: Range<usize>,
     reach: Range<usize>,
-    block: usize,
-    padded: usize,
+    /// Width of a packed row of inputs.
     width: usize,
 }
 
-impl Chunk<'_> {
+/// Width of a block of output channels, and the number of channels in whole vectors.
+#[derive(Clone, Copy)]
+struct Layout {
+    block: usize,
+    padded: usize,
+}
+
+impl Layout {
     /// Packs `[z][block][y][x][channel]`.
-    fn pack_output(&self, output_gradient: &[f32], to: &mut [f32], lanes: usize) {
-        let [_, ay, ax] = self.gather.axes;
+    fn pack_output(&self, chunk: &Chunk<'_>, output_gradient: &[f32], to: &mut [f32]) {
+        let Chunk { gather, image, .. } = *chunk;
+        let [_, ay, ax] = gather.axes;
         let plane = ay.output * ax.output;
-        let channel = self.gather.output_voxels();
-        let image = &output_gradient[self.image * self.gather.outputs * channel..];
-        to.par_chunks_mut((plane * self.padded).max(1)).zip(self.planes.clone()).for_each(|(to, z)| {
-            for block in 0..self.gather.outputs.div_ceil(self.block) {
+        let channel = gather.output_voxels();
+        let image = &output_gradient[image * gather.outputs * channel..];
+        to.par_chunks_mut((plane * self.padded).max(1)).zip(chunk.planes.clone()).for_each(|(to, z)| {
+            for block in 0..gather.outputs.div_ceil(self.block) {
                 let first = block * self.block;
                 let wide = (self.padded - first).min(self.block);
                 let to = &mut to[first * plane..][..wide * plane];
                 for (lane, c) in (first..first + wide).enumerate() {
-                    if c < self.gather.outputs {
+                    if c < gather.outputs {
                         let from = &image[c * channel + z * plane..][..plane];
                         to[lane..].iter_mut().step_by(wide).zip(from).for_each(|(to, &from)| *to = from);
                     } else {
@@ -145,7 +168,13 @@ impl Chunk<'_> {
                 }
             }
         });
-        debug_assert!(self.padded.is_multiple_of(lanes));
+    }
+}
+
+impl<'a> Chunk<'a> {
+    fn new(gather: &'a Gather, image: usize, planes: Range<usize>, width: usize) -> Chunk<'a> {
+        let reach = gather.axes[0].reach(planes.clone());
+        Chunk { gather, image, planes, reach, width }
     }
 
     /// Packs `[z][y][channel][x]`, zeros beyond the ends of rows.
@@ -174,6 +203,7 @@ impl Chunk<'_> {
 /// One `(tz, ty)` of a block of outputs and a group of inputs, over a chunk.
 struct Job<'a> {
     chunk: &'a Chunk<'a>,
+    layout: Layout,
     output: &'a [f32],
     input: &'a [f32],
     block: usize,
@@ -196,7 +226,8 @@ impl Kernel for Job<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Chunk { gather, block, padded, width, .. } = *self.chunk;
+        let Chunk { gather, width, .. } = *self.chunk;
+        let Layout { block, padded } = self.layout;
         let [az, ay, ax] = gather.axes;
         let [tz, ty] = self.taps;
         let first = self.block * block;
@@ -206,12 +237,7 @@ impl Kernel for Job<'_> {
         let pairs = self.channels.len() * ax.taps;
         let passes = pairs.div_ceil(widest);
         let sums = sums_at(gather, self.block, block, wide, self.taps, self.channels.start);
-        let mut inside = 0..0;
-        for y in 0..ay.output {
-            if ay.taps_inside(y).contains(&ty) {
-                inside = if inside.is_empty() { y..y + 1 } else { inside.start..y + 1 };
-            }
-        }
+        let inside = rows_inside(&ay, ty);
         let height = (RUN_VOXELS / ax.output.max(1)).max(1);
         for z in self.chunk.planes.clone() {
             if !az.taps_inside(z).contains(&tz) {
