@@ -151,7 +151,7 @@ impl Described {
         table.print();
         match &self.segmentation {
             None => {}
-            Some(Ok(labels)) => print_status(format!("segmentation: labels {:?}", labels.voxels)),
+            Some(Ok(found)) => print_status(format!("segmentation: {}", labels(found))),
             Some(Err(error)) => print_status(format!("segmentation: {error}")),
         }
         match &self.prepared {
@@ -242,4 +242,39 @@ fn row(case: &ListedCase, facts: &Described) -> Value {
     row["label"] = json!(case.label.map(usize::from));
     row["split"] = json!(case.split.map(|split| split.name()));
     row
+}
+
+/// Lists the labels of a segmentation with their voxels, and says of how many where it lists a part.
+fn labels(found: &LabelFacts) -> String {
+    let listed = found.voxels.iter().map(|(label, voxels)| format!("{label}: {voxels}"));
+    let listed = listed.collect::<Vec<_>>().join(", ");
+    match found.labels {
+        0 => "no label other than 0".to_owned(),
+        all if all > found.voxels.len() => {
+            format!("{all} labels, of which the first {} have the voxels {{{listed}}}", found.voxels.len())
+        }
+        _ => format!("labels {{{listed}}}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relevox_volume::{Geometry, GridFacts};
+
+    use super::*;
+
+    #[test]
+    fn a_list_of_a_part_of_the_labels_says_of_how_many() {
+        let grid = GridFacts::from(&Geometry::axis_aligned([1, 2, 3], [1.0; 3]));
+        let of = |voxels: &[(u32, usize)], count| {
+            labels(&LabelFacts {
+                grid: grid.clone(),
+                voxels: voxels.iter().copied().collect(),
+                labels: count,
+            })
+        };
+        assert_eq!(of(&[], 0), "no label other than 0");
+        assert_eq!(of(&[(1, 5), (4, 7)], 2), "labels {1: 5, 4: 7}");
+        assert_eq!(of(&[(1, 5), (2, 6)], 72), "72 labels, of which the first 2 have the voxels {1: 5, 2: 6}");
+    }
 }
