@@ -136,8 +136,11 @@ def test_partitions_are_averaged(images):
 def test_relevance_of_each_partition_is_pooled_and_averaged_with_its_own(images):
     several = [np.concatenate([image, image * 0.7]) for image, _ in images]
 
+    def noisy(batch):
+        return bright(batch) + noise(batch)
+
     def explanations(method, **regions):
-        return [relevox.explain(bright, image, method=method, fill="mean", compactness=0.3, progress=False, **regions) for image in several]
+        return [relevox.explain(noisy, image, method=method, fill="mean", compactness=0.3, progress=False, **regions) for image in several]
 
     averaged = relevox.pool(explanations("averaged", n_segments=10, partitions=[(1, 30)]), leaf=1, seed=2, progress=False)
     partitions = [explanations("diffused", channel=channel, n_segments=count) for channel, count in [(0, 10), (1, 30)]]
