@@ -134,6 +134,27 @@ fn a_region_takes_the_networks_values_and_the_rest_stays() {
 }
 
 #[test]
+fn each_voxel_takes_the_sigmoid_of_the_networks_output_there() {
+    let (image, regions) = (image(0), regions());
+    let fill = trainer(&FillConfig::default()).fill().unwrap();
+    // The last region is a box: nothing else is in its patch.
+    let [z, y, x] = regions.bounds(11);
+    let inside = s![.., z.clone(), y.clone(), x.clone()];
+    let mut alone = Array4::zeros(image.dim());
+    alone.slice_mut(inside.clone()).assign(&image.slice(inside.clone()));
+    let input = alone.insert_axis(Axis(0));
+    let input = Tensor::from_vec(input.iter().copied().collect::<Vec<f32>>(), input.dim(), &Device::Cpu);
+    let output = fill.unet().forward_t(&input.unwrap(), false).unwrap().flatten_all().unwrap();
+    let output = Array4::from_shape_vec(image.dim(), output.to_vec1::<f32>().unwrap()).unwrap();
+    let expected = output.slice(inside).mapv(|logit| 1.0 / (1.0 + (-logit).exp()));
+    let patch = fill.patch(image.view(), &regions, 11).unwrap();
+    assert_eq!(patch.values().dim(), expected.dim());
+    assert!((&patch.values() - &expected).iter().all(|rest| rest.abs() < 1e-5), "{expected}");
+    let spread = expected.iter().copied().fold(0.0, f32::max) - expected.iter().copied().fold(1.0, f32::min);
+    assert!(spread > 1e-3, "voxels differ: {spread}");
+}
+
+#[test]
 fn the_network_sees_the_region_alone() {
     let (one, regions) = (image(0), regions());
     let mut other = image(3);

@@ -165,6 +165,53 @@ fn a_tissue_is_one_of_the_other_regions() {
     }
 }
 
+/// Two regions, each of which can only become the other: a bright one, which is the scan's largest value, and a dark one.
+#[test]
+fn a_pass_records_how_many_regions_are_saturated_and_how_far_from_the_largest_value() {
+    let image =
+        Array4::from_shape_fn((2, SHAPE.0, SHAPE.1, SHAPE.2), |(.., x)| if x < 6 { 1.0 } else { 0.25 });
+    let halves = Array3::from_shape_fn(SHAPE, |(.., x)| u32::from(x >= 6));
+    let regions = Supervoxels::from_labels(halves, None).unwrap();
+    let cases = [FillCase { image: image.view(), regions: &regions }];
+    for batch in [1, 2] {
+        let mut trainer = trainer(Variant::Tissue, FillConfig { batch, ..FillConfig::default() });
+        let record = trainer.run_pass(&logits, &cases, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!((record.regions, record.saturated), (2, 0.5), "the dark region becomes 1");
+        assert!((record.from_max - 0.375).abs() < 1e-6, "{record:?}");
+    }
+}
+
+#[test]
+fn a_failure_other_than_of_memory_is_not_tried_again_in_parts() {
+    let (image, regions) = (image(), regions());
+    let cases = [FillCase { image: image.view(), regions: &regions }];
+    let calls = std::cell::Cell::new(0);
+    let fails = |images: &Tensor| {
+        calls.set(calls.get() + 1);
+        // The first call is for the unperturbed scan.
+        if calls.get() > 1 { candle_core::bail!("the device is gone") } else { logits(images) }
+    };
+    let mut trainer = trainer(Variant::Paper, FillConfig { batch: 4, ..FillConfig::default() });
+    let error = trainer.run_pass(&fails, &cases, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(error.to_string().contains("the device is gone"), "{error}");
+    assert_eq!(calls.get(), 2);
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_ends_the_training_and_names_the_step() {
+    let (image, regions) = (image(), regions());
+    let cases = [FillCase { image: image.view(), regions: &regions }];
+    let calls = std::cell::Cell::new(0);
+    let diverges = |images: &Tensor| {
+        calls.set(calls.get() + 1);
+        // The unperturbed scan, and one step.
+        if calls.get() > 2 { logits(images)? * f64::NAN } else { logits(images) }
+    };
+    let mut trainer = trainer(Variant::Paper, FillConfig::default());
+    let error = trainer.run_pass(&diverges, &cases, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, Error::Diverged { pass: 1, step: 2, loss } if loss.is_nan()), "{error}");
+}
+
 #[test]
 fn boxes_select_the_tissue_of_whole_passes() {
     let (image, regions) = (image(), regions());

@@ -221,6 +221,38 @@ mod tests {
     }
 
     #[test]
+    fn a_region_is_saturated_if_19_of_20_values_are_at_an_end() {
+        // Ten voxels of two channels; the largest values of the scan, 0.8 and 0.4, are outside of the region.
+        let image = Array4::from_shape_fn((2, 1, 1, 11), |(c, .., x)| match (c, x) {
+            (0, 10) => 0.8,
+            (1, 10) => 0.4,
+            _ => 0.1,
+        });
+        let labels = Array3::from_shape_fn((1, 1, 11), |(.., x)| u32::from(x == 10));
+        let regions = Supervoxels::from_labels(labels, None).unwrap();
+        let cases = [FillCase { image: image.view(), regions: &regions }];
+        let found = |middle: usize| {
+            let values = Array5::<f32>::from_shape_fn((1, 2, 1, 1, 11), |(_, c, .., x)| match (c, x) {
+                (0, x) if x < middle => 0.5,
+                (_, 10) => 0.3,
+                (0, _) => 0.995,
+                _ => 0.005,
+            });
+            let values = values.into_raw_vec_and_offset().0;
+            let values = Tensor::from_vec(values, (1, 2, 1, 1, 11), &Device::Cpu).unwrap();
+            let found = statistics(&cases, &[Item { case: 0, region: 0 }], &values).unwrap();
+            assert_eq!(found.len(), 1);
+            found[0]
+        };
+        for (middle, saturated) in [(0, true), (1, true), (2, false), (10, false)] {
+            let FillStatistics { from_max, saturated: is_saturated } = found(middle);
+            assert_eq!(is_saturated, saturated, "{middle} of 20 values in the middle");
+            let expected = (middle as f64 * 0.3 + (10 - middle) as f64 * 0.195 + 10.0 * 0.395) / 20.0;
+            assert!((from_max - expected).abs() < 1e-6, "{from_max}, expected {expected}");
+        }
+    }
+
+    #[test]
     fn a_large_logit_selects_one_tissue() {
         let (batch, choices) = batch();
         let output: Vec<f32> = (0..72).map(|i| if i / 12 % 3 == 2 { 1e4 } else { -1e4 }).collect();
