@@ -259,6 +259,20 @@ fn a_resumed_training_ends_with_the_same_bytes_and_its_file_states_the_variant()
 }
 
 #[test]
+fn a_training_resumes_for_more_passes_than_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last");
+    let config = FillConfig { passes: 1, ..FillConfig::default() };
+    let mut trainer = trainer(Variant::Paper, config.clone());
+    run_pass(&mut trainer);
+    assert!(trainer.is_finished());
+    trainer.save_state(&path).unwrap();
+    let more = FillConfig { passes: 2, ..config };
+    let resumed = FillTrainer::resume(&path, &more, &Device::Cpu).unwrap();
+    assert_eq!((resumed.pass(), resumed.is_finished()), (1, false));
+}
+
+#[test]
 fn settings_of_the_paper_are_written_as_before() {
     let written = serde_json::to_value(FillConfig::default()).unwrap();
     assert!(written.get("variant").is_none(), "{written}");
