@@ -190,3 +190,34 @@ impl<'a> Coalitions<'a> {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::ArrayView5;
+    use relevox_perturb::ConstantFill;
+
+    use super::*;
+    use crate::Classifier;
+
+    /// Regions of one, two and three voxels, and two voxels of background.
+    fn regions() -> Supervoxels {
+        let labels = Array3::from_shape_vec((1, 2, 4), vec![9, 1, 1, 4, 9, 4, 4, 0]).unwrap();
+        Supervoxels::from_labels(labels, Some(9)).unwrap()
+    }
+
+    #[test]
+    fn a_mask_s_mean_over_a_region_is_its_sum_over_the_number_of_voxels() {
+        let (image, regions) = (Array4::<f32>::ones((1, 1, 2, 4)), regions());
+        let sum = |batch: ArrayView5<'_, f32>| -> Result<Vec<f32>, Error> {
+            Ok(batch.outer_iter().map(|image| image.sum()).collect())
+        };
+        let baseline = sum.baseline(image.view()).unwrap();
+        let blank = ConstantFill::from_values("blank", vec![0.0]).unwrap();
+        let coalitions = Coalitions::new(&*baseline, &regions, &blank, &Target::default()).unwrap();
+        let values = vec![0.0, 0.25, 0.75, 0.75, 0.0, 0.0, 0.0, 0.125];
+        let mask = Array3::from_shape_vec((1, 2, 4), values).unwrap();
+        assert_eq!(coalitions.mean_by_region(&mask, regions.voxel_counts()), [0.125, 0.5, 0.25]);
+        // A mixture holds as much of each voxel as the mask keeps; the background is never replaced.
+        assert_eq!(coalitions.mixed(&[mask]).unwrap(), [0.25 + 0.75 + 0.75 + 0.125 + 2.0]);
+    }
+}

@@ -50,6 +50,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_component_may_turn_back_along_any_axis() {
+        for [down, across] in [[0, 2], [1, 2], [2, 1]] {
+            // A U, whose second leg is reached from the first by its end only.
+            let mut mask = Array3::from_elem((3, 3, 3), false);
+            for (depth, along) in [(0, 0), (1, 0), (1, 1), (1, 2), (0, 2)] {
+                let mut voxel = [0; 3];
+                (voxel[down], voxel[across]) = (depth, along);
+                mask[voxel] = true;
+            }
+            assert_eq!(remove_small_components(mask.view(), 1.0), mask, "axis {down}");
+        }
+    }
+
+    #[test]
     fn small_components_are_removed_and_corners_do_not_connect() {
         let mut mask = Array3::from_elem((6, 6, 6), false);
         mask.slice_mut(s![0..2, 0..2, 0..2]).fill(true); // 8 voxels

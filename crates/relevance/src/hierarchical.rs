@@ -395,3 +395,29 @@ impl<'a> Search<'a> {
         values
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_question_is_drawn_by_its_effect_and_the_others_evenly() {
+        const SEEDS: u64 = 2000;
+        let question = |effect: f64| Question { effect, context: None, without: 0.0, with: effect };
+        let (mut first, mut second) = ([0.0; 3], 0.0);
+        for seed in 0..SEEDS {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let effects = [0.0, -3.0, 1.0];
+            let mut node = Node { waiting: effects.map(question).to_vec(), ..Node::default() };
+            let drawn = node.draw(&mut rng).unwrap().effect;
+            first[effects.iter().position(|&effect| effect == drawn).unwrap()] += 1.0 / SEEDS as f64;
+            // Of the two that are left, one has no effect.
+            second += f64::from(u8::from(node.draw(&mut rng).unwrap().effect == 0.0)) / SEEDS as f64;
+            assert!(node.draw(&mut rng).is_some() && node.draw(&mut rng).is_none());
+        }
+        // Four standard errors are 0.039 and 0.045.
+        assert_eq!(first[0], 0.0);
+        assert!((first[1] - 0.75).abs() < 0.039, "{first:?}");
+        assert!((second - 0.5).abs() < 0.045, "{second}");
+    }
+}

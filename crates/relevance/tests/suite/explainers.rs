@@ -232,6 +232,7 @@ fn each_channel_has_its_own_part() {
         let one = Perturbation { score: ScoreKind::DeltaLogit, channel: Some(channel) };
         assert_eq!(explain(&one, &classifier).values, table.values(ScoreKind::DeltaLogit));
     }
+    assert_eq!(OneChannel::new(&blank(), 1).name(), blank().name());
     let found = OneChannel::new(&blank(), 2).patch(image.view(), &regions, A);
     assert!(matches!(found, Err(relevox_perturb::Error::OutOfRange { len: 2, found: 2, .. })));
 }
