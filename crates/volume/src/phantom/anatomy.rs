@@ -141,3 +141,98 @@ impl Anatomy {
         Tissue { fluid, grey: (1.0 - white) * (1.0 - fluid), ..Tissue::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn brains(count: usize) -> Vec<Anatomy> {
+        let config = PhantomConfig::default();
+        let grid = Grid::new(&config);
+        (0..count).map(|case| Anatomy::draw(12, case, &config, &grid)).collect()
+    }
+
+    #[test]
+    fn sulci_and_ribbon_have_the_drawn_widths() {
+        let brains = brains(40);
+        let range = |of: fn(&Anatomy) -> f32| {
+            let values = brains.iter().map(of);
+            values.fold((f32::MAX, f32::MIN), |(least, most), value| (least.min(value), most.max(value)))
+        };
+        let (least, most) = range(|brain| brain.sulcus_mm);
+        assert!((0.45..0.6).contains(&least) && (1.2..=1.35).contains(&most), "{least} to {most}");
+        let (least, most) = range(|brain| brain.grey_mm);
+        assert!(least > 2.499 && most < 3.301 && most - least > 0.4, "{least} to {most}");
+        for brain in &brains[..4] {
+            let fine = 0.2;
+            for p in (0..60).map(|i| [20.0 + (i % 6) as f32 * 4.0, -40.0 + i as f32, 30.0]) {
+                assert_eq!(brain.cerebrum(p, 0.0, fine).fluid, 1.0, "fluid covers the surface");
+                let ribbon = brain.cerebrum(p, brain.sulcus_mm + 0.5 * brain.grey_mm, fine);
+                assert!((ribbon.fluid + ribbon.grey - 1.0).abs() < 1e-6, "no white matter in the ribbon");
+                // Below the ribbon of the surface only a sulcus brings fluid or grey matter.
+                let depth = brain.sulcus_mm + brain.grey_mm + 0.3;
+                let (sheet, tissue) = (brain.sheet_mm(p, depth), brain.cerebrum(p, depth, fine));
+                let (fluid, grey, white) = (tissue.fluid > 0.99, tissue.grey > 0.99, tissue.white() > 0.99);
+                let beyond = sheet - brain.sulcus_mm;
+                let expected = match beyond {
+                    _ if beyond < -0.12 => [true, false, false],
+                    _ if beyond > 0.12 && beyond < brain.grey_mm - 0.12 => [false, true, false],
+                    _ if beyond > brain.grey_mm + 0.12 => [false, false, true],
+                    _ => continue,
+                };
+                assert_eq!([fluid, grey, white], expected, "{sheet} mm from a sulcus");
+            }
+        }
+    }
+
+    #[test]
+    fn sulci_are_many_near_the_surface_and_few_in_the_core() {
+        let (mut near, mut core) = (Vec::new(), Vec::new());
+        for brain in &brains(8) {
+            for i in 0..200 {
+                let turn = i as f32 * 0.1;
+                // On a shell 5 mm below the surface, and around the middle of a hemisphere.
+                let shell = [60.0 * turn.cos(), 75.0 * turn.sin(), 10.0 + 0.1 * i as f32];
+                near.push(brain.sheet_mm(shell, 5.0) < 3.0);
+                let middle = [12.0 + 0.02 * i as f32, 15.0 * turn.sin(), 12.0 + 6.0 * turn.cos()];
+                core.push(brain.sheet_mm(middle, 40.0) < 3.0);
+            }
+        }
+        let share = |of: &[bool]| of.iter().filter(|is_near| **is_near).count() as f32 / of.len() as f32;
+        assert!(share(&near) > 0.35, "{} near the surface", share(&near));
+        assert!(share(&core) < 0.05, "{} in the core", share(&core));
+        // The fissure between the hemispheres, and the Sylvian one, which is lateral.
+        for brain in &brains(8) {
+            let midline = (-40..40).map(|y| brain.sheet_mm([0.0, y as f32, 45.0], 15.0));
+            assert!(midline.filter(|sheet| *sheet < 2.5).count() > 60);
+            let lateral = (-20..20).map(|z| brain.sheet_mm([50.0, 0.0, z as f32], 14.0));
+            assert!(lateral.fold(f32::MAX, f32::min) < 1.0);
+        }
+    }
+
+    #[test]
+    fn a_cerebellum_is_white_inside_and_leafed_outside() {
+        let brains = brains(6);
+        let mean = |depth: f32, of: fn(&Tissue) -> f32| {
+            let mut sum = 0.0;
+            for brain in &brains {
+                for i in 0..100 {
+                    let p =
+                        [(i % 10) as f32 * 7.0 - 32.0, 20.0 + (i / 10) as f32 * 5.0, -35.0 + i as f32 * 0.13];
+                    let tissue = brain.cerebellum(p, depth, 1.0);
+                    assert!((0.0..=1.0).contains(&(tissue.fluid + tissue.grey)));
+                    sum += of(&tissue) / 600.0;
+                }
+            }
+            sum
+        };
+        let white = |depth: f32| mean(depth, Tissue::white);
+        assert!(white(3.0) < 0.01 && white(26.0) > 0.97, "{} {}", white(3.0), white(26.0));
+        // Half of it is white where 9 mm and four leaves of 0.8 on average are passed.
+        assert!(white(11.0) < 0.5 && white(13.5) > 0.5, "{} {}", white(11.0), white(13.5));
+        assert!(mean(0.0, |tissue| tissue.fluid) > 0.85 && mean(30.0, |tissue| tissue.fluid) < 0.01);
+        let leaves = mean(4.0, |tissue| tissue.fluid);
+        assert!((0.02..0.2).contains(&leaves), "{leaves}");
+        assert!(mean(4.0, |tissue| tissue.grey) > 0.75);
+    }
+}

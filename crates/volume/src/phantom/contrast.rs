@@ -128,3 +128,99 @@ impl Contrast {
         (1.0 - share.whole) * normal + abnormal + self.agent * tissue.vessel * (1.0 - share.core)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::head::Head;
+    use super::super::settings::PhantomConfig;
+    use super::super::smooth::{Part, stream};
+    use super::super::space::Grid;
+    use super::*;
+
+    /// A tumour of a solid core without texture, mismatch or necrosis, which takes up half of the agent.
+    fn tumour() -> Tumour {
+        let config = PhantomConfig::default();
+        let head = Head::draw(&mut stream(1, 1, Part::Head, 0), &config, &Grid::new(&config));
+        let mut tumour = Tumour::draw(1, 1, true, &config, &head);
+        (tumour.uptake, tumour.necrosis, tumour.mismatch, tumour.texture) = (0.5, 0.0, 0.0, 0.0);
+        tumour
+    }
+
+    #[track_caller]
+    fn assert_close(found: f32, expected: f32) {
+        assert!((found - expected).abs() < 1e-6, "{found}, expected {expected}");
+    }
+
+    #[test]
+    fn a_healthy_voxel_is_the_mean_of_its_tissues() {
+        let value =
+            |contrast: Contrast, tissue: Tissue| contrast.value(&tissue, &Share::default(), &tumour());
+        let none = Tissue::default();
+        for contrast in [T1, T2, FLAIR] {
+            assert_close(value(contrast, none), contrast.white);
+            assert_close(value(contrast, Tissue { fluid: 1.0, ..none }), contrast.fluid);
+            assert_close(value(contrast, Tissue { grey: 1.0, ..none }), contrast.grey);
+            assert_close(value(contrast, Tissue { deep: 1.0, ..none }), contrast.deep);
+            assert_close(value(contrast, Tissue { lesion: 1.0, ..none }), contrast.lesion);
+        }
+        // 0.5 · 0.74 + 0.25 · 0.32 + 0.25 · 1.
+        assert_close(value(T1, Tissue { grey: 0.5, fluid: 0.25, ..none }), 0.7);
+        // 0.4 · 0.88 + 0.6 · 1.
+        assert_close(value(T1, Tissue { lesion: 0.4, ..none }), 0.952);
+        // A vessel is dark by flow, 0.3 of the way from 1 to 0.7, and bright by the agent.
+        assert_close(value(T1, Tissue { vessel: 1.0, ..none }), 0.91);
+        assert_close(value(T1, Tissue { vessel: 0.5, ..none }), 0.955);
+        assert_close(value(Contrast { agent: 0.8, ..T1 }, Tissue { vessel: 0.5, ..none }), 0.955 + 0.4);
+    }
+
+    #[test]
+    fn a_tumour_replaces_tissue_by_its_parts() {
+        let agent = Contrast { agent: 0.8, ..T1 };
+        let plain = tumour();
+        let none = Tissue::default();
+        let grey = Tissue { grey: 1.0, ..none };
+        let share = |whole, core, rim| Share { whole, core, rim, texture: 0.0 };
+        assert_close(agent.value(&none, &share(1.0, 0.0, 0.0), &plain), 0.78);
+        // A quarter of the difference between grey and white matter shows through oedema.
+        assert_close(agent.value(&grey, &share(1.0, 0.0, 0.0), &plain), 0.78 - 0.25 * 0.26);
+        assert_close(agent.value(&none, &share(1.0, 1.0, 0.0), &plain), 0.64);
+        let [mut mismatched, mut necrotic, mut grained] = [tumour(), tumour(), tumour()];
+        (mismatched.mismatch, necrotic.necrosis, grained.texture) = (1.0, 1.0, 0.1);
+        assert_close(agent.value(&none, &share(1.0, 1.0, 0.0), &mismatched), 0.60);
+        assert_close(agent.value(&none, &share(1.0, 1.0, 0.0), &necrotic), 0.48);
+        // The rim takes up half of the agent.
+        assert_close(agent.value(&none, &share(1.0, 1.0, 1.0), &plain), 0.72 + 0.4);
+        // A quarter each of white matter, oedema, core and rim.
+        let parts = 0.25 * (1.0 + 0.78 + 0.64 + 1.12);
+        assert_close(agent.value(&none, &share(0.75, 0.5, 0.25), &plain), parts);
+        // The texture counts in full in the core and half in the rim.
+        let textured = |core, rim| Share { texture: 1.0, ..share(1.0, core, rim) };
+        assert_close(agent.value(&none, &textured(1.0, 0.0), &grained), 0.64 * 1.1);
+        assert_close(agent.value(&none, &textured(1.0, 1.0), &grained), 1.12 * 1.05);
+        assert_close(agent.value(&none, &textured(0.0, 0.0), &grained), 0.78);
+        // A vessel shows its agent outside of the core only.
+        let vessel = Tissue { vessel: 1.0, ..none };
+        assert_close(agent.value(&vessel, &share(1.0, 1.0, 0.0), &plain), 0.64);
+    }
+
+    #[test]
+    fn scanners_vary_and_only_one_sequence_has_the_agent() {
+        let drawn: Vec<[Contrast; 4]> =
+            (0..50).map(|case| Contrast::draw(&mut stream(2, case, Part::Contrast, 0))).collect();
+        let [mut least, mut most] = [f32::MAX, f32::MIN];
+        for [t1, t1ce, t2, flair] in &drawn {
+            assert_eq!([t1.agent, t2.agent, flair.agent], [0.0; 3]);
+            assert!((0.71..=0.99).contains(&t1ce.agent), "{}", t1ce.agent);
+            for (contrast, base) in [(t1, T1), (t1ce, T1), (t2, T2), (flair, FLAIR)] {
+                assert_eq!(contrast.white, base.white, "all else is relative to white matter");
+                assert!(contrast.fluid >= 0.1);
+                // Grey matter differs from white matter as in the textbook, by 0.45 to 1.6 times as much.
+                let ratio = (contrast.grey - base.white) / (base.grey - base.white);
+                assert!((0.45..1.6).contains(&ratio), "{ratio}");
+            }
+            let ratio = (t1.grey - 1.0) / (T1.grey - 1.0);
+            (least, most) = (least.min(ratio), most.max(ratio));
+        }
+        assert!(least < 0.9 && most > 1.1, "{least} to {most}");
+    }
+}

@@ -86,3 +86,89 @@ impl Deep {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::smooth::{Part, stream};
+    use super::*;
+
+    fn deep(case: usize, atrophy: f32) -> Deep {
+        Deep::draw(&mut stream(7, case, Part::Cortex, 0), atrophy)
+    }
+
+    #[test]
+    fn each_side_has_a_ventricle_and_a_septum_between_them() {
+        for case in 0..10 {
+            let deep = deep(case, 0.5);
+            for side in [-1.0, 1.0] {
+                for (point, _) in LATERAL {
+                    let p = [side * point[0], point[1], point[2]];
+                    assert!(deep.lateral_mm(p) < 0.0, "{p:?}: {}", deep.lateral_mm(p));
+                }
+                // Half way down both horns, and beyond their ends.
+                assert!(deep.lateral_mm([side * 23.0, 43.0, 7.0]) < 1.5);
+                assert!(deep.lateral_mm([side * 28.0, 19.0, -5.0]) < 1.5);
+                assert!(deep.lateral_mm([side * 23.0, 66.0, 5.0]) > 5.0);
+                assert!(deep.lateral_mm([side * 33.0, -8.0, -26.0]) > 5.0);
+            }
+            assert!((-40..40).all(|y| deep.lateral_mm([0.0, y as f32, 15.0]) >= 0.8));
+        }
+    }
+
+    #[test]
+    fn atrophy_widens_the_ventricles() {
+        let voxels = |atrophy: f32| -> usize {
+            (0..4)
+                .map(|case| {
+                    let deep = deep(case, atrophy);
+                    let ventricle = |i: &usize| {
+                        let p = [i % 40, i / 40 % 60, i / 2400].map(|n| 2.0 * n as f32);
+                        let mut tissue = Tissue::default();
+                        deep.add_to(&mut tissue, [p[0] - 40.0, p[1] - 60.0, p[2] - 40.0], 2.0);
+                        tissue.ventricle > 0.5
+                    };
+                    (0..40 * 60 * 40).filter(ventricle).count()
+                })
+                .sum()
+        };
+        let (narrow, middle, wide) = (voxels(0.0), voxels(0.5), voxels(1.0));
+        assert!(narrow as f32 * 1.5 < middle as f32 && middle as f32 * 1.3 < wide as f32);
+        // Four brains in voxels of 8 µl: 5 to 100 ml each.
+        assert!(narrow > 2500 && wide < 50_000, "{narrow} {middle} {wide}");
+    }
+
+    #[test]
+    fn nuclei_are_grey_or_deep_matter_on_both_sides_and_ventricles_are_fluid() {
+        for case in 0..10 {
+            let deep = deep(case, 0.5);
+            let at = |p: Point| {
+                let mut tissue = Tissue::default();
+                deep.add_to(&mut tissue, p, 2.0);
+                tissue
+            };
+            for side in [-1.0, 1.0] {
+                let thalamus = at([side * 13.0, 15.0, 3.0]);
+                assert!(thalamus.deep > 0.9 && thalamus.fluid < 0.1, "thalamus");
+                let pallidum = at([side * 18.5, 1.0, -1.0]);
+                assert!(pallidum.deep > 0.8, "pallidum: {}", pallidum.deep);
+                let putamen = at([side * 28.5, -3.0, 1.0]);
+                assert!(putamen.grey > 0.8 && putamen.grey + putamen.deep <= 1.0, "putamen");
+                assert!(at([side * 16.5, -20.0, 2.0]).grey > 0.8, "caudate");
+                let body = at([side * 12.0, 0.0, 17.0]);
+                assert!(body.ventricle > 0.9 && body.fluid == body.ventricle, "ventricle");
+                assert!(body.grey < 0.1 && body.deep < 0.1);
+                let capsule = at([side * 36.0, -3.0, 25.0]);
+                assert_eq!((capsule.grey, capsule.deep, capsule.fluid), (0.0, 0.0, 0.0), "white matter");
+            }
+            assert!(at([0.0, 6.0, 0.0]).ventricle > 0.5, "the third ventricle");
+            assert!(at([0.0, 29.0, -32.0]).ventricle > 0.9, "the fourth ventricle");
+            for far in [[50.0, 0.0, 0.0], [0.0, 70.0, 0.0], [0.0, 0.0, -55.0]] {
+                assert_eq!(at(far).fluid, 0.0);
+            }
+            // Fluid that was there before takes precedence.
+            let mut wet = Tissue { fluid: 0.8, ..Tissue::default() };
+            deep.add_to(&mut wet, [28.5, -3.0, 1.0], 2.0);
+            assert!(wet.grey <= 0.2 + 1e-6 && wet.fluid == 0.8);
+        }
+    }
+}

@@ -153,3 +153,175 @@ impl Vessel {
         inside(nearest, voxel_mm)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::smooth::{Part, stream};
+    use super::*;
+
+    fn deep() -> Deep {
+        Deep::draw(&mut stream(8, 0, Part::Cortex, 0), 0.5)
+    }
+
+    /// One vessel, one spot and none of what is drawn at random.
+    fn distractors() -> Distractors {
+        let tube = vec![([-40.0, -30.0, 30.0], 2.0), ([-34.0, -30.0, 30.0], 2.0)];
+        Distractors {
+            vessels: vec![Vessel { points: tube, brightness: 1.1 }],
+            sinus: 1.5,
+            sinus_mm: 5.0,
+            choroid: [0.6, 0.9],
+            pial: 0.5,
+            caps_mm: 7.0,
+            spots: vec![([45.0, 20.0, 35.0], 3.0)],
+            lesion: 0.8,
+            ..Distractors::draw(&mut stream(8, 0, Part::Distractors, 0), 1.0)
+        }
+    }
+
+    /// A place inside of the cerebrum.
+    const INSIDE: Outline = Outline { cerebrum: -20.0, cerebellum: 30.0, stem: 30.0, brain: -20.0 };
+
+    #[track_caller]
+    fn assert_vessel(tissue: Tissue, p: Point, outline: Outline, expected: f32) {
+        let found = distractors().vessel(&tissue, p, &outline, 1.0);
+        assert!((found - expected).abs() < 1e-6, "{found} at {p:?}, expected {expected}");
+    }
+
+    #[test]
+    fn sinuses_follow_the_midline_and_the_edge_of_the_tentorium() {
+        let white = Tissue::default();
+        let surface = Outline { cerebrum: 0.0, cerebellum: 40.0, stem: 40.0, brain: 0.0 };
+        assert_vessel(white, [0.0, 0.0, 65.0], surface, 1.5);
+        assert_vessel(white, [0.0, 60.0, 0.0], surface, 1.5);
+        assert_vessel(white, [3.0, 0.0, 65.0], Outline { cerebrum: -3.0, ..surface }, 1.5);
+        assert_vessel(white, [10.0, 0.0, 65.0], surface, 0.0);
+        assert_vessel(white, [0.0, 0.0, 65.0], Outline { cerebrum: -9.0, ..surface }, 0.0);
+        assert_vessel(white, [0.0, 0.0, 10.0], surface, 0.0);
+        let tentorium = Outline { cerebrum: 3.0, cerebellum: 1.0, stem: 40.0, brain: -2.0 };
+        assert_vessel(white, [40.0, 40.0, -20.0], tentorium, 1.5);
+        assert_vessel(white, [40.0, 20.0, -20.0], tentorium, 0.0);
+        assert_vessel(white, [40.0, 40.0, -20.0], Outline { brain: -9.0, ..tentorium }, 0.0);
+        assert_vessel(white, [40.0, 40.0, -20.0], Outline { cerebrum: 13.0, ..tentorium }, 0.0);
+    }
+
+    #[test]
+    fn choroid_plexus_lies_in_the_ventricles_of_both_sides() {
+        let ventricle = Tissue { ventricle: 1.0, fluid: 1.0, ..Tissue::default() };
+        for [x, y, z] in [[11.0, 2.0, 12.0], [16.0, 16.0, 10.0], [21.0, 30.0, 8.0], [26.0, 21.0, -2.5]] {
+            assert_vessel(ventricle, [x, y, z], INSIDE, 0.6);
+            assert_vessel(ventricle, [-x, y, z], INSIDE, 0.9);
+        }
+        assert_vessel(ventricle, [7.0, -33.0, 3.0], INSIDE, 0.0);
+        assert_vessel(Tissue::default(), [11.0, 2.0, 12.0], INSIDE, 0.0);
+    }
+
+    #[test]
+    fn threads_run_in_the_fluid_near_the_surface() {
+        let found = |fluid: f32, ventricle: f32, cerebrum: f32| -> Vec<f32> {
+            let tissue = Tissue { fluid, ventricle, ..Tissue::default() };
+            let (outline, distractors) = (Outline { cerebrum, ..INSIDE }, distractors());
+            (0..400)
+                .map(|i| [30.0 + (i % 20) as f32, -40.0 + (i / 20) as f32, -10.0])
+                .map(|p| distractors.vessel(&tissue, p, &outline, 1.0))
+                .collect()
+        };
+        let near = found(1.0, 0.0, -15.0);
+        assert!(near.iter().all(|share| (0.0..=0.5).contains(share)));
+        let share = |of: f32| near.iter().filter(|share| **share == of).count() as f32 / 400.0;
+        assert!(share(0.5) > 0.05 && share(0.0) > 0.2, "{} {}", share(0.5), share(0.0));
+        assert!((found(0.5, 0.0, -15.0).into_iter().fold(0.0, f32::max) - 0.25).abs() < 1e-6);
+        for nothing in [found(0.1, 0.0, -15.0), found(1.0, 1.0, -15.0), found(1.0, 0.0, -25.0)] {
+            assert!(nothing.iter().all(|share| *share == 0.0));
+        }
+    }
+
+    #[test]
+    fn a_vessel_is_as_bright_as_drawn_and_as_wide_as_its_radius() {
+        let white = Tissue::default();
+        for (x, y, expected) in [
+            (-40.0, -30.0, 1.1),
+            (-36.0, -30.0, 1.1),
+            (-37.0, -28.0, 0.55),
+            (-37.0, -25.0, 0.0),
+            (-30.0, -30.0, 0.0),
+        ] {
+            assert_vessel(white, [x, y, 30.0], INSIDE, expected);
+        }
+        for case in 0..100 {
+            let vessel = Vessel::draw(&mut stream(9, case, Part::Distractors, 0), 1.0);
+            let start = vessel.points[0].0;
+            // In the hull of the cerebrum, but not at its centre.
+            let place = norm([start[0] / 62.0, start[1] / 79.0, (start[2] - 7.0) / 54.0]);
+            assert!((0.55..0.981).contains(&place), "{place}");
+            assert!((4..=9).contains(&vessel.points.len()));
+            for pair in vessel.points.windows(2) {
+                let step = [0, 1, 2].map(|axis| pair[1].0[axis] - pair[0].0[axis]);
+                assert!((norm(step) - 6.0).abs() < 1e-3);
+                assert!((0.7..=3.0).contains(&pair[1].1) && pair[1].1 <= 1.05 * pair[0].1 + 1e-6);
+            }
+            assert!((0.6..1.1).contains(&vessel.brightness));
+            assert_eq!(vessel.share(vessel.points[2].0, 0.5), 1.0, "all of it is drawn");
+        }
+    }
+
+    #[test]
+    fn lesions_are_spots_and_caps_of_the_ventricles_in_white_matter() {
+        let (distractors, deep) = (distractors(), deep());
+        let lesion = |p: Point, tissue: Tissue, outline: &Outline| {
+            let mut tissue = tissue;
+            distractors.add_to(&mut tissue, p, outline, &deep, 1.0);
+            tissue.lesion
+        };
+        let white = Tissue::default();
+        let spot = [45.0, 20.0, 35.0];
+        assert!((lesion(spot, white, &INSIDE) - 0.8).abs() < 1e-6);
+        assert!((lesion(spot, Tissue { grey: 0.5, ..white }, &INSIDE) - 0.4).abs() < 1e-6);
+        assert_eq!(lesion([45.0, 25.0, 35.0], white, &INSIDE), 0.0);
+        assert_eq!(lesion(spot, Tissue { grey: 0.9, ..white }, &INSIDE), 0.0);
+        assert_eq!(lesion(spot, white, &Outline { cerebrum: -7.0, ..INSIDE }), 0.0);
+        // Caps are as thick as 0.45 of what was drawn, on average: 3 mm.
+        let mut by_distance = [(0.0, 0), (0.0, 0)];
+        for i in 0..40 * 50 * 20 {
+            let p = [(i % 40) as f32, (i / 40 % 50) as f32 * 2.0 - 50.0, (i / 2000) as f32 * 2.0 - 5.0];
+            let place = match deep.lateral_mm(p) {
+                0.5..1.5 => 0,
+                7.0..9.0 => 1,
+                _ => continue,
+            };
+            by_distance[place].0 += lesion(p, white, &INSIDE);
+            by_distance[place].1 += 1;
+        }
+        let [near, far] = by_distance.map(|(sum, count)| sum / count as f32);
+        assert!(near > 0.45 && far < 0.2, "{near} {far}");
+    }
+
+    #[test]
+    fn the_amount_scales_what_is_drawn() {
+        let draw =
+            |case: usize, amount: f32| Distractors::draw(&mut stream(10, case, Part::Distractors, 0), amount);
+        let (mut vessels, mut spots) = ([0; 2], [0; 2]);
+        for case in 0..60 {
+            let none = draw(case, 0.0);
+            assert!(none.vessels.is_empty() && none.spots.is_empty());
+            assert_eq!((none.sinus, none.choroid, none.pial, none.caps_mm), (0.0, [0.0; 2], 0.0, 0.0));
+            for (place, amount) in [1.0, 2.0].into_iter().enumerate() {
+                let some = draw(case, amount);
+                let most = 24.0 * amount;
+                assert!((2.0 * amount..=most).contains(&(some.vessels.len() as f32)));
+                assert!((1.25..1.75).contains(&some.sinus), "{}", some.sinus);
+                assert!(some.choroid.iter().all(|choroid| (0.34..1.38).contains(choroid)));
+                assert!((0.0..1.13).contains(&some.pial));
+                assert!((some.spots.len() as f32) <= 40.0 * amount && some.caps_mm <= 7.0 * amount);
+                // Spots and caps come together.
+                let burden = some.caps_mm / 7.0;
+                assert_eq!(some.spots.len(), (burden * 40.0) as usize);
+                vessels[place] += some.vessels.len();
+                spots[place] += some.spots.len();
+            }
+        }
+        // 13 vessels on average, and 10 spots: a burden of 0.25, since a third of all brains have none.
+        assert!((600..960).contains(&vessels[0]) && (1200..1920).contains(&vessels[1]), "{vessels:?}");
+        assert!((500..1100).contains(&spots[0]) && (1000..2200).contains(&spots[1]), "{spots:?}");
+    }
+}

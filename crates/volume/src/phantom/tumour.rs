@@ -287,3 +287,121 @@ fn smoothstep(low: f32, high: f32, value: f32) -> f32 {
 fn lerp(low: f32, high: f32, t: f32) -> f32 {
     low + (high - low) * t
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(case: usize) -> Head {
+        let config = PhantomConfig::default();
+        Head::draw(&mut stream(3, case, Part::Head, 0), &config, &Grid::new(&config))
+    }
+
+    #[test]
+    fn a_level_has_the_wanted_number_of_values_below_it() {
+        let values = [5.0, 1.0, f32::INFINITY, 3.0, 4.0, 2.0];
+        for (count, expected) in [(0, 1.0), (2, 3.0), (4, 5.0), (9, 5.0)] {
+            assert_eq!(level(values.into_iter(), count), expected);
+        }
+        assert_eq!(level([f32::INFINITY].into_iter(), 1), f32::NEG_INFINITY);
+    }
+
+    #[test]
+    fn a_quantile_is_close_to_that_of_the_normal_distribution() {
+        // From a table of the normal distribution.
+        for (probability, expected) in
+            [(0.05, -1.645), (0.1587, -1.0), (0.5, 0.0), (0.6915, 0.5), (0.8413, 1.0), (0.95, 1.645)]
+        {
+            let found = normal_quantile(probability);
+            assert!((found - expected).abs() < 0.1, "{probability}: {found}, expected {expected}");
+        }
+        assert!(normal_quantile(0.0).is_finite() && normal_quantile(1.0).is_finite());
+    }
+
+    #[test]
+    fn a_smooth_step_goes_from_0_to_1_and_is_level_at_both_ends() {
+        let at = |value: f32| smoothstep(2.0, 6.0, value);
+        assert_eq!([1.0, 2.0, 4.0, 6.0, 7.0].map(at), [0.0, 0.0, 0.5, 1.0, 1.0]);
+        assert!(at(2.04) < 0.001 && at(5.96) > 0.999);
+        assert!((at(3.0) - 0.15625).abs() < 1e-6 && (at(5.0) - 0.84375).abs() < 1e-6);
+        assert_eq!([0.0, 0.25, 1.0].map(|t| lerp(2.0, 6.0, t)), [2.0, 3.0, 6.0]);
+    }
+
+    #[test]
+    fn a_tumour_starts_near_a_site_on_either_side_and_deep_enough() {
+        let radius_mm = 22.0;
+        let (mut left, mut deep, mut points) = (0, 0, Vec::new());
+        for case in 0..200 {
+            let head = head(case);
+            let mut rng = stream(3, case, Part::Tumour, 0);
+            let point = centre(&mut rng, case % 2 == 0, radius_mm, &head);
+            let near = |site: &Point| {
+                (point[0].abs() - site[0]).abs() <= 16.0
+                    && (1..3).all(|axis| (point[axis] - site[axis]).abs() <= 16.0)
+            };
+            assert!(SITES.iter().any(|(site, ..)| near(site)), "{point:?}");
+            left += usize::from(point[0] > 0.0);
+            deep += usize::from(-head.outline(point).cerebrum > 0.55 * radius_mm);
+            points.push(point.map(f32::to_bits));
+        }
+        assert!((60..=140).contains(&left), "{left} of 200 on the left");
+        assert!(deep >= 190, "only {deep} of 200 are deep enough");
+        points.sort_unstable();
+        points.dedup();
+        assert!(points.len() > 190, "only {} places", points.len());
+    }
+
+    #[test]
+    fn grades_prefer_their_own_sites() {
+        let radius_mm = 5.0;
+        // The frontal site is twice as frequent among low grades, the occipital one three times among high grades.
+        let share = |positive: bool, behind: bool| {
+            let found = (0..400).filter(|&case| {
+                let point = centre(&mut stream(4, case, Part::Tumour, 0), positive, radius_mm, &head(case));
+                if behind { point[1] > 42.0 } else { point[1] < -28.0 }
+            });
+            found.count() as f32 / 400.0
+        };
+        assert!(share(false, false) > 1.4 * share(true, false));
+        assert!(share(true, true) > 1.8 * share(false, true));
+        assert!(share(false, false) > 0.2 && share(true, true) > 0.08);
+    }
+
+    #[test]
+    fn sizes_and_mass_effect_are_as_configured() {
+        let mut fractions = Vec::new();
+        for case in 0..60 {
+            for (mass_effect, positive) in [(0.0, false), (0.5, true)] {
+                let config = PhantomConfig { mass_effect, ..PhantomConfig::default() };
+                let tumour = Tumour::draw(3, case, positive, &config, &head(case));
+                // The ball of this radius has the drawn share of a brain of 1350 ml.
+                let ball_ml = 4.0 / 3.0 * std::f32::consts::PI * (tumour.radius_mm / 10.0).powi(3);
+                assert!((ball_ml / 1350.0 / tumour.fraction - 1.0).abs() < 1e-3);
+                fractions.push(tumour.fraction);
+                let push = tumour.push();
+                let by = push.strength_mm / (0.6 * tumour.radius_mm);
+                let [low, high] = [0.5 * mass_effect as f32, 1.5 * mass_effect as f32];
+                assert!((low - 1e-4..=high + 1e-4).contains(&by), "{by} radii for {mass_effect}");
+                assert_eq!((push.centre, push.radius_mm), (tumour.centre, tumour.radius_mm));
+            }
+        }
+        let (least, most) = fractions.iter().fold((1.0_f32, 0.0_f32), |(l, m), &f| (l.min(f), m.max(f)));
+        assert!((0.05..0.06).contains(&least) && (0.16..=0.1801).contains(&most), "{least} to {most}");
+    }
+
+    #[test]
+    fn a_tumour_s_own_axes_keep_distances_to_its_centre() {
+        let tumour = Tumour::draw(3, 1, true, &PhantomConfig::default(), &head(1));
+        assert_eq!(tumour.own(tumour.centre), [0.0; 3]);
+        let mut seen = Vec::new();
+        for step in [[7.0, 0.0, 0.0], [0.0, 7.0, 0.0], [0.0, 0.0, 7.0]] {
+            let own = tumour.own([0, 1, 2].map(|axis| tumour.centre[axis] + step[axis]));
+            assert!((norm(own) - 7.0).abs() < 1e-3);
+            seen.push(own);
+        }
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            let cosine: f32 = (0..3).map(|axis| seen[a][axis] * seen[b][axis]).sum::<f32>() / 49.0;
+            assert!(cosine.abs() < 1e-3, "axes {a} and {b} are not at right angles");
+        }
+    }
+}
