@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use relevox_eval::{
     LabelFree, MapValues, Mass, RegionOverlap, Sweep, common_threshold, dice, hausdorff95, mass, otsu,
     random_control, top_by_volume,
 };
 use relevox_report::tables::{Measure, Method, MethodKind, Threshold};
-use relevox_volume::{Split, Study};
+use relevox_volume::{CohortCase, Split, Study};
 use serde::{Deserialize, Serialize};
 use slic3d::Supervoxels;
 
@@ -91,15 +92,16 @@ pub fn test_cases(session: &Session, partition: &Partition) -> anyhow::Result<Ve
     let mut fixed = Fixed::default();
     let mut sweeps: BTreeMap<Method, Vec<Sweep>> = BTreeMap::new();
     let mut volumes = Vec::new();
-    each(session, Split::Validation, |name| {
-        if let Some(case) = load(session, partition, name, explained.contains(name))? {
-            volumes.push(case.overlap.truth() as f64);
-            for (method, evidence) in case.maps {
-                sweeps.entry(method).or_default().push(evidence.sweep);
-            }
-        }
-        Ok(())
+    let validated = each(session, Split::Validation, |name| {
+        let case = load(session, partition, name, explained.contains(name))?;
+        Ok(case.map(|case| (case.overlap.truth() as f64, case.maps)))
     })?;
+    for (volume, maps) in validated {
+        volumes.push(volume);
+        for (method, evidence) in maps {
+            sweeps.entry(method).or_default().push(evidence.sweep);
+        }
+    }
     for (method, sweeps) in sweeps {
         fixed.thresholds.insert(method, common_threshold(&sweeps)?.threshold);
     }
@@ -108,32 +110,30 @@ pub fn test_cases(session: &Session, partition: &Partition) -> anyhow::Result<Ve
     }
     let control = RandomDiffused::read(session)?;
     let faithful = faithfulness::cases(session)?;
-    let mut found = Vec::new();
     each(session, Split::Test, |name| {
-        if let Some(case) = load(session, partition, name, explained.contains(name))? {
-            let of = [explained.contains(name), faithful.iter().any(|case| case == name)];
-            found.push(measure(session, partition, &case, &fixed, control.as_ref(), of)?);
-        }
-        Ok(())
-    })?;
-    Ok(found)
+        let Some(case) = load(session, partition, name, explained.contains(name))? else { return Ok(None) };
+        let of = [explained.contains(name), faithful.iter().any(|case| case == name)];
+        Ok(Some(measure(session, partition, &case, &fixed, control.as_ref(), of)?))
+    })
 }
 
-/// Calls `work` for each case of a split.
-fn each(
+/// Calls `work` for each case of a split, on all threads, and returns what it finds in the order of the cases.
+fn each<T: Send>(
     session: &Session,
     split: Split,
-    mut work: impl FnMut(&str) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+    work: impl Fn(&str) -> anyhow::Result<Option<T>> + Sync,
+) -> anyhow::Result<Vec<T>> {
     let cases: Vec<_> = session.scans.split(split).collect();
     let what = if split == Split::Test { "test cases" } else { "validation cases" };
     let progress = Progress::start("evaluate", cases.len(), what);
-    for case in cases {
+    let of_case = |case: &&CohortCase| {
         interrupt::check()?;
-        work(case.id())?;
+        let found = work(case.id())?;
         progress.advance(1);
-    }
-    Ok(())
+        Ok(found)
+    };
+    let found: Vec<Option<T>> = cases.par_iter().map(of_case).collect::<anyhow::Result<_>>()?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Loads a case; `None` if it has no tumour.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::Context;
+use rayon::prelude::*;
 use relevox_report::tables::{CaseRow, Method, MethodKind, Threshold, wording};
 use relevox_report::viewer::{Image, Outline, Overlay, OverlayThreshold, RegionRow, Regions, Viewer};
 use slic3d::Supervoxels;
@@ -30,21 +31,22 @@ pub fn make(
     work: &mut Work,
 ) -> anyhow::Result<Vec<(String, String)>> {
     let session = results.session;
-    let mut made = Vec::new();
     let shown = shown(results);
     let progress = Progress::start("report", shown.len(), "pages");
-    for row in shown {
+    let of_case = |row: &CaseRow| {
         interrupt::check()?;
         let artefact = format!("{FOLDER}/{}.html", row.case);
-        if session.run.is_current(&artefact, inputs)? {
-            work.count(false);
-        } else {
+        let is_new = !session.run.is_current(&artefact, inputs)? && {
             let html = page(results, row).with_context(|| format!("making {artefact}"))?;
-            work.count(session.run.make(&artefact, inputs, |path| replace(path, html.as_bytes()))?);
-        }
-        made.push((row.case.clone(), artefact));
+            session.run.make(&artefact, inputs, |path| replace(path, html.as_bytes()))?
+        };
         progress.advance(1);
-    }
+        Ok((is_new, (row.case.clone(), artefact)))
+    };
+    let pages: Vec<(bool, (String, String))> =
+        shown.into_par_iter().map(of_case).collect::<anyhow::Result<_>>()?;
+    let (new, made): (Vec<bool>, Vec<(String, String)>) = pages.into_iter().unzip();
+    new.into_iter().for_each(|is_new| work.count(is_new));
     // Pages of cases that are no longer selected.
     let folder = session.run.path(FOLDER);
     if folder.is_dir() {
