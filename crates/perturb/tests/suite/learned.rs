@@ -141,7 +141,7 @@ fn each_voxel_takes_the_sigmoid_of_the_networks_output_there() {
     let [z, y, x] = regions.bounds(11);
     let inside = s![.., z.clone(), y.clone(), x.clone()];
     let mut alone = Array4::zeros(image.dim());
-    alone.slice_mut(inside.clone()).assign(&image.slice(inside.clone()));
+    alone.slice_mut(inside).assign(&image.slice(inside));
     let input = alone.insert_axis(Axis(0));
     let input = Tensor::from_vec(input.iter().copied().collect::<Vec<f32>>(), input.dim(), &Device::Cpu);
     let output = fill.unet().forward_t(&input.unwrap(), false).unwrap().flatten_all().unwrap();

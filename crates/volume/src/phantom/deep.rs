@@ -138,6 +138,15 @@ mod tests {
     }
 
     #[test]
+    fn the_thalamus_is_beside_the_third_ventricle_however_narrow_that_is() {
+        for case in 0..10 {
+            let mut tissue = Tissue::default();
+            deep(case, 0.0).add_to(&mut tissue, [16.0, 16.0, 4.0], 2.0);
+            assert!(tissue.deep > 0.7, "{}", tissue.deep);
+        }
+    }
+
+    #[test]
     fn nuclei_are_grey_or_deep_matter_on_both_sides_and_ventricles_are_fluid() {
         for case in 0..10 {
             let deep = deep(case, 0.5);
