@@ -143,6 +143,37 @@ mod tests {
     }
 
     #[test]
+    fn otsu_leaves_the_least_variance_on_both_sides() {
+        // One value in the middle of each bin of width 1, with peaks of several heights.
+        for peaks in [
+            [(10, 90), (100, 40), (200, 30)],
+            [(60, 20), (70, 200), (240, 10)],
+            [(5, 3), (90, 80), (130, 70)],
+        ] {
+            let values: Vec<f32> = (0..256_i32)
+                .flat_map(|bin| {
+                    let height = |&(at, height): &(i32, i32)| height / (1 + (bin - at).abs());
+                    vec![bin as f32 + 0.5; peaks.iter().map(height).sum::<i32>() as usize]
+                })
+                .collect();
+            let squares = |threshold: f32| -> f64 {
+                let (above, below): (Vec<f64>, Vec<f64>) = values
+                    .iter()
+                    .map(|&value| f64::from(value))
+                    .partition(|&value| value > f64::from(threshold));
+                let around = |part: &[f64]| {
+                    let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
+                    part.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>()
+                };
+                around(&above) + around(&below)
+            };
+            let found = squares(otsu(values.iter().copied(), 0.0, 256.0));
+            let least = (1..256).map(|threshold| squares(threshold as f32)).fold(f64::INFINITY, f64::min);
+            assert!((found - least).abs() <= 1e-9 * least, "{found}, at best {least}");
+        }
+    }
+
+    #[test]
     fn otsu_separates_noise_from_tissue() {
         let values: Vec<f32> =
             (0..1000).map(|i| if i % 4 == 0 { 80.0 + (i % 7) as f32 } else { (i % 5) as f32 }).collect();

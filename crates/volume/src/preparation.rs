@@ -220,3 +220,15 @@ pub fn percent(share: f64) -> String {
 fn rounded(mm: f64) -> f64 {
     (mm * 1e4).round() / 1e4
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_has_one_or_two_digits() {
+        let shares = [0.0, 0.0005, 0.001, 0.012, 0.0994, 0.1, 0.126, 1.0];
+        let expected = ["0 %", "less than 0.1 %", "0.1 %", "1.2 %", "9.9 %", "10 %", "13 %", "100 %"];
+        assert_eq!(shares.map(percent), expected);
+    }
+}

@@ -126,6 +126,12 @@ mod tests {
             assert_eq!(turn.undo(turned), voxels);
             for ((z, y, x), value) in turned.indexed_iter() {
                 let (stored, _) = voxels.indexed_iter().find(|(_, v)| *v == value).unwrap();
+                let mut at = [0; 3];
+                for (axis, index) in [z, y, x].into_iter().enumerate() {
+                    let last = turned.len_of(Axis(axis)) - 1;
+                    at[turn.source()[axis]] = if turn.reversed()[axis] { last - index } else { index };
+                }
+                assert_eq!(<[usize; 3]>::from(stored), at, "{codes}");
                 let expected = scan.world([stored.0, stored.1, stored.2].map(|i| i as f64));
                 let found = geometry.world([z, y, x].map(|i| i as f64));
                 assert!(expected.iter().zip(found).all(|(a, b)| (a - b).abs() < 1e-5), "{codes}");

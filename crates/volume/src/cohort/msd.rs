@@ -318,6 +318,19 @@ mod tests {
     }
 
     #[test]
+    fn a_description_is_found_some_folders_above_a_file_but_no_further() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("dataset.json"), TASK01).unwrap();
+        let mut folder = root.path().to_owned();
+        for above in 0..FOLDERS_ABOVE + 2 {
+            std::fs::create_dir_all(&folder).unwrap();
+            let found = DataSet::of_file(&folder.join("scan.nii.gz")).unwrap();
+            assert_eq!(found.is_some(), above <= FOLDERS_ABOVE, "{above} above");
+            folder.push("deeper");
+        }
+    }
+
+    #[test]
     fn mutated_descriptions_are_read_without_panic() {
         let names = SequenceNames::new(&["t1".to_owned()]);
         let mut rng = ChaCha8Rng::seed_from_u64(2);

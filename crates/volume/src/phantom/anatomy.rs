@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn sulci_are_many_near_the_surface_and_few_in_the_core() {
-        let (mut near, mut core) = (Vec::new(), Vec::new());
-        for brain in &brains(8) {
+        let (mut near, mut core, brains) = (Vec::new(), Vec::new(), brains(8));
+        for brain in &brains {
             for i in 0..200 {
                 let turn = i as f32 * 0.1;
                 // On a shell 5 mm below the surface, and around the middle of a hemisphere.
@@ -201,8 +201,21 @@ mod tests {
         let share = |of: &[bool]| of.iter().filter(|is_near| **is_near).count() as f32 / of.len() as f32;
         assert!(share(&near) > 0.35, "{} near the surface", share(&near));
         assert!(share(&core) < 0.05, "{} in the core", share(&core));
+        // At one depth there are fewer sulci towards the centre: the base near the midline is smooth.
+        let share_at = |radius: f32| {
+            let mut close = Vec::new();
+            for brain in &brains {
+                for i in 0..150 {
+                    let turn = std::f32::consts::PI * (i as f32 / 150.0 - 0.5);
+                    let p = [radius * 67.0 * turn.cos().max(0.3), radius * 80.0 * turn.sin(), 9.0];
+                    close.push(brain.sheet_mm(p, 10.0) < 3.0);
+                }
+            }
+            share(&close)
+        };
+        assert!(3.0 * share_at(0.35) < share_at(0.9), "{} {}", share_at(0.35), share_at(0.9));
         // The fissure between the hemispheres, and the Sylvian one, which is lateral.
-        for brain in &brains(8) {
+        for brain in &brains {
             let midline = (-40..40).map(|y| brain.sheet_mm([0.0, y as f32, 45.0], 15.0));
             assert!(midline.filter(|sheet| *sheet < 2.5).count() > 60);
             let lateral = (-20..20).map(|z| brain.sheet_mm([50.0, 0.0, z as f32], 14.0));

@@ -116,6 +116,24 @@ mod tests {
     }
 
     #[test]
+    fn a_nucleus_is_blurred_over_a_voxel() {
+        // From the centre of the putamen outwards, in steps of 1/8 mm.
+        let partly = |voxel_mm: f32| {
+            let deep = deep(1, 0.5);
+            let grey = (0..200).map(|step| {
+                let mut tissue = Tissue::default();
+                deep.add_to(&mut tissue, [27.0 + step as f32 / 8.0, -3.0, 1.0], voxel_mm);
+                tissue.grey
+            });
+            grey.filter(|share| (0.05..0.95).contains(share)).count() as f32 / 8.0
+        };
+        for voxel_mm in [1.0, 2.0, 4.0] {
+            let found = partly(voxel_mm);
+            assert!((0.6 * voxel_mm..1.4 * voxel_mm).contains(&found), "{found} mm for {voxel_mm} mm");
+        }
+    }
+
+    #[test]
     fn atrophy_widens_the_ventricles() {
         let voxels = |atrophy: f32| -> usize {
             (0..4)

@@ -9,6 +9,7 @@ mod bad_settings;
 mod cohorts;
 mod descriptions;
 mod fixtures;
+mod inspections;
 mod intensity_parity;
 mod layouts;
 mod nibabel_parity;
