@@ -225,6 +225,19 @@ mod tests {
     }
 
     #[test]
+    fn masks_of_bids_are_an_experts_unless_they_are_only_automatic() {
+        for (name, expected) in [
+            ("sub-01_label-tumor_mask", Origin::Expert),
+            ("sub-01_seg", Origin::Expert),
+            ("sub-01_label-tumor_desc-manual_mask", Origin::Expert),
+            ("sub-01_label-tumor_desc-automated_mask", Origin::Automatic),
+            ("sub-01_label-tumor_desc-automatedManual_mask", Origin::Expert),
+        ] {
+            assert_eq!(of_bids(name), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
     fn identifiers_before_a_segmentation() {
         assert!(after_identifiers("W39_1998.09.19_Segm"));
         for name in ["one_seg_a", "brain_seg", "seg", "wm1_brain_seg", "1998_brainseg"] {

@@ -176,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn kinds_are_read_by_the_names_that_they_are_written_with() {
+        for (name, kind) in ["logit", "sigmoid", "softmax", "value"].into_iter().zip(OutputKind::ALL) {
+            assert_eq!((kind.name(), name.parse::<OutputKind>().unwrap()), (name, kind));
+        }
+        let error = "logits".parse::<OutputKind>().unwrap_err().to_string();
+        assert_eq!(error, "output: expected one of logit, sigmoid, softmax, value, found logits");
+    }
+
+    #[test]
     fn targets_are_found_by_name_and_index() {
         let logit = output(OutputKind::Logit, &["LGG", "HGG"], Some("HGG"));
         logit.check().unwrap();
