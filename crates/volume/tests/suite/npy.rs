@@ -101,6 +101,15 @@ fn bytes_of(name: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_file_that_ends_within_its_values_states_how_many_bytes_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = bytes_of("u2.npy");
+    // Of 24 values of two bytes, 20 are whole.
+    let error = written(folder.path(), "a.npy", &bytes[..bytes.len() - 7]).read().unwrap_err();
+    assert!(matches!(error, Error::Truncated { expected_bytes: 48, found_bytes: 40, .. }), "{error}");
+}
+
+#[test]
 fn damaged_files_are_refused_wherever_they_are_cut_or_changed() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["u2.npy", "version-2.npy", "one.npz", "compressed.npz"] {

@@ -101,6 +101,16 @@ fn training_patients_become_validation_where_a_manifest_has_none() {
 }
 
 #[test]
+fn a_patient_stays_for_training_however_large_the_share() {
+    let mut cases = cohort((0..4).map(|i| (i, i % 2 == 0)));
+    cases.cases.iter_mut().for_each(|case| case.split = Some(Split::Train));
+    let mut least = cases.clone();
+    assert_eq!(draw_validation(&mut cases, 0.99, 5), 3);
+    assert_eq!((cases.of(Split::Train).count(), cases.of(Split::Validation).count()), (1, 3));
+    assert_eq!(draw_validation(&mut least, 0.01, 5), 1);
+}
+
+#[test]
 fn sizes_that_do_not_fit_the_cohort() {
     let mut cases = cohort((0..10).map(|i| (i, i % 2 == 0)));
     let message = assign(&mut cases, &PAPER.check().unwrap(), 0).unwrap_err().to_string();
