@@ -156,6 +156,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_ventricle_moves_the_nucleus_of_its_own_side_outwards() {
+        let (mut moved, mut other) = (0.0, 0.0);
+        for case in 0..10 {
+            let deep = Deep { widening: [2.0, 1.0], ..deep(case, 0.5) };
+            let grey = |x: f32| {
+                let mut tissue = Tissue::default();
+                deep.add_to(&mut tissue, [x, -20.0, 3.0], 1.0);
+                tissue.grey / 10.0
+            };
+            moved += grey(20.0);
+            other += grey(-20.0);
+        }
+        // The caudate ends 5 mm from its centre, which moves from 14.5 to 17 mm from the midline.
+        assert!(moved > other + 0.3, "{moved} {other}");
+    }
+
+    #[test]
     fn the_thalamus_is_beside_the_third_ventricle_however_narrow_that_is() {
         for case in 0..10 {
             let mut tissue = Tissue::default();

@@ -390,6 +390,26 @@ mod tests {
     }
 
     #[test]
+    fn a_core_is_off_centre_in_any_direction_and_the_tentorium_confines_the_tumour() {
+        let mut offsets = Vec::new();
+        for case in 0..30 {
+            let tumour = Tumour::draw(3, case, true, &PhantomConfig::default(), &head(case));
+            offsets.extend(tumour.core_offset.map(|offset| offset / tumour.radius_mm));
+            let texture = Texture::draw(3, case, tumour.radius_mm);
+            let at = |cerebral_depth_mm: f32| {
+                let here = Tissue { cerebral_depth_mm, ..Tissue::default() };
+                tumour.fields(tumour.centre, &here, &texture)
+            };
+            let ([above, core], [below, core_below]) = (at(5.0), at(-5.0));
+            assert!((below - above - 12.0).abs() < 1e-3, "outside of the cerebrum it is 12 mm further away");
+            assert_eq!(core, core_below);
+        }
+        let (least, most) =
+            offsets.iter().fold((0.0_f32, 0.0_f32), |(l, m), &offset| (l.min(offset), m.max(offset)));
+        assert!((-0.2101..-0.15).contains(&least) && (0.15..0.2101).contains(&most), "{least} to {most}");
+    }
+
+    #[test]
     fn a_tumour_s_own_axes_keep_distances_to_its_centre() {
         let tumour = Tumour::draw(3, 1, true, &PhantomConfig::default(), &head(1));
         assert_eq!(tumour.own(tumour.centre), [0.0; 3]);
