@@ -17,6 +17,7 @@ use slic3d::Supervoxels;
 
 use super::explain_samples::{Case, Compared, Grid, Growth};
 use super::explain_table;
+use super::peak::Peak;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison};
 use super::scan::{
@@ -68,6 +69,7 @@ pub(super) fn run(args: &ExplainBenchArgs) -> anyhow::Result<()> {
         "cases": compared,
         "grid": grid,
         "growth": growth,
+        "peak": Peak::measure(),
     });
     performance::write(root, &COMPARISON, &result)?;
     print_result(&result)?;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::explain_samples::{Case, Compared, Grid, Growth};
+use super::peak::Peak;
 use super::performance::{processor, text};
 use super::scan::Layer;
 use super::timing::median;
@@ -60,6 +61,7 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
             case.error.map_or_else(String::new, |error| format!("{error:.1e}")),
         );
     }
+    let peak = Peak::deserialize(&result["peak"])?;
     let first = cases.first().context("a case")?;
     let by_pass = median(&first.peer_seconds) / first.peer_passes as f64;
     let peer = by_pass * grid.passes as f64;
@@ -73,7 +75,7 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
         peer / grid.ours_seconds,
     );
     for case in cases.iter().filter(|case| !case.layers.is_empty()) {
-        section += &profile(case);
+        section += &profile(case, peak);
     }
     section += "\nCost of ResNet-18 with stem stride 2, blank:\n\n\
                 | case | regions | dense passes, GFLOP | incremental operations, GFLOP | seconds | GFLOP/s |\n|---|---|---|---|---|---|\n";
@@ -92,7 +94,7 @@ pub(super) fn section(result: &Value) -> anyhow::Result<String> {
 }
 
 /// Time by layer of one case; layers of the same kind and size share a row.
-fn profile(case: &Compared) -> String {
+fn profile(case: &Compared, peak: Peak) -> String {
     let mut rows: Vec<(usize, Layer)> = Vec::new();
     for layer in &case.layers {
         let alike = rows.iter_mut().find(|(_, of)| of.layer == layer.layer && of.size == layer.size);
@@ -101,30 +103,52 @@ fn profile(case: &Compared) -> String {
                 *count += 1;
                 of.dense_gflop += layer.dense_gflop;
                 of.gflop += layer.gflop;
+                of.product_gflop += layer.product_gflop;
+                of.gbytes += layer.gbytes;
                 of.seconds += layer.seconds;
             }
             None => rows.push((1, layer.clone())),
         }
     }
     let mut table = format!(
-        "\nTime by layer of {}, measured in a separate pass (`cargo xtask bench regions`; without the baseline pass and the packing of weights):\n\n\
-         | layers | voxels | count | incremental operations, GFLOP | of dense passes, % | seconds | GFLOP/s |\n\
-         |---|---|---|---|---|---|---|\n",
-        name(&case.case)
+        "\nTime by layer of {}, measured in a separate pass (`cargo xtask bench regions`; without the baseline pass and the packing of weights). Products are what Winograd's tiles leave of the operations. The floor is the time of the products at {:.0} GFLOP/s, which multiply-adds in registers reach on this machine, or of reading inputs and weights and writing outputs once at {:.0} GB/s, which copies reach, whichever is more.\n\n\
+         | layers | voxels | count | incremental operations, GFLOP | of dense passes, % | products, GFLOP | data, GB | floor, seconds | seconds | times the floor | GFLOP/s |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+        name(&case.case),
+        peak.gflops,
+        peak.gbytes,
     );
-    for (count, Layer { layer, size: [z, y, x], dense_gflop, gflop, seconds }) in rows {
+    let (mut floors, mut of_floors) = (0.0, 0.0);
+    for (count, of) in rows {
+        let floor = of.floor(peak);
+        let Layer { layer, size: [z, y, x], dense_gflop, gflop, product_gflop, gbytes, seconds } = of;
         let counted = if dense_gflop > 0.0 {
             [
                 format!("{gflop:.0}"),
                 format!("{:.1}", 100.0 * gflop / dense_gflop),
+                format!("{product_gflop:.0}"),
+                format!("{gbytes:.1}"),
                 format!("{:.0}", gflop / seconds),
             ]
         } else {
             Default::default()
         };
-        let [gflop, share, rate] = counted;
-        table +=
-            &format!("| {layer} | {z}×{y}×{x} | {count} | {gflop} | {share} | {seconds:.2} | {rate} |\n");
+        let [gflop, share, products, data, rate] = counted;
+        let [least, times] = match floor {
+            Some(floor) => {
+                floors += floor;
+                of_floors += seconds;
+                [format!("{floor:.2}"), format!("{:.1}", seconds / floor)]
+            }
+            None => Default::default(),
+        };
+        table += &format!(
+            "| {layer} | {z}×{y}×{x} | {count} | {gflop} | {share} | {products} | {data} | {least} | {seconds:.2} | {times} | {rate} |\n"
+        );
     }
     table
+        + &format!(
+            "\nTogether these convolutions take {of_floors:.2} s, {:.1} times their floor of {floors:.2} s.\n",
+            of_floors / floors
+        )
 }

@@ -10,6 +10,7 @@ mod models;
 mod networks;
 mod networks_samples;
 mod networks_table;
+mod peak;
 mod peer;
 mod performance;
 mod regions;

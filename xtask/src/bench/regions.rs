@@ -6,6 +6,7 @@ use relevox_models::plan::Plan;
 use relevox_models::{Parameters, ResNet3d, ResNetConfig, UNet3d, UNetConfig, checkpoint, device};
 use serde_json::json;
 
+use super::peak::Peak;
 use super::scan::{Layer, T2, blanked, isolated, load, profile, segment};
 use super::slic::case_folder;
 use crate::cli::RegionsBenchArgs;
@@ -39,11 +40,15 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
         (Plan::resnet(&network)?, image, blanked(study.image.view(), &regions)?)
     };
     let layers = profile(&plan, image.view(), &boxes)?;
-    for Layer { layer, size: [z, y, x], dense_gflop, gflop, seconds } in &layers {
+    let peak = Peak::measure();
+    for of in &layers {
+        let Layer { layer, size: [z, y, x], dense_gflop, gflop, seconds, .. } = of;
         let share = if *dense_gflop > 0.0 { 100.0 * gflop / dense_gflop } else { 0.0 };
         let rate = gflop / seconds;
         print_status(format!(
-            "{layer:<44} {z:>3}×{y:>3}×{x:>3} {gflop:>8.1} GFLOP ({share:>5.1} % of dense passes) {seconds:>7.3} s {rate:>6.0} GFLOP/s"
+            "{layer:<44} {z:>3}×{y:>3}×{x:>3} {gflop:>8.1} GFLOP ({share:>5.1} % of dense passes) {seconds:>7.3} s {rate:>6.0} GFLOP/s{}",
+            of.floor(peak)
+                .map_or_else(String::new, |floor| format!(", {:.1} times the floor", seconds / floor))
         ));
     }
     let whole =
@@ -55,5 +60,6 @@ pub(super) fn run(args: &RegionsBenchArgs) -> anyhow::Result<()> {
         "dense_gflop": whole as f64 * regions.len() as f64 / 1e9,
         "threads": rayon::current_num_threads(),
         "layers": layers,
+        "peak": peak,
     }))
 }

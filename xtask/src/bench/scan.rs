@@ -14,6 +14,8 @@ use slic3d::{Slic, Supervoxels};
 
 use relevox_experiment::interrupt;
 
+use super::peak::Peak;
+
 pub(super) const SEQUENCES: [&str; 4] = ["t1", "t1ce", "t2", "flair"];
 pub(super) const T2: usize = 2;
 const COMPACTNESS: f64 = 0.1;
@@ -81,7 +83,20 @@ pub(super) struct Layer {
     pub(super) dense_gflop: f64,
     /// Operations of the incremental passes, in 10⁹.
     pub(super) gflop: f64,
+    /// Operations of the kernels' own products, in 10⁹.
+    pub(super) product_gflop: f64,
+    /// Data that has to be read and written, in 10⁹ bytes.
+    pub(super) gbytes: f64,
     pub(super) seconds: f64,
+}
+
+impl Layer {
+    /// Seconds below which the layer cannot take on a machine: those of its products or of its data, whichever are more; `None` if the
+    /// layer has no products.
+    pub(super) fn floor(&self, peak: Peak) -> Option<f64> {
+        (self.product_gflop > 0.0)
+            .then(|| f64::max(self.product_gflop / peak.gflops, self.gbytes / peak.gbytes))
+    }
 }
 
 /// Computes all patches in groups, as a classifier does, and returns the cost of each layer, of copies between layers, and
@@ -103,14 +118,20 @@ pub(super) fn profile(
         size: [image.len_of(Axis(1)), image.len_of(Axis(2)), image.len_of(Axis(3))],
         dense_gflop: 0.0,
         gflop: 0.0,
+        product_gflop: 0.0,
+        gbytes: 0.0,
         seconds: time.as_secs_f64(),
     };
     let rest = layers.iter().fold(all.saturating_sub(copies), |rest, layer| rest.saturating_sub(layer.time));
+    // Each group of patches reads all weights.
+    let groups = patches.len().div_ceil(TOGETHER) as f64;
     let of_layers = layers.into_iter().map(|cost| Layer {
         layer: cost.layer,
         size: cost.size,
         dense_gflop: cost.whole_operations as f64 * patches.len() as f64 / 1e9,
         gflop: cost.operations as f64 / 1e9,
+        product_gflop: cost.products as f64 / 1e9,
+        gbytes: 4.0 * (cost.values as f64 + cost.weights as f64 * groups) / 1e9,
         seconds: cost.time.as_secs_f64(),
     });
     Ok(of_layers.chain([named("copies of cached activations", copies), named("other", rest)]).collect())

@@ -158,6 +158,42 @@ impl Work {
         }
     }
 
+    /// Returns the number of multiply-adds per computed position that the kernel does, in whole tiles.
+    pub(crate) fn multiplications(&self) -> f64 {
+        let tiles = |conv: &Winograd| {
+            let outputs: usize = conv.grid().iter().product();
+            conv.products_of_tile() as f64 / outputs as f64
+        };
+        match self {
+            Work::Winograd(conv) => tiles(conv),
+            Work::Dilated(conv) => tiles(conv.phase()),
+            _ => self.products() as f64,
+        }
+    }
+
+    /// Returns the least number of values that are read and written per computed position, and the number of weights; `None` for
+    /// other operations than convolutions.
+    pub(crate) fn traffic(&self) -> Option<(usize, usize)> {
+        let [inputs, outputs] = match self {
+            Work::Conv(conv) => conv.channels(),
+            Work::Winograd(conv) => conv.channels(),
+            Work::Dilated(conv) => conv.channels(),
+            Work::Depthwise(conv) => [conv.channels(); 2],
+            Work::Grouped(conv) => conv.channels,
+            Work::Transposed(conv) => conv.phases.first()?.channels(),
+            _ => return None,
+        };
+        let weights = match self {
+            Work::Winograd(conv) => conv.weights(),
+            Work::Dilated(conv) => conv.phase().weights(),
+            _ => self.products(),
+        };
+        // Neighbouring positions share inputs: each is read once.
+        let read: usize = self.geometry()?.stride.iter().product();
+        let written: usize = self.stride().iter().product();
+        Some((inputs * read + outputs * written, weights))
+    }
+
     /// Returns the size of the output, or `None` if the kernel does not fit. `after`: zeros after the input.
     pub(crate) fn output_size(&self, after: [usize; 3], input: [usize; 3]) -> Option<[usize; 3]> {
         match self {

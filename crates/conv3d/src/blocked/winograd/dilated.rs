@@ -82,6 +82,11 @@ impl Dilated {
         self.conv.channels()
     }
 
+    /// Returns the convolution of each phase.
+    pub fn phase(&self) -> &Winograd {
+        &self.conv
+    }
+
     /// Returns the number of multiply-adds per output voxel of the direct algorithm.
     pub fn products(&self) -> usize {
         self.conv.products()

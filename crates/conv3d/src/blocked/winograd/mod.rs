@@ -171,6 +171,16 @@ impl Winograd {
         self.products
     }
 
+    /// Returns the number of transformed weights.
+    pub fn weights(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Returns the number of multiply-adds of a tile, which computes the outputs of one cell of [`Winograd::grid`] in all channels.
+    pub fn products_of_tile(&self) -> usize {
+        self.weights.len()
+    }
+
     fn points(&self) -> usize {
         self.shape.points()
     }

@@ -21,6 +21,12 @@ pub struct LayerCost {
     pub voxels: u64,
     /// Floating-point operations of those.
     pub operations: u64,
+    /// Floating-point operations of the kernel's own products: those of Winograd's tiles, where it computes these.
+    pub products: u64,
+    /// Least number of values that the layer reads and writes for all patches, each once; 0 of other layers than convolutions.
+    pub values: u64,
+    /// Number of weights, which each call reads; 0 of other layers than convolutions.
+    pub weights: u64,
     /// Time of the layer, summed over concurrent calls.
     pub time: Duration,
 }
@@ -77,12 +83,16 @@ impl Plan {
             let layer = cache.arrangement.windows[step.output].layer;
             let size = step.work.positions(Box3::whole(layer)).size();
             let by_voxel = 2 * step.work.products() as u64;
+            let (values, weights) = step.work.traffic().unwrap_or_default();
             LayerCost {
                 layer: step.work.describe(),
                 size,
                 whole_operations: by_voxel * size.iter().product::<usize>() as u64,
                 voxels,
                 operations: by_voxel * voxels,
+                products: (2.0 * step.work.multiplications() * voxels as f64) as u64,
+                values: values as u64 * voxels,
+                weights: weights as u64,
                 time,
             }
         });

@@ -275,6 +275,29 @@ fn costs_are_those_of_the_changes() {
 }
 
 #[test]
+fn costs_tell_products_and_data_of_each_layer() {
+    let config = ResNetConfig { depth: 10, width: 16, in_channels: 4, ..ResNetConfig::default() };
+    let network = ResNet3d::new(&config, Parameters::seeded(1, &Device::Cpu).builder()).unwrap();
+    let plan = Plan::resnet(&network).unwrap();
+    let cache = plan.cache(&values(4 * 32 * 32 * 32, 3), [4, 32, 32, 32], MEMORY).unwrap();
+    plan.patched_outputs(&cache, &[patch([9, 11, 2], [5, 6, 7], &vec![0.0; 4 * 5 * 6 * 7])]).unwrap();
+    let layers = plan.costs(&cache).layers;
+    let (winograd, direct): (Vec<_>, Vec<_>) = layers
+        .iter()
+        .filter(|layer| layer.layer.contains("convolution"))
+        .partition(|layer| layer.layer.contains("Winograd"));
+    // A quarter, or an eighth, of the direct algorithm; with stride 2, 125 of 216.
+    for layer in winograd {
+        let most = if layer.layer.contains("3³, stride 2") { 216.0 / 125.0 } else { 4.0 };
+        assert!(layer.products as f64 * most <= layer.operations as f64 * 1.001, "{layer:?}");
+    }
+    assert!(direct.iter().all(|layer| layer.products == layer.operations), "{direct:?}");
+    let shortcut = direct.iter().find(|layer| layer.layer == "convolution 16→32, 1³, stride 2").unwrap();
+    assert_eq!((shortcut.values, shortcut.weights), (shortcut.voxels * (16 * 8 + 32), 16 * 32));
+    assert!(layers.iter().any(|layer| layer.layer.starts_with("pool") && layer.values == 0));
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let (plan, image) = (plan(), values(4 * 12 * 12 * 12, 3));
     let cache = plan.cache(&image, [4, 12, 12, 12], MEMORY).unwrap();
