@@ -4,9 +4,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use rayon::prelude::*;
+use relevox_models::conv3d::Isa;
 use serde::{Deserialize, Serialize};
 
-/// Rounds of multiply-adds, each on all accumulators.
+/// Rounds of multiply-adds.
 const ROUNDS: usize = 4_000_000;
 /// Values that are copied, more than any cache holds.
 const VALUES: usize = 1 << 26;
@@ -29,7 +30,7 @@ impl Peak {
         let fastest = |run: &dyn Fn() -> f64| (0..SAMPLES).map(|_| run()).fold(0.0, f64::max);
         let products = || {
             let start = Instant::now();
-            let done: usize = rayon::broadcast(|_| multiply_add()).into_iter().sum();
+            let done: u64 = rayon::broadcast(|_| Isa::current().multiply_adds(ROUNDS)).into_iter().sum();
             2.0 * done as f64 / start.elapsed().as_secs_f64() / 1e9
         };
         let from = vec![1.0f32; VALUES];
@@ -47,60 +48,4 @@ impl Peak {
         }
         Peak { gflops: fastest(&products), gbytes }
     }
-}
-
-/// Multiplies and adds with the widest vectors of this processor, and returns how often. The accumulators are enough for two in every
-/// cycle of their latency, and fit into the registers.
-fn multiply_add() -> usize {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_set1_ps};
-        #[target_feature(enable = "avx512f")]
-        fn widest() {
-            let (a, b) = (black_box(_mm512_set1_ps(0.5)), black_box(_mm512_set1_ps(0.25)));
-            let mut sums = [_mm512_set1_ps(0.0); 16];
-            for _ in 0..ROUNDS {
-                for sum in &mut sums {
-                    *sum = _mm512_fmadd_ps(*sum, a, b);
-                }
-            }
-            black_box(sums);
-        }
-        #[target_feature(enable = "avx2,fma")]
-        fn wide() {
-            let (a, b) = (black_box(_mm256_set1_ps(0.5)), black_box(_mm256_set1_ps(0.25)));
-            let mut sums = [_mm256_set1_ps(0.0); 12];
-            for _ in 0..ROUNDS {
-                for sum in &mut sums {
-                    *sum = _mm256_fmadd_ps(*sum, a, b);
-                }
-            }
-            black_box(sums);
-        }
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has the feature.
-            #[expect(unsafe_code, reason = "a loop compiled for the widest vectors")]
-            unsafe {
-                widest();
-            }
-            return ROUNDS * 16 * 16;
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the processor has the features.
-            #[expect(unsafe_code, reason = "a loop compiled for wide vectors")]
-            unsafe {
-                wide();
-            }
-            return ROUNDS * 12 * 8;
-        }
-    }
-    let mut sums = [0.0f32; 16];
-    let (a, b) = (black_box(0.5f32), black_box(0.25f32));
-    for _ in 0..ROUNDS {
-        for sum in &mut sums {
-            *sum = *sum * a + b;
-        }
-    }
-    black_box(sums);
-    ROUNDS * 16
 }

@@ -9,6 +9,7 @@
     reason = "SIMD intrinsics and disjoint writes from several tasks; each block says why it holds"
 )]
 
+mod peak;
 pub(crate) mod scratch;
 #[cfg(test)]
 mod tests;
