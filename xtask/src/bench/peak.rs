@@ -1,4 +1,4 @@
-//! What the machine can do at most: multiply-adds in registers, and copies in memory.
+//! Peak rates of the machine: multiply-adds in registers, and copies in memory.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -26,26 +26,27 @@ pub(super) struct Peak {
 impl Peak {
     /// Measures both.
     pub(super) fn measure() -> Peak {
-        let threads = rayon::current_num_threads();
-        let fastest = |run: &dyn Fn() -> f64| (0..SAMPLES).map(|_| run()).fold(0.0, f64::max);
-        let products = || {
+        let gflops = fastest(|| {
             let start = Instant::now();
             let done: u64 = rayon::broadcast(|_| Isa::current().multiply_adds(ROUNDS)).into_iter().sum();
             2.0 * done as f64 / start.elapsed().as_secs_f64() / 1e9
-        };
+        });
         let from = vec![1.0f32; VALUES];
         let mut to = vec![0.0f32; VALUES];
-        let piece = VALUES.div_ceil(threads);
-        let mut gbytes = 0.0;
-        for _ in 0..SAMPLES {
+        let piece = VALUES.div_ceil(rayon::current_num_threads());
+        let gbytes = fastest(|| {
             let start = Instant::now();
             to.par_chunks_mut(piece)
                 .zip(from.par_chunks(piece))
                 .for_each(|(to, from)| to.copy_from_slice(from));
             black_box(&mut to);
-            let rate = (2 * VALUES * size_of::<f32>()) as f64 / start.elapsed().as_secs_f64() / 1e9;
-            gbytes = f64::max(gbytes, rate);
-        }
-        Peak { gflops: fastest(&products), gbytes }
+            (2 * VALUES * size_of::<f32>()) as f64 / start.elapsed().as_secs_f64() / 1e9
+        });
+        Peak { gflops, gbytes }
     }
+}
+
+/// Returns the largest of several measured rates.
+fn fastest(rate: impl FnMut() -> f64) -> f64 {
+    std::iter::repeat_with(rate).take(SAMPLES).fold(0.0, f64::max)
 }

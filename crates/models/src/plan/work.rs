@@ -158,17 +158,19 @@ impl Work {
         }
     }
 
+    /// Returns the convolution whose tiles Winograd's algorithm computes.
+    fn tiled(&self) -> Option<&Winograd> {
+        match self {
+            Work::Winograd(conv) => Some(conv),
+            Work::Dilated(conv) => Some(conv.phase()),
+            _ => None,
+        }
+    }
+
     /// Returns the number of multiply-adds per computed position that the kernel does, in whole tiles.
     pub(crate) fn multiplications(&self) -> f64 {
-        let tiles = |conv: &Winograd| {
-            let outputs: usize = conv.grid().iter().product();
-            conv.products_of_tile() as f64 / outputs as f64
-        };
-        match self {
-            Work::Winograd(conv) => tiles(conv),
-            Work::Dilated(conv) => tiles(conv.phase()),
-            _ => self.products() as f64,
-        }
+        let by_tile = |conv: &Winograd| conv.weights() as f64 / conv.grid().iter().product::<usize>() as f64;
+        self.tiled().map_or(self.products() as f64, by_tile)
     }
 
     /// Returns the least number of values that are read and written per computed position, and the number of weights; `None` for
@@ -183,11 +185,7 @@ impl Work {
             Work::Transposed(conv) => conv.phases.first()?.channels(),
             _ => return None,
         };
-        let weights = match self {
-            Work::Winograd(conv) => conv.weights(),
-            Work::Dilated(conv) => conv.phase().weights(),
-            _ => self.products(),
-        };
+        let weights = self.tiled().map_or(self.products(), Winograd::weights);
         // Neighbouring positions share inputs: each is read once.
         let read: usize = self.geometry()?.stride.iter().product();
         let written: usize = self.stride().iter().product();

@@ -171,13 +171,9 @@ impl Winograd {
         self.products
     }
 
-    /// Returns the number of transformed weights.
+    /// Returns the number of transformed weights: that of the multiply-adds of a tile, which computes the outputs of one cell of
+    /// [`Winograd::grid`] in all channels.
     pub fn weights(&self) -> usize {
-        self.weights.len()
-    }
-
-    /// Returns the number of multiply-adds of a tile, which computes the outputs of one cell of [`Winograd::grid`] in all channels.
-    pub fn products_of_tile(&self) -> usize {
         self.weights.len()
     }
 

@@ -38,7 +38,7 @@ pub(super) unsafe fn row<V: Vector>(
     }
 }
 
-/// What all tiles of a row share.
+/// Inputs, weights and layout shared by all tiles of a row.
 #[derive(Clone, Copy)]
 struct Row<'a> {
     spans: &'a [Span],

@@ -5,7 +5,7 @@
 //! until the end. Rows are padded to whole vectors with zeros, which add nothing.
 
 use super::super::shape::Gather;
-use super::{Chunk, JOBS, planes_of_chunk, rows_inside};
+use super::{Chunk, JOBS, Pass, planes_of_chunk};
 use crate::simd::scratch::{Lines, SharedMut};
 use crate::simd::{Isa, Kernel, Vector};
 use rayon::prelude::*;
@@ -117,46 +117,24 @@ impl Kernel for Job<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let Job { chunk, padded, taps: [tz, ty], .. } = self;
-        let Chunk { gather, width, .. } = *chunk;
-        let [az, ay, ax] = gather.axes;
+        let gather = chunk.gather;
+        let [_, ay, ax] = gather.axes;
         let outputs = gather.outputs;
         let widest = (V::ACCUMULATORS.saturating_sub(outputs) / outputs).clamp(1, WIDEST);
-        let pairs = self.channels.len() * ax.taps;
-        let passes = pairs.div_ceil(widest);
-        let sums = ((tz * ay.taps + ty) * gather.inputs + self.channels.start) * ax.taps * outputs * V::LANES;
-        let inside = rows_inside(&ay, ty);
         let height = (RUN_ELEMENTS / (outputs * padded)).max(1);
-        for z in chunk.planes.clone().filter(|&z| az.taps_inside(z).contains(&tz)) {
-            let in_z = (az.start(z) + (tz * az.step) as isize) as usize - chunk.reach.start;
-            let mut y = inside.start;
-            while y < inside.end {
-                let in_y = (ay.start(y) + (ty * ay.step) as isize) as usize;
-                let run = Run {
-                    rows: height.min(inside.end - y),
-                    vectors: padded / V::LANES,
-                    input_row: ay.stride * gather.inputs * width,
-                };
-                let output = ((z - chunk.planes.start) * ay.output + y) * outputs * padded;
-                let input = ((in_z * ay.input + in_y) * gather.inputs + self.channels.start) * width;
-                let mut pair = 0;
-                for pass in 0..passes {
-                    let end = (pass + 1) * pairs / passes;
-                    let mut inputs = [self.input.as_ptr(); WIDEST];
-                    for (at, pair) in inputs.iter_mut().zip(pair..end) {
-                        let row = input + pair / ax.taps * width;
-                        *at = self.input[row + pair % ax.taps * ax.step..].as_ptr();
-                    }
-                    // SAFETY: rows `y..y + rows` have this tap inside the image, and packed rows are as long as whole vectors
-                    // of every tap; no two jobs share sums.
-                    unsafe {
-                        let sums = self.sums.at(sums + pair * outputs * V::LANES);
-                        by_size::<V>(outputs, end - pair, &inputs, self.output[output..].as_ptr(), run, sums);
-                    }
-                    pair = end;
-                }
-                y += run.rows;
+        let sums = ((tz * ay.taps + ty) * gather.inputs + self.channels.start) * ax.taps * outputs * V::LANES;
+        let work = |pass: Pass<WIDEST>| {
+            let Pass { row: [z, y], rows, pair, pairs, inputs, input_row } = pass;
+            let run = Run { rows, vectors: padded / V::LANES, input_row };
+            let output = (z * ay.output + y) * outputs * padded;
+            // SAFETY: the rows have this tap inside the image, and packed rows are as long as whole vectors of every tap; no
+            // two jobs share sums.
+            unsafe {
+                let sums = self.sums.at(sums + pair * outputs * V::LANES);
+                by_size::<V>(outputs, pairs, &inputs, self.output[output..].as_ptr(), run, sums);
             }
-        }
+        };
+        chunk.passes(self.input, self.taps, &self.channels, [widest, height], work);
     }
 }
 

@@ -138,6 +138,20 @@ struct Chunk<'a> {
     width: usize,
 }
 
+/// Pairs of input channel and tap along x over a run of output rows.
+struct Pass<const WIDEST: usize> {
+    /// First output row: its plane in the chunk, and y.
+    row: [usize; 2],
+    rows: usize,
+    /// First pair, and number of pairs.
+    pair: usize,
+    pairs: usize,
+    /// First input of each pair.
+    inputs: [*const f32; WIDEST],
+    /// Values from an output row's inputs to those of the next.
+    input_row: usize,
+}
+
 /// Width of a block of output channels, and the number of channels in whole vectors.
 #[derive(Clone, Copy)]
 struct Layout {
@@ -175,6 +189,48 @@ impl<'a> Chunk<'a> {
     fn new(gather: &'a Gather, image: usize, planes: Range<usize>, width: usize) -> Chunk<'a> {
         let reach = gather.axes[0].reach(planes.clone());
         Chunk { gather, image, planes, reach, width }
+    }
+
+    /// Calls `work` for passes of at most `widest` pairs of these input channels over runs of at most `height` output rows that have the
+    /// taps along z and y inside the image. `input` holds the packed rows.
+    #[inline(always)]
+    fn passes<const WIDEST: usize>(
+        &self,
+        input: &[f32],
+        [tz, ty]: [usize; 2],
+        channels: &Range<usize>,
+        [widest, height]: [usize; 2],
+        mut work: impl FnMut(Pass<WIDEST>),
+    ) {
+        let Chunk { gather, width, .. } = *self;
+        let [az, ay, ax] = gather.axes;
+        let pairs = channels.len() * ax.taps;
+        let passes = pairs.div_ceil(widest);
+        let inside = rows_inside(&ay, ty);
+        for z in self.planes.clone().filter(|&z| az.taps_inside(z).contains(&tz)) {
+            let in_z = (az.start(z) + (tz * az.step) as isize) as usize - self.reach.start;
+            for y in inside.clone().step_by(height) {
+                let in_y = (ay.start(y) + (ty * ay.step) as isize) as usize;
+                let first = ((in_z * ay.input + in_y) * gather.inputs + channels.start) * width;
+                let mut pair = 0;
+                for pass in 0..passes {
+                    let end = (pass + 1) * pairs / passes;
+                    let mut inputs = [input.as_ptr(); WIDEST];
+                    for (at, pair) in inputs.iter_mut().zip(pair..end) {
+                        *at = input[first + pair / ax.taps * width + pair % ax.taps * ax.step..].as_ptr();
+                    }
+                    work(Pass {
+                        row: [z - self.planes.start, y],
+                        rows: height.min(inside.end - y),
+                        pair,
+                        pairs: end - pair,
+                        inputs,
+                        input_row: ay.stride * gather.inputs * width,
+                    });
+                    pair = end;
+                }
+            }
+        }
     }
 
     /// Packs `[z][y][channel][x]`, zeros beyond the ends of rows.
@@ -226,56 +282,28 @@ impl Kernel for Job<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Chunk { gather, width, .. } = *self.chunk;
         let Layout { block, padded } = self.layout;
-        let [az, ay, ax] = gather.axes;
-        let [tz, ty] = self.taps;
+        let gather = self.chunk.gather;
+        let [_, ay, ax] = gather.axes;
         let first = self.block * block;
         let wide = (padded - first).min(block);
         let vectors = wide / V::LANES;
         let widest = (V::ACCUMULATORS / vectors).min(WIDEST);
-        let pairs = self.channels.len() * ax.taps;
-        let passes = pairs.div_ceil(widest);
-        let sums = sums_at(gather, self.block, block, wide, self.taps, self.channels.start);
-        let inside = rows_inside(&ay, ty);
         let height = (RUN_VOXELS / ax.output.max(1)).max(1);
-        for z in self.chunk.planes.clone() {
-            if !az.taps_inside(z).contains(&tz) {
-                continue;
+        let sums = sums_at(gather, self.block, block, wide, self.taps, self.channels.start);
+        let plane = ay.output * ax.output;
+        let work = |pass: Pass<WIDEST>| {
+            let Pass { row: [z, y], rows, pair, pairs, inputs, input_row } = pass;
+            let run = Run { rows, voxels: ax.output, input_row, input_step: ax.stride };
+            let output = z * plane * padded + first * plane + y * ax.output * wide;
+            // SAFETY: the rows have this tap inside the image, so the packed rows hold all that is read; no two jobs share
+            // sums.
+            unsafe {
+                let sums = self.sums.at(sums + pair * wide);
+                by_size::<V>(vectors, pairs, &inputs, self.output[output..].as_ptr(), run, sums);
             }
-            let in_z = (az.start(z) + (tz * az.step) as isize) as usize - self.chunk.reach.start;
-            let mut y = inside.start;
-            while y < inside.end {
-                let in_y = (ay.start(y) + (ty * ay.step) as isize) as usize;
-                let run = Run {
-                    rows: height.min(inside.end - y),
-                    voxels: ax.output,
-                    input_row: ay.stride * gather.inputs * width,
-                    input_step: ax.stride,
-                };
-                let plane = ay.output * ax.output;
-                let output =
-                    (z - self.chunk.planes.start) * plane * padded + first * plane + y * ax.output * wide;
-                let input = ((in_z * ay.input + in_y) * gather.inputs + self.channels.start) * width;
-                let mut pair = 0;
-                for pass in 0..passes {
-                    let end = (pass + 1) * pairs / passes;
-                    let mut inputs = [self.input.as_ptr(); WIDEST];
-                    for (at, pair) in inputs.iter_mut().zip(pair..end) {
-                        *at =
-                            self.input[input + pair / ax.taps * width + pair % ax.taps * ax.step..].as_ptr();
-                    }
-                    // SAFETY: rows `y..y + rows` have this tap inside the image, so the packed rows hold all that is
-                    // read; no two jobs share sums.
-                    unsafe {
-                        let sums = self.sums.at(sums + pair * wide);
-                        by_size::<V>(vectors, end - pair, &inputs, self.output[output..].as_ptr(), run, sums);
-                    }
-                    pair = end;
-                }
-                y += run.rows;
-            }
-        }
+        };
+        self.chunk.passes(self.input, self.taps, &self.channels, [widest, height], work);
     }
 }
 

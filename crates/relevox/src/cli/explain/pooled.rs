@@ -47,7 +47,7 @@ struct Member {
     partitions: Vec<PooledCase>,
 }
 
-/// What was predicted for a case.
+/// Relevance predicted for the regions of a case.
 #[derive(Default)]
 struct Predicted {
     main: Option<Vec<f64>>,
