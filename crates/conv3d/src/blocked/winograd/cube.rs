@@ -3,7 +3,7 @@
 use super::Stack;
 use super::inputs::{Inputs, PLANE, Values, columns, voxels};
 use super::outputs::{Tile, Way};
-use super::transform::{balanced_input, balanced_kernel, balanced_output};
+use super::transform;
 use super::weights::Weights;
 use crate::blocked::window::{BLOCK, Window};
 use crate::simd::{Kernel, Vector};
@@ -38,11 +38,11 @@ impl<const A: usize> Kernel for Kernels<'_, A> {
                         let mut lines = [[zero; A]; 3];
                         for (line, taps) in lines.iter_mut().zip(taps.chunks_exact(3)) {
                             let [a, b, c] = [taps[0].as_ptr(), taps[1].as_ptr(), taps[2].as_ptr()];
-                            *line = balanced_kernel([V::load(a), V::load(b), V::load(c)]);
+                            *line = transform::kernel([V::load(a), V::load(b), V::load(c)]);
                         }
                         for column in 0..A {
                             let points: [V; A] =
-                                balanced_kernel([lines[0][column], lines[1][column], lines[2][column]]);
+                                transform::kernel([lines[0][column], lines[1][column], lines[2][column]]);
                             for (line, value) in plane.iter_mut().zip(points) {
                                 line[column] = value;
                             }
@@ -51,7 +51,7 @@ impl<const A: usize> Kernel for Kernels<'_, A> {
                     for at in 0..A * A {
                         let (y, x) = (at / A, at % A);
                         let points: [V; A] =
-                            balanced_kernel([planes[0][y][x], planes[1][y][x], planes[2][y][x]]);
+                            transform::kernel([planes[0][y][x], planes[1][y][x], planes[2][y][x]]);
                         for (z, value) in points.into_iter().enumerate() {
                             let step = (z * A * A + at) * channels + place;
                             value.store(weights.at(step * wide + lane));
@@ -106,8 +106,8 @@ impl<const A: usize> Kernel for Columns<'_, A> {
                         for plane in if tile == 0 { 0 } else { 2 }..A {
                             let z = (first + tile * outputs + plane) as isize - 1;
                             if (0..window.layer[0] as isize).contains(&z) {
-                                voxels::<V, A, true>(window, from, block, z, [y, x], lane, lines);
-                                columns::<V, A, true>(lines, place(plane), V::LANES);
+                                voxels::<V, A>(window, from, block, z, [y, x], lane, lines);
+                                columns::<V, A>(lines, place(plane), V::LANES);
                             } else {
                                 place(plane).write_bytes(0, A * A * V::LANES);
                             }
@@ -126,7 +126,7 @@ impl<const A: usize> Kernel for Columns<'_, A> {
                             for (value, from) in line.iter_mut().zip(from) {
                                 *value = V::load(from.add(at * V::LANES));
                             }
-                            for (z, value) in balanced_input(line).into_iter().enumerate() {
+                            for (z, value) in transform::input(line).into_iter().enumerate() {
                                 value.store(to.add((z * A * A + at) * layout.slot));
                             }
                         }
@@ -194,13 +194,13 @@ impl<const A: usize, const M: usize> Way for Cubes<A, M> {
                     for (z, value) in line.iter_mut().enumerate() {
                         *value = V::load(tile.sums(z * A * A + at).add(lane));
                     }
-                    let back: [V; M] = balanced_output(line);
+                    let back: [V; M] = transform::output(line);
                     for (z, value) in back.into_iter().enumerate() {
                         value.store(planes.add((z * A * A + at) * V::LANES));
                     }
                 }
                 for z in 0..depth {
-                    tile.plane::<V, A, M, true>(planes.add(z * A * A * V::LANES), V::LANES, z, lane);
+                    tile.plane::<V, A, M>(planes.add(z * A * A * V::LANES), V::LANES, z, lane);
                 }
             }
         }

@@ -77,9 +77,9 @@ impl<const A: usize> Kernel for Plane<'_, A> {
                     if shape.is_stem() {
                         cells::<V, A>(window, from, z, [y, x], lane, lines);
                     } else {
-                        voxels::<V, A, false>(window, from, block, z, [y, x], lane, lines);
+                        voxels::<V, A>(window, from, block, z, [y, x], lane, lines);
                     }
-                    columns::<V, A, false>(lines, values.at(to + lane), layout.slot);
+                    columns::<V, A>(lines, values.at(to + lane), layout.slot);
                 }
             }
         }
@@ -91,11 +91,7 @@ impl<const A: usize> Kernel for Plane<'_, A> {
 /// # Safety
 /// The CPU must have V's instructions; `lines` must hold `A × A` vectors, and there must be room for as many.
 #[inline(always)]
-pub(super) unsafe fn columns<V: Vector, const A: usize, const BALANCED: bool>(
-    lines: *const f32,
-    to: *mut f32,
-    step: usize,
-) {
+pub(super) unsafe fn columns<V: Vector, const A: usize>(lines: *const f32, to: *mut f32, step: usize) {
     for column in 0..A {
         // SAFETY: the caller's contract.
         unsafe {
@@ -103,7 +99,7 @@ pub(super) unsafe fn columns<V: Vector, const A: usize, const BALANCED: bool>(
             for (row, value) in line.iter_mut().enumerate() {
                 *value = V::load(lines.add((row * A + column) * V::LANES));
             }
-            let line = if BALANCED { transform::balanced_input(line) } else { transform::input(line) };
+            let line = transform::input(line);
             for (row, value) in line.into_iter().enumerate() {
                 value.store(to.add((row * A + column) * step));
             }
@@ -117,7 +113,7 @@ pub(super) unsafe fn columns<V: Vector, const A: usize, const BALANCED: bool>(
 /// The CPU must have V's instructions, the window must hold what the tile reads of the layer, and `lines` must have room for
 /// `A × A` vectors.
 #[inline(always)]
-pub(super) unsafe fn voxels<V: Vector, const A: usize, const BALANCED: bool>(
+pub(super) unsafe fn voxels<V: Vector, const A: usize>(
     window: &Window,
     from: &[f32],
     block: usize,
@@ -150,7 +146,7 @@ pub(super) unsafe fn voxels<V: Vector, const A: usize, const BALANCED: bool>(
                         }
                     }
                 }
-                line = if BALANCED { transform::balanced_input(line) } else { transform::input(line) };
+                line = transform::input(line);
             }
             for (at, value) in line.into_iter().enumerate() {
                 value.store(lines.add((row * A + at) * V::LANES));

@@ -128,7 +128,7 @@ impl<const A: usize, const M: usize> Way for Planes<A, M> {
     unsafe fn back<V: Vector>(tile: &Tile<'_>) {
         for lane in (0..BLOCK).step_by(V::LANES) {
             // SAFETY: the caller's contract.
-            unsafe { tile.plane::<V, A, M, false>(tile.sums(0).add(lane), tile.by_point, 0, lane) };
+            unsafe { tile.plane::<V, A, M>(tile.sums(0).add(lane), tile.by_point, 0, lane) };
         }
     }
 }
@@ -181,7 +181,7 @@ impl Tile<'_> {
     /// # Safety
     /// The CPU must have V's instructions, all points must be held, and no other task may touch the tile's outputs.
     #[inline(always)]
-    pub(super) unsafe fn plane<V: Vector, const A: usize, const M: usize, const BALANCED: bool>(
+    pub(super) unsafe fn plane<V: Vector, const A: usize, const M: usize>(
         &self,
         points: *const f32,
         step: usize,
@@ -197,8 +197,7 @@ impl Tile<'_> {
                 for (row, value) in line.iter_mut().enumerate() {
                     *value = V::load(points.add((row * A + column) * step));
                 }
-                let back: [V; M] =
-                    if BALANCED { transform::balanced_output(line) } else { transform::output(line) };
+                let back: [V; M] = transform::output(line);
                 for (row, value) in back.into_iter().enumerate() {
                     value.store(lines.add((row * A + column) * V::LANES));
                 }
@@ -208,8 +207,7 @@ impl Tile<'_> {
                 for (column, value) in line.iter_mut().enumerate() {
                     *value = V::load(lines.add((row * A + column) * V::LANES));
                 }
-                let back: [V; M] =
-                    if BALANCED { transform::balanced_output(line) } else { transform::output(line) };
+                let back: [V; M] = transform::output(line);
                 self.finish_row::<V, M>(z, row, lane, back);
             }
             if lane == 0 {

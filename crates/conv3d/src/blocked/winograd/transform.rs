@@ -1,8 +1,8 @@
-//! The Toom–Cook transforms of one axis: F(2, 3) at the points 0, ±1, ∞, F(4, 3) at 0, ±1, ±2, ∞, and F(4, 4) at 0, ±1, ±2,
-//! 1/2, ∞.
+//! The Toom–Cook transforms of one axis: F(2, 3) at the points 0, ±1, ∞, F(4, 3) at 0, ±1, 1/2, −2, ∞, and F(4, 4) at 0, ±1,
+//! ±2, 1/2, ∞.
 //!
-//! Tiles in three axes use F(4, 3) at the *balanced* points 0, ±1, 1/2, −2, ∞: a third of the rounding error of 0, ±1, ±2, ∞ there
-//! (sums of 16 to 512 channels), at more additions.
+//! The points of F(4, 3) are *balanced*, a number beside its negative reciprocal: a third of the rounding error of 0, ±1, ±2, ∞ in
+//! tiles along every axis (sums of 16 to 512 channels), at more additions.
 //!
 //! A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, <https://arxiv.org/abs/1509.09308>.
 //! B. Barabasz, A. Anderson, K. Soodhalter and D. Gregg, "Error Analysis and Improving the Accuracy of Winograd Convolution for
@@ -16,12 +16,12 @@ use crate::simd::Vector;
 /// outputs.
 pub(super) fn kernel_gradient<const A: usize, const R: usize>(u: [f64; A]) -> [f64; R] {
     let mut taps = [0.0; R];
-    let (near, nearer) = (u[1] + u[2], u[2] - u[1]);
-    let (far, farther) = (u[3] + u[4], u[3] - u[4]);
     if A == 6 {
-        taps[0] = u[0] / 4.0 - near / 6.0 + far / 24.0;
-        taps[1] = nearer / 6.0 + farther / 12.0;
-        taps[2] = (far - near) / 6.0 + u[5];
+        let (near, nearer) = ((u[1] + u[2]) / 3.0, (u[1] - u[2]) / 3.0);
+        let (half, two) = (u[3] * 4.0 / 15.0, u[4] / 15.0);
+        taps[0] = u[0] + nearer - 4.0 * half + two;
+        taps[1] = near - 2.0 * half - 2.0 * two;
+        taps[2] = nearer - half + 4.0 * two + u[5];
     } else {
         let mut power = 1.0;
         for (tap, value) in taps.iter_mut().enumerate() {
@@ -75,12 +75,10 @@ pub(super) unsafe fn kernel<V: Vector, const A: usize, const R: usize>(taps: [V;
             u[2] = times(0.5, minus(sum, b));
             u[3] = c;
         } else if A == 6 {
-            u[0] = times(0.25, a);
-            u[1] = times(-1.0 / 6.0, sum.add(b));
-            u[2] = times(-1.0 / 6.0, minus(sum, b));
-            let sum = plus(a, 4.0, c);
-            u[3] = times(1.0 / 24.0, plus(sum, 2.0, b));
-            u[4] = times(1.0 / 24.0, plus(sum, -2.0, b));
+            u[1] = times(1.0 / 3.0, sum.add(b));
+            u[2] = times(-1.0 / 3.0, minus(sum, b));
+            u[3] = times(-16.0 / 15.0, plus(plus(a, 0.5, b), 0.25, c));
+            u[4] = times(1.0 / 15.0, plus(plus(a, -2.0, b), 4.0, c));
             u[5] = c;
         } else {
             let d = taps[R - 1];
@@ -111,12 +109,15 @@ pub(super) unsafe fn output_gradient<V: Vector, const A: usize>(d: [V; 4]) -> [V
         let (even, odd) = (d[0].add(d[2]), d[1].add(d[3]));
         t[1] = even.add(odd);
         t[2] = minus(even, odd);
+        let half = plus(plus(plus(d[0], 0.5, d[1]), 0.25, d[2]), 0.125, d[3]);
         let (even, odd) = (plus(d[0], 4.0, d[2]), plus(d[1], 4.0, d[3]));
-        t[3] = plus(even, 2.0, odd);
-        t[4] = plus(even, -2.0, odd);
-        if A == 7 {
-            t[5] = plus(plus(plus(d[0], 0.5, d[1]), 0.25, d[2]), 0.125, d[3]);
+        if A == 6 {
+            t[3] = half;
+        } else {
+            t[3] = plus(even, 2.0, odd);
+            t[5] = half;
         }
+        t[4] = plus(even, -2.0, odd);
         t[A - 1] = d[3];
     }
     t
@@ -148,14 +149,13 @@ pub(super) unsafe fn input<V: Vector, const A: usize>(d: [V; A]) -> [V; A] {
             t[6] =
                 plus(plus(plus(plus(plus(d[6], -0.5, last), -5.0, d[4]), 2.5, d[3]), 4.0, d[2]), -2.0, d[1]);
         } else {
-            let (even, odd) = (plus(d[4], -4.0, d[2]), plus(d[3], -4.0, d[1]));
-            let (even2, odd2) = (minus(d[4], d[2]), minus(d[3], d[1]));
-            t[0] = plus(plus(d[4], -5.0, d[2]), 4.0, d[0]);
-            t[1] = even.add(odd);
-            t[2] = minus(even, odd);
-            t[3] = plus(even2, 2.0, odd2);
-            t[4] = plus(even2, -2.0, odd2);
-            t[5] = plus(plus(d[5], -5.0, d[3]), 4.0, d[1]);
+            let (even, odd) = (minus(d[4], d[2]), minus(d[3], d[1]));
+            t[0] = plus(even, 1.5, odd).add(minus(d[0], d[2]));
+            t[1] = plus(even.add(odd), 1.5, d[3].add(d[2]));
+            t[2] = plus(minus(even, odd), 1.5, minus(d[3], d[2]));
+            t[3] = plus(even, 2.0, odd);
+            t[4] = plus(even, -0.5, odd);
+            t[5] = minus(plus(minus(d[5], d[3]), 1.5, even), odd);
         }
     }
     t
@@ -174,87 +174,19 @@ pub(super) unsafe fn output<V: Vector, const A: usize, const M: usize>(m: [V; A]
         if A == 4 {
             y[0] = m[0].add(sum);
             y[1] = minus(difference, m[3]);
+        } else if A == 6 {
+            y[0] = m[0].add(sum).add(m[3].add(m[4]));
+            y[1] = plus(plus(difference, 0.5, m[3]), -2.0, m[4]);
+            y[2] = plus(plus(sum, 0.25, m[3]), 4.0, m[4]);
+            y[3] = plus(plus(difference, 0.125, m[3]), -8.0, m[4]).add(m[5]);
         } else {
             let (sum2, difference2) = (m[3].add(m[4]), minus(m[3], m[4]));
-            y[0] = m[0].add(sum).add(sum2);
-            y[1] = plus(difference, 2.0, difference2);
-            y[2] = plus(sum, 4.0, sum2);
-            y[3] = plus(difference, 8.0, difference2).add(m[A - 1]);
-            if A == 7 {
-                let half = m[5];
-                y[0] = y[0].add(half);
-                y[1] = plus(y[1], 0.5, half);
-                y[2] = plus(y[2], 0.25, half);
-                y[3] = plus(y[3], 0.125, half);
-            }
+            let half = m[5];
+            y[0] = m[0].add(sum).add(sum2).add(half);
+            y[1] = plus(plus(difference, 2.0, difference2), 0.5, half);
+            y[2] = plus(plus(sum, 4.0, sum2), 0.25, half);
+            y[3] = plus(plus(difference, 8.0, difference2).add(m[A - 1]), 0.125, half);
         }
     }
     y
-}
-
-/// [`kernel`] at 4 points or 6 balanced ones.
-///
-/// # Safety
-/// The CPU must have V's instructions.
-#[inline(always)]
-pub(super) unsafe fn balanced_kernel<V: Vector, const A: usize>(taps: [V; 3]) -> [V; A] {
-    // SAFETY: the caller's contract.
-    unsafe {
-        if A == 4 {
-            return kernel::<V, A, 3>(taps);
-        }
-        let [a, b, c] = taps;
-        let mut u = [c; A];
-        let sum = a.add(c);
-        u[0] = a;
-        u[1] = times(1.0 / 3.0, sum.add(b));
-        u[2] = times(-1.0 / 3.0, minus(sum, b));
-        u[3] = times(-16.0 / 15.0, plus(plus(a, 0.5, b), 0.25, c));
-        u[4] = times(1.0 / 15.0, plus(plus(a, -2.0, b), 4.0, c));
-        u
-    }
-}
-
-/// [`input`] at 4 points or 6 balanced ones.
-///
-/// # Safety
-/// The CPU must have V's instructions.
-#[inline(always)]
-pub(super) unsafe fn balanced_input<V: Vector, const A: usize>(d: [V; A]) -> [V; A] {
-    // SAFETY: the caller's contract.
-    unsafe {
-        if A == 4 {
-            return input(d);
-        }
-        let mut t = d;
-        let (even, odd) = (minus(d[4], d[2]), minus(d[3], d[1]));
-        t[0] = plus(even, 1.5, odd).add(minus(d[0], d[2]));
-        t[1] = plus(even.add(odd), 1.5, d[3].add(d[2]));
-        t[2] = plus(minus(even, odd), 1.5, minus(d[3], d[2]));
-        t[3] = plus(even, 2.0, odd);
-        t[4] = plus(even, -0.5, odd);
-        t[5] = minus(plus(minus(d[5], d[3]), 1.5, even), odd);
-        t
-    }
-}
-
-/// [`output`] of 4 points or 6 balanced ones.
-///
-/// # Safety
-/// The CPU must have V's instructions.
-#[inline(always)]
-pub(super) unsafe fn balanced_output<V: Vector, const A: usize, const M: usize>(m: [V; A]) -> [V; M] {
-    // SAFETY: the caller's contract.
-    unsafe {
-        if A == 4 {
-            return output(m);
-        }
-        let mut y = [m[0]; M];
-        let (sum, difference) = (m[1].add(m[2]), minus(m[1], m[2]));
-        y[0] = m[0].add(sum).add(m[3].add(m[4]));
-        y[1] = plus(plus(difference, 0.5, m[3]), -2.0, m[4]);
-        y[2] = plus(plus(sum, 0.25, m[3]), 4.0, m[4]);
-        y[3] = plus(plus(difference, 0.125, m[3]), -8.0, m[4]).add(m[5]);
-        y
-    }
 }
