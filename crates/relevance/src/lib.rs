@@ -24,6 +24,7 @@ pub mod gradcam;
 #[cfg(feature = "candle")]
 mod gradcam_pp;
 mod hierarchical;
+mod label_evidence;
 mod lime;
 mod linear;
 mod map;
@@ -60,6 +61,7 @@ pub use explainer::{CoalitionExplainer, Explainer, Inputs};
 pub use faithfulness::{Ablation, Curve, deletion, insertion, random_ablations};
 pub use features::region_features;
 pub use hierarchical::{Hierarchical, ValidHierarchical};
+pub use label_evidence::{Evidence, LabelTest, LabelledCase, ValidLabelTest};
 pub use lime::{Lime, ValidLime, Weighting};
 pub use map::{RelevanceMap, mean_by_region};
 pub use minimal_sets::{Answer, MinimalSets, RegionSet, ValidMinimalSets, necessary, sufficient};

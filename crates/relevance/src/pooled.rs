@@ -123,7 +123,7 @@ impl ValidPooling {
     /// of a weight above 0, [`Error::NonFinite`] if a number is NaN or infinite, and [`Error::Cancelled`] if `progress`, which
     /// is called with the number of finished cases, breaks.
     pub fn cross_fitted(&self, cases: &[PooledCase], progress: Progress<'_>) -> Result<Vec<Vec<f64>>, Error> {
-        check(cases)?;
+        check(cases.iter())?;
         let part_of = self.divide(cases)?;
         let parts = part_of.iter().max().map_or(0, |last| last + 1);
         // A forest is fitted on one thread, and its seed does not depend on the part: the threads share the parts.
@@ -201,9 +201,10 @@ fn predict(forest: &Forest, features: &Array2<f64>) -> Result<Vec<f64>, Error> {
 }
 
 /// Checks shapes and numbers.
-fn check(cases: &[PooledCase]) -> Result<(), Error> {
-    let columns = cases.first().map_or(0, |case| case.features.ncols());
+pub(crate) fn check<'a>(cases: impl Iterator<Item = &'a PooledCase>) -> Result<(), Error> {
+    let mut columns = None;
     for case in cases {
+        let columns = *columns.get_or_insert(case.features.ncols());
         let regions = case.features.nrows();
         let shapes = [
             ("the features of a region", columns, case.features.ncols()),

@@ -1,6 +1,6 @@
 //! Configuration of relevance that is pooled over cases and averaged over partitions.
 
-use relevox_relevance::Pooling;
+use relevox_relevance::{LabelTest, Pooling};
 use relevox_report::tables::Method;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,15 @@ use super::values::{distinct, one_of, section, sequence, within};
 use crate::failure::invalid_input;
 
 /// Allowed values of `pool.methods`.
-pub const POOLED: [Method; 5] =
-    [Method::Pooled, Method::Averaged, Method::AveragedPooled, Method::PooledRandom, Method::PooledIntensity];
+pub const POOLED: [Method; 7] = [
+    Method::Pooled,
+    Method::PooledLabel,
+    Method::Averaged,
+    Method::AveragedPooled,
+    Method::PooledRandom,
+    Method::PooledLabelRandom,
+    Method::PooledIntensity,
+];
 
 /// Relevance pooled over cases, and averaged over partitions. It starts from the diffused scores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +37,10 @@ pub struct PoolConfig {
     pub leaf: usize,
     /// Number of parts of the cross-fitting.
     pub parts: usize,
+    /// Number of regions that evidence for labels is the mean over.
+    pub label_neighbours: usize,
+    /// Evidence for labels of fewer standard deviations than this counts as none.
+    pub label_errors: f64,
 }
 
 /// A further partition, of the selected compactness.
@@ -87,14 +98,19 @@ impl PoolConfig {
                 )));
             }
         }
-        setting(self.pooling(0).check(), |name| {
-            format!("pool.{}", name.rsplit(": ").next().unwrap_or_default())
-        })?;
+        let last = |name: &str| name.rsplit(": ").next().unwrap_or_default().to_owned();
+        setting(self.pooling(0).check(), |name| format!("pool.{}", last(name)))?;
+        setting(self.label_test().check(), |name| format!("pool.label_{}", last(name)))?;
         Ok(())
     }
 
     /// Returns the settings of the pooling.
     pub fn pooling(&self, seed: u64) -> Pooling {
         Pooling { trees: self.trees, leaf: self.leaf, parts: self.parts, seed }
+    }
+
+    /// Returns the settings of evidence for labels.
+    pub fn label_test(&self) -> LabelTest {
+        LabelTest { neighbours: self.label_neighbours, errors: self.label_errors }
     }
 }

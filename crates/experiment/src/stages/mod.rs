@@ -11,6 +11,7 @@ pub mod explained;
 pub mod faithfulness;
 pub mod focus;
 pub mod grid;
+pub mod labels;
 pub mod learned;
 pub mod leftovers;
 pub mod maps;

@@ -2,6 +2,9 @@
 //!
 //! Pooled relevance comes from [`relevox_relevance::Pooling`]: a case's regions are predicted from those of other patients.
 //! Its controls are pooled in the same way: diffused shuffled scores, and brightness.
+//!
+//! Evidence for the labels comes from [`relevox_relevance::LabelTest`], of signed diffused scores; its control has the labels shuffled
+//! over the cases. With `classifier.shuffle_labels` it is about the shuffled labels, as the network is.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,13 +13,14 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use relevox_relevance::{PooledCase, RelevanceMap, scale_to_100};
+use relevox_relevance::{LabelledCase, PooledCase, RelevanceMap, scale_to_100};
 use relevox_report::tables::{Method, MethodKind};
 use relevox_volume::{CohortCase, Split, nifti};
 use serde::{Deserialize, Serialize};
 
 use super::diffuse::{self, Setting};
 use super::explained::{self, Explained};
+use super::labels;
 use super::methods::map_file;
 use super::network::Network;
 use super::partition::Partition;
@@ -25,7 +29,7 @@ use super::session::Session;
 use super::table;
 use super::work::Work;
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, print_status};
 use crate::run::{Inputs, hash_bytes, replace, stream_seed};
 
 /// Pooled relevance of a region of a case.
@@ -91,6 +95,31 @@ pub fn cases(session: &Session) -> Vec<&CohortCase> {
     cases
 }
 
+/// Returns whether the method pools evidence for labels.
+fn is_for_label(method: Method) -> bool {
+    matches!(method, Method::PooledLabel | Method::PooledLabelRandom)
+}
+
+/// Returns the cases that a method is pooled over.
+fn cases_of(session: &Session, method: Method) -> Vec<&CohortCase> {
+    // A network is right about the cases it was trained on, whatever their labels.
+    if is_for_label(method) { session.scored_cases() } else { cases(session) }
+}
+
+/// Returns the labels of cases that evidence for labels is about.
+fn labels_of(session: &Session, cases: &[&CohortCase], method: Method) -> Vec<bool> {
+    let mut of = BTreeMap::new();
+    for split in [Split::Train, Split::Validation, Split::Test] {
+        let labels = labels::labels(&session.scans, split, &session.config);
+        of.extend(session.scans.split(split).map(CohortCase::id).zip(labels));
+    }
+    let mut labels: Vec<bool> = cases.iter().map(|case| of[case.id()]).collect();
+    if method == Method::PooledLabelRandom {
+        labels::shuffle(&mut labels, &session.config, method.name());
+    }
+    labels
+}
+
 /// Returns the table with a case's relevance before pooling.
 fn own_file(partition: &Partition, case: &str, method: Method, chosen: &Setting) -> String {
     match method {
@@ -111,7 +140,8 @@ pub fn pooled_inputs(
     chosen: &Setting,
 ) -> anyhow::Result<Inputs> {
     let mut rows = Vec::new();
-    for case in cases(session) {
+    let cases = cases_of(session, method);
+    for case in &cases {
         let id = case.id();
         rows.push(serde_json::json!([
             id,
@@ -124,11 +154,15 @@ pub fn pooled_inputs(
     let inputs = Inputs::new()
         .setting("method", &method)
         .setting("seed", &session.config.seed)
-        .setting("pooling", &session.config.pool.pooling(0))
         .file("cases", &hash_bytes(serde_json::to_string(&rows)?.as_bytes()));
     Ok(match method {
-        Method::PooledRandom => inputs.setting("diffusion", chosen),
-        _ => inputs,
+        _ if is_for_label(method) => inputs
+            .setting("label_test", &session.config.pool.label_test())
+            .setting("labels", &labels_of(session, &cases, method)),
+        Method::PooledRandom => {
+            inputs.setting("pooling", &session.config.pool.pooling(0)).setting("diffusion", chosen)
+        }
+        _ => inputs.setting("pooling", &session.config.pool.pooling(0)),
     })
 }
 
@@ -331,7 +365,7 @@ fn pool(
     method: Method,
     chosen: &Setting,
 ) -> anyhow::Result<Vec<u8>> {
-    let (cases, config) = (cases(session), &session.config);
+    let (cases, config) = (cases_of(session, method), &session.config);
     let mut pooled = Vec::new();
     let mut ids = Vec::new();
     for case in &cases {
@@ -347,22 +381,49 @@ fn pool(
                 shuffled.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
                 chosen.relevance(&chosen.graph(&study, &regions)?.diffuse(&shuffled, &chosen.smoothing()?)?)
             }
-            _ => explained::read(&session.run.path(&own_file(partition, id, method, chosen)))?.relevance,
+            _ => {
+                let own = explained::read(&session.run.path(&own_file(partition, id, method, chosen)))?;
+                if is_for_label(method) { scaled(&own.values) } else { own.relevance }
+            }
         };
         let (image, brain) = (study.image.view(), study.brain.view());
         pooled.push(PooledCase::of(case.group.clone(), image, brain, &regions, relevance)?);
         ids.push(regions.ids().to_vec());
     }
-    let pooling = config.pool.pooling(stream_seed(config.seed, "pool")).check()?;
     let progress = Progress::start(format!("pool: {method}"), pooled.len(), "cases");
-    let found = pooling.cross_fitted(&pooled, &|finished| {
+    let advance = |finished: usize| {
         progress.advance(finished);
         interrupt::flow()
-    })?;
+    };
+    let found = if is_for_label(method) {
+        let labels = labels_of(session, &cases, method);
+        let test = config.pool.label_test().check()?;
+        let positive = labels.iter().filter(|&&label| label).count();
+        if positive == 0 || positive == labels.len() {
+            print_status(format!(
+                "pool: {method}: none, since all {} cases have the same label",
+                labels.len()
+            ));
+            pooled.iter().map(|case| vec![0.0; case.relevance.len()]).collect()
+        } else {
+            let labelled = pooled.into_iter().zip(labels).map(|(case, label)| LabelledCase { case, label });
+            let evidence = test.evidence(&labelled.collect::<Vec<_>>(), &advance)?;
+            evidence.iter().map(|evidence| test.tested(evidence)).collect()
+        }
+    } else {
+        let pooling = config.pool.pooling(stream_seed(config.seed, "pool")).check()?;
+        pooling.cross_fitted(&pooled, &advance)?
+    };
     let rows = cases.iter().zip(ids).zip(found).flat_map(|((case, ids), values)| {
         ids.into_iter().zip(values).map(|(region, value)| Row { case: case.id().to_owned(), region, value })
     });
     table::to_csv(&["case", "region", "value"], rows)
+}
+
+/// Scales signed scores of a case to a largest magnitude of 100.
+fn scaled(scores: &[f64]) -> Vec<f64> {
+    let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
+    scores.iter().map(|score| if largest > 0.0 { score / largest * 100.0 } else { 0.0 }).collect()
 }
 
 /// Reads the pooled relevance by case.
@@ -395,4 +456,15 @@ fn average(
         }
     }
     Ok(RelevanceMap::average(&maps)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scaled_scores_keep_their_signs() {
+        assert_eq!(scaled(&[-0.5, 0.0, 0.25]), [-100.0, 0.0, 50.0]);
+        assert_eq!(scaled(&[0.0, 0.0]), [0.0, 0.0]);
+    }
 }

@@ -40,6 +40,8 @@ pub enum Method {
     Diffused,
     /// Diffused relevance that other cases give to regions of the same appearance.
     Pooled,
+    /// Evidence for the label that other cases give to regions of the same appearance.
+    PooledLabel,
     /// Mean map of several partitions' diffused relevance.
     Averaged,
     /// Mean map of several partitions' diffused and pooled relevance.
@@ -66,6 +68,8 @@ pub enum Method {
     RandomDiffused,
     /// Control: shuffled region scores, diffused and pooled.
     PooledRandom,
+    /// Control: evidence for shuffled labels, pooled.
+    PooledLabelRandom,
     /// Control: mean intensity of each region, pooled.
     PooledIntensity,
     /// Control: region scores of an untrained network.
@@ -88,6 +92,7 @@ by_name! {
         LearnedControl = "learned_control", "Learned, less control", Fill;
         Diffused = "diffused", "Diffused", Regions;
         Pooled = "pooled", "Pooled", Regions;
+        PooledLabel = "pooled_label", "Pooled, for the label", Regions;
         Averaged = "averaged", "Averaged", Voxels;
         AveragedPooled = "averaged_pooled", "Averaged, pooled", Voxels;
         Lime = "lime", "LIME", Regions;
@@ -101,6 +106,7 @@ by_name! {
         Random = "random", "Random control", Shuffled;
         RandomDiffused = "random_diffused", "Random, diffused", Shuffled;
         PooledRandom = "pooled_random", "Random, pooled", Regions;
+        PooledLabelRandom = "pooled_label_random", "Random labels, pooled", Regions;
         PooledIntensity = "pooled_intensity", "Brightness, pooled", Regions;
         RandomWeights = "random_weights", "Untrained network", Regions;
         Ceiling = "ceiling", "Supervoxel ceiling", Bound;

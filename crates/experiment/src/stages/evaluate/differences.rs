@@ -8,7 +8,8 @@ use super::cases::{CaseDice, MethodDice};
 use relevox_report::tables::Method::{
     Averaged, AveragedPooled, Blank, Diffused, GradCam, GradCamPlusPlus, Hierarchical, Intensity, Learned,
     LearnedControl, LearnedSigned, LearnedTissue, Lime, Mean, Min, Occlusion, Partitions, Pooled,
-    PooledIntensity, PooledRandom, Random, RandomDiffused, RandomWeights, Rise,
+    PooledIntensity, PooledLabel, PooledLabelRandom, PooledRandom, Random, RandomDiffused, RandomWeights,
+    Rise,
 };
 use relevox_report::tables::{
     Better, Difference, Measure, MeasureDifference, Method, MethodKind, Number, Threshold,
@@ -38,6 +39,10 @@ pub fn of(found: &[CaseDice], bootstrap: Bootstrap) -> Vec<Difference> {
             let thresholds = [Threshold::Oracle, Threshold::Otsu, Threshold::OtsuVolume, Threshold::Mixture];
             all.extend(thresholds.map(|dice| (method, over, dice)));
         }
+    }
+    for over in [Blank, Diffused, Pooled, Intensity, PooledRandom, PooledLabelRandom] {
+        let thresholds = [Threshold::Oracle, Threshold::Otsu, Threshold::OtsuVolume];
+        all.extend(thresholds.map(|dice| (PooledLabel, over, dice)));
     }
     for method in [Lime, Hierarchical, Rise, Occlusion, Partitions, GradCamPlusPlus] {
         all.push((method, Blank, Threshold::Oracle));

@@ -1,6 +1,5 @@
 //! Training and validation images.
 
-use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use relevox_models::train::Examples;
@@ -11,6 +10,7 @@ use super::member::Member;
 use crate::config::ValidConfig;
 use crate::run::stream_seed;
 use crate::stages::cohort::Scans;
+use crate::stages::labels::labels;
 
 /// Images of a split, augmented for one of the networks. Empty images follow those of the cases.
 pub(super) struct Images<'a> {
@@ -26,12 +26,7 @@ pub(super) struct Images<'a> {
 impl<'a> Images<'a> {
     pub(super) fn new(scans: &'a Scans, split: Split, config: &ValidConfig, member: &Member) -> Self {
         let cases: Vec<_> = scans.split(split).collect();
-        let mut labels: Vec<bool> = cases.iter().map(|case| case.label).collect();
-        if config.classifier.shuffle_labels {
-            // The same for all networks of an ensemble.
-            let seed = stream_seed(config.seed, &format!("shuffled labels/{split}"));
-            labels.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        }
+        let labels = labels(scans, split, config);
         let augment = *config.augment();
         let empty = match split {
             Split::Train => (f64::from(augment.settings().empty) * cases.len() as f64).round() as usize,
