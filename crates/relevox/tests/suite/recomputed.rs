@@ -128,9 +128,13 @@ struct Run {
 }
 
 fn run() -> Run {
+    run_with(&[])
+}
+
+fn run_with(settings: &[&str]) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("run");
-    succeed(tiny("reproduce", &root, &[]));
+    succeed(tiny("reproduce", &root, settings));
     let summary = json(&root.join("summary.json"));
     let selected = &summary["selected"];
     let (sequence, regions) = (selected["sequence"].as_str().unwrap(), selected["regions"].as_u64().unwrap());
@@ -278,4 +282,93 @@ fn auc_and_accuracy_follow_from_predictions() {
         + negative.iter().filter(|logit| **logit <= 0.0).count();
     let accuracy = right as f64 / (positive.len() + negative.len()) as f64;
     assert_close(&run.summary["classifier"]["test_accuracy"]["mean"], accuracy, "accuracy");
+}
+
+/// A region as evidence for the labels sees it.
+struct Region {
+    case: String,
+    id: u32,
+    label: bool,
+    /// Mean and standard deviation of each sequence, z-scored by the brain.
+    features: Vec<f64>,
+    /// Voxels of brain.
+    weight: f64,
+    /// Signed diffused score, over the largest magnitude of the case.
+    score: f64,
+}
+
+fn moments(values: &[f64]) -> [f64; 2] {
+    let mean = mean(values);
+    [mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt()]
+}
+
+fn regions(run: &Run, case: &Case) -> Vec<Region> {
+    let row = table(&run.root.join("cohort.csv")).into_iter().find(|row| row["case"] == case.id).unwrap();
+    let scans: Vec<Vec<f64>> = ["t1", "t1ce", "t2", "flair"]
+        .iter()
+        .map(|sequence| {
+            nifti::read(&run.root.join(&row[*sequence])).unwrap().voxels.iter().map(|&v| v.into()).collect()
+        })
+        .collect();
+    let brain: Vec<bool> =
+        (0..case.region.len()).map(|voxel| scans.iter().any(|scan| scan[voxel] != 0.0)).collect();
+    let rows = table(&run.root.join(format!("explained/{}/{}-diffused.csv", case.id, run.partition)));
+    let scores: Vec<(u32, f64)> =
+        rows.iter().map(|row| (row["region"].parse().unwrap(), row["value"].parse().unwrap())).collect();
+    let largest = scores.iter().fold(0.0_f64, |largest, (_, score)| largest.max(score.abs()));
+    let of = |id: u32, score: f64| {
+        let mut features = Vec::new();
+        for scan in &scans {
+            let part = |inside: &dyn Fn(usize) -> bool| -> Vec<f64> {
+                (0..scan.len()).filter(|&voxel| inside(voxel)).map(|voxel| scan[voxel]).collect()
+            };
+            let [centre, scale] = moments(&part(&|voxel| brain[voxel]));
+            let [mean, deviation] = moments(&part(&|voxel| case.region[voxel] == id));
+            features.extend([(mean - centre) / scale, deviation / scale]);
+        }
+        let weight =
+            (0..brain.len()).filter(|&voxel| brain[voxel] && case.region[voxel] == id).count() as f64;
+        Region { case: case.id.clone(), id, label: case.positive, features, weight, score: score / largest }
+    };
+    scores.iter().map(|&(id, score)| of(id, score)).collect()
+}
+
+#[test]
+fn evidence_for_the_labels_follows_from_diffused_scores_of_other_cases() {
+    const NEIGHBOURS: usize = 9;
+    const ERRORS: f64 = 0.5;
+    let run = run_with(&["--set", "pool.label_neighbours=9", "--set", "pool.label_errors=0.5"]);
+    let all: Vec<Region> = run.cases.iter().flat_map(|case| regions(&run, case)).collect();
+    let share = mean(&run.cases.iter().map(|case| f64::from(u8::from(case.positive))).collect::<Vec<_>>());
+    let rows = table(&run.root.join(format!("pooled/{}-pooled_label.csv", run.partition)));
+    // Cases of training have no part in it.
+    assert_eq!(rows.len(), all.len());
+    let found: BTreeMap<(&str, u32), f64> = rows
+        .iter()
+        .map(|row| ((row["case"].as_str(), row["region"].parse().unwrap()), row["value"].parse().unwrap()))
+        .collect();
+    let mut kept = 0;
+    for region in &all {
+        let distance = |other: &Region| -> f64 {
+            other.features.iter().zip(&region.features).map(|(a, b)| (a - b).powi(2)).sum()
+        };
+        let mut others: Vec<&Region> =
+            all.iter().filter(|other| other.case != region.case && other.weight > 0.0).collect();
+        others.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let mut total = 0.0;
+        let mut by_case: BTreeMap<&str, f64> = BTreeMap::new();
+        for other in &others[..NEIGHBOURS] {
+            let (weight, sign) =
+                if other.label { (other.weight / share, 1.0) } else { (other.weight / (1.0 - share), -1.0) };
+            total += weight;
+            *by_case.entry(&other.case).or_default() += weight * sign * other.score;
+        }
+        let evidence = 100.0 * by_case.values().sum::<f64>() / total;
+        let error = 100.0 * by_case.values().map(|sum| sum * sum).sum::<f64>().sqrt() / total;
+        let expected = if evidence > 0.0 && evidence >= ERRORS * error { evidence } else { 0.0 };
+        kept += usize::from(expected > 0.0);
+        let found = found[&(region.case.as_str(), region.id)];
+        assert!((found - expected).abs() < 1e-6, "{}, {}: {found} is not {expected}", region.case, region.id);
+    }
+    assert!(kept > 0 && kept < all.len(), "{kept} of {}", all.len());
 }
