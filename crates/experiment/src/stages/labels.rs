@@ -9,8 +9,8 @@ use super::cohort::Scans;
 use crate::config::ValidConfig;
 use crate::run::stream_seed;
 
-/// Returns the labels of a split's cases, in their order; with `classifier.shuffle_labels` in random order, the same for all that
-/// asks.
+/// Returns the labels of a split's cases, in the order of the cases. `classifier.shuffle_labels` shuffles them, each time in the same
+/// way.
 pub fn labels(scans: &Scans, split: Split, config: &ValidConfig) -> Vec<bool> {
     let mut labels: Vec<bool> = scans.split(split).map(|case| case.label).collect();
     if config.classifier.shuffle_labels {
