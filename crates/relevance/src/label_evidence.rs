@@ -49,7 +49,7 @@ pub struct ValidLabelTest(LabelTest);
 pub struct LabelledCase {
     /// Its regions; their relevance is signed, positive for evidence of the positive class.
     pub case: PooledCase,
-    /// Whether its label is the positive class.
+    /// True for the positive class.
     pub label: bool,
 }
 

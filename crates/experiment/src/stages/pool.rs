@@ -25,7 +25,7 @@ use super::methods::map_file;
 use super::network::Network;
 use super::partition::Partition;
 use super::scores::{ScoreRequest, Scorer, read_csv};
-use super::session::Session;
+use super::session::{SCORED, Session};
 use super::table;
 use super::work::Work;
 use crate::interrupt;
@@ -106,14 +106,10 @@ fn cases_of(session: &Session, method: Method) -> Vec<&CohortCase> {
     if is_for_label(method) { session.scored_cases() } else { cases(session) }
 }
 
-/// Returns the labels of cases that evidence for labels is about.
-fn labels_of(session: &Session, cases: &[&CohortCase], method: Method) -> Vec<bool> {
-    let mut of = BTreeMap::new();
-    for split in [Split::Train, Split::Validation, Split::Test] {
-        let labels = labels::labels(&session.scans, split, &session.config);
-        of.extend(session.scans.split(split).map(CohortCase::id).zip(labels));
-    }
-    let mut labels: Vec<bool> = cases.iter().map(|case| of[case.id()]).collect();
+/// Returns the labels of the scored cases, which evidence for labels is about.
+fn scored_labels(session: &Session, method: Method) -> Vec<bool> {
+    let of_split = |split| labels::labels(&session.scans, split, &session.config);
+    let mut labels: Vec<bool> = SCORED.into_iter().flat_map(of_split).collect();
     if method == Method::PooledLabelRandom {
         labels::shuffle(&mut labels, &session.config, method.name());
     }
@@ -158,7 +154,7 @@ pub fn pooled_inputs(
     Ok(match method {
         _ if is_for_label(method) => inputs
             .setting("label_test", &session.config.pool.label_test())
-            .setting("labels", &labels_of(session, &cases, method)),
+            .setting("labels", &scored_labels(session, method)),
         Method::PooledRandom => {
             inputs.setting("pooling", &session.config.pool.pooling(0)).setting("diffusion", chosen)
         }
@@ -396,7 +392,7 @@ fn pool(
         interrupt::flow()
     };
     let found = if is_for_label(method) {
-        let labels = labels_of(session, &cases, method);
+        let labels = scored_labels(session, method);
         let test = config.pool.label_test().check()?;
         let positive = labels.iter().filter(|&&label| label).count();
         if positive == 0 || positive == labels.len() {

@@ -9,6 +9,9 @@ use super::cohort::Scans;
 use crate::config::ValidConfig;
 use crate::run::{Run, hash_bytes};
 
+/// Splits whose cases are scored, in order.
+pub const SCORED: [Split; 2] = [Split::Validation, Split::Test];
+
 /// An open run, as the stages use it.
 #[derive(Debug)]
 pub struct Session {
@@ -44,7 +47,7 @@ impl Session {
 
     /// Returns the cases that are scored: those of the validation and test splits.
     pub fn scored_cases(&self) -> Vec<&CohortCase> {
-        [Split::Validation, Split::Test].into_iter().flat_map(|split| self.scans.split(split)).collect()
+        SCORED.into_iter().flat_map(|split| self.scans.split(split)).collect()
     }
 
     /// Returns the scored cases of the command's share.
