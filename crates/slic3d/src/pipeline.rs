@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::gaussian;
 use crate::grid::{regular_grid, spaced_grid};
 use crate::kmeans::{self, Clusters, Problem};
-use crate::labels::UNASSIGNED;
 use crate::mask_seeds::{MaskSeeds, mask_seeds};
 use crate::report::Report;
 use crate::rescale;
@@ -61,10 +60,10 @@ pub(crate) fn segment(
     let strict = settings.strict_connectivity || settings.exact_count;
     if settings.enforce_connectivity || strict {
         // Page faults of a fresh allocation would cost as much as the connectivity pass: the image's memory is reused.
-        let mut buffer: Vec<u32> = scaled.into_iter().map(|_| UNASSIGNED).collect();
+        let mut buffer: Vec<u32> = scaled.into_iter().map(f32::to_bits).collect();
         buffer.truncate(labels.len());
         buffer.shrink_to_fit();
-        labels = connectivity::enforce(&labels, shape, limits, buffer);
+        labels = connectivity::enforce(labels, shape, limits, buffer);
     }
     if strict {
         let demand = Demand { min: limits.min, count: settings.exact_count.then_some(settings.regions) };

@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayView3, ArrayView4, s};
+use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, s};
+use rayon::prelude::*;
 
 use crate::error::Error;
 use crate::labels::run_end;
@@ -37,6 +38,50 @@ impl Extent {
         self.low = [self.low[0].min(z), self.low[1].min(y), self.low[2].min(x.start)];
         self.high = [self.high[0].max(z + 1), self.high[1].max(y + 1), self.high[2].max(x.end)];
     }
+
+    fn join(&mut self, other: &Extent) {
+        self.voxels += other.voxels;
+        for axis in 0..3 {
+            self.low[axis] = self.low[axis].min(other.low[axis]);
+            self.high[axis] = self.high[axis].max(other.high[axis]);
+        }
+    }
+}
+
+/// Returns the extent of each id that occurs, in ascending order of the ids.
+fn extents(labels: ArrayView3<u32>) -> Vec<(u32, Extent)> {
+    let planes = labels.len_of(Axis(0)).div_ceil(rayon::current_num_threads()).max(1);
+    let slabs: Vec<_> = labels.axis_chunks_iter(Axis(0), planes).collect();
+    let of_slab = |(slab, labels): (usize, ArrayView3<u32>)| {
+        let most = labels.fold(0, |most, &id| if id == u32::MAX { most } else { most.max(id) });
+        let mut extents: Vec<(u32, Extent)> = Vec::new();
+        let mut dense = vec![u32::MAX; if most as usize <= labels.len() { most as usize + 1 } else { 0 }];
+        let mut sparse = HashMap::new();
+        for_each_run(labels, |id, z, y, x| {
+            let index = match dense.get_mut(id as usize) {
+                Some(index) => index,
+                None => sparse.entry(id).or_insert(u32::MAX),
+            };
+            if *index == u32::MAX {
+                *index = extents.len() as u32;
+                extents.push((id, Extent::EMPTY));
+            }
+            extents[*index as usize].1.add_run(slab * planes + z, y, x);
+        });
+        extents.sort_unstable_by_key(|(id, _)| *id);
+        extents
+    };
+    let found: Vec<Vec<(u32, Extent)>> = slabs.into_par_iter().enumerate().map(of_slab).collect();
+    let mut extents = found.concat();
+    extents.sort_by_key(|(id, _)| *id);
+    extents.dedup_by(|(id, extent), (kept_id, kept)| {
+        let same = id == kept_id;
+        if same {
+            kept.join(extent);
+        }
+        same
+    });
+    extents
 }
 
 impl Supervoxels {
@@ -54,24 +99,8 @@ impl Supervoxels {
         }
         let labels =
             if labels.is_standard_layout() { labels } else { labels.as_standard_layout().into_owned() };
-        let most =
-            labels.iter().fold(0, |most, &id| if Some(id) == background { most } else { most.max(id) });
-        let mut extents: Vec<(u32, Extent)> = Vec::new();
-        let mut dense = vec![u32::MAX; if most as usize <= labels.len() { most as usize + 1 } else { 0 }];
-        let mut sparse = HashMap::new();
-        for_each_run(labels.view(), |id, z, y, x| {
-            let index = match dense.get_mut(id as usize) {
-                Some(index) => index,
-                None => sparse.entry(id).or_insert(u32::MAX),
-            };
-            if *index == u32::MAX {
-                *index = extents.len() as u32;
-                extents.push((id, Extent::EMPTY));
-            }
-            extents[*index as usize].1.add_run(z, y, x);
-        });
+        let mut extents = extents(labels.view());
         extents.retain(|(id, _)| Some(*id) != background);
-        extents.sort_unstable_by_key(|(id, _)| *id);
         if extents.is_empty() {
             return Err(Error::NoRegions { voxels: labels.len() });
         }

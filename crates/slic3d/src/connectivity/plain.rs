@@ -1,11 +1,11 @@
-//! scikit-image's connectivity pass with one breadth-first search per component: the reference of the pass by runs.
+//! scikit-image's connectivity pass with one breadth-first search per component: the reference of the pass by pieces.
 
 use super::limits::SizeLimits;
 use crate::labels::UNASSIGNED;
 
-/// Relabels components from 0 into `buffer`; unassigned voxels remain unassigned.
-pub(super) fn enforce(labels: &[u32], shape: [usize; 3], limits: SizeLimits, buffer: Vec<u32>) -> Vec<u32> {
-    let mut search = Search::new(labels, shape, limits, buffer);
+/// Relabels components from 0; unassigned voxels remain unassigned.
+pub(super) fn enforce(labels: &[u32], shape: [usize; 3], limits: SizeLimits) -> Vec<u32> {
+    let mut search = Search::new(labels, shape, limits);
     (0..labels.len()).for_each(|voxel| search.visit(voxel));
     search.new
 }
@@ -27,8 +27,8 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(labels: &'a [u32], shape: [usize; 3], limits: SizeLimits, buffer: Vec<u32>) -> Self {
-        Search { labels, shape, limits, queue: Vec::new(), new: buffer, next: 0 }
+    pub(super) fn new(labels: &'a [u32], shape: [usize; 3], limits: SizeLimits) -> Self {
+        Search { labels, shape, limits, queue: Vec::new(), new: vec![UNASSIGNED; labels.len()], next: 0 }
     }
 
     /// Labels the component that starts at `voxel`, unless it is labelled already.

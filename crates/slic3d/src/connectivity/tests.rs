@@ -1,21 +1,22 @@
-//! The passes by runs and by links against the plain one, over random labels and limits.
+//! The pass by pieces against the plain one, over random labels and limits.
 
 use proptest::prelude::*;
 
 use super::limits::SizeLimits;
-use super::{links, plain, runs};
+use super::{pieces, plain};
 use crate::labels::UNASSIGNED;
 use crate::synthetic::hash;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
-    fn runs_and_links_give_the_labels_of_the_plain_pass(
-        shape in [1_usize..7, 1_usize..12, 1_usize..50],
+    fn pieces_give_the_labels_of_the_plain_pass(
+        shape in [1_usize..7, 1_usize..12, 1_usize..150],
         min in 0_usize..30,
         max in 0_usize..200,
         coarse in 1_usize..12,
         holes: bool,
+        threads in 1_usize..5,
         seed: u32,
     ) {
         let [depth, height, width] = shape;
@@ -26,13 +27,10 @@ proptest! {
         };
         let labels: Vec<u32> = (0..depth * height * width).map(label).collect();
         let limits = SizeLimits { min, max };
-        let buffer = || vec![UNASSIGNED; labels.len()];
-        let expected = plain::enforce(&labels, shape, limits, buffer());
-        if max >= min {
-            if let Ok(found) = runs::enforce(&labels, shape, limits, buffer()) {
-                prop_assert_eq!(&found, &expected);
-            }
-            prop_assert_eq!(links::enforce(&labels, shape, limits, buffer()), expected);
-        }
+        let expected = plain::enforce(&labels, shape, limits);
+        let buffer = (0..labels.len()).map(|voxel| hash(!seed, voxel)).collect();
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let found = threads.install(|| pieces::enforce(labels, shape, limits, buffer));
+        prop_assert_eq!(found, expected);
     }
 }
