@@ -240,7 +240,7 @@ fn unsafe_code_stands_in_kernels_and_says_why_it_is_safe() {
         "crates/conv3d/src/simd",
         "crates/models/src/device/cuda.rs",
         "crates/slic3d/src/kmeans",
-        "crates/slic3d/src/mask_seeds/nearest.rs",
+        "crates/slic3d/src/widest.rs",
         "crates/slic3d/src/prefetch.rs",
         // What the C library's allocator does with freed memory.
         "crates/experiment/src/memory.rs",

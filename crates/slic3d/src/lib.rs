@@ -18,6 +18,7 @@ mod supervoxels;
 #[cfg(test)]
 mod synthetic;
 mod valid;
+mod widest;
 
 pub use error::Error;
 pub use report::Report;

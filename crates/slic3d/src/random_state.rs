@@ -53,9 +53,9 @@ impl RandomState {
         draw
     }
 
-    /// Returns the swap partners of a shuffle of `n` elements: for each `i` from `n − 1` down to 1 a uniform integer in
-    /// 0..=i, drawn by rejection under the smallest mask of ones that covers `i`.
-    fn swaps(&mut self, n: u32) -> Vec<u32> {
+    /// Draws the swaps of a shuffle of 0..n: for each `i` from `n − 1` down to 1 a uniform integer in 0..=i, by rejection under
+    /// the smallest mask of ones that covers `i`.
+    pub(crate) fn shuffle(&mut self, n: u32) -> Shuffle {
         let mut swaps = vec![0; n as usize];
         let mut i = n.saturating_sub(1);
         while i > 0 {
@@ -67,32 +67,40 @@ impl RandomState {
                 i -= u32::from(partner <= i);
             }
         }
-        swaps
+        Shuffle { swaps }
     }
+}
 
-    /// Returns `choice(n, size, replace=False)`, sorted: the first `size` elements of a shuffled 0..n.
+/// A shuffle of 0..n.
+pub(crate) struct Shuffle {
+    /// The position that each one is swapped with, from the last on.
+    swaps: Vec<u32>,
+}
+
+impl Shuffle {
+    /// Returns the first `size` elements after the shuffle, sorted: with those of `RandomState`,
+    /// `choice(n, size, replace=False)`.
     ///
     /// The shuffle is traced backwards from the first `size` positions, held as a bit set: the element at position `i`
     /// after the swap with position `j` was at `j` before.
-    pub(crate) fn sorted_choice(&mut self, n: u32, size: usize) -> Vec<u32> {
-        let swaps = self.swaps(n);
-        let mut chosen = vec![0_u64; (n as usize).div_ceil(64)];
-        (0..size.min(n as usize)).for_each(|position| chosen[position / 64] |= 1 << (position % 64));
-        for (position, &other) in swaps.iter().enumerate().skip(size) {
+    pub(crate) fn sorted_head(&self, size: usize) -> Vec<u32> {
+        let n = self.swaps.len();
+        let mut chosen = vec![0_u64; n.div_ceil(64)];
+        (0..size.min(n)).for_each(|position| chosen[position / 64] |= 1 << (position % 64));
+        for (position, &other) in self.swaps.iter().enumerate().skip(size) {
             let other = other as usize;
             let bit = chosen[other / 64] >> (other % 64) & 1;
             chosen[other / 64] ^= bit << (other % 64);
             chosen[position / 64] |= bit << (position % 64);
         }
-        let bits = |(word, &bits): (usize, &u64)| {
-            let mut remaining = bits;
-            std::iter::from_fn(move || {
-                let bit = (remaining != 0).then(|| remaining.trailing_zeros())?;
+        let mut sorted = Vec::with_capacity(size.min(n));
+        for (word, mut remaining) in (0..).zip(chosen) {
+            while remaining != 0 {
+                sorted.push(word * 64 + remaining.trailing_zeros());
                 remaining &= remaining - 1;
-                Some(word as u32 * 64 + bit)
-            })
-        };
-        chosen.iter().enumerate().flat_map(bits).collect()
+            }
+        }
+        sorted
     }
 }
 
@@ -135,7 +143,7 @@ mod tests {
                 let (mut fast, mut plain) = (RandomState::new(n), RandomState::new(n));
                 for _ in 0..3 {
                     assert_eq!(
-                        fast.sorted_choice(n, size),
+                        fast.shuffle(n).sorted_head(size),
                         plain_choice(&mut plain, n, size),
                         "{size} of {n}"
                     );
@@ -146,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_choice_has_no_repeats_and_stays_in_range() {
-        let chosen = RandomState::new(123).sorted_choice(50, 20);
+        let chosen = RandomState::new(123).shuffle(50).sorted_head(20);
         assert_eq!(chosen.len(), 20);
         assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen[19] < 50);
     }

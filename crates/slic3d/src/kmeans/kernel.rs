@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::candidates::{Candidate, CandidateSearch, SearchInput, TILE, pieces};
 use super::label_ranges::label_range;
 use super::lanes::{LANES, Lanes};
+use super::positions::Gains;
 use super::problem::Window;
 use super::ranges::{BLOCK, Ranges};
 use super::rows::{Candidates, nearest, padded};
@@ -45,14 +46,17 @@ pub(super) struct Scratch {
     range: Vec<[f32; 2]>,
     /// The tile whose voxels are assigned, and the one after it, which is searched before.
     tiles: [Tile; 2],
+    /// What each cluster gained, if distances do not include intensities.
+    pub(super) gains: Gains,
 }
 
 impl Scratch {
-    pub(super) fn new(channels: usize) -> Scratch {
+    pub(super) fn new(channels: usize, clusters: usize) -> Scratch {
         Scratch {
             values: vec![[[0.0; LANES]; BLOCK[1]]; channels],
             range: Vec::new(),
             tiles: [Tile::default(), Tile::default()],
+            gains: Gains::new(if channels == 0 { clusters } else { 0 }),
         }
     }
 }
@@ -224,7 +228,8 @@ fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: us
     let Slab { input, scratch, labels, changed, z: planes, .. } = slab;
     let problem = input.problem;
     let [_, height, width] = problem.shape;
-    let Tile { candidates, remaining, blocks } = &scratch.tiles[0];
+    let Scratch { values, tiles, gains, .. } = &mut **scratch;
+    let Tile { candidates, remaining, blocks } = &tiles[0];
     let block = &blocks[index];
     let [_, block_y, x] = &block.voxels;
     let row = (z * height + block_y.start + y - block.y.start) * width + x.start;
@@ -235,7 +240,7 @@ fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: us
     }
     let mut new = [[block.only; LANES]; ROWS];
     if block.only == UNASSIGNED {
-        for (channel, values) in scratch.values.iter_mut().enumerate() {
+        for (channel, values) in values.iter_mut().enumerate() {
             for (r, values) in values[..ROWS].iter_mut().enumerate() {
                 let first = channel * problem.voxels() + first + r * width;
                 *values = padded(&problem.image[first..first + x.len()], 0.0);
@@ -247,7 +252,7 @@ fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: us
             colour: &input.clusters.colour,
             weight: problem.spatial_weight(),
         };
-        new = nearest::<L, CHANNELS, ZERO, ROWS>(&candidates, &scratch.values, [z, y], old);
+        new = nearest::<L, CHANNELS, ZERO, ROWS>(&candidates, values, [z, y], old);
     }
     if let Some(mask) = problem.mask
         && !block.whole
@@ -266,6 +271,10 @@ fn assign_rows<L: Lanes, const CHANNELS: usize, const ZERO: bool, const ROWS: us
         if differ != 0 {
             any = true;
             write(&mut labels[row + r * width..][..x.len()], old, new, differ, changed);
+            if CHANNELS == 0 {
+                let y = block_y.start + y - block.y.start + r;
+                gains.add([planes.start + z, y, x.start], old, new, differ);
+            }
         }
     }
     any

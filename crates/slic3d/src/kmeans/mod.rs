@@ -19,6 +19,7 @@ mod lanes_tests;
 mod lanes_x86;
 #[cfg(test)]
 mod plain;
+mod positions;
 mod problem;
 mod ranges;
 mod rows;

@@ -6,7 +6,7 @@ use super::label_ranges::RowRanges;
 use super::problem::Problem;
 
 /// Integers up to this one are exact in `f32`.
-const EXACT: f32 = 16_777_216.0;
+pub(super) const EXACT: f32 = 16_777_216.0;
 
 /// Sums over the voxels of a group of clusters.
 #[derive(Default)]
@@ -69,6 +69,11 @@ impl Group {
 }
 
 impl Sums {
+    /// Returns sums of positions alone.
+    pub(super) fn of(clusters: Vec<Cluster>) -> Sums {
+        Sums { clusters, other: Vec::new(), noisy: 0 }
+    }
+
     pub(super) fn new(group: &Group, channels: usize) -> Sums {
         let slots = group.clusters.len() + LANES;
         Sums { clusters: vec![Cluster::default(); slots], other: vec![0.0; slots * (channels - 1)], noisy: 0 }

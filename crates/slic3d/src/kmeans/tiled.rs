@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -13,10 +14,11 @@ use super::convergence::Convergence;
 use super::following::Following;
 use super::instructions::{Instructions, kernel};
 use super::kernel::{Scratch, Slab};
+use super::positions::Gains;
 use super::problem::{Problem, Window};
 use super::ranges::{BLOCK, Ranges};
 use super::sums::LANES;
-use super::update::{Means, move_to_means, sum_groups, update_max_colour};
+use super::update::{Means, move_to_means, move_to_positions, sum_groups, update_max_colour};
 use crate::labels::UNASSIGNED;
 
 /// Sums follow the assignment if more than this fraction of the voxels was added one by one before.
@@ -45,6 +47,7 @@ pub(super) fn run(
     let mut moved = vec![true; clusters.len()];
     let mut windows = problem.windows(clusters);
     let mut noisy = false;
+    let positions = Mutex::new(Gains::new(if by_position { clusters.len() } else { 0 }));
     let distances = AtomicU64::new(0);
     let mut converged_at = None;
     for iteration in 1..=problem.iterations {
@@ -65,7 +68,7 @@ pub(super) fn run(
             channels,
             metric: Metric::new(problem, channels),
         };
-        let buffers = || (CandidateSearch::default(), Scratch::new(channels));
+        let buffers = || (CandidateSearch::default(), Scratch::new(channels, clusters.len()));
         let assign = |(search, scratch): &mut (CandidateSearch, Scratch),
                       index: usize,
                       labels: &mut [u32],
@@ -74,6 +77,9 @@ pub(super) fn run(
             let z = index * TILE[0]..(index * TILE[0] + TILE[0]).min(depth);
             let (input, ranges, changed, distances) = (&input, &ranges, &changed, &distances);
             kernel(Slab { input, ranges, search, scratch, z, labels, filled, rows, changed, distances });
+            if by_position {
+                positions.lock().unwrap_or_else(PoisonError::into_inner).take(&mut scratch.gains);
+            }
         };
         let following = (noisy && iteration < problem.iterations)
             .then(|| Following::new(problem, clusters.len(), depth.div_ceil(TILE[0]), rows_in_slab));
@@ -99,15 +105,19 @@ pub(super) fn run(
             break;
         }
         let changed: Vec<bool> = changed.into_iter().map(AtomicBool::into_inner).collect();
-        // Intensities do not influence positions: their means are computed once, at the end.
-        let means = if by_position { Means::Position } else { Means::PositionAndColour };
-        let sums = match following {
-            Some(following) => vec![(0..clusters.len(), following.finish())],
-            None => sum_groups(problem, &labels, &rows, &changed, means),
+        moved = if by_position {
+            // Intensities do not influence positions: their means are computed once, at the end.
+            let positions = positions.lock().unwrap_or_else(PoisonError::into_inner);
+            move_to_positions(problem, clusters, &labels, &rows, &changed, &positions)
+        } else {
+            let sums = match following {
+                Some(following) => vec![(0..clusters.len(), following.finish())],
+                None => sum_groups(problem, &labels, &rows, &changed, Means::PositionAndColour),
+            };
+            let one_by_one = sums.iter().map(|(_, sums)| sums.noisy * LANES).max();
+            noisy = one_by_one.is_some_and(|voxels| voxels > labels.len() / NOISY);
+            move_to_means(problem, clusters, &changed, sums, Means::PositionAndColour)
         };
-        let one_by_one = sums.iter().map(|(_, sums)| sums.noisy * LANES).max();
-        noisy = !by_position && one_by_one.is_some_and(|voxels| voxels > labels.len() / NOISY);
-        moved = move_to_means(problem, clusters, &changed, sums, means);
         if problem.slic_zero && !by_position {
             let affected: Vec<bool> = changed.iter().zip(&moved).map(|(a, b)| *a || *b).collect();
             update_max_colour(problem, clusters, &labels, &rows, &affected, &mut max_colour, &mut moved);

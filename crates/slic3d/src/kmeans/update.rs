@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::clusters::Clusters;
 use super::label_ranges::RowRanges;
+use super::positions::Gains;
 use super::problem::Problem;
 use super::sums::{Cluster, Group, Sums};
 use crate::labels::run_end;
@@ -75,6 +76,31 @@ pub(super) fn move_to_means(
                 }
             }
         }
+    }
+    moved
+}
+
+/// Moves the clusters marked in `changed` to their mean positions, and returns which of them moved. Those whose sums are too large
+/// to be exact are summed voxel by voxel.
+pub(super) fn move_to_positions(
+    problem: &Problem,
+    clusters: &mut Clusters,
+    labels: &[u32],
+    rows: &RowRanges,
+    changed: &[bool],
+    positions: &Gains,
+) -> Vec<bool> {
+    let (sums, exact) = positions.sums();
+    let marked = |wanted: bool| -> Vec<bool> {
+        changed.iter().zip(&exact).map(|(changed, exact)| *changed && *exact == wanted).collect()
+    };
+    let (exactly, rounded) = (marked(true), marked(false));
+    let all = vec![(0..clusters.len(), sums)];
+    let mut moved = move_to_means(problem, clusters, &exactly, all, Means::Position);
+    if rounded.contains(&true) {
+        let sums = sum_groups(problem, labels, rows, &rounded, Means::Position);
+        let others = move_to_means(problem, clusters, &rounded, sums, Means::Position);
+        moved.iter_mut().zip(others).for_each(|(moved, other)| *moved |= other);
     }
     moved
 }

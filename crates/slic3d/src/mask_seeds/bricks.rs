@@ -12,8 +12,6 @@ const BLOCK_EDGE: usize = 16;
 
 /// The points of the k-means, brick by brick within blocks.
 pub(super) struct Bricks {
-    /// Row-major position of each point in its brick.
-    points: Vec<u8>,
     pub(super) bricks: Vec<Brick>,
     blocks: Vec<(Range<usize>, Span)>,
 }
@@ -38,40 +36,27 @@ impl Bricks {
                 row = (first..first + grid[1] as u32, block + brick, (z % EDGE * EDGE + y % EDGE) * EDGE);
             }
             let x = (voxel - row.0.start) as usize;
-            (row.1 + x / BLOCK_EDGE * in_block + x % BLOCK_EDGE / EDGE, (row.2 + x % EDGE) as u8)
+            (row.1 + x / BLOCK_EDGE * in_block + x % BLOCK_EDGE / EDGE, row.2 + x % EDGE)
         };
-        let mut ends = vec![0_u32; outer.iter().product::<usize>() * in_block];
-        voxels.iter().for_each(|&voxel| ends[key(voxel).0] += 1);
-        let mut start = 0;
-        for end in &mut ends {
-            start += std::mem::replace(end, start);
-        }
-        let mut points = vec![0; voxels.len()];
+        let mut points = vec![0_u64; outer.iter().product::<usize>() * in_block];
         for &voxel in voxels {
             let (brick, position) = key(voxel);
-            points[ends[brick] as usize] = position;
-            ends[brick] += 1;
+            points[brick] |= 1 << position;
         }
-        let mut sorted = Bricks { points, bricks: Vec::new(), blocks: Vec::new() };
-        let mut start = 0;
+        let mut sorted = Bricks { bricks: Vec::new(), blocks: Vec::new() };
         let unravel = |index: usize, [_, height, width]: [usize; 3]| {
             [index / (height * width), index / width % height, index % width]
         };
-        for (block, ends) in ends.chunks(in_block).enumerate() {
+        for (block, points) in points.chunks(in_block).enumerate() {
             let outside = unravel(block, outer);
             let first = sorted.bricks.len();
             let mut span = Span::EMPTY;
-            for (brick, &end) in ends.iter().enumerate() {
-                let range = start..end as usize;
-                start = range.end.max(start);
-                if !range.is_empty() {
-                    let inside = unravel(brick, inner);
-                    let origin =
-                        [0, 1, 2].map(|axis| (outside[axis] * BLOCK_EDGE + inside[axis] * EDGE) as f64);
-                    let brick = Brick::new(range.clone(), &sorted.points[range], origin);
-                    span.join(brick.span);
-                    sorted.bricks.push(brick);
-                }
+            for (brick, &points) in points.iter().enumerate().filter(|(_, points)| **points != 0) {
+                let inside = unravel(brick, inner);
+                let origin = [0, 1, 2].map(|axis| (outside[axis] * BLOCK_EDGE + inside[axis] * EDGE) as f64);
+                let brick = Brick::new(points, origin);
+                span.join(brick.span);
+                sorted.bricks.push(brick);
             }
             if sorted.bricks.len() > first {
                 sorted.blocks.push((first..sorted.bricks.len(), span));
@@ -84,16 +69,14 @@ impl Bricks {
     /// without points does not move.
     pub(super) fn step(&self, seeds: &mut [[f64; 3]]) {
         let zero = || vec![([0.0; 3], 0); seeds.len()];
-        let mut all = Seeds::default();
-        (0..).zip(seeds.iter()).for_each(|(seed, &at)| all.push(seed, at));
+        let all = Seeds::all(seeds);
         let sums = self
             .blocks
             .par_iter()
             .fold(
                 || (zero(), SearchBuffers::default()),
                 |(mut sums, mut buffers), (bricks, span)| {
-                    let block =
-                        BlockOfBricks { bricks: &self.bricks[bricks.clone()], points: &self.points, span };
+                    let block = BlockOfBricks { bricks: &self.bricks[bricks.clone()], span };
                     add_bricks(&block, &all, &mut buffers, &mut sums);
                     (sums, buffers)
                 },

@@ -10,7 +10,7 @@ mod nearest;
 #[cfg(test)]
 mod tests;
 
-use ndarray::ArrayView3;
+use rayon::prelude::*;
 
 use crate::random_state::RandomState;
 use bricks::Bricks;
@@ -26,32 +26,53 @@ pub(crate) struct MaskSeeds {
     pub(crate) steps: [f64; 3],
 }
 
-/// Distributes `count` seeds over the mask. `multichannel` reduces the points of the k-means tenfold, as scikit-image
-/// does.
-pub(crate) fn mask_seeds(mask: ArrayView3<bool>, count: usize, multichannel: bool) -> MaskSeeds {
-    let (depth, height, width) = mask.dim();
-    let grid = [height, width];
-    let voxels: Vec<u32> =
-        (0..).zip(mask.iter()).filter(|(_, inside)| **inside).map(|(voxel, _)| voxel).collect();
+/// Distributes `count` seeds over a mask of `shape` in row-major order. `multichannel` reduces the points of the k-means
+/// tenfold, as scikit-image does.
+pub(crate) fn mask_seeds(mask: &[bool], shape: [usize; 3], count: usize, multichannel: bool) -> MaskSeeds {
+    let grid = [shape[1], shape[2]];
     let mut random = RandomState::new(RANDOM_SEED);
-    let total = voxels.len() as u32;
-    let chosen = random.sorted_choice(total, count.min(voxels.len()));
-    let mut seeds: Vec<[f64; 3]> = chosen.into_iter().map(|i| position(voxels[i as usize], grid)).collect();
+    let total = inside(mask);
     let dense = DENSITY.pow(if multichannel { 2 } else { 3 }).saturating_mul(count);
-    let points = if voxels.len() > dense {
-        let mut sample = random.sorted_choice(total, dense);
-        sample.iter_mut().for_each(|i| *i = voxels[*i as usize]);
-        sample
-    } else {
-        voxels
+    let shuffle = random.shuffle(total as u32);
+    let (chosen, sample) = rayon::join(
+        move || shuffle.sorted_head(count),
+        || (total > dense).then(|| random.shuffle(total as u32).sorted_head(dense)),
+    );
+    let voxels = indices(mask, total);
+    let mut seeds: Vec<[f64; 3]> = chosen.into_iter().map(|i| position(voxels[i as usize], grid)).collect();
+    let points = match sample {
+        Some(mut sample) => {
+            sample.iter_mut().for_each(|i| *i = voxels[*i as usize]);
+            sample
+        }
+        None => voxels,
     };
-    let bricks = Bricks::new(&points, [depth, height, width]);
+    let bricks = Bricks::new(&points, shape);
     drop(points);
     for _ in 0..KMEANS_ITERATIONS {
         bricks.step(&mut seeds);
     }
     let steps = mean_step(&seeds);
     MaskSeeds { seeds, steps }
+}
+
+/// Returns the number of voxels that the mask sets.
+pub(crate) fn inside(mask: &[bool]) -> usize {
+    // The count of 255 voxels fits into a byte, which vectorises.
+    mask.chunks(255).map(|piece| usize::from(piece.iter().map(|&inside| u8::from(inside)).sum::<u8>())).sum()
+}
+
+/// Returns the indices of the voxels that the mask sets, of which there are `count`.
+fn indices(mask: &[bool], count: usize) -> Vec<u32> {
+    let mut indices = vec![0; count + 1];
+    let mut next = 0;
+    for (index, &inside) in (0..).zip(mask) {
+        // Always written, since a branch would be mispredicted along the border.
+        indices[next] = index;
+        next += usize::from(inside);
+    }
+    indices.truncate(count);
+    indices
 }
 
 /// Returns the position of a voxel `[z, y, x]` in a grid of this height and width.
@@ -82,14 +103,16 @@ fn nearest_of(seeds: &[[f64; 3]], distance: impl Fn(usize, [f64; 3]) -> f64) -> 
 
 /// Returns the mean over seeds of the distance along each axis to the nearest other seed.
 fn mean_step(seeds: &[[f64; 3]]) -> [f64; 3] {
-    let mut sums = [0.0; 3];
-    for (this, &seed) in seeds.iter().enumerate() {
+    let offsets = |(this, &seed): (usize, &[f64; 3])| {
         let nearest = nearest_of(seeds, |other, there| {
             if other == this { f64::INFINITY } else { squared_distance(seed, there).sqrt() }
         });
-        for axis in 0..3 {
-            sums[axis] += (seed[axis] - seeds[nearest][axis]).abs();
-        }
+        [0, 1, 2].map(|axis| (seed[axis] - seeds[nearest][axis]).abs())
+    };
+    let offsets: Vec<[f64; 3]> = seeds.par_iter().enumerate().map(offsets).collect();
+    let mut sums = [0.0; 3];
+    for offset in &offsets {
+        (0..3).for_each(|axis| sums[axis] += offset[axis]);
     }
     sums.map(|sum| sum / seeds.len() as f64)
 }

@@ -26,7 +26,10 @@ fn excluding_distant_seeds_changes_nothing() {
         let mut seeds: Vec<[f64; 3]> = points.iter().copied().step_by(31).collect();
         let mut expected = seeds.clone();
         let bricks = Bricks::new(&voxels, shape);
-        assert_eq!(bricks.bricks.iter().map(|brick| brick.points.len()).sum::<usize>(), voxels.len());
+        assert_eq!(
+            bricks.bricks.iter().map(|brick| brick.points.count_ones() as usize).sum::<usize>(),
+            voxels.len()
+        );
         for _ in 0..KMEANS_ITERATIONS {
             bricks.step(&mut seeds);
             plain_step(&points, &mut expected);
