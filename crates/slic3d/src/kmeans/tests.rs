@@ -91,8 +91,8 @@ fn bounds_exclude_most_distances_where_positions_decide() {
 /// Along a long axis, sums of positions pass 2²⁴, from where on `f32` rounds them in the order of the voxels.
 #[test]
 fn sums_of_positions_that_are_rounded_are_those_of_the_plain_form() {
-    let shape = [1, 3, 9001];
-    let voxels = 3 * 9001;
+    let shape = [1, 3, 40_001];
+    let voxels = 3 * 40_001;
     let image = values(3, voxels, 1000, 1.0);
     let mask: Vec<bool> = values(5, voxels, 8, 1.0).iter().map(|value| *value > 0.2).collect();
     let grid = regular_grid(shape, 3);
@@ -111,7 +111,7 @@ fn sums_of_positions_that_are_rounded_are_those_of_the_plain_form() {
     let mut found = expected.clone();
     let (expected_labels, _) = plain::run(&problem, &mut expected, true);
     let (labels, _) = tiled::run(&problem, &mut found, true, None);
-    let last = labels.iter().zip(0_usize..).filter(|(label, _)| **label == 2).map(|(_, voxel)| voxel % 9001);
+    let last = labels.iter().zip(0_usize..).filter(|(label, _)| **label == 2).map(|(_, voxel)| voxel % 40_001);
     assert!(last.sum::<usize>() > 1 << 24, "no sum is rounded");
     assert_eq!(labels, expected_labels);
     assert_eq!(found.position, expected.position);
