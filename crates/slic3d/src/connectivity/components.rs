@@ -212,7 +212,7 @@ fn short_root(forest: &mut [u32], mut voxel: usize) -> usize {
 /// Replaces the labels of voxels from `start` on by the first voxel of each component, marks those of components of more than
 /// `most` voxels, and returns the components that begin there.
 fn resolve(forest: &[u32], start: usize, of_voxel: &mut [u32], most: usize) -> Vec<Component> {
-    let known = |root: usize, voxels: u32| root as u32 | if voxels as usize > most { LARGE } else { 0 };
+    let marked = |root: usize, voxels: u32| root as u32 | if voxels as usize > most { LARGE } else { 0 };
     let mut found = Vec::new();
     for index in 0..of_voxel.len() {
         let voxel = start + index;
@@ -224,14 +224,14 @@ fn resolve(forest: &[u32], start: usize, of_voxel: &mut [u32], most: usize) -> V
                 of_voxel[before - start]
             } else {
                 let root = root(forest, before);
-                known(root, forest[root] & !ROOT)
+                marked(root, forest[root] & !ROOT)
             }
         } else if entry == NONE {
             NONE
         } else {
             let voxels = entry & !ROOT;
             found.push(Component { first: voxel as u32, voxels });
-            known(voxel, voxels)
+            marked(voxel, voxels)
         };
     }
     found

@@ -111,7 +111,8 @@ fn sums_of_positions_that_are_rounded_are_those_of_the_plain_form() {
     let mut found = expected.clone();
     let (expected_labels, _) = plain::run(&problem, &mut expected, true);
     let (labels, _) = tiled::run(&problem, &mut found, true, None);
-    let last = labels.iter().zip(0_usize..).filter(|(label, _)| **label == 2).map(|(_, voxel)| voxel % 40_001);
+    let last =
+        labels.iter().zip(0_usize..).filter(|(label, _)| **label == 2).map(|(_, voxel)| voxel % 40_001);
     assert!(last.sum::<usize>() > 1 << 24, "no sum is rounded");
     assert_eq!(labels, expected_labels);
     assert_eq!(found.position, expected.position);
