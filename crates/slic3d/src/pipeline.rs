@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::gaussian;
 use crate::grid::{regular_grid, spaced_grid};
 use crate::kmeans::{self, Clusters, Problem};
-use crate::mask_seeds::{MaskSeeds, inside, mask_seeds};
+use crate::mask_seeds::{MaskSeeds, mask_seeds};
 use crate::report::Report;
 use crate::rescale;
 use crate::supervoxels::Supervoxels;
@@ -31,7 +31,7 @@ pub(crate) fn segment(
     let row_major = mask.as_ref().map(row_major);
     // The shuffles of the seeds in a mask take one thread.
     let ((seeds, step), scaled) = rayon::join(
-        || seeds(settings, shape, row_major.as_deref(), channels > 1),
+        || seeds(settings, shape, row_major.as_deref(), voxels, channels > 1),
         || rescale::range(image, mask, smoothed).map(|range| prepare(settings, image, range, smoothed)),
     );
     let (scaled, mask) = (scaled?, row_major);
@@ -113,6 +113,12 @@ fn row_major<'a>(mask: &'a ArrayView3<bool>) -> Cow<'a, [bool]> {
     }
 }
 
+/// Returns the number of voxels that the mask sets.
+fn count(mask: &[bool]) -> usize {
+    // The count of 255 voxels fits into a byte, which vectorises.
+    mask.chunks(255).map(|piece| usize::from(piece.iter().map(|&inside| u8::from(inside)).sum::<u8>())).sum()
+}
+
 /// Validates the shapes of image and mask and returns the number of voxels to segment.
 fn voxels_to_segment(image: ArrayView4<f32>, mask: Option<ArrayView3<bool>>) -> Result<usize, Error> {
     if image.is_empty() {
@@ -124,9 +130,9 @@ fn voxels_to_segment(image: ArrayView4<f32>, mask: Option<ArrayView3<bool>>) -> 
         let (expected, found) = (vec![depth, height, width], mask.shape().to_vec());
         return Err(Error::ShapeMismatch { what: "mask", expected, found });
     }
-    match inside(&row_major(&mask)) {
+    match count(&row_major(&mask)) {
         0 => Err(Error::EmptyMask { voxels: mask.len() }),
-        voxels => Ok(voxels),
+        inside => Ok(inside),
     }
 }
 
@@ -149,12 +155,13 @@ fn seeds(
     settings: &ValidSlic,
     shape: [usize; 3],
     mask: Option<&[bool]>,
+    voxels: usize,
     multichannel: bool,
 ) -> (Vec<[f64; 3]>, f32) {
     let spacing = settings.physical.unwrap_or([1.0; 3]);
     let (seeds, steps) = match mask {
         Some(mask) => {
-            let MaskSeeds { seeds, steps } = mask_seeds(mask, shape, settings.regions, multichannel);
+            let MaskSeeds { seeds, steps } = mask_seeds(mask, shape, voxels, settings.regions, multichannel);
             (seeds, steps)
         }
         None => {

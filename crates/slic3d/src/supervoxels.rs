@@ -48,12 +48,12 @@ impl Extent {
     }
 }
 
-/// Returns the extent of each id that occurs, in ascending order of the ids.
-fn extents(labels: ArrayView3<u32>) -> Vec<(u32, Extent)> {
+/// Returns the extent of each id that occurs except `background`, in ascending order of the ids.
+fn extents(labels: ArrayView3<u32>, background: Option<u32>) -> Vec<(u32, Extent)> {
     let planes = labels.len_of(Axis(0)).div_ceil(rayon::current_num_threads()).max(1);
     let slabs: Vec<_> = labels.axis_chunks_iter(Axis(0), planes).collect();
     let of_slab = |(slab, labels): (usize, ArrayView3<u32>)| {
-        let most = labels.fold(0, |most, &id| if id == u32::MAX { most } else { most.max(id) });
+        let most = labels.fold(0, |most, &id| if Some(id) == background { most } else { most.max(id) });
         let mut extents: Vec<(u32, Extent)> = Vec::new();
         let mut dense = vec![u32::MAX; if most as usize <= labels.len() { most as usize + 1 } else { 0 }];
         let mut sparse = HashMap::new();
@@ -68,6 +68,7 @@ fn extents(labels: ArrayView3<u32>) -> Vec<(u32, Extent)> {
             }
             extents[*index as usize].1.add_run(slab * planes + z, y, x);
         });
+        extents.retain(|(id, _)| Some(*id) != background);
         extents.sort_unstable_by_key(|(id, _)| *id);
         extents
     };
@@ -99,8 +100,7 @@ impl Supervoxels {
         }
         let labels =
             if labels.is_standard_layout() { labels } else { labels.as_standard_layout().into_owned() };
-        let mut extents = extents(labels.view());
-        extents.retain(|(id, _)| Some(*id) != background);
+        let extents = extents(labels.view(), background);
         if extents.is_empty() {
             return Err(Error::NoRegions { voxels: labels.len() });
         }

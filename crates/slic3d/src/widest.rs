@@ -2,15 +2,15 @@
 
 /// Work that [`on_widest`] compiles for several instruction sets.
 ///
-/// `run` has to be `#[inline(always)]`, and so has everything that it calls and that is to profit. Rust never contracts operations,
-/// so that results do not depend on the instruction set.
+/// `run` and all functions to be compiled with it must be `#[inline(always)]`. Rust never contracts operations, so that results do
+/// not depend on the instruction set.
 pub(crate) trait Work {
     type Output;
 
     fn run(self) -> Self::Output;
 }
 
-/// Does the work with the widest instruction set that the processor has.
+/// Runs the work with the widest instruction set that the processor has.
 pub(crate) fn on_widest<W: Work>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,8 +1,8 @@
 //! The connectivity pass of scikit-image, component by component and in parallel.
 //!
-//! scikit-image visits the voxels in row-major order and searches the component of each unlabelled one. What a search finds
-//! depends on its own component and on what began before it, but not on labels: components are found by other means, and
-//! only those that are cut or merged are searched.
+//! scikit-image visits the voxels in row-major order and searches the component of each unlabelled one. The result of a search
+//! depends on its own component and on the components that begin before it, but not on their labels. Components are therefore
+//! found by union-find, and only those that are cut or merged are searched.
 
 use rayon::prelude::*;
 

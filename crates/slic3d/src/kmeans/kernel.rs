@@ -46,7 +46,7 @@ pub(super) struct Scratch {
     range: Vec<[f32; 2]>,
     /// The tile whose voxels are assigned, and the one after it, which is searched before.
     tiles: [Tile; 2],
-    /// What each cluster gained, if distances do not include intensities.
+    /// Positions gained and lost by each cluster; empty if distances include intensities.
     pub(super) gains: Gains,
 }
 

@@ -1,12 +1,11 @@
-//! Sums of the positions of each cluster's voxels, kept up to date by the voxels that change.
+//! Sums of the positions of each cluster's voxels, updated by the voxels that change cluster.
 //!
-//! In `f32`, additions of integers are exact up to 2²⁴: as long as a sum is smaller, it is the one that voxels added one by one
-//! have, in any order.
+//! Additions of integers in `f32` are exact below 2²⁴, so that a smaller sum does not depend on the order of the voxels.
 
 use super::lanes::LANES;
 use super::sums::{Cluster, EXACT, Sums};
 
-/// Positions along z, y and x that clusters gained or lost, and numbers of voxels.
+/// Sums of the positions along z, y and x of the voxels that each cluster gained, minus those that it lost, and their number.
 pub(super) struct Gains(Vec<[i64; 4]>);
 
 impl Gains {
@@ -14,7 +13,7 @@ impl Gains {
         Gains(vec![[0; 4]; clusters])
     }
 
-    /// Moves voxels from their old to their new clusters: those lanes that `differ` of the row that begins at a voxel.
+    /// Moves voxels from their old to their new clusters: the lanes set in `differ` of the row that starts at voxel `[z, y, x]`.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
@@ -45,7 +44,7 @@ impl Gains {
         }
     }
 
-    /// Returns the sums of all clusters, as gained since each of them was empty, and for each whether they are exact.
+    /// Returns the sums of all clusters, if all gains since they were empty were added, and which clusters' sums are exact.
     pub(super) fn sums(&self) -> (Sums, Vec<bool>) {
         let exact = |gain: &[i64; 4]| gain[..3].iter().all(|&sum| sum < EXACT as i64);
         let cluster = |&[z, y, x, voxels]: &[i64; 4]| Cluster {

@@ -26,12 +26,17 @@ pub(crate) struct MaskSeeds {
     pub(crate) steps: [f64; 3],
 }
 
-/// Distributes `count` seeds over a mask of `shape` in row-major order. `multichannel` reduces the points of the k-means
-/// tenfold, as scikit-image does.
-pub(crate) fn mask_seeds(mask: &[bool], shape: [usize; 3], count: usize, multichannel: bool) -> MaskSeeds {
+/// Distributes `count` seeds over the voxels of a mask of `shape` in row-major order, which sets `total` of them. `multichannel`
+/// reduces the points of the k-means tenfold, as scikit-image does.
+pub(crate) fn mask_seeds(
+    mask: &[bool],
+    shape: [usize; 3],
+    total: usize,
+    count: usize,
+    multichannel: bool,
+) -> MaskSeeds {
     let grid = [shape[1], shape[2]];
     let mut random = RandomState::new(RANDOM_SEED);
-    let total = inside(mask);
     let dense = DENSITY.pow(if multichannel { 2 } else { 3 }).saturating_mul(count);
     let shuffle = random.shuffle(total as u32);
     let (chosen, sample) = rayon::join(
@@ -54,12 +59,6 @@ pub(crate) fn mask_seeds(mask: &[bool], shape: [usize; 3], count: usize, multich
     }
     let steps = mean_step(&seeds);
     MaskSeeds { seeds, steps }
-}
-
-/// Returns the number of voxels that the mask sets.
-pub(crate) fn inside(mask: &[bool]) -> usize {
-    // The count of 255 voxels fits into a byte, which vectorises.
-    mask.chunks(255).map(|piece| usize::from(piece.iter().map(|&inside| u8::from(inside)).sum::<u8>())).sum()
 }
 
 /// Returns the indices of the voxels that the mask sets, of which there are `count`.
