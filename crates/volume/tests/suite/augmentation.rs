@@ -36,6 +36,47 @@ fn about_half_of_the_images_are_mirrored_along_x() {
     assert!((25..=75).contains(&flips), "{flips} of 100");
 }
 
+/// The three channels are the voxels' own positions, so that the image says where each voxel came from.
+#[test]
+fn all_channels_are_rotated_and_scaled_together_about_the_centre() {
+    const N: usize = 11;
+    let image = Array4::from_shape_fn([3, N, N, N], |(c, z, y, x)| [z, y, x][c] as f32 / N as f32);
+    let (rotate_degrees, scale) = (30.0_f32, 0.2_f32);
+    let augment = Augment { rotate_degrees, scale, ..Augment::default() };
+    assert!(!augment.is_off());
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        let turned = augment.check().unwrap().apply(image.view(), &mut ChaCha8Rng::seed_from_u64(seed));
+        let at = |voxel: [usize; 3]| {
+            [0, 1, 2].map(|c| f64::from(turned[[c, voxel[0], voxel[1], voxel[2]]]) * N as f64)
+        };
+        let centre = at([5; 3]);
+        assert!(centre.iter().all(|i| (i - 5.0).abs() < 1e-4), "{centre:?}");
+        let columns = [[6, 5, 5], [5, 6, 5], [5, 5, 6]].map(at);
+        let columns = columns.map(|column| [0, 1, 2].map(|i| column[i] - centre[i]));
+        let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let step = dot(columns[0], columns[0]).sqrt();
+        assert!(step.ln().abs() <= f64::from(scale) + 1e-4, "{step}");
+        for (one, a) in columns.into_iter().enumerate() {
+            for (other, b) in columns.into_iter().enumerate() {
+                let expected = if one == other { step * step } else { 0.0 };
+                assert!((dot(a, b) - expected).abs() < 1e-4, "{columns:?}");
+            }
+        }
+        // The trace of a rotation matrix is 1 + 2 cos of its angle, at most that of the three rotations together.
+        let trace = (0..3).map(|i| columns[i][i]).sum::<f64>() / step;
+        let angle = ((trace - 1.0) / 2.0).clamp(-1.0, 1.0).acos().to_degrees();
+        assert!(angle > 0.1 && angle <= 3.0 * f64::from(rotate_degrees), "{angle}");
+        // All of the image that the rotation reaches is linear; its border is mixed with air.
+        let voxel = [4, 6, 7];
+        let offset = [-1.0, 1.0, 2.0];
+        let expected = [0, 1, 2].map(|i| 5.0 + (0..3).map(|j| columns[j][i] * offset[j]).sum::<f64>());
+        assert!(at(voxel).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{:?}", at(voxel));
+        seen.insert(((angle * 10.0) as i64, (step * 1000.0) as i64));
+    }
+    assert!(seen.len() > 30, "{seen:?}");
+}
+
 #[test]
 fn boxes_are_hidden_with_the_probability_that_was_set() {
     let hidden = (0..200).map(|seed| {
@@ -101,7 +142,16 @@ proptest! {
 
     #[test]
     fn the_same_seed_gives_the_same_image(seed in any::<u64>()) {
-        let augment = Augment { shift_voxels: 2, flip: true, intensity: 0.3, hide: 0.3, hide_voxels: 3, empty: 0.0 };
+        let augment = Augment {
+            rotate_degrees: 20.0,
+            scale: 0.2,
+            shift_voxels: 2,
+            flip: true,
+            intensity: 0.3,
+            hide: 0.3,
+            hide_voxels: 3,
+            empty: 0.0,
+        };
         prop_assert_eq!(apply(augment, seed), apply(augment, seed));
     }
 

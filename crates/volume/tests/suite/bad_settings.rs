@@ -39,6 +39,12 @@ fn preprocessing() {
 
 #[test]
 fn augmentation() {
+    for rotate_degrees in [-1.0, 181.0, f32::NAN] {
+        rejected(Augment { rotate_degrees, ..Augment::default() }.check(), "rotate_degrees");
+    }
+    for scale in [-0.1, 1.1, f32::NAN] {
+        rejected(Augment { scale, ..Augment::default() }.check(), "scale");
+    }
     rejected(Augment { shift_voxels: 1025, ..Augment::default() }.check(), "shift_voxels");
     for intensity in [-0.1, 1.1, f32::NAN] {
         rejected(Augment { intensity, ..Augment::default() }.check(), "intensity");

@@ -1,15 +1,18 @@
-//! Random augmentation of training images: shifts, left-right flips, intensity changes and hidden boxes.
+//! Random augmentation of training images: rotations, scaling, shifts, left-right flips, intensity changes and hidden boxes.
 //!
 //! Hiding is the Hide-and-Seek of K. K. Singh and Y. J. Lee, "Hide-and-Seek: Forcing a Network to be Meticulous for
 //! Weakly-Supervised Object and Action Localization", ICCV 2017, <https://doi.org/10.1109/ICCV.2017.381>, in 3D: a network that
 //! has seen scans with missing parts uses all of a finding, and does not respond to the fill itself.
 
+mod similarity;
+
 use std::ops::Range;
 
-use ndarray::{Array4, ArrayView3, ArrayView4, ArrayViewMut3, Axis, Slice, s};
+use ndarray::{Array4, ArrayView3, ArrayView4, ArrayViewMut3, Axis, CowArray, Ix4, Slice, s};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use self::similarity::Similarity;
 use crate::Error;
 
 /// Largest shift, in voxels; no image is larger.
@@ -26,6 +29,12 @@ const LARGEST_BOX: usize = 1024;
     serde(default, deny_unknown_fields)
 )]
 pub struct Augment {
+    /// Largest angle of rotation about each axis, in degrees: 0 to 180. The image's grid is rotated about its centre, before
+    /// everything else, with trilinear interpolation; where voxels are not cubes, that shears the body. Voxels from outside
+    /// the image are 0.
+    pub rotate_degrees: f32,
+    /// The image is magnified about its centre by exp(u), u uniform within ± this: 0 to 1.
+    pub scale: f32,
     /// Largest shift along each axis, in voxels of the image: 0 to 1024. Voxels from outside the image are 0.
     pub shift_voxels: usize,
     /// Whether half of the images are mirrored along x (left and right).
@@ -44,7 +53,8 @@ pub struct Augment {
 impl Augment {
     /// Returns whether the settings leave every image unchanged.
     pub fn is_off(&self) -> bool {
-        self.shift_voxels == 0 && !self.flip && self.intensity == 0.0 && self.hide == 0.0 && self.empty == 0.0
+        let amounts = [self.rotate_degrees, self.scale, self.intensity, self.hide, self.empty];
+        self.shift_voxels == 0 && !self.flip && amounts == [0.0; 5]
     }
 
     /// Validates the settings.
@@ -55,6 +65,12 @@ impl Augment {
         let invalid = |setting, expected: &str, found| {
             Err(Error::InvalidSetting { setting, expected: expected.to_owned(), found })
         };
+        if !(0.0..=180.0).contains(&self.rotate_degrees) {
+            return invalid("rotate_degrees", "0 to 180", self.rotate_degrees.to_string());
+        }
+        if !(0.0..=1.0).contains(&self.scale) {
+            return invalid("scale", "0 to 1", self.scale.to_string());
+        }
         if self.shift_voxels > LARGEST_SHIFT {
             return invalid("shift_voxels", "0 to 1024", self.shift_voxels.to_string());
         }
@@ -84,17 +100,20 @@ impl ValidAugment {
         &self.0
     }
 
-    /// Returns an augmented copy of an image with values in 0..1. Values stay in 0..1, and 0 stays exactly 0.
+    /// Returns an augmented copy of an image with values in 0..1. Values stay in 0..1. Air stays exactly 0; rotation and scaling
+    /// interpolate at its border.
     ///
     /// # Shapes
-    /// `[c, z, y, x]` in and out. All channels are shifted, mirrored and hidden together; each has its own intensity change.
+    /// `[c, z, y, x]` in and out. All channels are rotated, scaled, shifted, mirrored and hidden together; each has its own
+    /// intensity change.
     pub fn apply(&self, image: ArrayView4<f32>, rng: &mut ChaCha8Rng) -> Array4<f32> {
         let Augment { shift_voxels, flip, intensity, hide, hide_voxels, .. } = self.0;
+        let image = self.turned(image, rng);
         let reach = i32::try_from(shift_voxels).unwrap_or(i32::MAX);
         let shift = [(); 3].map(|()| rng.random_range(-reach..=reach) as isize);
         let mirror = flip && rng.random_bool(0.5);
         let mut augmented = Array4::zeros(image.raw_dim());
-        for (from, mut to) in image.axis_iter(Axis(0)).zip(augmented.axis_iter_mut(Axis(0))) {
+        for (from, mut to) in image.outer_iter().zip(augmented.axis_iter_mut(Axis(0))) {
             copy_shifted(from, to.view_mut(), shift, mirror);
             if intensity > 0.0 {
                 let scale = 1.0 + rng.random_range(-intensity..=intensity);
@@ -106,6 +125,18 @@ impl ValidAugment {
             hide_boxes(&mut augmented, hide, hide_voxels, rng);
         }
         augmented
+    }
+
+    /// Rotates and magnifies the image, if the settings say so.
+    fn turned<'a>(&self, image: ArrayView4<'a, f32>, rng: &mut ChaCha8Rng) -> CowArray<'a, f32, Ix4> {
+        let Augment { rotate_degrees, scale, .. } = self.0;
+        if rotate_degrees == 0.0 && scale == 0.0 {
+            return image.into();
+        }
+        let reach = f64::from(rotate_degrees).to_radians();
+        let angles = [(); 3].map(|()| rng.random_range(-reach..=reach));
+        let magnification = f64::from(rng.random_range(-scale..=scale)).exp();
+        Similarity::new(angles, magnification).apply(image).into()
     }
 
     /// Returns an augmented image without any finding: each channel is its mean where it is not 0. Where a label says whether a
