@@ -5,6 +5,7 @@ mod cohort;
 mod explain;
 mod explain_samples;
 mod explain_table;
+mod measured;
 mod memory;
 mod models;
 mod networks;

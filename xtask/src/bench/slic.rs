@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use slic3d::Slic;
 
+use super::measured::Measured;
 use super::peer::{Peer, timed};
 use super::performance::{self, Comparison, processor, text};
 use super::timing::median;
@@ -72,7 +73,8 @@ struct Compared {
     simpleitk_seconds: Vec<f64>,
 }
 
-/// Runs all cases and updates the samples and the page.
+/// Runs all cases and updates the samples and the page. Cases that were measured before this one was interrupted, or
+/// with `--only`, are not measured again: same machine, source, scan and options.
 ///
 /// # Errors
 /// Returns an error if a case can't be read, a peer can't be run, a file can't be written, or labels differ from
@@ -80,30 +82,48 @@ struct Compared {
 pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the workspace")?;
     let folder = case_folder(args.case.as_ref())?;
-    let cases: Vec<Case> = cases().into_iter().filter(|case| case.name().contains(&args.only)).collect();
-    let mut compared = Vec::new();
-    let mut versions = Value::Null;
-    for case in cases {
-        interrupt::check()?;
-        let (side, seen) = compare(args, root, &folder, case)?;
-        compared.push(side);
-        versions = seen;
-    }
-    if compared.is_empty() {
-        return Err(invalid_input(format!("--only: expected a part of a case's name, found {}", args.only)));
-    }
-    let result = json!({
+    let mut result = json!({
         "machine": Host::current(),
         "threads": rayon::current_num_threads(),
         "revision": git_revision(),
-        "versions": versions,
         "scan": folder.file_name().unwrap_or_default().display().to_string(),
-        "cases": compared,
     });
+    let mut of = result.clone();
+    of["peers"] = json!(args.peers);
+    of["samples"] = json!(args.samples);
+    let mut measured = Measured::<(Compared, Value)>::open(root, COMPARISON.name, of);
+    let mut compared = Vec::new();
+    for case in cases().into_iter().filter(|case| case.name().contains(&args.only)) {
+        interrupt::check()?;
+        let name = case.name();
+        match measured.find(|(before, _)| before.name == name) {
+            Some(before) => compared.push(before.clone()),
+            None => {
+                let new = compare(args, root, &folder, case)?;
+                measured.add(new.clone())?;
+                compared.push(new);
+            }
+        }
+    }
+    let (compared, versions): (Vec<Compared>, Vec<Value>) = compared.into_iter().unzip();
+    let Some(versions) =
+        versions.into_iter().reduce(|one, other| if one == other { one } else { Value::Null })
+    else {
+        return Err(invalid_input(format!("--only: expected a part of a case's name, found {}", args.only)));
+    };
     let wrong: Vec<&str> =
         compared.iter().filter(|case| case.differing_voxels > 0).map(|case| case.name.as_str()).collect();
-    if args.only.is_empty() && wrong.is_empty() {
-        performance::write(root, &COMPARISON, &result)?;
+    result["versions"] = versions;
+    result["cases"] = json!(compared);
+    if args.only.is_empty() {
+        measured.forget()?;
+        anyhow::ensure!(
+            !result["versions"].is_null(),
+            "the peers were upgraded while they were measured: run it again"
+        );
+        if wrong.is_empty() {
+            performance::write(root, &COMPARISON, &result)?;
+        }
     }
     print_result(&result)?;
     anyhow::ensure!(wrong.is_empty(), "labels differ from scikit-image's: {}", wrong.join("; "));
