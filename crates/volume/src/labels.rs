@@ -8,6 +8,16 @@ const INTENSITIES: f64 = 0.5;
 /// Fewest pairs of neighbouring voxels that tell labels from intensities.
 const LEAST_PAIRS: usize = 1000;
 
+/// Largest distance of a value from the label that it stands for: scaled integers are not exact.
+const TOLERANCE: f64 = 1e-2;
+
+/// Returns the label that a value stands for: the nearest whole number, if it is within 0.01 and from 0 to 2³² − 1.
+pub(crate) fn nearest(value: f64) -> Option<u32> {
+    let whole = value.round();
+    let is_label = (value - whole).abs() <= TOLERANCE && (0.0..=f64::from(u32::MAX)).contains(&whole);
+    is_label.then_some(whole as u32)
+}
+
 /// Returns the share of neighbouring voxels that have two labels, if it is above half, as in an image of intensities. `background`
 /// counts as no label. `None` if fewer than 1000 pairs have labels.
 pub fn like_intensities(labels: ArrayView3<'_, u32>, background: Option<u32>) -> Option<f64> {

@@ -252,7 +252,7 @@ fn invalid_manifests_are_rejected() {
     fs::create_dir(folder.path().join("folder.nii")).unwrap();
     check(
         format!("{columns}\na,p,1,train,folder.nii,2.nii,3.nii,4.nii,\n"),
-        &["case a", "a file for t1", "folder.nii"],
+        &["left out: a: no t1 scan at", "folder.nii"],
     );
     check(format!("{columns}\na,p,1,training,{scans}\n"), &["training", "train"]);
     check(format!("{columns}\na,p,1,train,{scans}\nb,p,0,test,{scans}\n"), &["group p", "one split"]);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
@@ -137,14 +137,19 @@ impl Line<'_> {
         let split = split.transpose()?;
         let mut files = Vec::new();
         for (sequence, &column) in sequences.names().zip(&self.columns.sequences) {
-            match self.file(sequence, Some(column))? {
-                Some(path) => files.push((sequence.to_owned(), path)),
+            match self.file(Some(column)) {
+                Some(Ok(file)) => files.push((sequence.to_owned(), file)),
+                Some(Err(absent)) => lacks.push(format!("no {sequence} scan at {}", absent.display())),
                 None => lacks.push(format!("no {sequence} scan")),
             }
         }
-        let segmentation = self.file(SEGMENTATION, self.columns.segmentation)?;
+        let segmentation = self.file(self.columns.segmentation).transpose().unwrap_or_else(|absent| {
+            lacks.push(format!("no {SEGMENTATION} at {}", absent.display()));
+            None
+        });
         if !lacks.is_empty() {
-            return Ok(Err(lacks.join("; ")));
+            // Quoted cells can hold line breaks.
+            return Ok(Err(lacks.join("; ").replace(char::is_control, " ")));
         }
         let group = match self.columns.group {
             None => patient(&id),
@@ -154,18 +159,18 @@ impl Line<'_> {
         Ok(Ok(CohortCase { files: CaseFiles { id, sequences: files, segmentation }, group, label, split }))
     }
 
-    /// File in a cell, unless the cell is empty or its column absent. A folder that is named like a file is the file in it.
-    fn file(&self, what: &str, column: Option<usize>) -> Result<Option<ScanFile>, Error> {
-        let Some(cell) = self.cell(column) else { return Ok(None) };
-        let ScanFile { path, volume } = ScanFile::parse(cell);
+    /// File in a cell, or the path at which there is none; `None` if the cell is empty or its column absent. A folder that is named
+    /// like a file is the file in it.
+    fn file(&self, column: Option<usize>) -> Option<Result<ScanFile, PathBuf>> {
+        let ScanFile { path, volume } = ScanFile::parse(self.cell(column)?);
         let path = self.path.parent().unwrap_or(Path::new("")).join(path);
         if path.is_file() {
-            return Ok(Some(ScanFile { path, volume }));
+            return Some(Ok(ScanFile { path, volume }));
         }
-        match scans::inside(&path).as_slice() {
-            [only] => Ok(Some(ScanFile { path: only.clone(), volume })),
-            _ => Err(self.invalid(format!("a file for {what}"), format!("none at {}", path.display()))),
-        }
+        Some(match scans::inside(&path).as_slice() {
+            [only] => Ok(ScanFile { path: only.clone(), volume }),
+            _ => Err(path),
+        })
     }
 }
 

@@ -8,11 +8,10 @@ use std::io::Read;
 
 use super::header::Header;
 use super::voxel_type::VoxelType;
+use crate::labels;
 
 /// A multiple of every voxel size and of a word.
 const CHUNK_BYTES: usize = 1 << 16;
-/// Largest distance of a label from the whole number that it stands for: scaled integers are not exact.
-const LABEL_TOLERANCE: f64 = 1e-2;
 
 /// Reason why voxels could not be decoded.
 #[derive(Debug)]
@@ -61,10 +60,7 @@ impl Voxel for f32 {
 
 impl Voxel for u32 {
     fn of(value: f64) -> Result<Self, f64> {
-        let whole = value.round();
-        let is_label =
-            (value - whole).abs() <= LABEL_TOLERANCE && (0.0..=f64::from(u32::MAX)).contains(&whole);
-        if is_label { Ok(whole as u32) } else { Err(value) }
+        labels::nearest(value).ok_or(value)
     }
 
     fn to_word(self) -> u32 {

@@ -10,7 +10,7 @@ use super::archive;
 use super::array::NpyArray;
 use super::array_file::ArrayFile;
 use super::decode::{Value, decode};
-use crate::Error;
+use crate::{Error, labels};
 
 impl ArrayFile {
     /// Reads the array in single precision.
@@ -35,28 +35,24 @@ impl ArrayFile {
         Ok(NpyArray { values, dtype, rounded })
     }
 
-    /// Reads an array of labels, `[z, y, x]`: whole numbers of any type.
+    /// Reads an array of labels, `[z, y, x]`, of any type: whole numbers, or values within 0.01 of one, as scaled integers are.
     ///
     /// # Errors
     /// As [`ArrayFile::read`], with [`Error::Format`] if the array does not have three axes, and [`Error::NotLabels`] if a
-    /// value is not a label.
+    /// value is not a label from 0 to 2³² − 1.
     pub fn read_labels(&self) -> Result<Array3<u32>, Error> {
-        const NONE: f64 = -1.0;
-        let (values, _) =
-            self.decode(|_, value: Value| Ok(if value.rounded { NONE } else { value.number }))?;
+        let label = |_, Value { number, .. }| Ok(labels::nearest(number).ok_or(number));
+        let (values, _) = self.decode(label)?;
         let found = values.shape().to_vec();
         let values = values.into_dimensionality::<Ix3>().map_err(|_| Error::Format {
             path: self.path.clone(),
             expected: "labels with the axes [z, y, x]",
             found: format!("the shape {found:?}"),
         })?;
-        let is_label = |value: f64| value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value);
-        match values.indexed_iter().find(|(_, value)| !is_label(**value)) {
-            Some(((z, y, x), &found)) => {
-                Err(Error::NotLabels { path: self.path.clone(), index_zyx: [z, y, x], found })
-            }
-            None => Ok(values.mapv(|value| value as u32)),
+        if let Some(((z, y, x), &Err(found))) = values.indexed_iter().find(|(_, label)| label.is_err()) {
+            return Err(Error::NotLabels { path: self.path.clone(), index_zyx: [z, y, x], found });
         }
+        Ok(values.mapv(Result::unwrap_or_default))
     }
 
     fn decode<T: Clone>(

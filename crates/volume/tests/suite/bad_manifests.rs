@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use relevox_volume::Cohort;
+use relevox_volume::{Cohort, CohortCase};
 
 use crate::scans::touch;
 
@@ -43,7 +43,7 @@ fn columns() {
 #[test]
 fn a_case_s_name_of_several_lines_is_quoted_on_one() {
     rejected("case,label,t1\n\"a\nb\",1,s.nii.gz\n", &["line 2", "\"a\\nb\"", "name a folder"]);
-    rejected("case,label,t1\na,1,\"s\nt.nii\"\n", &["line 2", "case a", "s t.nii"]);
+    rejected("case,label,t1\na,1,\"s\nt.nii\"\n", &["left out: a: no t1 scan at", "s t.nii"]);
 }
 
 #[test]
@@ -54,11 +54,31 @@ fn rows() {
         "case,label,t1,split\na,1,s.nii.gz,dev\n",
         &["line 2, case a", "train, validation or test", "\"dev\""],
     );
-    rejected("case,label,t1\na,1,absent.nii.gz\n", &["line 2, case a", "a file for t1", "absent.nii.gz"]);
-    rejected("case,label,t1,seg\na,1,s.nii.gz,gone.nii\n", &["line 2, case a", "a file for seg", "gone.nii"]);
+    rejected(
+        "case,label,t1\na,1,absent.nii.gz\n",
+        &["no usable case", "left out: a: no t1 scan at", "absent.nii.gz"],
+    );
     rejected("case,label,t1\n,1,s.nii.gz\n", &["line 2", "a case name"]);
     rejected("case,label,t1\n../a,1,s.nii.gz\n", &["line 2", "can name a folder"]);
     rejected("case,label,t1\n", &["no usable case"]);
+}
+
+#[test]
+fn cases_whose_files_are_absent_are_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    touch(root.path(), &["s.nii.gz"]);
+    let text = "case,label,t1,seg\na,1,s.nii.gz,\nb,0,gone.nii,gone.nii\nc,0,s.nii.gz,s/gone.nii\nd,0,s.nii.gz,s.nii.gz\n";
+    fs::write(root.path().join("cohort.csv"), text).unwrap();
+    let cohort = Cohort::open(root.path(), &["t1".to_owned()]).unwrap();
+    assert_eq!(cohort.cases.iter().map(CohortCase::id).collect::<Vec<_>>(), ["a", "d"]);
+    let at = |file: &str| root.path().join(file).display().to_string();
+    let [scan, segmentation] = [at("gone.nii"), at("s/gone.nii")];
+    let left_out = [
+        ("b", format!("no t1 scan at {scan}; no seg at {scan}")),
+        ("c", format!("no seg at {segmentation}")),
+    ];
+    let found: Vec<_> = cohort.left_out.into_iter().map(|one| (one.case, one.reason)).collect();
+    assert_eq!(found, left_out.map(|(case, reason)| (case.to_owned(), reason)));
 }
 
 #[test]

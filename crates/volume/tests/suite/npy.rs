@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Array4, ArrayD, array};
+use ndarray::{Array2, Array3, Array4, ArrayD, array};
 use relevox_volume::npy::{self, ArrayFile};
 use relevox_volume::{Error, Study};
 
@@ -176,6 +176,22 @@ fn labels_are_whole_numbers() {
     assert_eq!(fixture("version-2.npy").read_labels().unwrap()[[0, 1, 0]], 4);
     assert!(matches!(fixture("little-f4.npy").read_labels(), Err(Error::NotLabels { .. })));
     assert!(matches!(fixture("rounded.npy").read_labels(), Err(Error::Format { .. })));
+
+    // Scaled integers are not exact.
+    let folder = tempfile::tempdir().unwrap();
+    let labels = |values: [f32; 2]| {
+        let path = folder.path().join("a.npy");
+        npy::write(&path, Array3::from_shape_fn((1, 1, 2), |(.., x)| values[x]).view().into_dyn()).unwrap();
+        ArrayFile { path, name: None }.read_labels()
+    };
+    assert_eq!(labels([1.00001, 2.992]).unwrap(), array![[[1, 3]]]);
+    for (values, at) in [([1.0, 2.98], 1), ([-1.0, 0.0], 0), ([0.0, f32::NAN], 1), ([5e9, 0.0], 0)] {
+        let error = labels(values).unwrap_err();
+        assert!(
+            matches!(error, Error::NotLabels { index_zyx: [0, 0, x], found, .. } if x == at && (found == f64::from(values[at]) || found.is_nan())),
+            "{error}"
+        );
+    }
 }
 
 #[test]
