@@ -18,7 +18,7 @@ mod exported {
     #[pymodule_export]
     use crate::network::Network;
     #[pymodule_export]
-    use crate::pool::pool;
+    use crate::pool::{pool, pool_for_label};
     #[pymodule_export]
     use crate::slic::slic;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use relevox::relevance::Pooling;
+use relevox::relevance::{LabelTest, Pooling, Progress};
 use relevox::{Error, MaskRule, Method, MethodResult, PoolMember};
 
 use crate::explanation::Explained;
@@ -19,16 +19,50 @@ pub(crate) struct PoolSettings {
     seed: u64,
 }
 
-/// Returns the explanations with the method `pooled` added, or `averaged-pooled` where `averaged` is pooled, in the same order. `members` are
-/// explanations, the method of each whose relevance is pooled, and its group. `progress` is called with the number of finished ones (of
-/// each partition).
+/// An explanation, the method of it whose relevance is pooled, and its group.
+type Member = (Py<Explained>, String, String);
+
+/// Returns the explanations with the method `pooled` added, or `averaged-pooled` where `averaged` is pooled, in the same order. `progress` is
+/// called with the number of finished ones (of each partition).
 #[pyfunction]
 #[pyo3(signature = (members, settings, progress = None))]
 pub(crate) fn pool(
     py: Python<'_>,
-    members: Vec<(Py<Explained>, String, String)>,
+    members: Vec<Member>,
     settings: PoolSettings,
     progress: Option<Py<PyAny>>,
+) -> PyResult<Vec<Explained>> {
+    let PoolSettings { trees, leaf, parts, seed } = settings;
+    with_results(py, &members, progress.as_ref(), &|cases, report| {
+        let pooling = Pooling { trees, leaf, parts, seed }.check()?;
+        relevox::pool(cases, &pooling, &MaskRule::default(), report)
+    })
+}
+
+/// Returns the explanations with the method `pooled-label` added, in the same order, of which each has a label. `progress` is called with
+/// the number of finished ones.
+#[pyfunction]
+#[pyo3(signature = (members, labels, neighbours, errors, progress = None))]
+pub(crate) fn pool_for_label(
+    py: Python<'_>,
+    members: Vec<Member>,
+    labels: Vec<bool>,
+    neighbours: usize,
+    errors: f64,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Vec<Explained>> {
+    with_results(py, &members, progress.as_ref(), &|cases, report| {
+        let test = LabelTest { neighbours, errors }.check()?;
+        relevox::pool_for_label(cases, &labels, &test, &MaskRule::default(), report)
+    })
+}
+
+/// Adds the result that `compute` returns for each explanation.
+fn with_results(
+    py: Python<'_>,
+    members: &[Member],
+    progress: Option<&Py<PyAny>>,
+    compute: &(dyn Fn(&[PoolMember<'_>], Progress<'_>) -> Result<Vec<MethodResult>, Error> + Sync),
 ) -> PyResult<Vec<Explained>> {
     let methods = members.iter().map(|(_, method, _)| method.parse::<Method>());
     let methods: Vec<Method> = methods.collect::<Result<_, _>>().map_err(exception)?;
@@ -42,11 +76,8 @@ pub(crate) fn pool(
                 PoolMember { explanation, study, from, group }
             })
             .collect();
-        let PoolSettings { trees, leaf, parts, seed } = settings;
-        let pooling = Pooling { trees, leaf, parts, seed }.check()?;
-        let report = |steps| passing.report(progress.as_ref(), steps);
-        let results = relevox::pool(&cases, &pooling, &MaskRule::default(), &report)?;
-        let with = |(member, result): (&(Py<Explained>, String, String), MethodResult)| {
+        let results = compute(&cases, &|steps| passing.report(progress, steps))?;
+        let with = |(member, result): (&Member, MethodResult)| {
             let Explained { explanation, study, class, masked } = member.0.get();
             let mut explanation = explanation.clone();
             explanation.results.retain(|earlier| earlier.method != result.method);

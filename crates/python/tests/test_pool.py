@@ -106,6 +106,58 @@ def test_what_cannot_be_pooled_is_named(images):
         explained(bright, images[0][0], "pooled")
 
 
+@pytest.fixture
+def labelled():
+    """Images of two classes: a box is bright in one of them and dark in the other."""
+    cases = []
+    for seed in range(12):
+        image, box = image_of(seed)
+        if seed % 2:
+            image[(0, *box)] -= 1.9
+        cases.append((image, box, seed % 2 == 0))
+    return cases
+
+
+def signed(batch):
+    """Bright voxels speak for the class, dark ones against it."""
+    return ((batch > 1.5) * 1.0 - (batch < 0.5) * 1.0).mean(axis=(1, 2, 3, 4))[:, None] * 50
+
+
+def test_what_speaks_for_the_labels_is_kept(labelled):
+    cases = [explained(signed, image) for image, _, _ in labelled]
+    labels = [label for _, _, label in labelled]
+    # Six images have a bright box, and six a dark one: five others are like it.
+    pooled = relevox.pool(cases, labels=labels, neighbours=5, progress=False)
+    for one, (_, box, _) in zip(pooled, labelled):
+        assert one.method == "pooled-label" and one.methods == ["perturb", "pooled-label"]
+        inside = np.zeros(SHAPE, bool)
+        inside[box] = True
+        assert np.array_equal(one.map == 100, inside) and not one.map[~inside].any()
+        assert np.array_equal(one.mask(), inside)
+        assert "Pooled relevance for the label" in one.to_html()
+    without = relevox.pool(cases, labels=[seed // 2 % 2 == 0 for seed in range(12)], neighbours=5, progress=False)
+    assert not any(one.map.any() for one in without)
+    # With all regions of the others as neighbours, every region of an image has the same evidence.
+    assert all(len(np.unique(one.map)) == 1 for one in relevox.pool(cases, labels=labels, neighbours=10**6, progress=False))
+
+
+def test_what_has_no_evidence_for_labels_is_named(labelled):
+    cases = [explained(signed, image) for image, _, _ in labelled]
+    labels = [label for _, _, label in labelled]
+    pooled = relevox.pool(cases, progress=False)
+    for some, of, settings, text in [
+        (cases, labels[1:], {}, "12 cases"),
+        (cases, [True] * 12, {}, "both classes"),
+        (cases, labels, {"groups": ["a"] * 12}, "2 patients"),
+        (cases, [2, *labels[1:]], {}, "True or False, found 2"),
+        (cases, labels, {"neighbours": 0}, "neighbours"),
+        (cases, labels, {"errors": -1}, "errors"),
+        (pooled, labels, {}, "signed values"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            relevox.pool(some, labels=of, progress=False, **settings)
+
+
 def test_partitions_are_averaged(images):
     image = np.concatenate([images[0][0], images[1][0] * 0.7])
     settings = {"fill": "blank", "progress": False, "compactness": 0.3}

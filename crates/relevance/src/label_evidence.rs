@@ -47,7 +47,8 @@ pub struct ValidLabelTest(LabelTest);
 /// The regions of a case with a label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledCase {
-    /// Its regions; their relevance is signed, positive for evidence of the positive class.
+    /// Its regions; their relevance is signed, positive for evidence of the positive class, and of one scale in all cases
+    /// ([`scale_signed_to_100`](crate::scale_signed_to_100)).
     pub case: PooledCase,
     /// True for the positive class.
     pub label: bool,

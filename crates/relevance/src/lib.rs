@@ -75,7 +75,7 @@ pub use probability::{sigmoid, sigmoid_difference};
 pub use progress::{Progress, silent};
 pub use region_logits::{RegionLogits, region_logits};
 pub use region_tree::RegionTree;
-pub use relevance::{Sign, relevance, scale_to_100};
+pub use relevance::{Sign, relevance, scale_signed_to_100, scale_to_100};
 pub use relevox_perturb::{Box3, Patch};
 pub use reversed::ReversedAxes;
 pub use rise::{Masks, Rise, ValidRise};

@@ -38,9 +38,22 @@ pub fn scale_to_100(values: &[f64]) -> Option<Vec<f64>> {
     (high > low).then(|| values.iter().map(|value| (value - low) / (high - low) * 100.0).collect())
 }
 
+/// Scales values so that the largest magnitude becomes 100, and keeps their signs; all 0 stay as they are.
+pub fn scale_signed_to_100(values: &[f64]) -> Vec<f64> {
+    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    values.iter().map(|value| if largest > 0.0 { value / largest * 100.0 } else { 0.0 }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_and_proportions_are_kept() {
+        assert_eq!(scale_signed_to_100(&[-4.0, 0.0, 2.0]), [-100.0, 0.0, 50.0]);
+        assert_eq!(scale_signed_to_100(&[0.0, 0.0]), [0.0, 0.0]);
+        assert!(scale_signed_to_100(&[]).is_empty());
+    }
 
     #[test]
     fn each_sign_scales_its_own_part() {

@@ -114,6 +114,7 @@ impl ExplainOptions<'_> {
                 Method::Diffused
                 | Method::Perturb
                 | Method::Pooled
+                | Method::PooledLabel
                 | Method::AveragedPooled
                 | Method::GradCam
                 | Method::GradCamPlusPlus => 0,

@@ -27,7 +27,7 @@ pub use explanation::{Explanation, MethodResult, PartitionRelevance, RegionSets}
 pub use mask_rule::MaskRule;
 pub use method::Method;
 pub use model::{Model, ModelOptions, OnSmallerBatches, TensorModel};
-pub use pooled::{PoolMember, pool};
+pub use pooled::{PoolMember, pool, pool_for_label};
 pub use regions::{DEFAULT_COMPACTNESS, Regions, SlicRegions};
 pub use runtime::{Runtime, RuntimeError};
 

@@ -26,6 +26,9 @@ pub enum Method {
     /// The main method's relevance, learned from the appearance of regions and predicted for other patients' cases
     /// ([`Pooling`](relevox_relevance::Pooling)): of several cases only.
     Pooled,
+    /// What of the main method's signed values speaks for the cases' labels, from regions of other patients' cases that look alike
+    /// ([`LabelTest`](relevox_relevance::LabelTest)): of several cases with labels only.
+    PooledLabel,
     /// The mean map of diffused relevance over several partitions
     /// ([`RelevanceMap::average`](relevox_relevance::RelevanceMap::average)).
     Averaged,
@@ -43,13 +46,14 @@ pub enum Method {
 
 impl Method {
     /// All methods.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Diffused,
         Self::Perturb,
         Self::Lime,
         Self::KernelShap,
         Self::Hierarchical,
         Self::Pooled,
+        Self::PooledLabel,
         Self::Averaged,
         Self::AveragedPooled,
         Self::Rise,
@@ -67,6 +71,7 @@ impl Method {
             Self::KernelShap => "kernel-shap",
             Self::Hierarchical => "hierarchical",
             Self::Pooled => "pooled",
+            Self::PooledLabel => "pooled-label",
             Self::Averaged => "averaged",
             Self::AveragedPooled => "averaged-pooled",
             Self::Rise => "rise",
@@ -85,6 +90,7 @@ impl Method {
             Self::KernelShap => "KernelSHAP",
             Self::Hierarchical => "Hierarchical",
             Self::Pooled => "Pooled relevance",
+            Self::PooledLabel => "Pooled relevance for the label",
             Self::Averaged => "Averaged relevance",
             Self::AveragedPooled => "Averaged and pooled relevance",
             Self::Rise => "RISE",
@@ -106,7 +112,7 @@ impl Method {
 
     /// Returns whether it is learned over several cases, after each was explained.
     pub const fn is_pooled(self) -> bool {
-        matches!(self, Self::Pooled | Self::AveragedPooled)
+        matches!(self, Self::Pooled | Self::PooledLabel | Self::AveragedPooled)
     }
 
     /// Returns whether it is computed from the scores of single regions.

@@ -13,7 +13,7 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use relevox_relevance::{LabelledCase, PooledCase, RelevanceMap, scale_to_100};
+use relevox_relevance::{LabelledCase, PooledCase, RelevanceMap, scale_signed_to_100, scale_to_100};
 use relevox_report::tables::{Method, MethodKind};
 use relevox_volume::{CohortCase, Split, nifti};
 use serde::{Deserialize, Serialize};
@@ -379,7 +379,7 @@ fn pool(
             }
             _ => {
                 let own = explained::read(&session.run.path(&own_file(partition, id, method, chosen)))?;
-                if is_for_label(method) { scaled(&own.values) } else { own.relevance }
+                if is_for_label(method) { scale_signed_to_100(&own.values) } else { own.relevance }
             }
         };
         let (image, brain) = (study.image.view(), study.brain.view());
@@ -416,12 +416,6 @@ fn pool(
     table::to_csv(&["case", "region", "value"], rows)
 }
 
-/// Scales signed scores of a case to a largest magnitude of 100.
-fn scaled(scores: &[f64]) -> Vec<f64> {
-    let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
-    scores.iter().map(|score| if largest > 0.0 { score / largest * 100.0 } else { 0.0 }).collect()
-}
-
 /// Reads the pooled relevance by case.
 fn read(
     session: &Session,
@@ -452,15 +446,4 @@ fn average(
         }
     }
     Ok(RelevanceMap::average(&maps)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scaled_scores_keep_their_signs() {
-        assert_eq!(scaled(&[-0.5, 0.0, 0.25]), [-100.0, 0.0, 50.0]);
-        assert_eq!(scaled(&[0.0, 0.0]), [0.0, 0.0]);
-    }
 }

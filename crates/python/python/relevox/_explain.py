@@ -65,7 +65,7 @@ def explain(
         What replaces a region: a statistic of the mask, 0 (``blank``), or a value.
     method : str or several
         ``diffused``, ``perturb``, ``averaged``, ``lime``, ``kernel-shap``, ``hierarchical``, ``rise``, ``occlusion``,
-        ``gradcam``, ``gradcam-pp``; the main one first. :func:`pool` computes ``pooled`` from several explanations.
+        ``gradcam``, ``gradcam-pp``; the main one first. :func:`pool` computes ``pooled`` and ``pooled-label`` from several explanations.
     partitions : pairs (channel, n_segments)
         Supervoxels that ``averaged`` averages with the regions; by default 5/2 as many of the same channel, or the experiment's where
         ``channel_names`` has ``t2`` or ``flair``.

@@ -13,6 +13,9 @@ def pool(
     explanations: Sequence[Explanation],
     groups: Sequence[Hashable] | None = None,
     *,
+    labels: Sequence[bool] | None = None,
+    neighbours: int = 80,
+    errors: float = 2.0,
     trees: int = 200,
     leaf: int = 5,
     parts: int = 20,
@@ -25,6 +28,11 @@ def pool(
     of the mask, and predicts it for images that it has not learned from. That removes noise of single images, and what only one
     image shows. Compare with what it makes of a network without training: random relevance pools to something as well.
 
+    With ``labels``, only what speaks for the labels of the images is kept: the method's signed values are evidence for or against the
+    explained class, that of a region is the mean over the regions of other patients that look most like it, and a mean that is not
+    beyond chance counts as 0. Nothing is left of it if the labels mean nothing, where ``pooled`` keeps whatever is conspicuous. The
+    network must not have been trained on the images: it is right about those, whatever their labels.
+
     Parameters
     ----------
     explanations : several
@@ -33,6 +41,13 @@ def pool(
         averaged with the maps that it was learned from.
     groups : one for each
         The patient of each image: images of one patient never learn from each other. Without it, each image is its own.
+    labels : one for each
+        Whether the image is of the class that the explained output stands for.
+    neighbours : int
+        With ``labels``: number of regions of other patients that the evidence of a region is the mean over.
+    errors : float
+        With ``labels``: a mean of fewer than this many of its standard deviations, as they would be if labels meant nothing, counts as
+        0. Of ``n`` other patients, no mean has more than ``sqrt(n)``.
     trees, leaf : int
         Number of trees of a forest, and the smallest number of regions in a leaf.
     parts : int
@@ -46,13 +61,15 @@ def pool(
     Returns
     -------
     list of Explanation
-        In the order of ``explanations``, each with the method ``pooled``, or ``averaged-pooled``, besides those that it had.
+        In the order of ``explanations``, each with the method ``pooled``, ``averaged-pooled`` or, with ``labels``, ``pooled-label``, besides
+        those that it had.
 
     Raises
     ------
     ValueError
         For fewer than two groups, images of different numbers of channels, methods without a value per region, ``averaged`` for a part of
-        the images or over different numbers of partitions, and values out of range.
+        the images or over different numbers of partitions, and values out of range. With ``labels``, for labels that are all the same,
+        other than ``True`` and ``False``, or of another number, methods without signed values, and different explained outputs.
     """
     cases = list(explanations)
     of = list(range(len(cases))) if groups is None else list(groups)
@@ -60,11 +77,21 @@ def pool(
         raise ValueError(f"groups: expected one for each of {len(cases)} explanations, found {len(of)}")
     numbers: dict[Hashable, int] = {}
     names = [str(numbers.setdefault(group, len(numbers))) for group in of]
-    settings = {"trees": trees, "leaf": leaf, "parts": parts, "seed": seed}
     members = [(case._explained, case.method, name) for case, name in zip(cases, names)]
+    if labels is not None:
+        if any(label not in (0, 1) for label in labels):
+            raise ValueError(f"labels: expected True or False, found {next(label for label in labels if label not in (0, 1))!r}")
+        with Progress("pool", progress) as bar:
+            bar.start(len(cases))
+            found = _relevox.pool_for_label(members, [bool(label) for label in labels], neighbours, errors, bar.advance)
+        return _as_explanations(found, cases, "pooled-label")
+    settings = {"trees": trees, "leaf": leaf, "parts": parts, "seed": seed}
     with Progress("pool", progress) as bar:
         averaged = bool(cases) and cases[0].method == "averaged"
         bar.start(sum(case._explained.partitions for case in cases) if averaged else len(cases))
         found = _relevox.pool(members, settings, bar.advance)
-    method = "averaged-pooled" if averaged else "pooled"
+    return _as_explanations(found, cases, "averaged-pooled" if averaged else "pooled")
+
+
+def _as_explanations(found: list[_relevox.Explained], cases: list[Explanation], method: str) -> list[Explanation]:
     return [Explanation(one, method, case._affine, case.name, case.assumed) for one, case in zip(found, cases)]

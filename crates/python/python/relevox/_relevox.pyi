@@ -85,6 +85,13 @@ def pool(
     settings: Mapping[str, int],
     progress: Callable[[int], None] | None = None,
 ) -> list[Explained]: ...
+def pool_for_label(
+    members: Sequence[tuple[Explained, str, str]],
+    labels: Sequence[bool],
+    neighbours: int,
+    errors: float,
+    progress: Callable[[int], None] | None = None,
+) -> list[Explained]: ...
 def ablate(
     network: Network,
     image: NDArray[np.float32],

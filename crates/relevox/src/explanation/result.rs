@@ -47,14 +47,15 @@ impl MethodResult {
         Self::with_mask(method, attribution, relevance, map, &values, rule)
     }
 
-    /// Creates the result of relevance that was pooled over cases, of a case with these outputs.
+    /// Creates the result of a method that pools over cases, of a case with these outputs.
     pub(crate) fn pooled(
+        method: Method,
         regions: &Supervoxels,
         values: Vec<f64>,
         outputs: (Vec<f32>, Target),
         to_mask: (&MaskRule, ArrayView3<'_, bool>),
     ) -> Result<Self, Error> {
-        Self::of_regions(Method::Pooled, regions, attribution(regions, values, outputs), to_mask)
+        Self::of_regions(method, regions, attribution(regions, values, outputs), to_mask)
     }
 
     /// Creates the result of a map by voxel, of a case with these outputs.

@@ -11,6 +11,7 @@ mod difficulty;
 mod explain;
 mod faults;
 mod folders;
+mod for_label;
 mod harness;
 mod inspect;
 mod left_out;

@@ -52,8 +52,8 @@ struct Row {
     voxels: u64,
 }
 
-/// Adds a map to the overlays of a page of [`Viewer::to_html`](super::Viewer::to_html), the last in the chooser, and replaces an
-/// earlier last one of the same label. The page is what `to_html` makes of both, except that background is cropped as before.
+/// Adds a map to the overlays of a page of [`Viewer::to_html`](super::Viewer::to_html), the last in the chooser, or replaces
+/// the one by region that has the same label. The page is what `to_html` makes of both, except that background is cropped as before.
 ///
 /// # Errors
 /// Returns [`Error::InvalidSetting`] if the page was not made by this version, has no regions, or has an outline but no overlay
@@ -85,20 +85,25 @@ pub fn with_region_overlay(page: &str, overlay: &RegionOverlay<'_>) -> Result<St
 
     let list = between(page, "\"overlays\":[", "],\"regions\":")?;
     let list = &page[list];
-    // Quotes inside of strings are escaped: this is the start of an object.
-    let start = format!("{{\"label\":{},\"values\":", in_script(&overlay.label)?);
-    let is_again = data.overlays.last().is_some_and(|known| known.label == overlay.label);
-    let kept = match list.rfind(&start).filter(|_| is_again) {
-        Some(at) => list[..at].trim_end_matches(','),
-        None => list,
+    let again = data.overlays.iter().position(|known| known.label == overlay.label && known.values.is_some());
+    let object = in_script(&added)?;
+    let list = match again {
+        Some(index) => {
+            let at = list.find(&start_of(overlay.label)?).ok_or_else(|| lacks("the overlay"))?;
+            let end = match data.overlays.get(index + 1) {
+                Some(next) => {
+                    let next = format!(",{}", start_of(&next.label)?);
+                    at + list[at..].find(&next).ok_or_else(|| lacks("the next overlay"))?
+                }
+                None => list.len(),
+            };
+            [&list[..at], &object, &list[end..]].concat()
+        }
+        None if list.is_empty() => object,
+        None => [list, ",", &object].concat(),
     };
-    let comma = if kept.is_empty() { "" } else { "," };
-    let page = replaced(
-        page,
-        ("\"overlays\":[", "],\"regions\":"),
-        &format!("{kept}{comma}{}", in_script(&added)?),
-    )?;
-    if is_again {
+    let page = replaced(page, ("\"overlays\":[", "],\"regions\":"), &list)?;
+    if again.is_some() {
         return Ok(page);
     }
     let index = data.overlays.len();
@@ -106,6 +111,11 @@ pub fn with_region_overlay(page: &str, overlay: &RegionOverlay<'_>) -> Result<St
     let line = html! { li { (statement::overlay(&added)) } }.into_string();
     let page = appended(&page, ("<select id=\"overlay\">", "</select>"), &option)?;
     appended(&page, ("<ul id=\"stored\">", "</ul>"), &line)
+}
+
+/// The start of an overlay's object in the page: quotes inside of strings are escaped, so that it stands nowhere else.
+fn start_of(label: &str) -> Result<String, Error> {
+    Ok(format!("{{\"label\":{},", in_script(&label)?))
 }
 
 fn lacks(part: &str) -> Error {
@@ -224,6 +234,13 @@ mod tests {
             assert_eq!(once, with(&scene.map(first)));
             let again = with_region_overlay(&once, &added(other)).unwrap();
             assert_eq!(again, with(&scene.map(other)));
+            // One that others follow is replaced in its place.
+            let further = RegionOverlay { label: "further", ..added(first) };
+            let both = with_region_overlay(&again, &further).unwrap();
+            let [a, b] = before.clone();
+            let [c, d] = [scene.map(first), scene.map(first)];
+            let expected = [a, b, (LABEL, &c, value.clone()), ("further", &d, value.clone())];
+            assert_eq!(with_region_overlay(&both, &added(first)).unwrap(), scene.page(&expected, outline));
         }
     }
 

@@ -148,8 +148,7 @@ impl Line<'_> {
             None
         });
         if !lacks.is_empty() {
-            // Quoted cells can hold line breaks.
-            return Ok(Err(lacks.join("; ").replace(char::is_control, " ")));
+            return Ok(Err(lacks.join("; ")));
         }
         let group = match self.columns.group {
             None => patient(&id),

@@ -17,8 +17,9 @@ use crate::{FillSource, MaskRule, Method, MethodSettings};
 #[derive(Clone, Debug, Args)]
 pub struct MethodArgs {
     /// Methods, the main one first: diffused, perturb, averaged (diffused, averaged over several partitions), lime,
-    /// kernel-shap, hierarchical, rise, occlusion, gradcam, gradcam-pp; of several cases also pooled (the first method's relevance, learned from other patients' cases) and
-    /// averaged-pooled (averaged, each partition pooled as well) [default: diffused,perturb].
+    /// kernel-shap, hierarchical, rise, occlusion, gradcam, gradcam-pp; of several cases also pooled (the first method's relevance, learned from other patients' cases),
+    /// pooled-label (what of it speaks for the classes that --cohort states) and averaged-pooled (averaged, each partition pooled as
+    /// well) [default: diffused,perturb].
     #[arg(help_heading = "Explanation", long, value_delimiter = ',', value_name = "A,B,…", value_parser = method)]
     pub method: Vec<Method>,
     /// Fill that replaces a region: blank, min, max, mean (of the brain) or, by a trained U-Net, learned=U.safetensors

@@ -5,6 +5,7 @@ mod document;
 mod expect;
 mod external;
 mod files;
+mod labels;
 mod methods;
 mod notes;
 mod one;

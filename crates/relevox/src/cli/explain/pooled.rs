@@ -1,7 +1,8 @@
 //! Relevance pooled over the cases of a call.
 //!
 //! The relevance of every case, of the main method or of each partition that is averaged, is learned from the appearance of regions, and
-//! predicted for the cases of other patients: [`Pooling`]. That takes the results of all cases, so it follows them.
+//! predicted for the cases of other patients: [`Pooling`]. What of it speaks for the cases' labels is tested: [`LabelTest`]. Both take the
+//! results of all cases, so they follow them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,9 @@ use relevox_experiment::failure::invalid_input;
 use relevox_experiment::interrupt;
 use relevox_experiment::progress::{Progress, print_status};
 use relevox_experiment::run::replace;
-use relevox_relevance::{PooledCase, Pooling, RelevanceMap, Sign, Target};
+use relevox_relevance::{
+    LabelTest, LabelledCase, PooledCase, Pooling, RelevanceMap, Sign, Target, scale_signed_to_100,
+};
 use relevox_volume::{CaseFiles, ScanList, Study};
 use serde_json::{Map, Value, json};
 use slic3d::Supervoxels;
@@ -21,7 +24,7 @@ use super::notes::Notes;
 use super::scans::Scans;
 use super::subject::Subject;
 use super::work::Work;
-use super::{document, files, regions, result};
+use super::{document, files, labels, regions, result};
 use crate::depiction::add_to_page;
 use crate::explanation::Parts;
 use crate::pooled::own_and_pooled;
@@ -31,10 +34,12 @@ use crate::{Explanation, Method, MethodResult, PartitionRelevance};
 pub(super) struct Pool<'a> {
     work: &'a Work<'a>,
     scans: &'a Scans,
-    /// The method whose relevance `pooled` pools.
+    /// The method whose relevance `pooled` and `pooled-label` pool.
     main: Option<Method>,
     /// Patients of a cohort's cases.
     groups: BTreeMap<String, String>,
+    /// Labels of a cohort's cases, for `pooled-label`.
+    labels: Option<BTreeMap<String, bool>>,
     members: Vec<Member>,
 }
 
@@ -43,6 +48,8 @@ struct Member {
     files: CaseFiles,
     folder: PathBuf,
     main: Option<PooledCase>,
+    /// The main method's signed values, for `pooled-label`.
+    signed: Option<LabelledCase>,
     /// Diffused relevance on each partition, for `averaged-pooled`.
     partitions: Vec<PooledCase>,
 }
@@ -51,6 +58,7 @@ struct Member {
 #[derive(Default)]
 struct Predicted {
     main: Option<Vec<f64>>,
+    for_label: Option<Vec<f64>>,
     partitions: Vec<Vec<f64>>,
 }
 
@@ -60,6 +68,12 @@ struct Relevance<'a> {
     values: Vec<f64>,
 }
 
+/// The relevance of the main method, and its signed values.
+struct Main<'a> {
+    relevance: Relevance<'a>,
+    signed: Vec<f64>,
+}
+
 impl<'a> Pool<'a> {
     /// Creates a pool without cases.
     ///
@@ -67,7 +81,11 @@ impl<'a> Pool<'a> {
     /// Returns an input error if no method can be pooled, or an error if the cohort cannot be read.
     pub(super) fn new(work: &'a Work<'a>, scans: &'a Scans) -> anyhow::Result<Self> {
         let (main, groups) = (work.pooled_from()?, groups(work, scans)?);
-        Ok(Self { work, scans, main, groups, members: Vec::new() })
+        let labels = match work.pooled.contains(&Method::PooledLabel) {
+            true => Some(labels::of_cohort(work, scans, groups.keys())?),
+            false => None,
+        };
+        Ok(Self { work, scans, main, groups, labels, members: Vec::new() })
     }
 
     /// Adds a case that was just explained.
@@ -83,7 +101,8 @@ impl<'a> Pool<'a> {
     ) -> anyhow::Result<()> {
         let of_main = |method: Method| {
             let main = explanation.result(method).context("expected the method that is pooled")?;
-            anyhow::Ok(Relevance { regions: &explanation.regions, values: main.relevance.clone() })
+            let relevance = Relevance { regions: &explanation.regions, values: main.relevance.clone() };
+            anyhow::Ok(Main { relevance, signed: main.attribution.values.clone() })
         };
         let main = self.main.map(of_main).transpose()?;
         let of = |one: &'_ PartitionRelevance| one.attribution.relevance(Sign::Magnitude);
@@ -102,14 +121,21 @@ impl<'a> Pool<'a> {
     pub(super) fn add_earlier(&mut self, files: &CaseFiles, folder: &Path) -> anyhow::Result<()> {
         let Opened { subject, regions, partitions } = self.open(files, folder)?;
         let bids_case = self.work.args.bids_derivatives.then_some(files.id.as_str());
-        let read = |name: String, regions| {
+        let read = |name: String, columns: &[&str], regions| {
             let table = folder.join(name);
-            let values = relevance(&table, regions).with_context(|| table.display().to_string())?;
-            anyhow::Ok(Relevance { regions, values })
+            column(&table, columns, regions).with_context(|| table.display().to_string())
         };
-        let of_main = |method| read(Explanation::table_name(method, bids_case), &regions);
+        let of_main = |method| {
+            let table = Explanation::table_name(method, bids_case);
+            let values = read(table.clone(), &[RELEVANCE], &regions)?;
+            let relevance = Relevance { regions: &regions, values };
+            anyhow::Ok(Main { relevance, signed: read(table, &SIGNED, &regions)? })
+        };
         let main = self.main.map(of_main).transpose()?;
-        let of = |(number, regions)| read(Explanation::partition_table_name(number, bids_case), regions);
+        let of = |(number, regions)| {
+            let table = Explanation::partition_table_name(number, bids_case);
+            anyhow::Ok(Relevance { regions, values: read(table, &[RELEVANCE], regions)? })
+        };
         let partitions = partitions.iter().enumerate().map(of).collect::<anyhow::Result<_>>()?;
         self.insert(files, folder, &subject.study, main, partitions)
     }
@@ -119,16 +145,27 @@ impl<'a> Pool<'a> {
         files: &CaseFiles,
         folder: &Path,
         study: &Study,
-        main: Option<Relevance<'_>>,
+        main: Option<Main<'_>>,
         partitions: Vec<Relevance<'_>>,
     ) -> anyhow::Result<()> {
         let group = self.groups.get(&files.id).unwrap_or(&files.id);
         let case = |Relevance { regions, values }: Relevance<'_>| {
             PooledCase::of(group.clone(), study.image.view(), study.brain.view(), regions, values)
         };
-        let main = main.map(case).transpose()?;
+        let label = self.labels.as_ref().and_then(|labels| labels.get(&files.id).copied());
+        let (mut own, mut signed) = (None, None);
+        if let Some(Main { relevance, signed: values }) = main {
+            let found = case(relevance)?;
+            let labelled = |label| {
+                let case = PooledCase { relevance: scale_signed_to_100(&values), ..found.clone() };
+                LabelledCase { case, label }
+            };
+            signed = label.map(labelled);
+            own = Some(found);
+        }
         let partitions = partitions.into_iter().map(case).collect::<Result<_, _>>()?;
-        self.members.push(Member { files: files.clone(), folder: folder.to_owned(), main, partitions });
+        let (files, folder) = (files.clone(), folder.to_owned());
+        self.members.push(Member { files, folder, main: own, signed, partitions });
         Ok(())
     }
 
@@ -142,9 +179,13 @@ impl<'a> Pool<'a> {
         self.members.sort_by(|a, b| a.files.id.cmp(&b.files.id));
         let count = self.members.len();
         let mut predicted: Vec<Predicted> = self.members.iter().map(|_| Predicted::default()).collect();
-        if self.main.is_some() {
+        if self.work.pooled.contains(&Method::Pooled) {
             let found = self.learn(Method::Pooled, |member| member.main.as_ref())?;
             predicted.iter_mut().zip(found).for_each(|(case, values)| case.main = Some(values));
+        }
+        if self.labels.is_some() {
+            let found = self.tested()?;
+            predicted.iter_mut().zip(found).for_each(|(case, values)| case.for_label = Some(values));
         }
         let partitions = self.members.first().map_or(0, |member| member.partitions.len());
         for number in 0..partitions {
@@ -161,7 +202,7 @@ impl<'a> Pool<'a> {
         // The first that was asked for describes the call.
         let from = self.main.unwrap_or(Method::Averaged);
         for pooled in &self.work.pooled {
-            let of = if *pooled == Method::Pooled { from } else { Method::Averaged };
+            let of = if pooled.is_by_region() { from } else { Method::Averaged };
             print_status(format!("{pooled}: {of} of {count} cases, each learned from other patients' cases"));
         }
         Ok(json!({ "methods": self.work.pooled, "from": from.name(), "cases": count }))
@@ -185,12 +226,22 @@ impl<'a> Pool<'a> {
             progress.advance(done);
             interrupt::flow()
         });
-        found.map_err(|error| match error {
-            relevox_relevance::Error::InvalidSetting { expected, found, .. } => {
-                invalid_input(format!("--method {method}: expected {expected}, found {found}"))
-            }
-            error => error.into(),
-        })
+        found.map_err(|error| of_method(method, error))
+    }
+
+    /// Returns the tested evidence for the labels of all cases.
+    fn tested(&self) -> anyhow::Result<Vec<Vec<f64>>> {
+        let method = Method::PooledLabel;
+        let cases = self.members.iter().map(|member| member.signed.clone());
+        let cases = cases.collect::<Option<Vec<_>>>().context("expected a label of every case")?;
+        let test = LabelTest::default().check()?;
+        let progress = Progress::start(format!("{method}: test"), cases.len(), "cases");
+        let found = test.evidence(&cases, &|done| {
+            progress.advance(done);
+            interrupt::flow()
+        });
+        let found = found.map_err(|error| of_method(method, error))?;
+        Ok(found.iter().map(|evidence| test.tested(evidence)).collect())
     }
 
     /// Reads a case again, and divides it into the same regions, and partitions where they are averaged.
@@ -225,8 +276,11 @@ impl<'a> Pool<'a> {
         let rule = args.methods.rule();
         let to_mask = (&rule, study.brain.view());
         let mut results = Vec::new();
-        if let Some(values) = predicted.main {
-            results.push(MethodResult::pooled(&regions, values, (outputs.clone(), target), to_mask));
+        let by_region = [(Method::Pooled, predicted.main), (Method::PooledLabel, predicted.for_label)];
+        for (method, values) in by_region {
+            let result =
+                |values| MethodResult::pooled(method, &regions, values, (outputs.clone(), target), to_mask);
+            results.extend(values.map(result));
         }
         if !predicted.partitions.is_empty() {
             let mut maps = Vec::new();
@@ -240,8 +294,12 @@ impl<'a> Pool<'a> {
         }
         let results: Vec<MethodResult> = results.into_iter().collect::<Result<_, _>>().map_err(of_command)?;
         for MethodResult { method, .. } in results.iter().filter(|result| result.map.flat) {
+            let reason = match method {
+                Method::PooledLabel => "no region has evidence for the cases' classes that is beyond chance",
+                _ => "all regions are predicted to be equally relevant",
+            };
             print_status(format!(
-                "warning: case {}: {method}: all regions are predicted to be equally relevant: the relevance map is 0 everywhere",
+                "warning: case {}: {method}: {reason}: the relevance map is 0 everywhere",
                 study.case
             ));
         }
@@ -269,7 +327,8 @@ impl<'a> Pool<'a> {
         }
         explanation.write(folder).map_err(of_command)?;
         // The page holds regions of one partition: maps of several would need its volumes again.
-        if let Some(pooled) = explanation.result(Method::Pooled).filter(|_| !args.no_pictures) {
+        let by_region = explanation.results.iter().filter(|result| result.method.is_by_region());
+        for pooled in by_region.filter(|_| !args.no_pictures) {
             let page = folder.join(files::PAGE);
             let with = |text: String| Ok(add_to_page(&text, pooled)?);
             let added = std::fs::read_to_string(&page).map_err(anyhow::Error::from).and_then(with);
@@ -302,8 +361,23 @@ struct Opened {
     partitions: Vec<Supervoxels>,
 }
 
-/// Reads the relevance of regions from a method's table.
-fn relevance(path: &Path, partition: &Supervoxels) -> anyhow::Result<Vec<f64>> {
+/// Names the method whose setting the cases do not allow.
+fn of_method(method: Method, error: relevox_relevance::Error) -> anyhow::Error {
+    match error {
+        relevox_relevance::Error::InvalidSetting { expected, found, .. } => {
+            invalid_input(format!("--method {method}: expected {expected}, found {found}"))
+        }
+        error => error.into(),
+    }
+}
+
+/// Column of the relevance in a method's table.
+const RELEVANCE: &str = "relevance";
+/// Columns of signed values, of which a method's table has one: `delta_p` by perturbation.
+const SIGNED: [&str; 2] = ["value", "delta_p"];
+
+/// Reads the first of these columns that a method's table has, by region.
+fn column(path: &Path, columns: &[&str], partition: &Supervoxels) -> anyhow::Result<Vec<f64>> {
     let tabs = path.extension().is_some_and(|extension| extension == "tsv");
     let delimiter = if tabs { b'\t' } else { b',' };
     let mut table = csv::ReaderBuilder::new().delimiter(delimiter).from_path(path)?;
@@ -311,8 +385,11 @@ fn relevance(path: &Path, partition: &Supervoxels) -> anyhow::Result<Vec<f64>> {
         .deserialize()
         .map(|row| {
             let row: BTreeMap<String, String> = row?;
-            let cell = |name: &str| row.get(name).with_context(|| format!("expected a column {name}"));
-            Ok((cell("region")?.parse()?, cell("relevance")?.parse()?))
+            let cell = |names: &[&str]| {
+                let found = names.iter().find_map(|name| row.get(*name));
+                found.with_context(|| format!("expected a column {}", names.join(" or ")))
+            };
+            Ok((cell(&["region"])?.parse()?, cell(columns)?.parse()?))
         })
         .collect::<anyhow::Result<_>>()?;
     let of =

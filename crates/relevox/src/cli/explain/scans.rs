@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ndarray::ArrayView4;
 use relevox_experiment::device::DeviceOptions;
-use relevox_volume::{AxisOrder, CaseFiles, Study, ValidInput, ValidPreprocess};
+use relevox_relevance::Classifier;
+use relevox_volume::{AxisOrder, CaseFiles, OutputTarget, Study, ValidInput, ValidPreprocess};
 
 use super::super::library_error::of_command;
 use super::super::output::refuse_overwriting;
@@ -50,6 +51,28 @@ impl Scans {
         match self {
             Self::Network(model) => model.preprocess(),
             Self::Command { input, .. } => input.preprocess(),
+        }
+    }
+
+    /// Names the output that is explained in every case, of `requested`, of the contract or the only one.
+    ///
+    /// # Errors
+    /// Describes what is explained if that may differ between cases.
+    pub(super) fn target_of_all(&self, requested: Option<&str>) -> Result<String, String> {
+        let (output, outputs) = match self {
+            Self::Network(model) => (model.network().output(), Some(model.network().outputs())),
+            Self::Command { contract, .. } => (&contract.input.output, None),
+        };
+        let name =
+            |index: usize| output.class(index).map_or_else(|| format!("output {index}"), str::to_owned);
+        match (requested.map(OutputTarget::parse).or_else(|| output.target.clone()), outputs) {
+            (Some(OutputTarget::Index(index)), _) => Ok(name(index)),
+            (Some(OutputTarget::Name(class)), _) => Ok(class),
+            (None, Some(1)) => Ok(name(0)),
+            (None, Some(outputs)) => Err(format!("the predicted class of each case, of {outputs}")),
+            (None, None) => {
+                Err("a program, whose number of outputs is not known before it starts".to_owned())
+            }
         }
     }
 

@@ -45,6 +45,11 @@ impl<'a> Work<'a> {
                 "--method {method}: expected several cases, which it learns from, found one"
             )));
         }
+        if pooled.contains(&Method::PooledLabel) && args.scans.cohort.is_none() {
+            return Err(invalid_input(
+                "--method pooled-label: expected --cohort, which states the cases' classes, found single cases",
+            ));
+        }
         if pooled.contains(&Method::AveragedPooled) && !methods.contains(&Method::Averaged) {
             return Err(invalid_input(
                 "--method averaged-pooled: expected averaged too, which it is learned from, as in averaged,averaged-pooled",
@@ -74,19 +79,17 @@ impl<'a> Work<'a> {
         Ok(work)
     }
 
-    /// Returns the method whose relevance `pooled` pools, if that is asked for: the first by region.
+    /// Returns the method whose relevance `pooled` and `pooled-label` pool, if one of them is asked for: the first by region.
     ///
     /// # Errors
     /// Returns an input error if there is none.
     pub(super) fn pooled_from(&self) -> anyhow::Result<Option<Method>> {
-        if !self.pooled.contains(&Method::Pooled) {
-            return Ok(None);
-        }
+        let Some(pooled) = self.pooled.iter().find(|method| method.is_by_region()) else { return Ok(None) };
         let first = self.methods.iter().copied().find(|method| method.is_by_region());
         Ok(Some(first.ok_or_else(|| {
-            invalid_input(
-                "--method pooled: expected a method by region too, such as diffused,pooled, found none",
-            )
+            invalid_input(format!(
+                "--method {pooled}: expected a method by region too, such as diffused,{pooled}, found none"
+            ))
         })?))
     }
 
