@@ -22,6 +22,9 @@ pub(crate) struct PoolSettings {
 /// An explanation, the method of it whose relevance is pooled, and its group.
 type Member = (Py<Explained>, String, String);
 
+/// Computes a result of each member.
+type Compute<'a> = dyn Fn(&[PoolMember<'_>], Progress<'_>) -> Result<Vec<MethodResult>, Error> + Sync + 'a;
+
 /// Returns the explanations with the method `pooled` added, or `averaged-pooled` where `averaged` is pooled, in the same order. `progress` is
 /// called with the number of finished ones (of each partition).
 #[pyfunction]
@@ -62,7 +65,7 @@ fn with_results(
     py: Python<'_>,
     members: &[Member],
     progress: Option<&Py<PyAny>>,
-    compute: &(dyn Fn(&[PoolMember<'_>], Progress<'_>) -> Result<Vec<MethodResult>, Error> + Sync),
+    compute: &Compute<'_>,
 ) -> PyResult<Vec<Explained>> {
     let methods = members.iter().map(|(_, method, _)| method.parse::<Method>());
     let methods: Vec<Method> = methods.collect::<Result<_, _>>().map_err(exception)?;

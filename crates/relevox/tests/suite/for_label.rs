@@ -6,8 +6,8 @@ use relevox::relevance::{Error as RelevanceError, LabelTest, silent};
 use relevox::slic3d::Supervoxels;
 use relevox::volume::Study;
 use relevox::{
-    Error, ExplainOptions, Explanation, FillSource, MaskRule, Method, MethodResult, PoolMember, Regions,
-    explain, pool_for_label,
+    ExplainOptions, Explanation, FillSource, MaskRule, Method, MethodResult, PoolMember, Regions, explain,
+    pool_for_label,
 };
 
 const EDGE: usize = 12;
@@ -67,7 +67,11 @@ fn explained() -> Vec<(Study, Explanation)> {
     (0..CASES).map(of).collect()
 }
 
-fn pooled(cases: &[(Study, Explanation)], labels: &[bool], from: Method) -> Result<Vec<MethodResult>, Error> {
+fn pooled(
+    cases: &[(Study, Explanation)],
+    labels: &[bool],
+    from: Method,
+) -> anyhow::Result<Vec<MethodResult>> {
     let groups: Vec<String> = (0..cases.len()).map(|case| format!("patient {case}")).collect();
     let members: Vec<PoolMember<'_>> = cases
         .iter()
@@ -75,7 +79,7 @@ fn pooled(cases: &[(Study, Explanation)], labels: &[bool], from: Method) -> Resu
         .map(|((study, explanation), group)| PoolMember { explanation, study, from, group })
         .collect();
     let test = LabelTest { neighbours: 5, ..LabelTest::default() }.check()?;
-    pool_for_label(&members, labels, &test, &MaskRule::default(), &silent)
+    Ok(pool_for_label(&members, labels, &test, &MaskRule::default(), &silent)?)
 }
 
 #[test]
