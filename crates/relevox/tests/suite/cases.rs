@@ -16,13 +16,13 @@ use relevox::{
 use serde_json::Value;
 
 /// A cohort, and an untrained network of its four sequences with a contract.
-struct Cases {
-    untrained: Untrained,
-    cases: Vec<PathBuf>,
+pub(crate) struct Cases {
+    pub(crate) untrained: Untrained,
+    pub(crate) cases: Vec<PathBuf>,
 }
 
 impl Cases {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let untrained = Untrained::of_channels(4);
         cohort(&untrained.path("cohort"), 3);
         let contract = "channels = [\"t1\", \"t1ce\", \"t2\", \"flair\"]\norientation = \"LPS\"\naxes = \"zyx\"\n\
@@ -37,23 +37,23 @@ impl Cases {
         Self { untrained, cases }
     }
 
-    fn explain(&self, scans: &[&str], more: &[&str]) -> std::process::Command {
+    pub(crate) fn explain(&self, scans: &[&str], more: &[&str]) -> std::process::Command {
         let (model, out) = (self.untrained.text("model.safetensors"), self.untrained.text("out"));
         let to = ["explain", "--model", &model, "--out", &out, "--regions", "6"];
         relevox(&[&to[..], scans, more].concat())
     }
 
-    fn ids(&self) -> Vec<&str> {
+    pub(crate) fn ids(&self) -> Vec<&str> {
         self.cases.iter().map(|case| case.file_name().unwrap().to_str().unwrap()).collect()
     }
 
-    fn paths(&self) -> Vec<&str> {
+    pub(crate) fn paths(&self) -> Vec<&str> {
         self.cases.iter().map(|case| case.to_str().unwrap()).collect()
     }
 }
 
 /// The data of a page.
-fn page_data(page: &str) -> Value {
+pub(crate) fn page_data(page: &str) -> Value {
     let json = page
         .split("id=\"data\" type=\"application/json\">")
         .nth(1)
@@ -64,7 +64,7 @@ fn page_data(page: &str) -> Value {
     serde_json::from_str(json).unwrap()
 }
 
-fn printed(output: &std::process::Output) -> Value {
+pub(crate) fn printed(output: &std::process::Output) -> Value {
     serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().unwrap()).unwrap()
 }
 
@@ -350,62 +350,6 @@ fn bids_derivatives_are_resumed() {
     assert_eq!(run()["explained"], serde_json::json!(["sub-01"]));
 }
 
-/// Three patients are too few for any evidence: sign flipping leaves nothing. That it is kept where there is some, see
-/// `for_label`.
-#[test]
-fn evidence_for_the_labels_is_pooled_over_a_cohort() {
-    let cases = Cases::new();
-    let cohort = cases.untrained.text("cohort");
-    let of_cohort =
-        |more: &[&str]| cases.explain(&["--cohort", &cohort], &[&["--fill", "blank"], more].concat());
-    let explained = || succeed(of_cohort(&["--method", "perturb,pooled-label,pooled"]));
-    let output = explained();
-    assert_eq!(
-        printed(&output)["pooled"],
-        serde_json::json!({ "methods": ["pooled-label", "pooled"], "from": "perturb", "cases": 3 })
-    );
-    assert!(stderr(&output).contains("label 1 (HGG) of the cohort is taken for"), "{}", stderr(&output));
-    for id in cases.ids() {
-        let folder = cases.untrained.path("out").join(id);
-        let said = format!("case {id}: pooled-label: no region has evidence");
-        assert!(stderr(&output).contains(&said), "{}", stderr(&output));
-        let document = document(&folder);
-        assert_eq!(document["methods"]["pooled-label"]["flat"], true);
-        assert_eq!(document["regions"][0]["relevance"]["pooled-label"], 0.0);
-        let map = nifti::read(&folder.join("pooled-label.nii.gz")).unwrap();
-        assert!(map.voxels.iter().all(|&value| value == 0.0));
-        let page = page_data(&fs::read_to_string(folder.join("index.html")).unwrap());
-        let shown: Vec<&str> =
-            page["overlays"].as_array().unwrap().iter().map(|one| one["label"].as_str().unwrap()).collect();
-        assert_eq!(shown[1..], ["Pooled relevance", "Pooled relevance for the label"]);
-    }
-    let written = files(&cases.untrained.path("out"));
-    assert_eq!(printed(&explained())["skipped"], serde_json::json!(cases.ids()));
-    assert!(files(&cases.untrained.path("out")) == written, "files changed");
-
-    let methods = ["--method", "perturb,pooled-label"];
-    refuse(cases.explain(&cases.paths(), &methods), &["--method pooled-label", "--cohort"]);
-    refuse(of_cohort(&["--method", "pooled-label"]), &["--method pooled-label", "diffused,pooled-label"]);
-    // A manifest: with a case without a class, with one class, and with cases of the training split.
-    let manifest = cases.untrained.path("list.csv");
-    let with = |rows: [&str; 3]| {
-        let files = |case: &PathBuf, id: &str| {
-            ["t1", "t1ce", "t2", "flair"]
-                .map(|name| format!("{}/{id}_{name}.nii.gz", case.display()))
-                .join(",")
-        };
-        let rows = cases.cases.iter().zip(cases.ids()).zip(rows);
-        let rows: String =
-            rows.map(|((case, id), row)| format!("{id},{row},{}\n", files(case, id))).collect();
-        fs::write(&manifest, format!("case,label,split,t1,t1ce,t2,flair\n{rows}")).unwrap();
-        cases.explain(&["--cohort", manifest.to_str().unwrap()], &methods)
-    };
-    refuse(with(["1,", ",", "0,"]), &["--method pooled-label", "1 without", cases.ids()[1], "no label"]);
-    refuse(with(["1,", "1,", "1,"]), &["3 positive", "0 negative"]);
-    let said = stderr(&succeed(with(["1,train", "1,test", "0,test"])));
-    assert!(said.contains("1 cases are of the training split"), "{said}");
-}
-
 #[test]
 fn a_folder_of_scans_without_classes_and_outlines_is_explained() {
     let cases = Cases::new();
@@ -453,7 +397,7 @@ fn a_case_that_cannot_be_read_does_not_stop_the_others() {
     refuse(cases.explain(&["0.5"], &[]), &["--sets=0.5"]);
 }
 
-fn document(folder: &Path) -> Value {
+pub(crate) fn document(folder: &Path) -> Value {
     serde_json::from_slice(&fs::read(folder.join("explanation.json")).unwrap()).unwrap()
 }
 

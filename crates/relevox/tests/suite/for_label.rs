@@ -1,10 +1,15 @@
 //! Relevance pooled for the label: what of several cases' values speaks for their labels.
 
+use std::fs;
+use std::path::PathBuf;
+
+use crate::cases::{Cases, document, page_data, printed};
+use crate::harness::{files, refuse, stderr, succeed};
 use ndarray::{Array3, Array4, ArrayView5};
 use relevox::perturb::FillKind;
 use relevox::relevance::{Error as RelevanceError, LabelTest, silent};
 use relevox::slic3d::Supervoxels;
-use relevox::volume::Study;
+use relevox::volume::{Study, nifti};
 use relevox::{
     ExplainOptions, Explanation, FillSource, MaskRule, Method, MethodResult, PoolMember, Regions, explain,
     pool_for_label,
@@ -129,4 +134,60 @@ fn what_cannot_be_pooled_is_named() {
     cases[3].1.target.output = 1;
     let said = error(&cases, &labels, Method::Perturb);
     assert!(said.contains("output 0 of every case"), "{said}");
+}
+
+/// Three patients are too few for any evidence: sign flipping leaves nothing. That it is kept where there is some is tested
+/// above.
+#[test]
+fn evidence_for_the_labels_is_pooled_over_a_cohort() {
+    let cases = Cases::new();
+    let cohort = cases.untrained.text("cohort");
+    let of_cohort =
+        |more: &[&str]| cases.explain(&["--cohort", &cohort], &[&["--fill", "blank"], more].concat());
+    let explained = || succeed(of_cohort(&["--method", "perturb,pooled-label,pooled"]));
+    let output = explained();
+    assert_eq!(
+        printed(&output)["pooled"],
+        serde_json::json!({ "methods": ["pooled-label", "pooled"], "from": "perturb", "cases": 3 })
+    );
+    assert!(stderr(&output).contains("label 1 (HGG) of the cohort is taken for"), "{}", stderr(&output));
+    for id in cases.ids() {
+        let folder = cases.untrained.path("out").join(id);
+        let said = format!("case {id}: pooled-label: no region has evidence");
+        assert!(stderr(&output).contains(&said), "{}", stderr(&output));
+        let document = document(&folder);
+        assert_eq!(document["methods"]["pooled-label"]["flat"], true);
+        assert_eq!(document["regions"][0]["relevance"]["pooled-label"], 0.0);
+        let map = nifti::read(&folder.join("pooled-label.nii.gz")).unwrap();
+        assert!(map.voxels.iter().all(|&value| value == 0.0));
+        let page = page_data(&fs::read_to_string(folder.join("index.html")).unwrap());
+        let shown: Vec<&str> =
+            page["overlays"].as_array().unwrap().iter().map(|one| one["label"].as_str().unwrap()).collect();
+        assert_eq!(shown[1..], ["Pooled relevance", "Pooled relevance for the label"]);
+    }
+    let written = files(&cases.untrained.path("out"));
+    assert_eq!(printed(&explained())["skipped"], serde_json::json!(cases.ids()));
+    assert!(files(&cases.untrained.path("out")) == written, "files changed");
+
+    let methods = ["--method", "perturb,pooled-label"];
+    refuse(cases.explain(&cases.paths(), &methods), &["--method pooled-label", "--cohort"]);
+    refuse(of_cohort(&["--method", "pooled-label"]), &["--method pooled-label", "diffused,pooled-label"]);
+    // A manifest: with a case without a class, with one class, and with cases of the training split.
+    let manifest = cases.untrained.path("list.csv");
+    let with = |rows: [&str; 3]| {
+        let files = |case: &PathBuf, id: &str| {
+            ["t1", "t1ce", "t2", "flair"]
+                .map(|name| format!("{}/{id}_{name}.nii.gz", case.display()))
+                .join(",")
+        };
+        let rows = cases.cases.iter().zip(cases.ids()).zip(rows);
+        let rows: String =
+            rows.map(|((case, id), row)| format!("{id},{row},{}\n", files(case, id))).collect();
+        fs::write(&manifest, format!("case,label,split,t1,t1ce,t2,flair\n{rows}")).unwrap();
+        cases.explain(&["--cohort", manifest.to_str().unwrap()], &methods)
+    };
+    refuse(with(["1,", ",", "0,"]), &["--method pooled-label", "1 without", cases.ids()[1], "no label"]);
+    refuse(with(["1,", "1,", "1,"]), &["3 positive", "0 negative"]);
+    let said = stderr(&succeed(with(["1,train", "1,test", "0,test"])));
+    assert!(said.contains("1 cases are of the training split"), "{said}");
 }
