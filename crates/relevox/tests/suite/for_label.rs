@@ -151,6 +151,8 @@ fn evidence_for_the_labels_is_pooled_over_a_cohort() {
         serde_json::json!({ "methods": ["pooled-label", "pooled"], "from": "perturb", "cases": 3 })
     );
     assert!(stderr(&output).contains("label 1 (HGG) of the cohort is taken for"), "{}", stderr(&output));
+    let few = "of 3 patients no evidence can be beyond chance; that takes 5 at least";
+    assert!(stderr(&output).contains(few), "{}", stderr(&output));
     for id in cases.ids() {
         let folder = cases.untrained.path("out").join(id);
         let said = format!("case {id}: pooled-label: no region has evidence");

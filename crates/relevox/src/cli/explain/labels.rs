@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use relevox_experiment::failure::invalid_input;
 use relevox_experiment::progress::print_status;
+use relevox_relevance::LabelTest;
 use relevox_volume::{Cohort, Split};
 
 use super::scans::Scans;
@@ -43,6 +44,15 @@ pub(super) fn of_cohort<'a>(
         )));
     }
     cohort.require_both_classes(None)?;
+    // Of n other patients, a mean has at most √n of its standard deviations.
+    let (patients, errors) = (cohort.groups().len(), LabelTest::default().errors);
+    if ((patients - 1) as f64).sqrt() < errors {
+        let least = (errors * errors).ceil() + 1.0;
+        print_status(format!(
+            "warning: {METHOD}: of {patients} patients no evidence can be beyond chance; that takes {least} at least, and many more in \
+             practice"
+        ));
+    }
     let trained = cohort.of(Split::Train).count();
     if trained > 0 {
         print_status(format!(
