@@ -7,7 +7,12 @@ use crate::graph::{Activation, Builder, Conv, Graph, Linear, Operation, Value};
 use candle_core::{Device, Tensor, Var};
 use proptest::prelude::*;
 
-/// Runs a graph on a batch of random images and compares each with the loops, to 2e-5 of the largest value.
+/// Largest error of a network that amplifies rounding, in multiples of what one place of every result changes: an operation
+/// rounds more than once.
+const ROUNDINGS: f64 = 4.0;
+
+/// Runs a graph on a batch of random images and compares each with the loops, to 2e-5 of the largest value. Networks that amplify
+/// rounding, as norms of nearly equal values do, are measured by what the loops make of results that are off in the last place.
 fn check(graph: Graph, size: [usize; 3], seed: u64, count: usize) {
     let channels = graph.channels();
     let images = random::images(seed, count, channels, size);
@@ -21,9 +26,17 @@ fn check(graph: Graph, size: [usize; 3], seed: u64, count: usize) {
         assert_eq!(found.dims(), expected.shape);
         let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let scale = expected.values.iter().fold(1f64, |scale, value| scale.max(value.abs()));
-        for (found, expected) in found.iter().zip(&expected.values) {
-            let error = (f64::from(*found) - expected).abs() / scale;
-            assert!(error <= 2e-5, "expected {expected}, found {found}: {:?}", network.graph().nodes());
+        let off = found.iter().zip(&expected.values).map(|(found, value)| (f64::from(*found) - value).abs());
+        let error = off.fold(0.0, f64::max) / scale;
+        if error > 2e-5 {
+            let nudged = naive::run_nudged(network.graph(), image, size).values;
+            let change = nudged.iter().zip(&expected.values).map(|(one, other)| (one - other).abs());
+            let change = change.fold(0.0, f64::max) / scale;
+            assert!(
+                error <= ROUNDINGS * change,
+                "off by {error}, where a nudge of every result changes {change}: {:?}",
+                network.graph().nodes()
+            );
         }
     }
 }
