@@ -245,7 +245,7 @@ pub struct SlicBenchArgs {
     /// Samples per side.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     pub samples: u16,
-    /// Only cases whose name contains this text; updates no table, but is not measured again for it.
+    /// Only cases whose name contains this text. Updates no table; the next full run reuses these cases.
     #[arg(long, default_value = "")]
     pub only: String,
 }

@@ -26,8 +26,8 @@ pub enum Method {
     /// The main method's relevance, learned from the appearance of regions and predicted for other patients' cases
     /// ([`Pooling`](relevox_relevance::Pooling)): of several cases only.
     Pooled,
-    /// What of the main method's signed values speaks for the cases' labels, from regions of other patients' cases that look alike
-    /// ([`LabelTest`](relevox_relevance::LabelTest)): of several cases with labels only.
+    /// Evidence for the cases' labels in the main method's signed values, averaged over similar regions of other patients' cases and
+    /// tested ([`LabelTest`](relevox_relevance::LabelTest)): of several cases with labels only.
     PooledLabel,
     /// The mean map of diffused relevance over several partitions
     /// ([`RelevanceMap::average`](relevox_relevance::RelevanceMap::average)).

@@ -1,4 +1,4 @@
-//! Cases that a long benchmark has measured so far: interrupted and started again, it goes on after them.
+//! Cases that a long benchmark has measured so far, from which it resumes after an interruption.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub(super) struct Measured<T> {
 
 #[derive(Serialize, Deserialize)]
 struct Kept<T> {
-    /// What the measurements depend on: machine, revision, options.
+    /// Machine, revision and options of the measurements.
     of: Value,
     cases: Vec<T>,
 }
@@ -32,7 +32,7 @@ impl<T: Serialize + DeserializeOwned> Measured<T> {
         let kept = read().filter(|kept| same_source && kept.of == of);
         if let Some(kept) = &kept {
             print_status(format!(
-                "bench {name}: going on after {} cases of {}",
+                "bench {name}: resuming after {} cases in {}",
                 kept.cases.len(),
                 path.display()
             ));

@@ -73,8 +73,8 @@ struct Compared {
     simpleitk_seconds: Vec<f64>,
 }
 
-/// Runs all cases and updates the samples and the page. Cases that were measured before this one was interrupted, or
-/// with `--only`, are not measured again: same machine, source, scan and options.
+/// Runs all cases and updates the samples and the page. Resumes an interrupted run, and reuses cases measured with `--only`, on the
+/// same machine, with the same source, scan and options.
 ///
 /// # Errors
 /// Returns an error if a case can't be read, a peer can't be run, a file can't be written, or labels differ from
@@ -116,14 +116,13 @@ pub(super) fn run(args: &SlicBenchArgs) -> anyhow::Result<()> {
     result["versions"] = versions;
     result["cases"] = json!(compared);
     if args.only.is_empty() {
-        measured.forget()?;
-        anyhow::ensure!(
-            !result["versions"].is_null(),
-            "the peers were upgraded while they were measured: run it again"
-        );
-        if wrong.is_empty() {
+        let same_versions = !result["versions"].is_null();
+        if same_versions && wrong.is_empty() {
             performance::write(root, &COMPARISON, &result)?;
         }
+        // Only now: a page that cannot be written does not cost the measurements.
+        measured.forget()?;
+        anyhow::ensure!(same_versions, "the peers were upgraded while they were measured: run it again");
     }
     print_result(&result)?;
     anyhow::ensure!(wrong.is_empty(), "labels differ from scikit-image's: {}", wrong.join("; "));

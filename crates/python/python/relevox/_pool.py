@@ -79,8 +79,8 @@ def pool(
     names = [str(numbers.setdefault(group, len(numbers))) for group in of]
     members = [(case._explained, case.method, name) for case, name in zip(cases, names)]
     if labels is not None:
-        if any(label not in (0, 1) for label in labels):
-            raise ValueError(f"labels: expected True or False, found {next(label for label in labels if label not in (0, 1))!r}")
+        if wrong := [label for label in labels if label not in (0, 1)]:
+            raise ValueError(f"labels: expected True or False, found {wrong[0]!r}")
         with Progress("pool", progress) as bar:
             bar.start(len(cases))
             found = _relevox.pool_for_label(members, [bool(label) for label in labels], neighbours, errors, bar.advance)

@@ -89,10 +89,11 @@ pub fn with_region_overlay(page: &str, overlay: &RegionOverlay<'_>) -> Result<St
     let object = in_script(&added)?;
     let list = match again {
         Some(index) => {
-            let at = list.find(&start_of(overlay.label)?).ok_or_else(|| lacks("the overlay"))?;
+            let at =
+                list.find(&start_of(overlay.label, "\"values\":")?).ok_or_else(|| lacks("the overlay"))?;
             let end = match data.overlays.get(index + 1) {
                 Some(next) => {
-                    let next = format!(",{}", start_of(&next.label)?);
+                    let next = format!(",{}", start_of(&next.label, "")?);
                     at + list[at..].find(&next).ok_or_else(|| lacks("the next overlay"))?
                 }
                 None => list.len(),
@@ -113,9 +114,10 @@ pub fn with_region_overlay(page: &str, overlay: &RegionOverlay<'_>) -> Result<St
     appended(&page, ("<ul id=\"stored\">", "</ul>"), &line)
 }
 
-/// The start of an overlay's object in the page: quotes inside of strings are escaped, so that it stands nowhere else.
-fn start_of(label: &str) -> Result<String, Error> {
-    Ok(format!("{{\"label\":{},", in_script(&label)?))
+/// Returns the start of an overlay's object in the page, up to its second key. Quotes inside strings are escaped, so it occurs
+/// nowhere else.
+fn start_of(label: &str, second: &str) -> Result<String, Error> {
+    Ok(format!("{{\"label\":{},{second}", in_script(&label)?))
 }
 
 fn lacks(part: &str) -> Error {
@@ -234,7 +236,7 @@ mod tests {
             assert_eq!(once, with(&scene.map(first)));
             let again = with_region_overlay(&once, &added(other)).unwrap();
             assert_eq!(again, with(&scene.map(other)));
-            // One that others follow is replaced in its place.
+            // An overlay that others follow is replaced in its place.
             let further = RegionOverlay { label: "further", ..added(first) };
             let both = with_region_overlay(&again, &further).unwrap();
             let [a, b] = before.clone();

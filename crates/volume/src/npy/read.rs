@@ -41,18 +41,19 @@ impl ArrayFile {
     /// As [`ArrayFile::read`], with [`Error::Format`] if the array does not have three axes, and [`Error::NotLabels`] if a
     /// value is not a label from 0 to 2³² − 1.
     pub fn read_labels(&self) -> Result<Array3<u32>, Error> {
-        let label = |_, Value { number, .. }| Ok(labels::nearest(number).ok_or(number));
-        let (values, _) = self.decode(label)?;
+        let (values, _) = self.decode(|_, value: Value| Ok(value.number))?;
         let found = values.shape().to_vec();
         let values = values.into_dimensionality::<Ix3>().map_err(|_| Error::Format {
             path: self.path.clone(),
             expected: "labels with the axes [z, y, x]",
             found: format!("the shape {found:?}"),
         })?;
-        if let Some(((z, y, x), &Err(found))) = values.indexed_iter().find(|(_, label)| label.is_err()) {
-            return Err(Error::NotLabels { path: self.path.clone(), index_zyx: [z, y, x], found });
+        match values.indexed_iter().find(|(_, value)| labels::nearest(**value).is_none()) {
+            Some(((z, y, x), &found)) => {
+                Err(Error::NotLabels { path: self.path.clone(), index_zyx: [z, y, x], found })
+            }
+            None => Ok(values.mapv(|value| labels::nearest(value).unwrap_or_default())),
         }
-        Ok(values.mapv(Result::unwrap_or_default))
     }
 
     fn decode<T: Clone>(

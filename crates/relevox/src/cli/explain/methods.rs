@@ -18,7 +18,7 @@ use crate::{FillSource, MaskRule, Method, MethodSettings};
 pub struct MethodArgs {
     /// Methods, the main one first: diffused, perturb, averaged (diffused, averaged over several partitions), lime,
     /// kernel-shap, hierarchical, rise, occlusion, gradcam, gradcam-pp; of several cases also pooled (the first method's relevance, learned from other patients' cases),
-    /// pooled-label (what of it speaks for the classes that --cohort states) and averaged-pooled (averaged, each partition pooled as
+    /// pooled-label (its evidence for the classes that --cohort states) and averaged-pooled (averaged, each partition pooled as
     /// well) [default: diffused,perturb].
     #[arg(help_heading = "Explanation", long, value_delimiter = ',', value_name = "A,B,…", value_parser = method)]
     pub method: Vec<Method>,

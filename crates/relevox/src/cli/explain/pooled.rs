@@ -68,10 +68,10 @@ struct Relevance<'a> {
     values: Vec<f64>,
 }
 
-/// The relevance of the main method, and its signed values.
+/// The relevance of the main method, and its signed values for `pooled-label`.
 struct Main<'a> {
     relevance: Relevance<'a>,
-    signed: Vec<f64>,
+    signed: Option<Vec<f64>>,
 }
 
 impl<'a> Pool<'a> {
@@ -102,7 +102,8 @@ impl<'a> Pool<'a> {
         let of_main = |method: Method| {
             let main = explanation.result(method).context("expected the method that is pooled")?;
             let relevance = Relevance { regions: &explanation.regions, values: main.relevance.clone() };
-            anyhow::Ok(Main { relevance, signed: main.attribution.values.clone() })
+            let signed = self.labels.is_some().then(|| main.attribution.values.clone());
+            anyhow::Ok(Main { relevance, signed })
         };
         let main = self.main.map(of_main).transpose()?;
         let of = |one: &'_ PartitionRelevance| one.attribution.relevance(Sign::Magnitude);
@@ -129,7 +130,11 @@ impl<'a> Pool<'a> {
             let table = Explanation::table_name(method, bids_case);
             let values = read(table.clone(), &[RELEVANCE], &regions)?;
             let relevance = Relevance { regions: &regions, values };
-            anyhow::Ok(Main { relevance, signed: read(table, &SIGNED, &regions)? })
+            let signed = match self.labels {
+                Some(_) => Some(read(table, &SIGNED, &regions)?),
+                None => None,
+            };
+            anyhow::Ok(Main { relevance, signed })
         };
         let main = self.main.map(of_main).transpose()?;
         let of = |(number, regions)| {
@@ -154,13 +159,12 @@ impl<'a> Pool<'a> {
         };
         let label = self.labels.as_ref().and_then(|labels| labels.get(&files.id).copied());
         let (mut own, mut signed) = (None, None);
-        if let Some(Main { relevance, signed: values }) = main {
-            let found = case(relevance)?;
-            let labelled = |label| {
+        if let Some(main) = main {
+            let found = case(main.relevance)?;
+            signed = label.zip(main.signed).map(|(label, values)| {
                 let case = PooledCase { relevance: scale_signed_to_100(&values), ..found.clone() };
                 LabelledCase { case, label }
-            };
-            signed = label.map(labelled);
+            });
             own = Some(found);
         }
         let partitions = partitions.into_iter().map(case).collect::<Result<_, _>>()?;
