@@ -5,7 +5,7 @@ use std::fmt::Write;
 use slic3d::Supervoxels;
 
 use crate::map::RelevanceMap;
-use crate::relevance::{Sign, relevance};
+use crate::relevance::{Sign, relevance_of_sums};
 use crate::{Baseline, Convergence, Error, Target};
 
 /// A signed value for each region of a partition, in the order of its ids, and the scan's own outputs.
@@ -18,6 +18,9 @@ pub struct Attribution {
     /// Above 0 where the region is evidence for the target, in units of its logit (of its probability, from
     /// [`Perturbation`](crate::Perturbation) by [`ScoreKind::DeltaP`](crate::ScoreKind::DeltaP)).
     pub values: Vec<f64>,
+    /// Magnitudes that are the relevance: those of the values, or larger where evidence for the target and against it was added
+    /// up ([`Diffusion`](crate::Diffusion)).
+    pub magnitudes: Vec<f64>,
     /// The scan's own outputs, `[k]`.
     pub original: Vec<f32>,
     /// The explained output.
@@ -50,6 +53,7 @@ impl Attribution {
         Ok(Self {
             ids: regions.ids().to_vec(),
             voxels: regions.voxel_counts().to_vec(),
+            magnitudes: values.iter().map(|value| value.abs()).collect(),
             values,
             original: baseline.logits().to_vec(),
             target: *target,
@@ -69,7 +73,7 @@ impl Attribution {
 
     /// Computes the relevance 0..100 by region, min-max scaled; all 0 if nothing stands out.
     pub fn relevance(&self, sign: Sign) -> Vec<f64> {
-        relevance(&self.values, sign)
+        relevance_of_sums(&self.values, &self.magnitudes, sign)
     }
 
     /// Gives each voxel its region's relevance.

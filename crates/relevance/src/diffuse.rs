@@ -5,6 +5,10 @@
 //! of neighbours, which is solving `(I + λL) r = s` with the graph's Laplacian `L`: A. J. Smola and R. Kondor, "Kernels
 //! and Regularization on Graphs", COLT 2003, <https://doi.org/10.1007/978-3-540-45167-9_12>.
 //!
+//! Evidence for the target and evidence against it are diffused separately. Regions of one tumour often have scores of opposite
+//! signs; smoothed together they would cancel, and the tumour would vanish. The diffused magnitude is the sum of both, and ranks
+//! the regions; the diffused score is their difference.
+//!
 //! **What it finds.** What the given scores hold, and nothing else: it keeps their sum, and never leaves their range.
 //! Where one region at a time shows nothing (either of two regions is enough, or a saturated sum), there is nothing to
 //! diffuse. A single region unlike its neighbours keeps its score; a single one among its like is taken for noise.
@@ -16,6 +20,7 @@ use slic3d::Supervoxels;
 use crate::borders::faces;
 use crate::explainer::{Explainer, Inputs};
 use crate::region_logits::check_grid;
+use crate::relevance::{Sign, relevance_of_sums};
 use crate::scores::{ScoreKind, score};
 use crate::{Attribution, Error, Progress};
 
@@ -47,7 +52,7 @@ pub struct Diffusion {
 
 impl Default for Diffusion {
     fn default() -> Self {
-        Self { score: ScoreKind::DeltaP, lambda: 4.0, scale: 1.0, border: Border::Ignored }
+        Self { score: ScoreKind::DeltaP, lambda: 4.0, scale: 0.5, border: Border::Ignored }
     }
 }
 
@@ -77,7 +82,24 @@ impl Explainer for ValidDiffusion {
         let Inputs { baseline, regions, fill, target } = *inputs;
         let graph = RegionGraph::new(baseline.image(), regions, self)?;
         let scores = score(baseline, regions, fill, target, progress)?.values(self.0.score);
-        Attribution::new(baseline, regions, target, graph.diffuse(&scores, self)?)
+        let Diffused { values, magnitudes } = graph.diffuse(&scores, self)?;
+        Ok(Attribution { magnitudes, ..Attribution::new(baseline, regions, target, values)? })
+    }
+}
+
+/// Diffused scores by region.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diffused {
+    /// Diffused scores, with their signs: evidence for the target less evidence against it.
+    pub values: Vec<f64>,
+    /// Diffused magnitudes of the scores: the sum of both.
+    pub magnitudes: Vec<f64>,
+}
+
+impl Diffused {
+    /// Computes the relevance 0..100 by region, min-max scaled; all 0 if nothing stands out.
+    pub fn relevance(&self, sign: Sign) -> Vec<f64> {
+        relevance_of_sums(&self.values, &self.magnitudes, sign)
     }
 }
 
@@ -138,15 +160,24 @@ impl RegionGraph {
         &self.edges
     }
 
-    /// Solves `(I + λL) r = s` by conjugate gradients, with the `lambda` of the settings.
+    /// Diffuses scores and their magnitudes.
     ///
     /// # Shapes
-    /// `scores` has one value per region, and so has the result.
+    /// `scores` has one value per region, and so have both results.
     ///
     /// # Errors
     /// Returns [`Error::ShapeMismatch`] if there is another number of scores, and [`Error::NonFinite`] if one is NaN or
     /// infinite.
-    pub fn diffuse(&self, scores: &[f64], settings: &ValidDiffusion) -> Result<Vec<f64>, Error> {
+    pub fn diffuse(&self, scores: &[f64], settings: &ValidDiffusion) -> Result<Diffused, Error> {
+        let magnitudes: Vec<f64> = scores.iter().map(|score| score.abs()).collect();
+        Ok(Diffused {
+            values: self.smooth(scores, settings)?,
+            magnitudes: self.smooth(&magnitudes, settings)?,
+        })
+    }
+
+    /// Solves `(I + λL) r = s` by conjugate gradients, with the `lambda` of the settings.
+    fn smooth(&self, scores: &[f64], settings: &ValidDiffusion) -> Result<Vec<f64>, Error> {
         if scores.len() != self.regions {
             return Err(Error::ShapeMismatch {
                 what: "the number of region scores",

@@ -54,7 +54,7 @@ pub use coalition::Coalitions;
 pub use components::remove_small_components;
 pub use control::controlled_logits;
 pub use convergence::Convergence;
-pub use diffuse::{Border, Diffusion, RegionGraph, ValidDiffusion};
+pub use diffuse::{Border, Diffused, Diffusion, RegionGraph, ValidDiffusion};
 pub use ensemble::Ensemble;
 pub use error::Error;
 pub use explainer::{CoalitionExplainer, Explainer, Inputs};

@@ -21,11 +21,29 @@ impl Sign {
             Self::Negative => (-value).max(0.0),
         }
     }
+
+    /// Returns the part that counts where evidence for the target and against it was added up: `magnitude` is their sum, and
+    /// `value` their difference. With `magnitude` = |`value`| it is [`Sign::of`].
+    pub fn of_sum(self, value: f64, magnitude: f64) -> f64 {
+        match self {
+            Self::Magnitude => magnitude,
+            Self::Positive => ((magnitude + value) / 2.0).max(0.0),
+            Self::Negative => ((magnitude - value) / 2.0).max(0.0),
+        }
+    }
 }
 
 /// Computes the relevance 0..100 of signed values by region, min-max scaled; all 0 if nothing stands out.
 pub fn relevance(values: &[f64], sign: Sign) -> Vec<f64> {
     let evidence: Vec<f64> = values.iter().map(|&value| sign.of(value)).collect();
+    scale_to_100(&evidence).unwrap_or_else(|| vec![0.0; values.len()])
+}
+
+/// Computes the relevance 0..100 of values with [magnitudes of their own](Sign::of_sum), min-max scaled; all 0 if nothing stands
+/// out.
+pub(crate) fn relevance_of_sums(values: &[f64], magnitudes: &[f64], sign: Sign) -> Vec<f64> {
+    let sums = values.iter().zip(magnitudes);
+    let evidence: Vec<f64> = sums.map(|(&value, &magnitude)| sign.of_sum(value, magnitude)).collect();
     scale_to_100(&evidence).unwrap_or_else(|| vec![0.0; values.len()])
 }
 

@@ -142,10 +142,12 @@ impl RegionScores {
 
     /// Returns one of the two scores as an attribution.
     pub fn attribution(&self, kind: ScoreKind, target: &Target) -> Attribution {
+        let values = self.values(kind);
         Attribution {
             ids: self.rows.iter().map(|row| row.id).collect(),
             voxels: self.rows.iter().map(|row| row.voxels).collect(),
-            values: self.values(kind),
+            magnitudes: values.iter().map(|value| value.abs()).collect(),
+            values,
             original: self.original.clone(),
             target: *target,
             convergence: Vec::new(),

@@ -1,7 +1,7 @@
 //! Diffused relevance of scores that are already computed, and its mean over several partitions.
 
 use relevox_relevance::{
-    Attribution, Diffusion, Inputs, Progress, RegionGraph, RegionScores, RelevanceMap, Sign, score,
+    Attribution, Diffused, Diffusion, Inputs, Progress, RegionGraph, RegionScores, RelevanceMap, Sign, score,
 };
 use slic3d::Supervoxels;
 
@@ -17,7 +17,8 @@ pub(crate) fn diffused(
     let settings = settings.check()?;
     let graph = RegionGraph::new(inputs.baseline.image(), inputs.regions, &settings)?;
     let mut attribution = scores.attribution(kind, inputs.target);
-    attribution.values = graph.diffuse(&attribution.values, &settings)?;
+    let Diffused { values, magnitudes } = graph.diffuse(&attribution.values, &settings)?;
+    (attribution.values, attribution.magnitudes) = (values, magnitudes);
     Ok(attribution)
 }
 

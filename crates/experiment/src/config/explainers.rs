@@ -1,7 +1,10 @@
 //! Configuration of diffused scores and of the additional explainers.
 
+use std::fmt;
+
 use relevox_relevance::{
-    Diffusion, Error, Hierarchical, Lime, Masks, Occlusion, Rise, ScoreKind, Sign, Weighting,
+    Diffused, Diffusion, Error, Hierarchical, Lime, Masks, Occlusion, Rise, ScoreKind, Sign, Weighting,
+    relevance,
 };
 use relevox_report::tables::Method;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,39 @@ const EXPLAINERS: [Method; 7] = [
     Method::RandomWeights,
 ];
 
+/// Conversion of diffused scores to relevance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reading {
+    /// Evidence for either class.
+    Magnitude,
+    /// Evidence for the positive class.
+    Positive,
+    /// Evidence for one class less evidence for the other, whichever is more: they cancel between neighbours.
+    Net,
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Magnitude => "magnitude",
+            Self::Positive => "positive",
+            Self::Net => "net",
+        })
+    }
+}
+
+impl Reading {
+    /// Computes the relevance 0..100 by region.
+    pub fn relevance(self, diffused: &Diffused) -> Vec<f64> {
+        match self {
+            Self::Magnitude => diffused.relevance(Sign::Magnitude),
+            Self::Positive => diffused.relevance(Sign::Positive),
+            Self::Net => relevance(&diffused.values, Sign::Magnitude),
+        }
+    }
+}
+
 /// Diffusion of scores over similar neighbouring regions. Every combination is evaluated on the validation split, which
 /// selects the best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +67,7 @@ pub struct DiffuseConfig {
     /// Scores that are diffused.
     pub scores: Vec<ScoreKind>,
     /// Conversions of diffused scores to relevance.
-    pub readings: Vec<Sign>,
+    pub readings: Vec<Reading>,
     /// Strengths of the diffusion.
     pub lambdas: Vec<f64>,
     /// Widths of the similarity kernel, in units of the median distance between neighbours.
@@ -81,7 +117,7 @@ impl DiffuseConfig {
         }
         distinct("diffuse.fills", &self.fills)?;
         non_empty("diffuse.scores", !self.scores.is_empty(), "at least one kind of score")?;
-        non_empty("diffuse.readings", !self.readings.is_empty(), "\"magnitude\", \"positive\" or both")?;
+        non_empty("diffuse.readings", !self.readings.is_empty(), "\"magnitude\", \"positive\" or \"net\"")?;
         non_empty("diffuse.lambdas", !self.lambdas.is_empty(), "at least one lambda")?;
         non_empty("diffuse.scales", !self.scales.is_empty(), "at least one scale")?;
         for (&lambda, &scale) in self.lambdas.iter().flat_map(|l| self.scales.iter().map(move |s| (l, s))) {

@@ -23,7 +23,7 @@ pub use cohort::{CohortConfig, PHANTOM};
 pub use difference::{Difference, differences};
 pub use evaluate::EvaluateConfig;
 pub use experiment::{Config, ValidConfig};
-pub use explainers::{DiffuseConfig, ExplainConfig};
+pub use explainers::{DiffuseConfig, ExplainConfig, Reading};
 pub use layers::{Layers, Resolved, Source};
 pub use networks::{ClassifierConfig, EpochSelection, FillConfig};
 pub use partitions::{GridConfig, RegionsConfig, Select};

@@ -4,7 +4,7 @@
 use anyhow::Context;
 use relevox_eval::{RegionOverlap, otsu};
 use relevox_relevance::{
-    Border, Diffusion as Smoothing, RegionGraph, RegionScores, ScoreKind, Sign, ValidDiffusion, relevance,
+    Border, Diffused, Diffusion as Smoothing, RegionGraph, RegionScores, ScoreKind, ValidDiffusion,
     scale_to_100,
 };
 use relevox_report::tables::Method;
@@ -17,7 +17,7 @@ use super::partition::Partition;
 use super::scores::read_csv;
 use super::session::Session;
 use super::work::Work;
-use crate::config::Config;
+use crate::config::{Config, Reading};
 use crate::interrupt;
 use crate::progress::{Progress, print_status};
 use crate::run::{Inputs, hash_bytes, replace};
@@ -34,7 +34,7 @@ pub struct Setting {
     /// Score that is diffused.
     pub scores: ScoreKind,
     /// Conversion of the diffused score to relevance.
-    pub reading: Sign,
+    pub reading: Reading,
     /// Strength of the diffusion.
     pub lambda: f64,
     /// Width of the similarity kernel, in units of the median distance between neighbours.
@@ -66,8 +66,8 @@ impl Setting {
     }
 
     /// Converts diffused scores to relevance.
-    pub fn relevance(&self, smoothed: &[f64]) -> Vec<f64> {
-        relevance(smoothed, self.reading)
+    pub fn relevance(&self, diffused: &Diffused) -> Vec<f64> {
+        self.reading.relevance(diffused)
     }
 
     /// Builds the graph of neighbouring regions.
@@ -126,7 +126,7 @@ pub fn selection_inputs(session: &Session, partition: &Partition) -> anyhow::Res
         cases.push(serde_json::json!([case, session.scans.inputs(case)?.to_value(), row]));
     }
     Ok(Inputs::new()
-        .setting("settings", &candidates(&session.config))
+        .setting("candidates", &candidates(&session.config))
         .setting("partition", partition)
         .file("validation", &hash_bytes(serde_json::to_string(&cases)?.as_bytes())))
 }
@@ -169,7 +169,7 @@ pub fn inputs(
         .inputs(case)?
         .file("labels", &session.run.hash(&partition.regions_file(case))?)
         .file("scores", &session.run.hash(&partition.scores_file(case, chosen.fill))?)
-        .setting("diffusion", chosen))
+        .setting("diffused", chosen))
 }
 
 /// Returns the inputs of a case's intensity control.
@@ -253,9 +253,9 @@ pub fn diffuse(
         let (study, regions) = load(session, partition, case)?;
         let scores = read_csv(&session.run.path(&partition.scores_file(case, chosen.fill)))?;
         let graph = chosen.graph(&study, &regions)?;
-        let values = graph.diffuse(&chosen.raw(&scores), &chosen.smoothing()?)?;
-        let relevance = chosen.relevance(&values);
-        explained::write(path, &regions, &Explained { values, relevance })
+        let diffused = graph.diffuse(&chosen.raw(&scores), &chosen.smoothing()?)?;
+        let relevance = chosen.relevance(&diffused);
+        explained::write(path, &regions, &Explained { values: diffused.values, relevance })
     })
 }
 
@@ -308,8 +308,8 @@ fn select(session: &Session, partition: &Partition) -> anyhow::Result<Diffusion>
                     None => setting.graph(&study, &regions)?,
                 };
                 let scores = read_csv(&session.run.path(&partition.scores_file(case.id(), setting.fill)))?;
-                let values = current.diffuse(&setting.raw(&scores), &setting.smoothing()?)?;
-                *sum += mean_dice(&overlap, &setting.relevance(&values))?;
+                let diffused = current.diffuse(&setting.raw(&scores), &setting.smoothing()?)?;
+                *sum += mean_dice(&overlap, &setting.relevance(&diffused))?;
                 graph = Some((setting.scale, setting.border, current));
             }
         }

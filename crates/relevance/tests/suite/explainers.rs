@@ -7,9 +7,9 @@ use ndarray::{Array2, Array3, Array4, ArrayView5, s};
 use proptest::prelude::*;
 use relevox_perturb::{ConstantFill, Fill, ImageView};
 use relevox_relevance::{
-    Attribution, Border, Classifier, Coalitions, Diffusion, Error, Explainer, Hierarchical, Inputs, Lime,
-    Masks, Occlusion, OneChannel, Perturbation, Progress, RegionGraph, RelevanceMap, Rise, ScoreKind, Sign,
-    Target, ValidDiffusion, Weighting, deletion, insertion, mean_by_region, random_ablations, score,
+    Attribution, Border, Classifier, Coalitions, Diffused, Diffusion, Error, Explainer, Hierarchical, Inputs,
+    Lime, Masks, Occlusion, OneChannel, Perturbation, Progress, RegionGraph, RelevanceMap, Rise, ScoreKind,
+    Sign, Target, ValidDiffusion, Weighting, deletion, insertion, mean_by_region, random_ablations, score,
     score_channels, silent,
 };
 use slic3d::Supervoxels;
@@ -212,9 +212,27 @@ fn diffusion_heals_a_hole_in_a_region_of_one_kind() {
     let regions = Supervoxels::from_labels(labels, None).unwrap();
     let settings = valid(10.0, 0.3, Border::Length);
     let graph = RegionGraph::new(image.view(), &regions, &settings).unwrap();
-    let found = graph.diffuse(&[4.0, 0.0, 4.0, 0.0, 0.0, 0.0], &settings).unwrap();
+    let found = graph.diffuse(&[4.0, 0.0, 4.0, 0.0, 0.0, 0.0], &settings).unwrap().values;
     assert!(found[..3].iter().all(|value| (value - 8.0 / 3.0).abs() < 0.2), "{found:?}");
     assert!(found[3..].iter().all(|value| *value < 0.2), "the dark slab stays dark: {found:?}");
+}
+
+#[test]
+fn evidence_for_and_against_does_not_cancel_in_diffused_relevance() {
+    // A bright slab of opposite scores beside a dark one without any.
+    let image = Array4::from_shape_fn((1, 1, 1, 4), |(.., x)| if x < 2 { 1.0 } else { 0.0 });
+    let regions =
+        Supervoxels::from_labels(Array3::from_shape_fn((1, 1, 4), |(.., x)| x as u32), None).unwrap();
+    let settings = valid(10.0, 0.3, Border::Ignored);
+    let graph = RegionGraph::new(image.view(), &regions, &settings).unwrap();
+    let found = graph.diffuse(&[3.0, -2.0, 0.0, 0.0], &settings).unwrap();
+    assert!(found.values.iter().all(|value| value.abs() < 0.7), "{found:?}");
+    assert!(found.magnitudes[..2].iter().all(|value| (value - 2.5).abs() < 0.2), "{found:?}");
+    let [both, positive, negative] =
+        [Sign::Magnitude, Sign::Positive, Sign::Negative].map(|sign| found.relevance(sign));
+    assert!(both[0] == 100.0 && both[1] > 90.0 && both[2] < 10.0, "{both:?}");
+    assert!(positive[0] == 100.0 && positive[1] > 80.0 && positive[3] == 0.0, "{positive:?}");
+    assert!(negative[1] == 100.0 && negative[0] > 80.0 && negative[3] == 0.0, "{negative:?}");
 }
 
 #[test]
@@ -441,7 +459,10 @@ proptest! {
         // The edges are the partition's own neighbours.
         let pairs: usize = regions.adjacency().iter().map(Vec::len).sum();
         prop_assert_eq!(graph.edges().len(), pairs / 2);
-        let found = graph.diffuse(scores, &settings).unwrap();
+        let Diffused { values: found, magnitudes } = graph.diffuse(scores, &settings).unwrap();
+        prop_assert!(found.iter().zip(&magnitudes).all(|(value, magnitude)| value.abs() <= magnitude + 1e-10));
+        let given: f64 = scores.iter().map(|score| score.abs()).sum();
+        prop_assert!((magnitudes.iter().sum::<f64>() - given).abs() < 1e-10);
         let mut back = found.clone();
         for &(i, j, weight) in graph.edges() {
             prop_assert!(weight >= 0.0 && weight.is_finite());
@@ -465,7 +486,7 @@ proptest! {
         let diffused = |image: &Array4<f32>| {
             let settings = valid(3.0, 0.7, Border::Ignored);
             let graph = RegionGraph::new(image.view(), &regions, &settings).unwrap();
-            graph.diffuse(&scores[..regions.len()], &settings).unwrap()
+            graph.diffuse(&scores[..regions.len()], &settings).unwrap().values
         };
         let (one, other) = (diffused(&image), diffused(&(&image * 1024.0)));
         for (a, b) in one.iter().zip(other) {

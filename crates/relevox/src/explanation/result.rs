@@ -112,5 +112,6 @@ fn attribution(
     (original, target): (Vec<f32>, Target),
 ) -> Attribution {
     let (ids, voxels) = (regions.ids().to_vec(), regions.voxel_counts().to_vec());
-    Attribution { ids, voxels, values, original, target, convergence: Vec::new() }
+    let magnitudes = values.iter().map(|value| value.abs()).collect();
+    Attribution { ids, voxels, values, magnitudes, original, target, convergence: Vec::new() }
 }

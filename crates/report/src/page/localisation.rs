@@ -95,6 +95,7 @@ fn diffusion(summary: &Summary) -> Markup {
             p {
                 "Diffused relevance: "
                 @if chosen.reading == "positive" { "evidence for the positive class in " }
+                @if chosen.reading == "net" { "net evidence in " }
                 @if chosen.scores == "delta_p" { "Δp" } @else { "Δlogit" }
                 " of " (chosen.fill.label()) ", λ " (chosen.lambda) ", similarity scale " (chosen.scale)
                 " × the median distance between neighbours"

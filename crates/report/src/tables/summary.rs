@@ -58,7 +58,7 @@ pub struct DiffusionSummary {
     pub fill: Method,
     /// Scores that are diffused: `delta_p` or `delta_logit`.
     pub scores: String,
-    /// How diffused scores become relevance: `magnitude` or `positive`.
+    /// How diffused scores become relevance: `magnitude`, `positive` or `net`.
     #[serde(default = "magnitude")]
     pub reading: String,
     /// Strength of the smoothing.

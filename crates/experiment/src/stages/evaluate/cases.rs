@@ -201,8 +201,8 @@ fn measure(
         let settings = control.smoothing()?;
         let (raw, graph) = control.of_case(session, partition, &case.study, &case.regions)?;
         let smooth = |scores: &[f64]| -> Result<Vec<f64>, relevox_eval::Error> {
-            let smooth = graph.diffuse(scores, &settings).unwrap_or_else(|_| vec![0.0; scores.len()]);
-            Ok(control.relevance(&smooth))
+            let diffused = graph.diffuse(scores, &settings);
+            Ok(diffused.map_or_else(|_| vec![0.0; scores.len()], |diffused| control.relevance(&diffused)))
         };
         let threshold = fixed.thresholds.get(&Method::Diffused);
         methods.insert(Method::RandomDiffused, random_control_of(session, case, &raw, threshold, &smooth)?);

@@ -1,7 +1,7 @@
 //! Control of diffused relevance: the same scores, shuffled over the regions and then diffused. Its Dice is that of
 //! diffusion without any evidence from the classifier.
 
-use relevox_relevance::{RegionGraph, ValidDiffusion};
+use relevox_relevance::{Diffused, RegionGraph, ValidDiffusion};
 use relevox_volume::Study;
 use slic3d::Supervoxels;
 
@@ -34,8 +34,8 @@ impl RandomDiffused {
     }
 
     /// Converts diffused scores to relevance.
-    pub fn relevance(&self, smoothed: &[f64]) -> Vec<f64> {
-        self.0.relevance(smoothed)
+    pub fn relevance(&self, diffused: &Diffused) -> Vec<f64> {
+        self.0.relevance(diffused)
     }
 
     /// Returns the scores to shuffle, and the graph of the case's regions.

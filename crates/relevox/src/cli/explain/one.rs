@@ -161,7 +161,7 @@ fn target(args: &ExplainArgs, subject: &Subject, notes: &mut Notes) -> anyhow::R
 fn warn_of_flat_maps(explanation: &Explanation, notes: &mut Notes) {
     for result in explanation.results.iter().filter(|result| result.map.flat) {
         let (method, regions) = (result.method, explanation.regions.len());
-        let reason = match result.attribution.values.iter().all(|&value| value == 0.0) {
+        let reason = match result.attribution.magnitudes.iter().all(|&value| value == 0.0) {
             _ if method == Method::Averaged => {
                 "in no partition does the change of one region differ from that of the others".to_owned()
             }
