@@ -27,6 +27,11 @@ use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use crate::{Error, Progress, region_features};
 
+/// Number of leaves that a small cohort allows.
+const LEAVES: usize = 50;
+/// Size of a leaf that no cohort is too small for.
+const SMALL_LEAF: usize = 5;
+
 /// Settings of pooled relevance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -34,7 +39,8 @@ use crate::{Error, Progress, region_features};
 pub struct Pooling {
     /// Number of trees, 1 to 10 000.
     pub trees: usize,
-    /// Smallest number of regions in a leaf, at least 1.
+    /// Smallest number of regions in a leaf, at least 1; of a small cohort a fiftieth of the regions learned from, but not fewer
+    /// than 5 for this reason.
     pub leaf: usize,
     /// Number of parts that the groups are divided into, at least 2. With no more groups than parts, each group is its own part.
     pub parts: usize,
@@ -44,7 +50,7 @@ pub struct Pooling {
 
 impl Default for Pooling {
     fn default() -> Self {
-        Self { trees: 200, leaf: 5, parts: 20, seed: 0 }
+        Self { trees: 200, leaf: 40, parts: 20, seed: 0 }
     }
 }
 
@@ -166,6 +172,11 @@ impl ValidPooling {
         Ok(cases.iter().map(|case| part_of[case.group.as_str()]).collect())
     }
 
+    /// Returns the smallest number of regions in a leaf of a forest that learns from `regions`.
+    fn leaf(&self, regions: usize) -> usize {
+        self.0.leaf.min((regions / LEAVES).max(SMALL_LEAF))
+    }
+
     fn fit<'a>(&self, cases: impl Iterator<Item = &'a PooledCase>) -> Result<Forest, Error> {
         let (mut rows, mut relevance, mut weights) = (Vec::new(), Vec::new(), Vec::new());
         for case in cases {
@@ -180,7 +191,7 @@ impl ValidPooling {
         let columns = rows.first().map_or(1, Vec::len);
         let settings = RandomForestRegressorParameters::default()
             .with_n_trees(self.0.trees)
-            .with_min_samples_leaf(self.0.leaf)
+            .with_min_samples_leaf(self.leaf(rows.len()))
             .with_m(columns)
             .with_seed(self.0.seed);
         let rows = DenseMatrix::from_2d_vec(&rows).map_err(Error::black_box)?;
@@ -236,6 +247,13 @@ mod tests {
 
     fn settings() -> ValidPooling {
         Pooling { trees: 30, ..Pooling::default() }.check().unwrap()
+    }
+
+    #[test]
+    fn a_small_cohort_has_smaller_leaves() {
+        let leaf = |leaf, regions| Pooling { leaf, ..Pooling::default() }.check().unwrap().leaf(regions);
+        assert_eq!([100, 249, 500, 2_000, 50_000].map(|regions| leaf(40, regions)), [5, 5, 10, 40, 40]);
+        assert_eq!([100, 50_000].map(|regions| leaf(2, regions)), [2, 2]);
     }
 
     /// Cases whose relevance is 1 where the first feature is above 0, with noise; the second feature is random.

@@ -33,7 +33,7 @@ pub struct PoolConfig {
     pub training: bool,
     /// Number of trees of the forest.
     pub trees: usize,
-    /// Smallest number of regions in a leaf.
+    /// Smallest number of regions in a leaf; of a small cohort fewer.
     pub leaf: usize,
     /// Number of parts of the cross-fitting.
     pub parts: usize,

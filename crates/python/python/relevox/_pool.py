@@ -17,7 +17,7 @@ def pool(
     neighbours: int = 80,
     errors: float = 2.0,
     trees: int = 200,
-    leaf: int = 5,
+    leaf: int = 40,
     parts: int = 20,
     seed: int = 0,
     progress: bool = True,
@@ -49,7 +49,8 @@ def pool(
         With ``labels``: a mean of fewer than this many of its standard deviations, as they would be if labels meant nothing, counts as
         0. Of ``n`` other patients, no mean has more than ``sqrt(n)``.
     trees, leaf : int
-        Number of trees of a forest, and the smallest number of regions in a leaf.
+        Number of trees of a forest, and the smallest number of regions in a leaf; of a small cohort a fiftieth of the regions, but not
+        fewer than 5 for this reason.
     parts : int
         Number of parts that the groups are divided into: each is predicted by a forest of the others. With no more groups than
         parts, each group is its own part.
