@@ -1,6 +1,6 @@
 //! The scans of a command: cases as folders or 4D files, a cohort, or one case as one file per sequence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -36,6 +36,8 @@ pub struct ScansArgs {
 /// Cases with their files.
 pub(super) struct FoundCases {
     pub(super) cases: Vec<CaseFiles>,
+    /// The patient of each case of a cohort; cases that were given one by one have none.
+    pub(super) patients: BTreeMap<String, String>,
     /// Names of the others, with the reasons.
     pub(super) left_out: Vec<(String, String)>,
 }
@@ -60,11 +62,13 @@ impl ScansArgs {
             let found = self.cases.len();
             return Err(invalid_input(format!("--outline: expected one case, found {found}")));
         }
-        let mut left_out = Vec::new();
+        let (mut left_out, mut patients) = (Vec::new(), BTreeMap::new());
         let mut files: Vec<CaseFiles> = match &self.cohort {
             Some(cohort) => {
                 let cohort = ScanList::open(cohort, sequences)?;
                 left_out.extend(cohort.left_out.into_iter().map(|case| (case.case, case.reason)));
+                patients
+                    .extend(cohort.cases.iter().map(|(files, patient)| (files.id.clone(), patient.clone())));
                 cohort.cases.into_iter().map(|(files, _)| files).collect()
             }
             None if self.cases.is_empty() => vec![self.given(sequences)?],
@@ -97,7 +101,7 @@ impl ScansArgs {
                  calls",
                 case.id
             ))),
-            None => Ok(FoundCases { cases: files, left_out }),
+            None => Ok(FoundCases { cases: files, patients, left_out }),
         }
     }
 

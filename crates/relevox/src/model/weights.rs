@@ -80,7 +80,11 @@ fn hints(contract: Option<&ContractKeys>, options: &ModelOptions) -> Result<Weig
         width: options.width,
         stem_stride: agreed("stem-stride", of_options, stem_stride, source)?,
         max_pool: agreed("max-pool", options.max_pool, max_pool, source)?,
-        activation: activation.map(|name| name.parse::<Activation>()).transpose()?,
+        activation: activation
+            .map(|name| {
+                name.parse::<Activation>().map_err(|error| Error::contract(source, error.to_string()))
+            })
+            .transpose()?,
         ..WeightsHints::default()
     })
 }

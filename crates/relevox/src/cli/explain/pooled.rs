@@ -15,7 +15,7 @@ use relevox_experiment::run::replace;
 use relevox_relevance::{
     LabelTest, LabelledCase, PooledCase, Pooling, RelevanceMap, Sign, Target, scale_signed_to_100,
 };
-use relevox_volume::{CaseFiles, ScanList, Study};
+use relevox_volume::{CaseFiles, Study};
 use serde_json::{Map, Value, json};
 use slic3d::Supervoxels;
 
@@ -36,8 +36,8 @@ pub(super) struct Pool<'a> {
     scans: &'a Scans,
     /// The method whose relevance `pooled` and `pooled-label` pool.
     main: Option<Method>,
-    /// Patients of a cohort's cases.
-    groups: BTreeMap<String, String>,
+    /// Patients of a cohort's cases; of cases that were given one by one, each is its own.
+    patients: BTreeMap<String, String>,
     /// Labels of a cohort's cases, for `pooled-label`.
     labels: Option<BTreeMap<String, bool>>,
     members: Vec<Member>,
@@ -75,17 +75,21 @@ struct Main<'a> {
 }
 
 impl<'a> Pool<'a> {
-    /// Creates a pool without cases.
+    /// Creates a pool without cases, of a cohort with these patients.
     ///
     /// # Errors
     /// Returns an input error if no method can be pooled, or an error if the cohort cannot be read.
-    pub(super) fn new(work: &'a Work<'a>, scans: &'a Scans) -> anyhow::Result<Self> {
-        let (main, groups) = (work.pooled_from()?, groups(work, scans)?);
+    pub(super) fn new(
+        work: &'a Work<'a>,
+        scans: &'a Scans,
+        patients: BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
+        let main = work.pooled_from()?;
         let labels = match work.pooled.contains(&Method::PooledLabel) {
-            true => Some(labels::of_cohort(work, scans, groups.keys())?),
+            true => Some(labels::of_cohort(work, scans, patients.keys())?),
             false => None,
         };
-        Ok(Self { work, scans, main, groups, labels, members: Vec::new() })
+        Ok(Self { work, scans, main, patients, labels, members: Vec::new() })
     }
 
     /// Adds a case that was just explained.
@@ -153,7 +157,7 @@ impl<'a> Pool<'a> {
         main: Option<Main<'_>>,
         partitions: Vec<Relevance<'_>>,
     ) -> anyhow::Result<()> {
-        let group = self.groups.get(&files.id).unwrap_or(&files.id);
+        let group = self.patients.get(&files.id).unwrap_or(&files.id);
         let case = |Relevance { regions, values }: Relevance<'_>| {
             PooledCase::of(group.clone(), study.image.view(), study.brain.view(), regions, values)
         };
@@ -399,14 +403,4 @@ fn column(path: &Path, columns: &[&str], partition: &Supervoxels) -> anyhow::Res
     let of =
         |id: &u32| by_region.get(id).copied().with_context(|| format!("expected region {id}, found none"));
     partition.ids().iter().map(of).collect()
-}
-
-/// Returns the patient of each case of a cohort; of cases that were given one by one, each is its own.
-///
-/// # Errors
-/// Returns an error if the cohort cannot be read.
-fn groups(work: &Work<'_>, scans: &Scans) -> anyhow::Result<BTreeMap<String, String>> {
-    let Some(cohort) = &work.args.scans.cohort else { return Ok(BTreeMap::new()) };
-    let cohort = ScanList::open(cohort, scans.preprocess().sequences())?;
-    Ok(cohort.cases.into_iter().map(|(files, patient)| (files.id, patient)).collect())
 }

@@ -36,7 +36,7 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
     let args = work.args;
     let scans = Scans::load(work, device, &mut notes)?;
     let sequences = scans.preprocess().sequences();
-    let FoundCases { cases, left_out } =
+    let FoundCases { cases, patients, left_out } =
         args.scans.files(sequences, &mut |line| print_status(format!("warning: {line}")))?;
     for (case, reason) in &left_out {
         print_status(format!("warning: case {case} left out: {reason}"));
@@ -46,7 +46,7 @@ pub(super) fn explain(work: &Work<'_>, device: &DeviceOptions, mut notes: Notes)
     let start = Instant::now();
     let (mut explained, mut skipped) = (Vec::new(), Vec::new());
     let mut failed = left_out;
-    let mut pool = if work.pooled.is_empty() { None } else { Some(Pool::new(work, &scans)?) };
+    let mut pool = if work.pooled.is_empty() { None } else { Some(Pool::new(work, &scans, patients)?) };
     for case in cases {
         interrupt::check()?;
         let id = case.id.clone();
