@@ -185,3 +185,17 @@ pub(super) fn setting<T>(checked: Result<T, Error>, key: impl Fn(&str) -> String
         other => other.into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_take_different_parts_of_diffused_scores() {
+        // Evidence for and against of 3 and 3, 2 and 0, 0 and 1.
+        let diffused = Diffused { values: vec![0.0, 2.0, -1.0], magnitudes: vec![6.0, 2.0, 1.0] };
+        assert_eq!(Reading::Magnitude.relevance(&diffused), [100.0, 20.0, 0.0]);
+        assert_eq!(Reading::Positive.relevance(&diffused), [100.0, 2.0 / 3.0 * 100.0, 0.0]);
+        assert_eq!(Reading::Net.relevance(&diffused), [0.0, 100.0, 50.0]);
+    }
+}

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array3, ArrayView5, s};
+use ndarray::{Array3, ArrayView4, ArrayView5, s};
 use relevox::perturb::FillKind;
-use relevox::relevance::Error as RelevanceError;
+use relevox::relevance::{Error as RelevanceError, RegionGraph, ScoreKind, Sign, relevance};
 use relevox::slic3d::Supervoxels;
 use relevox::volume::phantom::{PhantomConfig, write_cohort};
 use relevox::volume::{CaseFiles, Preprocess, Study, nifti};
@@ -80,6 +80,33 @@ fn supervoxels_of_a_sequence_are_computed() {
     let explanation = explain(&upper_flair, &study, &options).unwrap();
     assert_eq!(explanation.scores.as_ref().unwrap().rows.len(), explanation.regions.len());
     assert!(explanation.regions.len() > 1 && !explanation.results[0].map.flat);
+}
+
+/// The oracle: the scores of the same explanation, diffused by the crate `relevance`.
+#[test]
+fn diffused_relevance_is_of_magnitudes_and_its_values_keep_their_sign() {
+    // Evidence for the target above, and against it below.
+    let opposed = |batch: ArrayView5<'_, f32>| -> Result<Vec<f32>, RelevanceError> {
+        let half = |scan: &ArrayView4<'_, f32>, upper| match upper {
+            true => scan.slice(s![1, 6.., .., ..]).sum(),
+            false => scan.slice(s![1, ..6, .., ..]).sum(),
+        };
+        Ok(batch.outer_iter().map(|scan| (half(&scan, true) - half(&scan, false)) / 1000.0).collect())
+    };
+    let study = study();
+    let regions =
+        Regions::Slic(SlicRegions { sequence: "flair".to_owned(), count: 30, ..SlicRegions::default() });
+    let options = ExplainOptions { regions, ..ExplainOptions::default() };
+    let explanation = explain(&opposed, &study, &options).unwrap();
+    let scores = explanation.scores.as_ref().unwrap().values(ScoreKind::DeltaLogit);
+    assert!(scores.iter().any(|&score| score > 0.0) && scores.iter().any(|&score| score < 0.0));
+    let settings = options.settings.diffusion.check().unwrap();
+    let graph = RegionGraph::new(study.image.view(), &explanation.regions, &settings).unwrap();
+    let expected = graph.diffuse(&scores, &settings).unwrap();
+    let found = explanation.result(Method::Diffused).unwrap();
+    assert_eq!(found.attribution.values, expected.values);
+    assert_eq!(found.relevance, expected.relevance(Sign::Magnitude));
+    assert_ne!(found.relevance, relevance(&expected.values, Sign::Magnitude), "evidence has cancelled");
 }
 
 #[test]
