@@ -20,6 +20,7 @@ use super::one;
 use super::pooled::Pool;
 use super::scans::Scans;
 use super::work::Work;
+use crate::MethodSettings;
 use crate::cli::print_result;
 use crate::cli::scans::{FoundCases, ScansArgs};
 
@@ -130,7 +131,9 @@ fn options_key(args: &ExplainArgs, scans: &Scans) -> anyhow::Result<String> {
         files.push(unet);
     }
     let hashes: Vec<String> = files.into_iter().map(|path| hash_file(path)).collect::<anyhow::Result<_>>()?;
-    Ok(format!("{} {same:?} {} {hashes:?}", env!("CARGO_PKG_VERSION"), scans.key()))
+    // Settings without an option: a build with others does not count what an earlier one explained as done.
+    let settings = MethodSettings::default();
+    Ok(format!("{} {same:?} {settings:?} {} {hashes:?}", env!("CARGO_PKG_VERSION"), scans.key()))
 }
 
 /// Identifies what a case is computed from.
