@@ -50,15 +50,21 @@ impl Attribution {
                 found: vec![values.len()],
             });
         }
-        Ok(Self {
-            ids: regions.ids().to_vec(),
-            voxels: regions.voxel_counts().to_vec(),
-            magnitudes: values.iter().map(|value| value.abs()).collect(),
-            values,
-            original: baseline.logits().to_vec(),
-            target: *target,
-            convergence: Vec::new(),
-        })
+        let (ids, voxels) = (regions.ids().to_vec(), regions.voxel_counts().to_vec());
+        Ok(Self::of_values(ids, voxels, values, baseline.logits().to_vec(), *target))
+    }
+
+    /// Creates the attribution of values to the regions with these ids and numbers of voxels, whose magnitudes are its own. There must be
+    /// as many of each.
+    pub fn of_values(
+        ids: Vec<u32>,
+        voxels: Vec<usize>,
+        values: Vec<f64>,
+        original: Vec<f32>,
+        target: Target,
+    ) -> Self {
+        let magnitudes = values.iter().map(|value| value.abs()).collect();
+        Self { ids, voxels, values, magnitudes, original, target, convergence: Vec::new() }
     }
 
     /// Returns the target's logit for the scan as it is.

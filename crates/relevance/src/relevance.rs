@@ -35,16 +35,18 @@ impl Sign {
 
 /// Computes the relevance 0..100 of signed values by region, min-max scaled; all 0 if nothing stands out.
 pub fn relevance(values: &[f64], sign: Sign) -> Vec<f64> {
-    let evidence: Vec<f64> = values.iter().map(|&value| sign.of(value)).collect();
-    scale_to_100(&evidence).unwrap_or_else(|| vec![0.0; values.len()])
+    scaled_or_0(values.iter().map(|&value| sign.of(value)).collect())
 }
 
 /// Computes the relevance 0..100 of values with [magnitudes of their own](Sign::of_sum), min-max scaled; all 0 if nothing stands
 /// out.
 pub(crate) fn relevance_of_sums(values: &[f64], magnitudes: &[f64], sign: Sign) -> Vec<f64> {
     let sums = values.iter().zip(magnitudes);
-    let evidence: Vec<f64> = sums.map(|(&value, &magnitude)| sign.of_sum(value, magnitude)).collect();
-    scale_to_100(&evidence).unwrap_or_else(|| vec![0.0; values.len()])
+    scaled_or_0(sums.map(|(&value, &magnitude)| sign.of_sum(value, magnitude)).collect())
+}
+
+fn scaled_or_0(evidence: Vec<f64>) -> Vec<f64> {
+    scale_to_100(&evidence).unwrap_or_else(|| vec![0.0; evidence.len()])
 }
 
 /// Scales values linearly so that their minimum becomes 0 and their maximum 100. `None` if all values are equal or there

@@ -142,16 +142,9 @@ impl RegionScores {
 
     /// Returns one of the two scores as an attribution.
     pub fn attribution(&self, kind: ScoreKind, target: &Target) -> Attribution {
-        let values = self.values(kind);
-        Attribution {
-            ids: self.rows.iter().map(|row| row.id).collect(),
-            voxels: self.rows.iter().map(|row| row.voxels).collect(),
-            magnitudes: values.iter().map(|value| value.abs()).collect(),
-            values,
-            original: self.original.clone(),
-            target: *target,
-            convergence: Vec::new(),
-        }
+        let ids = self.rows.iter().map(|row| row.id).collect();
+        let voxels = self.rows.iter().map(|row| row.voxels).collect();
+        Attribution::of_values(ids, voxels, self.values(kind), self.original.clone(), *target)
     }
 
     /// Gives each voxel its region's relevance; background gets 0.

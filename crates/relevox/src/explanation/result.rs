@@ -112,6 +112,5 @@ fn attribution(
     (original, target): (Vec<f32>, Target),
 ) -> Attribution {
     let (ids, voxels) = (regions.ids().to_vec(), regions.voxel_counts().to_vec());
-    let magnitudes = values.iter().map(|value| value.abs()).collect();
-    Attribution { ids, voxels, values, magnitudes, original, target, convergence: Vec::new() }
+    Attribution::of_values(ids, voxels, values, original, target)
 }

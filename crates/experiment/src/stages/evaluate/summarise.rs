@@ -59,8 +59,7 @@ fn diffusion(session: &Session) -> anyhow::Result<Option<DiffusionSummary>> {
         return Ok(None);
     }
     let diffuse::Diffusion { chosen, cases, .. } = diffuse::read(session)?;
-    let scores = serde_json::to_value(chosen.scores)?.as_str().unwrap_or_default().to_owned();
-    let reading = serde_json::to_value(chosen.reading)?.as_str().unwrap_or_default().to_owned();
+    let (scores, reading) = (chosen.scores.to_string(), chosen.reading.to_string());
     let diffuse::Setting { fill, lambda, scale, border, .. } = chosen;
     Ok(Some(DiffusionSummary { fill, scores, reading, lambda, scale, border, cases }))
 }
