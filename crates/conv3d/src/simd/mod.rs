@@ -267,60 +267,70 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(crate) struct F32x16(__m512);
 
-    // SAFETY of every block below: the trait's contract, that the CPU has the instructions and pointers are valid.
-    #[allow(clippy::undocumented_unsafe_blocks, reason = "one comment above speaks for all of them")]
     impl Vector for F32x16 {
         const LANES: usize = 16;
         const ACCUMULATORS: usize = 28;
 
         #[inline(always)]
         unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+            // SAFETY: by the trait's contract the CPU has the instructions.
             unsafe { avx512(kernel) }
         }
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm512_set1_ps(value) })
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction, and the pointer is valid.
             Self(unsafe { _mm512_loadu_ps(from) })
         }
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
+            // SAFETY: by the trait's contract the CPU has the instruction, and the pointer is valid.
             unsafe { _mm512_storeu_ps(to, self.0) }
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm512_add_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn max(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm512_max_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn prefetch(address: *const f32) {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
         }
         #[inline(always)]
         unsafe fn prefetch_far(address: *const f32) {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
         }
         #[inline(always)]
         unsafe fn min(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm512_min_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm512_mul_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
             for row in [0, 8] {
                 for column in [0, 8] {
+                    // SAFETY: by the trait's contract the CPU has the instruction.
                     unsafe {
                         F32x8::transpose(
                             from.add(row * from_stride + column),
@@ -337,58 +347,68 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(crate) struct F32x8(__m256);
 
-    // SAFETY of every block below: the trait's contract, that the CPU has the instructions and pointers are valid.
-    #[allow(clippy::undocumented_unsafe_blocks, reason = "one comment above speaks for all of them")]
     impl Vector for F32x8 {
         const LANES: usize = 8;
         const ACCUMULATORS: usize = 12;
 
         #[inline(always)]
         unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+            // SAFETY: by the trait's contract the CPU has the instructions.
             unsafe { avx2(kernel) }
         }
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm256_set1_ps(value) })
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction, and the pointer is valid.
             Self(unsafe { _mm256_loadu_ps(from) })
         }
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
+            // SAFETY: by the trait's contract the CPU has the instruction, and the pointer is valid.
             unsafe { _mm256_storeu_ps(to, self.0) }
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm256_fmadd_ps(a.0, b.0, self.0) })
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm256_add_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn max(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm256_max_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn prefetch(address: *const f32) {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
         }
         #[inline(always)]
         unsafe fn prefetch_far(address: *const f32) {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
         }
         #[inline(always)]
         unsafe fn min(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm256_min_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { _mm256_mul_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             unsafe {
                 let mut rows = [_mm256_setzero_ps(); 8];
                 for (i, row) in rows.iter_mut().enumerate() {
@@ -427,46 +447,53 @@ mod neon {
     #[derive(Clone, Copy)]
     pub(crate) struct F32x4(float32x4_t);
 
-    // SAFETY of every block below: NEON is always there, and pointers are valid by the trait's contract.
-    #[allow(clippy::undocumented_unsafe_blocks, reason = "one comment above speaks for all of them")]
     impl Vector for F32x4 {
         const LANES: usize = 4;
         const ACCUMULATORS: usize = 24;
 
         #[inline(always)]
         unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+            // SAFETY: by the trait's contract the CPU has the instructions.
             unsafe { neon(kernel) }
         }
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { vdupq_n_f32(value) })
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction, and the pointer is valid.
             Self(unsafe { vld1q_f32(from) })
         }
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
+            // SAFETY: by the trait's contract the CPU has the instruction, and the pointer is valid.
             unsafe { vst1q_f32(to, self.0) }
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { vfmaq_f32(self.0, a.0, b.0) })
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { vaddq_f32(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn max(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { vmaxq_f32(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn min(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { vminq_f32(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: by the trait's contract the CPU has the instruction.
             Self(unsafe { vmulq_f32(self.0, other.0) })
         }
     }
